@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run test lint format clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with demo data
+	@$(BIN)/python app.py
+
+test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types, SQL and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Put Python and SQL into the project's style
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix sql
+
+clean: ## Remove the virtual environment, the demo's data and every cache
+	rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; make PYTHON=…" * (sys.version_info < (3, 11)))'
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt requirements-demo.txt constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the service and its demo need …"
+	@$(PIP) install -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-demo.txt requirements-dev.txt constraints.txt | $(VENV)/bin/python
+	@echo "Installing what tests and linters need …"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $(VENV)/.run $@

@@ -1,0 +1,139 @@
+"""The one place where the parts are joined. `python app.py` serves (see recommender/cli/serve.py)."""
+
+import re
+import sys
+import threading
+from collections.abc import Iterable
+
+from flask import Flask
+from flask_cors import CORS
+
+from config.settings import Settings, load_settings
+from recommender.api.health import health_blueprint
+from recommender.api.parsing import RequestLimits
+from recommender.api.problems import register_error_handlers
+from recommender.api.recommendations import recommendations_blueprint
+from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.databases.queries import load_queries
+from recommender.databases.user_db import UserDatabase
+from recommender.domain import DatabaseName, Weights
+from recommender.media_cache import MediaCache
+from recommender.models.live import LiveModel
+from recommender.service import RecommendationService
+
+_MAX_BODY_BYTES = 1024 * 1024
+
+
+class Marquee:
+    """What has to be opened after a fork and closed at the end; `app.extensions["marquee"]`."""
+
+    def __init__(
+        self,
+        databases: Iterable[Database],
+        catalogue: CatalogueRefresher,
+        service: RecommendationService,
+    ) -> None:
+        self.service = service
+        self._databases = tuple(databases)
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._opened = False
+
+    def open(self) -> None:
+        """Start the pools and load the catalogue index in the background; safe to call again."""
+        if self._opened:
+            return
+        with self._lock:
+            if not self._opened:
+                for database in self._databases:
+                    database.open()
+                self._catalogue.open()
+                self._opened = True
+
+    def close(self) -> None:
+        """Stop the refresher, then close every connection."""
+        self._catalogue.close()
+        for database in self._databases:
+            database.close()
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Join the parts; nothing connects until `Marquee.open`, or the first request if nobody called it.
+
+    Raises:
+        SettingsError: the environment does not make a valid configuration, or names no databases.
+        ConfigurationError: a database URL or an SQL file is unusable.
+    """
+    settings = load_settings() if settings is None else settings
+    marquee = _build_marquee(settings)
+    limits = RequestLimits(
+        max_limit=settings.max_limit,
+        max_batch_users=settings.max_batch_users,
+        id_pattern=re.compile(settings.id_pattern),
+    )
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
+    app.url_map.merge_slashes = False
+    app.extensions["marquee"] = marquee
+    app.register_blueprint(health_blueprint)
+    blueprint = recommendations_blueprint(marquee.service, limits)
+    blueprint.before_request(marquee.open)
+    app.register_blueprint(blueprint)
+    register_error_handlers(app)
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins))
+    return app
+
+
+def _build_marquee(settings: Settings) -> Marquee:
+    serving = {name: _database(name, settings, background=False) for name in DatabaseName}
+    background = {
+        name: _database(name, settings, background=True)
+        for name in (DatabaseName.CATALOG, DatabaseName.ENGAGEMENT)
+    }
+    catalogue = CatalogueRefresher(
+        CatalogDatabase(background[DatabaseName.CATALOG]),
+        EngagementDatabase(background[DatabaseName.ENGAGEMENT]),
+        window_days=settings.interaction_window_days,
+        refresh_seconds=settings.catalogue_refresh_seconds,
+    )
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT])
+    caps = NeighbourCaps(
+        history_items=settings.history_items,
+        users_per_item=settings.users_per_item,
+        shortlist=settings.shortlist,
+        similar_users=settings.similar_users,
+        items_per_user=settings.items_per_user,
+    )
+    service = RecommendationService(
+        user_db=UserDatabase(serving[DatabaseName.USER]),
+        catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
+        engagement_db=engagement_db,
+        model=LiveModel(engagement_db, caps),
+        catalogue=catalogue,
+        media_cache=MediaCache(settings.media_cache_size),
+        weights=Weights(settings.content_weight, settings.collaborative_weight),
+        window_days=settings.interaction_window_days,
+    )
+    return Marquee((*serving.values(), *background.values()), catalogue, service)
+
+
+def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
+    """A pool for requests, or one of a single patient connection for the catalogue index."""
+    options = PoolOptions(
+        size=1 if background else settings.pool_size,
+        pool_timeout_ms=settings.pool_timeout_ms,
+        statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
+        prepared_statements=settings.prepared_statements,
+    )
+    queries = load_queries(name, settings.sql_path)
+    return Database(name, settings.database_url(name), queries, options)
+
+
+if __name__ == "__main__":
+    from recommender.cli.main import main
+
+    sys.exit(main(["serve", *sys.argv[1:]]))

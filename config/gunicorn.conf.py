@@ -1,0 +1,32 @@
+"""Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
+
+import sys
+from typing import Any
+
+from config.logging import logging_config
+from config.settings import SettingsError, load_settings
+
+try:
+    _settings = load_settings()
+    _settings.database_url("user_db")
+except SettingsError as exc:
+    # Here, before any worker exists: a worker that cannot start would be started again and again.
+    sys.exit(f"Marquee cannot start.\n{exc}")
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = _settings.workers
+threads = _settings.threads
+reload = _settings.debug
+logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level)
+# Above the longest that a batch may take; a worker silent for longer is stuck.
+timeout = 60
+graceful_timeout = 30
+# The pools open after the fork, in each worker.
+preload_app = False
+control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Open the pools and load the catalogue index before the first request asks for them."""
+    worker.wsgi.extensions["marquee"].open()

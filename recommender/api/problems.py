@@ -1,0 +1,72 @@
+"""The one shape of every error answer, and what becomes which status."""
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from recommender.api.responses import json_response
+from recommender.errors import NothingToRecommendFromError
+
+logger = logging.getLogger(__name__)
+
+_CODES = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "the request cannot be understood"),
+    HTTPStatus.NOT_FOUND: ("not_found", "there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address does not take this method"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "body_too_large",
+        "the request body must not be larger than 1 MiB",
+    ),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
+        "unsupported_media_type",
+        "the request body must be JSON, sent with Content-Type: application/json",
+    ),
+}
+
+
+class BadRequestError(Exception):
+    """The request is wrong in a way its sender can mend; the message says how."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Make every error of the app a JSON answer that gives nothing internal away."""
+    app.register_error_handler(BadRequestError, _bad_request)
+    app.register_error_handler(NothingToRecommendFromError, _unavailable)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _fault)
+
+
+def _problem(status: int, code: str, message: str) -> Response:
+    return json_response({"error": message, "code": code}, status)
+
+
+def _bad_request(exc: BadRequestError) -> Response:
+    return _problem(HTTPStatus.BAD_REQUEST, exc.code, str(exc))
+
+
+def _unavailable(_: NothingToRecommendFromError) -> Response:
+    return _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "service_unavailable",
+        "no recommendations can be given right now; try again in a moment",
+    )
+
+
+def _http_error(exc: HTTPException) -> Response:
+    status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    code, message = _CODES.get(status, (status.name.lower(), status.phrase.lower()))
+    response = _problem(status, code, message)
+    if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
+    return response
+
+
+def _fault(_: Exception) -> Response:
+    logger.exception("a request failed")
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side")

@@ -1,0 +1,46 @@
+"""The recommendation endpoints."""
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from recommender.api.parsing import RequestLimits, parse_batch, parse_page, parse_user_id
+from recommender.api.responses import json_response, page_of
+from recommender.service import RecommendationService
+
+
+def recommendations_blueprint(service: RecommendationService, limits: RequestLimits) -> Blueprint:
+    """Endpoints that answer from `service`."""
+    blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
+
+    @blueprint.get("/<user_id>")
+    def get_recommendations(user_id: str) -> Response:
+        canonical_id = parse_user_id(user_id, limits)
+        page = parse_page(request.args, limits)
+        (result,) = service.recommend([canonical_id], page)
+        content = page_of(result)
+        return json_response(
+            {
+                "user_id": result.user_id,
+                "recommendations": content["recommendations"],
+                "count": content["count"],
+                "limit": page.limit,
+                "offset": page.offset,
+                "strategy": content["strategy"],
+                "degraded": content["degraded"],
+            }
+        )
+
+    @blueprint.post("/batch")
+    def post_batch() -> Response:
+        batch = parse_batch(request, limits)
+        results = {
+            result.user_id: page_of(result) for result in service.recommend(batch.user_ids, batch.page)
+        }
+        return json_response({"results": results, "total_users": len(results)})
+
+    @blueprint.get("/batch")
+    def get_batch() -> Response:
+        # Without this, "batch" would be taken for a user id.
+        raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
+
+    return blueprint

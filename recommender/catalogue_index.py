@@ -1,0 +1,99 @@
+"""The catalogue index: what many requests share of all media, as arrays, in each process's memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.domain import distinct_genres
+from recommender.scoring.content import pack_genres
+from recommender.scoring.similarity import idf_weight
+
+
+@dataclass(frozen=True, slots=True)
+class Popularity:
+    """Counts over the positive interactions in the window.
+
+    `positive_users`: how many users each medium has, in the catalogue or not. `active_users`: how many
+    users there are in all (the U of idf). `known`: false where engagement_db could not be asked yet.
+    """
+
+    positive_users: Mapping[str, int]
+    active_users: int
+    known: bool = True
+
+
+UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
+
+
+@dataclass(frozen=True)
+class CatalogueIndex:
+    """Every medium that may be recommended; immutable, swapped whole.
+
+    Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
+    media are given. `media_idx` is a position in that order.
+    """
+
+    media_ids: Sequence[str]
+    genre_masks: NDArray[np.uint64]
+    genre_numbers: Mapping[str, int]
+    popularity: Popularity
+
+    @cached_property
+    def _media_idx(self) -> dict[str, int]:
+        return {media_id: media_idx for media_idx, media_id in enumerate(self.media_ids)}
+
+    def locate(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
+        """The position of each of `media_ids`, -1 for those not in the catalogue; same shape."""
+        find = self._media_idx.get
+        found = (find(media_id, -1) for media_id in media_ids)
+        return np.fromiter(found, dtype=np.intp, count=len(media_ids))
+
+    def mark(self, media_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """A mask over the catalogue, true for `media_ids`; shape (media,)."""
+        mask = np.zeros(len(self.media_ids), dtype=np.bool_)
+        media_idx = self.locate(media_ids)
+        mask[media_idx[media_idx >= 0]] = True
+        return mask
+
+    def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
+        """The bit mask of casefolded genres; those that no medium has are left out. Shape (words,)."""
+        numbers = [self.genre_numbers[genre] for genre in genres if genre in self.genre_numbers]
+        return np.asarray(pack_genres([numbers], len(self.genre_numbers))[0])
+
+    def idf_weights(self, media_ids: Sequence[str]) -> list[int]:
+        """The idf of each medium in fixed point, for media in the catalogue or not."""
+        count = self.popularity.positive_users.get
+        active_users = self.popularity.active_users
+        return [idf_weight(active_users, count(media_id, 1)) for media_id in media_ids]
+
+
+def build_index(media_genres: Mapping[str, Sequence[str] | None], popularity: Popularity) -> CatalogueIndex:
+    """Index media by id with their genres as written; genres differing in case are one."""
+    count = popularity.positive_users.get
+    media_ids = sorted(media_genres, key=lambda media_id: (-count(media_id, 0), media_id))
+    genre_numbers: dict[str, int] = {}
+    genre_sets = [
+        [
+            genre_numbers.setdefault(genre, len(genre_numbers))
+            for genre in distinct_genres(media_genres[media_id])
+        ]
+        for media_id in media_ids
+    ]
+    return CatalogueIndex(
+        media_ids=media_ids,
+        genre_masks=pack_genres(genre_sets, len(genre_numbers)),
+        genre_numbers=genre_numbers,
+        popularity=popularity,
+    )
+
+
+def window_start(window_days: int, now: datetime | None = None) -> str:
+    """Where the window begins, as SQL takes it: naive UTC, `-infinity` for 0 days (all time)."""
+    if window_days == 0:
+        return "-infinity"
+    moment = datetime.now(UTC) if now is None else now
+    return (moment - timedelta(days=window_days)).replace(tzinfo=None).isoformat()

@@ -1,0 +1,47 @@
+"""`load-movielens`: real data to try the service on."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.progress import show_progress
+from recommender.demo.movielens import LoadReport, MovieLensFolder
+from recommender.domain import DatabaseName
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating there is.")
+@click.option("--keep-times", is_flag=True, help="Do not move the ratings so that the newest is now.")
+@click.option("--replace", is_flag=True, help="Delete whatever else the databases hold.")
+def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
+    """Fill the three configured databases from the MovieLens files in FOLDER.
+
+    FOLDER holds ratings.csv and movies.csv, or the older ratings.dat and movies.dat. Ratings of 4 and more
+    become LIKE, of 3 and 3.5 WATCH, below that DISLIKE. MovieTweetings rates from 0 to 10: --scale 10.
+    """
+    settings = load_settings()
+    urls = {name: settings.database_url(name) for name in DatabaseName}
+    now = None if keep_times else datetime.now(UTC).replace(tzinfo=None)
+    report = MovieLensFolder(folder, float(scale)).load(urls, show_progress, replace=replace, now=now)
+    _print_report(report)
+    window = timedelta(days=settings.interaction_window_days)
+    if window and report.span > window:
+        click.echo(
+            f"The ratings span {report.span.days:,} days, but only the last {window.days} count. "
+            "Set INTERACTION_WINDOW_DAYS=0 to count them all."
+        )
+
+
+def _print_report(report: LoadReport) -> None:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.interactions.items()))
+    click.echo(
+        f"Loaded {report.users:,} users, {report.media:,} media and "
+        f"{report.interactions.total():,} interactions ({kinds})."
+    )
+    for reason, count in report.skipped.most_common():
+        click.echo(f"Skipped {count:,} ratings: {reason}.")
+    if not report.skipped:
+        click.echo("Skipped none.")

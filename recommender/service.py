@@ -1,0 +1,268 @@
+"""The one path from user ids to recommendations, and what remains of it when databases fail."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue_index import CatalogueIndex, window_start
+from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.user_db import UserDatabase
+from recommender.domain import (
+    Candidates,
+    DatabaseName,
+    History,
+    Media,
+    Page,
+    Recommendation,
+    Strategy,
+    UserRecommendations,
+    Weights,
+    distinct_genres,
+)
+from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
+from recommender.media_cache import MediaCache
+from recommender.models.base import CollaborativeModel
+from recommender.scoring.collaborative import collaborative_scores
+from recommender.scoring.content import content_scores
+from recommender.scoring.ranking import rank_page, recommendation_scores
+
+CHUNK_USERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What the databases said about a chunk's users, and which of them did not answer."""
+
+    preferences: Mapping[str, Sequence[str]]
+    histories: Mapping[str, History]
+    candidates: Mapping[str, Candidates]
+    failed: frozenset[DatabaseName]
+
+
+@dataclass(frozen=True, slots=True)
+class _RankedPage:
+    """One user's page as positions in the catalogue index, and their scores, in step."""
+
+    user_id: str
+    media_idx: NDArray[np.intp]
+    recommendation: NDArray[np.float64]
+    content: NDArray[np.float64]
+    collaborative: NDArray[np.float64]
+    strategy: Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Which media count, as masks over the catalogue index.
+
+    `existing`: not deleted since the index was loaded. `showable`: details can be had.
+    """
+
+    existing: NDArray[np.bool_]
+    showable: NDArray[np.bool_]
+
+
+class RecommendationService:
+    """Recommends media to users, in a number of statements that does not depend on how many they are."""
+
+    def __init__(
+        self,
+        *,
+        user_db: UserDatabase,
+        catalog_db: CatalogDatabase,
+        engagement_db: EngagementDatabase,
+        model: CollaborativeModel,
+        catalogue: CatalogueRefresher,
+        media_cache: MediaCache,
+        weights: Weights,
+        window_days: int,
+    ) -> None:
+        self._user_db = user_db
+        self._catalog_db = catalog_db
+        self._engagement_db = engagement_db
+        self._model = model
+        self._catalogue = catalogue
+        self._media_cache = media_cache
+        self._weights = weights
+        self._window_days = window_days
+
+    def recommend(self, user_ids: Iterable[str], page: Page) -> Iterator[UserRecommendations]:
+        """A page for each distinct user, in the order of the ids; at most 5 statements per 100 users.
+
+        Raises:
+            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+        """
+        distinct_ids = iter(dict.fromkeys(user_ids))
+        while chunk := list(itertools.islice(distinct_ids, CHUNK_USERS)):
+            yield from self._recommend_chunk(chunk, page)
+
+    def _recommend_chunk(self, user_ids: Sequence[str], page: Page) -> Iterator[UserRecommendations]:
+        index = self._catalogue.current()
+        evidence = self._gather(user_ids, index)
+        everything = np.ones(len(index.media_ids), dtype=np.bool_)
+        scope = _Scope(existing=everything, showable=everything)
+        try:
+            pages, media = self._fetch_pages(user_ids, page, index, evidence, scope)
+            failed = evidence.failed
+        except DatabaseUnavailableError as exc:
+            pages, media = self._recall_pages(user_ids, page, index, evidence)
+            failed = evidence.failed | {exc.database}
+        degraded = tuple(name for name in DatabaseName if name in failed)
+        for ranked in pages:
+            yield UserRecommendations(
+                user_id=ranked.user_id,
+                items=tuple(_recommendations(ranked, index, media)),
+                strategy=ranked.strategy,
+                degraded=degraded,
+            )
+
+    def _gather(self, user_ids: Sequence[str], index: CatalogueIndex) -> _Evidence:
+        """Ask user_db and engagement_db; what one of them cannot give is empty."""
+        failed: set[DatabaseName] = set()
+        preferences: Mapping[str, Sequence[str]] = {}
+        histories: Mapping[str, History] = {}
+        candidates: Mapping[str, Candidates] = {}
+        start = window_start(self._window_days)
+        try:
+            preferences = self._user_db.fetch_genre_preferences(user_ids)
+        except DatabaseUnavailableError as exc:
+            failed.add(exc.database)
+        try:
+            histories = self._engagement_db.fetch_histories(user_ids, start)
+            if not index.popularity.known:
+                # Without idf every user would seem to be like nobody: rather say that this is missing.
+                raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
+            candidates = self._model.find_candidates(histories, index, start)
+        except DatabaseUnavailableError as exc:
+            failed.add(exc.database)
+        return _Evidence(preferences, histories, candidates, frozenset(failed))
+
+    def _fetch_pages(
+        self,
+        user_ids: Sequence[str],
+        page: Page,
+        index: CatalogueIndex,
+        evidence: _Evidence,
+        scope: _Scope,
+    ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
+        """Rank, and read the details of what is on the pages.
+
+        Media deleted since the index was loaded show as missing details. They are ranked out and the pages
+        filled up, once; what is missing even then is left out until the index has been loaded again.
+        """
+        pages = self._rank(user_ids, page, index, evidence, scope)
+        wanted = _media_on(pages, index)
+        media = self._fetch_media(wanted)
+        gone = [media_id for media_id in wanted if media_id not in media]
+        if not gone:
+            return pages, media
+        self._media_cache.forget(gone)
+        self._catalogue.refresh_soon()
+        existing = ~index.mark(gone)
+        pages = self._rank(user_ids, page, index, evidence, _Scope(existing, existing))
+        more = [media_id for media_id in _media_on(pages, index) if media_id not in media]
+        return pages, {**media, **self._fetch_media(more)}
+
+    def _fetch_media(self, media_ids: Sequence[str]) -> Mapping[str, Media]:
+        if not media_ids:
+            return {}
+        media = self._catalog_db.fetch_media(media_ids)
+        self._media_cache.remember(media)
+        return media
+
+    def _recall_pages(
+        self, user_ids: Sequence[str], page: Page, index: CatalogueIndex, evidence: _Evidence
+    ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
+        """Rank the media whose details are cached: catalog_db cannot be asked.
+
+        Raises:
+            NothingToRecommendFromError: there is nothing to show to any of the users.
+        """
+        media = self._media_cache.recall(self._media_cache.known_ids())
+        scope = _Scope(
+            existing=np.ones(len(index.media_ids), dtype=np.bool_), showable=index.mark(list(media))
+        )
+        pages = self._rank(user_ids, page, index, evidence, scope)
+        first_pages = (
+            pages if page.offset == 0 else self._rank(user_ids, Page(limit=1), index, evidence, scope)
+        )
+        if not any(len(ranked.media_idx) for ranked in first_pages):
+            raise NothingToRecommendFromError
+        return pages, media
+
+    def _rank(
+        self,
+        user_ids: Sequence[str],
+        page: Page,
+        index: CatalogueIndex,
+        evidence: _Evidence,
+        scope: _Scope,
+    ) -> list[_RankedPage]:
+        return [self._rank_user(user_id, page, index, evidence, scope) for user_id in user_ids]
+
+    def _rank_user(
+        self, user_id: str, page: Page, index: CatalogueIndex, evidence: _Evidence, scope: _Scope
+    ) -> _RankedPage:
+        genres = tuple(distinct_genres(evidence.preferences.get(user_id)))
+        candidates = evidence.candidates.get(user_id, Candidates())
+        history = evidence.histories.get(user_id, History())
+        eligible = scope.existing & ~index.mark(history.seen_ids)
+        media_idx = index.locate(candidates.media_ids)
+        known = media_idx >= 0
+        content = content_scores(index.genre_masks, index.genre_mask(genres), len(genres))
+        collaborative = collaborative_scores(
+            media_idx[known],
+            np.asarray(candidates.similar_user_counts, dtype=np.int64)[known],
+            np.asarray(candidates.total_values, dtype=np.float64)[known],
+            eligible,
+        )
+        scores = recommendation_scores(
+            content, collaborative, self._weights.content, self._weights.collaborative
+        )
+        page_idx = rank_page(scores, eligible & scope.showable, page.limit, page.offset)
+        return _RankedPage(
+            user_id=user_id,
+            media_idx=page_idx,
+            recommendation=scores[page_idx],
+            content=content[page_idx],
+            collaborative=collaborative[page_idx],
+            strategy=_strategy(
+                has_content=bool(content[eligible].any()), has_collaborative=bool(collaborative.any())
+            ),
+        )
+
+
+def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:
+    """What the ranking rests on: the kinds of score that are above 0 anywhere in it."""
+    if has_content and has_collaborative:
+        return Strategy.HYBRID
+    if has_content:
+        return Strategy.CONTENT
+    if has_collaborative:
+        return Strategy.COLLABORATIVE
+    return Strategy.POPULAR
+
+
+def _media_on(pages: Iterable[_RankedPage], index: CatalogueIndex) -> list[str]:
+    """The distinct ids of the media on some pages."""
+    positions = {int(media_idx) for ranked in pages for media_idx in ranked.media_idx}
+    return [index.media_ids[media_idx] for media_idx in sorted(positions)]
+
+
+def _recommendations(
+    ranked: _RankedPage, index: CatalogueIndex, media: Mapping[str, Media]
+) -> Iterator[Recommendation]:
+    for place, media_idx in enumerate(ranked.media_idx):
+        details = media.get(index.media_ids[media_idx])
+        if details is not None:
+            yield Recommendation(
+                media=details,
+                recommendation_score=float(ranked.recommendation[place]),
+                content_score=float(ranked.content[place]),
+                collaborative_score=float(ranked.collaborative[place]),
+            )

@@ -1,0 +1,22 @@
+-- name: fetch_media_genres()
+-- Every medium that may be recommended, with its genres: the catalogue index is made of these.
+--
+-- Parameters: none
+-- Returns: a row for each medium that is not deleted
+--   media_id text, genre_names text[] (distinct as written, NULL without genres)
+-- Index: none, it reads both tables whole
+-- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
+--   is read once.
+SELECT
+    m.id::text AS media_id,
+    g.genre_names
+FROM medias AS m
+LEFT JOIN (
+    SELECT
+        mg.media_id,
+        array_agg(DISTINCT mg.genre_name::text) AS genre_names
+    FROM tb_media_genre AS mg
+    WHERE mg.genre_name IS NOT NULL
+    GROUP BY mg.media_id
+) AS g ON m.id = g.media_id
+WHERE m.deleted_at IS NULL;

@@ -1,0 +1,136 @@
+-- name: fetch_candidates(user_ids, media_ids, idf_weights, window_start, users_per_item, shortlist, similar_users, items_per_user)
+-- What the users most similar to each of some users liked or watched, counted and summed.
+--
+-- Parameters:
+--   user_ids text[], media_ids text[], idf_weights int[]
+--                       three arrays in step: a user, a medium of the user's positive history, and the
+--                       medium's idf in fixed point
+--   window_start text   a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
+--   users_per_item int  how many of a medium's latest positive interactions are read
+--   shortlist int       how many users, by overlap, have their similarity worked out
+--   similar_users int   how many of those count as similar (K)
+--   items_per_user int  how many of a similar user's latest positive interactions are read
+-- Returns: a row for each user who has similar users
+--   user_id text
+--   media_ids text[], similar_user_counts int[], total_values float8[]
+--                       three arrays in step, by media id; media the user has seen are among them
+-- Index: interaction_media_recent_idx, interaction_user_recent_idx
+-- Why: every step reads a bounded stretch of one index, however large the table.
+--   Fixed-point weights: integer sums do not depend on the order of the rows, so that equal overlaps
+--   are equal and ties fall to the user id. For the same reason values are summed in order of size.
+WITH history AS (
+    SELECT
+        h.user_id::uuid AS user_id,
+        h.media_id::uuid AS media_id,
+        h.idf_weight
+    FROM
+        unnest(:user_ids::text[], :media_ids::text[], :idf_weights::int[])
+            AS h (user_id, media_id, idf_weight)
+),
+
+overlapping AS (
+    SELECT
+        h.user_id,
+        other.user_id AS other_id,
+        sum(h.idf_weight) AS overlap
+    FROM history AS h
+    INNER JOIN LATERAL (
+        SELECT DISTINCT latest.user_id
+        FROM (
+            SELECT i.user_id
+            FROM interaction AS i
+            WHERE
+                i.media_id = h.media_id
+                AND i.type IN ('LIKE', 'WATCH')
+                AND i.timestamp >= :window_start::timestamp
+            ORDER BY i.timestamp DESC, i.user_id ASC
+            LIMIT :users_per_item
+        ) AS latest
+    ) AS other ON h.user_id <> other.user_id
+    GROUP BY h.user_id, other.user_id
+    HAVING sum(h.idf_weight) > 0
+),
+
+shortlisted AS (
+    SELECT
+        ranked.user_id,
+        ranked.other_id,
+        ranked.overlap
+    FROM (
+        SELECT
+            o.user_id,
+            o.other_id,
+            o.overlap,
+            row_number() OVER (PARTITION BY o.user_id ORDER BY o.overlap DESC, o.other_id ASC) AS place
+        FROM overlapping AS o
+    ) AS ranked
+    WHERE ranked.place <= :shortlist
+),
+
+history_sizes AS (
+    SELECT
+        s.other_id,
+        (
+            SELECT count(DISTINCT i.media_id)
+            FROM interaction AS i
+            WHERE
+                i.user_id = s.other_id
+                AND i.type IN ('LIKE', 'WATCH')
+                AND i.timestamp >= :window_start::timestamp
+        ) AS history_size
+    FROM (SELECT DISTINCT other_id FROM shortlisted) AS s
+),
+
+similar_users AS (
+    SELECT
+        ranked.user_id,
+        ranked.other_id
+    FROM (
+        SELECT
+            s.user_id,
+            s.other_id,
+            row_number() OVER (
+                PARTITION BY s.user_id
+                ORDER BY s.overlap / sqrt(hs.history_size + 10) DESC, s.other_id ASC
+            ) AS place
+        FROM shortlisted AS s
+        INNER JOIN history_sizes AS hs ON s.other_id = hs.other_id
+    ) AS ranked
+    WHERE ranked.place <= :similar_users
+),
+
+candidates AS (
+    SELECT
+        su.user_id,
+        item.media_id,
+        count(*) AS similar_user_count,
+        sum(item.total_value ORDER BY item.total_value) AS total_value
+    FROM similar_users AS su
+    INNER JOIN LATERAL (
+        SELECT
+            latest.media_id,
+            sum(latest.interaction_value ORDER BY latest.interaction_value) AS total_value
+        FROM (
+            SELECT
+                i.media_id,
+                coalesce(i.interaction_value, 0) AS interaction_value
+            FROM interaction AS i
+            WHERE
+                i.user_id = su.other_id
+                AND i.type IN ('LIKE', 'WATCH')
+                AND i.timestamp >= :window_start::timestamp
+            ORDER BY i.timestamp DESC, i.media_id ASC
+            LIMIT :items_per_user
+        ) AS latest
+        GROUP BY latest.media_id
+    ) AS item ON TRUE
+    GROUP BY su.user_id, item.media_id
+)
+
+SELECT
+    c.user_id::text AS user_id,
+    array_agg(c.media_id::text ORDER BY c.media_id) AS media_ids,
+    array_agg(c.similar_user_count::int ORDER BY c.media_id) AS similar_user_counts,
+    array_agg(c.total_value ORDER BY c.media_id) AS total_values
+FROM candidates AS c
+GROUP BY c.user_id;
