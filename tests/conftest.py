@@ -1,0 +1,104 @@
+"""Fixtures: one embedded PostgreSQL a session, template databases, and apps on clones of them."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.demo.embedded import PostgresServer, embedded_server, server_url
+from recommender.demo.generate import DemoData, DemoSize, generate
+from recommender.demo.load import load_demo
+from tests.support.clients import NO_CAPS, no_progress, running_client
+from tests.support.postgres import Outage, Templates, Urls
+from tests.support.reference import Reference
+
+# A little of everything, and more dirt than any real database has. The data reaches back further than the
+# window, so that what lies outside of it has to be left out.
+SMALL = DemoSize(
+    media=160,
+    users=280,
+    interactions=7_000,
+    days=120,
+    deleted_media=0.06,
+    vanished_media=0.05,
+    users_without_preferences=0.12,
+    users_without_history=0.08,
+    repeated_interactions=0.15,
+    null_values=0.05,
+    null_timestamps=0.03,
+)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A server that may lose everything in a crash, which makes it fast."""
+    # Not pytest's own folder: run as root, the server runs as somebody else, who may not go there.
+    with (
+        tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,
+        embedded_server(Path(folder) / "postgres") as server,
+    ):
+        with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
+            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def generated() -> DemoData:
+    return generate(SMALL, seed=11, now=datetime.now(UTC).replace(tzinfo=None))
+
+
+@pytest.fixture(scope="session")
+def templates(server: PostgresServer, generated: DemoData) -> Iterator[Templates]:
+    templates = Templates(server, "small")
+    with templates.create() as urls:
+        load_demo(urls, generated, no_progress)
+        yield templates
+
+
+@pytest.fixture
+def databases(templates: Templates) -> Iterator[Urls]:
+    """Databases of this test's own, to change or break."""
+    with templates.clone() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def shared_databases(templates: Templates) -> Iterator[Urls]:
+    """Databases that no test changes."""
+    with templates.clone() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def reference(shared_databases: Urls) -> Reference:
+    return Reference(shared_databases)
+
+
+@pytest.fixture(scope="session")
+def client(shared_databases: Urls) -> Iterator[FlaskClient]:
+    """The service on the shared databases, exact."""
+    with running_client(shared_databases, **NO_CAPS) as client:
+        yield client
+
+
+@pytest.fixture
+def outage(server: PostgresServer, databases: Urls) -> Iterator[Outage]:
+    outage = Outage(server, databases)
+    yield outage
+    outage.start(*databases)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real data sets; CI must have them, others may not."""
+    folder = os.environ.get("MARQUEE_DATA_DIR")
+    if not folder:
+        pytest.skip("MARQUEE_DATA_DIR is not set")
+    return Path(folder)

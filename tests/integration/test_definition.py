@@ -1,0 +1,122 @@
+"""The answers agree with the definitions, item by item, on data with all the dirt in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.domain import DatabaseName
+from tests.support.clients import NO_CAPS, ids, post_batch, running_client, whole_ranking
+from tests.support.postgres import Urls
+from tests.support.reference import Reference, Scored
+
+# Beyond this two scores differ by how floats were added up, not by what was added.
+_NOISE = 1e-12
+
+
+def assert_agrees(items: list[dict[str, Any]], expected: list[Scored]) -> None:
+    assert len(items) == len(expected)
+    by_id = {scored.media_id: scored for scored in expected}
+    for item, scored in zip(items, expected, strict=True):
+        own = by_id[item["id"]]
+        assert item["recommendation_score"] == pytest.approx(own.recommendation_score, abs=5.1e-5)
+        assert item["content_score"] == pytest.approx(own.content_score, abs=5.1e-5)
+        assert item["collaborative_score"] == pytest.approx(own.collaborative_score, abs=5.1e-5)
+        same_place = item["id"] == scored.media_id
+        assert same_place or abs(own.recommendation_score - scored.recommendation_score) < _NOISE
+
+
+def test_the_whole_ranking_of_every_user_agrees_with_the_definition(
+    client: FlaskClient, reference: Reference
+) -> None:
+    assert len(reference.users) >= 200
+    for user in reference.users:
+        assert_agrees(whole_ranking(client, user), reference.rank(user))
+
+
+@pytest.fixture(scope="module")
+def all_time_client(shared_databases: Urls) -> Iterator[FlaskClient]:
+    with running_client(shared_databases, INTERACTION_WINDOW_DAYS="0", **NO_CAPS) as client:
+        yield client
+
+
+def test_all_time_agrees_with_the_definition(all_time_client: FlaskClient, shared_databases: Urls) -> None:
+    reference = Reference(shared_databases, window_days=0)
+    for user in reference.users[::10]:
+        assert_agrees(whole_ranking(all_time_client, user), reference.rank(user))
+
+
+def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases: Urls) -> None:
+    reference = Reference(shared_databases, similar_users=5)
+    with running_client(
+        shared_databases, SIMILAR_USERS="5", CONTENT_WEIGHT="0", COLLABORATIVE_WEIGHT="1", **NO_CAPS
+    ) as client:
+        for user in reference.users[::10]:
+            expected = {scored.media_id: scored.collaborative_score for scored in reference.rank(user)}
+            for item in whole_ranking(client, user):
+                assert item["recommendation_score"] == pytest.approx(expected[item["id"]], abs=5.1e-5)
+
+
+def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
+    """Without this, the agreement above would show less than it says."""
+    kinds = {kind for _, _, kind, _, _ in reference.interactions}
+    assert kinds == {"LIKE", "WATCH", "DISLIKE"}
+    assert any(value is None for _, _, _, value, _ in reference.interactions)
+    assert any(at is None for *_, at in reference.interactions)
+    pairs = [(user, media) for user, media, *_ in reference.interactions]
+    assert len(set(pairs)) < len(pairs)
+    in_media = {row[0] for row in reference.rows(DatabaseName.CATALOG, "SELECT id::text FROM medias")}
+    assert {media for _, media in pairs} - in_media, "media gone from the catalogue"
+    assert in_media - reference.catalogue, "deleted media"
+    assert len(reference.positive_rows) < sum(
+        kind != "DISLIKE" and at is not None for _, _, kind, _, at in reference.interactions
+    ), "interactions older than the window"
+    stated = reference.rows(DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre")
+    assert len({(user, genre) for user, genre in stated}) < len(stated), "preferences stated twice"
+    assert any(genre != genre.upper() for _, genre in stated), "genres in another case"
+    everybody = {row[0] for row in reference.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")}
+    assert everybody - set(reference.genres_of_user), "users without preferences"
+    assert everybody - set(reference.seen), "users without history"
+
+
+def test_batch_equals_single(client: FlaskClient, reference: Reference) -> None:
+    users = reference.users
+    batch = post_batch(client, users, limit=15)
+    assert list(batch["results"]) == users
+    assert batch["total_users"] == len(users)
+    for user in users:
+        single = client.get(f"/api/recommendations/{user}?limit=15").get_json()
+        for key, value in batch["results"][user].items():
+            assert single[key] == value
+
+
+def test_pages_concatenate_to_the_whole(client: FlaskClient, reference: Reference) -> None:
+    for user in reference.users[::40]:
+        whole = [scored.media_id for scored in reference.rank(user)]
+        for limit in (1, 7, 100):
+            pages: list[str] = []
+            for offset in range(0, len(whole) + limit, limit):
+                answer = client.get(f"/api/recommendations/{user}?limit={limit}&offset={offset}").get_json()
+                pages += ids(answer)
+                assert answer["count"] == len(answer["recommendations"])
+            assert len(pages) == len(set(pages))
+            assert set(pages) == set(whole)
+            assert pages == [item["id"] for item in whole_ranking(client, user)]
+
+
+def test_seen_deleted_and_vanished_media_never_appear(client: FlaskClient, reference: Reference) -> None:
+    disliked_somewhere = False
+    for user in reference.users[::3]:
+        given = {item["id"] for item in whole_ranking(client, user)}
+        assert given == reference.catalogue - reference.seen.get(user, set())
+        disliked = {m for u, m, kind, _, _ in reference.interactions if u == user and kind == "DISLIKE"}
+        assert not given & disliked
+        disliked_somewhere = disliked_somewhere or bool(disliked)
+    assert disliked_somewhere
+
+
+def test_the_same_request_gives_the_same_answer(client: FlaskClient, reference: Reference) -> None:
+    for user in reference.users[:20]:
+        first = client.get(f"/api/recommendations/{user}?limit=100").data
+        assert all(client.get(f"/api/recommendations/{user}?limit=100").data == first for _ in range(3))

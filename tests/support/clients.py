@@ -1,0 +1,78 @@
+"""The service in a test: settings from a mapping, the app with its pools, whole rankings by paging."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from config.settings import Settings, load_settings
+from tests.support.postgres import Urls
+
+# Caps above anything in the test data: the answers must be exact.
+NO_CAPS = {
+    "HISTORY_ITEMS": "1000000",
+    "USERS_PER_ITEM": "1000000",
+    "SHORTLIST": "1000000",
+    "ITEMS_PER_USER": "1000000",
+}
+
+
+def no_progress(
+    rows: Iterable[Sequence[object]], label: str, length: int
+) -> Iterable[Sequence[object]]:
+    assert label
+    assert length >= 0
+    return rows
+
+
+def settings_for(urls: Urls, **variables: str) -> Settings:
+    environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
+    # Outages are on purpose here: no need to be patient with them.
+    patience = {"POOL_TIMEOUT_MS": "300"}
+    return load_settings({**environment, **patience, **variables}, dotenv_path=None)
+
+
+@contextlib.contextmanager
+def running_app(urls: Urls, **variables: str) -> Iterator[Flask]:
+    app = create_app(settings_for(urls, **variables))
+    try:
+        yield app
+    finally:
+        app.extensions["marquee"].close()
+
+
+@contextlib.contextmanager
+def running_client(urls: Urls, **variables: str) -> Iterator[FlaskClient]:
+    with running_app(urls, **variables) as app:
+        yield app.test_client()
+
+
+def get(client: FlaskClient, user_id: str, **arguments: int) -> dict[str, Any]:
+    response = client.get(f"/api/recommendations/{user_id}", query_string=arguments)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.get_json()
+    return answer
+
+
+def post_batch(client: FlaskClient, user_ids: list[str], limit: int = 10) -> dict[str, Any]:
+    response = client.post("/api/recommendations/batch", json={"user_ids": user_ids, "limit": limit})
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.get_json()
+    return answer
+
+
+def whole_ranking(client: FlaskClient, user_id: str) -> list[dict[str, Any]]:
+    """Every page of 100, one after the other."""
+    items: list[dict[str, Any]] = []
+    while True:
+        page = get(client, user_id, limit=100, offset=len(items))["recommendations"]
+        items += page
+        if len(page) < 100:
+            return items
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in answer["recommendations"]]

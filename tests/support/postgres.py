@@ -1,0 +1,98 @@
+"""Databases for tests: templates filled once a session, cloned for each test, and broken on purpose."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from recommender.demo.embedded import PostgresServer, server_url
+from recommender.domain import DatabaseName
+
+Urls = Mapping[DatabaseName, str]
+
+_clone_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Templates:
+    """A template database for each of the three, on one server."""
+
+    server: PostgresServer
+    label: str
+
+    @contextlib.contextmanager
+    def create(self) -> Iterator[Urls]:
+        """Empty template databases, to be filled before the first clone."""
+        with contextlib.ExitStack() as stack:
+            for name in DatabaseName:
+                stack.enter_context(self._janitor(self._template(name), as_template=True))
+            yield {name: server_url(self.server, self._template(name)) for name in DatabaseName}
+
+    @contextlib.contextmanager
+    def clone(self) -> Iterator[Urls]:
+        """A fresh copy of all three, dropped at the end."""
+        number = next(_clone_numbers)
+        with contextlib.ExitStack() as stack:
+            urls = {}
+            for name in DatabaseName:
+                copy = f"{name}_{number}"
+                stack.enter_context(self._janitor(copy, template=self._template(name)))
+                urls[name] = server_url(self.server, copy)
+            yield urls
+
+    def _template(self, name: DatabaseName) -> str:
+        return f"{self.label}_{name}"
+
+    def _janitor(
+        self, database: str, *, template: str | None = None, as_template: bool = False
+    ) -> DatabaseJanitor:
+        info = self.server.get_postmaster_info()
+        return DatabaseJanitor(
+            user=self.server.postgres_user,
+            host=str(info.socket_dir),
+            port=str(info.port),
+            dbname=database,
+            template_dbname=template,
+            as_template=as_template,
+        )
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Takes single databases down as their own server would be down, and up again."""
+
+    server: PostgresServer
+    urls: Urls
+
+    def stop(self, *names: DatabaseName) -> None:
+        """Cut every connection and refuse new ones."""
+        for name in names:
+            self._allow_connections(name, allowed=False)
+            with self._maintenance() as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    (self._database(name),),
+                )
+
+    def start(self, *names: DatabaseName) -> None:
+        """Accept connections again."""
+        for name in names:
+            self._allow_connections(name, allowed=True)
+
+    def _allow_connections(self, name: DatabaseName, *, allowed: bool) -> None:
+        with self._maintenance() as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    sql.Identifier(self._database(name)), sql.Literal(allowed)
+                )
+            )
+
+    def _database(self, name: DatabaseName) -> str:
+        return self.urls[name].rpartition("/")[2]
+
+    def _maintenance(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(server_url(self.server, "postgres"), autocommit=True)

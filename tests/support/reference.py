@@ -1,0 +1,168 @@
+"""The definitions of docs/algorithm.md, read slowly and plainly over the raw tables.
+
+Shares no code, no SQL and no database driver with the service.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import psycopg2
+
+from recommender.domain import DatabaseName
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One medium of a user's full ranking, unrounded."""
+
+    media_id: str
+    recommendation_score: float
+    content_score: float
+    collaborative_score: float
+
+
+@dataclass
+class Reference:
+    """Everything in the databases, and what follows from it."""
+
+    urls: Mapping[DatabaseName, str]
+    window_days: int = 90
+    similar_users: int = 50
+    now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+
+    def rows(self, name: DatabaseName, query: str) -> list[Row]:
+        connection = psycopg2.connect(self.urls[name])
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    @cached_property
+    def genres_of_user(self) -> dict[str, set[str]]:
+        owners = {row[0] for row in self.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")}
+        genres = defaultdict(set)
+        for user, genre in self.rows(
+            DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre"
+        ):
+            if user in owners and genre is not None:
+                genres[user].add(genre.lower())
+        return genres
+
+    @cached_property
+    def catalogue(self) -> set[str]:
+        rows = self.rows(DatabaseName.CATALOG, "SELECT id::text, deleted_at FROM medias")
+        return {media for media, deleted_at in rows if deleted_at is None}
+
+    @cached_property
+    def genres_of_media(self) -> dict[str, set[str]]:
+        genres = defaultdict(set)
+        for media, genre in self.rows(
+            DatabaseName.CATALOG, "SELECT media_id::text, genre_name FROM tb_media_genre"
+        ):
+            if genre is not None:
+                genres[media].add(genre.lower())
+        return genres
+
+    @cached_property
+    def interactions(self) -> list[Row]:
+        return self.rows(
+            DatabaseName.ENGAGEMENT,
+            "SELECT user_id::text, media_id::text, type, interaction_value, timestamp FROM interaction",
+        )
+
+    @cached_property
+    def positive_rows(self) -> list[tuple[str, str, float]]:
+        start = datetime.min if self.window_days == 0 else self.now - timedelta(days=self.window_days)
+        return [
+            (user, media, value or 0.0)
+            for user, media, kind, value, at in self.interactions
+            if kind in ("LIKE", "WATCH") and at is not None and at >= start
+        ]
+
+    @cached_property
+    def positive(self) -> dict[str, set[str]]:
+        """P(u)."""
+        positive = defaultdict(set)
+        for user, media, _ in self.positive_rows:
+            positive[user].add(media)
+        return positive
+
+    @cached_property
+    def seen(self) -> dict[str, set[str]]:
+        seen = defaultdict(set)
+        for user, media, *_ in self.interactions:
+            seen[user].add(media)
+        return seen
+
+    @cached_property
+    def popularity(self) -> Counter[str]:
+        return Counter(media for items in self.positive.values() for media in items)
+
+    @cached_property
+    def values(self) -> dict[str, dict[str, list[float]]]:
+        values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for user, media, value in self.positive_rows:
+            values[user][media].append(value)
+        return values
+
+    @cached_property
+    def users(self) -> list[str]:
+        """Everybody the databases know of."""
+        return sorted(set(self.genres_of_user) | set(self.seen))
+
+    def idf(self, media: str) -> float:
+        return math.log(len(self.positive) / self.popularity[media])
+
+    def similarity(self, user: str, other: str) -> float:
+        shared = self.positive.get(user, set()) & self.positive[other]
+        return math.fsum(self.idf(media) for media in shared) / math.sqrt(len(self.positive[other]) + 10)
+
+    def similar(self, user: str) -> list[str]:
+        similarities = {
+            other: self.similarity(user, other) for other in self.positive if other != user
+        }
+        ranked = sorted(
+            (other for other in similarities if similarities[other] > 0),
+            key=lambda other: (-similarities[other], other),
+        )
+        return ranked[: self.similar_users]
+
+    def content_score(self, user: str, media: str) -> float:
+        stated = self.genres_of_user.get(user, set())
+        if not stated:
+            return 0.0
+        return len(self.genres_of_media.get(media, set()) & stated) / len(stated)
+
+    def collaborative_scores(self, user: str, eligible: set[str]) -> dict[str, float]:
+        products = {}
+        neighbours = self.similar(user)
+        for media in eligible:
+            fans = [other for other in neighbours if media in self.positive[other]]
+            total = math.fsum(value for other in fans for value in self.values[other][media])
+            products[media] = max(0.0, len(fans) * total)
+        best = max(products.values(), default=0.0)
+        return {media: product / best if best > 0 else 0.0 for media, product in products.items()}
+
+    def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
+        """The full ranking; `without` databases that cannot be asked."""
+        eligible = set(self.catalogue)
+        collaborative = dict.fromkeys(eligible, 0.0)
+        if DatabaseName.ENGAGEMENT not in without:
+            eligible -= self.seen.get(user, set())
+            collaborative = self.collaborative_scores(user, eligible)
+        scored = []
+        for media in eligible:
+            content = 0.0 if DatabaseName.USER in without else self.content_score(user, media)
+            total = 0.4 * content + 0.6 * collaborative[media]
+            scored.append(Scored(media, total, content, collaborative[media]))
+        scored.sort(key=lambda s: (-s.recommendation_score, -self.popularity[s.media_id], s.media_id))
+        return scored
