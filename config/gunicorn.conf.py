@@ -3,14 +3,17 @@
 import sys
 from typing import Any
 
+from app import create_app
 from config.logging import logging_config
 from config.settings import SettingsError, load_settings
+from recommender.errors import ConfigurationError
 
 try:
     _settings = load_settings()
-    _settings.database_url("user_db")
-except SettingsError as exc:
-    # Here, before any worker exists: a worker that cannot start would be started again and again.
+    # A trial, before any worker exists: several workers that fail to start end in a traceback of Gunicorn's.
+    # Nothing connects here.
+    create_app(_settings)
+except (SettingsError, ConfigurationError) as exc:
     sys.exit(f"Marquee cannot start.\n{exc}")
 
 bind = f"{_settings.host}:{_settings.port}"

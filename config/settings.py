@@ -76,6 +76,7 @@ class Settings(BaseModel):
     history_items: Count = 50
     users_per_item: Count = 100
     shortlist: Count = 100
+    items_counted: Count = 1_000
     items_per_user: Count = 200
 
     max_limit: int = Field(default=100, ge=1, le=1000)
@@ -119,7 +120,7 @@ class Settings(BaseModel):
                 "(with characters such as @ and % in the password percent-encoded)"
             )
         try:
-            urlsplit(text)
+            _ = urlsplit(text).port
         except ValueError:
             # Its message may quote the URL, password and all.
             raise ValueError("not a valid URL") from None

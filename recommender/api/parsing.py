@@ -14,8 +14,8 @@ from werkzeug.wrappers import Request
 from recommender.api.problems import BadRequestError
 from recommender.domain import Page
 
-DEFAULT_LIMIT = 10
 MAX_OFFSET = 2_147_483_647
+_DEFAULT_LIMIT = 10
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,4000}")
@@ -28,6 +28,11 @@ class RequestLimits:
     max_limit: int
     max_batch_users: int
     id_pattern: re.Pattern[str]
+
+    @property
+    def default_limit(self) -> int:
+        """The limit of a request that names none."""
+        return min(_DEFAULT_LIMIT, self.max_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class _BatchBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_ids: Annotated[list[StrictStr], Field(min_length=1)]
-    limit: StrictInt = DEFAULT_LIMIT
+    limit: StrictInt = 1
 
 
 def parse_user_id(text: str, limits: RequestLimits) -> str:
@@ -72,7 +77,7 @@ def parse_page(arguments: MultiDict[str, str], limits: RequestLimits) -> Page:
                 f"unknown query parameter {_shown(name)}; limit and offset are allowed",
             )
     return Page(
-        limit=_whole_number(arguments, "limit", DEFAULT_LIMIT, 1, limits.max_limit),
+        limit=_whole_number(arguments, "limit", limits.default_limit, 1, limits.max_limit),
         offset=_whole_number(arguments, "offset", 0, 0, MAX_OFFSET),
     )
 
@@ -88,10 +93,9 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
     if not request.is_json:
         raise UnsupportedMediaType
     body = _batch_body(request.get_data())
-    if not 1 <= body.limit <= limits.max_limit:
-        raise _invalid_body(
-            f"limit must be a whole number from 1 to {limits.max_limit}, got {_shown(body.limit)}"
-        )
+    limit = body.limit if "limit" in body.model_fields_set else limits.default_limit
+    if not 1 <= limit <= limits.max_limit:
+        raise _invalid_body(f"limit must be a whole number from 1 to {limits.max_limit}, got {_shown(limit)}")
     if len(body.user_ids) > limits.max_batch_users:
         raise _invalid_body(f"user_ids must hold 1 to {limits.max_batch_users} ids, got {len(body.user_ids)}")
     user_ids = [_canonical_id(text, limits.id_pattern) for text in body.user_ids]
@@ -103,7 +107,7 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
             f"each of user_ids must be {_id_form(limits)}; wrong at positions (from 0): {shown}{more}"
         )
     distinct = dict.fromkeys(user_id for user_id in user_ids if user_id is not None)
-    return BatchRequest(user_ids=list(distinct), page=Page(limit=body.limit))
+    return BatchRequest(user_ids=list(distinct), page=Page(limit=limit))
 
 
 def parse_no_arguments(arguments: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Progress on standard error: a bar at a terminal, a line a step elsewhere."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
@@ -9,6 +10,6 @@ Row = Sequence[object]
 
 def show_progress(rows: Iterable[Row], label: str, length: int) -> Iterator[Row]:
     """Pass rows through and show how far along they are."""
-    stream = click.get_text_stream("stderr")
-    with click.progressbar(rows, length=length, label=f"Loading {length:,} {label}", file=stream) as bar:
+    text = f"Loading {length:,} {label}"
+    with click.progressbar(rows, length=length, label=text, file=sys.stderr) as bar:
         yield from bar

@@ -53,7 +53,7 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
         return
     try:
         # It needs the demo requirements, which a deployment does not install.
-        from recommender.demo.load import demo_databases  # noqa: PLC0415 - see the comment above
+        from recommender.demo.databases import demo_databases  # noqa: PLC0415 - see the comment above
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
             "no databases are configured (DB_HOST, or USER_DB_URL and its like), and the demo's "

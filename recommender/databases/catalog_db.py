@@ -15,7 +15,18 @@ class CatalogDatabase:
     def fetch_media(self, media_ids: Sequence[str]) -> dict[str, Media]:
         """Details by id; media that are deleted or unknown are absent."""
         rows = self._database.fetch("fetch_media", media_ids=list(media_ids))
-        return {row[0]: Media(*row[:6], genres=tuple(distinct_genres(row[6]).values())) for row in rows}
+        return {
+            media_id: Media(
+                id=media_id,
+                title=title,
+                description=description,
+                release_year=release_year,
+                media_type=media_type,
+                cover_url=cover_url,
+                genres=tuple(distinct_genres(genre_names).values()),
+            )
+            for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
+        }
 
     def fetch_media_genres(self) -> dict[str, list[str] | None]:
         """Genres as written of every medium that is not deleted."""

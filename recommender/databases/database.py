@@ -24,6 +24,21 @@ _CONNECT_TIMEOUT_S = 2
 # somebody to ask for a connection. Long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
 
+# What every connection is set to, beside its statement timeout.
+SESSION_SETTINGS = {
+    "default_transaction_read_only": "on",
+    # The window is reckoned in UTC.
+    "timezone": "UTC",
+    # The statements are short, and many run at once: neither workers nor compiled code pay.
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    # Where the planner takes a user for an average one, it would rather collect all of a history and sort
+    # it than read the index in order and stop at the LIMIT; the heaviest users are then read whole.
+    "enable_bitmapscan": "off",
+    # The indexes the statements live on are in memory, where the next page is as near as any other.
+    "random_page_cost": "1.1",
+}
+
 _statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
 
 
@@ -126,15 +141,7 @@ def _connection_arguments(name: DatabaseName, url: str, options: PoolOptions) ->
     except psycopg.Error:
         # The driver's message may quote the URL, password and all.
         raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
-    settings = {
-        "default_transaction_read_only": "on",
-        "statement_timeout": str(options.statement_timeout_ms),
-        # The window is reckoned in UTC, and the sums must not depend on how workers share the rows.
-        "timezone": "UTC",
-        "max_parallel_workers_per_gather": "0",
-        # Compiling costs more than these statements take.
-        "jit": "off",
-    }
+    settings = {**SESSION_SETTINGS, "statement_timeout": str(options.statement_timeout_ms)}
     flags = [str(given.get("options") or "")] + [f"-c {k}={v}" for k, v in settings.items()]
     return {
         "autocommit": True,

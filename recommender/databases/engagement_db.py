@@ -14,6 +14,7 @@ class NeighbourCaps:
     history_items: int
     users_per_item: int
     shortlist: int
+    items_counted: int
     similar_users: int
     items_per_user: int
 
@@ -53,6 +54,7 @@ class EngagementDatabase:
             window_start=window_start,
             users_per_item=caps.users_per_item,
             shortlist=caps.shortlist,
+            items_counted=caps.items_counted,
             similar_users=caps.similar_users,
             items_per_user=caps.items_per_user,
         )

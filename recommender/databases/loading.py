@@ -73,12 +73,12 @@ class WritableDatabase:
         self.execute("vacuum_tables")
 
     def execute(self, query_name: str, **parameters: object) -> None:
-        """Run a statement that returns nothing."""
+        """Run a statement that returns nothing; parameters it does not take are passed over."""
         with self._refusals():
             self._connection.execute(self._queries[query_name].statement, parameters)
 
     def fetch_row(self, query_name: str, **parameters: object) -> Row:
-        """Run a query that returns one row."""
+        """Run a query that returns one row; parameters it does not take are passed over."""
         with self._refusals():
             row = self._connection.execute(self._queries[query_name].statement, parameters).fetchone()
         if row is None:

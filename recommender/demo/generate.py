@@ -19,6 +19,7 @@ from recommender.demo.vocabulary import (
 
 Row = Sequence[object]
 
+DEMO_SEED = 20_231
 GENRES = tuple(GENRE_WORDS)
 _DAY_S = 86_400
 
@@ -49,6 +50,17 @@ class DemoData:
     media: list[Row]
     media_genres: list[Row]
     interactions: list[Row]
+
+    @property
+    def user_ids(self) -> list[str]:
+        """Everybody there is."""
+        return [str(owner) for _, owner in self.user_preferences]
+
+    @property
+    def media_ids(self) -> list[str]:
+        """Every medium, vanished ones included."""
+        interacted = {str(media) for _, _, media, *_ in self.interactions}
+        return sorted(interacted.union(str(row[0]) for row in self.media))
 
 
 def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from recommender.databases.loading import WritableDatabase
 from recommender.demo.progress import Progress
+from recommender.demo.target import LoadTarget
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
 
@@ -129,42 +129,26 @@ class MovieLensFolder:
         """
         report = LoadReport()
         survey = _Survey(self, report)
-        with (
-            WritableDatabase(DatabaseName.USER, urls[DatabaseName.USER]) as user_db,
-            WritableDatabase(DatabaseName.CATALOG, urls[DatabaseName.CATALOG]) as catalog_db,
-            WritableDatabase(DatabaseName.ENGAGEMENT, urls[DatabaseName.ENGAGEMENT]) as engagement_db,
-        ):
-            databases = (user_db, catalog_db, engagement_db)
-            for database in databases:
-                database.create_tables()
+        with LoadTarget(urls) as target:
             if not replace:
-                survey.refuse_foreign_rows(*databases)
-            with user_db.transaction(), catalog_db.transaction(), engagement_db.transaction():
-                for database in databases:
-                    database.execute("truncate_tables")
-                self._copy(survey, databases, progress, now)
-            for database in databases:
-                database.create_indexes()
+                survey.refuse_foreign_rows(target)
+            with target.replacing():
+                self._copy(survey, target, progress, now)
         return report
 
-    def _copy(
-        self,
-        survey: "_Survey",
-        databases: tuple[WritableDatabase, WritableDatabase, WritableDatabase],
-        progress: Progress,
-        now: datetime | None,
-    ) -> None:
-        user_db, catalog_db, engagement_db = databases
-        users = list(survey.user_ids)
-        user_db.copy("copy_user_preferences", progress(survey.preference_rows(), "users", len(users)))
-        genres = list(survey.user_genre_rows())
-        user_db.copy("copy_user_genres", progress(genres, "preferences", len(genres)))
-        media = [_media_row(movie) for movie in self.movies.values()]
-        catalog_db.copy("copy_media", progress(media, "media", len(media)))
-        media_genres = [(media_id(m.key), genre) for m in self.movies.values() for genre in m.genres]
-        catalog_db.copy("copy_media_genres", progress(media_genres, "genres of media", len(media_genres)))
-        rows = self._interaction_rows(survey.shift(now), survey.report)
-        engagement_db.copy("copy_interactions", progress(rows, "interactions", survey.rating_count))
+    def _copy(self, survey: "_Survey", target: LoadTarget, progress: Progress, now: datetime | None) -> None:
+        movies = self.movies.values()
+        user_genres = list(survey.user_genre_rows())
+        media_genres = [(media_id(movie.key), genre) for movie in movies for genre in movie.genres]
+        interactions = self._interaction_rows(survey.shift(now), survey.report)
+        for database, query_name, label, rows, length in (
+            (target.user_db, "copy_user_preferences", "users", survey.preference_rows(), survey.report.users),
+            (target.user_db, "copy_user_genres", "preferences", user_genres, len(user_genres)),
+            (target.catalog_db, "copy_media", "media", map(_media_row, movies), len(movies)),
+            (target.catalog_db, "copy_media_genres", "genres of media", media_genres, len(media_genres)),
+            (target.engagement_db, "copy_interactions", "interactions", interactions, survey.rating_count),
+        ):
+            database.copy(query_name, progress(rows, label, length))
 
     def _interaction_rows(self, shift: timedelta, report: LoadReport) -> Iterator[Row]:
         already_counted: Counter[str] = Counter()
@@ -220,24 +204,8 @@ class _Survey:
     def shift(self, now: datetime | None) -> timedelta:
         return timedelta() if now is None else now - _timestamp(self._last_at)
 
-    def refuse_foreign_rows(
-        self, user_db: WritableDatabase, catalog_db: WritableDatabase, engagement_db: WritableDatabase
-    ) -> None:
-        user_ids = list(self.user_ids)
-        media_ids = [media_id(key) for key in self._movies]
-        counts = {
-            user_db.name: user_db.fetch_row("count_foreign_rows", user_ids=user_ids),
-            catalog_db.name: catalog_db.fetch_row("count_foreign_rows", media_ids=media_ids),
-            engagement_db.name: engagement_db.fetch_row(
-                "count_foreign_rows", user_ids=user_ids, media_ids=media_ids
-            ),
-        }
-        held = [f"{name} ({count:,} rows)" for name, (count,) in counts.items() if count]
-        if held:
-            raise LoadError(
-                f"{', '.join(held)} hold other data than this; to delete it and load this instead, "
-                "repeat the command with --replace"
-            )
+    def refuse_foreign_rows(self, target: LoadTarget) -> None:
+        target.refuse_foreign_rows(list(self.user_ids), [media_id(key) for key in self._movies])
 
 
 def user_id(key: str) -> str:

@@ -20,7 +20,8 @@ def collaborative_scores(
     Negative products count as 0, as do those that are not finite.
     """
     scores = np.zeros(len(eligible))
-    products = similar_user_counts * total_values
+    with np.errstate(invalid="ignore", over="ignore"):
+        products = similar_user_counts * total_values
     scores[media_idx] = np.where(np.isfinite(products), np.maximum(products, 0.0), 0.0)
     scores[~eligible] = 0.0
     max_score = scores.max(initial=0.0)

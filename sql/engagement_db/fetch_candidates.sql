@@ -1,4 +1,4 @@
--- name: fetch_candidates(user_ids, media_ids, idf_weights, window_start, users_per_item, shortlist, similar_users, items_per_user)
+-- name: fetch_candidates(user_ids, media_ids, idf_weights, window_start, users_per_item, shortlist, items_counted, similar_users, items_per_user)
 -- What the users most similar to each of some users liked or watched, counted and summed.
 --
 -- Parameters:
@@ -8,14 +8,16 @@
 --   window_start text   a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
 --   users_per_item int  how many of a medium's latest positive interactions are read
 --   shortlist int       how many users, by overlap, have their similarity worked out
---   similar_users int   how many of those count as similar (K)
---   items_per_user int  how many of a similar user's latest positive interactions are read
+--   items_counted int   how many of such a user's latest interactions are read for the size of the history
+--   similar_users int   how many of those users count as similar (K)
+--   items_per_user int  how many of a similar user's latest interactions are read for candidates
 -- Returns: a row for each user who has similar users
 --   user_id text
 --   media_ids text[], similar_user_counts int[], total_values float8[]
 --                       three arrays in step, by media id; media the user has seen are among them
 -- Index: interaction_media_recent_idx, interaction_user_recent_idx
--- Why: every step reads a bounded stretch of one index, however large the table.
+-- Why: every step reads a bounded stretch of one index, however large the table. On the user's side the
+--   limit comes before the look at the type, lest somebody who only dislikes is read to the end.
 --   Fixed-point weights: integer sums do not depend on the order of the rows, so that equal overlaps
 --   are equal and ties fall to the user id. For the same reason values are summed in order of size.
 WITH history AS (
@@ -71,12 +73,19 @@ history_sizes AS (
     SELECT
         s.other_id,
         (
-            SELECT count(DISTINCT i.media_id)
-            FROM interaction AS i
-            WHERE
-                i.user_id = s.other_id
-                AND i.type IN ('LIKE', 'WATCH')
-                AND i.timestamp >= :window_start::timestamp
+            SELECT count(DISTINCT latest.media_id)
+            FROM (
+                SELECT
+                    i.media_id,
+                    i.type
+                FROM interaction AS i
+                WHERE
+                    i.user_id = s.other_id
+                    AND i.timestamp >= :window_start::timestamp
+                ORDER BY i.timestamp DESC, i.media_id ASC
+                LIMIT :items_counted
+            ) AS latest
+            WHERE latest.type IN ('LIKE', 'WATCH')
         ) AS history_size
     FROM (SELECT DISTINCT other_id FROM shortlisted) AS s
 ),
@@ -113,15 +122,16 @@ candidates AS (
         FROM (
             SELECT
                 i.media_id,
+                i.type,
                 coalesce(i.interaction_value, 0) AS interaction_value
             FROM interaction AS i
             WHERE
                 i.user_id = su.other_id
-                AND i.type IN ('LIKE', 'WATCH')
                 AND i.timestamp >= :window_start::timestamp
             ORDER BY i.timestamp DESC, i.media_id ASC
             LIMIT :items_per_user
         ) AS latest
+        WHERE latest.type IN ('LIKE', 'WATCH')
         GROUP BY latest.media_id
     ) AS item ON TRUE
     GROUP BY su.user_id, item.media_id

@@ -31,7 +31,9 @@ class Split:
 
 
 @pytest.fixture(scope="module")
-def split(server: PostgresServer, data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Split]:
+def split(
+    server: PostgresServer, data_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Split]:
     source = data_folder / "ml-latest-small"
     training = tmp_path_factory.mktemp("movielens")
     (training / "movies.csv").write_bytes((source / "movies.csv").read_bytes())
@@ -69,9 +71,7 @@ def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
     return float(ndcg_score(relevance, order, k=_TOP_K)) if relevance.size > 1 else 0.0
 
 
-def test_the_service_is_far_better_than_popularity(
-    split: Split, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_service_is_far_better_than_popularity(split: Split, capsys: pytest.CaptureFixture[str]) -> None:
     users = list(split.liked_later)
     popularity, service = [], []
     with running_client(split.urls, INTERACTION_WINDOW_DAYS="0", MAX_BATCH_USERS="1000") as client:

@@ -75,7 +75,9 @@ def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
     stated = reference.rows(DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre")
     assert len({(user, genre) for user, genre in stated}) < len(stated), "preferences stated twice"
     assert any(genre != genre.upper() for _, genre in stated), "genres in another case"
-    everybody = {row[0] for row in reference.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")}
+    everybody = {
+        row[0] for row in reference.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")
+    }
     assert everybody - set(reference.genres_of_user), "users without preferences"
     assert everybody - set(reference.seen), "users without history"
 

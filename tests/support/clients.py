@@ -16,13 +16,12 @@ NO_CAPS = {
     "HISTORY_ITEMS": "1000000",
     "USERS_PER_ITEM": "1000000",
     "SHORTLIST": "1000000",
+    "ITEMS_COUNTED": "1000000",
     "ITEMS_PER_USER": "1000000",
 }
 
 
-def no_progress(
-    rows: Iterable[Sequence[object]], label: str, length: int
-) -> Iterable[Sequence[object]]:
+def no_progress(rows: Iterable[Sequence[object]], label: str, length: int) -> Iterable[Sequence[object]]:
     assert label
     assert length >= 0
     return rows

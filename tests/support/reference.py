@@ -48,7 +48,9 @@ class Reference:
 
     @cached_property
     def genres_of_user(self) -> dict[str, set[str]]:
-        owners = {row[0] for row in self.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")}
+        owners = {
+            row[0] for row in self.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")
+        }
         genres = defaultdict(set)
         for user, genre in self.rows(
             DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre"
@@ -81,11 +83,11 @@ class Reference:
 
     @cached_property
     def positive_rows(self) -> list[tuple[str, str, float]]:
-        start = datetime.min if self.window_days == 0 else self.now - timedelta(days=self.window_days)
+        start = None if self.window_days == 0 else self.now - timedelta(days=self.window_days)
         return [
             (user, media, value or 0.0)
             for user, media, kind, value, at in self.interactions
-            if kind in ("LIKE", "WATCH") and at is not None and at >= start
+            if kind in ("LIKE", "WATCH") and at is not None and (start is None or at >= start)
         ]
 
     @cached_property
@@ -127,9 +129,7 @@ class Reference:
         return math.fsum(self.idf(media) for media in shared) / math.sqrt(len(self.positive[other]) + 10)
 
     def similar(self, user: str) -> list[str]:
-        similarities = {
-            other: self.similarity(user, other) for other in self.positive if other != user
-        }
+        similarities = {other: self.similarity(user, other) for other in self.positive if other != user}
         ranked = sorted(
             (other for other in similarities if similarities[other] > 0),
             key=lambda other: (-similarities[other], other),

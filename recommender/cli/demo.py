@@ -1,0 +1,29 @@
+"""`demo`: generated data for databases of one's own."""
+
+from datetime import UTC, datetime
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.progress import show_progress
+from recommender.demo.generate import DEMO_SEED, DemoSize, generate
+from recommender.demo.load import load_demo
+from recommender.domain import DatabaseName
+
+
+@click.command()
+@click.option("--replace", is_flag=True, help="Delete whatever else the databases hold.")
+def demo(*, replace: bool) -> None:
+    """Fill the three configured databases with generated demo data.
+
+    The same data that `serve` makes for itself where no databases are configured. Run again, it moves the
+    data up to now.
+    """
+    settings = load_settings()
+    urls = {name: settings.database_url(name) for name in DatabaseName}
+    data = generate(DemoSize(), DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
+    load_demo(urls, data, show_progress, replace=replace)
+    click.echo(
+        f"Loaded {len(data.user_preferences):,} users, {len(data.media):,} media and "
+        f"{len(data.interactions):,} interactions."
+    )

@@ -1,0 +1,189 @@
+"""Bad input is refused with a status, a stable code, and words that name what is wrong."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from tests.support.clients import running_app, settings_for
+from tests.support.postgres import Urls
+
+USER = "11111111-1111-4111-8111-111111111111"
+PATH = f"/api/recommendations/{USER}"
+BATCH = "/api/recommendations/batch"
+
+
+def problem(response: TestResponse, status: int, code: str) -> str:
+    assert response.status_code == status
+    assert response.mimetype == "application/json"
+    body = response.get_json()
+    assert set(body) == {"error", "code"}
+    assert body["code"] == code
+    message: str = body["error"]
+    return message
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "123",
+        "not-a-uuid",
+        USER + "0",
+        USER.replace("-", ""),
+        "{" + USER + "}",
+        "%00" + USER,
+        USER + "%0A",
+        "\uff11" + USER[1:],
+        "a" * 5000,
+        "'; DROP TABLE medias; --",
+    ],
+)
+def test_a_user_id_that_is_no_uuid_is_refused(client: FlaskClient, user_id: str) -> None:
+    message = problem(client.get(f"/api/recommendations/{user_id}"), 400, "invalid_user_id")
+    assert message.startswith("user_id must be a UUID, got ")
+    assert len(message) < 150
+
+
+@pytest.mark.parametrize(
+    ("query", "allowed"),
+    [
+        (f"{name}={value}", f"{name} must be a whole number from {least} to {most}")
+        for name, least, most, values in [
+            ("limit", 1, 100, ["0", "-1", "101", "", "ten", "1.5", "1e1", "+5", "5%20", "٣", "9" * 5000]),
+            ("offset", 0, 2147483647, ["-1", "", "x", "0.5", "2147483648", "0x10", "NaN"]),
+        ]
+        for value in values
+    ],
+)
+def test_a_limit_or_offset_that_is_no_whole_number_in_range_is_refused(
+    client: FlaskClient, query: str, allowed: str
+) -> None:
+    message = problem(client.get(f"{PATH}?{query}"), 400, "invalid_parameter")
+    assert message.startswith(f"{allowed}, got ")
+    assert len(message) < 200
+
+
+def test_a_parameter_given_twice_is_refused(client: FlaskClient) -> None:
+    message = problem(client.get(f"{PATH}?limit=5&limit=6"), 400, "invalid_parameter")
+    assert message == "limit must be a whole number from 1 to 100, given once, got it 2 times"
+
+
+@pytest.mark.parametrize("query", ["Limit=5", "page=2", "limit=5&x=1", "="])
+def test_an_unknown_query_parameter_is_refused(client: FlaskClient, query: str) -> None:
+    message = problem(client.get(f"{PATH}?{query}"), 400, "unknown_parameter")
+    assert message.endswith("limit and offset are allowed")
+
+
+@pytest.mark.parametrize("edge", ["limit=1", "limit=100", "offset=0", "offset=2147483647", "limit=007"])
+def test_the_ends_of_the_ranges_are_allowed(client: FlaskClient, edge: str) -> None:
+    assert client.get(f"{PATH}?{edge}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ('{"user_ids": NaN}', "not valid JSON"),
+        (b'{"user_ids": ["\xff"]}', "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "must be a JSON object"),
+        ('"text"', "must be a JSON object"),
+        ("null", "must be a JSON object"),
+        ("{}", "user_ids is missing"),
+        ('{"user_ids": null}', "user_ids must be a list"),
+        (f'{{"user_ids": "{USER}"}}', "user_ids must be a list"),
+        ('{"user_ids": {}}', "user_ids must be a list"),
+        ('{"user_ids": []}', "user_ids must be a list with at least one id"),
+        ('{"user_ids": [1]}', "each of user_ids must be a string; wrong at position (from 0): 0"),
+        (f'{{"user_ids": ["{USER}", null]}}', "wrong at position (from 0): 1"),
+        (
+            f'{{"user_ids": ["{USER}", "x", "{USER}", ""]}}',
+            "each of user_ids must be a UUID; wrong at positions (from 0): 1, 3",
+        ),
+        (json.dumps({"user_ids": ["x"] * 30}), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 20 more"),
+        (json.dumps({"user_ids": [USER] * 501}), "user_ids must hold 1 to 500 ids, got 501"),
+        (json.dumps({"user_ids": [USER], "limit": 0}), "limit must be a whole number from 1 to 100, got 0"),
+        (json.dumps({"user_ids": [USER], "limit": 101}), "from 1 to 100, got 101"),
+        (json.dumps({"user_ids": [USER], "limit": "10"}), "limit must be a whole number, got '10'"),
+        (json.dumps({"user_ids": [USER], "limit": 1.5}), "limit must be a whole number, got 1.5"),
+        (json.dumps({"user_ids": [USER], "limit": True}), "limit must be a whole number, got True"),
+        (json.dumps({"user_ids": [USER], "limit": None}), "limit must be a whole number, got None"),
+        (f'{{"user_ids": ["{USER}"], "limit": {"9" * 30}}}', "limit must be a whole number"),
+        (json.dumps({"user_ids": [USER], "offset": 5}), "unknown key 'offset'; user_ids and limit"),
+    ],
+)
+def test_a_batch_body_that_is_not_what_it_must_be_is_refused(
+    client: FlaskClient, body: str | bytes, says: str
+) -> None:
+    response = client.post(BATCH, data=body, content_type="application/json")
+    message = problem(response, 400, "invalid_body")
+    assert says in message
+    assert len(message) < 200
+
+
+def test_a_batch_takes_no_query_parameters(client: FlaskClient) -> None:
+    problem(client.post(f"{BATCH}?limit=5", json={"user_ids": [USER]}), 400, "unknown_parameter")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_another_content_type_than_json_is_refused(client: FlaskClient, content_type: str | None) -> None:
+    body = json.dumps({"user_ids": [USER]})
+    response = client.post(BATCH, data=body, content_type=content_type)
+    assert "application/json" in problem(response, 415, "unsupported_media_type")
+
+
+def test_a_body_over_one_mebibyte_is_refused(client: FlaskClient) -> None:
+    body = json.dumps({"user_ids": [USER], "x": "x" * 1024 * 1024})
+    response = client.post(BATCH, data=body, content_type="application/json")
+    assert "1 MiB" in problem(response, 413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/api", "/api/recommendations", "/api/recommendations/", f"{PATH}/", f"{PATH}/x", "/healthz", "//"],
+)
+def test_an_unknown_path_is_refused(client: FlaskClient, path: str) -> None:
+    problem(client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", PATH, "GET, HEAD, OPTIONS"),
+        ("DELETE", PATH, "GET, HEAD, OPTIONS"),
+        ("GET", BATCH, "OPTIONS, POST"),
+        ("PUT", BATCH, None),
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_wrong_method_is_refused(client: FlaskClient, method: str, path: str, allowed: str | None) -> None:
+    response = client.open(path, method=method)
+    problem(response, 405, "method_not_allowed")
+    assert allowed is None or response.headers["Allow"] == allowed
+
+
+def test_a_fault_of_ours_is_a_generic_500_and_a_full_trace_in_the_log(
+    shared_databases: Urls, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_app(shared_databases) as app:
+
+        @app.get("/fault")
+        def fault() -> Any:
+            raise RuntimeError("the secret reason")
+
+        message = problem(app.test_client().get("/fault"), 500, "internal_error")
+    assert "secret" not in message
+    assert "RuntimeError: the secret reason" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_custom_id_pattern_is_named_in_the_error(shared_databases: Urls) -> None:
+    app: Flask = create_app(settings_for(shared_databases, ID_PATTERN="[1-9][0-9]{0,18}"))
+    response = app.test_client().get("/api/recommendations/007")
+    message = problem(response, 400, "invalid_user_id")
+    assert message == "user_id must be of the form [1-9][0-9]{0,18}, got '007'"

@@ -1,0 +1,112 @@
+"""Connections are read-only, bounded, named, opened late, and tell nobody the password."""
+
+import logging
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app import create_app
+from config.settings import load_settings
+from recommender.domain import DatabaseName
+from recommender.errors import ConfigurationError
+from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+
+USER = DatabaseName.USER
+
+
+def overlay(folder: Path, database: str, query: str, statement: str) -> str:
+    """A query file of the app's own; the SQL_PATH to set."""
+    path = folder / database / f"{query}.sql"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"-- name: {query}(user_ids)\n{statement}\n")
+    return str(folder)
+
+
+def activity(urls: Urls, name: DatabaseName) -> list[tuple[object, ...]]:
+    with psycopg.connect(urls[name], application_name="the test") as connection:
+        return connection.execute(
+            "SELECT application_name, usename, query FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name <> 'the test'"
+        ).fetchall()
+
+
+def test_a_statement_that_writes_is_refused_by_the_database(
+    databases: Urls, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sql_path = overlay(
+        tmp_path,
+        "user_db",
+        "fetch_genre_preferences",
+        "INSERT INTO tb_user_genre SELECT unnest(:user_ids::text[]::uuid[]), 'WRITTEN' "
+        "RETURNING user_id::text, ARRAY[genre_name::text];",
+    )
+    user = Reference(databases).users[0]
+    with running_client(databases, SQL_PATH=sql_path, **NO_CAPS) as client:
+        assert get(client, user)["degraded"] == ["user_db"]
+    assert "read-only transaction" in caplog.text
+    written = Reference(databases).rows(USER, "SELECT 1 FROM tb_user_genre WHERE genre_name = 'WRITTEN'")
+    assert written == []
+
+
+def test_connections_carry_the_services_name_and_stay_within_the_pool_size(databases: Urls) -> None:
+    users = Reference(databases).users
+    with running_client(databases, POOL_SIZE="2", POOL_TIMEOUT_MS="10000") as client:
+        threads = [
+            threading.Thread(target=post_batch, args=(client.application.test_client(), users[:50]))
+            for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sessions = activity(databases, USER)
+    assert {name for name, _, _ in sessions} == {"marquee"}
+    assert 1 <= len(sessions) <= 2
+
+
+def test_making_the_app_connects_to_nothing_and_starts_no_thread(databases: Urls) -> None:
+    before = threading.active_count()
+    app = create_app(settings_for(databases))
+    assert threading.active_count() == before
+    assert app.test_client().get("/health").status_code == 200
+    assert activity(databases, DatabaseName.CATALOG) == []
+
+
+def test_statements_are_prepared_unless_pgbouncer_forbids_it(databases: Urls, tmp_path: Path) -> None:
+    # A user's genres are the names of the statements prepared on the connection that is asked.
+    sql_path = overlay(
+        tmp_path,
+        "user_db",
+        "fetch_genre_preferences",
+        "SELECT unnest(:user_ids::text[]) AS user_id, "
+        "ARRAY(SELECT name FROM pg_prepared_statements) AS genre_names;",
+    )
+    user = Reference(databases).users[0]
+    with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
+        connection.execute("UPDATE tb_media_genre SET genre_name = '_pg3_0'")
+    for prepared, strategies in (("true", {"hybrid", "content"}), ("false", {"collaborative", "popular"})):
+        with running_client(databases, SQL_PATH=sql_path, PREPARED_STATEMENTS=prepared) as client:
+            assert get(client, user)["strategy"] in strategies
+
+
+def test_a_password_never_reaches_the_log(databases: Urls, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with_password = {name: url.replace("postgres@", "nobody:hunter2@") for name, url in databases.items()}
+    with running_client(with_password, LOG_LEVEL="DEBUG") as client:
+        assert client.get(f"/api/recommendations/{Reference(databases).users[0]}").status_code == 503
+    assert "nobody" in caplog.text, "the failure is logged, with the role that was refused"
+    assert "hunter2" not in caplog.text
+
+
+def test_a_url_that_the_driver_cannot_read_is_refused_without_being_shown() -> None:
+    url = "postgresql://u:hunter2@h/d?no_such_option=hunter2"
+    settings = load_settings(
+        {"USER_DB_URL": url, "CATALOG_DB_URL": url, "ENGAGEMENT_DB_URL": url}, dotenv_path=None
+    )
+    with pytest.raises(ConfigurationError, match="user_db is not a valid") as caught:
+        create_app(settings)
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,169 @@
+"""The ways to start the service, as a newcomer and as a deployment would use them."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.settings import ROOT, Settings
+from tests.support.postgres import Urls
+
+_START_S = 60.0
+_STOP_S = 20.0
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        number: int = listener.getsockname()[1]
+        return number
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment with every setting as given or empty, whatever `.env` says."""
+    return {**os.environ, **{name.upper(): "" for name in Settings.model_fields}, **variables}
+
+
+def start(arguments: list[str], variables: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 - our own files
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: "subprocess.Popen[str]", line: str) -> str:
+    """What the process printed up to and with a line."""
+    assert process.stdout is not None
+    printed = ""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        text = process.stdout.readline()
+        printed += text
+        if line in text:
+            return printed
+        assert text, f"the process ended before it said {line!r}:\n{printed}"
+    pytest.fail(f"it never said {line!r}:\n{printed}")
+
+
+def stop(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
+    """Signal the whole group, as a terminal does; what the process still printed."""
+    os.killpg(process.pid, number)
+    return process.communicate(timeout=_STOP_S)[0]
+
+
+def fetch(port: int, path: str) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def postgres_processes(folder: Path) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in " ".join(process.info["cmdline"] or ())
+    ]
+
+
+@pytest.fixture
+def demo_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "demo"
+
+
+def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, demo_folder: Path) -> None:
+    variables = {"PORT": str(port), "DEMO_PATH": str(demo_folder)}
+    users = []
+    for first_time, number in ((True, signal.SIGINT), (False, signal.SIGTERM)):
+        started = time.monotonic()
+        process = start(["app.py"], variables)
+        try:
+            printed = wait_for(process, "Stop with Ctrl-C")
+            assert ("Loading 200,000 interactions" in printed) == first_time
+            assert first_time or time.monotonic() - started < 15
+            match = re.search(
+                rf'curl "http://127\.0\.0\.1:{port}(/api/recommendations/(\S+)\?limit=5)"', printed
+            )
+            assert match is not None, printed
+            status, answer = fetch(port, match[1])
+            assert status == 200
+            assert (answer["strategy"], answer["count"], answer["degraded"]) == ("hybrid", 5, [])
+            users.append(match[2])
+            assert postgres_processes(demo_folder)
+        finally:
+            rest = stop(process, number)
+        assert process.returncode == 0, printed + rest
+        assert "Traceback" not in printed + rest
+        assert not postgres_processes(demo_folder)
+    assert users[0] == users[1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "no databases are configured: set DB_HOST"),
+        ({"DB_HOST": "localhost", "POOL_SIZE": "many"}, "POOL_SIZE: "),
+    ],
+)
+def test_gunicorn_with_a_missing_or_wrong_configuration_says_so_and_exits(
+    variables: dict[str, str], says: str
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_gunicorn_does_not_start_where_an_sql_overlay_is_broken(port: int, tmp_path: Path) -> None:
+    (tmp_path / "user_db").mkdir()
+    (tmp_path / "user_db" / "fetch_nothing.sql").write_text("-- name: fetch_nothing()\nSELECT 1;")
+    variables = {"DB_HOST": "localhost", "SQL_PATH": str(tmp_path), "PORT": str(port)}
+    process = start(["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"], variables)
+    printed, _ = process.communicate(timeout=_STOP_S)
+    assert process.returncode != 0
+    assert "fetch_nothing.sql: replaces no query of user_db" in printed
+    assert "Traceback" not in printed
+
+
+def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls) -> None:
+    variables = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
+    process = start(
+        ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"], {**variables, "PORT": str(port)}
+    )
+    try:
+        wait_for(process, "catalogue index: ")
+        assert fetch(port, "/health")[0] == 200
+        status, answer = fetch(port, "/api/recommendations/11111111-1111-4111-8111-111111111111")
+        assert (status, answer["strategy"]) == (200, "popular")
+    finally:
+        stop(process, signal.SIGTERM)
+    assert process.returncode == 0

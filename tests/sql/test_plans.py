@@ -1,0 +1,221 @@
+"""The hot statements read bounded stretches of the indexes they name, however skewed the data.
+
+Never cost or time: which indexes appear, that no large table is read whole, and how many rows are touched.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from config.settings import Settings
+from recommender.databases.database import SESSION_SETTINGS
+from recommender.databases.loading import WritableDatabase
+from recommender.databases.queries import SQL_ROOT, parse_query_file
+from recommender.demo.embedded import PostgresServer
+from recommender.domain import DatabaseName
+from tests.support.postgres import Templates, Urls
+
+HEAVIEST = "00000000-0000-4000-8000-000000000001"
+HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that everybody has
+PLAN_MODES = ("force_custom_plan", "force_generic_plan")
+DEFAULTS = Settings()
+
+# 3,000 users with 50 interactions each over 6,000 media, popularity falling off steeply; medium 1 was watched
+# by every third user, user 1 has 5,000 interactions.
+_FILL = {
+    DatabaseName.USER: """
+        CREATE FUNCTION made_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+        $$ SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid $$;
+        INSERT INTO user_preferences SELECT gen_random_uuid(), made_id(u) FROM generate_series(1, 20000) AS u;
+        INSERT INTO tb_user_genre
+        SELECT made_id(u), 'GENRE ' || g FROM generate_series(1, 20000) AS u, generate_series(1, 3) AS g;
+    """,
+    DatabaseName.CATALOG: """
+        CREATE FUNCTION made_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+        $$ SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid $$;
+        INSERT INTO medias (id, title) SELECT made_id(m), 'Title ' || m FROM generate_series(1, 20000) AS m;
+        INSERT INTO tb_media_genre
+        SELECT made_id(m), 'GENRE ' || g FROM generate_series(1, 20000) AS m, generate_series(1, 3) AS g;
+    """,
+    DatabaseName.ENGAGEMENT: """
+        CREATE FUNCTION made_id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+        $$ SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid $$;
+        SELECT setseed(0.5);
+        INSERT INTO interaction
+        SELECT
+            row_number() OVER (), made_id(u), made_id(m), kind, 1.0,
+            (now() AT TIME ZONE 'UTC') - random() * interval '80 days'
+        FROM (
+            SELECT u, 1 + floor(6000 * power(random(), 4))::bigint AS m,
+                (ARRAY['LIKE', 'WATCH', 'DISLIKE'])[1 + floor(3 * random())::int] AS kind
+            FROM generate_series(1, 3000) AS u, generate_series(1, 50)
+            UNION ALL
+            SELECT u, 1, 'WATCH' FROM generate_series(1, 3000, 3) AS u
+            UNION ALL
+            SELECT 1, m, 'LIKE' FROM generate_series(1, 4949) AS m
+        ) AS made;
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def skewed(server: PostgresServer) -> Iterator[Urls]:
+    templates = Templates(server, "skewed")
+    with templates.create() as urls:
+        for name, fill in _FILL.items():
+            with WritableDatabase(name, urls[name]) as database:
+                database.create_tables()
+                with psycopg.connect(urls[name], autocommit=True) as connection:
+                    connection.execute(fill.encode())
+                database.create_indexes()
+        yield urls
+
+
+def explain(urls: Urls, path: str, mode: str, **parameters: object) -> list[dict[str, Any]]:
+    """The nodes of the plan that ran."""
+    query = parse_query_file(SQL_ROOT / f"{path}.sql")
+    statement = query.statement.decode()
+    for number, name in enumerate(query.parameters, start=1):
+        statement = statement.replace(f"%({name})s", f"${number}")
+    with psycopg.connect(urls[DatabaseName(path.partition("/")[0])]) as connection:
+        for setting, value in {**SESSION_SETTINGS, "plan_cache_mode": mode}.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
+        connection.execute(f"PREPARE checked AS {statement}".encode())
+        cursor = psycopg.ClientCursor(connection)
+        values = [parameters[name] for name in query.parameters]
+        placeholders = f"({', '.join(['%s'] * len(values))})" if values else ""
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE checked{placeholders}".encode(), values)
+        row = cursor.fetchone()
+    assert row is not None
+    plan = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return list(nodes(plan[0]["Plan"]))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def rows_read(plan: list[dict[str, Any]], relation: str) -> int:
+    """Rows that scans of a table returned or threw away, over all loops."""
+    scans = [node for node in plan if node.get("Relation Name") == relation]
+    assert scans, f"the plan does not read {relation}"
+    total: float = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans
+    )
+    return round(total)
+
+
+def assert_bounded(plan: list[dict[str, Any]], indexes: set[str], bounds: dict[str, int]) -> None:
+    used = {node["Index Name"] for node in plan if "Index Name" in node}
+    assert indexes <= used, f"expected {indexes}, the plan uses {used}"
+    whole = [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"]
+    assert not whole, f"the plan reads {whole} whole"
+    for relation, bound in bounds.items():
+        read = rows_read(plan, relation)
+        assert read <= bound, f"the plan reads {read} rows of {relation}, more than {bound}"
+
+
+def heaviest_history(urls: Urls) -> list[str]:
+    """The latest media the heaviest user liked, the most popular one among them."""
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        rows = connection.execute(
+            "SELECT media_id::text FROM interaction WHERE user_id = %s AND type = 'LIKE' "
+            "GROUP BY media_id ORDER BY count(*) DESC, 1 LIMIT %s",
+            (HEAVIEST, DEFAULTS.history_items),
+        ).fetchall()
+    return [f"{HEAVIEST[:-1]}1", *(row[0] for row in rows)][: DEFAULTS.history_items]
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_candidates_reads_no_more_than_its_caps_allow(skewed: Urls, mode: str) -> None:
+    media_ids = heaviest_history(skewed)
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_candidates",
+        mode,
+        user_ids=[HEAVIEST] * len(media_ids),
+        media_ids=media_ids,
+        idf_weights=[1_000_000] * len(media_ids),
+        window_start="-infinity",
+        users_per_item=DEFAULTS.users_per_item,
+        shortlist=DEFAULTS.shortlist,
+        items_counted=DEFAULTS.items_counted,
+        similar_users=DEFAULTS.similar_users,
+        items_per_user=DEFAULTS.items_per_user,
+    )
+    # A scan below a LIMIT sees no more rows than the LIMIT lets through. A history of the average user is
+    # shorter than the caps on it: 51 interactions, twice that for the most active ones.
+    bound = (
+        DEFAULTS.history_items * DEFAULTS.users_per_item
+        + DEFAULTS.shortlist * 100
+        + DEFAULTS.similar_users * 100
+    )
+    assert_bounded(
+        plan, {"interaction_media_recent_idx", "interaction_user_recent_idx"}, {"interaction": bound}
+    )
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_candidates_stops_at_the_caps_in_long_histories(skewed: Urls, mode: str) -> None:
+    """Someone whose only neighbour of note is the heaviest user."""
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_candidates",
+        mode,
+        user_ids=["00000000-0000-4000-8000-000000009999"],
+        media_ids=["00000000-0000-4000-8000-000000004900"],
+        idf_weights=[1_000_000],
+        window_start="-infinity",
+        users_per_item=100,
+        shortlist=100,
+        items_counted=70,
+        similar_users=50,
+        items_per_user=30,
+    )
+    users = max(
+        node["Actual Rows"] for node in plan if node.get("Index Name") == "interaction_media_recent_idx"
+    )
+    assert 1 <= users <= 40
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": round(users * (1 + 70 + 30))})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+@pytest.mark.parametrize("users", [1, 100])
+def test_fetch_histories_reads_the_asked_users_rows_only(skewed: Urls, mode: str, users: int) -> None:
+    user_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, users + 1)]
+    plan = explain(skewed, "engagement_db/fetch_histories", mode, user_ids=user_ids, window_start="-infinity")
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": HEAVIEST_ROWS + 52 * (users - 1)})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_genre_preferences_reads_the_asked_users_rows_only(skewed: Urls, mode: str) -> None:
+    user_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 101)]
+    plan = explain(skewed, "user_db/fetch_genre_preferences", mode, user_ids=user_ids)
+    assert_bounded(plan, {"tb_user_genre_user_id_idx"}, {"tb_user_genre": 300, "user_preferences": 100})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_media_reads_the_asked_media_only(skewed: Urls, mode: str) -> None:
+    media_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 101)]
+    plan = explain(skewed, "catalog_db/fetch_media", mode, media_ids=media_ids)
+    assert_bounded(
+        plan, {"medias_pkey", "tb_media_genre_media_id_idx"}, {"medias": 100, "tb_media_genre": 300}
+    )
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_count_positive_users_is_read_from_the_index_in_order(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "engagement_db/count_positive_users", mode, window_start="-infinity")
+    assert {node.get("Index Name") for node in plan if node["Node Type"] == "Index Only Scan"} == {
+        "interaction_media_recent_idx"
+    }
+
+
+def test_fetch_example_user_reads_the_latest_rows_only(skewed: Urls) -> None:
+    plan = explain(skewed, "engagement_db/fetch_example_user", "auto")
+    assert_bounded(plan, {"interaction_pkey"}, {"interaction": 1_000})

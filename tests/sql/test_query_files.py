@@ -1,0 +1,75 @@
+"""Every query file is complete: it loads, says what it is, and prepares."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recommender.databases.queries import SQL_ROOT, parse_query_file
+from recommender.domain import DatabaseName
+from tests.support.postgres import Urls
+
+SERVING = sorted(path for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql"))
+LOADING = sorted((SQL_ROOT / "loading").glob("*/*.sql"))
+EVERY = [*SERVING, *LOADING]
+
+
+def label(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def as_prepared(path: Path) -> str:
+    """The statement with numbered parameters, as PREPARE takes it."""
+    query = parse_query_file(path)
+    text = query.statement.decode()
+    for number, name in enumerate(query.parameters, start=1):
+        text = text.replace(f"%({name})s", f"${number}")
+    return text
+
+
+def test_there_are_files_for_every_database() -> None:
+    assert {path.parent.name for path in SERVING} == set(DatabaseName)
+
+
+@pytest.mark.parametrize("path", SERVING, ids=label)
+def test_a_header_says_parameters_columns_index_and_why(path: Path) -> None:
+    header = parse_query_file(path).header
+    for section in ("Parameters:", "Returns:", "Index:", "Why:"):
+        assert re.search(rf"^{section}", header, re.MULTILINE), f"{section} is missing"
+
+
+@pytest.mark.parametrize("path", SERVING, ids=label)
+def test_a_header_describes_exactly_the_parameters_there_are(path: Path) -> None:
+    query = parse_query_file(path)
+    section = query.header.partition("Parameters:")[2].partition("Returns:")[0]
+    described = re.findall(r"\b(\w+) +(?:text|int|float8)(?:\[\]|\b)", section)
+    assert sorted(described) == sorted(query.parameters)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=label)
+def test_every_query_file_loads(path: Path) -> None:
+    assert parse_query_file(path).statement.rstrip().endswith(b";")
+
+
+@pytest.mark.parametrize("path", SERVING, ids=label)
+def test_every_statement_prepares_and_returns_the_columns_its_header_names(
+    shared_databases: Urls, path: Path
+) -> None:
+    url = shared_databases[DatabaseName(path.parent.name)]
+    with psycopg.connect(url) as connection:
+        prepared = connection.pgconn.prepare(b"checked", as_prepared(path).encode())
+        assert prepared.status == psycopg.pq.ExecStatus.COMMAND_OK, prepared.error_message
+        described = connection.pgconn.describe_prepared(b"checked")
+        names = [(described.fname(column) or b"").decode() for column in range(described.nfields)]
+    returned = parse_query_file(path).header.partition("Returns:")[2].partition("Index:")[0]
+    for name in names:
+        assert re.search(rf"\b{name} (?:text|int|bigint|float8)", returned), f"{name} is not in the header"
+
+
+@pytest.mark.parametrize("path", SERVING, ids=label)
+def test_every_limit_has_a_total_order(path: Path) -> None:
+    text = parse_query_file(path).statement.decode()
+    for match in re.finditer(r"\bLIMIT\b", text):
+        clause = text[: match.start()].rpartition("ORDER BY")[2]
+        assert re.search(r"\b(?:\w+_)?id (?:ASC|DESC)\s*$", clause), f"LIMIT after {clause!r}"

@@ -1,0 +1,101 @@
+"""Properties of the scoring functions, and the numbers of small examples."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from recommender.scoring.collaborative import collaborative_scores
+from recommender.scoring.content import content_scores, pack_genres
+from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.scoring.similarity import idf_weight
+
+GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_size=20)
+# Few distinct values, so that ties are the rule.
+SCORES = hnp.arrays(np.float64, st.integers(0, 40), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+
+
+@given(GENRE_SETS, st.sets(st.integers(0, 149)).map(sorted), st.integers(0, 5))
+def test_content_score_is_the_share_of_stated_genres_that_match(
+    media: list[list[int]], user: list[int], unknown: int
+) -> None:
+    stated = len(user) + unknown
+    scores = content_scores(pack_genres(media, 150), pack_genres([user], 150)[0], stated)
+    expected = [len(set(genres) & set(user)) / stated if stated else 0.0 for genres in media]
+    assert scores.tolist() == expected
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 200),
+            st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_collaborative_scores_are_products_over_the_largest_eligible_one(
+    candidates: list[tuple[int, float, bool]],
+) -> None:
+    counts, values, eligible = (np.array(column) for column in zip(*candidates, strict=True))
+    scores = collaborative_scores(np.arange(len(candidates)), counts, values.astype(float), eligible)
+    products = [
+        max(0.0, count * value) if may and math.isfinite(count * value) else 0.0
+        for count, value, may in candidates
+    ]
+    best = max(products)
+    assert scores.tolist() == [product / best if best > 0 else 0.0 for product in products]
+    assert scores.min() >= 0.0
+    assert scores.max() in (0.0, 1.0)
+
+
+def test_what_may_not_be_given_does_not_scale_the_scores() -> None:
+    scores = collaborative_scores(
+        np.array([2, 0, 1]),
+        np.array([10, 1, 2]),
+        np.array([9.0, 2.0, 2.0]),
+        np.array([True, True, False, True]),
+    )
+    assert scores.tolist() == [0.5, 1.0, 0.0, 0.0]
+
+
+def test_without_candidates_every_collaborative_score_is_zero() -> None:
+    none = np.array([], dtype=np.intp)
+    assert collaborative_scores(none, none, none.astype(float), np.array([True, False])).tolist() == [0, 0]
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_recommendation_score_is_the_weighted_sum(content: float, collaborative: float) -> None:
+    score = recommendation_scores(np.array([content]), np.array([collaborative]), 0.4, 0.6)[0]
+    assert score == 0.4 * content + 0.6 * collaborative
+
+
+@given(SCORES, st.data(), st.integers(1, 50), st.integers(0, 50))
+def test_a_page_is_a_slice_of_the_ranking_by_score_then_position(
+    scores: NDArray[np.float64], data: st.DataObject, limit: int, offset: int
+) -> None:
+    eligible = data.draw(hnp.arrays(np.bool_, len(scores)))
+    ranking = sorted(np.flatnonzero(eligible).tolist(), key=lambda idx: (-scores[idx], idx))
+    page = rank_page(scores, eligible, limit, offset)
+    assert page.tolist() == ranking[offset : offset + limit]
+
+
+@given(SCORES, st.integers(1, 10))
+def test_pages_neither_overlap_nor_skip(scores: NDArray[np.float64], limit: int) -> None:
+    eligible = np.ones(len(scores), dtype=np.bool_)
+    pages = [rank_page(scores, eligible, limit, offset) for offset in range(0, len(scores) + limit, limit)]
+    assert sorted(np.concatenate(pages).tolist()) == list(range(len(scores)))
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_idf_is_the_log_of_the_share_in_fixed_point(active: int, positive: int) -> None:
+    weight = idf_weight(active, positive)
+    expected = max(0.0, math.log(max(active, 1) / max(positive, 1)))
+    assert weight / 2**26 == pytest.approx(expected, abs=2**-27)
+    assert 0 <= weight < 2**31

@@ -1,0 +1,105 @@
+"""Settings are read once, validated, and named when they are wrong."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from config.settings import Settings, SettingsError, load_settings
+
+URLS = {
+    "USER_DB_URL": "postgresql://u:p@one/users",
+    "CATALOG_DB_URL": "postgresql://u:p@two/media",
+    "ENGAGEMENT_DB_URL": "postgres://u:p@three/events",
+}
+
+
+def load(**variables: str) -> Settings:
+    return load_settings(variables, dotenv_path=None)
+
+
+def test_host_user_and_password_make_the_three_urls() -> None:
+    settings = load(DB_HOST="db.internal", DB_PORT="6432", DB_USER="app", DB_PASSWORD="p@ss/w%rd")
+    assert settings.databases_configured
+    for name in ("user_db", "catalog_db", "engagement_db"):
+        assert settings.database_url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
+
+
+def test_a_socket_folder_can_be_the_host() -> None:
+    url = load(DB_HOST="/var/run/postgresql").database_url("user_db")
+    assert url == "postgresql://%2Fvar%2Frun%2Fpostgresql:5432/user_db"
+
+
+def test_a_url_of_its_own_wins_for_each_database() -> None:
+    settings = load(DB_HOST="db", USER_DB_URL=URLS["USER_DB_URL"])
+    assert settings.database_url("user_db") == URLS["USER_DB_URL"]
+    assert settings.database_url("catalog_db") == "postgresql://db:5432/catalog_db"
+
+
+def test_three_urls_do_without_a_host() -> None:
+    settings = load(**URLS)
+    assert settings.database_url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
+
+
+def test_without_databases_the_error_says_what_to_set() -> None:
+    assert not load().databases_configured
+    with pytest.raises(SettingsError, match=r"DB_HOST.*USER_DB_URL.*make run"):
+        load().database_url("user_db")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"PORT": "abc"}, r"^PORT: .*valid integer"),
+        ({"PORT": "0"}, r"^PORT: .*greater than or equal to 1"),
+        ({"DB_PORT": "70000"}, r"^DB_PORT: "),
+        ({"DEBUG": "maybe"}, r"^DEBUG: .*valid boolean"),
+        ({"LOG_LEVEL": "LOUD"}, r"^LOG_LEVEL: .*'DEBUG', 'INFO'"),
+        ({"CONTENT_WEIGHT": "1.5"}, r"^CONTENT_WEIGHT: "),
+        ({"COLLABORATIVE_WEIGHT": "nan"}, r"^COLLABORATIVE_WEIGHT: "),
+        ({"INTERACTION_WINDOW_DAYS": "-1"}, r"^INTERACTION_WINDOW_DAYS: "),
+        ({"POOL_SIZE": "0"}, r"^POOL_SIZE: "),
+        ({"ID_PATTERN": "("}, r"^ID_PATTERN: not a regular expression"),
+        ({"SQL_PATH": "/no/such/folder"}, r"^SQL_PATH: there is no folder /no/such/folder"),
+        ({"USER_DB_URL": "mysql://u:secret@h/d"}, r"^USER_DB_URL: not of the form postgresql://"),
+        ({"USER_DB_URL": "postgresql://u:50%secret@h/d"}, r"^USER_DB_URL: .*percent-encoded"),
+        ({"USER_DB_URL": "postgresql://u:secret@h:port/d"}, r"^USER_DB_URL: not a valid URL"),
+        ({"USER_DB_URL": "postgresql://u:secret@[h/d"}, r"^USER_DB_URL: not a valid URL"),
+        ({"USER_DB_URL": URLS["USER_DB_URL"]}, "CATALOG_DB_URL, ENGAGEMENT_DB_URL not set"),
+        ({"DB_USER": "app", "DB_PASSWORD": "secret"}, "DB_HOST not set"),
+        ({"PORT": "x", "WORKERS": "y"}, r"(?s)PORT: .*\nWORKERS: "),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_secret_is_not(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(**variables)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load(PORT="", DB_HOST="") == load()
+
+
+def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("PORT=7000\nHOST=0.0.0.0\n")
+    settings = load_settings({"PORT": "8000"}, dotenv_path=dotenv)
+    assert (settings.port, settings.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
+
+
+def test_lists_are_split_at_commas() -> None:
+    assert load(CORS_ORIGINS="https://a.example , https://b.example,").cors_origins == (
+        "https://a.example",
+        "https://b.example",
+    )
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load().port = 1
+
+
+def test_passwords_are_not_shown() -> None:
+    shown = repr(load(DB_HOST="h", DB_PASSWORD="hunter2", **URLS))
+    assert "hunter2" not in shown
+    assert "u:p@" not in shown
