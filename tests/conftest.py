@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,13 @@ def templates(server: PostgresServer, generated: DemoData) -> Iterator[Templates
 def databases(templates: Templates) -> Iterator[Urls]:
     """Databases of this test's own, to change or break."""
     with templates.clone() as urls:
+        yield urls
+
+
+@pytest.fixture
+def empty_databases(server: PostgresServer) -> Iterator[Urls]:
+    """Databases with nothing in them, not even tables."""
+    with Templates(server, f"empty_{uuid.uuid4().hex[:8]}").create() as urls:
         yield urls
 
 

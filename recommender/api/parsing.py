@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.wrappers import Request
 
-from recommender.api.problems import BadRequestError
+from recommender.api.problems import BadRequestError, ErrorCode
 from recommender.domain import Page
 
 MAX_OFFSET = 2_147_483_647
@@ -60,7 +60,9 @@ def parse_user_id(text: str, limits: RequestLimits) -> str:
     """
     user_id = _canonical_id(text, limits.id_pattern)
     if user_id is None:
-        raise BadRequestError("invalid_user_id", f"user_id must be {_id_form(limits)}, got {_shown(text)}")
+        raise BadRequestError(
+            ErrorCode.INVALID_USER_ID, f"user_id must be {_id_form(limits)}, got {_shown(text)}"
+        )
     return user_id
 
 
@@ -73,7 +75,7 @@ def parse_page(arguments: MultiDict[str, str], limits: RequestLimits) -> Page:
     for name in arguments:
         if name not in ("limit", "offset"):
             raise BadRequestError(
-                "unknown_parameter",
+                ErrorCode.UNKNOWN_PARAMETER,
                 f"unknown query parameter {_shown(name)}; limit and offset are allowed",
             )
     return Page(
@@ -118,7 +120,7 @@ def parse_no_arguments(arguments: Iterable[str]) -> None:
     """
     for name in arguments:
         raise BadRequestError(
-            "unknown_parameter", f"unknown query parameter {_shown(name)}; none are allowed here"
+            ErrorCode.UNKNOWN_PARAMETER, f"unknown query parameter {_shown(name)}; none are allowed here"
         )
 
 
@@ -150,7 +152,7 @@ def _body_problem(error: Mapping[str, Any]) -> str:
 
 
 def _invalid_body(message: str) -> BadRequestError:
-    return BadRequestError("invalid_body", message)
+    return BadRequestError(ErrorCode.INVALID_BODY, message)
 
 
 def _whole_number(arguments: MultiDict[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -159,10 +161,12 @@ def _whole_number(arguments: MultiDict[str, str], name: str, default: int, least
         return default
     allowed = f"{name} must be a whole number from {least} to {most}"
     if len(values) > 1:
-        raise BadRequestError("invalid_parameter", f"{allowed}, given once, got it {len(values)} times")
+        raise BadRequestError(
+            ErrorCode.INVALID_PARAMETER, f"{allowed}, given once, got it {len(values)} times"
+        )
     text = values[0]
     if not _WHOLE_NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise BadRequestError("invalid_parameter", f"{allowed}, got {_shown(text)}")
+        raise BadRequestError(ErrorCode.INVALID_PARAMETER, f"{allowed}, got {_shown(text)}")
     return int(text)
 
 

@@ -1,6 +1,7 @@
 """The one shape of every error answer, and what becomes which status."""
 
 import logging
+from enum import StrEnum
 from http import HTTPStatus
 
 from flask import Flask, Response
@@ -11,16 +12,35 @@ from recommender.errors import NothingToRecommendFromError
 
 logger = logging.getLogger(__name__)
 
-_CODES = {
-    HTTPStatus.BAD_REQUEST: ("bad_request", "the request cannot be understood"),
-    HTTPStatus.NOT_FOUND: ("not_found", "there is nothing at this address"),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address does not take this method"),
+
+class ErrorCode(StrEnum):
+    """The stable codes of error answers."""
+
+    BAD_REQUEST = "bad_request"
+    BODY_TOO_LARGE = "body_too_large"
+    INTERNAL_ERROR = "internal_error"
+    INVALID_BODY = "invalid_body"
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_USER_ID = "invalid_user_id"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_FOUND = "not_found"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    UNKNOWN_PARAMETER = "unknown_parameter"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+
+
+_HTTP_ERRORS = {
+    HTTPStatus.NOT_FOUND: (ErrorCode.NOT_FOUND, "there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        ErrorCode.METHOD_NOT_ALLOWED,
+        "this address does not take this method",
+    ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        "body_too_large",
+        ErrorCode.BODY_TOO_LARGE,
         "the request body must not be larger than 1 MiB",
     ),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
-        "unsupported_media_type",
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
         "the request body must be JSON, sent with Content-Type: application/json",
     ),
 }
@@ -29,7 +49,7 @@ _CODES = {
 class BadRequestError(Exception):
     """The request is wrong in a way its sender can mend; the message says how."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 
@@ -42,7 +62,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _fault)
 
 
-def _problem(status: int, code: str, message: str) -> Response:
+def _problem(status: int, code: ErrorCode, message: str) -> Response:
     return json_response({"error": message, "code": code}, status)
 
 
@@ -53,14 +73,14 @@ def _bad_request(exc: BadRequestError) -> Response:
 def _unavailable(_: NothingToRecommendFromError) -> Response:
     return _problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "service_unavailable",
+        ErrorCode.SERVICE_UNAVAILABLE,
         "no recommendations can be given right now; try again in a moment",
     )
 
 
 def _http_error(exc: HTTPException) -> Response:
     status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    code, message = _CODES.get(status, (status.name.lower(), status.phrase.lower()))
+    code, message = _HTTP_ERRORS.get(status, (ErrorCode.BAD_REQUEST, status.phrase.lower()))
     response = _problem(status, code, message)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
@@ -69,4 +89,6 @@ def _http_error(exc: HTTPException) -> Response:
 
 def _fault(_: Exception) -> Response:
     logger.exception("a request failed")
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "something went wrong on our side")
+    return _problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, ErrorCode.INTERNAL_ERROR, "something went wrong on our side"
+    )

@@ -114,7 +114,9 @@ class Database:
                 self._pool.drain()
                 return self._run(query, parameters)
         except (psycopg.Error, PoolTimeout, _ConnectionLostError) as exc:
-            logger.warning("%s.%s failed", self.name, query_name, exc_info=True)
+            # A line: in an outage every request logs one, and the driver's words say all there is to say.
+            reason = " ".join(str(exc.__cause__ or exc).split())
+            logger.warning("%s.%s failed: %s: %s", self.name, query_name, type(exc).__name__, reason)
             raise DatabaseUnavailableError(self.name) from exc
 
     def _run(self, query: Query, parameters: Mapping[str, object]) -> list[Row]:

@@ -1,24 +1,20 @@
 """The `demo` command fills databases of one's own, again and again, and nobody else's."""
 
-import uuid
-from collections.abc import Iterator
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
 from recommender.cli.demo import demo
-from recommender.demo.embedded import PostgresServer
+from recommender.demo.databases import demo_databases
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
-from tests.support.postgres import Templates, Urls
+from tests.support.clients import no_progress
+from tests.support.postgres import Urls
 from tests.support.reference import Reference
-
-
-@pytest.fixture
-def empty(server: PostgresServer) -> Iterator[Urls]:
-    templates = Templates(server, f"empty_{uuid.uuid4().hex[:8]}")
-    with templates.create() as urls:
-        yield urls
 
 
 def run(monkeypatch: pytest.MonkeyPatch, urls: Urls, *arguments: str) -> Result:
@@ -33,12 +29,12 @@ def interactions(urls: Urls) -> int:
     return count
 
 
-def test_it_can_be_loaded_twice(monkeypatch: pytest.MonkeyPatch, empty: Urls) -> None:
+def test_it_can_be_loaded_twice(monkeypatch: pytest.MonkeyPatch, empty_databases: Urls) -> None:
     for _ in range(2):
-        result = run(monkeypatch, empty)
+        result = run(monkeypatch, empty_databases)
         assert result.exit_code == 0, result.output
         assert "Loaded 5,000 users, 1,980 media and 200,000 interactions." in result.output
-        assert interactions(empty) == 200_000
+        assert interactions(empty_databases) == 200_000
 
 
 def test_other_data_is_left_alone_unless_told(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:
@@ -49,3 +45,18 @@ def test_other_data_is_left_alone_unless_told(monkeypatch: pytest.MonkeyPatch, d
     assert interactions(databases) == before
     assert run(monkeypatch, databases, "--replace").exit_code == 0
     assert interactions(databases) == 200_000
+
+
+def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now() -> None:
+    newest = "SELECT max(timestamp) FROM interaction"
+    with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
+        with (
+            demo_databases(Path(folder) / "demo", no_progress) as urls,
+            psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection,
+        ):
+            connection.execute("UPDATE interaction SET timestamp = timestamp - interval '200 days'")
+        with demo_databases(Path(folder) / "demo", no_progress) as urls:
+            ((latest_at,),) = Reference(urls).rows(DatabaseName.ENGAGEMENT, newest)
+            assert interactions(urls) == 200_000
+    assert isinstance(latest_at, datetime)
+    assert datetime.now(UTC).replace(tzinfo=None) - latest_at < timedelta(minutes=2)

@@ -1,7 +1,5 @@
 """MovieLens folders become the three databases, and nothing else is overwritten unasked."""
 
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,12 +7,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recommender.cli.load_movielens import load_movielens
-from recommender.demo.embedded import PostgresServer
 from recommender.demo.movielens import MovieLensFolder, media_id, user_id
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import get, no_progress, running_client
-from tests.support.postgres import Templates, Urls
+from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
 MOVIES = """movieId,title,genres
@@ -36,13 +33,6 @@ nonsense
 
 
 @pytest.fixture
-def empty(server: PostgresServer) -> Iterator[Urls]:
-    templates = Templates(server, f"empty_{uuid.uuid4().hex[:8]}")
-    with templates.create() as urls:
-        yield urls
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "movies.csv").write_text(MOVIES)
     (tmp_path / "ratings.csv").write_text(RATINGS)
@@ -60,16 +50,16 @@ def rows(urls: Urls, name: DatabaseName, query: str) -> list[tuple[object, ...]]
 
 
 def test_ratings_become_interactions_and_movies_media(
-    monkeypatch: pytest.MonkeyPatch, empty: Urls, folder: Path
+    monkeypatch: pytest.MonkeyPatch, empty_databases: Urls, folder: Path
 ) -> None:
-    result = load(monkeypatch, empty, str(folder), "--keep-times")
+    result = load(monkeypatch, empty_databases, str(folder), "--keep-times")
     assert result.exit_code == 0, result.output
     assert "Loaded 2 users, 4 media and 5 interactions (1 DISLIKE, 2 LIKE, 2 WATCH)." in result.output
     assert "Skipped 1 ratings: movie is not in movies.csv." in result.output
     assert "Skipped 1 ratings: rating is not between 0 and 5." in result.output
     assert "Skipped 1 ratings: line is not user, movie, rating, time." in result.output
     interactions = rows(
-        empty,
+        empty_databases,
         DatabaseName.ENGAGEMENT,
         "SELECT user_id::text, media_id::text, type, interaction_value, timestamp "
         "FROM interaction ORDER BY id",
@@ -83,7 +73,9 @@ def test_ratings_become_interactions_and_movies_media(
         (user_id("8"), media_id("1"), "LIKE", 2.0, start),
         (user_id("8"), media_id("4"), "WATCH", 0.75, start),
     ]
-    media = rows(empty, DatabaseName.CATALOG, "SELECT title, release_year FROM medias ORDER BY title")
+    media = rows(
+        empty_databases, DatabaseName.CATALOG, "SELECT title, release_year FROM medias ORDER BY title"
+    )
     assert media == [
         ("American President, The", 1995),
         ("Heat", 1995),
@@ -91,7 +83,9 @@ def test_ratings_become_interactions_and_movies_media(
         ("Untitled", None),
     ]
     stated = rows(
-        empty, DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre ORDER BY 1, 2"
+        empty_databases,
+        DatabaseName.USER,
+        "SELECT user_id::text, genre_name FROM tb_user_genre ORDER BY 1, 2",
     )
     assert stated == sorted(
         (user_id(user), genre) for user in "78" for genre in ("Comedy", "Drama", "Romance")
@@ -99,15 +93,15 @@ def test_ratings_become_interactions_and_movies_media(
 
 
 def test_the_newest_rating_is_moved_to_now_and_a_long_span_is_pointed_out(
-    monkeypatch: pytest.MonkeyPatch, empty: Urls, folder: Path
+    monkeypatch: pytest.MonkeyPatch, empty_databases: Urls, folder: Path
 ) -> None:
     ratings = folder / "ratings.csv"
     ratings.write_text(ratings.read_text() + "9,1,4,900000000\n")
-    result = load(monkeypatch, empty, str(folder))
+    result = load(monkeypatch, empty_databases, str(folder))
     assert "The ratings span 1,159 days, but only the last 90 count." in result.output
     assert "INTERACTION_WINDOW_DAYS=0" in result.output
     ((newest, span),) = rows(
-        empty,
+        empty_databases,
         DatabaseName.ENGAGEMENT,
         "SELECT max(timestamp), max(timestamp) - min(timestamp) FROM interaction",
     )
@@ -116,19 +110,19 @@ def test_the_newest_rating_is_moved_to_now_and_a_long_span_is_pointed_out(
     assert span == timedelta(seconds=1000172800 - 900000000)
 
 
-def test_the_older_format_and_the_scale_to_10_are_read(empty: Urls, tmp_path: Path) -> None:
+def test_the_older_format_and_the_scale_to_10_are_read(empty_databases: Urls, tmp_path: Path) -> None:
     (tmp_path / "movies.dat").write_bytes("1::Amélie (2001)::Comedy\n2::Se7en (1995)::\n".encode("latin-1"))
     (tmp_path / "ratings.dat").write_text("1::1::8::1\n1::2::7::2\n2::1::5::3\n")
-    report = MovieLensFolder(tmp_path, scale=10).load(empty, no_progress)
+    report = MovieLensFolder(tmp_path, scale=10).load(empty_databases, no_progress)
     assert report.interactions == {"LIKE": 1, "WATCH": 1, "DISLIKE": 1}
-    titles = rows(empty, DatabaseName.CATALOG, "SELECT title FROM medias ORDER BY title")
+    titles = rows(empty_databases, DatabaseName.CATALOG, "SELECT title FROM medias ORDER BY title")
     assert titles == [("Amélie",), ("Se7en",)]
 
 
-def test_loading_the_same_folder_again_needs_no_permission(empty: Urls, folder: Path) -> None:
+def test_loading_the_same_folder_again_needs_no_permission(empty_databases: Urls, folder: Path) -> None:
     for _ in range(2):
-        MovieLensFolder(folder).load(empty, no_progress)
-    assert rows(empty, DatabaseName.ENGAGEMENT, "SELECT count(*) FROM interaction") == [(5,)]
+        MovieLensFolder(folder).load(empty_databases, no_progress)
+    assert rows(empty_databases, DatabaseName.ENGAGEMENT, "SELECT count(*) FROM interaction") == [(5,)]
 
 
 def test_databases_that_hold_anything_else_are_left_alone_unless_told(
@@ -157,17 +151,17 @@ def test_databases_that_hold_anything_else_are_left_alone_unless_told(
     ],
 )
 def test_a_folder_that_is_not_what_it_should_be_is_refused(
-    empty: Urls, tmp_path: Path, movies: str | None, ratings: str, message: str
+    empty_databases: Urls, tmp_path: Path, movies: str | None, ratings: str, message: str
 ) -> None:
     if movies is not None:
         (tmp_path / "movies.csv").write_text(movies)
     (tmp_path / "ratings.csv").write_text(ratings)
     with pytest.raises(LoadError, match=message):
-        MovieLensFolder(tmp_path).load(empty, no_progress)
+        MovieLensFolder(tmp_path).load(empty_databases, no_progress)
 
 
-def test_movietweetings_loads_whole(empty: Urls, data_folder: Path) -> None:
-    report = MovieLensFolder(data_folder / "movietweetings-100k", scale=10).load(empty, no_progress)
+def test_movietweetings_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
+    report = MovieLensFolder(data_folder / "movietweetings-100k", scale=10).load(empty_databases, no_progress)
     assert (report.users, report.media) == (16_554, 10_506)
     assert report.interactions.total() == 100_000
     assert not report.skipped

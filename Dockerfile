@@ -1,0 +1,28 @@
+# The service and nothing else: no compiler, no pip, no demo, not root.
+FROM python:3.11-slim AS build
+WORKDIR /build
+COPY requirements.txt constraints.txt ./
+RUN python -m venv /venv \
+    && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: \
+        -r requirements.txt \
+    && /venv/bin/python -m pip uninstall --yes --quiet pip setuptools
+
+FROM python:3.11-slim
+RUN useradd --system --no-create-home --shell /usr/sbin/nologin marquee \
+    && python -m pip uninstall --yes --quiet --root-user-action=ignore pip setuptools wheel
+WORKDIR /srv/marquee
+COPY --from=build /venv /venv
+COPY app.py wsgi.py ./
+COPY config config
+COPY recommender recommender
+COPY sql sql
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    PORT=5000
+USER marquee
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\", timeout=2)"]
+CMD ["gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]

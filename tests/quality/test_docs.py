@@ -1,0 +1,124 @@
+"""The documents tell the truth: every setting, endpoint and command once, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from flask import Flask
+
+from app import create_app
+from config.settings import ROOT, UUID_PATTERN, Settings
+from recommender.api.problems import ErrorCode
+from recommender.cli.main import commands
+from recommender.databases.queries import SQL_ROOT
+from recommender.domain import DatabaseName
+from tests.support.clients import settings_for
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FIELDS = {name.upper(): field for name, field in Settings.model_fields.items()}
+
+
+@pytest.fixture(scope="module")
+def app() -> Flask:
+    return create_app(settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")))
+
+
+def section(title: str) -> str:
+    """The README's text below a heading, down to the next of its level."""
+    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def documented_settings() -> list[tuple[str, str]]:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", section("Settings"), re.MULTILINE)
+    return [(name, default.strip().strip("`")) for name, default in rows]
+
+
+def as_text(name: str) -> str:
+    default = FIELDS[name].default
+    if default is None or default == ():
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, Path):
+        return default.relative_to(ROOT).as_posix()
+    return str(default)
+
+
+def test_the_settings_table_holds_every_setting_once_with_its_default() -> None:
+    documented = documented_settings()
+    assert sorted(name for name, _ in documented) == sorted(FIELDS)
+    for name, default in documented:
+        assert default == ("a UUID" if name == "ID_PATTERN" else as_text(name)), name
+
+
+def test_the_example_dotenv_holds_every_setting_with_its_default(tmp_path: Path) -> None:
+    uncommented = tmp_path / ".env"
+    uncommented.write_text(
+        re.sub(r"^#(?=[A-Z_]+=)", "", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+    )
+    values = dotenv_values(uncommented)
+    assert sorted(values) == sorted(FIELDS)
+    for name, value in values.items():
+        assert value == (UUID_PATTERN if name == "ID_PATTERN" else as_text(name)), name
+
+
+def test_every_endpoint_is_documented_and_no_other(app: Flask) -> None:
+    client = app.test_client()
+    served = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        # The one route that exists to refuse a method.
+        if client.open(rule.rule, method=method).status_code != 405
+    }
+    assert set(re.findall(r"^### `([A-Z]+ /\S*)`$", section("API"), re.MULTILINE)) == served
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    documented = re.findall(
+        r"^\| `python -m recommender ([a-z-]+)", section("Your own databases"), re.MULTILINE
+    )
+    assert sorted(documented) == sorted(commands.commands)
+    assert len(set(documented)) == len(documented)
+
+
+def test_every_error_code_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| [0-9, ]+ \| ([^|]*) \|", section("API"), re.MULTILINE)
+    documented = [code for row in rows for code in re.findall(r"`([a-z_]+)`", row)]
+    assert sorted(documented) == sorted(ErrorCode)
+
+
+def test_every_query_file_is_in_the_contract_and_no_other() -> None:
+    contract = (ROOT / "docs" / "sql-contract.md").read_text()
+    documented = re.findall(r"^\| `(\w+/\w+)` \|", contract, re.MULTILINE)
+    files = [f"{name}/{path.stem}" for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql")]
+    assert sorted(documented) == sorted(files)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_paths_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", text):
+        assert not target or (document.parent / target).exists(), target
+    for path in re.findall(r"`((?:recommender|tests|sql|config|docs)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_variables_in_the_deployment_files_are_settings() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    named = set(re.findall(r"^ +([A-Z_]+):", compose, re.MULTILINE)) - {"POSTGRES_USER", "POSTGRES_PASSWORD"}
+    named |= set(re.findall(r"^ +([A-Z]+)=", dockerfile, re.MULTILINE)) - {"PATH"}
+    assert named >= {"DB_HOST", "HOST"}
+    assert named <= set(FIELDS) | {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+
+
+def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    visible = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
+        for source in line.split():
+            assert (ROOT / source).exists()
+            assert source in visible
