@@ -1,4 +1,4 @@
-# The service and nothing else: no compiler, no pip, no demo, not root.
+# The service without compiler, pip and embedded PostgreSQL, and not as root.
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.txt constraints.txt ./

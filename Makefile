@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test lint format clean
+.PHONY: help run test bench lint format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,17 +15,20 @@ run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 	@$(BIN)/python -m pytest $(ARGS)
 
+bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about half an hour
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
 lint: $(VENV)/.dev ## Check style, types, SQL and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/sqlfluff lint --processes 2 sql benchmarks/sql
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Put Python and SQL into the project's style
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix sql
+	$(BIN)/sqlfluff fix sql benchmarks/sql
 
 clean: ## Remove the virtual environment, the demo's data and every cache
 	rm -rf $(VENV) .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

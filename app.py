@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from flask import Flask
 from flask_cors import CORS
 
-from config.settings import Settings, load_settings
+from config.settings import UUID_PATTERN, Settings, load_settings
 from recommender.api.health import health_blueprint
 from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
@@ -22,9 +22,8 @@ from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
 from recommender.media_cache import MediaCache
 from recommender.models.live import LiveModel
+from recommender.models.watcher import ModelWatcher
 from recommender.service import RecommendationService
-
-_MAX_BODY_BYTES = 1024 * 1024
 
 
 class Marquee:
@@ -33,29 +32,31 @@ class Marquee:
     def __init__(
         self,
         databases: Iterable[Database],
-        catalogue: CatalogueRefresher,
+        threads: Iterable[CatalogueRefresher | ModelWatcher],
         service: RecommendationService,
     ) -> None:
         self.service = service
         self._databases = tuple(databases)
-        self._catalogue = catalogue
+        self._threads = tuple(threads)
         self._lock = threading.Lock()
         self._opened = False
 
     def open(self) -> None:
-        """Start the pools and load the catalogue index in the background; safe to call again."""
+        """Start the pools, and load catalogue index and model in the background; safe to call again."""
         if self._opened:
             return
         with self._lock:
             if not self._opened:
                 for database in self._databases:
                     database.open()
-                self._catalogue.open()
+                for thread in self._threads:
+                    thread.open()
                 self._opened = True
 
     def close(self) -> None:
-        """Stop the refresher, then close every connection."""
-        self._catalogue.close()
+        """Stop the background threads, then close every connection."""
+        for thread in self._threads:
+            thread.close()
         for database in self._databases:
             database.close()
 
@@ -72,10 +73,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     limits = RequestLimits(
         max_limit=settings.max_limit,
         max_batch_users=settings.max_batch_users,
+        max_stream_users=settings.max_stream_users,
         id_pattern=re.compile(settings.id_pattern),
+        id_form="a UUID" if settings.id_pattern == UUID_PATTERN else f"of the form {settings.id_pattern}",
     )
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
@@ -109,17 +111,20 @@ def _build_marquee(settings: Settings) -> Marquee:
         similar_users=settings.similar_users,
         items_per_user=settings.items_per_user,
     )
+    models = ModelWatcher(
+        LiveModel(engagement_db, caps), settings.model_path, similar_users=settings.similar_users
+    )
     service = RecommendationService(
         user_db=UserDatabase(serving[DatabaseName.USER]),
         catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
         engagement_db=engagement_db,
-        model=LiveModel(engagement_db, caps),
+        models=models,
         catalogue=catalogue,
         media_cache=MediaCache(settings.media_cache_size),
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
     )
-    return Marquee((*serving.values(), *background.values()), catalogue, service)
+    return Marquee((*serving.values(), *background.values()), (catalogue, models), service)
 
 
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:

@@ -16,18 +16,22 @@ try:
 except (SettingsError, ConfigurationError) as exc:
     sys.exit(f"Marquee cannot start.\n{exc}")
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = (
+    f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+)
 worker_class = "gthread"
 workers = _settings.workers
 threads = _settings.threads
 reload = _settings.debug
 logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level)
-# Above the longest that a batch may take; a worker silent for longer is stuck.
+# Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
 graceful_timeout = 30
 # The pools open after the fork, in each worker.
 preload_app = False
 control_socket_disable = True
+# By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
+forwarder_headers = ""
 
 
 def post_worker_init(worker: Any) -> None:

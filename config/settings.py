@@ -73,18 +73,20 @@ class Settings(BaseModel):
     collaborative_weight: Share = 0.6
     interaction_window_days: int = Field(default=90, ge=0, le=36_500)
     similar_users: Count = 50
-    history_items: Count = 50
+    history_items: Count = 30
     users_per_item: Count = 100
-    shortlist: Count = 100
-    items_counted: Count = 1_000
+    shortlist: Count = 75
+    items_counted: Count = 200
     items_per_user: Count = 200
 
     max_limit: int = Field(default=100, ge=1, le=1000)
     max_batch_users: int = Field(default=500, ge=1, le=10_000)
+    max_stream_users: int = Field(default=100_000, ge=1, le=1_000_000)
     id_pattern: str = UUID_PATTERN
     catalogue_refresh_seconds: Count = 300
     catalogue_timeout_ms: Count = 120_000
     media_cache_size: Count = 10_000
+    model_path: Path = ROOT / ".models"
     demo_path: Path = ROOT / ".demo"
 
     @field_validator("log_level", mode="before")
@@ -120,7 +122,7 @@ class Settings(BaseModel):
                 "(with characters such as @ and % in the password percent-encoded)"
             )
         try:
-            _ = urlsplit(text).port
+            urlsplit(text)
         except ValueError:
             # Its message may quote the URL, password and all.
             raise ValueError("not a valid URL") from None
@@ -176,7 +178,9 @@ def load_settings(
     Raises:
         SettingsError: one line for each variable that is wrong.
     """
-    given: dict[str, str | None] = {} if dotenv_path is None else dict(dotenv_values(dotenv_path))
+    given: dict[str, str | None] = (
+        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
+    )
     given.update(os.environ if environment is None else environment)
     values = {name: given[name.upper()] for name in Settings.model_fields if given.get(name.upper())}
     try:

@@ -1,9 +1,10 @@
 """Keeps a catalogue index loaded: a thread reads it in the background and swaps it whole."""
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from recommender.catalogue_index import (
     UNKNOWN_POPULARITY,
@@ -19,16 +20,16 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
-# However often somebody asks for it, refreshing takes no more than a small share of the time.
-_LEAST_PAUSE = 0.1
-_FIRST_LOAD_WAIT_S = 20.0
+# So long after the start, requests wait for the first index to be complete rather than take a partial one.
+_START_GRACE_S = 15.0
 
 
 class CatalogueRefresher:
     """Owns the current index. Requests only ever wait for the very first load.
 
     What a database cannot give is carried over from the last index; with no last popularity the media
-    stand by id alone, with no last media list there is no index.
+    stand by id alone, with no last media list there is no index. A large engagement_db takes a while to be
+    counted, so the first index does without.
     """
 
     def __init__(
@@ -43,13 +44,17 @@ class CatalogueRefresher:
         self._window_days = window_days
         self._refresh_seconds = refresh_seconds
         self._index: CatalogueIndex | None = None
+        self._gone: tuple[CatalogueIndex | None, frozenset[str]] = (None, frozenset())
+        self._gone_lock = threading.Lock()
         self._first_attempt_done = threading.Event()
+        self._opened_at = time.monotonic()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
 
     def open(self) -> None:
         """Start loading in the background."""
+        self._opened_at = time.monotonic()
         self._thread.start()
 
     def close(self) -> None:
@@ -65,41 +70,53 @@ class CatalogueRefresher:
         Raises:
             NothingToRecommendFromError: none could be loaded so far.
         """
-        self._first_attempt_done.wait(_FIRST_LOAD_WAIT_S)
+        if not self._first_attempt_done.is_set():
+            self._first_attempt_done.wait(max(0.0, self._opened_at + _START_GRACE_S - time.monotonic()))
         if self._index is None:
             raise NothingToRecommendFromError
         return self._index
 
-    def refresh_soon(self) -> None:
-        """Load again now: somebody noticed that the catalogue has changed."""
+    def gone_since(self, index: CatalogueIndex) -> frozenset[str]:
+        """Media of `index` that were found to be gone after it was loaded."""
+        found_with, media_ids = self._gone
+        return media_ids if found_with is index else frozenset()
+
+    def mark_gone(self, index: CatalogueIndex, media_ids: Iterable[str]) -> None:
+        """Leave media out from now on, and load the catalogue again soon."""
+        with self._gone_lock:
+            self._gone = (index, self.gone_since(index).union(media_ids))
         self._wake.set()
 
     def _run(self) -> None:
         while not self._closing.is_set():
             self._wake.clear()
-            pause_s = self._refresh_seconds if self._attempt(self._refresh) else _RETRY_S
+            started = time.monotonic()
+            try:
+                complete = self._refresh()
+            except Exception:
+                # The thread must outlive whatever a refresh runs into: without it the index only ages.
+                logger.exception("the catalogue index could not be refreshed")
+                complete = False
             self._first_attempt_done.set()
-            self._closing.wait(pause_s * _LEAST_PAUSE)
-            self._wake.wait(pause_s * (1 - _LEAST_PAUSE))
-
-    def _attempt(self, load: Callable[[], bool]) -> bool:
-        try:
-            return load()
-        except Exception:
-            # The thread must outlive whatever a refresh runs into: without it the index would only age.
-            logger.exception("the catalogue index could not be refreshed")
-            return False
+            # However often it fails or is asked for, refreshing takes no more than half of the time. Workers
+            # that start together should not go on in step.
+            elapsed_s = time.monotonic() - started
+            wanted_s = self._refresh_seconds * random.uniform(0.9, 1.1) if complete else _RETRY_S  # noqa: S311
+            self._closing.wait(max(min(_RETRY_S, wanted_s), elapsed_s))
+            self._wake.wait(max(0.0, wanted_s - elapsed_s) if complete else 0.0)
 
     def _refresh(self) -> bool:
         """Load and swap; whether everything in the new index is fresh."""
         started = time.monotonic()
-        popularity = self._load_popularity()
         try:
             media_genres = self._catalog_db.fetch_media_genres()
         except DatabaseUnavailableError:
             return False
-        last = UNKNOWN_POPULARITY if self._index is None else self._index.popularity
-        self._index = build_index(media_genres, popularity or last)
+        if self._index is None:
+            # Counting may take long or fail; stated genres can be matched without.
+            self._index = build_index(media_genres, UNKNOWN_POPULARITY)
+        popularity = self._load_popularity()
+        self._index = build_index(media_genres, popularity or self._index.popularity)
         elapsed_ms = (time.monotonic() - started) * 1000
         logger.info("catalogue index: %d media in %.0f ms", len(media_genres), elapsed_ms)
         return popularity is not None

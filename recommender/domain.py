@@ -50,15 +50,6 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """What a user's similar users liked or watched; three sequences in step."""
-
-    media_ids: Sequence[str] = ()
-    similar_user_counts: Sequence[int] = ()
-    total_values: Sequence[float] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Media:
     """What is shown of a medium. `genres` are distinct without regard to case."""
 
@@ -83,12 +74,17 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class UserRecommendations:
-    """One user's page, what it was made of, and which databases failed on the way."""
+    """One user's page, what it was made of, and which databases failed on the way.
+
+    `model`, `model_version`: what found, or would have found, similar users.
+    """
 
     user_id: str
     items: tuple[Recommendation, ...]
     strategy: Strategy
     degraded: tuple[DatabaseName, ...]
+    model: str
+    model_version: str | None
 
 
 def distinct_genres(names: Sequence[str] | None) -> dict[str, str]:

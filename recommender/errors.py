@@ -19,6 +19,10 @@ class DatabaseUnavailableError(MarqueeError):
         self.database = database
 
 
+class ArtefactError(MarqueeError):
+    """A trained model on disk cannot be used; the message names the file and says why."""
+
+
 class NothingToRecommendFromError(MarqueeError):
     """No database can answer and nothing usable is cached."""
 

@@ -1,24 +1,28 @@
 """The last good details of media, for when catalog_db cannot give them."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-
-from cachetools import LRUCache
 
 from recommender.domain import Media
 
 
 class MediaCache:
-    """Details by id, the least recently used forgotten beyond `size`; safe between threads."""
+    """Details by id; beyond `size` the ones shown longest ago are forgotten. Safe between threads."""
 
     def __init__(self, size: int) -> None:
-        self._media: LRUCache[str, Media] = LRUCache(maxsize=size)
+        self._size = size
+        self._media: OrderedDict[str, Media] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, media: Mapping[str, Media]) -> None:
         """Keep details just read."""
         with self._lock:
-            self._media.update(media)
+            for media_id, details in media.items():
+                self._media[media_id] = details
+                self._media.move_to_end(media_id)
+            while len(self._media) > self._size:
+                self._media.popitem(last=False)
 
     def forget(self, media_ids: Iterable[str]) -> None:
         """Drop media that are gone from the catalogue."""
@@ -26,12 +30,7 @@ class MediaCache:
             for media_id in media_ids:
                 self._media.pop(media_id, None)
 
-    def recall(self, media_ids: Iterable[str]) -> dict[str, Media]:
-        """Those of `media_ids` whose details are known."""
+    def snapshot(self) -> dict[str, Media]:
+        """All details that are known."""
         with self._lock:
-            return {media_id: self._media[media_id] for media_id in media_ids if media_id in self._media}
-
-    def known_ids(self) -> list[str]:
-        """Every medium whose details are known."""
-        with self._lock:
-            return list(self._media)
+            return dict(self._media)

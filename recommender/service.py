@@ -13,7 +13,6 @@ from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import (
-    Candidates,
     DatabaseName,
     History,
     Media,
@@ -26,12 +25,14 @@ from recommender.domain import (
 )
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 from recommender.media_cache import MediaCache
-from recommender.models.base import CollaborativeModel
+from recommender.models.base import NO_CANDIDATES, Candidates, CollaborativeModel, ModelSource
 from recommender.scoring.collaborative import collaborative_scores
 from recommender.scoring.content import content_scores
 from recommender.scoring.ranking import rank_page, recommendation_scores
 
 CHUNK_USERS = 100
+# How many more media are looked at where some turned out to be gone.
+_SPARE_MEDIA = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RecommendationService:
         user_db: UserDatabase,
         catalog_db: CatalogDatabase,
         engagement_db: EngagementDatabase,
-        model: CollaborativeModel,
+        models: ModelSource,
         catalogue: CatalogueRefresher,
         media_cache: MediaCache,
         weights: Weights,
@@ -85,7 +86,7 @@ class RecommendationService:
         self._user_db = user_db
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
-        self._model = model
+        self._models = models
         self._catalogue = catalogue
         self._media_cache = media_cache
         self._weights = weights
@@ -94,20 +95,23 @@ class RecommendationService:
     def recommend(self, user_ids: Iterable[str], page: Page) -> Iterator[UserRecommendations]:
         """A page for each distinct user, in the order of the ids; at most 5 statements per 100 users.
 
+        Works on 100 users at a time, when their results are asked for; one model answers for all.
+
         Raises:
             NothingToRecommendFromError: no database can answer and nothing usable is cached.
         """
         distinct_ids = iter(dict.fromkeys(user_ids))
+        model = self._models.current()
         while chunk := list(itertools.islice(distinct_ids, CHUNK_USERS)):
-            yield from self._recommend_chunk(chunk, page)
+            yield from self._recommend_chunk(chunk, page, model)
 
-    def _recommend_chunk(self, user_ids: Sequence[str], page: Page) -> Iterator[UserRecommendations]:
+    def _recommend_chunk(
+        self, user_ids: Sequence[str], page: Page, model: CollaborativeModel
+    ) -> Iterator[UserRecommendations]:
         index = self._catalogue.current()
-        evidence = self._gather(user_ids, index)
-        everything = np.ones(len(index.media_ids), dtype=np.bool_)
-        scope = _Scope(existing=everything, showable=everything)
+        evidence = self._gather(user_ids, index, model)
         try:
-            pages, media = self._fetch_pages(user_ids, page, index, evidence, scope)
+            pages, media = self._fetch_pages(user_ids, page, index, evidence)
             failed = evidence.failed
         except DatabaseUnavailableError as exc:
             pages, media = self._recall_pages(user_ids, page, index, evidence)
@@ -119,9 +123,11 @@ class RecommendationService:
                 items=tuple(_recommendations(ranked, index, media)),
                 strategy=ranked.strategy,
                 degraded=degraded,
+                model=model.name,
+                model_version=model.version,
             )
 
-    def _gather(self, user_ids: Sequence[str], index: CatalogueIndex) -> _Evidence:
+    def _gather(self, user_ids: Sequence[str], index: CatalogueIndex, model: CollaborativeModel) -> _Evidence:
         """Ask user_db and engagement_db; what one of them cannot give is empty."""
         failed: set[DatabaseName] = set()
         preferences: Mapping[str, Sequence[str]] = {}
@@ -137,42 +143,45 @@ class RecommendationService:
             if not index.popularity.known:
                 # Without idf every user would seem to be like nobody: rather say that this is missing.
                 raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
-            candidates = self._model.find_candidates(histories, index, start)
+            candidates = model.find_candidates(histories, index, start)
         except DatabaseUnavailableError as exc:
             failed.add(exc.database)
         return _Evidence(preferences, histories, candidates, frozenset(failed))
 
     def _fetch_pages(
-        self,
-        user_ids: Sequence[str],
-        page: Page,
-        index: CatalogueIndex,
-        evidence: _Evidence,
-        scope: _Scope,
+        self, user_ids: Sequence[str], page: Page, index: CatalogueIndex, evidence: _Evidence
     ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
         """Rank, and read the details of what is on the pages.
 
-        Media deleted since the index was loaded show as missing details. They are ranked out and the pages
-        filled up, once; what is missing even then is left out until the index has been loaded again.
+        Media deleted since the index was loaded show as missing details. They are left out from then on, and
+        the pages filled from what ranks next; that is read with something to spare, as more may be gone.
         """
+        scope = self._existing(index)
         pages = self._rank(user_ids, page, index, evidence, scope)
         wanted = _media_on(pages, index)
-        media = self._fetch_media(wanted)
-        gone = [media_id for media_id in wanted if media_id not in media]
-        if not gone:
+        media = self._fetch_media(wanted, index)
+        if len(media) == len(wanted):
             return pages, media
-        self._media_cache.forget(gone)
-        self._catalogue.refresh_soon()
-        existing = ~index.mark(gone)
-        pages = self._rank(user_ids, page, index, evidence, _Scope(existing, existing))
-        more = [media_id for media_id in _media_on(pages, index) if media_id not in media]
-        return pages, {**media, **self._fetch_media(more)}
+        spare = Page(page.limit + _SPARE_MEDIA, page.offset)
+        reserve = self._rank(user_ids, spare, index, evidence, self._existing(index))
+        more = [media_id for media_id in _media_on(reserve, index) if media_id not in media]
+        media = {**media, **self._fetch_media(more, index)}
+        return self._rank(user_ids, page, index, evidence, self._existing(index)), media
 
-    def _fetch_media(self, media_ids: Sequence[str]) -> Mapping[str, Media]:
+    def _existing(self, index: CatalogueIndex) -> _Scope:
+        existing = ~index.mark(list(self._catalogue.gone_since(index)))
+        return _Scope(existing=existing, showable=existing)
+
+    def _fetch_media(self, media_ids: Sequence[str], index: CatalogueIndex) -> Mapping[str, Media]:
+        """Details of those that still exist; the others are noted as gone."""
         if not media_ids:
             return {}
         media = self._catalog_db.fetch_media(media_ids)
         self._media_cache.remember(media)
+        gone = [media_id for media_id in media_ids if media_id not in media]
+        if gone:
+            self._media_cache.forget(gone)
+            self._catalogue.mark_gone(index, gone)
         return media
 
     def _recall_pages(
@@ -181,19 +190,13 @@ class RecommendationService:
         """Rank the media whose details are cached: catalog_db cannot be asked.
 
         Raises:
-            NothingToRecommendFromError: there is nothing to show to any of the users.
+            NothingToRecommendFromError: no details are cached.
         """
-        media = self._media_cache.recall(self._media_cache.known_ids())
-        scope = _Scope(
-            existing=np.ones(len(index.media_ids), dtype=np.bool_), showable=index.mark(list(media))
-        )
-        pages = self._rank(user_ids, page, index, evidence, scope)
-        first_pages = (
-            pages if page.offset == 0 else self._rank(user_ids, Page(limit=1), index, evidence, scope)
-        )
-        if not any(len(ranked.media_idx) for ranked in first_pages):
+        media = self._media_cache.snapshot()
+        scope = _Scope(existing=self._existing(index).existing, showable=index.mark(list(media)))
+        if not scope.showable.any():
             raise NothingToRecommendFromError
-        return pages, media
+        return self._rank(user_ids, page, index, evidence, scope), media
 
     def _rank(
         self,
@@ -209,16 +212,14 @@ class RecommendationService:
         self, user_id: str, page: Page, index: CatalogueIndex, evidence: _Evidence, scope: _Scope
     ) -> _RankedPage:
         genres = tuple(distinct_genres(evidence.preferences.get(user_id)))
-        candidates = evidence.candidates.get(user_id, Candidates())
+        candidates = evidence.candidates.get(user_id, NO_CANDIDATES)
         history = evidence.histories.get(user_id, History())
         eligible = scope.existing & ~index.mark(history.seen_ids)
-        media_idx = index.locate(candidates.media_ids)
-        known = media_idx >= 0
         content = content_scores(index.genre_masks, index.genre_mask(genres), len(genres))
         collaborative = collaborative_scores(
-            media_idx[known],
-            np.asarray(candidates.similar_user_counts, dtype=np.int64)[known],
-            np.asarray(candidates.total_values, dtype=np.float64)[known],
+            candidates.media_idx,
+            candidates.similar_user_counts,
+            candidates.total_values,
             eligible,
         )
         scores = recommendation_scores(

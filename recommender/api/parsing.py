@@ -8,26 +8,31 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Request
 
 from recommender.api.problems import BadRequestError, ErrorCode
 from recommender.domain import Page
 
+NDJSON = "application/x-ndjson"
+_MAX_BODY_BYTES = 1024 * 1024
+_MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
 MAX_OFFSET = 2_147_483_647
 _DEFAULT_LIMIT = 10
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,4000}")
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,4000}")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What the settings allow callers to ask for."""
+    """What the settings allow callers to ask for; `id_form` says in words what the pattern admits."""
 
     max_limit: int
     max_batch_users: int
+    max_stream_users: int
     id_pattern: re.Pattern[str]
+    id_form: str
 
     @property
     def default_limit(self) -> int:
@@ -37,10 +42,11 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """A valid batch: distinct ids in the order given, and the page that each gets."""
+    """A valid batch: distinct ids in the order given, the page that each gets, and in which form."""
 
     user_ids: Sequence[str]
     page: Page
+    streamed: bool
 
 
 class _BatchBody(BaseModel):
@@ -49,7 +55,7 @@ class _BatchBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_ids: Annotated[list[StrictStr], Field(min_length=1)]
-    limit: StrictInt = 1
+    limit: StrictInt = 0  # Stands for one that is not given; what is given is told by model_fields_set.
 
 
 def parse_user_id(text: str, limits: RequestLimits) -> str:
@@ -61,7 +67,7 @@ def parse_user_id(text: str, limits: RequestLimits) -> str:
     user_id = _canonical_id(text, limits.id_pattern)
     if user_id is None:
         raise BadRequestError(
-            ErrorCode.INVALID_USER_ID, f"user_id must be {_id_form(limits)}, got {_shown(text)}"
+            ErrorCode.INVALID_USER_ID, f"user_id must be {limits.id_form}, got {_shown(text)}"
         )
     return user_id
 
@@ -94,22 +100,24 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
     parse_no_arguments(request.args)
     if not request.is_json:
         raise UnsupportedMediaType
-    body = _batch_body(request.get_data())
+    streamed = NDJSON in request.accept_mimetypes.values()
+    max_users = limits.max_stream_users if streamed else limits.max_batch_users
+    body = _batch_body(_read(request, _MAX_STREAM_BODY_BYTES if streamed else _MAX_BODY_BYTES))
     limit = body.limit if "limit" in body.model_fields_set else limits.default_limit
     if not 1 <= limit <= limits.max_limit:
         raise _invalid_body(f"limit must be a whole number from 1 to {limits.max_limit}, got {_shown(limit)}")
-    if len(body.user_ids) > limits.max_batch_users:
-        raise _invalid_body(f"user_ids must hold 1 to {limits.max_batch_users} ids, got {len(body.user_ids)}")
+    if len(body.user_ids) > max_users:
+        raise _invalid_body(f"user_ids must hold 1 to {max_users} ids, got {len(body.user_ids)}")
     user_ids = [_canonical_id(text, limits.id_pattern) for text in body.user_ids]
     wrong = [position for position, user_id in enumerate(user_ids) if user_id is None]
     if wrong:
         shown = ", ".join(str(position) for position in wrong[:_SHOWN_POSITIONS])
         more = f" and {len(wrong) - _SHOWN_POSITIONS} more" if len(wrong) > _SHOWN_POSITIONS else ""
         raise _invalid_body(
-            f"each of user_ids must be {_id_form(limits)}; wrong at positions (from 0): {shown}{more}"
+            f"each of user_ids must be {limits.id_form}; wrong at positions (from 0): {shown}{more}"
         )
     distinct = dict.fromkeys(user_id for user_id in user_ids if user_id is not None)
-    return BatchRequest(user_ids=list(distinct), page=Page(limit=limit))
+    return BatchRequest(user_ids=list(distinct), page=Page(limit=limit), streamed=streamed)
 
 
 def parse_no_arguments(arguments: Iterable[str]) -> None:
@@ -122,6 +130,27 @@ def parse_no_arguments(arguments: Iterable[str]) -> None:
         raise BadRequestError(
             ErrorCode.UNKNOWN_PARAMETER, f"unknown query parameter {_shown(name)}; none are allowed here"
         )
+
+
+def _read(request: Request, max_bytes: int) -> bytes:
+    """The body, refused where it is larger: a chunked one does not say so beforehand.
+
+    Raises:
+        RequestEntityTooLarge: it is.
+        BadRequestError: it breaks off, or its chunks are malformed.
+    """
+    if (request.content_length or 0) > max_bytes:
+        raise RequestEntityTooLarge
+    request.max_content_length = None
+    try:
+        data = request.stream.read(max_bytes + 1)
+    except HTTPException:
+        raise
+    except Exception as exc:
+        raise _invalid_body("the body breaks off or is malformed") from exc
+    if len(data) > max_bytes:
+        raise RequestEntityTooLarge
+    return data
 
 
 def _batch_body(data: bytes) -> _BatchBody:
@@ -175,11 +204,6 @@ def _canonical_id(text: str, pattern: re.Pattern[str]) -> str | None:
         return None
     # A pattern that ignores case admits several spellings of one id; the databases know the lower one.
     return text.lower() if pattern.flags & re.IGNORECASE else text
-
-
-def _id_form(limits: RequestLimits) -> str:
-    from_default = "0-9a-f]{8}-" in limits.id_pattern.pattern
-    return "a UUID" if from_default else f"of the form {limits.id_pattern.pattern}"
 
 
 def _shown(value: object) -> str:

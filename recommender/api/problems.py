@@ -37,7 +37,7 @@ _HTTP_ERRORS = {
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         ErrorCode.BODY_TOO_LARGE,
-        "the request body must not be larger than 1 MiB",
+        "the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
     ),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
         ErrorCode.UNSUPPORTED_MEDIA_TYPE,
@@ -60,6 +60,14 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
+
+
+def broken_off() -> dict[str, str]:
+    """The last line of a stream that could not be finished."""
+    return {
+        "error": "the answer breaks off here: something went wrong on our side",
+        "code": ErrorCode.INTERNAL_ERROR,
+    }
 
 
 def _problem(status: int, code: ErrorCode, message: str) -> Response:

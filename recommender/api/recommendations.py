@@ -4,7 +4,10 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from recommender.api.parsing import RequestLimits, parse_batch, parse_page, parse_user_id
-from recommender.api.responses import json_response, page_of
+from recommender.api.problems import broken_off
+from recommender.api.responses import json_response, ndjson_response, page_of
+from recommender.domain import DatabaseName
+from recommender.errors import NothingToRecommendFromError
 from recommender.service import RecommendationService
 
 
@@ -17,6 +20,9 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         canonical_id = parse_user_id(user_id, limits)
         page = parse_page(request.args, limits)
         (result,) = service.recommend([canonical_id], page)
+        if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
+            # An empty list would say that there is nothing for this user; nobody can tell.
+            raise NothingToRecommendFromError
         content = page_of(result)
         return json_response(
             {
@@ -27,12 +33,16 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
                 "offset": page.offset,
                 "strategy": content["strategy"],
                 "degraded": content["degraded"],
+                "model": content["model"],
+                "model_version": content["model_version"],
             }
         )
 
     @blueprint.post("/batch")
     def post_batch() -> Response:
         batch = parse_batch(request, limits)
+        if batch.streamed:
+            return ndjson_response(service.recommend(batch.user_ids, batch.page), broken_off())
         results = {
             result.user_id: page_of(result) for result in service.recommend(batch.user_ids, batch.page)
         }

@@ -1,11 +1,16 @@
 """Answers as JSON."""
 
+import itertools
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 from flask import Response
 
 from recommender.domain import Recommendation, UserRecommendations
+
+logger = logging.getLogger(__name__)
 
 _SCORE_DECIMALS = 4
 
@@ -15,6 +20,26 @@ def json_response(payload: dict[str, Any], status: int = 200) -> Response:
     return Response(orjson.dumps(payload), status=status, mimetype="application/json")
 
 
+def ndjson_response(results: Iterator[UserRecommendations], apology: dict[str, Any]) -> Response:
+    """A line of JSON a user, sent while the next users are worked on.
+
+    Whatever goes wrong before the first line is raised; after it, the last line is `apology`.
+    """
+    first = next(results)
+
+    def lines() -> Iterator[bytes]:
+        try:
+            for result in itertools.chain([first], results):
+                line = {"user_id": result.user_id, **page_of(result)}
+                yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        except Exception:
+            # The status has been sent long ago; that the list is not complete must not go unnoticed.
+            logger.exception("a streamed batch broke off")
+            yield orjson.dumps(apology, option=orjson.OPT_APPEND_NEWLINE)
+
+    return Response(lines(), mimetype="application/x-ndjson")
+
+
 def page_of(result: UserRecommendations) -> dict[str, Any]:
     """What GET and batch say alike of one user's recommendations."""
     return {
@@ -22,6 +47,8 @@ def page_of(result: UserRecommendations) -> dict[str, Any]:
         "count": len(result.items),
         "strategy": result.strategy,
         "degraded": list(result.degraded),
+        "model": result.model,
+        "model_version": result.model_version,
     }
 
 

@@ -7,20 +7,23 @@ import click
 from config.settings import load_settings
 from recommender.cli.progress import show_progress
 from recommender.demo.generate import DEMO_SEED, DemoSize, generate
-from recommender.demo.load import load_demo
+from recommender.demo.load import holds_data, load_demo
 from recommender.domain import DatabaseName
 
 
 @click.command()
-@click.option("--replace", is_flag=True, help="Delete whatever else the databases hold.")
-def demo(*, replace: bool) -> None:
+@click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
+@click.option("--if-empty", is_flag=True, help="Do nothing where they hold something.")
+def demo(*, replace: bool, if_empty: bool) -> None:
     """Fill the three configured databases with generated demo data.
 
-    The same data that `serve` makes for itself where no databases are configured. Run again, it moves the
-    data up to now.
+    The same data that `serve` makes for itself where no databases are configured.
     """
     settings = load_settings()
     urls = {name: settings.database_url(name) for name in DatabaseName}
+    if if_empty and holds_data(urls):
+        click.echo("The databases hold data already.")
+        return
     data = generate(DemoSize(), DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
     load_demo(urls, data, show_progress, replace=replace)
     click.echo(

@@ -15,7 +15,7 @@ from recommender.domain import DatabaseName
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating there is.")
 @click.option("--keep-times", is_flag=True, help="Do not move the ratings so that the newest is now.")
-@click.option("--replace", is_flag=True, help="Delete whatever else the databases hold.")
+@click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
 def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
     """Fill the three configured databases from the MovieLens files in FOLDER.
 
@@ -25,6 +25,7 @@ def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool)
     settings = load_settings()
     urls = {name: settings.database_url(name) for name in DatabaseName}
     now = None if keep_times else datetime.now(UTC).replace(tzinfo=None)
+    click.echo(f"Reading {folder} …", err=True)
     report = MovieLensFolder(folder, float(scale)).load(urls, show_progress, replace=replace, now=now)
     _print_report(report)
     window = timedelta(days=settings.interaction_window_days)
@@ -42,6 +43,6 @@ def _print_report(report: LoadReport) -> None:
         f"{report.interactions.total():,} interactions ({kinds})."
     )
     for reason, count in report.skipped.most_common():
-        click.echo(f"Skipped {count:,} ratings: {reason}.")
+        click.echo(f"Skipped {count:,}: {reason}.")
     if not report.skipped:
         click.echo("Skipped none.")

@@ -9,6 +9,7 @@ from recommender import __version__
 from recommender.cli.demo import demo
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.serve import serve
+from recommender.cli.train import train
 from recommender.errors import MarqueeError
 
 
@@ -21,6 +22,7 @@ def commands() -> None:
 commands.add_command(demo)
 commands.add_command(load_movielens)
 commands.add_command(serve)
+commands.add_command(train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

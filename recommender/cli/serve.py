@@ -1,7 +1,9 @@
 """`serve`: the service under Gunicorn, on a database of its own where none is configured."""
 
+import logging.config
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from types import FrameType
 
 import click
 
+from config.logging import logging_config
 from config.settings import ROOT, Settings, load_settings
 from recommender.cli.progress import show_progress
 from recommender.databases.database import Database, PoolOptions
@@ -34,6 +37,11 @@ def serve() -> int:
     again at the end.
     """
     settings = load_settings()
+    logging.config.dictConfig(logging_config(settings.log_level))
+    _refuse_taken_port(settings)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Until the server runs: unwind, so that what has been started is stopped.
+        signal.signal(number, _exit)
     with _configured_databases(settings) as urls:
         environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and files; nothing comes from outside
@@ -44,6 +52,23 @@ def serve() -> int:
         with _stopping_on_signals(server):
             _greet(server, settings, urls)
             return server.wait()
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    """Say so before a demo is loaded, and before somebody else's server answers in our place."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as exc:
+            raise ConfigurationError(
+                f"HOST and PORT: cannot listen on {settings.host}:{settings.port}: {exc.strerror}"
+            ) from exc
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """engagement_db: who did what with which medium."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from recommender.databases.database import Database
-from recommender.domain import Candidates, History
+from recommender.domain import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,22 @@ class NeighbourCaps:
     items_counted: int
     similar_users: int
     items_per_user: int
+
+
+class CandidateRows(NamedTuple):
+    """What a user's similar users liked or watched; three lists in step."""
+
+    media_ids: list[str]
+    similar_user_counts: list[int]
+    total_values: list[float]
+
+
+class PositiveHistory(NamedTuple):
+    """What a user liked or watched, each medium once, and the sums of the user's values; in step."""
+
+    user_id: str
+    media_ids: list[str]
+    total_values: list[float]
 
 
 class EngagementDatabase:
@@ -40,7 +57,7 @@ class EngagementDatabase:
         idf_weights: Sequence[int],
         window_start: str,
         caps: NeighbourCaps,
-    ) -> dict[str, Candidates]:
+    ) -> dict[str, CandidateRows]:
         """What similar users liked or watched, by user; users without similar users are absent.
 
         `user_ids`, `media_ids` and `idf_weights` are in step: one entry for each medium of each
@@ -58,7 +75,9 @@ class EngagementDatabase:
             similar_users=caps.similar_users,
             items_per_user=caps.items_per_user,
         )
-        return {user_id: Candidates(media_ids, counts, totals) for user_id, media_ids, counts, totals in rows}
+        return {
+            user_id: CandidateRows(media_ids, counts, totals) for user_id, media_ids, counts, totals in rows
+        }
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users liked or watched each medium in the window."""
@@ -72,3 +91,8 @@ class EngagementDatabase:
         """The id of somebody with interactions, if there is anybody."""
         rows = self._database.fetch("fetch_example_user")
         return str(rows[0][0]) if rows else None
+
+    def stream_positive_histories(self, window_start: str) -> Iterator[PositiveHistory]:
+        """Everybody's positive history, a few hundred users at a time."""
+        for row in self._database.stream("stream_positive_histories", window_start=window_start):
+            yield PositiveHistory(*row)

@@ -95,6 +95,16 @@ class WritableDatabase:
             for row in rows:
                 copy.write_row(row)
 
+    def copy_blocks(self, query_name: str, blocks: Iterable[bytes]) -> None:
+        """Stream blocks that are in the format of the COPY statement already."""
+        with (
+            self._refusals(),
+            self._connection.cursor() as cursor,
+            cursor.copy(self._queries[query_name].statement) as copy,
+        ):
+            for block in blocks:
+                copy.write(block)
+
     def _run_script(self, path: Path) -> None:
         with self._refusals():
             self._connection.execute(path.read_bytes())

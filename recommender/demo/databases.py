@@ -1,9 +1,10 @@
 """The demo's own databases: an embedded server, filled once and kept fresh."""
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from recommender.demo.generate import DEMO_SEED, DemoSize, generate
 from recommender.demo.load import load_demo
 from recommender.demo.progress import Progress
 from recommender.domain import DatabaseName
+from recommender.errors import LoadError
 
 # Goes up when the generated data or the tables change, so that old demo folders are made anew.
 _DEMO_VERSION = 1
+_WANTED = {"version": _DEMO_VERSION, "seed": DEMO_SEED}
+_MARKER = "demo.json"
 _STALE_AFTER = timedelta(hours=12)
 
 
@@ -24,25 +28,52 @@ def demo_databases(folder: Path, progress: Progress) -> Iterator[Mapping[Databas
     """URLs of the three demo databases, on a server that stops at the end.
 
     Raises:
-        LoadError: the server does not start, or refuses the data.
+        LoadError: the server does not start or refuses the data, or the folder is somebody else's.
     """
-    marker = folder / "demo.json"
-    wanted = {"version": _DEMO_VERSION, "seed": DEMO_SEED}
     data_folder = folder / "postgres"
-    complete = marker.exists() and json.loads(marker.read_text()) == wanted
-    if not complete and data_folder.exists():
-        # An older demo, or one whose loading was broken off.
-        shutil.rmtree(data_folder)
-    with embedded_server(data_folder) as server:
-        urls = database_urls(server)
-        now = datetime.now(UTC).replace(tzinfo=None)
-        if complete:
-            _keep_fresh(urls, now)
-        else:
-            create_databases(server_url(server, "postgres"))
-            load_demo(urls, generate(DemoSize(), DEMO_SEED, now), progress)
-            marker.write_text(json.dumps(wanted))
+    with ExitStack() as stack:
+        with _preparing(folder):
+            complete = _discard_unless_complete(folder, data_folder)
+            server = stack.enter_context(embedded_server(data_folder))
+            urls = database_urls(server)
+            now = datetime.now(UTC).replace(tzinfo=None)
+            if complete:
+                _keep_fresh(urls, now)
+            else:
+                create_databases(server_url(server, "postgres"))
+                load_demo(urls, generate(DemoSize(), DEMO_SEED, now), progress)
+                _mark(folder, complete=True)
         yield urls
+
+
+@contextmanager
+def _preparing(folder: Path) -> Iterator[None]:
+    """One process at a time: a second start waits for the first to have loaded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _discard_unless_complete(folder: Path, data_folder: Path) -> bool:
+    """Whether this demo is there; an older one, or one whose loading was broken off, is removed.
+
+    Raises:
+        LoadError: what is there is not a demo of ours.
+    """
+    marker = folder / _MARKER
+    if data_folder.exists() and not marker.exists():
+        raise LoadError(f"{data_folder} was not made by the demo; set DEMO_PATH to another folder")
+    held = json.loads(marker.read_text()) if marker.exists() else None
+    if held == {**_WANTED, "complete": True}:
+        return True
+    shutil.rmtree(data_folder, ignore_errors=True)
+    _mark(folder, complete=False)
+    return False
+
+
+def _mark(folder: Path, *, complete: bool) -> None:
+    (folder / _MARKER).write_text(json.dumps({**_WANTED, "complete": complete}))
 
 
 def _keep_fresh(urls: Mapping[DatabaseName, str], now: datetime) -> None:

@@ -51,17 +51,6 @@ class DemoData:
     media_genres: list[Row]
     interactions: list[Row]
 
-    @property
-    def user_ids(self) -> list[str]:
-        """Everybody there is."""
-        return [str(owner) for _, owner in self.user_preferences]
-
-    @property
-    def media_ids(self) -> list[str]:
-        """Every medium, vanished ones included."""
-        interacted = {str(media) for _, _, media, *_ in self.interactions}
-        return sorted(interacted.union(str(row[0]) for row in self.media))
-
 
 def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
     """Make the rows of all tables; the same arguments give the same rows.

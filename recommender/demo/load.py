@@ -17,20 +17,28 @@ def load_demo(
         urls: of the databases.
         data: the rows.
         progress: shows how far along they are.
-        replace: whether to overwrite data other than an earlier load of the demo.
+        replace: whether to overwrite what is there.
 
     Raises:
-        LoadError: the databases hold something else and `replace` is false, or PostgreSQL refuses.
+        LoadError: the databases hold something and `replace` is false, or PostgreSQL refuses.
+    """
+    with LoadTarget(urls) as target, target.replacing(replace=replace):
+        for database, query_name, label, rows in (
+            (target.user_db, "copy_user_preferences", "users", data.user_preferences),
+            (target.user_db, "copy_user_genres", "preferences", data.user_genres),
+            (target.catalog_db, "copy_media", "media", data.media),
+            (target.catalog_db, "copy_media_genres", "genres of media", data.media_genres),
+            (target.engagement_db, "copy_interactions", "interactions", data.interactions),
+        ):
+            database.copy(query_name, progress(rows, label, len(rows)))
+
+
+def holds_data(urls: Mapping[DatabaseName, str]) -> bool:
+    """Whether all three databases hold something, whatever it is.
+
+    Raises:
+        LoadError: PostgreSQL refuses.
     """
     with LoadTarget(urls) as target:
-        if not replace:
-            target.refuse_foreign_rows(data.user_ids, data.media_ids)
-        with target.replacing():
-            for database, query_name, label, rows in (
-                (target.user_db, "copy_user_preferences", "users", data.user_preferences),
-                (target.user_db, "copy_user_genres", "preferences", data.user_genres),
-                (target.catalog_db, "copy_media", "media", data.media),
-                (target.catalog_db, "copy_media_genres", "genres of media", data.media_genres),
-                (target.engagement_db, "copy_interactions", "interactions", data.interactions),
-            ):
-                database.copy(query_name, progress(rows, label, len(rows)))
+        target.create_tables()
+        return len(target.filled()) == len(DatabaseName)

@@ -24,6 +24,9 @@ _FAVOURITE_GENRES = 3
 _LIKED_STARS = 4
 _WATCHED_STARS = 3
 _MOVIE_FIELDS = 3
+_TITLE_CHARACTERS = 255
+# The year 2100: what lies after it is more likely in milliseconds.
+_LATEST_RATING_S = 4_102_444_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class MovieLensFolder:
 
     def __init__(self, folder: Path, scale: float = _FIVE_STARS) -> None:
         self._scale = scale
+        self._skipped_movies: Counter[str] = Counter()
         for suffix in (".csv", ".dat"):
             self._ratings_path = folder / f"ratings{suffix}"
             self._movies_path = folder / f"movies{suffix}"
@@ -85,8 +89,12 @@ class MovieLensFolder:
         """The movies by key, from lines that can be read."""
         movies = {}
         for fields in _lines(self._movies_path):
-            if len(fields) == _MOVIE_FIELDS and fields[0].strip():
-                movies[fields[0]] = _movie(*fields)
+            if len(fields) != _MOVIE_FIELDS or not fields[0].strip():
+                self._skipped_movies["movie line is not id, title, genres"] += 1
+                continue
+            movies[fields[0]] = movie = _movie(*fields)
+            if len(movie.title) > _TITLE_CHARACTERS:
+                self._skipped_movies[f"end of a title over {_TITLE_CHARACTERS} characters"] += 1
         if not movies:
             raise LoadError(f"{self._movies_path} holds no line of movie id, title and genres")
         return movies
@@ -98,11 +106,13 @@ class MovieLensFolder:
                 user_key, movie_key, rating, rated_at = fields
                 stars = float(rating) * _FIVE_STARS / self._scale
                 parsed = Rating(user_key, movie_key, stars, int(float(rated_at)))
-            except ValueError:
+            except (ValueError, OverflowError):
                 skipped["line is not user, movie, rating, time"] += 1
                 continue
             if not 0 <= stars <= _FIVE_STARS:
                 skipped[f"rating is not between 0 and {self._scale:g}"] += 1
+            elif not 0 <= parsed.rated_at <= _LATEST_RATING_S:
+                skipped["time is not in Unix seconds"] += 1
             elif movie_key not in self.movies:
                 skipped[f"movie is not in {self._movies_path.name}"] += 1
             else:
@@ -121,19 +131,17 @@ class MovieLensFolder:
         Args:
             urls: of the databases; missing tables and indexes are made.
             progress: shows how far along the rows are.
-            replace: whether to overwrite data other than an earlier load of this folder.
+            replace: whether to overwrite what is there.
             now: naive UTC that the newest rating is moved to, the others along with it; None keeps times.
 
         Raises:
-            LoadError: the databases hold something else and `replace` is false, or PostgreSQL refuses.
+            LoadError: the databases hold something and `replace` is false, or PostgreSQL refuses.
         """
         report = LoadReport()
         survey = _Survey(self, report)
-        with LoadTarget(urls) as target:
-            if not replace:
-                survey.refuse_foreign_rows(target)
-            with target.replacing():
-                self._copy(survey, target, progress, now)
+        report.skipped.update(self._skipped_movies)
+        with LoadTarget(urls) as target, target.replacing(replace=replace):
+            self._copy(survey, target, progress, now)
         return report
 
     def _copy(self, survey: "_Survey", target: LoadTarget, progress: Progress, now: datetime | None) -> None:
@@ -204,9 +212,6 @@ class _Survey:
     def shift(self, now: datetime | None) -> timedelta:
         return timedelta() if now is None else now - _timestamp(self._last_at)
 
-    def refuse_foreign_rows(self, target: LoadTarget) -> None:
-        target.refuse_foreign_rows(list(self.user_ids), [media_id(key) for key in self._movies])
-
 
 def user_id(key: str) -> str:
     """The UUID that a user of a MovieLens file always gets."""
@@ -236,7 +241,7 @@ def _movie(key: str, text: str, genres: str) -> Movie:
 
 
 def _media_row(movie: Movie) -> Row:
-    return (media_id(movie.key), movie.title[:255], None, movie.year, "MOVIE", None, None, None)
+    return (media_id(movie.key), movie.title[:_TITLE_CHARACTERS], None, movie.year, "MOVIE", None, None, None)
 
 
 def _timestamp(unix_s: int) -> datetime:
@@ -252,7 +257,10 @@ def _lines(path: Path) -> Iterator[list[str]]:
             next(iter(rows), None)
         else:
             rows = (line.rstrip("\r\n").split("::") for line in file)
-        yield from (row for row in rows if row not in ([], [""]))
+        try:
+            yield from (row for row in rows if row not in ([], [""]))
+        except csv.Error as exc:
+            raise LoadError(f"{path} is not CSV: {exc}") from exc
 
 
 def _is_utf8(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """The three databases as the target of a load."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from recommender.errors import LoadError
 
 
 class LoadTarget:
-    """Three read-write connections, open inside a `with` block, on databases that have their tables.
+    """Three read-write connections, open inside a `with` block.
 
     Raises:
         LoadError: from every method, where PostgreSQL refuses.
@@ -26,7 +26,6 @@ class LoadTarget:
         with ExitStack() as stack:
             for database in self._databases:
                 stack.enter_context(database)
-                database.create_tables()
             self._stack = stack.pop_all()
         return self
 
@@ -38,29 +37,34 @@ class LoadTarget:
     ) -> None:
         self._stack.close()
 
-    def refuse_foreign_rows(self, user_ids: Sequence[str], media_ids: Sequence[str]) -> None:
-        """Make sure that the databases hold nothing, or nothing but an earlier load of these ids.
+    def create_tables(self) -> None:
+        """Create the tables that are missing."""
+        for database in self._databases:
+            database.create_tables()
 
-        Raises:
-            LoadError: they hold something else; how much, and how to replace it.
-        """
-        ids = {"user_ids": list(user_ids), "media_ids": list(media_ids)}
-        counts = {
-            database.name: database.fetch_row("count_foreign_rows", **ids)[0] for database in self._databases
-        }
-        held = [f"{name} ({count:,} rows)" for name, count in counts.items() if count]
-        if held:
-            raise LoadError(
-                f"{', '.join(held)} hold other data than this; to delete it and load this instead, "
-                "repeat the command with --replace"
-            )
+    def filled(self) -> list[DatabaseName]:
+        """Those of the databases that hold anything, once their tables are there."""
+        return [database.name for database in self._databases if database.fetch_row("fetch_is_filled")[0]]
 
     @contextmanager
-    def replacing(self) -> Iterator[None]:
-        """Load inside this: what was there goes when what comes is complete, and then gets its indexes."""
+    def replacing(self, *, replace: bool) -> Iterator[None]:
+        """Load inside this, into empty tables: all becomes visible at the end, and then gets its indexes.
+
+        Raises:
+            LoadError: the databases hold something and `replace` is false; they are left as they were.
+        """
         with ExitStack() as stack:
             for database in self._databases:
                 stack.enter_context(database.transaction())
+                database.create_tables()
+                database.execute("lock_tables")
+            held = [] if replace else self.filled()
+            if held:
+                raise LoadError(
+                    f"{', '.join(held)}: there is data already; to delete it and load this instead, repeat "
+                    "the command with --replace"
+                )
+            for database in self._databases:
                 database.execute("truncate_tables")
             yield
         for database in self._databases:

@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from recommender.catalogue_index import CatalogueIndex
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
-from recommender.domain import Candidates, History
+from recommender.databases.engagement_db import CandidateRows, EngagementDatabase, NeighbourCaps
+from recommender.domain import History
+from recommender.models.base import LIVE, Candidates
 
 
 class LiveModel:
     """Asks engagement_db for similar users and what they liked, one statement for all users."""
+
+    name = LIVE
+    version: str | None = None
 
     def __init__(self, engagement_db: EngagementDatabase, caps: NeighbourCaps) -> None:
         self._engagement_db = engagement_db
@@ -26,6 +32,17 @@ class LiveModel:
             media_ids += latest
         if not media_ids:
             return {}
-        return self._engagement_db.fetch_candidates(
+        rows = self._engagement_db.fetch_candidates(
             user_ids, media_ids, index.idf_weights(media_ids), window_start, self._caps
         )
+        return {user_id: _candidates(found, index) for user_id, found in rows.items()}
+
+
+def _candidates(rows: CandidateRows, index: CatalogueIndex) -> Candidates:
+    media_idx = index.locate(rows.media_ids)
+    known = media_idx >= 0
+    return Candidates(
+        media_idx[known],
+        np.asarray(rows.similar_user_counts, dtype=np.int64)[known],
+        np.asarray(rows.total_values, dtype=np.float64)[known],
+    )

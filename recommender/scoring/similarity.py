@@ -2,6 +2,9 @@
 
 import math
 
+# sim(u, v) divides by sqrt(|P(v)| + DAMPING); fetch_candidates.sql says the same in SQL.
+DAMPING = 10
+
 # Bits behind the point. Integer sums do not depend on the order of their terms, so users with equal
 # overlaps have equal similarity and the tie goes to the user id. 26 bits keep ln(10^13) within an int32.
 _FRACTION_BITS = 26

@@ -4,7 +4,7 @@
 -- Parameters: none
 -- Returns: a row for each medium that is not deleted
 --   media_id text, genre_names text[] (distinct as written, NULL without genres)
--- Index: none, it reads both tables whole
+-- Index: none needed; the genres' index spares their table
 -- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
 --   is read once.
 SELECT

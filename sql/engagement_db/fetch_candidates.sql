@@ -6,7 +6,7 @@
 --                       three arrays in step: a user, a medium of the user's positive history, and the
 --                       medium's idf in fixed point
 --   window_start text   a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
---   users_per_item int  how many of a medium's latest positive interactions are read
+--   users_per_item int  how many of a medium's latest positive interactions of others are read
 --   shortlist int       how many users, by overlap, have their similarity worked out
 --   items_counted int   how many of such a user's latest interactions are read for the size of the history
 --   similar_users int   how many of those users count as similar (K)
@@ -14,62 +14,58 @@
 -- Returns: a row for each user who has similar users
 --   user_id text
 --   media_ids text[], similar_user_counts int[], total_values float8[]
---                       three arrays in step, by media id; media the user has seen are among them
+--                       three arrays in step, in no order; media the user has seen are among them
 -- Index: interaction_media_recent_idx, interaction_user_recent_idx
 -- Why: every step reads a bounded stretch of one index, however large the table. On the user's side the
 --   limit comes before the look at the type, lest somebody who only dislikes is read to the end.
+--   MATERIALIZED: inlined, a history would be counted again for every user it is shortlisted for.
 --   Fixed-point weights: integer sums do not depend on the order of the rows, so that equal overlaps
 --   are equal and ties fall to the user id. For the same reason values are summed in order of size.
+--   Values beyond 1e100 count as 0, as do NULL and NaN: one of them must not make a sum overflow.
 WITH history AS (
     SELECT
-        h.user_id::uuid AS user_id,
-        h.media_id::uuid AS media_id,
-        h.idf_weight
+        h.user_id,
+        array_agg(h.media_id) AS media_ids,
+        array_agg(h.idf_weight) AS idf_weights
     FROM
-        unnest(:user_ids::text[], :media_ids::text[], :idf_weights::int[])
+        unnest(:user_ids::text[]::uuid[], :media_ids::text[]::uuid[], :idf_weights::int[])
             AS h (user_id, media_id, idf_weight)
+    GROUP BY h.user_id
 ),
 
-overlapping AS (
+shortlisted AS MATERIALIZED (
     SELECT
         h.user_id,
-        other.user_id AS other_id,
-        sum(h.idf_weight) AS overlap
+        top.other_id,
+        top.overlap
     FROM history AS h
     INNER JOIN LATERAL (
-        SELECT DISTINCT latest.user_id
-        FROM (
-            SELECT i.user_id
-            FROM interaction AS i
-            WHERE
-                i.media_id = h.media_id
-                AND i.type IN ('LIKE', 'WATCH')
-                AND i.timestamp >= :window_start::timestamp
-            ORDER BY i.timestamp DESC, i.user_id ASC
-            LIMIT :users_per_item
-        ) AS latest
-    ) AS other ON h.user_id <> other.user_id
-    GROUP BY h.user_id, other.user_id
-    HAVING sum(h.idf_weight) > 0
-),
-
-shortlisted AS (
-    SELECT
-        ranked.user_id,
-        ranked.other_id,
-        ranked.overlap
-    FROM (
         SELECT
-            o.user_id,
-            o.other_id,
-            o.overlap,
-            row_number() OVER (PARTITION BY o.user_id ORDER BY o.overlap DESC, o.other_id ASC) AS place
-        FROM overlapping AS o
-    ) AS ranked
-    WHERE ranked.place <= :shortlist
+            other.user_id AS other_id,
+            sum(item.idf_weight) AS overlap
+        FROM unnest(h.media_ids, h.idf_weights) AS item (media_id, idf_weight)
+        INNER JOIN LATERAL (
+            SELECT DISTINCT latest.user_id
+            FROM (
+                SELECT i.user_id
+                FROM interaction AS i
+                WHERE
+                    i.media_id = item.media_id
+                    AND i.user_id <> h.user_id
+                    AND i.type IN ('LIKE', 'WATCH')
+                    AND i.timestamp >= :window_start::timestamp
+                ORDER BY i.timestamp DESC, i.user_id ASC
+                LIMIT :users_per_item
+            ) AS latest
+        ) AS other ON TRUE
+        GROUP BY other.user_id
+        HAVING sum(item.idf_weight) > 0
+        ORDER BY overlap DESC, other_id ASC
+        LIMIT :shortlist
+    ) AS top ON TRUE
 ),
 
-history_sizes AS (
+history_sizes AS MATERIALIZED (
     SELECT
         s.other_id,
         (
@@ -82,7 +78,7 @@ history_sizes AS (
                 WHERE
                     i.user_id = s.other_id
                     AND i.timestamp >= :window_start::timestamp
-                ORDER BY i.timestamp DESC, i.media_id ASC
+                ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
                 LIMIT :items_counted
             ) AS latest
             WHERE latest.type IN ('LIKE', 'WATCH')
@@ -123,12 +119,15 @@ candidates AS (
             SELECT
                 i.media_id,
                 i.type,
-                coalesce(i.interaction_value, 0) AS interaction_value
+                CASE
+                    WHEN i.interaction_value BETWEEN -1e100 AND 1e100 THEN i.interaction_value
+                    ELSE 0
+                END AS interaction_value
             FROM interaction AS i
             WHERE
                 i.user_id = su.other_id
                 AND i.timestamp >= :window_start::timestamp
-            ORDER BY i.timestamp DESC, i.media_id ASC
+            ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC, i.interaction_value ASC
             LIMIT :items_per_user
         ) AS latest
         WHERE latest.type IN ('LIKE', 'WATCH')
@@ -139,8 +138,8 @@ candidates AS (
 
 SELECT
     c.user_id::text AS user_id,
-    array_agg(c.media_id::text ORDER BY c.media_id) AS media_ids,
-    array_agg(c.similar_user_count::int ORDER BY c.media_id) AS similar_user_counts,
-    array_agg(c.total_value ORDER BY c.media_id) AS total_values
+    array_agg(c.media_id::text) AS media_ids,
+    array_agg(c.similar_user_count::int) AS similar_user_counts,
+    array_agg(c.total_value) AS total_values
 FROM candidates AS c
 GROUP BY c.user_id;

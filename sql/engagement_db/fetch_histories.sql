@@ -9,7 +9,8 @@
 --   seen_ids text[]      every medium the user ever interacted with, whatever the type or timestamp
 --   positive_ids text[]  those liked or watched in the window, latest first, NULL if there are none
 -- Index: interaction_user_recent_idx
--- Why: exclusions need all of a history and the scores need some of it; one read serves both.
+-- Why: exclusions need all of a history, however long, and the scores need some of it; one read serves
+--   both.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text) AS seen_ids,

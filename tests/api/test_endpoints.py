@@ -45,6 +45,8 @@ def test_a_recommendation_answer_has_the_documented_keys_in_order(
         "offset",
         "strategy",
         "degraded",
+        "model",
+        "model_version",
     ]
     assert (answer["user_id"], answer["limit"], answer["offset"]) == (reference.users[0], 3, 2)
     assert answer["count"] == 3
@@ -101,7 +103,14 @@ def test_a_batch_answers_repeated_ids_once_in_the_order_of_the_request(
     assert list(answer["results"]) == [first, second]
     assert answer["total_users"] == 2
     for result in answer["results"].values():
-        assert list(result) == ["recommendations", "count", "strategy", "degraded"]
+        assert list(result) == [
+            "recommendations",
+            "count",
+            "strategy",
+            "degraded",
+            "model",
+            "model_version",
+        ]
         assert result["count"] == 2
 
 

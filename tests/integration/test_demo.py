@@ -29,12 +29,15 @@ def interactions(urls: Urls) -> int:
     return count
 
 
-def test_it_can_be_loaded_twice(monkeypatch: pytest.MonkeyPatch, empty_databases: Urls) -> None:
-    for _ in range(2):
-        result = run(monkeypatch, empty_databases)
-        assert result.exit_code == 0, result.output
-        assert "Loaded 5,000 users, 1,980 media and 200,000 interactions." in result.output
-        assert interactions(empty_databases) == 200_000
+def test_it_fills_empty_databases_and_leaves_filled_ones_alone(
+    monkeypatch: pytest.MonkeyPatch, empty_databases: Urls
+) -> None:
+    result = run(monkeypatch, empty_databases, "--if-empty")
+    assert result.exit_code == 0, result.output
+    assert "Loaded 5,000 users, 1,980 media and 200,000 interactions." in result.output
+    assert interactions(empty_databases) == 200_000
+    again = run(monkeypatch, empty_databases, "--if-empty")
+    assert again.output == "The databases hold data already.\n"
 
 
 def test_other_data_is_left_alone_unless_told(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:

@@ -19,6 +19,7 @@ MOVIES = """movieId,title,genres
 2,Heat (1995),Action|Crime|Thriller
 3,Untitled,(no genres listed)
 4,Serial (2001-2004),Drama
+5
 """
 RATINGS = """userId,movieId,rating,timestamp
 7,1,4.0,1000000000
@@ -29,6 +30,8 @@ RATINGS = """userId,movieId,rating,timestamp
 8,99,5,1000000000
 8,2,9,1000000000
 nonsense
+8,2,4,inf
+8,2,4,1000000000000
 """
 
 
@@ -55,9 +58,11 @@ def test_ratings_become_interactions_and_movies_media(
     result = load(monkeypatch, empty_databases, str(folder), "--keep-times")
     assert result.exit_code == 0, result.output
     assert "Loaded 2 users, 4 media and 5 interactions (1 DISLIKE, 2 LIKE, 2 WATCH)." in result.output
-    assert "Skipped 1 ratings: movie is not in movies.csv." in result.output
-    assert "Skipped 1 ratings: rating is not between 0 and 5." in result.output
-    assert "Skipped 1 ratings: line is not user, movie, rating, time." in result.output
+    assert "Skipped 1: movie is not in movies.csv." in result.output
+    assert "Skipped 1: rating is not between 0 and 5." in result.output
+    assert "Skipped 2: line is not user, movie, rating, time." in result.output
+    assert "Skipped 1: time is not in Unix seconds." in result.output
+    assert "Skipped 1: movie line is not id, title, genres." in result.output
     interactions = rows(
         empty_databases,
         DatabaseName.ENGAGEMENT,
@@ -119,18 +124,12 @@ def test_the_older_format_and_the_scale_to_10_are_read(empty_databases: Urls, tm
     assert titles == [("Amélie",), ("Se7en",)]
 
 
-def test_loading_the_same_folder_again_needs_no_permission(empty_databases: Urls, folder: Path) -> None:
-    for _ in range(2):
-        MovieLensFolder(folder).load(empty_databases, no_progress)
-    assert rows(empty_databases, DatabaseName.ENGAGEMENT, "SELECT count(*) FROM interaction") == [(5,)]
-
-
 def test_databases_that_hold_anything_else_are_left_alone_unless_told(
     monkeypatch: pytest.MonkeyPatch, databases: Urls, folder: Path
 ) -> None:
     count = "SELECT count(*) FROM interaction"
     before = rows(databases, DatabaseName.ENGAGEMENT, count)
-    with pytest.raises(LoadError, match=r"user_db \(.* rows\), catalog_db .*, engagement_db .*--replace"):
+    with pytest.raises(LoadError, match=r"user_db, catalog_db, engagement_db: .*--replace"):
         MovieLensFolder(folder).load(databases, no_progress)
     assert rows(databases, DatabaseName.ENGAGEMENT, count) == before
     result = load(monkeypatch, databases, str(folder), "--replace")

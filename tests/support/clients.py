@@ -31,7 +31,9 @@ def settings_for(urls: Urls, **variables: str) -> Settings:
     environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
     # Outages are on purpose here: no need to be patient with them.
     patience = {"POOL_TIMEOUT_MS": "300"}
-    return load_settings({**environment, **patience, **variables}, dotenv_path=None)
+    # Nobody's trained model is to answer for these databases.
+    no_model = {"MODEL_PATH": "/nonexistent"}
+    return load_settings({**environment, **patience, **no_model, **variables}, dotenv_path=None)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Timings, apart from the tests: ratios taken in one run, never absolute promises."""

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.dataset --interactions N`: databases to measure on, kept between runs."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmarks.population import Population
+from config.settings import ROOT
+from recommender.databases.loading import create_databases
+from recommender.demo.embedded import database_urls, embedded_server, server_url
+from recommender.demo.target import LoadTarget
+from recommender.domain import DatabaseName
+
+SMALL, LARGE = 600_000, 20_000_000
+
+_FOLDER = ROOT / ".bench"
+_VERSION = 1
+_SEED = 4_711
+_BLOCK_ROWS = 100_000
+_SAMPLED_USERS = 20_000
+
+# What a server with this much data would be given; no benchmark is about surviving a power cut.
+_SERVER_SETTINGS = {
+    "shared_buffers": "4GB",
+    "maintenance_work_mem": "1GB",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "1h",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkData:
+    """A running server with the data. `user_ids`: a random sample of those with a history."""
+
+    urls: Mapping[DatabaseName, str]
+    interactions: int
+    user_ids: Sequence[str]
+    heaviest_user_id: str
+
+
+@contextmanager
+def benchmark_data(interactions: int) -> Iterator[BenchmarkData]:
+    """The databases with so many interactions; made on first use, which takes minutes for large ones."""
+    folder = _FOLDER / str(interactions)
+    marker = folder / "dataset.json"
+    wanted = {"version": _VERSION, "seed": _SEED, "interactions": interactions}
+    held = json.loads(marker.read_text()) if marker.exists() else {}
+    if {key: held.get(key) for key in wanted} != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        held = wanted | _make(folder / "postgres", interactions)
+        marker.write_text(json.dumps(held))
+    with embedded_server(folder / "postgres") as server:
+        yield BenchmarkData(database_urls(server), interactions, held["user_ids"], held["heaviest_user_id"])
+
+
+def size_of(interactions: int) -> tuple[int, int]:
+    """How many users and media go with so many interactions."""
+    share = np.log(interactions / SMALL) / np.log(LARGE / SMALL)
+    return round(6_000 * (138_000 / 6_000) ** share), round(4_000 * (27_000 / 4_000) ** share)
+
+
+def _make(data_folder: Path, interactions: int) -> dict[str, object]:
+    users, media = size_of(interactions)
+    click.echo(f"Drawing {interactions:,} interactions of {users:,} users with {media:,} media …", err=True)
+    population = Population(_SEED, users, media, interactions)
+    with embedded_server(data_folder) as server:
+        create_databases(server_url(server, "postgres"))
+    with (data_folder / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in _SERVER_SETTINGS.items())
+    with embedded_server(data_folder) as server, LoadTarget(database_urls(server)) as target:
+        _fill(population, target)
+    rng = np.random.default_rng(_SEED)
+    active = np.unique(population.user_idx)
+    sample = rng.choice(active, size=min(_SAMPLED_USERS, len(active)), replace=False)
+    return {
+        "user_ids": [population.user_id(int(user_idx)) for user_idx in sample],
+        "heaviest_user_id": population.user_id(0),
+    }
+
+
+def _fill(population: Population, target: LoadTarget) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with target.replacing(replace=False):
+        target.user_db.copy("copy_user_preferences", population.preference_rows())
+        target.user_db.copy("copy_user_genres", population.user_genre_rows())
+        target.catalog_db.copy("copy_media", population.media_rows(now))
+        target.catalog_db.copy("copy_media_genres", population.media_genre_rows())
+        blocks = population.interaction_blocks(now, _BLOCK_ROWS)
+        target.engagement_db.copy_blocks("copy_interactions_binary", _shown(blocks, population))
+        click.echo("Creating indexes and collecting statistics …", err=True)
+
+
+def _shown(blocks: Iterable[bytes], population: Population) -> Iterator[bytes]:
+    length = -(-len(population.user_idx) // _BLOCK_ROWS) + 2
+    with click.progressbar(blocks, length=length, label="Loading interactions", file=sys.stderr) as bar:
+        yield from bar
+
+
+@click.command()
+@click.option("--interactions", type=click.IntRange(min=10_000), default=SMALL, show_default=True)
+def main(interactions: int) -> None:
+    """Make databases with so many interactions under .bench/, or see that they are there."""
+    started = time.monotonic()
+    with benchmark_data(interactions) as data:
+        click.echo(f"{data.interactions:,} interactions are ready after {time.monotonic() - started:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The service as it is often written first: a loop over users, a pool of psycopg2's, four queries each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from psycopg2.pool import ThreadedConnectionPool
+
+from config.settings import load_settings
+from recommender.databases.queries import parse_query_file
+from recommender.domain import DatabaseName
+
+_SQL = Path(__file__).parent / "sql"
+_QUERIES = {path.stem: parse_query_file(path).statement.decode() for path in _SQL.glob("naive_*.sql")}
+_WINDOW_DAYS = 90
+
+
+class _Databases:
+    """A psycopg2 pool each, opened in the worker."""
+
+    def __init__(self) -> None:
+        self._pools: dict[DatabaseName, ThreadedConnectionPool] = {}
+
+    def open(self) -> None:
+        settings = load_settings()
+        for name in DatabaseName:
+            self._pools[name] = ThreadedConnectionPool(1, settings.pool_size, settings.database_url(name))
+
+    @contextmanager
+    def _connection(self, name: DatabaseName) -> Iterator[Any]:
+        connection = self._pools[name].getconn()
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            self._pools[name].putconn(connection)
+
+    def fetch(self, name: DatabaseName, query: str, **parameters: object) -> list[tuple[Any, ...]]:
+        with self._connection(name) as connection, connection.cursor() as cursor:
+            cursor.execute(_QUERIES[query], parameters)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+
+databases = _Databases()
+
+
+def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
+    """One user's recommendations."""
+    genres = [row[0] for row in databases.fetch(DatabaseName.USER, "naive_genres", user_id=user_id)]
+    content = {
+        media_id: matches / len(genres)
+        for media_id, matches in databases.fetch(DatabaseName.CATALOG, "naive_content", genres=genres)
+    }
+    rows = databases.fetch(
+        DatabaseName.ENGAGEMENT, "naive_collaborative", user_id=user_id, window_days=_WINDOW_DAYS
+    )
+    best = max((score or 0 for _, score in rows), default=0) or 1
+    collaborative = {media_id: (score or 0) / best for media_id, score in rows}
+    scores = {
+        media_id: 0.4 * content.get(media_id, 0.0) + 0.6 * collaborative.get(media_id, 0.0)
+        for media_id in content.keys() | collaborative.keys()
+    }
+    page = sorted(scores, key=lambda media_id: (-scores[media_id], media_id))[:limit]
+    details = {row[0]: row for row in databases.fetch(DatabaseName.CATALOG, "naive_details", media_ids=page)}
+    keys = ("id", "title", "description", "release_year", "media_type", "cover_url", "genres")
+    return [
+        dict(zip(keys, details[media_id], strict=True)) | {"recommendation_score": round(scores[media_id], 4)}
+        for media_id in page
+        if media_id in details
+    ]
+
+
+app = Flask(__name__)
+app.extensions["marquee"] = SimpleNamespace(open=databases.open)
+
+
+@app.get("/health")
+def get_health() -> Response:
+    """Alive."""
+    return jsonify(status="healthy")
+
+
+@app.get("/api/recommendations/<user_id>")
+def get_recommendations(user_id: str) -> Response:
+    """One user."""
+    items = recommend(user_id, int(request.args.get("limit", 10)))
+    return jsonify(user_id=user_id, recommendations=items, count=len(items))
+
+
+@app.post("/api/recommendations/batch")
+def post_batch() -> Response:
+    """One after the other."""
+    body = request.get_json()
+    return jsonify(results={user_id: recommend(user_id, body["limit"]) for user_id in body["user_ids"]})

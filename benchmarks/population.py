@@ -1,0 +1,158 @@
+"""A made-up population as arrays: long-tailed users and media, tastes by genre."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.demo.vocabulary import GENRE_WORDS, TASTES
+
+Row = Sequence[object]
+
+GENRES = tuple(GENRE_WORDS)
+HEAVIEST_ITEMS = 5_000
+_DAYS = 80
+# PostgreSQL counts microseconds from here.
+_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
+_KINDS = ("LIKE", "WATCH", "DISLIKE")
+
+
+class Population:
+    """Users, media and interactions.
+
+    User 0 has 5,000 interactions, medium 0 was watched by a third of all users. `user_idx`, `media_idx`,
+    `kind_idx` and `ages_s` are in step, one entry an interaction, oldest first.
+    """
+
+    def __init__(self, seed: int, users: int, media: int, interactions: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.users, self.media = users, media
+        self.user_keys = rng.integers(0, 256, size=(users, 16), dtype=np.uint8)
+        self.media_keys = rng.integers(0, 256, size=(media, 16), dtype=np.uint8)
+        self.user_tastes = rng.integers(len(TASTES), size=users)
+        self.media_genres = _draw_genres(rng, media)
+        pairs = self._draw_pairs(rng, interactions)
+        self.ages_s = np.sort(rng.beta(1.0, 1.5, size=interactions))[::-1] * _DAYS * 86_400
+        self.user_idx, self.media_idx = np.divmod(pairs, media)
+        self.kind_idx = rng.choice(3, size=interactions, p=(0.42, 0.42, 0.16)).astype(np.uint8)
+        self.kind_idx[self.media_idx == 0] = _KINDS.index("WATCH")
+        self.values = np.array([2.0, 0.0, -2.0])[self.kind_idx]
+        watched = self.kind_idx == 1
+        self.values[watched] = rng.integers(25, 101, size=int(watched.sum())) / 100
+
+    def user_id(self, user_idx: int) -> str:
+        """A user's id."""
+        return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
+
+    def media_id(self, media_idx: int) -> str:
+        """A medium's id."""
+        return str(UUID(bytes=self.media_keys[media_idx].tobytes()))
+
+    def preference_rows(self) -> Iterator[Row]:
+        """Rows of user_preferences."""
+        for user_idx in range(self.users):
+            yield self.user_id(user_idx), self.user_id(user_idx)
+
+    def user_genre_rows(self) -> Iterator[Row]:
+        """Rows of tb_user_genre: what a user's taste loves most."""
+        for user_idx, taste in enumerate(self.user_tastes):
+            for genre in TASTES[taste][:3]:
+                yield self.user_id(user_idx), genre
+
+    def media_rows(self, now: datetime) -> Iterator[Row]:
+        """Rows of medias."""
+        for media_idx in range(self.media):
+            media_id = self.media_id(media_idx)
+            cover = f"https://covers.example.com/{media_id}.jpg"
+            plot = "A description of the length that descriptions have, which is to say two sentences. " * 2
+            yield media_id, f"Title {media_idx}", plot, 1960 + media_idx % 65, "MOVIE", cover, now, None
+
+    def media_genre_rows(self) -> Iterator[Row]:
+        """Rows of tb_media_genre."""
+        for media_idx, genre_idx in zip(*np.nonzero(self.media_genres), strict=True):
+            yield self.media_id(int(media_idx)), GENRES[genre_idx]
+
+    def interaction_blocks(self, now: datetime, block_rows: int) -> Iterator[bytes]:
+        """Rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first."""
+        yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        now_us = int((now - _EPOCH).total_seconds() * 1_000_000)
+        for start in range(0, len(self.user_idx), block_rows):
+            block = np.arange(start, min(start + block_rows, len(self.user_idx)))
+            yield b"".join(
+                self._binary_rows(block[self.kind_idx[block] == kind], name, now_us)
+                for kind, name in enumerate(_KINDS)
+            )
+        yield b"\xff\xff"
+
+    def _binary_rows(self, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
+        """Rows of one type: its name has one length, so the rows have a fixed layout."""
+        layout = np.dtype(
+            [("fields", ">i2")]
+            + [
+                part
+                for name, width, form in (
+                    ("id", 8, ">i8"),
+                    ("user", 16, "V16"),
+                    ("media", 16, "V16"),
+                    ("kind", len(kind), f"S{len(kind)}"),
+                    ("value", 8, ">f8"),
+                    ("at", 8, ">i8"),
+                )
+                for part in ((f"{name}_bytes", ">i4"), (name, form))
+            ]
+        )
+        out = np.zeros(len(rows), dtype=layout)
+        out["fields"] = 6
+        for name in ("id", "user", "media", "kind", "value", "at"):
+            out[f"{name}_bytes"] = layout[name].itemsize
+        out["id"] = rows + 1
+        out["user"] = self.user_keys[self.user_idx[rows]].view("V16").ravel()
+        out["media"] = self.media_keys[self.media_idx[rows]].view("V16").ravel()
+        out["kind"] = kind.encode()
+        out["value"] = self.values[rows]
+        out["at"] = now_us - (self.ages_s[rows] * 1_000_000).astype(np.int64)
+        return out.tobytes()
+
+    def _draw_pairs(self, rng: np.random.Generator, interactions: int) -> NDArray[np.int64]:
+        """Who interacted with what, as user_idx x media + media_idx, each pair once, in random order."""
+        fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
+        # Where half the catalogue is less than that, the heaviest user came to some media several times.
+        heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
+        drawn = [fans * self.media, heaviest]
+        wanted = interactions - sum(len(pairs) for pairs in drawn)
+        activity = rng.lognormal(0.0, 1.1, size=self.users)
+        activity[0] = 0.0
+        popularity = 1.0 / (np.arange(self.media) + 30.0) ** 0.85
+        popularity[0] = 0.0
+        # Drawn with replacement, then made distinct: more than needed, and the surplus dropped at random.
+        found = np.empty(0, dtype=np.int64)
+        while len(found) < wanted:
+            counts = rng.poisson(activity / activity.sum() * wanted * 0.8)
+            fresh = [found]
+            for taste in range(len(TASTES)):
+                members = np.flatnonzero(self.user_tastes == taste)
+                odds = popularity * np.exp(3.0 * (self.media_genres @ _loves(taste)))
+                edges = np.cumsum(odds / odds.sum())
+                users = np.repeat(members, counts[members])
+                picks = np.minimum(np.searchsorted(edges, rng.random(len(users))), self.media - 1)
+                fresh.append(users * self.media + picks)
+            found = np.unique(np.concatenate(fresh))
+        drawn.append(rng.permutation(found)[:wanted])
+        return rng.permutation(np.concatenate(drawn))
+
+
+def _draw_genres(rng: np.random.Generator, media: int) -> NDArray[np.float64]:
+    """The genres of each medium, 1 to 4 of one taste's, each row adding up to 1; shape (media, genres)."""
+    genres = np.zeros((media, len(GENRES)))
+    for row, taste in enumerate(rng.integers(len(TASTES), size=media)):
+        names = rng.permutation(TASTES[taste])[: rng.integers(1, 5)]
+        genres[row, [GENRES.index(name) for name in names]] = 1.0 / len(names)
+    return genres
+
+
+def _loves(taste: int) -> NDArray[np.float64]:
+    loves = np.zeros(len(GENRES))
+    loves[[GENRES.index(name) for name in TASTES[taste]]] = (1.0, 0.8, 0.6, 0.4)
+    return loves

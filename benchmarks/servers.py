@@ -1,0 +1,71 @@
+"""Servers to measure, each under the service's own Gunicorn configuration."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from benchmarks.dataset import BenchmarkData
+from config.settings import ROOT
+
+_START_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running Gunicorn."""
+
+    port: int
+    pid: int
+
+    def worker_memory_mb(self) -> tuple[float, float]:
+        """Private and shared memory of the largest worker, in MB."""
+        workers = [worker.memory_full_info() for worker in psutil.Process(self.pid).children()]
+        largest = max(workers, key=lambda info: info.uss)
+        return largest.uss / 1e6, (largest.rss - largest.uss) / 1e6
+
+
+@contextmanager
+def serving(application: str, data: BenchmarkData, **variables: str) -> Iterator[Server]:
+    """Gunicorn with an application, up and answering, stopped at the end."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    environment: Mapping[str, str] = {
+        **os.environ,
+        **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
+        "PORT": str(port),
+        "LOG_LEVEL": "WARNING",
+        "MODEL_PATH": "/nonexistent",
+        **variables,
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", application]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own files
+    try:
+        _wait_until_it_answers(port)
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_it_answers(port: int) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == http.client.OK:
+                return
+        except OSError:
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    raise TimeoutError("the server did not come up")

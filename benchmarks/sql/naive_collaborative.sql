@@ -1,0 +1,40 @@
+-- name: naive_collaborative(user_id, window_days)
+-- Everybody who shares a medium, fifty of them as they come, and all that those fifty liked.
+WITH own AS (
+    SELECT DISTINCT i.media_id
+    FROM interaction AS i
+    WHERE
+        i.user_id = :user_id::uuid
+        AND i.type IN ('LIKE', 'WATCH')
+        AND i.timestamp >= now() - make_interval(days => :window_days)
+),
+
+similar_users AS (
+    SELECT
+        i.user_id,
+        count(*) AS overlap
+    FROM interaction AS i
+    INNER JOIN own AS o ON i.media_id = o.media_id
+    WHERE
+        i.user_id <> :user_id::uuid
+        AND i.type IN ('LIKE', 'WATCH')
+        AND i.timestamp >= now() - make_interval(days => :window_days)
+    GROUP BY i.user_id
+    LIMIT 50 -- noqa: AM09 (as they come: the naive part of it)
+)
+
+SELECT
+    i.media_id::text AS media_id,
+    count(DISTINCT i.user_id) * sum(i.interaction_value) AS score
+FROM interaction AS i
+INNER JOIN similar_users AS s ON i.user_id = s.user_id
+WHERE
+    i.type IN ('LIKE', 'WATCH')
+    AND i.timestamp >= now() - make_interval(days => :window_days)
+    AND i.media_id NOT IN (
+        SELECT seen.media_id FROM interaction AS seen
+        WHERE seen.user_id = :user_id::uuid
+    )
+GROUP BY i.media_id
+ORDER BY score DESC
+LIMIT 100;

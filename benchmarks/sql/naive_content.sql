@@ -1,0 +1,11 @@
+-- name: naive_content(genres)
+-- Every medium of the catalogue that shares a genre, with how many.
+SELECT
+    m.id::text AS media_id,
+    count(*) AS matches
+FROM medias AS m
+INNER JOIN tb_media_genre AS mg ON m.id = mg.media_id
+WHERE m.deleted_at IS NULL AND mg.genre_name = any(:genres)
+GROUP BY m.id
+ORDER BY matches DESC, m.create_at DESC
+LIMIT 100;

@@ -1,0 +1,71 @@
+"""Which model answers: the published artefact where there is one, live SQL where there is not."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from recommender.errors import ArtefactError
+from recommender.models import artefact
+from recommender.models.base import NEIGHBOURS, CollaborativeModel
+from recommender.models.neighbours_arrays import ARRAY_NAMES
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+
+
+class ModelWatcher:
+    """Looks for a newly published artefact and swaps the model whole; requests never wait for it.
+
+    A request keeps the model it has asked for, so that none mixes two.
+    """
+
+    def __init__(self, live: CollaborativeModel, folder: Path, similar_users: int) -> None:
+        self._model = live
+        self._folder = folder
+        self._similar_users = similar_users
+        self._seen: str | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def open(self) -> None:
+        """Start looking in the background."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def current(self) -> CollaborativeModel:
+        """The model to ask now."""
+        return self._model
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            version = artefact.current_version(self._folder, NEIGHBOURS)
+            if version is not None and version != self._seen:
+                self._seen = version
+                self._swap(version)
+            self._closing.wait(_POLL_S)
+
+    def _swap(self, version: str) -> None:
+        # The compiler behind it takes its time to import, and memory: only where there is a model to serve.
+        from recommender.models.neighbours import NeighboursModel  # noqa: PLC0415 - see above
+
+        started = time.monotonic()
+        try:
+            loaded = artefact.load(self._folder, NEIGHBOURS, version, ARRAY_NAMES)
+            model = NeighboursModel(loaded, self._similar_users)
+            model.warm_up()
+        except ArtefactError as exc:
+            logger.error("model %s refused, %s stays: %s", version, self._model.name, exc)
+            return
+        except Exception:
+            # The thread must outlive whatever an artefact holds: the next one may be sound.
+            logger.exception("model %s refused, %s stays", version, self._model.name)
+            return
+        self._model = model
+        logger.info("model %s %s in %.1f s", NEIGHBOURS, version, time.monotonic() - started)

@@ -1,0 +1,3 @@
+-- name: lock_tables()!
+-- Nobody else writes between the look at what is there and its removal.
+LOCK TABLE medias, tb_media_genre IN ACCESS EXCLUSIVE MODE;

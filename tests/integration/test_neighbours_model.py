@@ -1,0 +1,261 @@
+"""The neighbours model: exact, published whole, picked up while requests run, refused when broken."""
+
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from click.testing import CliRunner
+from flask.testing import FlaskClient
+
+from recommender.cli.train import train
+from recommender.domain import DatabaseName
+from recommender.models import artefact
+from recommender.models.base import NEIGHBOURS as NAME
+from recommender.models.neighbours_arrays import ARRAY_NAMES
+from tests.integration.test_definition import assert_agrees
+from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client, whole_ranking
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+_PICKUP_S = 30.0
+
+
+def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Train and publish; the version."""
+    with monkeypatch.context() as patch:
+        for name in DatabaseName:
+            patch.setenv(f"{name.upper()}_URL", urls[name])
+        patch.setenv("MODEL_PATH", str(folder))
+        result = CliRunner().invoke(train, ["neighbours"])
+    assert result.exit_code == 0, result.output
+    version = artefact.current_version(folder, NAME)
+    assert version is not None
+    assert f"Published neighbours {version}" in result.output
+    return version
+
+
+def wait_until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PICKUP_S
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def answers_with(client: FlaskClient, user: str, version: str | None) -> bool:
+    return bool(get(client, user, limit=1)["model_version"] == version)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def client_with_model(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FlaskClient]:
+    version = train_on(databases, folder, monkeypatch)
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+        wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
+        yield client
+
+
+def test_every_ranking_agrees_with_the_definition(client_with_model: FlaskClient, databases: Urls) -> None:
+    reference = Reference(databases)
+    for user in reference.users:
+        assert_agrees(whole_ranking(client_with_model, user), reference.rank(user))
+
+
+def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -> None:
+    users = Reference(databases).users
+    with running_client(databases, **NO_CAPS) as live_client:
+        live = post_batch(live_client, users, limit=20)["results"]
+    model = post_batch(client_with_model, users, limit=20)["results"]
+    for user in users:
+        assert (live[user]["model"], live[user]["model_version"]) == ("live", None)
+        assert model[user]["model"] == "neighbours"
+        assert model[user]["recommendations"] == live[user]["recommendations"]
+        assert model[user]["strategy"] == live[user]["strategy"]
+
+
+def test_batch_equals_single(client_with_model: FlaskClient, databases: Urls) -> None:
+    users = Reference(databases).users[:120]
+    batch = post_batch(client_with_model, users)["results"]
+    for user in users:
+        single = get(client_with_model, user)
+        assert {key: single[key] for key in batch[user]} == batch[user]
+
+
+def test_a_like_made_just_now_changes_the_next_answer(
+    client_with_model: FlaskClient, databases: Urls
+) -> None:
+    newcomer = "22222222-2222-4222-8222-222222222222"
+    assert get(client_with_model, newcomer)["strategy"] == "popular"
+    liked = Reference(databases).rank(newcomer)[3].media_id
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction VALUES (10000000, %s, %s, 'LIKE', 2.0, now() AT TIME ZONE 'UTC')",
+            (newcomer, liked),
+        )
+    answer = get(client_with_model, newcomer)
+    assert (answer["strategy"], answer["model"]) == ("collaborative", "neighbours")
+    assert liked not in ids(answer)
+
+
+def test_media_and_users_newer_than_the_artefact_work(
+    client_with_model: FlaskClient, databases: Urls
+) -> None:
+    newcomer, medium = (f"33333333-3333-4333-8333-33333333333{n}" for n in (1, 2))
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("INSERT INTO medias (id, title) VALUES (%s, 'Brand new')", (medium,))
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction VALUES (10000000, %s, %s, 'LIKE', 2.0, now() AT TIME ZONE 'UTC')",
+            (newcomer, medium),
+        )
+    answer = get(client_with_model, newcomer)
+    assert (answer["strategy"], answer["degraded"], answer["count"]) == ("popular", [], 10)
+    assert medium not in ids(answer)
+
+
+def test_without_engagement_db_the_model_cannot_be_asked(
+    client_with_model: FlaskClient, databases: Urls, outage: Outage
+) -> None:
+    user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)
+    get(client_with_model, user)
+    outage.stop(ENGAGEMENT)
+    answer = get(client_with_model, user)
+    assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
+
+
+def test_a_new_artefact_is_picked_up_without_dropping_or_mixing_a_request(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = Reference(databases).users[:30]
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+        assert answers_with(client, users[0], None)
+        seen: set[tuple[str, ...]] = set()
+        failures: list[object] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            own = client.application.test_client()
+            while not stop.is_set():
+                response = own.post("/api/recommendations/batch", json={"user_ids": users, "limit": 3})
+                results = response.get_json().get("results", {})
+                versions = {str(result["model_version"]) for result in results.values()}
+                if response.status_code != 200 or len(versions) != 1 or len(results) != len(users):
+                    failures.append((response.status_code, versions))
+                seen.add(tuple(versions))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        versions = []
+        for _ in range(3):
+            version = train_on(databases, folder, monkeypatch)
+            wait_until(lambda wanted=version: answers_with(client, users[0], wanted))  # type: ignore[misc]
+            versions.append(version)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert {("None",), *((version,) for version in versions)} >= seen
+    assert len(seen) >= 2
+    kept = [path.name for path in (folder / NAME).iterdir() if not path.name.startswith((".", "current"))]
+    assert sorted(kept) == versions[-2:]
+
+
+def _truncate(version: Path) -> None:
+    path = version / "values.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def _flip_a_bit(version: Path) -> None:
+    path = version / "users_of_media.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def _pickle_an_array(version: Path) -> None:
+    np.save(version / "norms.npy", np.array([{}], dtype=object), allow_pickle=True)
+
+
+def _change_the_format(version: Path) -> None:
+    path = version / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _truncate,
+        _flip_a_bit,
+        _pickle_an_array,
+        _change_the_format,
+        lambda version: (version / "idf_weights.npy").unlink(),
+        lambda version: (version / "metadata.json").write_text("{"),
+        shutil.rmtree,
+    ],
+)
+def test_a_broken_artefact_is_refused_and_the_old_one_stays(
+    damage: Callable[[Path], None],
+    client_with_model: FlaskClient,
+    databases: Urls,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    user = Reference(databases).users[0]
+    before = get(client_with_model, user)
+    home = folder / NAME
+    broken = home / "99990101T000000.000000Z"
+    shutil.copytree(home / str(before["model_version"]), broken)
+    metadata = json.loads((broken / "metadata.json").read_text())
+    (broken / "metadata.json").write_text(json.dumps(metadata | {"version": broken.name}))
+    damage(broken)
+    (home / "link").symlink_to(broken.name)
+    (home / "link").replace(home / "current")
+    wait_until(lambda: f"model {broken.name} refused, neighbours stays" in caplog.text)
+    assert get(client_with_model, user) == before
+
+
+def test_an_artefact_half_written_is_never_current(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = train_on(databases, folder, monkeypatch)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        artefact.publish(folder, NAME, {"values": np.zeros(3)}, "-infinity", {})
+    assert artefact.current_version(folder, NAME) == version
+    assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
+
+
+def test_the_metadata_says_when_and_from_what(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = train_on(databases, folder, monkeypatch)
+    loaded = artefact.load(folder, NAME, version, ARRAY_NAMES)
+    reference = Reference(databases)
+    assert loaded.metadata.counts == {
+        "users": len(reference.positive),
+        "media": len(reference.popularity),
+        "pairs": reference.popularity.total(),
+    }
+    assert set(loaded.metadata.checksums) == set(ARRAY_NAMES)
+    assert loaded.metadata.built_at.startswith(version[:4])
+    assert all(isinstance(array, np.memmap) for array in loaded.arrays.values())
+    assert not any(array.flags.writeable for array in loaded.arrays.values())
