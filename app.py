@@ -112,7 +112,9 @@ def _build_marquee(settings: Settings) -> Marquee:
         items_per_user=settings.items_per_user,
     )
     models = ModelWatcher(
-        LiveModel(engagement_db, caps), settings.model_path, similar_users=settings.similar_users
+        LiveModel(engagement_db, caps, settings.exact_up_to_pairs),
+        settings.model_path,
+        similar_users=settings.similar_users,
     )
     service = RecommendationService(
         user_db=UserDatabase(serving[DatabaseName.USER]),

@@ -21,6 +21,7 @@ from recommender.demo.target import LoadTarget
 from recommender.domain import DatabaseName
 
 SMALL, LARGE = 600_000, 20_000_000
+BENCH_SQL = Path(__file__).parent / "sql"
 
 _FOLDER = ROOT / ".bench"
 _VERSION = 1

@@ -73,6 +73,7 @@ class Settings(BaseModel):
     collaborative_weight: Share = 0.6
     interaction_window_days: int = Field(default=90, ge=0, le=36_500)
     similar_users: Count = 50
+    exact_up_to_pairs: int = Field(default=200_000, ge=0)
     history_items: Count = 30
     users_per_item: Count = 100
     shortlist: Count = 75

@@ -25,6 +25,11 @@ class Popularity:
     active_users: int
     known: bool = True
 
+    @property
+    def pairs(self) -> int:
+        """How many pairs of a user and a medium the counts are of."""
+        return sum(self.positive_users.values())
+
 
 UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
 

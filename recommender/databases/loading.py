@@ -9,7 +9,7 @@ from typing import Self
 import psycopg
 
 from recommender.databases.database import Row
-from recommender.databases.queries import SQL_ROOT, load_queries
+from recommender.databases.queries import SQL_ROOT, Query, load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
 
@@ -28,6 +28,20 @@ def create_databases(maintenance_url: str) -> None:
                 connection.execute(statement.encode())
     except psycopg.Error as exc:
         raise LoadError(f"the databases cannot be created: {str(exc).strip()}") from exc
+
+
+def fetch_value(url: str, query: Query) -> object:
+    """The first column of a query's first row, on a connection of its own.
+
+    Raises:
+        LoadError: PostgreSQL refuses.
+    """
+    try:
+        with psycopg.connect(url) as connection:
+            row = connection.execute(query.statement).fetchone()
+    except psycopg.Error as exc:
+        raise LoadError(f"{query.name}: {str(exc).strip()}") from exc
+    return None if row is None else row[0]
 
 
 class WritableDatabase:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from recommender.databases.database import recorded_statements
 from recommender.databases.loading import create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DemoData
@@ -247,3 +248,63 @@ def test_a_server_stopped_and_started_again_is_survived_without_a_restart(genera
             assert set(ids(answer)) <= set(ids(normal))
             server.ensure_postgres_running()
             assert eventually(lambda: get(client, user) == normal)
+
+
+def test_pages_after_deletions_neither_overlap_nor_skip(live: FlaskClient, databases: Urls) -> None:
+    user = user_with_everything(Reference(databases))
+    first = ids(get(live, user))
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (first[3:5],))
+    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    pages = [media for offset in (0, 10, 20, 30) for media in ids(get(live, user, offset=offset))]
+    assert pages == expected[:40]
+
+
+def test_a_page_is_filled_though_all_of_it_was_deleted(live: FlaskClient, databases: Urls) -> None:
+    user = user_with_everything(Reference(databases))
+    first = ids(get(live, user, limit=60))
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (first,))
+    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    with recorded_statements() as statements:
+        answer = get(live, user)
+    assert ids(answer) == expected[:10]
+    assert len(statements) == 5
+    with recorded_statements() as statements:
+        assert ids(get(live, user)) == expected[:10]
+    assert len(statements) == 4, "what is gone is remembered"
+
+
+def test_started_while_engagement_db_is_locked_it_serves_content(
+    databases: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recommender.catalogue_refresh._START_GRACE_S", 1.0)
+    user = user_with_everything(Reference(databases))
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        with running_client(databases, STATEMENT_TIMEOUT_MS="300", CATALOGUE_TIMEOUT_MS="4000") as client:
+            for _ in range(2):
+                answer = get(client, user)
+                assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
+            connection.rollback()
+            assert eventually(lambda: get(client, user)["strategy"] == "hybrid")
+
+
+def test_with_catalog_db_down_a_page_past_the_end_is_empty_and_a_user_who_saw_everything_gets_503(
+    live: FlaskClient, databases: Urls, outage: Outage
+) -> None:
+    reference = Reference(databases)
+    user = user_with_everything(reference)
+    shown = ids(get(live, user, limit=1))
+    sated = "44444444-4444-4444-8444-444444444444"
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction VALUES (10000000, %s, %s, 'WATCH', 1.0, NULL)", (sated, shown[0])
+        )
+    outage.stop(CATALOG)
+    past = get(live, user, offset=5)
+    assert (past["recommendations"], past["degraded"]) == ([], ["catalog_db"])
+    assert live.get(f"/api/recommendations/{sated}").status_code == 503
+    batch = live.post("/api/recommendations/batch", json={"user_ids": [sated, user]}).get_json()["results"]
+    assert (batch[sated]["count"], batch[sated]["degraded"]) == (0, ["catalog_db"])
+    assert ids(batch[user]) == shown

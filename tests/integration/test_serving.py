@@ -119,6 +119,29 @@ def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, d
     assert users[0] == users[1]
 
 
+def test_a_port_that_is_taken_is_said_before_anything_is_started(port: int, demo_folder: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        process = start(["app.py"], {"PORT": str(port), "DEMO_PATH": str(demo_folder)})
+        printed, _ = process.communicate(timeout=_STOP_S)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in printed
+    assert "Traceback" not in printed
+    assert not demo_folder.exists()
+
+
+def test_a_demo_folder_with_something_else_in_it_is_left_alone(port: int, demo_folder: Path) -> None:
+    precious = demo_folder / "postgres" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("not a demo")
+    process = start(["app.py"], {"PORT": str(port), "DEMO_PATH": str(demo_folder)})
+    printed, _ = process.communicate(timeout=_STOP_S)
+    assert process.returncode == 1
+    assert "was not made by the demo; set DEMO_PATH" in printed
+    assert precious.read_text() == "not a demo"
+
+
 @pytest.mark.parametrize(
     ("variables", "says"),
     [

@@ -148,12 +148,11 @@ def test_fetch_candidates_reads_no_more_than_its_caps_allow(skewed: Urls, mode: 
         similar_users=DEFAULTS.similar_users,
         items_per_user=DEFAULTS.items_per_user,
     )
-    # A scan below a LIMIT sees no more rows than the LIMIT lets through. A history of the average user is
-    # shorter than the caps on it: 51 interactions, twice that for the most active ones.
+    # A scan below a LIMIT sees no more rows than the LIMIT lets through, and those of the asking user.
     bound = (
-        DEFAULTS.history_items * DEFAULTS.users_per_item
-        + DEFAULTS.shortlist * 100
-        + DEFAULTS.similar_users * 100
+        DEFAULTS.history_items * (DEFAULTS.users_per_item + 2)
+        + DEFAULTS.shortlist * DEFAULTS.items_counted
+        + DEFAULTS.similar_users * DEFAULTS.items_per_user
     )
     assert_bounded(
         plan, {"interaction_media_recent_idx", "interaction_user_recent_idx"}, {"interaction": bound}
@@ -182,6 +181,30 @@ def test_fetch_candidates_stops_at_the_caps_in_long_histories(skewed: Urls, mode
     )
     assert 1 <= users <= 40
     assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": round(users * (1 + 70 + 30))})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_candidates_counts_each_history_once_for_a_hundred_users(skewed: Urls, mode: str) -> None:
+    user_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 101)]
+    media_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 11)]
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_candidates",
+        mode,
+        user_ids=[user for user in user_ids for _ in media_ids],
+        media_ids=media_ids * len(user_ids),
+        idf_weights=[1_000_000] * (len(user_ids) * len(media_ids)),
+        window_start="-infinity",
+        users_per_item=50,
+        shortlist=40,
+        items_counted=60,
+        similar_users=20,
+        items_per_user=30,
+    )
+    # All ask with the same media, so all have the same few hundred others on their shortlists.
+    others = len(media_ids) * 50
+    bound = len(user_ids) * len(media_ids) * 51 + others * 60 + len(user_ids) * 20 * 30
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": bound})
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)

@@ -1,0 +1,171 @@
+"""`python -m benchmarks.accuracy FOLDER`: what the live caps cost in accuracy, and what they save."""
+
+import csv
+import os
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import numpy as np
+from sklearn.metrics import ndcg_score
+
+from app import create_app
+from benchmarks.dataset import BENCH_SQL
+from config.settings import Settings, load_settings
+from recommender.databases.loading import create_databases, fetch_value
+from recommender.databases.queries import parse_query_file
+from recommender.demo.embedded import database_urls, embedded_server, server_url
+from recommender.demo.movielens import MovieLensFolder, interaction_of, media_id, user_id
+from recommender.demo.progress import Progress
+from recommender.domain import DatabaseName, Page
+
+TOP_K = 10
+_HELD_OUT = 0.2
+_LIKED_STARS = 4
+
+# The defaults first, then one thing changed at a time, then no caps at all.
+CAPS: tuple[dict[str, int], ...] = (
+    {},
+    {"HISTORY_ITEMS": 50},
+    {"HISTORY_ITEMS": 15},
+    {"USERS_PER_ITEM": 50},
+    {"SHORTLIST": 150},
+    {"ITEMS_COUNTED": 1_000},
+    {"ITEMS_PER_USER": 100},
+    {"EXACT_UP_TO_PAIRS": 100_000_000},
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The first 80 % of each user's ratings, as a folder, and what came after them.
+
+    `popular`: media by popularity in the first part. `liked_later`: only of users who liked something later.
+    """
+
+    folder: Path
+    popular: Sequence[str]
+    seen: Mapping[str, set[str]]
+    liked_later: Mapping[str, set[str]]
+
+
+def split_ratings(source: Path, target: Path) -> Split:
+    """Hold out the last 20 % of each user's ratings of a MovieLens folder; `target` gets the rest."""
+    (target / "movies.csv").write_bytes((source / "movies.csv").read_bytes())
+    by_user: dict[str, list[list[str]]] = defaultdict(list)
+    with (source / "ratings.csv").open() as file:
+        header, *rows = csv.reader(file)
+    for row in sorted(rows, key=lambda row: (int(row[3]), int(row[1]))):
+        by_user[row[0]].append(row)
+    seen, liked_later = {}, {}
+    positive_users: Counter[str] = Counter()
+    with (target / "ratings.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for user, ratings in by_user.items():
+            cut = len(ratings) - round(len(ratings) * _HELD_OUT)
+            writer.writerows(ratings[:cut])
+            seen[user_id(user)] = {media_id(row[1]) for row in ratings[:cut]}
+            liked = {media_id(row[1]) for row in ratings[cut:] if float(row[2]) >= _LIKED_STARS}
+            if liked:
+                liked_later[user_id(user)] = liked
+            positive_users.update(
+                media_id(row[1]) for row in ratings[:cut] if interaction_of(float(row[2]))[0] != "DISLIKE"
+            )
+    popular = sorted(positive_users, key=lambda media: (-positive_users[media], media))
+    return Split(target, popular, seen, liked_later)
+
+
+def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
+    """NDCG@10 of a list against a set; what is liked but not listed counts for the ideal."""
+    missed = [media for media in liked if media not in ranked]
+    relevance = np.array([[media in liked for media in (*ranked, *missed)]], dtype=float)
+    order = np.arange(relevance.size, 0, -1, dtype=float)[np.newaxis]
+    return float(ndcg_score(relevance, order, k=TOP_K)) if relevance.size > 1 else 0.0
+
+
+def popularity_ndcg(split: Split) -> float:
+    """The mean over users of what the most popular unseen media achieve."""
+    scores = []
+    for user, liked in split.liked_later.items():
+        unseen = (media for media in split.popular if media not in split.seen[user])
+        scores.append(ndcg([media for media, _ in zip(unseen, range(TOP_K), strict=False)], liked))
+    return float(np.mean(scores))
+
+
+def service_ndcg(split: Split, settings: Settings) -> float:
+    """The mean over users of what the service achieves."""
+    marquee = create_app(settings).extensions["marquee"]
+    marquee.open()
+    try:
+        results = marquee.service.recommend(split.liked_later, Page(limit=TOP_K))
+        return float(
+            np.mean(
+                [
+                    ndcg([item.media.id for item in result.items], split.liked_later[result.user_id])
+                    for result in results
+                ]
+            )
+        )
+    finally:
+        marquee.close()
+
+
+@contextmanager
+def loaded(split: Split, progress: Progress) -> Iterator[Mapping[DatabaseName, str]]:
+    """The first part of the ratings in three databases of their own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,
+        embedded_server(Path(folder) / "postgres") as server,
+    ):
+        create_databases(server_url(server, "postgres"))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        MovieLensFolder(split.folder).load(database_urls(server), progress, now=now)
+        yield database_urls(server)
+
+
+def _entries_read(urls: Mapping[DatabaseName, str]) -> int:
+    query = parse_query_file(BENCH_SQL / "count_entries_read.sql")
+    return int(str(fetch_value(urls[DatabaseName.ENGAGEMENT], query)))
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(source: Path) -> None:
+    """Print NDCG@10 on a MovieLens folder, and the index entries read for a user, for several caps."""
+    with tempfile.TemporaryDirectory() as target:
+        split = split_ratings(source, Path(target))
+        users = len(split.liked_later)
+        with loaded(split, lambda rows, label, length: rows) as urls:  # noqa: ARG005 - too quick to show
+            click.echo(f"{users} users; popularity: NDCG@10 {popularity_ndcg(split):.4f}\n")
+            click.echo("| caps | NDCG@10 | index entries read for a user |\n|---|---|---|")
+            for caps in CAPS:
+                variables = {"EXACT_UP_TO_PAIRS": 0, **caps}
+                settings = _settings(urls, variables)
+                before = _entries_read(urls)
+                score = service_ndcg(split, settings)
+                entries = (_entries_read(urls) - before) // users
+                named = ", ".join(f"{name}={value:,}" for name, value in caps.items()) or "the defaults"
+                click.echo(f"| {named} | {score:.4f} | {entries:,} |")
+
+
+def _settings(urls: Mapping[DatabaseName, str], variables: Mapping[str, int]) -> Settings:
+    return load_settings(
+        {
+            "INTERACTION_WINDOW_DAYS": "0",
+            "STATEMENT_TIMEOUT_MS": "600000",
+            "MODEL_PATH": os.devnull,
+            **{f"{name.upper()}_URL": url for name, url in urls.items()},
+            **{name: str(value) for name, value in variables.items()},
+        },
+        dotenv_path=None,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""NDJSON: one line a user, sent as it is ready, for lists too long for one answer."""
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.databases.database import recorded_statements
+from recommender.domain import Page, UserRecommendations
+from recommender.errors import NothingToRecommendFromError
+from tests.support.clients import NO_CAPS, post_batch, running_app
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+
+BATCH = "/api/recommendations/batch"
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+def lines(data: bytes) -> list[dict[str, Any]]:
+    assert data.endswith(b"\n")
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def test_a_stream_says_what_the_batch_says(client: FlaskClient, reference: Reference) -> None:
+    users = reference.users
+    response = client.post(BATCH, json={"user_ids": [*users, users[0]], "limit": 5}, headers=NDJSON)
+    assert response.status_code == 200
+    assert response.mimetype == "application/x-ndjson"
+    batch = post_batch(client, users, limit=5)["results"]
+    assert lines(response.data) == [{"user_id": user, **batch[user]} for user in users]
+
+
+def test_a_stream_takes_more_users_than_a_batch(client: FlaskClient) -> None:
+    users = [f"00000000-0000-4000-8000-{number:012}" for number in range(30_000)]
+    body = {"user_ids": users, "limit": 1}
+    assert client.post(BATCH, json=body).status_code in (400, 413)
+    response = client.post(BATCH, json=body, headers=NDJSON, buffered=False)
+    (first,) = lines(bytes(next(response.iter_encoded())))
+    assert (first["user_id"], first["strategy"], first["count"]) == (users[0], "popular", 1)
+    response.close()
+
+
+def test_too_many_users_for_a_stream_are_refused(client: FlaskClient) -> None:
+    response = client.post(BATCH, json={"user_ids": ["x"] * 100_001}, headers=NDJSON)
+    assert response.status_code == 400
+    assert "1 to 100000 ids" in response.get_json()["error"]
+
+
+@pytest.mark.parametrize(("headers", "limit"), [({}, 1 << 20), (NDJSON, 8 << 20)])
+def test_a_chunked_body_is_measured_too(client: FlaskClient, headers: dict[str, str], limit: int) -> None:
+    user = "00000000-0000-4000-8000-000000000000"
+    body = json.dumps({"user_ids": [user]}).encode()
+    for size, status in ((limit, 200), (limit + 1, 413)):
+        response = client.post(
+            BATCH,
+            input_stream=BytesIO(body.ljust(size)),
+            content_type="application/json",
+            headers={"Transfer-Encoding": "chunked", **headers},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert response.status_code == status
+
+
+def test_a_body_that_breaks_off_is_a_bad_request(client: FlaskClient) -> None:
+    class Broken(BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError("Invalid chunk size: b'zz'")
+
+        readinto = read  # type: ignore[assignment]  # however it is read, it breaks
+
+    response = client.post(
+        BATCH,
+        input_stream=Broken(b"x"),
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert response.status_code == 400
+    assert response.get_json() == {"error": "the body breaks off or is malformed", "code": "invalid_body"}
+
+
+def test_a_client_that_goes_away_stops_the_work(client: FlaskClient, reference: Reference) -> None:
+    with recorded_statements() as statements:
+        response = client.post(BATCH, json={"user_ids": reference.users}, headers=NDJSON, buffered=False)
+        next(iter(response.response))
+        response.close()
+    assert len(reference.users) > 200
+    assert len(statements) == 4, "those of the first hundred users"
+
+
+def test_an_error_in_the_middle_is_a_last_line_that_says_so(
+    shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_app(shared_databases, **NO_CAPS) as app:
+        service = app.extensions["marquee"].service
+        recommend = service.recommend
+
+        def breaking_off(user_ids: list[str], page: Page) -> Iterator[UserRecommendations]:
+            yield from recommend(user_ids[:2], page)
+            raise RuntimeError("the secret reason")
+
+        monkeypatch.setattr(service, "recommend", breaking_off)
+        response = app.test_client().post(BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON)
+    *whole, last = lines(response.data)
+    assert [line["user_id"] for line in whole] == reference.users[:2]
+    assert set(last) == {"error", "code"}
+    assert last["code"] == "internal_error"
+    assert "secret" not in last["error"]
+
+
+def test_an_error_before_the_first_line_has_its_status(
+    shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_app(shared_databases) as app:
+
+        def nothing(*_: object) -> Iterator[UserRecommendations]:
+            raise NothingToRecommendFromError
+            yield
+
+        monkeypatch.setattr(app.extensions["marquee"].service, "recommend", nothing)
+        response = app.test_client().post(BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON)
+    assert response.status_code == 503
+    assert response.get_json()["code"] == "service_unavailable"
