@@ -3,6 +3,7 @@
 import csv
 import os
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -130,6 +131,8 @@ def loaded(split: Split, progress: Progress) -> Iterator[Mapping[DatabaseName, s
 
 
 def _entries_read(urls: Mapping[DatabaseName, str]) -> int:
+    # A connection reports what it read when it is closed, which takes the server a moment.
+    time.sleep(2)
     query = parse_query_file(BENCH_SQL / "count_entries_read.sql")
     return int(str(fetch_value(urls[DatabaseName.ENGAGEMENT], query)))
 

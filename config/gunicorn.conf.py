@@ -1,6 +1,9 @@
 """Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Any
 
 from app import create_app
@@ -36,4 +39,24 @@ forwarder_headers = ""
 
 def post_worker_init(worker: Any) -> None:
     """Open the pools and load the catalogue index before the first request asks for them."""
+    _obey_the_first_request_to_stop()
     worker.wsgi.extensions["marquee"].open()
+
+
+def _obey_the_first_request_to_stop() -> None:
+    """Ignore the second: from a terminal or a service manager a worker hears it twice over.
+
+    Gunicorn's threaded worker, interrupted while it stops, waits for a lock that it holds itself.
+    """
+    stopping = threading.Event()
+
+    def once(handler: Any) -> Any:
+        def handle(number: int, frame: FrameType | None) -> None:
+            if not stopping.is_set():
+                stopping.set()
+                handler(number, frame)
+
+        return handle
+
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, once(signal.getsignal(number)))

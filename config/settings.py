@@ -73,7 +73,7 @@ class Settings(BaseModel):
     collaborative_weight: Share = 0.6
     interaction_window_days: int = Field(default=90, ge=0, le=36_500)
     similar_users: Count = 50
-    exact_up_to_pairs: int = Field(default=200_000, ge=0)
+    exact_up_to_pairs: int = Field(default=20_000, ge=0)
     history_items: Count = 30
     users_per_item: Count = 100
     shortlist: Count = 75
@@ -103,6 +103,12 @@ class Settings(BaseModel):
         except re.error as exc:
             raise ValueError(f"not a regular expression: {exc}") from exc
         return value
+
+    @field_validator("model_path", "demo_path")
+    @classmethod
+    def _from_here(cls, value: Path) -> Path:
+        """Relative to the project, wherever the process was started."""
+        return ROOT / value
 
     @field_validator("sql_path")
     @classmethod

@@ -48,6 +48,8 @@ def serve() -> int:
             [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), "wsgi:app"],
             cwd=ROOT,
             env={**os.environ, **environment},
+            # In a group of its own: a terminal's Ctrl-C comes to us, and we pass it on.
+            process_group=0,
         )
         with _stopping_on_signals(server):
             _greet(server, settings, urls)
@@ -67,7 +69,8 @@ def _refuse_taken_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as exc:
             raise ConfigurationError(
-                f"HOST and PORT: cannot listen on {settings.host}:{settings.port}: {exc.strerror}"
+                f"HOST and PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror}). Is "
+                f"something else there, or an earlier Marquee that was killed? Try PORT={settings.port + 1}"
             ) from exc
 
 
@@ -116,7 +119,9 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     user_id = _example_user(urls[DatabaseName.ENGAGEMENT], settings)
     click.echo(f"\nMarquee serves at {address}")
-    if user_id is not None:
+    if user_id is None:
+        click.echo("engagement_db has nobody to show, or does not answer; the log says more.")
+    else:
         click.echo(f"A user to try:      {user_id}")
         click.echo(f'\n  curl "{address}/api/recommendations/{user_id}?limit=5"\n')
     click.echo("Stop with Ctrl-C.")

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ from recommender.demo.load import load_demo
 from recommender.demo.progress import Progress
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
+
+logger = logging.getLogger(__name__)
 
 # Goes up when the generated data or the tables change, so that old demo folders are made anew.
 _DEMO_VERSION = 1
@@ -49,9 +52,17 @@ def demo_databases(folder: Path, progress: Progress) -> Iterator[Mapping[Databas
 @contextmanager
 def _preparing(folder: Path) -> Iterator[None]:
     """One process at a time: a second start waits for the first to have loaded."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as exc:
+        raise LoadError(f"DEMO_PATH: {folder} cannot be written: {exc.strerror}") from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("waiting for another start to have loaded the demo")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

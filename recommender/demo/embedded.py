@@ -28,13 +28,19 @@ def embedded_server(data_folder: Path) -> Iterator[PostgresServer]:
     Raises:
         LoadError: the server did not start; its log says why.
     """
+    if any(character.isspace() for character in str(data_folder)):
+        # pg_ctl takes the folder of the socket for two.
+        raise LoadError(
+            f"the embedded PostgreSQL cannot live in {str(data_folder)!r}, which has a space in it; set "
+            "DEMO_PATH to a folder without"
+        )
     data_folder.mkdir(parents=True, exist_ok=True)
     _forget_dead_holders(data_folder / ".handle_pids.json")
     try:
         server = get_server(data_folder)
     except Exception as exc:
-        log = data_folder / "log"
-        raise LoadError(f"the embedded PostgreSQL did not start ({exc}); its log: {log}") from exc
+        log, reason = data_folder / "log", str(exc) or type(exc).__name__
+        raise LoadError(f"the embedded PostgreSQL did not start ({reason}); its log: {log}") from exc
     with server:
         yield server
 

@@ -131,6 +131,19 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(port: int, demo
     assert not demo_folder.exists()
 
 
+def test_a_demo_folder_that_cannot_be_used_is_named(port: int, tmp_path: Path) -> None:
+    for folder, says in (
+        (tmp_path / "with space", "has a space in it"),
+        (Path("/proc/x"), "cannot be written"),
+    ):
+        process = start(["app.py"], {"PORT": str(port), "DEMO_PATH": str(folder)})
+        printed, _ = process.communicate(timeout=_STOP_S)
+        assert process.returncode == 1
+        assert says in printed
+        assert "DEMO_PATH" in printed
+        assert "Traceback" not in printed
+
+
 def test_a_demo_folder_with_something_else_in_it_is_left_alone(port: int, demo_folder: Path) -> None:
     precious = demo_folder / "postgres" / "precious.txt"
     precious.parent.mkdir(parents=True)
