@@ -1,5 +1,6 @@
 -- name: naive_collaborative(user_id, window_days)
--- Everybody who shares a medium, fifty of them as they come, and all that those fifty liked.
+-- Everybody who shares a medium, fifty of them as they come, and all that those fifty liked. No order
+-- before the LIMIT: that is the naive part, and why the linter is told to pass over it.
 WITH own AS (
     SELECT DISTINCT i.media_id
     FROM interaction AS i
@@ -20,7 +21,7 @@ similar_users AS (
         AND i.type IN ('LIKE', 'WATCH')
         AND i.timestamp >= now() - make_interval(days => :window_days)
     GROUP BY i.user_id
-    LIMIT 50 -- noqa: AM09 (as they come: the naive part of it)
+    LIMIT 50 -- noqa: AM09
 )
 
 SELECT
