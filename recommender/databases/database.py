@@ -28,7 +28,7 @@ _RECONNECT_TIMEOUT_S = 1.0
 # What every connection is set to, beside its statement timeout.
 SESSION_SETTINGS = {
     "default_transaction_read_only": "on",
-    # The window is reckoned in UTC.
+    # The window's start is in UTC; an overlay for timestamptz columns depends on the session's zone.
     "timezone": "UTC",
     # The statements are short, and many run at once: neither workers nor compiled code pay.
     "max_parallel_workers_per_gather": "0",

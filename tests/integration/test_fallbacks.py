@@ -308,3 +308,30 @@ def test_with_catalog_db_down_a_page_past_the_end_is_empty_and_a_user_who_saw_ev
     batch = live.post("/api/recommendations/batch", json={"user_ids": [sated, user]}).get_json()["results"]
     assert (batch[sated]["count"], batch[sated]["degraded"]) == (0, ["catalog_db"])
     assert ids(batch[user]) == shown
+
+
+def test_connections_cut_while_idle_are_replaced_without_a_degraded_answer(
+    live: FlaskClient, databases: Urls
+) -> None:
+    user = user_with_everything(Reference(databases))
+    normal = get(live, user)
+    with psycopg.connect(databases[USER], autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'marquee'"
+        )
+    assert get(live, user) == normal
+
+
+def test_while_popularity_cannot_be_counted_similar_users_are_said_to_be_missing(
+    databases: Urls, tmp_path: Path
+) -> None:
+    (tmp_path / "engagement_db").mkdir()
+    (tmp_path / "engagement_db" / "count_active_users.sql").write_text(
+        "-- name: count_active_users(window_start)\nSELECT length(:window_start) / 0;\n"
+    )
+    reference = Reference(databases)
+    user = user_with_everything(reference)
+    with running_client(databases, SQL_PATH=str(tmp_path), **NO_CAPS) as client:
+        answer = get(client, user)
+    assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
+    assert not set(ids(answer)) & reference.seen[user], "the history was read all the same"
