@@ -34,8 +34,8 @@ class Page:
 class Weights:
     """The parts of content and collaborative score in the recommendation score."""
 
-    content: float = 0.4
-    collaborative: float = 0.6
+    content: float
+    collaborative: float
 
 
 @dataclass(frozen=True, slots=True)

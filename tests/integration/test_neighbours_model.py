@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_a_new_artefact_is_picked_up_without_dropping_or_mixing_a_request(
         versions = []
         for _ in range(3):
             version = train_on(databases, folder, monkeypatch)
-            wait_until(lambda wanted=version: answers_with(client, users[0], wanted))  # type: ignore[misc]
+            wait_until(partial(answers_with, client, users[0], version))
             versions.append(version)
         stop.set()
         for thread in threads:
