@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 import numpy as np
+import psycopg
 from sklearn.metrics import ndcg_score
 
 from app import create_app
 from benchmarks.dataset import BENCH_SQL
 from config.settings import Settings, load_settings
-from recommender.databases.loading import create_databases, fetch_value
+from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.movielens import MovieLensFolder, interaction_of, media_id, user_id
@@ -134,7 +135,9 @@ def _entries_read(urls: Mapping[DatabaseName, str]) -> int:
     # A connection reports what it read when it is closed, which takes the server a moment.
     time.sleep(2)
     query = parse_query_file(BENCH_SQL / "count_entries_read.sql")
-    return int(str(fetch_value(urls[DatabaseName.ENGAGEMENT], query)))
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        ((entries,),) = connection.execute(query.statement).fetchall()
+    return int(entries)
 
 
 @click.command()

@@ -1,15 +1,14 @@
 """A made-up population as arrays: long-tailed users and media, tastes by genre."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.demo.progress import Row
 from recommender.demo.vocabulary import GENRE_WORDS, TASTES
-
-Row = Sequence[object]
 
 GENRES = tuple(GENRE_WORDS)
 HEAVIEST_ITEMS = 5_000

@@ -13,7 +13,7 @@ from recommender.scoring.content import pack_genres
 from recommender.scoring.similarity import idf_weight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Popularity:
     """Counts over the positive interactions in the window.
 
@@ -25,7 +25,7 @@ class Popularity:
     active_users: int
     known: bool = True
 
-    @property
+    @cached_property
     def pairs(self) -> int:
         """How many pairs of a user and a medium the counts are of."""
         return sum(self.positive_users.values())

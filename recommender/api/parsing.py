@@ -97,7 +97,7 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
         BadRequestError: the body is not what it must be; the message says where.
         UnsupportedMediaType: it is not sent as JSON.
     """
-    parse_no_arguments(request.args)
+    _refuse_arguments(request.args)
     if not request.is_json:
         raise UnsupportedMediaType
     streamed = NDJSON in request.accept_mimetypes.values()
@@ -120,7 +120,7 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
     return BatchRequest(user_ids=list(distinct), page=Page(limit=limit), streamed=streamed)
 
 
-def parse_no_arguments(arguments: Iterable[str]) -> None:
+def _refuse_arguments(arguments: Iterable[str]) -> None:
     """Refuse query parameters where none are allowed.
 
     Raises:

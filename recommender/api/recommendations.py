@@ -27,14 +27,11 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         return json_response(
             {
                 "user_id": result.user_id,
-                "recommendations": content["recommendations"],
-                "count": content["count"],
+                "recommendations": content.pop("recommendations"),
+                "count": content.pop("count"),
                 "limit": page.limit,
                 "offset": page.offset,
-                "strategy": content["strategy"],
-                "degraded": content["degraded"],
-                "model": content["model"],
-                "model_version": content["model_version"],
+                **content,
             }
         )
 

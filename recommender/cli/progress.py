@@ -1,11 +1,11 @@
 """Progress on standard error: a bar at a terminal, a line a step elsewhere."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import click
 
-Row = Sequence[object]
+from recommender.demo.progress import Row
 
 
 def show_progress(rows: Iterable[Row], label: str, length: int) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from typing import Self
 import psycopg
 
 from recommender.databases.database import Row
-from recommender.databases.queries import SQL_ROOT, Query, load_queries
+from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
 
@@ -28,20 +28,6 @@ def create_databases(maintenance_url: str) -> None:
                 connection.execute(statement.encode())
     except psycopg.Error as exc:
         raise LoadError(f"the databases cannot be created: {str(exc).strip()}") from exc
-
-
-def fetch_value(url: str, query: Query) -> object:
-    """The first column of a query's first row, on a connection of its own.
-
-    Raises:
-        LoadError: PostgreSQL refuses.
-    """
-    try:
-        with psycopg.connect(url) as connection:
-            row = connection.execute(query.statement).fetchone()
-    except psycopg.Error as exc:
-        raise LoadError(f"{query.name}: {str(exc).strip()}") from exc
-    return None if row is None else row[0]
 
 
 class WritableDatabase:
@@ -101,23 +87,24 @@ class WritableDatabase:
 
     def copy(self, query_name: str, rows: Iterable[Sequence[object]]) -> None:
         """Stream rows into a table."""
-        with (
-            self._refusals(),
-            self._connection.cursor() as cursor,
-            cursor.copy(self._queries[query_name].statement) as copy,
-        ):
+        with self._copying(query_name) as copy:
             for row in rows:
                 copy.write_row(row)
 
     def copy_blocks(self, query_name: str, blocks: Iterable[bytes]) -> None:
         """Stream blocks that are in the format of the COPY statement already."""
+        with self._copying(query_name) as copy:
+            for block in blocks:
+                copy.write(block)
+
+    @contextmanager
+    def _copying(self, query_name: str) -> Iterator[psycopg.Copy]:
         with (
             self._refusals(),
             self._connection.cursor() as cursor,
             cursor.copy(self._queries[query_name].statement) as copy,
         ):
-            for block in blocks:
-                copy.write(block)
+            yield copy
 
     def _run_script(self, path: Path) -> None:
         with self._refusals():

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.demo.progress import Row
 from recommender.demo.vocabulary import (
     GENRE_WORDS,
     PLACES,
@@ -16,8 +17,6 @@ from recommender.demo.vocabulary import (
     TWISTS,
     GenreWords,
 )
-
-Row = Sequence[object]
 
 DEMO_SEED = 20_231
 GENRES = tuple(GENRE_WORDS)

@@ -3,19 +3,17 @@
 import csv
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from recommender.demo.progress import Progress
+from recommender.demo.progress import Progress, Row
 from recommender.demo.target import LoadTarget
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
-
-Row = Sequence[object]
 
 _TITLE_AND_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>[0-9]{4})(?:[-\u2013][0-9]{0,4})?\)\s*")
 _NO_GENRES = "(no genres listed)"
