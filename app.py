@@ -107,7 +107,6 @@ def _build_marquee(settings: Settings) -> Marquee:
         history_items=settings.history_items,
         users_per_item=settings.users_per_item,
         shortlist=settings.shortlist,
-        items_counted=settings.items_counted,
         similar_users=settings.similar_users,
         items_per_user=settings.items_per_user,
     )

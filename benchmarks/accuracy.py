@@ -37,8 +37,9 @@ CAPS: tuple[dict[str, int], ...] = (
     {"HISTORY_ITEMS": 15},
     {"USERS_PER_ITEM": 50},
     {"SHORTLIST": 150},
-    {"ITEMS_COUNTED": 1_000},
+    {"SHORTLIST": 75},
     {"ITEMS_PER_USER": 100},
+    {"ITEMS_PER_USER": 400},
     {"EXACT_UP_TO_PAIRS": 100_000_000},
 )
 

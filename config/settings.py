@@ -73,11 +73,10 @@ class Settings(BaseModel):
     collaborative_weight: Share = 0.6
     interaction_window_days: int = Field(default=90, ge=0, le=36_500)
     similar_users: Count = 50
-    exact_up_to_pairs: int = Field(default=20_000, ge=0)
+    exact_up_to_pairs: int = Field(default=200_000, ge=0)
     history_items: Count = 30
     users_per_item: Count = 100
-    shortlist: Count = 75
-    items_counted: Count = 200
+    shortlist: Count = 60
     items_per_user: Count = 200
 
     max_limit: int = Field(default=100, ge=1, le=1000)

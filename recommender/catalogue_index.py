@@ -1,6 +1,6 @@
 """The catalogue index: what many requests share of all media, as arrays, in each process's memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.domain import distinct_genres
+from recommender.domain import CatalogueEntry, distinct_genres
+from recommender.media_keys import MediaKeys
 from recommender.scoring.content import pack_genres
 from recommender.scoring.similarity import idf_weight
 
@@ -43,6 +44,7 @@ class CatalogueIndex:
     """
 
     media_ids: Sequence[str]
+    media_keys: MediaKeys
     genre_masks: NDArray[np.uint64]
     genre_numbers: Mapping[str, int]
     popularity: Popularity
@@ -76,20 +78,22 @@ class CatalogueIndex:
         return [idf_weight(active_users, count(media_id, 1)) for media_id in media_ids]
 
 
-def build_index(media_genres: Mapping[str, Sequence[str] | None], popularity: Popularity) -> CatalogueIndex:
-    """Index media by id with their genres as written; genres differing in case are one."""
+def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> CatalogueIndex:
+    """Index media; genres differing in case are one.
+
+    Raises:
+        ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+    """
     count = popularity.positive_users.get
-    media_ids = sorted(media_genres, key=lambda media_id: (-count(media_id, 0), media_id))
+    ordered = sorted(entries, key=lambda entry: (-count(entry.media_id, 0), entry.media_id))
     genre_numbers: dict[str, int] = {}
     genre_sets = [
-        [
-            genre_numbers.setdefault(genre, len(genre_numbers))
-            for genre in distinct_genres(media_genres[media_id])
-        ]
-        for media_id in media_ids
+        [genre_numbers.setdefault(genre, len(genre_numbers)) for genre in distinct_genres(entry.genre_names)]
+        for entry in ordered
     ]
     return CatalogueIndex(
-        media_ids=media_ids,
+        media_ids=[entry.media_id for entry in ordered],
+        media_keys=MediaKeys([entry.media_key for entry in ordered]),
         genre_masks=pack_genres(genre_sets, len(genre_numbers)),
         genre_numbers=genre_numbers,
         popularity=popularity,

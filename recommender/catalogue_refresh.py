@@ -110,16 +110,16 @@ class CatalogueRefresher:
         """Load and swap; whether everything in the new index is fresh."""
         started = time.monotonic()
         try:
-            media_genres = self._catalog_db.fetch_media_genres()
+            entries = self._catalog_db.fetch_media_genres()
         except DatabaseUnavailableError:
             return False
         if self._index is None:
             # Counting may take long or fail; stated genres can be matched without.
-            self._index = build_index(media_genres, UNKNOWN_POPULARITY)
+            self._index = build_index(entries, UNKNOWN_POPULARITY)
         popularity = self._load_popularity()
-        self._index = build_index(media_genres, popularity or self._index.popularity)
+        self._index = build_index(entries, popularity or self._index.popularity)
         elapsed_ms = (time.monotonic() - started) * 1000
-        logger.info("catalogue index: %d media in %.0f ms", len(media_genres), elapsed_ms)
+        logger.info("catalogue index: %d media in %.0f ms", len(entries), elapsed_ms)
         return popularity is not None
 
     def _load_popularity(self) -> Popularity | None:

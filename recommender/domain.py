@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class DatabaseName(StrEnum):
@@ -60,6 +61,14 @@ class Media:
     media_type: str | None
     cover_url: str | None
     genres: tuple[str, ...]
+
+
+class CatalogueEntry(NamedTuple):
+    """A medium that may be recommended: its id, genres as written, and its id in binary."""
+
+    media_id: str
+    genre_names: Sequence[str] | None
+    media_key: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,8 @@ class RecommendationService:
             content=content[page_idx],
             collaborative=collaborative[page_idx],
             strategy=_strategy(
-                has_content=bool(content[eligible].any()), has_collaborative=bool(collaborative.any())
+                has_content=bool((eligible & (content > 0.0)).any()),
+                has_collaborative=bool(collaborative.any()),
             ),
         )
 

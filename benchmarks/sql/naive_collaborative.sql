@@ -10,7 +10,7 @@ WITH own AS (
         AND i.timestamp >= now() - make_interval(days => :window_days)
 ),
 
-similar_users AS (
+overlapping AS MATERIALIZED (
     SELECT
         i.user_id,
         count(*) AS overlap
@@ -21,6 +21,11 @@ similar_users AS (
         AND i.type IN ('LIKE', 'WATCH')
         AND i.timestamp >= now() - make_interval(days => :window_days)
     GROUP BY i.user_id
+),
+
+similar_users AS (
+    SELECT o.user_id
+    FROM overlapping AS o
     LIMIT 50 -- noqa: AM09
 )
 

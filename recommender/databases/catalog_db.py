@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from recommender.databases.database import Database
-from recommender.domain import Media, distinct_genres
+from recommender.domain import CatalogueEntry, Media, distinct_genres
 
 
 class CatalogDatabase:
@@ -28,6 +28,6 @@ class CatalogDatabase:
             for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
         }
 
-    def fetch_media_genres(self) -> dict[str, list[str] | None]:
+    def fetch_media_genres(self) -> list[CatalogueEntry]:
         """Genres as written of every medium that is not deleted."""
-        return dict(self._database.fetch("fetch_media_genres"))
+        return [CatalogueEntry(*row) for row in self._database.fetch("fetch_media_genres")]

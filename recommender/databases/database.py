@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from recommender.databases.float_arrays import read_float_arrays_as_numpy
 from recommender.databases.queries import Query
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
@@ -36,6 +37,9 @@ SESSION_SETTINGS = {
     # Where the planner takes a user for an average one, it would rather collect all of a history and sort
     # it than read the index in order and stop at the LIMIT; the heaviest users are then read whole.
     "enable_bitmapscan": "off",
+    # A plan is made once a connection, not again for each request, which would take longer than most of the
+    # statements do; the plan tests hold both kinds to the same bounds.
+    "plan_cache_mode": "force_generic_plan",
     # The indexes the statements live on are in memory, where the next page is as near as any other.
     "random_page_cost": "1.1",
     # A chunk of 100 users is aggregated without spilling to disk.
@@ -90,6 +94,7 @@ class Database:
             reconnect_timeout=_RECONNECT_TIMEOUT_S,
             open=False,
             name=name.value,
+            configure=read_float_arrays_as_numpy,
         )
 
     def open(self) -> None:

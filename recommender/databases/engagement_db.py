@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.databases.database import Database
 from recommender.domain import History
 
@@ -15,17 +18,20 @@ class NeighbourCaps:
     history_items: int
     users_per_item: int
     shortlist: int
-    items_counted: int
     similar_users: int
     items_per_user: int
 
 
-class CandidateRows(NamedTuple):
-    """What a user's similar users liked or watched; three lists in step."""
+class SimilarUser(NamedTuple):
+    """Somebody similar to the users `similar_to`.
 
-    media_ids: list[str]
-    similar_user_counts: list[int]
-    total_values: list[float]
+    `media_keys`, `total_values`: in step, what they liked or watched, each medium once, and the sums of their
+    values. The keys stand one after the other.
+    """
+
+    similar_to: list[str]
+    media_keys: bytes
+    total_values: NDArray[np.float64]
 
 
 class PositiveHistory(NamedTuple):
@@ -33,7 +39,7 @@ class PositiveHistory(NamedTuple):
 
     user_id: str
     media_ids: list[str]
-    total_values: list[float]
+    total_values: NDArray[np.float64]
 
 
 class EngagementDatabase:
@@ -57,8 +63,8 @@ class EngagementDatabase:
         idf_weights: Sequence[int],
         window_start: str,
         caps: NeighbourCaps,
-    ) -> dict[str, CandidateRows]:
-        """What similar users liked or watched, by user; users without similar users are absent.
+    ) -> list[SimilarUser]:
+        """Everybody who is similar to any of the users; each of them once.
 
         `user_ids`, `media_ids` and `idf_weights` are in step: one entry for each medium of each
         user's positive history that is to count.
@@ -71,13 +77,10 @@ class EngagementDatabase:
             window_start=window_start,
             users_per_item=caps.users_per_item,
             shortlist=caps.shortlist,
-            items_counted=caps.items_counted,
             similar_users=caps.similar_users,
             items_per_user=caps.items_per_user,
         )
-        return {
-            user_id: CandidateRows(media_ids, counts, totals) for user_id, media_ids, counts, totals in rows
-        }
+        return [SimilarUser(*row) for row in rows]
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users liked or watched each medium in the window."""

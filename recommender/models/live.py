@@ -1,13 +1,16 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.catalogue_index import CatalogueIndex
-from recommender.databases.engagement_db import CandidateRows, EngagementDatabase, NeighbourCaps
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, SimilarUser
 from recommender.domain import History
 from recommender.models.base import LIVE, Candidates
+from recommender.scoring.collaborative import add_up_media
 
 # PostgreSQL's largest int: no cap at all.
 _EVERYTHING = 2_147_483_647
@@ -32,7 +35,6 @@ class LiveModel:
             history_items=_EVERYTHING,
             users_per_item=_EVERYTHING,
             shortlist=_EVERYTHING,
-            items_counted=_EVERYTHING,
             similar_users=caps.similar_users,
             items_per_user=_EVERYTHING,
         )
@@ -51,17 +53,33 @@ class LiveModel:
             media_ids += latest
         if not media_ids:
             return {}
-        rows = self._engagement_db.fetch_candidates(
+        similar_users = self._engagement_db.fetch_candidates(
             user_ids, media_ids, index.idf_weights(media_ids), window_start, caps
         )
-        return {user_id: _candidates(found, index) for user_id, found in rows.items()}
+        return _add_up(similar_users, index)
 
 
-def _candidates(rows: CandidateRows, index: CatalogueIndex) -> Candidates:
-    media_idx = index.locate(rows.media_ids)
+def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict[str, Candidates]:
+    """Candidates by user, from the similar users of all of them."""
+    media_idx = index.media_keys.locate(b"".join(row.media_keys for row in similar_users))
+    total_values = np.concatenate([row.total_values for row in similar_users] or [np.empty(0)])
+    ends = np.cumsum([len(row.total_values) for row in similar_users])
+    items_of: dict[str, list[slice]] = defaultdict(list)
+    for row, end in zip(similar_users, ends, strict=True):
+        for user_id in row.similar_to:
+            items_of[user_id].append(slice(end - len(row.total_values), end))
+    return {
+        user_id: _candidates(
+            np.concatenate([media_idx[part] for part in parts]),
+            np.concatenate([total_values[part] for part in parts]),
+            len(index.media_ids),
+        )
+        for user_id, parts in items_of.items()
+    }
+
+
+def _candidates(
+    media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
+) -> Candidates:
     known = media_idx >= 0
-    return Candidates(
-        media_idx[known],
-        np.asarray(rows.similar_user_counts, dtype=np.int64)[known],
-        np.asarray(rows.total_values, dtype=np.float64)[known],
-    )
+    return Candidates(*add_up_media(media_idx[known], total_values[known], media_count))

@@ -3,7 +3,10 @@
 Its users are as of its build; the asking user's own history is whatever the request read a moment ago.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,21 @@ from recommender.catalogue_index import CatalogueIndex
 from recommender.domain import History
 from recommender.models.artefact import Artefact
 from recommender.models.base import NEIGHBOURS, Candidates
-from recommender.models.neighbours_kernels import most_similar_users, sum_of_users
+from recommender.models.neighbours_kernels import (
+    add_popular,
+    add_rare,
+    find_contenders,
+    overlaps_of,
+    sum_of_users,
+)
+from recommender.models.neighbours_layout import WORD_USERS
+from recommender.scoring.similarity import DAMPING
+
+# From so many media on, 16 bits are too coarse to rule many users out.
+_LONG_HISTORY = 4_096
+# The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
+_THREADS = os.cpu_count() or 1
+_USERS_WORTH_A_THREAD = 8
 
 
 class NeighboursModel:
@@ -31,10 +48,13 @@ class NeighboursModel:
         self._media_start = arrays["media_start"]
         self._users_of_media = arrays["users_of_media"]
         self._idf_weights = arrays["idf_weights"]
-        self._norms = arrays["norms"]
+        self._inverse_norms = arrays["inverse_norms"]
+        self._bits_row = arrays["bits_row"]
+        self._user_bits = arrays["user_bits"]
         self._media_ids = [media_id.decode() for media_id in arrays["media_ids"]]
         self._media_numbers = {media_id: number for number, media_id in enumerate(self._media_ids)}
         # Where the model's media stand in the index that was asked with last.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="neighbours")
         self._placed: tuple[CatalogueIndex | None, NDArray[np.intp]] = (None, np.empty(0, dtype=np.intp))
 
     def warm_up(self) -> None:
@@ -50,11 +70,17 @@ class NeighboursModel:
     ) -> Mapping[str, Candidates]:
         """Candidates by user, exactly by the definition."""
         positions = self._positions_in(index)
-        return {
-            user_id: self._candidates(user_id, history, positions)
-            for user_id, history in histories.items()
-            if history.positive_ids
-        }
+        asked = [item for item in histories.items() if item[1].positive_ids]
+
+        def answer(share: Sequence[tuple[str, History]]) -> dict[str, Candidates]:
+            return {user_id: self._candidates(user_id, history, positions) for user_id, history in share}
+
+        if len(asked) < _USERS_WORTH_A_THREAD:
+            return answer(asked)
+        found: dict[str, Candidates] = {}
+        for part in self._threads.map(answer, [asked[n::_THREADS] for n in range(_THREADS)]):
+            found.update(part)
+        return found
 
     def _candidates(self, user_id: str, history: History, positions: NDArray[np.intp]) -> Candidates:
         find = self._media_numbers.get
@@ -65,16 +91,36 @@ class NeighboursModel:
         return Candidates(positions[found], counts[found], totals[found])
 
     def _similar(self, history: NDArray[np.int64], own_user: int) -> NDArray[np.int64]:
-        similar: NDArray[np.int64] = most_similar_users(
-            history,
-            self._idf_weights,
-            self._media_start,
-            self._users_of_media,
-            self._norms,
-            own_user,
+        """The most similar users, largest similarity first, ties by position."""
+        weights = self._idf_weights[history].astype(np.int64)
+        history, weights = history[weights > 0], weights[weights > 0]
+        contenders = find_contenders(
+            self._rough_overlaps(history, weights, own_user),
+            self._inverse_norms,
+            self._user_start,
             self._similar_users,
         )
-        return similar
+        media_weights = np.zeros(len(self._media_ids), dtype=np.int64)
+        media_weights[history] = weights
+        overlaps = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
+        sizes = self._user_start[contenders + 1] - self._user_start[contenders]
+        order = np.lexsort((contenders, -overlaps / np.sqrt(sizes + DAMPING)))
+        return np.asarray(contenders[order[: self._similar_users]])
+
+    def _rough_overlaps(
+        self, history: NDArray[np.int64], weights: NDArray[np.int64], own_user: int
+    ) -> NDArray[np.unsignedinteger[Any]]:
+        """Everybody's overlap in a unit so coarse that the sum of all weights, each rounded up, has room."""
+        dtype, room = (np.uint16, 2**16) if len(history) < _LONG_HISTORY else (np.uint32, 2**31)
+        rough = (weights * (room - 1 - len(history)) // max(1, weights.sum()) + 1).astype(dtype)
+        overlaps = np.zeros(max(self._user_bits.shape[1] * WORD_USERS, len(self._user_ids)), dtype=dtype)
+        rows = self._bits_row[history].astype(np.int64)
+        popular = rows >= 0
+        add_popular(overlaps, self._user_bits, rows[popular], rough[popular])
+        add_rare(overlaps, self._media_start, self._users_of_media, history[~popular], rough[~popular])
+        if own_user >= 0:
+            overlaps[own_user] = 0
+        return overlaps
 
     def _sum(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         sums: tuple[NDArray[np.int64], NDArray[np.float64]] = sum_of_users(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from recommender.databases.engagement_db import PositiveHistory
 from recommender.models.artefact import Arrays
+from recommender.models.neighbours_layout import BLOCK_WORDS, WORD_USERS
 from recommender.scoring.similarity import DAMPING, idf_weight
 
 ARRAY_NAMES = (
@@ -18,8 +19,14 @@ ARRAY_NAMES = (
     "media_start",
     "users_of_media",
     "idf_weights",
-    "norms",
+    "inverse_norms",
+    "bits_row",
+    "user_bits",
 )
+
+# Media that more than this share of all users have get a row of bits. Half of it would gain no time, and take
+# twice the memory.
+_POPULAR_SHARE = 1 / 16
 
 
 class _Numbers(dict[str, int]):
@@ -35,14 +42,14 @@ def build_arrays(histories: Iterable[PositiveHistory]) -> Arrays:
 
     Users stand by id, so that a tie between positions is one between ids. `media_of_user` and
     `users_of_media` are the two directions of the same pairs, each grouped by `user_start` and
-    `media_start`.
+    `media_start`; `bits_row` and `user_bits` say the second once more for the popular media.
     """
     numbers = _Numbers()
     rows = [
         (
             user_id,
             np.fromiter(map(numbers.__getitem__, media_ids), dtype=np.int32, count=len(media_ids)),
-            np.asarray(total_values, dtype=np.float64),
+            total_values,
         )
         for user_id, media_ids, total_values in histories
     ]
@@ -61,8 +68,29 @@ def build_arrays(histories: Iterable[PositiveHistory]) -> Arrays:
         "media_start": _starts(positive_users),
         "users_of_media": user_of_pair[np.argsort(media_of_user, kind="stable")],
         "idf_weights": np.array([idf_weight(len(rows), int(n)) for n in positive_users], dtype=np.int32),
-        "norms": np.sqrt(sizes + DAMPING),
+        "inverse_norms": (1 / np.sqrt(sizes + DAMPING)).astype(np.float32),
+        **_bits(media_of_user, user_of_pair, positive_users, len(rows)),
     }
+
+
+def _bits(
+    media_of_user: NDArray[np.int32],
+    user_of_pair: NDArray[np.int32],
+    positive_users: NDArray[np.int64],
+    users: int,
+) -> dict[str, NDArray[np.int32] | NDArray[np.uint16]]:
+    """Who has the popular media, a bit a user, as `add_popular` takes them. `bits_row`: -1 for the others."""
+    popular = np.flatnonzero(positive_users > users * _POPULAR_SHARE)
+    bits_row = np.full(len(positive_users), -1, dtype=np.int32)
+    bits_row[popular] = np.arange(len(popular))
+    words = -(-users // (WORD_USERS * BLOCK_WORDS)) * BLOCK_WORDS
+    user_bits = np.zeros((len(popular), words), dtype=np.uint16)
+    rows = bits_row[media_of_user]
+    rows, user_idx = rows[rows >= 0], user_of_pair[rows >= 0]
+    for bit in range(WORD_USERS):
+        has = user_idx // words == bit
+        user_bits[rows[has], user_idx[has] % words] |= np.uint16(1 << bit)
+    return {"bits_row": bits_row, "user_bits": user_bits}
 
 
 def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -19,12 +19,30 @@ def collaborative_scores(
 
     Negative products count as 0, as do those that are not finite.
     """
-    scores = np.zeros(len(eligible))
+    kept = eligible[media_idx]
     with np.errstate(invalid="ignore", over="ignore"):
-        products = similar_user_counts * total_values
-    scores[media_idx] = np.where(np.isfinite(products), np.maximum(products, 0.0), 0.0)
-    scores[~eligible] = 0.0
-    max_score = scores.max(initial=0.0)
+        products = similar_user_counts[kept] * total_values[kept]
+    products = np.where(np.isfinite(products), np.maximum(products, 0.0), 0.0)
+    max_score = products.max(initial=0.0)
+    scores = np.zeros(len(eligible))
     if max_score > 0.0:
-        scores /= max_score
+        scores[media_idx[kept]] = products / max_score
     return scores
+
+
+def add_up_media(
+    media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
+    """similar_user_count and total_interaction_value of each medium that similar users have in their P.
+
+    Args:
+        media_idx, total_values: in step, one entry for each medium of each similar user.
+        media_count: how many media there are at all; every `media_idx` is below it.
+
+    Returns:
+        Three arrays in step, no medium twice: positions, counts, sums.
+    """
+    counts: NDArray[np.int64] = np.bincount(media_idx, minlength=media_count)
+    sums = np.bincount(media_idx, weights=total_values, minlength=media_count).astype(np.float64, copy=False)
+    found = np.flatnonzero(counts)
+    return found, counts[found], sums[found]

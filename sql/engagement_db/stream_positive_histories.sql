@@ -9,7 +9,8 @@
 --                      two arrays in step: each medium once, and the sum of the user's values for it
 -- Index: interaction_user_recent_idx
 -- Why: run when a model is trained, through a cursor. The index delivers the rows user by user, so that
---   nothing larger than one history is ever sorted, and the first rows come at once.
+--   nothing larger than one history is ever sorted, and the first rows come at once. Values are in steps
+--   of 2^-30, as in fetch_candidates.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text) AS media_ids,
@@ -18,7 +19,7 @@ FROM (
     SELECT
         i.user_id,
         i.media_id,
-        sum(i.interaction_value ORDER BY i.interaction_value) AS total_value
+        sum(i.interaction_value) AS total_value
     FROM (
         SELECT
             user_id,
@@ -26,7 +27,8 @@ FROM (
             type,
             timestamp,
             CASE
-                WHEN interaction_value BETWEEN -1e100 AND 1e100 THEN interaction_value
+                WHEN interaction_value BETWEEN -1e100 AND 1e100
+                    THEN round(interaction_value * 1073741824) / 1073741824
                 ELSE 0
             END AS interaction_value
         FROM interaction

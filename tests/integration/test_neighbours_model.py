@@ -188,7 +188,7 @@ def _flip_a_bit(version: Path) -> None:
 
 
 def _pickle_an_array(version: Path) -> None:
-    np.save(version / "norms.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(version / "inverse_norms.npy", np.array([{}], dtype=object), allow_pickle=True)
 
 
 def _change_the_format(version: Path) -> None:

@@ -39,11 +39,13 @@ def use_integer_keys(urls: Urls) -> None:
 
 @pytest.fixture
 def integer_sql(tmp_path: Path) -> Path:
-    """Our SQL with `bigint` for `uuid`: all there is to change."""
+    """Our SQL with `bigint` for `uuid`, and its binary form: all there is to change."""
     for name in DatabaseName:
         (tmp_path / name).mkdir()
         for path in (SQL_ROOT / name).glob("*.sql"):
-            (tmp_path / name / path.name).write_text(path.read_text().replace("uuid", "bigint"))
+            (tmp_path / name / path.name).write_text(
+                path.read_text().replace("uuid_send", "int8send").replace("uuid", "bigint")
+            )
     return tmp_path
 
 

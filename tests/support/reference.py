@@ -85,7 +85,7 @@ class Reference:
     def positive_rows(self) -> list[tuple[str, str, float]]:
         start = None if self.window_days == 0 else self.now - timedelta(days=self.window_days)
         return [
-            (user, media, value or 0.0)
+            (user, media, round((value or 0.0) * 2**30) / 2**30)
             for user, media, kind, value, at in self.interactions
             if kind in ("LIKE", "WATCH") and at is not None and (start is None or at >= start)
         ]

@@ -3,44 +3,49 @@
 from datetime import UTC, datetime
 
 from recommender.catalogue_index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
-from recommender.domain import distinct_genres
+from recommender.domain import CatalogueEntry, distinct_genres
 from recommender.scoring.content import content_scores
 from recommender.scoring.similarity import idf_weight
+
+
+def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
+    return [CatalogueEntry(media_id, names, media_id.encode() * 16) for media_id, names in genres.items()]
+
 
 POPULARITY = Popularity(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)
 
 
 def test_media_stand_by_popularity_then_id() -> None:
-    index = build_index({"d": None, "c": [], "a": ["X"], "b": ["Y"]}, POPULARITY)
+    index = build_index(entries(d=None, c=[], a=["X"], b=["Y"]), POPULARITY)
     assert index.media_ids == ["b", "c", "a", "d"]
 
 
 def test_ids_are_located_and_unknown_ones_are_minus_one() -> None:
-    index = build_index({"a": [], "b": []}, POPULARITY)
+    index = build_index(entries(a=[], b=[]), POPULARITY)
     assert index.locate(["a", "gone", "b"]).tolist() == [1, -1, 0]
     assert index.mark(["a", "gone"]).tolist() == [False, True]
 
 
 def test_genres_differing_in_case_are_one() -> None:
-    index = build_index({"a": ["Drama", "DRAMA", "war"], "b": ["comedy"]}, UNKNOWN_POPULARITY)
+    index = build_index(entries(a=["Drama", "DRAMA", "war"], b=["comedy"]), UNKNOWN_POPULARITY)
     stated = distinct_genres(["dRAMA", "Comedy", "WAR", "unheard of"])
     scores = content_scores(index.genre_masks, index.genre_mask(list(stated)), len(stated))
     assert scores.tolist() == [0.5, 0.25]
 
 
 def test_more_than_64_genres_fit() -> None:
-    index = build_index({"a": [f"g{n}" for n in range(200)], "b": ["g150"]}, UNKNOWN_POPULARITY)
+    index = build_index(entries(a=[f"g{n}" for n in range(200)], b=["g150"]), UNKNOWN_POPULARITY)
     scores = content_scores(index.genre_masks, index.genre_mask(["g150", "g3"]), 2)
     assert scores.tolist() == [1.0, 0.5]
 
 
 def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_once() -> None:
-    index = build_index({"b": []}, POPULARITY)
+    index = build_index(entries(b=[]), POPULARITY)
     assert index.idf_weights(["b", "gone", "new"]) == [idf_weight(8, 5), idf_weight(8, 2), idf_weight(8, 1)]
 
 
 def test_an_empty_catalogue_is_an_index_too() -> None:
-    index = build_index({}, UNKNOWN_POPULARITY)
+    index = build_index([], UNKNOWN_POPULARITY)
     assert index.locate(["a"]).tolist() == [-1]
     assert len(content_scores(index.genre_masks, index.genre_mask(["x"]), 1)) == 0
 

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from recommender.scoring.collaborative import collaborative_scores
+from recommender.scoring.collaborative import add_up_media, collaborative_scores
 from recommender.scoring.content import content_scores, pack_genres
 from recommender.scoring.ranking import rank_page, recommendation_scores
 from recommender.scoring.similarity import idf_weight
 
 GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_size=20)
 # Few distinct values, so that ties are the rule.
-SCORES = hnp.arrays(np.float64, st.integers(0, 40), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+SCORES = hnp.arrays(
+    np.float64, st.integers(0, 40) | st.integers(600, 900), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])
+)
 
 
 @given(GENRE_SETS, st.sets(st.integers(0, 149)).map(sorted), st.integers(0, 5))
@@ -99,3 +101,8 @@ def test_idf_is_the_log_of_the_share_in_fixed_point(active: int, positive: int) 
     expected = max(0.0, math.log(max(active, 1) / max(positive, 1)))
     assert weight / 2**26 == pytest.approx(expected, abs=2**-27)
     assert 0 <= weight < 2**31
+
+
+def test_similar_users_media_are_counted_and_summed() -> None:
+    found, counts, sums = add_up_media(np.array([4, 1, 4]), np.array([0.5, 2.0, 1.0]), 6)
+    assert (found.tolist(), counts.tolist(), sums.tolist()) == ([1, 4], [1, 2], [2.0, 1.5])
