@@ -10,6 +10,7 @@ from flask_cors import CORS
 
 from config.settings import UUID_PATTERN, Settings, load_settings
 from recommender.api.health import health_blueprint
+from recommender.api.overload import Gate
 from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
 from recommender.api.recommendations import recommendations_blueprint
@@ -32,12 +33,14 @@ class Marquee:
     def __init__(
         self,
         databases: Iterable[Database],
-        threads: Iterable[CatalogueRefresher | ModelWatcher],
+        catalogue: CatalogueRefresher,
+        models: ModelWatcher,
         service: RecommendationService,
     ) -> None:
         self.service = service
         self._databases = tuple(databases)
-        self._threads = tuple(threads)
+        self._catalogue = catalogue
+        self._models = models
         self._lock = threading.Lock()
         self._opened = False
 
@@ -49,14 +52,18 @@ class Marquee:
             if not self._opened:
                 for database in self._databases:
                     database.open()
-                for thread in self._threads:
-                    thread.open()
+                self._catalogue.open()
+                self._models.open()
                 self._opened = True
+
+    def wait_until_loaded(self, timeout_s: float) -> None:
+        """Wait for the first load of the catalogue index, which then is complete, or for so long."""
+        self._catalogue.wait_for_first_load(timeout_s)
 
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
-        for thread in self._threads:
-            thread.close()
+        self._catalogue.close()
+        self._models.close()
         for database in self._databases:
             database.close()
 
@@ -81,7 +88,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
-    blueprint = recommendations_blueprint(marquee.service, limits)
+    gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
+    blueprint = recommendations_blueprint(marquee.service, limits, gate)
     blueprint.before_request(marquee.open)
     app.register_blueprint(blueprint)
     register_error_handlers(app)
@@ -124,8 +132,9 @@ def _build_marquee(settings: Settings) -> Marquee:
         media_cache=MediaCache(settings.media_cache_size),
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
+        time_budget_s=settings.time_budget_ms / 1000,
     )
-    return Marquee((*serving.values(), *background.values()), (catalogue, models), service)
+    return Marquee((*serving.values(), *background.values()), catalogue, models, service)
 
 
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
@@ -135,6 +144,7 @@ def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Da
         pool_timeout_ms=settings.pool_timeout_ms,
         statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
         prepared_statements=settings.prepared_statements,
+        breaker=not background,
     )
     queries = load_queries(name, settings.sql_path)
     return Database(name, settings.database_url(name), queries, options)

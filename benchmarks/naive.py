@@ -75,7 +75,10 @@ def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
 
 
 app = Flask(__name__)
-app.extensions["marquee"] = SimpleNamespace(open=databases.open)
+app.extensions["marquee"] = SimpleNamespace(
+    open=databases.open,
+    wait_until_loaded=lambda _: None,
+)
 
 
 @app.get("/health")

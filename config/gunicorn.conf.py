@@ -24,7 +24,11 @@ bind = (
 )
 worker_class = "gthread"
 workers = _settings.workers
-threads = _settings.threads
+# Beside those that work and those that wait for their turn, some to refuse the others and to answer monitors.
+threads = _settings.threads + _settings.max_waiting + 4
+# A worker that leaks is replaced in time, and not all of them at once.
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests // 10
 reload = _settings.debug
 logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level)
 # Of a worker as a whole, whose threads may well take longer over a request.
@@ -37,10 +41,17 @@ control_socket_disable = True
 forwarder_headers = ""
 
 
+# A new worker takes no requests before its index is complete, unless that takes longer; others answer
+# meanwhile.
+_LOAD_WAIT_S = 15.0
+
+
 def post_worker_init(worker: Any) -> None:
     """Open the pools and load the catalogue index before the first request asks for them."""
     _obey_the_first_request_to_stop()
-    worker.wsgi.extensions["marquee"].open()
+    marquee = worker.wsgi.extensions["marquee"]
+    marquee.open()
+    marquee.wait_until_loaded(_LOAD_WAIT_S)
 
 
 def _obey_the_first_request_to_stop() -> None:

@@ -59,12 +59,15 @@ class Settings(BaseModel):
     pool_timeout_ms: Count = 1_000
     statement_timeout_ms: Count = 5_000
     prepared_statements: bool = True
+    time_budget_ms: Count = 1_000
     sql_path: Path | None = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=5000, ge=1, le=65535)
     workers: int = Field(default=2, ge=1, le=256)
     threads: int = Field(default=4, ge=1, le=256)
+    max_waiting: int = Field(default=16, ge=0, le=1000)
+    max_requests: int = Field(default=100_000, ge=0)
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     cors_origins: Origins = ()

@@ -15,17 +15,16 @@ from recommender.catalogue_index import (
 )
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.deadline import Deadline
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
-# So long after the start, requests wait for the first index to be complete rather than take a partial one.
-_START_GRACE_S = 15.0
 
 
 class CatalogueRefresher:
-    """Owns the current index. Requests only ever wait for the very first load.
+    """Owns the current index. Requests only ever wait for the very first load, and not long.
 
     What a database cannot give is carried over from the last index; with no last popularity the media
     stand by id alone, with no last media list there is no index. A large engagement_db takes a while to be
@@ -47,15 +46,17 @@ class CatalogueRefresher:
         self._gone: tuple[CatalogueIndex | None, frozenset[str]] = (None, frozenset())
         self._gone_lock = threading.Lock()
         self._first_attempt_done = threading.Event()
-        self._opened_at = time.monotonic()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
 
     def open(self) -> None:
         """Start loading in the background."""
-        self._opened_at = time.monotonic()
         self._thread.start()
+
+    def wait_for_first_load(self, timeout_s: float) -> None:
+        """Wait until the first load has come to an end, good or bad, or until it has taken so long."""
+        self._first_attempt_done.wait(timeout_s)
 
     def close(self) -> None:
         """Stop the thread and wait until it has let go of the databases."""
@@ -64,14 +65,14 @@ class CatalogueRefresher:
         if self._thread.is_alive():
             self._thread.join()
 
-    def current(self) -> CatalogueIndex:
-        """The index as last loaded.
+    def current(self, deadline: Deadline) -> CatalogueIndex:
+        """The index as last loaded; a partial one where the first load takes longer than until the deadline.
 
         Raises:
             NothingToRecommendFromError: none could be loaded so far.
         """
         if not self._first_attempt_done.is_set():
-            self._first_attempt_done.wait(max(0.0, self._opened_at + _START_GRACE_S - time.monotonic()))
+            self.wait_for_first_load(deadline.remaining_s)
         if self._index is None:
             raise NothingToRecommendFromError
         return self._index

@@ -1,6 +1,7 @@
 """The one path from user ids to recommendations, and what remains of it when databases fail."""
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from recommender.catalogue_refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
+from recommender.deadline import Deadline
 from recommender.domain import (
     DatabaseName,
     History,
@@ -31,6 +33,11 @@ from recommender.scoring.content import content_scores
 from recommender.scoring.ranking import rank_page, recommendation_scores
 
 CHUNK_USERS = 100
+# A chunk may take the time budget once more for each so many further users.
+_USERS_A_BUDGET = 25
+# What may be over of a chunk's time when user_db, and when engagement_db has been asked: what comes after them
+# must have some left.
+_USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.75
 # How many more media are looked at where some turned out to be gone.
 _SPARE_MEDIA = 100
 
@@ -82,6 +89,7 @@ class RecommendationService:
         media_cache: MediaCache,
         weights: Weights,
         window_days: int,
+        time_budget_s: float,
     ) -> None:
         self._user_db = user_db
         self._catalog_db = catalog_db
@@ -91,6 +99,7 @@ class RecommendationService:
         self._media_cache = media_cache
         self._weights = weights
         self._window_days = window_days
+        self._time_budget_s = time_budget_s
 
     def recommend(self, user_ids: Iterable[str], page: Page) -> Iterator[UserRecommendations]:
         """A page for each distinct user, in the order of the ids; at most 5 statements per 100 users.
@@ -100,18 +109,25 @@ class RecommendationService:
         Raises:
             NothingToRecommendFromError: no database can answer and nothing usable is cached.
         """
-        distinct_ids = iter(dict.fromkeys(user_ids))
+        # No generator itself: the time budget runs from now, not from when results are asked for.
+        return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, time.monotonic())
+
+    def _recommend_chunks(
+        self, user_ids: Iterator[str], page: Page, asked_at: float
+    ) -> Iterator[UserRecommendations]:
         model = self._models.current()
-        while chunk := list(itertools.islice(distinct_ids, CHUNK_USERS)):
-            yield from self._recommend_chunk(chunk, page, model)
+        while chunk := list(itertools.islice(user_ids, CHUNK_USERS)):
+            budget_s = self._time_budget_s * (1 + (len(chunk) - 1) / _USERS_A_BUDGET)
+            yield from self._recommend_chunk(chunk, page, model, Deadline(asked_at, asked_at + budget_s))
+            asked_at = time.monotonic()
 
     def _recommend_chunk(
-        self, user_ids: Sequence[str], page: Page, model: CollaborativeModel
+        self, user_ids: Sequence[str], page: Page, model: CollaborativeModel, deadline: Deadline
     ) -> Iterator[UserRecommendations]:
-        index = self._catalogue.current()
-        evidence = self._gather(user_ids, index, model)
+        index = self._catalogue.current(deadline.share(_USER_DB_SHARE))
+        evidence = self._gather(user_ids, index, model, deadline)
         try:
-            pages, media = self._fetch_pages(user_ids, page, index, evidence)
+            pages, media = self._fetch_pages(user_ids, page, index, evidence, deadline)
             failed = evidence.failed
         except DatabaseUnavailableError as exc:
             pages, media = self._recall_pages(user_ids, page, index, evidence)
@@ -127,29 +143,37 @@ class RecommendationService:
                 model_version=model.version,
             )
 
-    def _gather(self, user_ids: Sequence[str], index: CatalogueIndex, model: CollaborativeModel) -> _Evidence:
-        """Ask user_db and engagement_db; what one of them cannot give is empty."""
+    def _gather(
+        self, user_ids: Sequence[str], index: CatalogueIndex, model: CollaborativeModel, deadline: Deadline
+    ) -> _Evidence:
+        """Ask user_db and engagement_db; what one of them cannot give in time is empty."""
         failed: set[DatabaseName] = set()
         preferences: Mapping[str, Sequence[str]] = {}
         histories: Mapping[str, History] = {}
         candidates: Mapping[str, Candidates] = {}
         start = window_start(self._window_days)
         try:
-            preferences = self._user_db.fetch_genre_preferences(user_ids)
+            preferences = self._user_db.fetch_genre_preferences(user_ids, deadline.share(_USER_DB_SHARE))
         except DatabaseUnavailableError as exc:
             failed.add(exc.database)
         try:
-            histories = self._engagement_db.fetch_histories(user_ids, start)
+            until = deadline.share(_ENGAGEMENT_DB_SHARE)
+            histories = self._engagement_db.fetch_histories(user_ids, start, until)
             if not index.popularity.known:
                 # Without idf every user would seem to be like nobody: rather say that this is missing.
                 raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
-            candidates = model.find_candidates(histories, index, start)
+            candidates = model.find_candidates(histories, index, start, until)
         except DatabaseUnavailableError as exc:
             failed.add(exc.database)
         return _Evidence(preferences, histories, candidates, frozenset(failed))
 
     def _fetch_pages(
-        self, user_ids: Sequence[str], page: Page, index: CatalogueIndex, evidence: _Evidence
+        self,
+        user_ids: Sequence[str],
+        page: Page,
+        index: CatalogueIndex,
+        evidence: _Evidence,
+        deadline: Deadline,
     ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
         """Rank, and read the details of what is on the pages.
 
@@ -159,24 +183,26 @@ class RecommendationService:
         scope = self._existing(index)
         pages = self._rank(user_ids, page, index, evidence, scope)
         wanted = _media_on(pages, index)
-        media = self._fetch_media(wanted, index)
+        media = self._fetch_media(wanted, index, deadline)
         if len(media) == len(wanted):
             return pages, media
         spare = Page(page.limit + _SPARE_MEDIA, page.offset)
         reserve = self._rank(user_ids, spare, index, evidence, self._existing(index))
         more = [media_id for media_id in _media_on(reserve, index) if media_id not in media]
-        media = {**media, **self._fetch_media(more, index)}
+        media = {**media, **self._fetch_media(more, index, deadline)}
         return self._rank(user_ids, page, index, evidence, self._existing(index)), media
 
     def _existing(self, index: CatalogueIndex) -> _Scope:
         existing = ~index.mark(list(self._catalogue.gone_since(index)))
         return _Scope(existing=existing, showable=existing)
 
-    def _fetch_media(self, media_ids: Sequence[str], index: CatalogueIndex) -> Mapping[str, Media]:
+    def _fetch_media(
+        self, media_ids: Sequence[str], index: CatalogueIndex, deadline: Deadline
+    ) -> Mapping[str, Media]:
         """Details of those that still exist; the others are noted as gone."""
         if not media_ids:
             return {}
-        media = self._catalog_db.fetch_media(media_ids)
+        media = self._catalog_db.fetch_media(media_ids, deadline)
         self._media_cache.remember(media)
         gone = [media_id for media_id in media_ids if media_id not in media]
         if gone:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from recommender.api.overload import OverloadedError
 from recommender.api.responses import json_response
 from recommender.errors import NothingToRecommendFromError
 
@@ -24,6 +25,7 @@ class ErrorCode(StrEnum):
     INVALID_USER_ID = "invalid_user_id"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_FOUND = "not_found"
+    OVERLOADED = "overloaded"
     SERVICE_UNAVAILABLE = "service_unavailable"
     UNKNOWN_PARAMETER = "unknown_parameter"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -57,6 +59,7 @@ class BadRequestError(Exception):
 def register_error_handlers(app: Flask) -> None:
     """Make every error of the app a JSON answer that gives nothing internal away."""
     app.register_error_handler(BadRequestError, _bad_request)
+    app.register_error_handler(OverloadedError, _overloaded)
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
@@ -84,6 +87,16 @@ def _unavailable(_: NothingToRecommendFromError) -> Response:
         ErrorCode.SERVICE_UNAVAILABLE,
         "no recommendations can be given right now; try again in a moment",
     )
+
+
+def _overloaded(_: OverloadedError) -> Response:
+    response = _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        ErrorCode.OVERLOADED,
+        "too many requests are waiting already; try again in a moment",
+    )
+    response.headers["Retry-After"] = "1"
+    return response
 
 
 def _http_error(exc: HTTPException) -> Response:

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from recommender.api.overload import Gate
 from recommender.api.parsing import RequestLimits, parse_batch, parse_page, parse_user_id
 from recommender.api.problems import broken_off
 from recommender.api.responses import json_response, ndjson_response, page_of
@@ -11,15 +12,15 @@ from recommender.errors import NothingToRecommendFromError
 from recommender.service import RecommendationService
 
 
-def recommendations_blueprint(service: RecommendationService, limits: RequestLimits) -> Blueprint:
-    """Endpoints that answer from `service`."""
+def recommendations_blueprint(service: RecommendationService, limits: RequestLimits, gate: Gate) -> Blueprint:
+    """Endpoints that answer from `service`, as `gate` admits."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
 
     @blueprint.get("/<user_id>")
     def get_recommendations(user_id: str) -> Response:
         canonical_id = parse_user_id(user_id, limits)
         page = parse_page(request.args, limits)
-        (result,) = service.recommend([canonical_id], page)
+        (result,) = gate.held(service.recommend([canonical_id], page))
         if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
             # An empty list would say that there is nothing for this user; nobody can tell.
             raise NothingToRecommendFromError
@@ -38,11 +39,10 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     @blueprint.post("/batch")
     def post_batch() -> Response:
         batch = parse_batch(request, limits)
+        found = gate.held(service.recommend(batch.user_ids, batch.page))
         if batch.streamed:
-            return ndjson_response(service.recommend(batch.user_ids, batch.page), broken_off())
-        results = {
-            result.user_id: page_of(result) for result in service.recommend(batch.user_ids, batch.page)
-        }
+            return ndjson_response(found, broken_off())
+        results = {result.user_id: page_of(result) for result in found}
         return json_response({"results": results, "total_users": len(results)})
 
     @blueprint.get("/batch")

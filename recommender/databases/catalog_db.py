@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from recommender.databases.database import Database
+from recommender.deadline import Deadline
 from recommender.domain import CatalogueEntry, Media, distinct_genres
 
 
@@ -12,9 +13,9 @@ class CatalogDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fetch_media(self, media_ids: Sequence[str]) -> dict[str, Media]:
+    def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Media]:
         """Details by id; media that are deleted or unknown are absent."""
-        rows = self._database.fetch("fetch_media", media_ids=list(media_ids))
+        rows = self._database.fetch("fetch_media", deadline, media_ids=list(media_ids))
         return {
             media_id: Media(
                 id=media_id,

@@ -5,22 +5,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg.pq import TransactionStatus
+from psycopg_pool import ConnectionPool
 
+from recommender.databases.breaker import Breaker
 from recommender.databases.float_arrays import read_float_arrays_as_numpy
 from recommender.databases.queries import Query
+from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 
 logger = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
+RV = TypeVar("RV")
 
+# libpq's least.
 _CONNECT_TIMEOUT_S = 2
+_PROBE_TIMEOUT_S = 1.0
+# What the network may take on top of a statement's own timeout before a connection counts as dead.
+_NETWORK_GRACE_S = 2.0
 _STREAM_ROWS = 500
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits for
 # somebody to ask for a connection. Long, it would sleep through the end of an outage.
@@ -62,12 +71,28 @@ def recorded_statements() -> Iterator[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """How a pool behaves. `prepared_statements` must be off behind PgBouncer in transaction mode."""
+    """How a pool behaves.
+
+    `prepared_statements` must be off behind PgBouncer in transaction mode. `breaker`: stop asking for a while
+    where asking has failed; for callers that have something else to give.
+    """
 
     size: int = 10
     pool_timeout_ms: int = 1_000
     statement_timeout_ms: int = 5_000
     prepared_statements: bool = True
+    breaker: bool = False
+
+
+class _BoundedConnection(psycopg.Connection[Row]):
+    """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
+
+    deadline: Deadline | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        if self.deadline is not None:
+            timeout = self.deadline.remaining_s
+        return super().wait(gen, interval, timeout)
 
 
 class Database:
@@ -85,8 +110,10 @@ class Database:
     ) -> None:
         self.name = name
         self._queries = queries
-        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+        self._options = options
+        self._pool: ConnectionPool[_BoundedConnection] = ConnectionPool(
             url,
+            connection_class=_BoundedConnection,
             kwargs=_connection_arguments(name, url, options),
             min_size=0,
             max_size=options.size,
@@ -96,6 +123,7 @@ class Database:
             name=name.value,
             configure=read_float_arrays_as_numpy,
         )
+        self._breaker = Breaker(name, self._answers, self._pool.drain) if options.breaker else None
 
     def open(self) -> None:
         """Start the pool; safe to call twice. Does not wait for a connection."""
@@ -103,29 +131,42 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; the instance cannot be opened again."""
+        if self._breaker is not None:
+            self._breaker.close()
         self._pool.close()
 
-    def fetch(self, query_name: str, **parameters: object) -> list[Row]:
-        """Run one query and return its rows.
+    def fetch(self, query_name: str, deadline: Deadline | None = None, **parameters: object) -> list[Row]:
+        """Run one query and return its rows, waiting no longer than until the deadline.
 
         A connection that turns out dead was most likely cut by a server restart while it sat in the
         pool: its siblings are dropped too, and the statement is tried once more on a new one.
 
         Raises:
-            DatabaseUnavailableError: no connection in time, or the statement failed.
+            DatabaseUnavailableError: no connection in time, the statement failed or took too long, or it is
+                known that it would.
         """
         query = self._queries[query_name]
+        if deadline is None:
+            deadline = Deadline.after(self._options.statement_timeout_ms / 1000 + _NETWORK_GRACE_S)
+        # Without any time there is nothing to learn about the database.
+        if not deadline.remaining_s or (self._breaker is not None and not self._breaker.admit()):
+            raise DatabaseUnavailableError(self.name)
+        answered = True
         try:
             try:
-                return self._run(query, parameters)
+                return self._run(query, parameters, deadline)
             except _ConnectionLostError:
                 self._pool.drain()
-                return self._run(query, parameters)
-        except (psycopg.Error, PoolTimeout, _ConnectionLostError) as exc:
-            # A line: in an outage every request logs one, and the driver's words say all there is to say.
+                return self._run(query, parameters, deadline)
+        except (psycopg.Error, _ConnectionLostError) as exc:
+            answered = not isinstance(exc, psycopg.OperationalError | _ConnectionLostError)
+            # A line: in an outage many requests log one, and the driver's words say all there is to say.
             reason = " ".join(str(exc.__cause__ or exc).split())
             logger.warning("%s.%s failed: %s: %s", self.name, query_name, type(exc).__name__, reason)
             raise DatabaseUnavailableError(self.name) from exc
+        finally:
+            if self._breaker is not None:
+                self._breaker.note(answered=answered)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
         """Run one query and yield its rows through a cursor, in memory that does not grow with them.
@@ -143,21 +184,41 @@ class Database:
                 cursor.itersize = _STREAM_ROWS
                 cursor.execute(query.statement, parameters)
                 yield from cursor
-        except (psycopg.Error, PoolTimeout) as exc:
+        except psycopg.Error as exc:
             raise DatabaseUnavailableError(self.name) from exc
 
-    def _run(self, query: Query, parameters: Mapping[str, object]) -> list[Row]:
-        with self._pool.connection() as connection:
+    def _run(self, query: Query, parameters: Mapping[str, object], deadline: Deadline) -> list[Row]:
+        patience_s = min(self._options.pool_timeout_ms / 1000, deadline.remaining_s)
+        with self._pool.connection(timeout=patience_s) as connection:
             trace = _statements.get()
             if trace is not None:
                 trace.append(f"{self.name}.{query.name}")
+            connection.deadline = deadline
             try:
                 with connection.cursor(binary=True) as cursor:
                     return cursor.execute(query.statement, parameters).fetchall()
             except psycopg.OperationalError as exc:
                 if connection.broken:
                     raise _ConnectionLostError from exc
+                if connection.info.transaction_status is TransactionStatus.ACTIVE:
+                    # Given up on, with the answer still to come: nobody else may get to read it.
+                    connection.close()
                 raise
+            finally:
+                connection.deadline = None
+
+    def _answers(self) -> bool:
+        """Whether a connection can be had, and does anything."""
+        try:
+            with self._pool.connection(timeout=_PROBE_TIMEOUT_S) as connection:
+                connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
+                try:
+                    self._pool.check_connection(connection)
+                finally:
+                    connection.deadline = None
+        except psycopg.Error:
+            return False
+        return True
 
 
 class _ConnectionLostError(Exception):

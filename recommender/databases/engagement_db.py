@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.database import Database
+from recommender.deadline import Deadline
 from recommender.domain import History
 
 
@@ -48,9 +49,13 @@ class EngagementDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fetch_histories(self, user_ids: Sequence[str], window_start: str) -> dict[str, History]:
+    def fetch_histories(
+        self, user_ids: Sequence[str], window_start: str, deadline: Deadline
+    ) -> dict[str, History]:
         """Histories by user; users without any interaction are absent."""
-        rows = self._database.fetch("fetch_histories", user_ids=list(user_ids), window_start=window_start)
+        rows = self._database.fetch(
+            "fetch_histories", deadline, user_ids=list(user_ids), window_start=window_start
+        )
         return {
             user_id: History(seen_ids=seen_ids, positive_ids=positive_ids or ())
             for user_id, seen_ids, positive_ids in rows
@@ -62,7 +67,9 @@ class EngagementDatabase:
         media_ids: Sequence[str],
         idf_weights: Sequence[int],
         window_start: str,
+        *,
         caps: NeighbourCaps,
+        deadline: Deadline,
     ) -> list[SimilarUser]:
         """Everybody who is similar to any of the users; each of them once.
 
@@ -71,6 +78,7 @@ class EngagementDatabase:
         """
         rows = self._database.fetch(
             "fetch_candidates",
+            deadline,
             user_ids=list(user_ids),
             media_ids=list(media_ids),
             idf_weights=list(idf_weights),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from recommender.databases.database import Database
+from recommender.deadline import Deadline
 
 
 class UserDatabase:
@@ -11,6 +12,6 @@ class UserDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fetch_genre_preferences(self, user_ids: Sequence[str]) -> dict[str, list[str]]:
+    def fetch_genre_preferences(self, user_ids: Sequence[str], deadline: Deadline) -> dict[str, list[str]]:
         """Stated genres as written, by user; users without any are absent."""
-        return dict(self._database.fetch("fetch_genre_preferences", user_ids=list(user_ids)))
+        return dict(self._database.fetch("fetch_genre_preferences", deadline, user_ids=list(user_ids)))

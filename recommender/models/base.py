@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue_index import CatalogueIndex
+from recommender.deadline import Deadline
 from recommender.domain import History
 
 # What answers call the models.
@@ -47,12 +48,12 @@ class CollaborativeModel(Protocol):
         ...
 
     def find_candidates(
-        self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str
+        self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> Mapping[str, Candidates]:
         """Candidates by user; users without similar users may be absent.
 
         Raises:
-            DatabaseUnavailableError: a database the model reads did not answer.
+            DatabaseUnavailableError: a database the model reads did not answer before the deadline.
         """
         ...
 

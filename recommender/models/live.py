@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue_index import CatalogueIndex
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, SimilarUser
+from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.models.base import LIVE, Candidates
 from recommender.scoring.collaborative import add_up_media
@@ -41,7 +42,7 @@ class LiveModel:
         self._exact_up_to_pairs = exact_up_to_pairs
 
     def find_candidates(
-        self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str
+        self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> Mapping[str, Candidates]:
         """Candidates by user, from the latest media of each history, or from all of a small database."""
         caps = self._no_caps if index.popularity.pairs <= self._exact_up_to_pairs else self._caps
@@ -54,7 +55,7 @@ class LiveModel:
         if not media_ids:
             return {}
         similar_users = self._engagement_db.fetch_candidates(
-            user_ids, media_ids, index.idf_weights(media_ids), window_start, caps
+            user_ids, media_ids, index.idf_weights(media_ids), window_start, caps=caps, deadline=deadline
         )
         return _add_up(similar_users, index)
 

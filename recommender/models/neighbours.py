@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue_index import CatalogueIndex
+from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.models.artefact import Artefact
 from recommender.models.base import NEIGHBOURS, Candidates
@@ -53,20 +54,24 @@ class NeighboursModel:
         self._user_bits = arrays["user_bits"]
         self._media_ids = [media_id.decode() for media_id in arrays["media_ids"]]
         self._media_numbers = {media_id: number for number, media_id in enumerate(self._media_ids)}
-        # Where the model's media stand in the index that was asked with last.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="neighbours")
+        # Where the model's media stand in the index that was asked with last.
         self._placed: tuple[CatalogueIndex | None, NDArray[np.intp]] = (None, np.empty(0, dtype=np.intp))
 
     def warm_up(self) -> None:
-        """Compile the kernels, before a request has to wait for it."""
-        first = np.zeros(min(1, len(self._media_ids)), dtype=np.int64)
-        self._sum(self._similar(first, -1))
+        """Compile the kernels for histories short and long, before a request has to wait for it."""
+        history = np.zeros(min(1, len(self._media_ids)), dtype=np.int64)
+        weights = self._idf_weights[history].astype(np.int64)
+        for dtype in (np.uint16, np.uint32):
+            overlaps = self._rough_overlaps(history, weights, dtype)
+            self._sum(self._most_similar(history, weights, overlaps))
 
     def find_candidates(
         self,
         histories: Mapping[str, History],
         index: CatalogueIndex,
         window_start: str,  # noqa: ARG002 - the model's window is the one it was built with
+        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
     ) -> Mapping[str, Candidates]:
         """Candidates by user, exactly by the definition."""
         positions = self._positions_in(index)
@@ -94,33 +99,39 @@ class NeighboursModel:
         """The most similar users, largest similarity first, ties by position."""
         weights = self._idf_weights[history].astype(np.int64)
         history, weights = history[weights > 0], weights[weights > 0]
-        contenders = find_contenders(
-            self._rough_overlaps(history, weights, own_user),
-            self._inverse_norms,
-            self._user_start,
-            self._similar_users,
-        )
-        media_weights = np.zeros(len(self._media_ids), dtype=np.int64)
-        media_weights[history] = weights
-        overlaps = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
-        sizes = self._user_start[contenders + 1] - self._user_start[contenders]
-        order = np.lexsort((contenders, -overlaps / np.sqrt(sizes + DAMPING)))
-        return np.asarray(contenders[order[: self._similar_users]])
+        dtype = np.uint16 if len(history) < _LONG_HISTORY else np.uint32
+        overlaps = self._rough_overlaps(history, weights, dtype)
+        if own_user >= 0:
+            overlaps[own_user] = 0
+        return self._most_similar(history, weights, overlaps)
 
     def _rough_overlaps(
-        self, history: NDArray[np.int64], weights: NDArray[np.int64], own_user: int
+        self, history: NDArray[np.int64], weights: NDArray[np.int64], dtype: type[np.unsignedinteger[Any]]
     ) -> NDArray[np.unsignedinteger[Any]]:
         """Everybody's overlap in a unit so coarse that the sum of all weights, each rounded up, has room."""
-        dtype, room = (np.uint16, 2**16) if len(history) < _LONG_HISTORY else (np.uint32, 2**31)
-        rough = (weights * (room - 1 - len(history)) // max(1, weights.sum()) + 1).astype(dtype)
+        room = min(np.iinfo(dtype).max, 2**31) - len(history)
+        rough = (weights * room // max(1, weights.sum()) + 1).astype(dtype)
         overlaps = np.zeros(max(self._user_bits.shape[1] * WORD_USERS, len(self._user_ids)), dtype=dtype)
         rows = self._bits_row[history].astype(np.int64)
         popular = rows >= 0
         add_popular(overlaps, self._user_bits, rows[popular], rough[popular])
         add_rare(overlaps, self._media_start, self._users_of_media, history[~popular], rough[~popular])
-        if own_user >= 0:
-            overlaps[own_user] = 0
         return overlaps
+
+    def _most_similar(
+        self,
+        history: NDArray[np.int64],
+        weights: NDArray[np.int64],
+        overlaps: NDArray[np.unsignedinteger[Any]],
+    ) -> NDArray[np.int64]:
+        """The most similar of those whose rough overlap does not rule them out."""
+        contenders = find_contenders(overlaps, self._inverse_norms, self._user_start, self._similar_users)
+        media_weights = np.zeros(len(self._media_ids), dtype=np.int64)
+        media_weights[history] = weights
+        exact = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
+        sizes = self._user_start[contenders + 1] - self._user_start[contenders]
+        order = np.lexsort((contenders, -exact / np.sqrt(sizes + DAMPING)))
+        return np.asarray(contenders[order[: self._similar_users]])
 
     def _sum(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         sums: tuple[NDArray[np.int64], NDArray[np.float64]] = sum_of_users(

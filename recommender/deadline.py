@@ -1,0 +1,28 @@
+"""How long a piece of work may take, handed down to whatever waits on its behalf."""
+
+import time
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A stretch of time, by the monotonic clock, in seconds."""
+
+    started_at: float
+    ends_at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """One that begins now."""
+        now = time.monotonic()
+        return cls(now, now + seconds)
+
+    @property
+    def remaining_s(self) -> float:
+        """How much is left, 0 where nothing is."""
+        return max(0.0, self.ends_at - time.monotonic())
+
+    def share(self, part: float) -> Self:
+        """The first part of the stretch, so that something is left for what comes after."""
+        return type(self)(self.started_at, self.started_at + part * (self.ends_at - self.started_at))
