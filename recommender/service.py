@@ -35,9 +35,9 @@ from recommender.scoring.ranking import rank_page, recommendation_scores
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
 _USERS_A_BUDGET = 25
-# What may be over of a chunk's time when user_db, and when engagement_db has been asked: what comes after them
-# must have some left.
-_USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.75
+# By when, as shares of a chunk's time, each of these must have answered: what comes after must have some left.
+# catalog_db comes last, and has the rest.
+_INDEX_SHARE, _USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.5, 0.8
 # How many more media are looked at where some turned out to be gone.
 _SPARE_MEDIA = 100
 
@@ -124,7 +124,7 @@ class RecommendationService:
     def _recommend_chunk(
         self, user_ids: Sequence[str], page: Page, model: CollaborativeModel, deadline: Deadline
     ) -> Iterator[UserRecommendations]:
-        index = self._catalogue.current(deadline.share(_USER_DB_SHARE))
+        index = self._catalogue.current(deadline.share(_INDEX_SHARE))
         evidence = self._gather(user_ids, index, model, deadline)
         try:
             pages, media = self._fetch_pages(user_ids, page, index, evidence, deadline)

@@ -276,9 +276,8 @@ def test_a_page_is_filled_though_all_of_it_was_deleted(live: FlaskClient, databa
 
 
 def test_started_while_engagement_db_is_locked_it_serves_content(
-    databases: Urls, monkeypatch: pytest.MonkeyPatch
+    databases: Urls,
 ) -> None:
-    monkeypatch.setattr("recommender.catalogue_refresh._START_GRACE_S", 1.0)
     user = user_with_everything(Reference(databases))
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
