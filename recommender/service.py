@@ -35,8 +35,8 @@ from recommender.scoring.ranking import rank_page, recommendation_scores
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
 _USERS_A_BUDGET = 25
-# By when, as shares of a chunk's time, each of these must have answered: what comes after must have some left.
-# catalog_db comes last, and has the rest.
+# By when, as shares of a chunk's time, each of these must have answered, lest nothing is left for the next;
+# catalog_db comes last.
 _INDEX_SHARE, _USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.5, 0.8
 # How many more media are looked at where some turned out to be gone.
 _SPARE_MEDIA = 100

@@ -1,0 +1,214 @@
+"""What waits for a database waits within its time budget, and not twice for the same outage."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.databases.database import recorded_statements
+from recommender.demo.embedded import PostgresServer, server_url
+from recommender.domain import DatabaseName
+from tests.integration.test_fallbacks import (
+    eventually,
+    expected_strategy,
+    user_with_everything,
+)
+from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client
+from tests.support.postgres import Outage, Urls
+from tests.support.proxy import HangingProxy, hanging_proxy
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+
+_BUDGET_S = 1.0
+# What a shared machine may take on top of a time budget.
+_SLACK_S = 1.0
+_TABLES = {USER: "tb_user_genre", CATALOG: "medias", ENGAGEMENT: "interaction"}
+
+
+@pytest.fixture
+def proxy(server: PostgresServer) -> Iterator[HangingProxy]:
+    info = server.get_postmaster_info()
+    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
+        yield proxy
+
+
+def behind(proxy: HangingProxy, urls: Urls, name: DatabaseName) -> Urls:
+    return {**urls, name: proxy.url(urls[name].rpartition("/")[2])}
+
+
+def timed_get(client: FlaskClient, user: str, **arguments: int) -> tuple[dict[str, Any], float]:
+    started = time.monotonic()
+    return get(client, user, **arguments), time.monotonic() - started
+
+
+@contextmanager
+def locked(urls: Urls, name: DatabaseName) -> Iterator[None]:
+    """A table that nobody else can read."""
+    with psycopg.connect(urls[name]) as connection:
+        connection.execute(f"LOCK TABLE {_TABLES[name]} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+
+
+@pytest.mark.parametrize("name", DatabaseName)
+def test_a_database_that_hangs_is_given_up_within_the_time_budget(
+    databases: Urls, proxy: HangingProxy, name: DatabaseName
+) -> None:
+    reference = Reference(databases)
+    user = user_with_everything(reference)
+    expected = expected_strategy(reference, user, [name])
+    with running_client(behind(proxy, databases, name), **NO_CAPS) as client:
+        normal = get(client, user)
+        assert normal["degraded"] == []
+        proxy.hang()
+        for _ in range(5):
+            answer, seconds = timed_get(client, user)
+            assert answer["degraded"] == [name]
+            assert seconds < _BUDGET_S + _SLACK_S
+            if name is not CATALOG:
+                assert answer["strategy"] == expected
+        proxy.resume()
+        assert eventually(lambda: get(client, user) == normal)
+
+
+@pytest.mark.parametrize("name", DatabaseName)
+def test_a_locked_database_is_given_up_within_the_time_budget(databases: Urls, name: DatabaseName) -> None:
+    user = user_with_everything(Reference(databases))
+    with running_client(databases, **NO_CAPS) as client:
+        normal = get(client, user)
+        with locked(databases, name):
+            for _ in range(3):
+                answer, seconds = timed_get(client, user)
+                assert answer["degraded"] == [name]
+                assert seconds < _BUDGET_S + _SLACK_S
+        assert eventually(lambda: get(client, user) == normal)
+
+
+def test_with_every_database_hanging_the_budget_covers_all_of_them_together(
+    databases: Urls, proxy: HangingProxy
+) -> None:
+    user = user_with_everything(Reference(databases))
+    urls = databases
+    for name in DatabaseName:
+        urls = behind(proxy, urls, name)
+    with running_client(urls, **NO_CAPS) as client:
+        normal = get(client, user)
+        proxy.hang()
+        answer, seconds = timed_get(client, user)
+        assert answer["degraded"] == list(DatabaseName)
+        assert answer["strategy"] == "popular"
+        assert seconds < _BUDGET_S + _SLACK_S
+        proxy.resume()
+        assert eventually(lambda: get(client, user) == normal)
+
+
+def test_a_batch_has_as_much_time_as_its_size_needs(databases: Urls) -> None:
+    """Twice the budget of one user for 26: enough for a lock that lasts longer than one budget."""
+    reference = Reference(databases)
+    users = reference.users[:26]
+    with running_client(databases, TIME_BUDGET_MS="600", **NO_CAPS) as client:
+        get(client, users[0])
+        with psycopg.connect(databases[ENGAGEMENT]) as connection:
+            connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+            release = threading.Timer(0.75, connection.rollback)
+            release.start()
+            results = post_batch(client, users)["results"]
+            release.join()
+    assert {tuple(result["degraded"]) for result in results.values()} == {()}
+
+
+def test_after_the_first_failures_nobody_waits_for_a_database_that_is_out(
+    databases: Urls, outage: Outage
+) -> None:
+    user = user_with_everything(Reference(databases))
+    with running_client(databases, **NO_CAPS) as client:
+        get(client, user)
+        outage.stop(ENGAGEMENT)
+        for _ in range(2):
+            get(client, user)
+        with recorded_statements() as statements:
+            answers = [timed_get(client, user) for _ in range(30)]
+        # The pool would be waited for 300 ms each time.
+        waits = sorted(seconds for _, seconds in answers)
+        assert waits[len(waits) // 2] < 0.15
+        assert {tuple(answer["degraded"]) for answer, _ in answers} == {(ENGAGEMENT,)}
+        assert not [name for name in map(str, statements) if name.startswith(ENGAGEMENT)]
+
+
+def test_during_an_outage_one_request_tries_at_a_time(databases: Urls) -> None:
+    """The probe finds the server alive, and a locked table: only a trial pays for that."""
+    user = user_with_everything(Reference(databases))
+    with running_client(databases, **NO_CAPS) as client:
+        normal = get(client, user)
+        with locked(databases, ENGAGEMENT):
+            for _ in range(2):
+                get(client, user)
+            started = time.monotonic()
+            waited = 0
+            while time.monotonic() - started < 4.0:
+                _, seconds = timed_get(client, user)
+                waited += seconds > 0.3
+        # Half a second between probes, and 0.8 s a trial.
+        assert 1 <= waited <= 4
+        assert eventually(lambda: get(client, user) == normal)
+
+
+def test_a_wrong_password_degrades_and_is_never_logged(
+    databases: Urls, server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
+        row = connection.execute("SHOW hba_file").fetchone()
+        assert row is not None
+        rules = Path(row[0])
+        before = rules.read_text()
+        connection.execute("CREATE ROLE keeper LOGIN SUPERUSER PASSWORD 'right'")
+        rules.write_text("local all keeper scram-sha-256\n" + before)
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            user = user_with_everything(Reference(databases))
+            wrong = databases[ENGAGEMENT].replace("postgres@", "keeper:s3cret-but-wrong@")
+            with running_client({**databases, ENGAGEMENT: wrong}, **NO_CAPS) as client:
+                answer, seconds = timed_get(client, user)
+                assert (answer["strategy"], answer["degraded"]) == ("content", [ENGAGEMENT])
+                assert seconds < _BUDGET_S + _SLACK_S
+                connection.execute("ALTER ROLE keeper PASSWORD 's3cret-but-wrong'")
+                assert eventually(lambda: get(client, user)["degraded"] == [])
+            assert "s3cret" not in caplog.text
+        finally:
+            rules.write_text(before)
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("DROP ROLE keeper")
+
+
+@pytest.mark.parametrize("name", DatabaseName)
+def test_a_dropped_table_degrades_until_it_is_back(databases: Urls, name: DatabaseName) -> None:
+    user = user_with_everything(Reference(databases))
+    table = _TABLES[name]
+    with running_client(databases, **NO_CAPS) as client:
+        normal = get(client, user)
+        with psycopg.connect(databases[name], autocommit=True) as connection:
+            connection.execute(f"ALTER TABLE {table} RENAME TO away".encode())
+            for _ in range(3):
+                assert get(client, user)["degraded"] == [name]
+            connection.execute(f"ALTER TABLE away RENAME TO {table}".encode())
+        assert eventually(lambda: get(client, user) == normal)
+
+
+def test_with_the_pool_exhausted_requests_degrade_and_recover(databases: Urls) -> None:
+    user = user_with_everything(Reference(databases))
+    with running_client(databases, POOL_SIZE="1", **NO_CAPS) as client:
+        normal = get(client, user)
+        with locked(databases, ENGAGEMENT), ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda _: timed_get(client.application.test_client(), user), range(4)))
+        for answer, seconds in answers:
+            assert answer["degraded"] == [ENGAGEMENT]
+            assert set(ids(answer)) & set(ids(normal))
+            assert seconds < 2 * (_BUDGET_S + _SLACK_S)
+        assert eventually(lambda: get(client, user) == normal)

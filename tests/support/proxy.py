@@ -1,0 +1,78 @@
+"""A TCP proxy in front of PostgreSQL that stops forwarding on demand, as a broken network would."""
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+_BLOCK = 1 << 16
+_TICK_S = 0.05
+
+
+class HangingProxy:
+    """Forwards connections to a server's socket, until told to keep everything to itself."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._closing = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def url(self, database: str) -> str:
+        """The address of a database behind the proxy."""
+        return f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/{quote(database)}"
+
+    def hang(self) -> None:
+        """Accept connections and data, and let nothing through in either direction."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Let everything through that has come in meanwhile, and go on."""
+        self._flowing.set()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._flowing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._forward, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _forward(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(str(self._target))
+            other = {client: server, server: client}
+            while not self._closing.is_set():
+                readable, _, _ = select.select(other, [], [], _TICK_S)
+                self._flowing.wait()
+                for source in readable:
+                    data = source.recv(_BLOCK)
+                    if not data:
+                        return
+                    other[source].sendall(data)
+
+
+@contextlib.contextmanager
+def hanging_proxy(target: Path) -> Iterator[HangingProxy]:
+    """A proxy that is closed at the end."""
+    proxy = HangingProxy(target)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
