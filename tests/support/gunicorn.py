@@ -1,0 +1,116 @@
+"""The service as it runs in production: under Gunicorn, in processes of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from config.settings import ROOT, Settings
+from tests.support.postgres import Urls
+
+_START_S = 60.0
+_STOP_S = 40.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GunicornServer:
+    """A running master."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def get(self, path: str, timeout_s: float = 20.0) -> Answer:
+        """One GET over a connection of its own."""
+        return self.request("GET", path, timeout_s=timeout_s)
+
+    def post(self, path: str, content: object, timeout_s: float = 60.0) -> Answer:
+        """One POST of JSON over a connection of its own."""
+        return self.request("POST", path, json.dumps(content).encode(), timeout_s)
+
+    def request(self, method: str, path: str, body: bytes | None = None, timeout_s: float = 20.0) -> Answer:
+        started = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            content = response.read()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+        finally:
+            connection.close()
+        is_json = headers.get("content-type", "").startswith("application/json")
+        return Answer(
+            response.status,
+            headers,
+            json.loads(content) if is_json else content,
+            time.monotonic() - started,
+        )
+
+    def workers(self) -> dict[int, psutil.Process]:
+        """The worker processes, by pid."""
+        return {child.pid: child for child in psutil.Process(self.process.pid).children()}
+
+
+@contextlib.contextmanager
+def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
+    """Gunicorn on some databases, answering; stopped at the end if it still runs."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="marquee-gunicorn-") as folder:
+        log = Path(folder) / "log"
+        environment = {
+            **os.environ,
+            **{name.upper(): "" for name in Settings.model_fields},
+            **{f"{name.upper()}_URL": url for name, url in urls.items()},
+            "PORT": str(port),
+            "MODEL_PATH": "/nonexistent",
+            **variables,
+        }
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"],
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=file,
+            )
+        server = GunicornServer(port, process, log)
+        try:
+            _wait_until_it_answers(server)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(_STOP_S)
+
+
+def _wait_until_it_answers(server: GunicornServer) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if server.get("/health", timeout_s=5).status == http.client.OK:
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)
+    raise AssertionError(f"Gunicorn did not come up:\n{server.log.read_text()}")
