@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test bench lint format clean
+.PHONY: help run test bench soak lint format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 
 bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about half an hour
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--seconds 60" for one
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, SQL and the import contract
 	$(BIN)/ruff check .

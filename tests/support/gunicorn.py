@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,24 +47,34 @@ class GunicornServer:
 
     def post(self, path: str, content: object, timeout_s: float = 60.0) -> Answer:
         """One POST of JSON over a connection of its own."""
-        return self.request("POST", path, json.dumps(content).encode(), timeout_s)
+        return self.request("POST", path, json.dumps(content).encode(), timeout_s=timeout_s)
 
-    def request(self, method: str, path: str, body: bytes | None = None, timeout_s: float = 20.0) -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 20.0,
+    ) -> Answer:
+        """One request over a connection of its own."""
         started = time.monotonic()
+        sent = {**({"Content-Type": "application/json"} if body else {}), **(headers or {})}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            connection.request(method, path, body, sent)
             response = connection.getresponse()
             content = response.read()
-            headers = {name.lower(): value for name, value in response.getheaders()}
+            received = {name.lower(): value for name, value in response.getheaders()}
         finally:
             connection.close()
-        is_json = headers.get("content-type", "").startswith("application/json")
+        is_json = received.get("content-type", "").startswith("application/json")
         return Answer(
-            response.status,
-            headers,
-            json.loads(content) if is_json else content,
-            time.monotonic() - started,
+            status=response.status,
+            headers=received,
+            body=json.loads(content) if is_json else content,
+            seconds=time.monotonic() - started,
         )
 
     def workers(self) -> dict[int, psutil.Process]:
