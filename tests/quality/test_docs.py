@@ -122,3 +122,11 @@ def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:
         for source in line.split():
             assert (ROOT / source).exists()
             assert source in visible
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "operations.md").read_text())
+    assert len(named) > 10
+    for file, test in named:
+        (path,) = (ROOT / "tests").rglob(file)
+        assert f"def {test}(" in path.read_text(), f"{file}::{test}"
