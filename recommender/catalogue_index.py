@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,7 @@ class CatalogueIndex:
 
     def locate(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
         """The position of each of `media_ids`, -1 for those not in the catalogue; same shape."""
-        find = self._media_idx.get
-        found = (find(media_id, -1) for media_id in media_ids)
+        found = map(self._media_idx.get, media_ids, repeat(-1))
         return np.fromiter(found, dtype=np.intp, count=len(media_ids))
 
     def mark(self, media_ids: Sequence[str]) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ Its users are as of its build; the asking user's own history is whatever the req
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,7 @@ class NeighboursModel:
         return found
 
     def _candidates(self, user_id: str, history: History, positions: NDArray[np.intp]) -> Candidates:
-        find = self._media_numbers.get
-        numbers = np.fromiter((find(media_id, -1) for media_id in history.positive_ids), dtype=np.int64)
+        numbers = np.fromiter(map(self._media_numbers.get, history.positive_ids, repeat(-1)), dtype=np.int64)
         counts, totals = self._sum(self._similar(numbers[numbers >= 0], self._user_number(user_id)))
         found = np.flatnonzero(counts)
         found = found[positions[found] >= 0]
