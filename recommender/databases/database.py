@@ -1,6 +1,7 @@
 """One pool, and the one function through which every statement of the service runs."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -83,6 +84,11 @@ class PoolOptions:
     prepared_statements: bool = True
     breaker: bool = False
 
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for a statement where nobody says; without a statement timeout, for ever."""
+        return self.statement_timeout_ms / 1000 + _NETWORK_GRACE_S if self.statement_timeout_ms else math.inf
+
 
 class _BoundedConnection(psycopg.Connection[Row]):
     """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
@@ -90,7 +96,7 @@ class _BoundedConnection(psycopg.Connection[Row]):
     deadline: Deadline | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        if self.deadline is not None:
+        if self.deadline is not None and math.isfinite(self.deadline.ends_at):
             timeout = self.deadline.remaining_s
         return super().wait(gen, interval, timeout)
 
@@ -147,7 +153,7 @@ class Database:
         """
         query = self._queries[query_name]
         if deadline is None:
-            deadline = Deadline.after(self._options.statement_timeout_ms / 1000 + _NETWORK_GRACE_S)
+            deadline = Deadline.after(self._options.patience_s)
         # Without any time there is nothing to learn about the database.
         if not deadline.remaining_s or (self._breaker is not None and not self._breaker.admit()):
             raise DatabaseUnavailableError(self.name)

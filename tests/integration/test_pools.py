@@ -9,13 +9,15 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
-from recommender.errors import ConfigurationError
+from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
-USER = DatabaseName.USER
+USER, ENGAGEMENT = DatabaseName.USER, DatabaseName.ENGAGEMENT
 
 
 def overlay(folder: Path, database: str, query: str, statement: str) -> str:
@@ -110,3 +112,26 @@ def test_a_url_that_the_driver_cannot_read_is_refused_without_being_shown() -> N
     with pytest.raises(ConfigurationError, match="user_db is not a valid") as caught:
         create_app(settings)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("statement_timeout_ms", "answers"), [(0, True), (300, False)])
+def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
+    databases: Urls, statement_timeout_ms: int, *, answers: bool
+) -> None:
+    """Longer than what the network is given on top of a statement's own timeout."""
+    options = PoolOptions(size=1, statement_timeout_ms=statement_timeout_ms)
+    database = Database(ENGAGEMENT, databases[ENGAGEMENT], load_queries(ENGAGEMENT), options)
+    database.open()
+    try:
+        with psycopg.connect(databases[ENGAGEMENT]) as connection:
+            connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+            release = threading.Timer(2.6, connection.rollback)
+            release.start()
+            if answers:
+                assert database.fetch("fetch_example_user")
+            else:
+                with pytest.raises(DatabaseUnavailableError):
+                    database.fetch("fetch_example_user")
+            release.join()
+    finally:
+        database.close()
