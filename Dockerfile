@@ -19,6 +19,7 @@ COPY sql sql
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/tmp/numba \
     HOST=0.0.0.0 \
     PORT=5000
 USER marquee

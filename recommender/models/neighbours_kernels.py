@@ -4,11 +4,28 @@ Overlaps of everybody with a user are first added up roughly, in 16 bits, where 
 row of bits and a processor takes dozens at a time. Who cannot be ruled out by that is looked at exactly.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.models.neighbours_layout import BLOCK_WORDS, WORD_USERS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _compiled(function: Function) -> Function:
+    """Compile at the first call, for good: seconds during which other threads would get little done."""
+    compiled: Any
+    try:
+        compiled = numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        # Neither the package's own folder nor a user's cache can be written to.
+        compiled = numba.njit(nogil=True)(function)
+    return cast("Function", compiled)
+
 
 # Users passed over at once where none of them is similar enough.
 _SCANNED_USERS = 64
@@ -16,7 +33,7 @@ _SCANNED_USERS = 64
 _ROUNDING = 1.0 - 1e-5
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _add_where_set(
     overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
 ) -> None:
@@ -26,7 +43,7 @@ def _add_where_set(
             overlaps[place] += weight
 
 
-@numba.njit(nogil=True)
+@_compiled
 def add_popular(
     overlaps: NDArray[np.uint16],
     user_bits: NDArray[np.uint16],
@@ -52,7 +69,7 @@ def add_popular(
                 )
 
 
-@numba.njit(nogil=True)
+@_compiled
 def add_rare(
     overlaps: NDArray[np.uint16],
     media_start: NDArray[np.int64],
@@ -73,7 +90,7 @@ def add_rare(
             overlaps[users_of_media[entry]] += weight
 
 
-@numba.njit(nogil=True)
+@_compiled
 def find_contenders(
     overlaps: NDArray[np.uint16],
     inverse_norms: NDArray[np.float32],
@@ -115,7 +132,7 @@ def find_contenders(
     return np.array(contenders, dtype=np.int64)
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _any_reaches(
     overlaps: NDArray[np.uint16], inverse_norms: NDArray[np.float32], similarity: np.float32
 ) -> bool:
@@ -126,7 +143,7 @@ def _any_reaches(
     return bool(reached > 0)
 
 
-@numba.njit(nogil=True)
+@_compiled
 def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
     """Put a value into its place behind its equals; the last one falls out."""
     place = descending.size - 1
@@ -137,7 +154,7 @@ def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
     return place
 
 
-@numba.njit(nogil=True)
+@_compiled
 def overlaps_of(
     users: NDArray[np.int64],
     media_weights: NDArray[np.int64],
@@ -152,7 +169,7 @@ def overlaps_of(
     return overlaps
 
 
-@numba.njit(nogil=True)
+@_compiled
 def sum_of_users(
     users: NDArray[np.int64],
     user_start: NDArray[np.int64],
