@@ -21,12 +21,14 @@ bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about ha
 soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--seconds 60" for one
 	@$(BIN)/python -m tests.soak $(ARGS)
 
-lint: $(VENV)/.dev ## Check style, types, SQL and the import contract
+lint: $(VENV)/.dev ## Check style, types, SQL, the import contract, risky code and packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 sql benchmarks/sql
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive app.py wsgi.py config recommender
+	$(BIN)/python -m pip check
 
 format: $(VENV)/.dev ## Put Python and SQL into the project's style
 	$(BIN)/ruff check --fix --exit-zero .

@@ -102,7 +102,7 @@ class CatalogueRefresher:
             # However often it fails or is asked for, refreshing takes no more than half of the time. Workers
             # that start together should not go on in step.
             elapsed_s = time.monotonic() - started
-            spread = random.uniform(0.9, 1.1)  # noqa: S311 - nobody is to be kept from guessing it
+            spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
             wanted_s = self._refresh_seconds * spread if complete else _RETRY_S
             self._closing.wait(max(min(_RETRY_S, wanted_s), elapsed_s))
             self._wake.wait(max(0.0, wanted_s - elapsed_s) if complete else 0.0)

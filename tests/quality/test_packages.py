@@ -1,0 +1,55 @@
+"""What is installed is what is pinned, and everything below the requirements is pinned."""
+
+import re
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from config.settings import ROOT
+
+FILES = ["requirements.txt", "requirements-demo.txt", "requirements-dev.txt"]
+
+
+def pins(name: str) -> dict[str, Requirement]:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    found = [Requirement(line) for line in lines if line and not line.startswith("-")]
+    return {canonicalize_name(pin.name): pin for pin in found}
+
+
+def applies(requirement: Requirement, extras: set[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras})
+
+
+def test_every_pinned_package_is_installed_at_its_version() -> None:
+    for name, pin in pins("constraints.txt").items():
+        assert re.fullmatch(r"==[^,*]+", str(pin.specifier)), pin
+        if applies(pin, set()):
+            assert pin.specifier.contains(version(name)), f"{pin} is pinned, {version(name)} is installed"
+
+
+def test_the_requirements_are_pinned_alike() -> None:
+    constraints = pins("constraints.txt")
+    for file in FILES:
+        for name, pin in pins(file).items():
+            assert pin.specifier == constraints[name].specifier, f"{pin} in {file}"
+
+
+def test_everything_below_the_requirements_is_pinned() -> None:
+    constraints = pins("constraints.txt")
+    waiting = [pin for file in FILES for pin in pins(file).values()]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        needed = waiting.pop()
+        name = canonicalize_name(needed.name)
+        if (name, frozenset(needed.extras)) in seen:
+            continue
+        seen.add((name, frozenset(needed.extras)))
+        assert name in constraints, f"{name} is installed and not in constraints.txt"
+        try:
+            distribution(name)
+        except PackageNotFoundError as exc:
+            raise AssertionError(f"{name} is needed and not installed") from exc
+        below = [Requirement(text) for text in requires(name) or ()]
+        waiting += [requirement for requirement in below if applies(requirement, needed.extras)]
