@@ -1,4 +1,5 @@
-# The service without compiler, pip and embedded PostgreSQL, and not as root.
+# The service without compiler, pip and embedded PostgreSQL, and not as root. It listens on every address, so it does
+# not start without API_KEYS (or ALLOW_ANONYMOUS=true).
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.txt constraints.txt ./

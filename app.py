@@ -6,13 +6,16 @@ import threading
 from collections.abc import Iterable
 
 from flask import Flask
-from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import UUID_PATTERN, Settings, load_settings
+from recommender.api.headers import register_cors, register_security_headers
 from recommender.api.health import health_blueprint
+from recommender.api.keys import Doorkeeper
 from recommender.api.overload import Gate
 from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
+from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
 from recommender.catalogue_refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
@@ -72,10 +75,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Join the parts; nothing connects until `Marquee.open`, or the first request if nobody called it.
 
     Raises:
-        SettingsError: the environment does not make a valid configuration, or names no databases.
+        SettingsError: the environment does not make a valid configuration, names no databases, or would
+            serve strangers.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
     settings = load_settings() if settings is None else settings
+    settings.refuse_to_serve_strangers()
     marquee = _build_marquee(settings)
     limits = RequestLimits(
         max_limit=settings.max_limit,
@@ -93,9 +98,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     blueprint.before_request(marquee.open)
     app.register_blueprint(blueprint)
     register_error_handlers(app)
-    if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins))
+    _guard(app, settings)
     return app
+
+
+def _guard(app: Flask, settings: Settings) -> None:
+    """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
+    doorkeeper = Doorkeeper(settings.api_keys)
+    app.before_request(doorkeeper.identify)
+    if settings.rate_limit:
+        # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
+        register_rate_limit(app, settings.rate_limit, settings.rate_limit_storage)
+    app.before_request(doorkeeper.admit)
+    register_security_headers(app)
+    if settings.cors_origins:
+        register_cors(app, settings.cors_origins)
+    if settings.trusted_proxies:
+        # Of what they add only the address is used. `wsgi_app` is there to be wrapped.
+        proxied = ProxyFix(
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+        )
+        app.wsgi_app = proxied  # type: ignore[method-assign]
 
 
 def _build_marquee(settings: Settings) -> Marquee:

@@ -39,6 +39,20 @@ preload_app = False
 control_socket_disable = True
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
+# A GET needs some 200 bytes of the first; headers of browsers and proxies fit into the others.
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+
+def when_ready(server: Any) -> None:
+    """Say once, and loudly, that there are no keys."""
+    if not _settings.api_keys:
+        server.log.warning(
+            "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
+            _settings.host,
+            _settings.port,
+        )
 
 
 # A new worker takes no requests before its index is complete, unless that takes longer; others answer

@@ -3,10 +3,12 @@
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
+import limits
 from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
@@ -19,12 +21,15 @@ from pydantic import (
     model_validator,
 )
 
+from recommender.api_keys import ApiKey, parse_entry
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Ids are compared as text, so a pattern must admit one spelling of each. Where it ignores case, as this
 # one does, ids are put into lower case.
 UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
+_ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -38,9 +43,15 @@ def _split_commas(value: object) -> object:
     return value
 
 
+def _parse_keys(value: object) -> object:
+    entries = _split_commas(value)
+    return tuple(map(parse_entry, entries)) if isinstance(entries, tuple) else value
+
+
 Count = Annotated[int, Field(ge=1, le=2_000_000_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_parse_keys)]
 
 
 class Settings(BaseModel):
@@ -70,7 +81,14 @@ class Settings(BaseModel):
     max_requests: int = Field(default=100_000, ge=0)
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+
+    api_keys: ApiKeys = ()
+    allow_anonymous: bool = False
+    rate_limit: str | None = None
+    # Its URL may hold a password.
+    rate_limit_storage: str = Field(default="memory://", repr=False)
     cors_origins: Origins = ()
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
 
     content_weight: Share = 0.4
     collaborative_weight: Share = 0.6
@@ -104,6 +122,39 @@ class Settings(BaseModel):
             re.compile(value)
         except re.error as exc:
             raise ValueError(f"not a regular expression: {exc}") from exc
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _differ(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        if len({key.digest for key in value}) < len(value):
+            raise ValueError("the same key is in it twice")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is not of the form https://host or https://host:port")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_rate(cls, value: str | None) -> str | None:
+        try:
+            positive = value is None or all(rate.amount > 0 for rate in limits.parse_many(value))
+        except ValueError:
+            positive = False
+        if not positive:
+            raise ValueError("not of the form 600/minute, or 20/second;600/minute for both")
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _is_storage(cls, value: str) -> str:
+        if value != "memory://" and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
         return value
 
     @field_validator("model_path", "demo_path")
@@ -153,6 +204,19 @@ class Settings(BaseModel):
             raise ValueError("DB_HOST not set: DB_USER and DB_PASSWORD say nothing without it")
         return self
 
+    def refuse_to_serve_strangers(self) -> None:
+        """Hold what may be reached from elsewhere to keys.
+
+        Raises:
+            SettingsError: HOST is no loopback address, there are no keys, and nobody said that this is meant.
+        """
+        if not (self.api_keys or self.allow_anonymous or _is_loopback(self.host)):
+            raise SettingsError(
+                f"HOST: {self.host} can be reached from elsewhere, and API_KEYS is empty. Set API_KEYS (make "
+                "one with `python -m recommender make-key NAME --scope read`), or ALLOW_ANONYMOUS=true where "
+                "something in front of the service keeps strangers out"
+            )
+
     @property
     def databases_configured(self) -> bool:
         """Whether the environment names databases at all."""
@@ -196,6 +260,13 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as exc:
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _describe(error: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
 from recommender.api.overload import OverloadedError
 from recommender.api.responses import json_response
@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
 
     BAD_REQUEST = "bad_request"
     BODY_TOO_LARGE = "body_too_large"
+    FORBIDDEN = "forbidden"
     INTERNAL_ERROR = "internal_error"
     INVALID_BODY = "invalid_body"
     INVALID_PARAMETER = "invalid_parameter"
@@ -27,11 +28,18 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     OVERLOADED = "overloaded"
     SERVICE_UNAVAILABLE = "service_unavailable"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    UNAUTHORIZED = "unauthorized"
     UNKNOWN_PARAMETER = "unknown_parameter"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
 
 
 _HTTP_ERRORS = {
+    HTTPStatus.UNAUTHORIZED: (
+        ErrorCode.UNAUTHORIZED,
+        "this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
+    ),
+    HTTPStatus.FORBIDDEN: (ErrorCode.FORBIDDEN, "this API key does not have the scope for this"),
     HTTPStatus.NOT_FOUND: (ErrorCode.NOT_FOUND, "there is nothing at this address"),
     HTTPStatus.METHOD_NOT_ALLOWED: (
         ErrorCode.METHOD_NOT_ALLOWED,
@@ -44,6 +52,10 @@ _HTTP_ERRORS = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
         ErrorCode.UNSUPPORTED_MEDIA_TYPE,
         "the request body must be JSON, sent with Content-Type: application/json",
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        ErrorCode.TOO_MANY_REQUESTS,
+        "too many requests; try again after the seconds in Retry-After",
     ),
 }
 
@@ -105,6 +117,9 @@ def _http_error(exc: HTTPException) -> Response:
     response = _problem(status, code, message)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
+    if isinstance(exc, Unauthorized):
+        for challenge in exc.www_authenticate or ():
+            response.headers.add("WWW-Authenticate", challenge.to_header())
     return response
 
 

@@ -8,6 +8,7 @@ from config.settings import SettingsError
 from recommender import __version__
 from recommender.cli.demo import demo
 from recommender.cli.load_movielens import load_movielens
+from recommender.cli.make_key import make_key
 from recommender.cli.serve import serve
 from recommender.cli.train import train
 from recommender.errors import MarqueeError
@@ -21,6 +22,7 @@ def commands() -> None:
 
 commands.add_command(demo)
 commands.add_command(load_movielens)
+commands.add_command(make_key)
 commands.add_command(serve)
 commands.add_command(train)
 

@@ -4,7 +4,7 @@ import logging.config
 import os
 import signal
 import socket
-import subprocess
+import subprocess  # nosec B404 # what it starts is our own
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -37,6 +37,7 @@ def serve() -> int:
     again at the end.
     """
     settings = load_settings()
+    settings.refuse_to_serve_strangers()
     logging.config.dictConfig(logging_config(settings.log_level))
     _refuse_taken_port(settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -44,7 +45,7 @@ def serve() -> int:
         signal.signal(number, _exit)
     with _configured_databases(settings) as urls:
         environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
-        server = subprocess.Popen(  # noqa: S603 - our own interpreter and files; nothing comes from outside
+        server = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
             [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), "wsgi:app"],
             cwd=ROOT,
             env={**os.environ, **environment},
@@ -123,7 +124,8 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
         click.echo("engagement_db has nobody to show, or does not answer; the log says more.")
     else:
         click.echo(f"A user to try:      {user_id}")
-        click.echo(f'\n  curl "{address}/api/recommendations/{user_id}?limit=5"\n')
+        key = '-H "Authorization: Bearer $KEY" ' if settings.api_keys else ""
+        click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
     click.echo("Stop with Ctrl-C.")
 
 

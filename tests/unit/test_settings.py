@@ -66,6 +66,14 @@ def test_without_databases_the_error_says_what_to_set() -> None:
         ({"USER_DB_URL": "postgresql://u:secret@[h/d"}, r"^USER_DB_URL: not a valid URL"),
         ({"USER_DB_URL": URLS["USER_DB_URL"]}, "CATALOG_DB_URL, ENGAGEMENT_DB_URL not set"),
         ({"DB_USER": "app", "DB_PASSWORD": "secret"}, "DB_HOST not set"),
+        ({"API_KEYS": "a:read:secret"}, r"^API_KEYS: an entry is not of the form name:scopes:hash"),
+        ({"RATE_LIMIT": "often"}, r"^RATE_LIMIT: not of the form 600/minute"),
+        ({"RATE_LIMIT": "0/minute"}, r"^RATE_LIMIT: not of the form"),
+        ({"RATE_LIMIT": "5/minute or so"}, r"^RATE_LIMIT: not of the form"),
+        ({"RATE_LIMIT_STORAGE": "http://:secret@h"}, r"^RATE_LIMIT_STORAGE: not memory://, nor"),
+        ({"TRUSTED_PROXIES": "-1"}, r"^TRUSTED_PROXIES: "),
+        ({"CORS_ORIGINS": "https://a.example,b.example"}, r"^CORS_ORIGINS: b.example is not of the form"),
+        ({"CORS_ORIGINS": "https://a.example/"}, r"^CORS_ORIGINS: https://a.example/ is not"),
         ({"PORT": "x", "WORKERS": "y"}, r"(?s)PORT: .*\nWORKERS: "),
     ],
 )
@@ -99,6 +107,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    shown = repr(load(DB_HOST="h", DB_PASSWORD="hunter2", **URLS))
+    redis = "redis://:hunter2@r:6379/0"
+    shown = repr(load(DB_HOST="h", DB_PASSWORD="hunter2", RATE_LIMIT_STORAGE=redis, **URLS))
     assert "hunter2" not in shown
     assert "u:p@" not in shown

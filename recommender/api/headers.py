@@ -1,0 +1,43 @@
+"""Headers that go with every answer: what a browser may do with it, and which pages may ask."""
+
+from collections.abc import Sequence
+
+from flask import Flask, Response
+from flask_cors import CORS
+
+from recommender.api.rate_limits import RATE_HEADERS
+
+# An answer that brings its own of these, as a page of HTML must, keeps it.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_PREFLIGHT_S = 600
+
+
+def register_security_headers(app: Flask) -> None:
+    """Put the security headers on every answer, errors included."""
+    app.after_request(_add_security_headers)
+
+
+def register_cors(app: Flask, origins: Sequence[str]) -> None:
+    """Let pages of these origins, and no others, call the API and read its answers and errors."""
+    CORS(
+        app,
+        origins=list(origins),
+        methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key"],
+        expose_headers=[*RATE_HEADERS, "WWW-Authenticate"],
+        max_age=_PREFLIGHT_S,
+        # A caller that names no origin is not told which there are.
+        always_send=False,
+    )
+
+
+def _add_security_headers(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

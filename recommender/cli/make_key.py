@@ -1,0 +1,33 @@
+"""`make-key`: an API key for a caller, and the entry by which the service knows it."""
+
+from collections.abc import Sequence
+
+import click
+
+from recommender.api_keys import Scope
+from recommender.api_keys import make_key as new_key
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="What it may be used for: read for the API, ops for /metrics. May be given twice.",
+)
+def make_key(*, name: str, scopes: Sequence[str]) -> None:
+    """Make an API key for NAME and print it, with its entry for API_KEYS.
+
+    The key is kept nowhere: hand it to its holder now. The entry is no secret.
+    """
+    try:
+        key, known = new_key(name, map(Scope, scopes))
+    except ValueError as exc:
+        raise click.BadParameter(
+            "must be up to 64 letters, digits and . _ -, a letter or digit first", param_hint="NAME"
+        ) from exc
+    click.echo(f"The key, shown this once:  {key}")
+    click.echo(f"Its entry in API_KEYS:     {known.entry}")

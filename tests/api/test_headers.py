@@ -1,0 +1,112 @@
+"""Every answer tells browsers what they may do with it, and which pages may read it."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask, Response
+from flask.testing import FlaskClient
+
+from recommender.api.headers import SECURITY_HEADERS
+from recommender.api_keys import Scope, make_key
+from tests.support.clients import running_app, running_client
+from tests.support.postgres import Urls
+
+PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
+BATCH = "/api/recommendations/batch"
+ORIGIN = "https://a.example"
+KEY, ENTRY = make_key("page", [Scope.READ])
+
+
+@pytest.fixture(scope="module")
+def app(shared_databases: Urls) -> Iterator[Flask]:
+    with running_app(shared_databases) as app:
+
+        @app.get("/fault")
+        def fault() -> Response:
+            raise RuntimeError
+
+        @app.get("/page")
+        def page() -> Response:
+            return Response("<p>", headers={"Content-Security-Policy": "script-src 'self'"})
+
+        yield app
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", PATH, 200),
+        ("HEAD", PATH, 200),
+        ("OPTIONS", PATH, 200),
+        ("GET", "/health", 200),
+        ("GET", f"{PATH}?limit=x", 400),
+        ("GET", "/nothing", 404),
+        ("PUT", PATH, 405),
+        ("POST", BATCH, 415),
+        ("GET", "/fault", 500),
+    ],
+)
+def test_every_answer_has_the_security_headers(app: Flask, method: str, path: str, status: int) -> None:
+    response = app.test_client().open(path, method=method)
+    assert response.status_code == status
+    assert {name: response.headers.getlist(name) for name in SECURITY_HEADERS} == {
+        "Cache-Control": ["no-store"],
+        "Content-Security-Policy": ["default-src 'none'; frame-ancestors 'none'"],
+        "Referrer-Policy": ["no-referrer"],
+        "X-Content-Type-Options": ["nosniff"],
+        "X-Frame-Options": ["DENY"],
+    }
+
+
+def test_a_stream_has_them_too(app: Flask) -> None:
+    body = {"user_ids": [PATH.rpartition("/")[2]]}
+    response = app.test_client().post(BATCH, json=body, headers={"Accept": "application/x-ndjson"})
+    assert response.mimetype == "application/x-ndjson"
+    assert {name: response.headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
+
+
+def test_a_page_with_a_policy_of_its_own_keeps_it(app: Flask) -> None:
+    headers = app.test_client().get("/page").headers
+    assert headers.getlist("Content-Security-Policy") == ["script-src 'self'"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.fixture(scope="module")
+def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
+    variables = {"API_KEYS": ENTRY.entry, "RATE_LIMIT": "6/hour", "CORS_ORIGINS": ORIGIN}
+    with running_client(shared_databases, **variables) as client:
+        yield client
+
+
+def test_a_page_of_an_allowed_origin_may_read_errors_too(locked: FlaskClient) -> None:
+    key = {"X-API-Key": KEY}
+    asked = [(PATH, {}), (PATH, key), (f"{PATH}?x=1", key), ("/nothing", key), *[(PATH, key)] * 4]
+    answers = [locked.get(path, headers={"Origin": ORIGIN, **sent}) for path, sent in asked]
+    assert [response.status_code for response in answers] == [401, 200, 400, 404, 200, 200, 200, 429]
+    for response in answers:
+        assert response.headers.getlist("Access-Control-Allow-Origin") == [ORIGIN]
+        assert "Access-Control-Allow-Credentials" not in response.headers
+        exposed = set(response.headers["Access-Control-Expose-Headers"].split(", "))
+        assert exposed >= {"Retry-After", "WWW-Authenticate", "X-RateLimit-Remaining"}
+
+
+def test_a_browser_may_ask_without_a_key_whether_it_may_send_one(locked: FlaskClient) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type, x-other",
+    }
+    response = locked.options(BATCH, headers=asked)
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    assert "DELETE" not in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://b.example", "http://a.example", "https://a.example.evil.example", "null", None]
+)
+def test_pages_of_other_origins_may_not(locked: FlaskClient, origin: str | None) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    for response in (locked.get("/health", headers=headers), locked.options(PATH, headers=headers)):
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]

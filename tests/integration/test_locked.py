@@ -1,0 +1,103 @@
+"""A service that is started asks for keys, says loudly that it has none, or does not start."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.settings import ROOT
+from recommender.api_keys import Scope, make_key
+from tests.support.gunicorn import running_gunicorn
+from tests.support.postgres import Urls
+from tests.support.processes import GUNICORN, environment, free_port, refusal
+from tests.support.redis import RedisServer, redis_binary
+
+_PATIENCE_S = 30.0
+BODY = '{"user_ids": ["11111111-1111-4111-8111-111111111111"]}'
+KEY, ENTRY = make_key("caller", [Scope.READ])
+ANYWHERE = "0.0.0.0"  # noqa: S104 - refused
+
+
+def test_without_keys_gunicorn_says_once_and_loudly_that_it_is_open(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases, WORKERS="2") as server:
+        printed = server.log.read_text().splitlines()
+    (line,) = [line for line in printed if "NO API KEYS ARE SET" in line]
+    assert "WARNING" in line
+    assert f"127.0.0.1:{server.port}" in line
+
+
+def test_with_keys_gunicorn_asks_for_one(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases, API_KEYS=ENTRY.entry, WORKERS="1") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE_S)
+        for given, status in (({}, 401), ({"Authorization": f"Bearer {KEY}"}, 200)):
+            # One connection for all: a body that is refused unread does not spoil the request after it.
+            for _ in range(2):
+                headers = {"Content-Type": "application/json", **given}
+                connection.request("POST", "/api/recommendations/batch", BODY, headers)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == status
+        connection.close()
+        printed = server.log.read_text()
+    assert "NO API KEYS" not in printed
+    assert KEY not in printed
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    server = RedisServer(redis_binary(), tmp_path)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+def test_workers_of_one_gunicorn_count_together_in_redis(shared_databases: Urls, redis_url: str) -> None:
+    variables = {"RATE_LIMIT": "10/hour", "RATE_LIMIT_STORAGE": redis_url, "WORKERS": "2"}
+    with running_gunicorn(shared_databases, **variables) as server:
+        statuses = [server.get("/nothing").status for _ in range(14)]
+    assert statuses == [404] * 10 + [429] * 4
+
+
+@pytest.mark.parametrize("command", [GUNICORN, ["app.py"]], ids=["gunicorn", "serve"])
+def test_it_does_not_start_open_to_other_hosts(command: list[str], tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    said = refusal(command, HOST=ANYWHERE, DB_HOST="localhost", DEMO_PATH=str(demo))
+    assert "HOST: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said
+    assert not demo.exists()
+
+
+def test_the_curl_line_of_serve_has_a_place_for_the_key(shared_databases: Urls, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    databases = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
+    variables = environment(**databases, PORT=str(free_port()), API_KEYS=ENTRY.entry)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=variables, stdout=output, start_new_session=True
+        )
+    deadline = time.monotonic() + _PATIENCE_S
+    while "Stop with Ctrl-C" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(_PATIENCE_S)
+    assert 'curl -H "Authorization: Bearer $KEY" "http://127.0.0.1:' in log.read_text()
+
+
+def test_the_compose_file_serves_without_keys_to_this_host_alone() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    assert 'ALLOW_ANONYMOUS: "true"' in compose
+    published = re.findall(r'^ +- "([\d.:]+)"$', compose, re.MULTILINE)
+    assert published == ["127.0.0.1:5000:5000"]
+
+
+def test_the_image_says_neither_who_may_ask_nor_that_anybody_may() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "HOST=0.0.0.0" in dockerfile
+    assert "API_KEYS=" not in dockerfile
+    assert not [line for line in dockerfile.splitlines() if "ALLOW_ANONYMOUS" in line and line[0] != "#"]

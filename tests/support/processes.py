@@ -1,0 +1,39 @@
+"""Processes of the service that are not to run for long, or not at all."""
+
+import os
+import socket
+import subprocess
+import sys
+
+from config.settings import ROOT, Settings
+
+_REFUSAL_S = 20.0
+GUNICORN = ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        number: int = listener.getsockname()[1]
+        return number
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment with every setting as given or empty, whatever `.env` says."""
+    return {**os.environ, **{name.upper(): "" for name in Settings.model_fields}, **variables}
+
+
+def refusal(arguments: list[str], **variables: str) -> str:
+    """What a process prints that is to refuse to start."""
+    result = subprocess.run(  # noqa: S603 - our own files
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=_REFUSAL_S,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    return result.stderr
