@@ -1,6 +1,8 @@
 """Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
 import signal
+import socket
+import struct
 import sys
 import threading
 from types import FrameType
@@ -43,6 +45,10 @@ forwarder_headers = ""
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
+# How long a thread waits for the next bytes of a request, and for a reader to take the next of an answer, who
+# may work on those of a stream as they come.
+_SENDER_STALL_S = 10
+_READER_STALL_S = 60
 
 
 def when_ready(server: Any) -> None:
@@ -63,9 +69,20 @@ _LOAD_WAIT_S = 15.0
 def post_worker_init(worker: Any) -> None:
     """Open the pools and load the catalogue index before the first request asks for them."""
     _obey_the_first_request_to_stop()
+    _give_up_on_stalled_callers(worker)
     marquee = worker.wsgi.extensions["marquee"]
     marquee.open()
     marquee.wait_until_loaded(_LOAD_WAIT_S)
+
+
+def _give_up_on_stalled_callers(worker: Any) -> None:
+    """Let no thread wait for ever: Gunicorn itself sets no bound once a request has begun.
+
+    What is set on a listening socket holds for the connections that it accepts.
+    """
+    for listener in worker.sockets:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SENDER_STALL_S, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _READER_STALL_S, 0))
 
 
 def _obey_the_first_request_to_stop() -> None:

