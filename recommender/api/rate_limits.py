@@ -1,5 +1,6 @@
 """How often one caller may ask."""
 
+import re
 from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, Response, request
@@ -11,6 +12,8 @@ RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset
 _ITS_RETRY_AFTER = "X-RateLimit-Retry-After"
 _REDIS_WAIT_S = 1
 _IPV6_NETWORK_BITS = 64
+# Some proxies add the port, which is another with each connection.
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^]]+)]|(?P<four>[0-9.]+)):[0-9]+")
 
 
 def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
@@ -46,6 +49,9 @@ def _caller() -> str:
 
 def _network(address: str) -> str:
     """Who has one IPv6 address has all 2^64 of its network."""
+    with_port = _WITH_PORT.fullmatch(address)
+    if with_port is not None:
+        address = with_port["six"] or with_port["four"]
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -104,7 +104,9 @@ def test_each_address_has_a_limit_of_its_own_and_an_ipv6_network_is_one() -> Non
         for first, second, limited in (
             ("192.0.2.1", "192.0.2.2", False),
             ("192.0.2.3", "::ffff:192.0.2.3", True),
+            ("192.0.2.4:1234", "192.0.2.4:5678", True),
             ("2001:db8::1", "2001:db8:0:0:ffff::2", True),
+            ("[2001:db8:3::1]:1234", "2001:db8:3::2", True),
             ("2001:db8:1::1", "2001:db8:2::1", False),
             ("", "", True),
         ):
