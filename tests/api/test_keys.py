@@ -1,5 +1,6 @@
 """Where keys are set, a request needs one that is known and whose scopes allow what it asks."""
 
+import hashlib
 import logging
 from collections.abc import Iterator
 
@@ -8,14 +9,21 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from recommender.api_keys import Scope, make_key
+from recommender.api_keys import ApiKey, Scope
 from recommender.databases.database import recorded_statements
 from tests.support.clients import running_app
 from tests.support.postgres import Urls
 
-READ_KEY, READ_ENTRY = make_key("frontend", [Scope.READ])
-OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
-BOTH_KEY, BOTH_ENTRY = make_key("admin", [Scope.READ, Scope.OPS])
+
+def known(name: str, *scopes: Scope) -> tuple[str, ApiKey]:
+    """A key that is the same in every run, as the names of tests have it in them, and its entry."""
+    key = f"mq_{name * 8}"
+    return key, ApiKey(name, frozenset(scopes), hashlib.sha256(key.encode()).digest())
+
+
+READ_KEY, READ_ENTRY = known("frontend", Scope.READ)
+OPS_KEY, OPS_ENTRY = known("monitor", Scope.OPS)
+BOTH_KEY, BOTH_ENTRY = known("admin", Scope.READ, Scope.OPS)
 PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
 BATCH = "/api/recommendations/batch"
 
