@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recommender.api_keys import Scope, make_key
 from recommender.domain import DatabaseName
-from tests.support.clients import running_client
+from tests.support.clients import PATIENT, running_client
 from tests.support.fuzz import (
     HEADER_NAMES,
     METHODS,
@@ -28,6 +28,12 @@ BATCH = "/api/recommendations/batch"
 KEY, ENTRY = make_key("fuzzer", [Scope.READ])
 # An answer takes milliseconds; this is for a machine that does something else besides.
 _SOON_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def open_to_all(shared_databases: Urls) -> Iterator[FlaskClient]:
+    with running_client(shared_databases, **PATIENT) as client:
+        yield client
 
 
 def thousands(examples: int) -> settings:
@@ -50,9 +56,9 @@ def send(client: FlaskClient, **arguments: Any) -> int:
 
 @thousands(1000)
 @given(user_id=user_ids, query=parameters)
-def test_ids_and_parameters(client: FlaskClient, user_id: str, query: dict[str, str]) -> None:
+def test_ids_and_parameters(open_to_all: FlaskClient, user_id: str, query: dict[str, str]) -> None:
     environ = {"PATH_INFO": f"/api/recommendations/{user_id}".encode("utf-8", "replace").decode("latin-1")}
-    assert send(client, path="/", query_string=query, environ_overrides=environ) in (200, 400, 404, 405)
+    assert send(open_to_all, path="/", query_string=query, environ_overrides=environ) in (200, 400, 404, 405)
 
 
 @thousands(1200)
@@ -63,9 +69,14 @@ def test_ids_and_parameters(client: FlaskClient, user_id: str, query: dict[str, 
     ),
     accept=st.sampled_from(["*/*", "application/x-ndjson", "application/x-ndjson;q=x", ",;,", "a" * 1000]),
 )
-def test_bodies_of_a_batch(client: FlaskClient, body: bytes, content_type: str, accept: str) -> None:
+def test_bodies_of_a_batch(open_to_all: FlaskClient, body: bytes, content_type: str, accept: str) -> None:
     status = send(
-        client, method="POST", path=BATCH, data=body, content_type=content_type, headers={"Accept": accept}
+        open_to_all,
+        method="POST",
+        path=BATCH,
+        data=body,
+        content_type=content_type,
+        headers={"Accept": accept},
     )
     assert status in (200, 400, 413, 415)
 
@@ -81,19 +92,19 @@ def test_bodies_of_a_batch(client: FlaskClient, body: bytes, content_type: str, 
     body=st.binary(max_size=60),
 )
 def test_methods_paths_and_headers(
-    client: FlaskClient, method: str, path: bytes, headers: dict[str, str], body: bytes
+    open_to_all: FlaskClient, method: str, path: bytes, headers: dict[str, str], body: bytes
 ) -> None:
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     raw, _, query = path.decode("latin-1").partition("?")
     environ |= {"PATH_INFO": raw, "QUERY_STRING": query}
-    send(client, method=method, path="/", data=body, environ_overrides=environ)
+    send(open_to_all, method=method, path="/", data=body, environ_overrides=environ)
 
 
 @pytest.fixture(scope="module")
 def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
     # The limit is there to be counted, not to be reached.
     variables = {"RATE_LIMIT": "1000000/hour", "TRUSTED_PROXIES": "1", "CORS_ORIGINS": "https://a.example"}
-    with running_client(shared_databases, API_KEYS=ENTRY.entry, **variables) as client:
+    with running_client(shared_databases, API_KEYS=ENTRY.entry, **variables, **PATIENT) as client:
         yield client
 
 
@@ -125,7 +136,7 @@ def test_ids_that_a_loose_pattern_lets_through_reach_the_databases_as_text(
 @pytest.fixture(scope="module")
 def loose(shared_databases: Urls) -> Iterator[FlaskClient]:
     before = _tables(shared_databases)
-    with running_client(shared_databases, ID_PATTERN="(?s).+") as client:
+    with running_client(shared_databases, ID_PATTERN="(?s).+", **PATIENT) as client:
         yield client
     assert _tables(shared_databases) == before
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from recommender.api.headers import SECURITY_HEADERS
 from recommender.api_keys import Scope, make_key
-from tests.support.clients import running_app, running_client
+from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls
 
 PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
@@ -19,7 +19,7 @@ KEY, ENTRY = make_key("page", [Scope.READ])
 
 @pytest.fixture(scope="module")
 def app(shared_databases: Urls) -> Iterator[Flask]:
-    with running_app(shared_databases) as app:
+    with running_app(shared_databases, **PATIENT) as app:
 
         @app.get("/fault")
         def fault() -> Response:
@@ -74,7 +74,7 @@ def test_a_page_with_a_policy_of_its_own_keeps_it(app: Flask) -> None:
 @pytest.fixture(scope="module")
 def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
     variables = {"API_KEYS": ENTRY.entry, "RATE_LIMIT": "6/hour", "CORS_ORIGINS": ORIGIN}
-    with running_client(shared_databases, **variables) as client:
+    with running_client(shared_databases, **variables, **PATIENT) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from recommender.api_keys import ApiKey, Scope
 from recommender.databases.database import recorded_statements
-from tests.support.clients import running_app
+from tests.support.clients import PATIENT, running_app
 from tests.support.postgres import Urls
 
 
@@ -32,7 +32,7 @@ BATCH = "/api/recommendations/batch"
 def app(shared_databases: Urls) -> Iterator[Flask]:
     """With stand-ins for the addresses of monitors, for which the rule holds wherever they come from."""
     entries = ",".join(key.entry for key in (READ_ENTRY, OPS_ENTRY, BOTH_ENTRY))
-    with running_app(shared_databases, API_KEYS=entries) as app:
+    with running_app(shared_databases, API_KEYS=entries, **PATIENT) as app:
         for path in ("/metrics", "/ready"):
             app.add_url_rule(path, f"stand-in for {path}", lambda: "up 1")
         yield app
@@ -71,7 +71,6 @@ def refused(response: TestResponse, status: int, code: str) -> bool:
         bearer(f"{READ_KEY} {READ_KEY}"),
         bearer("wrong") | {"X-API-Key": READ_KEY},
     ],
-    ids=str,
 )
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -90,7 +89,7 @@ def test_without_a_known_key_the_answer_is_401_and_nothing_is_asked(
         assert refused(response, 401, "unauthorized")
 
 
-@pytest.mark.parametrize("key", [READ_KEY, BOTH_KEY])
+@pytest.mark.parametrize("key", [READ_KEY, BOTH_KEY], ids=["read", "both"])
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER  {} "])
 def test_a_key_with_the_read_scope_opens_the_api(locked: FlaskClient, key: str, form: str) -> None:
     by_either = [{"Authorization": form.format(key)}, {"X-API-Key": key}]

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from recommender.api.overload import OverloadedError
 from recommender.api_keys import Scope, make_key
 from recommender.domain import DatabaseName
-from tests.support.clients import running_app, running_client
+from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls
 from tests.support.redis import RedisServer, redis_binary
 
@@ -78,7 +78,7 @@ def test_the_smaller_of_two_rates_holds() -> None:
 
 def test_the_recommendations_are_counted_and_a_batch_is_one_request(shared_databases: Urls) -> None:
     users = [f"00000000-0000-4000-8000-{number:012}" for number in range(200)]
-    with running_client(shared_databases, RATE_LIMIT="2/hour") as client:
+    with running_client(shared_databases, RATE_LIMIT="2/hour", **PATIENT) as client:
         assert client.post("/api/recommendations/batch", json={"user_ids": users}).status_code == 200
         assert client.get(f"/api/recommendations/{users[0]}").status_code == 200
         assert client.get(f"/api/recommendations/{users[0]}").status_code == 429

@@ -15,7 +15,7 @@ from recommender.databases.queries import load_queries
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName
 from recommender.errors import DatabaseUnavailableError
-from tests.support.clients import get, post_batch, running_client
+from tests.support.clients import PATIENT, get, post_batch, running_client
 from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
@@ -82,7 +82,7 @@ def test_the_service_runs_with_the_documented_grants_and_no_more(as_role: tuple[
     user = next(
         user for user in reference.users if reference.genres_of_user.get(user) and reference.seen[user]
     )
-    with running_client(urls) as client:
+    with running_client(urls, **PATIENT) as client:
         answer = get(client, user)
         batch = post_batch(client, [user])["results"][user]
     assert (answer["strategy"], answer["degraded"], answer["count"]) == ("hybrid", [], 10)

@@ -18,6 +18,8 @@ NO_CAPS = {
     "SHORTLIST": "1000000",
     "ITEMS_PER_USER": "1000000",
 }
+# For tests to which a slow machine must not look like an outage.
+PATIENT = {"POOL_TIMEOUT_MS": "10000", "TIME_BUDGET_MS": "20000"}
 
 
 def no_progress(rows: Iterable[Sequence[object]], label: str, length: int) -> Iterable[Sequence[object]]:
