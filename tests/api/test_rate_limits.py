@@ -203,6 +203,18 @@ def test_without_redis_it_is_counted_in_memory_until_it_is_back(
     assert "Traceback" not in caplog.text
 
 
+def test_a_redis_that_hangs_is_waited_for_briefly(redis: RedisServer) -> None:
+    with running_client(NOWHERE, RATE_LIMIT="20/hour", RATE_LIMIT_STORAGE=redis.url) as client:
+        assert statuses(client, 1) == [404]
+        redis.hang()
+        started = time.monotonic()
+        assert statuses(client, 1) == [404]
+        assert time.monotonic() - started < 3
+        started = time.monotonic()
+        assert statuses(client, 20) == [404] * 19 + [429]
+        assert time.monotonic() - started < 3
+
+
 def test_a_service_that_starts_without_redis_serves(redis: RedisServer) -> None:
     redis.stop()
     with running_client(NOWHERE, RATE_LIMIT="2/hour", RATE_LIMIT_STORAGE=redis.url) as client:

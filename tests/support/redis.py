@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -62,8 +63,14 @@ class RedisServer:
             time.sleep(0.05)
         raise AssertionError("redis-server did not start")
 
+    def hang(self) -> None:
+        """Connections are still accepted, by the kernel, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(timeout=_WAIT_S)
             self._process = None
