@@ -1,19 +1,20 @@
 """One pool, and the one function through which every statement of the service runs."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from recommender.databases.float_arrays import read_float_arrays_as_numpy
 from recommender.databases.queries import Query
-from recommender.domain import DatabaseName
+from recommender.domain import DatabaseName, DatabaseState
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _STREAM_ROWS = 500
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits for
 # somebody to ask for a connection. Long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
+_SLOW_S = 0.5
+_IDLE_S = 5.0
 
 # What every connection is set to, beside its statement timeout.
 SESSION_SETTINGS = {
@@ -46,18 +49,26 @@ SESSION_SETTINGS = {
     "work_mem": "64MB",
 }
 
-_statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
+
+class StatementRun(NamedTuple):
+    """A statement that was run, well or not: `<database>.<query>`, and its time with the wait to run it."""
+
+    name: str
+    seconds: float
+
+
+_recorders: ContextVar[tuple[list[StatementRun], ...]] = ContextVar("recorders", default=())
 
 
 @contextmanager
-def recorded_statements() -> Iterator[list[str]]:
-    """Collect `<database>.<query>` for every statement this context runs."""
-    statements: list[str] = []
-    token = _statements.set(statements)
+def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list[StatementRun]]:
+    """Collect every statement this context runs, in `runs` if given; may be nested."""
+    runs = [] if runs is None else runs
+    token = _recorders.set((*_recorders.get(), runs))
     try:
-        yield statements
+        yield runs
     finally:
-        _statements.reset(token)
+        _recorders.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,8 @@ class Database:
     ) -> None:
         self.name = name
         self._queries = queries
+        self._state = DatabaseState.DOWN
+        self._asked_at = float("-inf")
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
             kwargs=_connection_arguments(name, url, options),
@@ -104,6 +117,27 @@ class Database:
     def close(self) -> None:
         """Close every connection; the instance cannot be opened again."""
         self._pool.close()
+
+    @property
+    def state(self) -> DatabaseState:
+        """How the last statement went; down until there was one."""
+        return self._state
+
+    def pool_stats(self) -> Mapping[str, int]:
+        """What the pool counts, by psycopg_pool's names."""
+        return self._pool.get_stats()
+
+    def check(self) -> None:
+        """Bring `state` up to date where no request has done so of late."""
+        if time.monotonic() - self._asked_at < _IDLE_S and self._state is not DatabaseState.DOWN:
+            return
+        started = time.perf_counter()
+        answered = False
+        with suppress(psycopg.Error, PoolTimeout, PoolClosed):
+            with self._pool.connection() as connection:
+                self._pool.check_connection(connection)
+            answered = True
+        self._note(started, answered=answered)
 
     def fetch(self, query_name: str, **parameters: object) -> list[Row]:
         """Run one query and return its rows.
@@ -147,10 +181,27 @@ class Database:
             raise DatabaseUnavailableError(self.name) from exc
 
     def _run(self, query: Query, parameters: Mapping[str, object]) -> list[Row]:
+        """Run a statement, and note how long it took and how the database did."""
+        started = time.perf_counter()
+        answered = False
+        try:
+            rows = self._execute(query, parameters)
+            answered = True
+            return rows
+        finally:
+            run = StatementRun(f"{self.name}.{query.name}", self._note(started, answered=answered))
+            for runs in _recorders.get():
+                runs.append(run)
+
+    def _note(self, started: float, *, answered: bool) -> float:
+        seconds = time.perf_counter() - started
+        in_time = DatabaseState.UP if seconds <= _SLOW_S else DatabaseState.SLOW
+        self._state = in_time if answered else DatabaseState.DOWN
+        self._asked_at = time.monotonic()
+        return seconds
+
+    def _execute(self, query: Query, parameters: Mapping[str, object]) -> list[Row]:
         with self._pool.connection() as connection:
-            trace = _statements.get()
-            if trace is not None:
-                trace.append(f"{self.name}.{query.name}")
             try:
                 with connection.cursor(binary=True) as cursor:
                     return cursor.execute(query.statement, parameters).fetchall()
