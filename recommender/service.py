@@ -29,6 +29,7 @@ from recommender.models.base import NO_CANDIDATES, Candidates, CollaborativeMode
 from recommender.scoring.collaborative import collaborative_scores
 from recommender.scoring.content import content_scores
 from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.telemetry import SERVICE, stage
 
 CHUNK_USERS = 100
 # How many more media are looked at where some turned out to be gone.
@@ -109,13 +110,14 @@ class RecommendationService:
         self, user_ids: Sequence[str], page: Page, model: CollaborativeModel
     ) -> Iterator[UserRecommendations]:
         index = self._catalogue.current()
-        evidence = self._gather(user_ids, index, model)
-        try:
-            pages, media = self._fetch_pages(user_ids, page, index, evidence)
-            failed = evidence.failed
-        except DatabaseUnavailableError as exc:
-            pages, media = self._recall_pages(user_ids, page, index, evidence)
-            failed = evidence.failed | {exc.database}
+        with stage(SERVICE):
+            evidence = self._gather(user_ids, index, model)
+            try:
+                pages, media = self._fetch_pages(user_ids, page, index, evidence)
+                failed = evidence.failed
+            except DatabaseUnavailableError as exc:
+                pages, media = self._recall_pages(user_ids, page, index, evidence)
+                failed = evidence.failed | {exc.database}
         degraded = tuple(name for name in DatabaseName if name in failed)
         for ranked in pages:
             yield UserRecommendations(

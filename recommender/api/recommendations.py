@@ -9,6 +9,7 @@ from recommender.api.responses import json_response, ndjson_response, page_of
 from recommender.domain import DatabaseName
 from recommender.errors import NothingToRecommendFromError
 from recommender.service import RecommendationService
+from recommender.telemetry import count, counted
 
 
 def recommendations_blueprint(service: RecommendationService, limits: RequestLimits) -> Blueprint:
@@ -23,6 +24,7 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
             # An empty list would say that there is nothing for this user; nobody can tell.
             raise NothingToRecommendFromError
+        count(result, first_page=page.offset == 0)
         content = page_of(result)
         return json_response(
             {
@@ -38,11 +40,10 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     @blueprint.post("/batch")
     def post_batch() -> Response:
         batch = parse_batch(request, limits)
+        answers = counted(service.recommend(batch.user_ids, batch.page))
         if batch.streamed:
-            return ndjson_response(service.recommend(batch.user_ids, batch.page), broken_off())
-        results = {
-            result.user_id: page_of(result) for result in service.recommend(batch.user_ids, batch.page)
-        }
+            return ndjson_response(answers, broken_off())
+        results = {answer.user_id: page_of(answer) for answer in answers}
         return json_response({"results": results, "total_users": len(results)})
 
     @blueprint.get("/batch")
