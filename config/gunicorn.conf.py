@@ -26,7 +26,7 @@ worker_class = "gthread"
 workers = _settings.workers
 threads = _settings.threads
 reload = _settings.debug
-logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level)
+logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)
 # Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
 graceful_timeout = 30

@@ -67,6 +67,7 @@ class Settings(BaseModel):
     threads: int = Field(default=4, ge=1, le=256)
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["auto", "plain", "json"] = "auto"
     cors_origins: Origins = ()
 
     content_weight: Share = 0.4
@@ -93,6 +94,11 @@ class Settings(BaseModel):
     @classmethod
     def _capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("id_pattern")
     @classmethod
