@@ -4,12 +4,15 @@ import re
 import sys
 import threading
 from collections.abc import Iterable
+from typing import Protocol
 
 from flask import Flask
 from flask_cors import CORS
 
 from config.settings import UUID_PATTERN, Settings, load_settings
-from recommender.api.health import health_blueprint
+from recommender.api.access import AccessLog
+from recommender.api.health import health_blueprint, ready_blueprint
+from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
 from recommender.api.recommendations import recommendations_blueprint
@@ -24,6 +27,19 @@ from recommender.media_cache import MediaCache
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
 from recommender.service import RecommendationService
+from recommender.status import DatabaseChecker, StatusReader
+
+
+class Background(Protocol):
+    """A part with threads."""
+
+    def open(self) -> None:
+        """Start them."""
+        ...
+
+    def close(self) -> None:
+        """Stop them."""
+        ...
 
 
 class Marquee:
@@ -32,10 +48,14 @@ class Marquee:
     def __init__(
         self,
         databases: Iterable[Database],
-        threads: Iterable[CatalogueRefresher | ModelWatcher],
+        threads: Iterable[Background],
         service: RecommendationService,
+        status: StatusReader,
+        metrics: Metrics,
     ) -> None:
         self.service = service
+        self.status = status
+        self.metrics = metrics
         self._databases = tuple(databases)
         self._threads = tuple(threads)
         self._lock = threading.Lock()
@@ -81,12 +101,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
-    blueprint = recommendations_blueprint(marquee.service, limits)
-    blueprint.before_request(marquee.open)
-    app.register_blueprint(blueprint)
+    for blueprint in (
+        recommendations_blueprint(marquee.service, limits),
+        ready_blueprint(marquee.status),
+        metrics_blueprint(marquee.metrics),
+    ):
+        blueprint.before_request(marquee.open)
+        app.register_blueprint(blueprint)
     register_error_handlers(app)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins))
+    app.wsgi_app = AccessLog(app.wsgi_app, marquee.metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
 
 
@@ -115,17 +140,30 @@ def _build_marquee(settings: Settings) -> Marquee:
         settings.model_path,
         similar_users=settings.similar_users,
     )
+    media_cache = MediaCache(settings.media_cache_size)
+    status = StatusReader(serving, catalogue, models, media_cache)
+    pools = {(name, "requests"): database.pool_stats for name, database in serving.items()} | {
+        (name, "catalogue"): database.pool_stats for name, database in background.items()
+    }
+    metrics = Metrics(status.read, pools)
+    checker = DatabaseChecker(list(serving.values()))
     service = RecommendationService(
         user_db=UserDatabase(serving[DatabaseName.USER]),
         catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
         engagement_db=engagement_db,
         models=models,
         catalogue=catalogue,
-        media_cache=MediaCache(settings.media_cache_size),
+        media_cache=media_cache,
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
     )
-    return Marquee((*serving.values(), *background.values()), (catalogue, models), service)
+    return Marquee(
+        databases=(*serving.values(), *background.values()),
+        threads=(catalogue, models, checker, metrics),
+        service=service,
+        status=status,
+        metrics=metrics,
+    )
 
 
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
