@@ -4,14 +4,17 @@ import re
 import sys
 import threading
 from collections.abc import Iterable
+from typing import Protocol
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import UUID_PATTERN, Settings, load_settings
+from recommender.api.access import AccessLog
 from recommender.api.headers import register_cors, register_security_headers
-from recommender.api.health import health_blueprint
+from recommender.api.health import health_blueprint, ready_blueprint
 from recommender.api.keys import Doorkeeper
+from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.overload import Gate
 from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
@@ -28,6 +31,19 @@ from recommender.media_cache import MediaCache
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
 from recommender.service import RecommendationService
+from recommender.status import DatabaseChecker, StatusReader
+
+
+class Background(Protocol):
+    """A part with threads."""
+
+    def open(self) -> None:
+        """Start them."""
+        ...
+
+    def close(self) -> None:
+        """Stop them."""
+        ...
 
 
 class Marquee:
@@ -35,15 +51,20 @@ class Marquee:
 
     def __init__(
         self,
+        *,
         databases: Iterable[Database],
         catalogue: CatalogueRefresher,
-        models: ModelWatcher,
+        others: Iterable[Background],
         service: RecommendationService,
+        status: StatusReader,
+        metrics: Metrics,
     ) -> None:
         self.service = service
+        self.status = status
+        self.metrics = metrics
         self._databases = tuple(databases)
         self._catalogue = catalogue
-        self._models = models
+        self._others = tuple(others)
         self._lock = threading.Lock()
         self._opened = False
 
@@ -56,7 +77,8 @@ class Marquee:
                 for database in self._databases:
                     database.open()
                 self._catalogue.open()
-                self._models.open()
+                for other in self._others:
+                    other.open()
                 self._opened = True
 
     def wait_until_loaded(self, timeout_s: float) -> None:
@@ -66,7 +88,8 @@ class Marquee:
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
         self._catalogue.close()
-        self._models.close()
+        for other in self._others:
+            other.close()
         for database in self._databases:
             database.close()
 
@@ -94,11 +117,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
     gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
-    blueprint = recommendations_blueprint(marquee.service, limits, gate)
-    blueprint.before_request(marquee.open)
-    app.register_blueprint(blueprint)
+    for blueprint in (
+        recommendations_blueprint(marquee.service, limits, gate),
+        ready_blueprint(marquee.status),
+        metrics_blueprint(marquee.metrics),
+    ):
+        blueprint.before_request(marquee.open)
+        app.register_blueprint(blueprint)
     register_error_handlers(app)
     _guard(app, settings)
+    # Outermost, so that what the others answer is logged and counted too.
+    app.wsgi_app = AccessLog(app.wsgi_app, marquee.metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
 
 
@@ -146,18 +175,32 @@ def _build_marquee(settings: Settings) -> Marquee:
         settings.model_path,
         similar_users=settings.similar_users,
     )
+    media_cache = MediaCache(settings.media_cache_size)
+    status = StatusReader(serving, catalogue, models, media_cache)
+    pools = {(name, "requests"): database.pool_stats for name, database in serving.items()} | {
+        (name, "catalogue"): database.pool_stats for name, database in background.items()
+    }
+    metrics = Metrics(status.read, pools)
+    checker = DatabaseChecker(list(serving.values()))
     service = RecommendationService(
         user_db=UserDatabase(serving[DatabaseName.USER]),
         catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
         engagement_db=engagement_db,
         models=models,
         catalogue=catalogue,
-        media_cache=MediaCache(settings.media_cache_size),
+        media_cache=media_cache,
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
         time_budget_s=settings.time_budget_ms / 1000,
     )
-    return Marquee((*serving.values(), *background.values()), catalogue, models, service)
+    return Marquee(
+        databases=(*serving.values(), *background.values()),
+        catalogue=catalogue,
+        others=(models, checker, metrics),
+        service=service,
+        status=status,
+        metrics=metrics,
+    )
 
 
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:

@@ -8,17 +8,37 @@ import threading
 from types import FrameType
 from typing import Any
 
-from app import create_app
+from gunicorn.glogging import Logger
+
 from config.logging import logging_config
-from config.settings import SettingsError, load_settings
+from config.settings import Settings, SettingsError, load_settings
+from config.worker_metrics import remove_metrics, share_metrics
 from recommender.errors import ConfigurationError
 
+
+def _tried_settings() -> Settings:
+    """The settings, once an app could be made from them.
+
+    Before any worker exists: several that fail to start end in a traceback of Gunicorn's. Nothing connects.
+    """
+    from app import create_app  # noqa: PLC0415 - it imports prometheus_client, see share_metrics
+
+    settings = load_settings()
+    create_app(settings)
+    return settings
+
+
+class _ErrorLog(Logger):
+    """Gunicorn's log without its access log: the service itself writes a line a request."""
+
+    access_log_enabled = False
+
+
+share_metrics()
 try:
-    _settings = load_settings()
-    # A trial, before any worker exists: several workers that fail to start end in a traceback of Gunicorn's.
-    # Nothing connects here.
-    create_app(_settings)
+    _settings = _tried_settings()
 except (SettingsError, ConfigurationError) as exc:
+    remove_metrics()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
 bind = (
@@ -32,7 +52,8 @@ threads = _settings.threads + _settings.max_waiting + 4
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 10
 reload = _settings.debug
-logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level)
+logger_class = _ErrorLog
+logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)
 # Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
 graceful_timeout = 30
@@ -83,6 +104,18 @@ def _give_up_on_stalled_callers(worker: Any) -> None:
     for listener in worker.sockets:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SENDER_STALL_S, 0))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _READER_STALL_S, 0))
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Take a worker that has ended out of the metrics of the present."""
+    from recommender.api.metrics import forget_worker  # noqa: PLC0415 - see share_metrics
+
+    forget_worker(worker.pid)
+
+
+def on_exit(_server: Any) -> None:
+    """Leave nothing behind."""
+    remove_metrics()
 
 
 def _obey_the_first_request_to_stop() -> None:

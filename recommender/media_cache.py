@@ -15,6 +15,9 @@ class MediaCache:
         self._media: OrderedDict[str, Media] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._media)
+
     def remember(self, media: Mapping[str, Media]) -> None:
         """Keep details just read."""
         with self._lock:

@@ -31,6 +31,7 @@ from recommender.models.base import NO_CANDIDATES, Candidates, CollaborativeMode
 from recommender.scoring.collaborative import collaborative_scores
 from recommender.scoring.content import content_scores
 from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.telemetry import SERVICE, stage
 
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
@@ -125,13 +126,14 @@ class RecommendationService:
         self, user_ids: Sequence[str], page: Page, model: CollaborativeModel, deadline: Deadline
     ) -> Iterator[UserRecommendations]:
         index = self._catalogue.current(deadline.share(_INDEX_SHARE))
-        evidence = self._gather(user_ids, index, model, deadline)
-        try:
-            pages, media = self._fetch_pages(user_ids, page, index, evidence, deadline)
-            failed = evidence.failed
-        except DatabaseUnavailableError as exc:
-            pages, media = self._recall_pages(user_ids, page, index, evidence)
-            failed = evidence.failed | {exc.database}
+        with stage(SERVICE):
+            evidence = self._gather(user_ids, index, model, deadline)
+            try:
+                pages, media = self._fetch_pages(user_ids, page, index, evidence, deadline)
+                failed = evidence.failed
+            except DatabaseUnavailableError as exc:
+                pages, media = self._recall_pages(user_ids, page, index, evidence)
+                failed = evidence.failed | {exc.database}
         degraded = tuple(name for name in DatabaseName if name in failed)
         for ranked in pages:
             yield UserRecommendations(

@@ -15,6 +15,7 @@ from recommender.demo.embedded import PostgresServer, embedded_server, server_ur
 from recommender.demo.generate import DemoData, DemoSize, generate
 from recommender.demo.load import load_demo
 from tests.support.clients import NO_CAPS, no_progress, running_client
+from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Outage, Templates, Urls
 from tests.support.reference import Reference
 
@@ -94,6 +95,13 @@ def client(shared_databases: Urls) -> Iterator[FlaskClient]:
     """The service on the shared databases, exact."""
     with running_client(shared_databases, **NO_CAPS) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def service(shared_databases: Urls) -> Iterator[GunicornServer]:
+    """The service on the shared databases as it is deployed."""
+    with running_gunicorn(shared_databases) as service:
+        yield service
 
 
 @pytest.fixture

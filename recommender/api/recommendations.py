@@ -10,6 +10,7 @@ from recommender.api.responses import json_response, ndjson_response, page_of
 from recommender.domain import DatabaseName
 from recommender.errors import NothingToRecommendFromError
 from recommender.service import RecommendationService
+from recommender.telemetry import count, counted
 
 
 def recommendations_blueprint(service: RecommendationService, limits: RequestLimits, gate: Gate) -> Blueprint:
@@ -24,6 +25,7 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
             # An empty list would say that there is nothing for this user; nobody can tell.
             raise NothingToRecommendFromError
+        count(result, first_page=page.offset == 0)
         content = page_of(result)
         return json_response(
             {
@@ -39,7 +41,7 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     @blueprint.post("/batch")
     def post_batch() -> Response:
         batch = parse_batch(request, limits)
-        found = gate.held(service.recommend(batch.user_ids, batch.page))
+        found = counted(gate.held(service.recommend(batch.user_ids, batch.page)))
         if batch.streamed:
             return ndjson_response(found, broken_off())
         results = {result.user_id: page_of(result) for result in found}

@@ -9,6 +9,7 @@ import orjson
 from flask import Response
 
 from recommender.domain import Recommendation, UserRecommendations
+from recommender.telemetry import JSON, stage
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +18,9 @@ _SCORE_DECIMALS = 4
 
 def json_response(payload: dict[str, Any], status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(orjson.dumps(payload), status=status, mimetype="application/json")
+    with stage(JSON):
+        data = orjson.dumps(payload)
+    return Response(data, status=status, mimetype="application/json")
 
 
 def ndjson_response(results: Iterator[UserRecommendations], apology: dict[str, Any]) -> Response:
@@ -30,8 +33,10 @@ def ndjson_response(results: Iterator[UserRecommendations], apology: dict[str, A
     def lines() -> Iterator[bytes]:
         try:
             for result in itertools.chain([first], results):
-                line = {"user_id": result.user_id, **page_of(result)}
-                yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+                page = page_of(result)
+                with stage(JSON):
+                    line = orjson.dumps({"user_id": result.user_id, **page}, option=orjson.OPT_APPEND_NEWLINE)
+                yield line
         except Exception:
             # The status has been sent long ago; that the list is not complete must not go unnoticed.
             logger.exception("a streamed batch broke off")
@@ -42,8 +47,10 @@ def ndjson_response(results: Iterator[UserRecommendations], apology: dict[str, A
 
 def page_of(result: UserRecommendations) -> dict[str, Any]:
     """What GET and batch say alike of one user's recommendations."""
+    with stage(JSON):
+        items = [_item(item) for item in result.items]
     return {
-        "recommendations": [_item(item) for item in result.items],
+        "recommendations": items,
         "count": len(result.items),
         "strategy": result.strategy,
         "degraded": list(result.degraded),

@@ -38,7 +38,7 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
-    logging.config.dictConfig(logging_config(settings.log_level))
+    logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
     _refuse_taken_port(settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Until the server runs: unwind, so that what has been started is stopped.

@@ -1,7 +1,9 @@
 """A circuit breaker: while a database is known to be out, nobody waits to find out again."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -12,6 +14,8 @@ logger = logging.getLogger(__name__)
 # One failure may be one connection's; two in a row, with no success between them, are the database's.
 _FAILURES_TO_OPEN = 2
 _PROBE_INTERVAL_S = 0.5
+# So long half open, and it seems that nobody sends requests here while the database is out.
+_NO_REQUESTS_S = 2.0
 
 
 class BreakerState(StrEnum):
@@ -37,13 +41,14 @@ class Breaker:
         self._state = BreakerState.CLOSED
         self._failures = 0
         self._trial_under_way = False
+        self._half_open_since = -math.inf
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     @property
-    def state(self) -> BreakerState:
-        """What it is now."""
-        return self._state
+    def closed(self) -> bool:
+        """Whether the database is asked as usual."""
+        return self._state is BreakerState.CLOSED
 
     def admit(self) -> bool:
         """Whether to ask the database; whoever is admitted says afterwards how it went."""
@@ -54,6 +59,10 @@ class Breaker:
                 return False
             self._trial_under_way = True
             return True
+
+    def admit_in_place_of_requests(self) -> bool:
+        """Like `admit`, for a check: where requests come, the trial is theirs, who have more to try."""
+        return time.monotonic() - self._half_open_since >= _NO_REQUESTS_S and self.admit()
 
     def note(self, *, answered: bool) -> None:
         """How it went: whether the database answered in time, be it with an error."""
@@ -71,6 +80,7 @@ class Breaker:
             if self._probe():
                 with self._lock:
                     self._state = BreakerState.HALF_OPEN
+                    self._half_open_since = time.monotonic()
                 return
 
     def _succeeded(self) -> None:

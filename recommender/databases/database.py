@@ -2,11 +2,12 @@
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
@@ -18,7 +19,7 @@ from recommender.databases.breaker import Breaker
 from recommender.databases.float_arrays import read_float_arrays_as_numpy
 from recommender.databases.queries import Query
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName
+from recommender.domain import DatabaseName, DatabaseState
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ _STREAM_ROWS = 500
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits for
 # somebody to ask for a connection. Long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
+# A statement that takes longer has the database count as slow.
+_SLOW_S = 0.5
+# So long without a statement, and nobody knows how the database is.
+_IDLE_S = 5.0
 
 # What every connection is set to, beside its statement timeout.
 SESSION_SETTINGS = {
@@ -56,18 +61,26 @@ SESSION_SETTINGS = {
     "work_mem": "64MB",
 }
 
-_statements: ContextVar[list[str] | None] = ContextVar("statements", default=None)
+
+class StatementRun(NamedTuple):
+    """A statement that was run, well or not: `<database>.<query>`, and its time with the wait to run it."""
+
+    name: str
+    seconds: float
+
+
+_recorders: ContextVar[tuple[list[StatementRun], ...]] = ContextVar("recorders", default=())
 
 
 @contextmanager
-def recorded_statements() -> Iterator[list[str]]:
-    """Collect `<database>.<query>` for every statement this context runs."""
-    statements: list[str] = []
-    token = _statements.set(statements)
+def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list[StatementRun]]:
+    """Collect every statement this context runs, in `runs` if given; may be nested."""
+    runs = [] if runs is None else runs
+    token = _recorders.set((*_recorders.get(), runs))
     try:
-        yield statements
+        yield runs
     finally:
-        _statements.reset(token)
+        _recorders.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,8 @@ class Database:
         self.name = name
         self._queries = queries
         self._options = options
+        self._state = DatabaseState.DOWN
+        self._asked_at = -math.inf
         self._pool: ConnectionPool[_BoundedConnection] = ConnectionPool(
             url,
             connection_class=_BoundedConnection,
@@ -140,6 +155,29 @@ class Database:
         if self._breaker is not None:
             self._breaker.close()
         self._pool.close()
+
+    @property
+    def state(self) -> DatabaseState:
+        """How the last statement went, and down while nobody is let through; down until there was one."""
+        return self._state if self._breaker is None or self._breaker.closed else DatabaseState.DOWN
+
+    def pool_stats(self) -> Mapping[str, int]:
+        """What the pool counts, by psycopg_pool's names."""
+        return self._pool.get_stats()
+
+    def check(self) -> None:
+        """Bring `state` up to date where no request has done so of late."""
+        if time.monotonic() - self._asked_at < _IDLE_S and self.state is not DatabaseState.DOWN:
+            return
+        # A closed breaker counts requests' failures; that a connection works undoes none of them.
+        breaker = None if self._breaker is None or self._breaker.closed else self._breaker
+        if breaker is not None and not breaker.admit_in_place_of_requests():
+            return
+        started = time.perf_counter()
+        answered = self._answers()
+        self._note(started, answered=answered)
+        if breaker is not None:
+            breaker.note(answered=answered)
 
     def fetch(self, query_name: str, deadline: Deadline | None = None, **parameters: object) -> list[Row]:
         """Run one query and return its rows, waiting no longer than until the deadline.
@@ -194,11 +232,28 @@ class Database:
             raise DatabaseUnavailableError(self.name) from exc
 
     def _run(self, query: Query, parameters: Mapping[str, object], deadline: Deadline) -> list[Row]:
+        """Run a statement, and note how long it took and how the database did."""
+        started = time.perf_counter()
+        answered = False
+        try:
+            rows = self._execute(query, parameters, deadline)
+            answered = True
+            return rows
+        finally:
+            run = StatementRun(f"{self.name}.{query.name}", self._note(started, answered=answered))
+            for runs in _recorders.get():
+                runs.append(run)
+
+    def _note(self, started: float, *, answered: bool) -> float:
+        seconds = time.perf_counter() - started
+        in_time = DatabaseState.UP if seconds <= _SLOW_S else DatabaseState.SLOW
+        self._state = in_time if answered else DatabaseState.DOWN
+        self._asked_at = time.monotonic()
+        return seconds
+
+    def _execute(self, query: Query, parameters: Mapping[str, object], deadline: Deadline) -> list[Row]:
         patience_s = min(self._options.pool_timeout_ms / 1000, deadline.remaining_s)
         with self._pool.connection(timeout=patience_s) as connection:
-            trace = _statements.get()
-            if trace is not None:
-                trace.append(f"{self.name}.{query.name}")
             connection.deadline = deadline
             try:
                 with connection.cursor(binary=True) as cursor:

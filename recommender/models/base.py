@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,11 @@ class CollaborativeModel(Protocol):
     @property
     def version(self) -> str | None:
         """Which build of it answers; None for one that is not built."""
+        ...
+
+    @property
+    def built_at(self) -> datetime | None:
+        """When it was built; None for one that is not."""
         ...
 
     def find_candidates(

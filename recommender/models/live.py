@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ class LiveModel:
 
     name = LIVE
     version: str | None = None
+    built_at: datetime | None = None
 
     def __init__(
         self, engagement_db: EngagementDatabase, caps: NeighbourCaps, exact_up_to_pairs: int

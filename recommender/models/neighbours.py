@@ -6,6 +6,7 @@ Its users are as of its build; the asking user's own history is whatever the req
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from itertools import repeat
 from typing import Any
 
@@ -42,6 +43,7 @@ class NeighboursModel:
     def __init__(self, artefact: Artefact, similar_users: int) -> None:
         arrays = artefact.arrays
         self.version: str | None = artefact.metadata.version
+        self.built_at: datetime | None = datetime.fromisoformat(artefact.metadata.built_at)
         self._similar_users = similar_users
         self._user_ids = arrays["user_ids"]
         self._user_start = arrays["user_start"]

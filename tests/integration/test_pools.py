@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
-from recommender.databases.database import Database, PoolOptions
+from recommender.databases.database import Database, PoolOptions, recorded_statements
 from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
@@ -68,6 +68,27 @@ def test_connections_carry_the_services_name_and_stay_within_the_pool_size(datab
         sessions = activity(databases, USER)
     assert {name for name, _, _ in sessions} == {"marquee"}
     assert 1 <= len(sessions) <= 2
+
+
+def test_statements_are_recorded_with_their_time_and_when_they_fail(databases: Urls, tmp_path: Path) -> None:
+    sql_path = overlay(
+        tmp_path,
+        "user_db",
+        "fetch_genre_preferences",
+        "SELECT pg_sleep(0.2)::text, ARRAY[(1 / (length(:user_ids::text) - length(:user_ids::text)))::text];",
+    )
+    with (
+        running_client(databases, SQL_PATH=sql_path) as client,
+        recorded_statements() as outer,
+        recorded_statements() as inner,
+    ):
+        assert get(client, Reference(databases).users[0])["degraded"] == ["user_db"]
+    assert outer == inner
+    assert [run.name for run in inner][:2] == [
+        "user_db.fetch_genre_preferences",
+        "engagement_db.fetch_histories",
+    ]
+    assert all(0 < run.seconds < 5 for run in inner)
 
 
 def test_making_the_app_connects_to_nothing_and_starts_no_thread(databases: Urls) -> None:

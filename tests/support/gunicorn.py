@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import ROOT, Settings
 from tests.support.postgres import Urls
@@ -22,13 +24,15 @@ from tests.support.postgres import Urls
 _START_S = 60.0
 _STOP_S = 40.0
 
+Labels = Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What came over the wire."""
+    """What came over the wire; `body` is parsed where it is JSON."""
 
     status: int
-    headers: dict[str, str]
+    headers: Message
     body: Any
     seconds: float
 
@@ -66,7 +70,7 @@ class GunicornServer:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
             content = response.read()
-            received = {name.lower(): value for name, value in response.getheaders()}
+            received = response.headers
         finally:
             connection.close()
         is_json = received.get("content-type", "").startswith("application/json")
@@ -77,9 +81,45 @@ class GunicornServer:
             seconds=time.monotonic() - started,
         )
 
+    def ask(
+        self, path: str, headers: Mapping[str, str] | None = None, body: object = None, method: str = ""
+    ) -> Answer:
+        """One request, a POST of JSON where there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        return self.request(method or ("POST" if data else "GET"), path, data, headers=headers)
+
+    def logged(self, **fields: object) -> list[dict[str, Any]]:
+        """The JSON lines with these fields."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line for line in lines if fields.items() <= {k: line[k] for k in fields if k in line}.items()]
+
+    def value(self, name: str, labels: Labels | None = None) -> float:
+        """The sum of a metric's samples with these labels."""
+        return sum_of(self.get("/metrics").body.decode(), name, labels or {})
+
     def workers(self) -> dict[int, psutil.Process]:
         """The worker processes, by pid."""
         return {child.pid: child for child in psutil.Process(self.process.pid).children()}
+
+
+def sum_of(text: str, name: str, labels: Labels) -> float:
+    """The sum of a metric's samples in Prometheus' text format."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @contextlib.contextmanager
@@ -109,6 +149,10 @@ def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
         server = GunicornServer(port, process, log)
         try:
             _wait_until_it_answers(server)
+            workers = int(variables.get("WORKERS", "2"))
+            assert eventually(
+                lambda: server.value("marquee_workers", {"status": "ready"}) == workers, _START_S
+            )
             yield server
         finally:
             process.terminate()

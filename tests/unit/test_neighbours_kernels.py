@@ -34,7 +34,7 @@ def arrays(histories: list[NDArray[np.int64]]) -> Arrays:
 
 @pytest.fixture
 def model(arrays: Arrays) -> NeighboursModel:
-    metadata = Metadata("neighbours", "v", "", "", {}, {}, {})
+    metadata = Metadata("neighbours", "v", "2026-01-01T00:00:00+00:00", "", {}, {}, {})
     return NeighboursModel(Artefact(metadata, arrays), similar_users=50)
 
 

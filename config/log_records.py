@@ -1,0 +1,102 @@
+"""What becomes of a log record on its way out: a line, plain or JSON, or none where it repeats another."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from recommender.domain import DatabaseName
+from recommender.telemetry import current_trace
+
+_REPEAT_S = 5.0
+
+_Key = tuple[str, str, str]
+
+
+class PlainFormatter(logging.Formatter):
+    """For people: the line, then what the filters have added to it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
+        """The record's line, before its trace."""
+        line = super().formatMessage(record)
+        dropped = getattr(record, "dropped", 0)
+        request_id = getattr(record, "request_id", None)
+        if dropped:
+            line += f" ({dropped} more like it were dropped)"
+        return line if request_id is None else f"{line} [{request_id}]"
+
+
+class JsonFormatter(OrjsonFormatter):
+    """For machines: one object a line, with what the record's `fields` hold beside its message."""
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """What a line holds; the library would look through every attribute of every record for more."""
+        log_data["time"] = datetime.fromtimestamp(record.created, UTC)
+        log_data["level"] = record.levelname
+        log_data["logger"] = record.name
+        log_data["process"] = record.process
+        log_data["message"] = record.message
+        for name in ("request_id", "dropped"):
+            if hasattr(record, name):
+                log_data[name] = getattr(record, name)
+        log_data.update(getattr(record, "fields", {}))
+        if "exc_info" in message_dict:
+            log_data["exception"] = message_dict["exc_info"]
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives every record of a request the request's id."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let all pass."""
+        trace = current_trace()
+        if trace is not None:
+            record.request_id = trace.request_id
+        return True
+
+
+class OutageFilter(logging.Filter):
+    """Lets a warning about a database through once in 5 s, and has the next one say how many it stands for.
+
+    In an outage every request has the same to say. Warnings are the same that have logger, words and
+    database in common.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._passed_at: dict[_Key, float] = {}
+        self._dropped: dict[_Key, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is the first of its kind for a while."""
+        database = _database_of(record) if record.levelno >= logging.WARNING else None
+        if database is None:
+            return True
+        key = (record.name, str(record.msg), database)
+        now = self._clock()
+        with self._lock:
+            if now - self._passed_at.get(key, float("-inf")) < _REPEAT_S:
+                self._dropped[key] = self._dropped.get(key, 0) + 1
+                return False
+            self._passed_at[key] = now
+            dropped = self._dropped.pop(key, 0)
+        if dropped:
+            record.dropped = dropped
+        return True
+
+
+def _database_of(record: logging.LogRecord) -> str | None:
+    """The database a record names; psycopg's pools are named by theirs."""
+    values = record.args if isinstance(record.args, tuple) else ()
+    for value in values:
+        if isinstance(value, DatabaseName):
+            return value
+    return str(values[0]) if values and record.name == "psycopg.pool" else None

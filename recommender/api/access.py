@@ -1,0 +1,167 @@
+"""Around every request: its id, its line in the log, and its part of the metrics."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from recommender.api.metrics import Metrics
+from recommender.databases.database import StatementRun, recorded_statements
+from recommender.telemetry import JSON, SERVICE, Tally, Trace, traced
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger("marquee.access")
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_ENDPOINT = "none"
+_SHOWN_PATH = 200
+
+
+class AccessLog:
+    """Wraps the app in WSGI's terms: a stream goes on long after Flask is done with the request."""
+
+    def __init__(self, app: "WSGIApplication", metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, whatever becomes of it, under an id."""
+        exchange = _Exchange(environ, self._metrics)
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            exchange.status = int(status[:3])
+            exchange.endpoint = _endpoint(environ)
+            exchange.streamed = all(name != "Content-Length" for name, _ in headers)
+            return start_response(status, [*headers, ("X-Request-ID", exchange.trace.request_id)], *error)
+
+        with traced(exchange.trace), recorded_statements(exchange.runs):
+            try:
+                body = self._app(environ, start)
+            except BaseException:
+                exchange.finish()
+                raise
+            if exchange.streamed:
+                return _Stream(body, exchange)
+            exchange.finish()
+            return body
+
+
+class _Stream:
+    """A body that is worked on while it is sent; over when it is closed."""
+
+    def __init__(self, body: Iterable[bytes], exchange: "_Exchange") -> None:
+        self._body = body
+        self._chunks = iter(body)
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        with traced(self._exchange.trace), recorded_statements(self._exchange.runs):
+            return next(self._chunks)
+
+    def close(self) -> None:
+        with traced(self._exchange.trace), recorded_statements(self._exchange.runs):
+            try:
+                close = getattr(self._body, "close", None)
+                if close is not None:
+                    close()
+            finally:
+                self._exchange.finish()
+
+
+class _Exchange:
+    """A request and its answer."""
+
+    def __init__(self, environ: "WSGIEnvironment", metrics: Metrics) -> None:
+        self._started = time.perf_counter()
+        self._environ = environ
+        self._metrics = metrics
+        self.runs: list[StatementRun] = []
+        self._finished = False
+        self.status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+        self.endpoint = _NO_ENDPOINT
+        self.streamed = False
+        self.trace = Trace(_request_id(environ.get("HTTP_X_REQUEST_ID", "")))
+        metrics.request_begins()
+
+    def finish(self) -> None:
+        """Measure and log, once."""
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self._report()
+        except Exception:
+            # A full disk, say, under the files of the metrics: no reason to keep an answer back.
+            logger.exception("a request could not be counted")
+
+    def _report(self) -> None:
+        seconds = time.perf_counter() - self._started
+        self._metrics.request_ends(self.endpoint, self.status, seconds, _stages(self.trace, self.runs))
+        self._metrics.answered(self.trace.tally)
+        level = logging.INFO if self.status < HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
+        if logger.isEnabledFor(level):
+            self._log(level, seconds)
+
+    def _log(self, level: int, seconds: float) -> None:
+        method = self._environ["REQUEST_METHOD"]
+        path = quote(self._environ["PATH_INFO"].encode("latin-1"))[:_SHOWN_PATH]
+        duration_ms = round(seconds * 1000, 2)
+        fields = {
+            "method": method,
+            "endpoint": self.endpoint,
+            "path": path,
+            "status": self.status,
+            "duration_ms": duration_ms,
+            **_answers(self.trace.tally),
+            "statements": len(self.runs),
+            "statements_ms": round(sum(run.seconds for run in self.runs) * 1000, 2),
+        }
+        logger.log(
+            level, "%s %s %d in %s ms", method, path, self.status, duration_ms, extra={"fields": fields}
+        )
+
+
+def _endpoint(environ: "WSGIEnvironment") -> str:
+    """The rule that Flask found for the request, which is in its environment until Flask is done with it."""
+    request = environ.get("werkzeug.request")
+    rule = None if request is None else request.url_rule
+    return _NO_ENDPOINT if rule is None else str(rule.rule)
+
+
+def _request_id(given: str) -> str:
+    """The caller's, where it is fit to be repeated; else a new one."""
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
+    """Seconds by database, and what the service took beside them."""
+    stages: dict[str, float] = {}
+    for run in runs:
+        database = run.name.partition(".")[0]
+        stages[database] = stages.get(database, 0.0) + run.seconds
+    if SERVICE in trace.stages:
+        stages["scoring"] = max(0.0, trace.stages[SERVICE] - sum(stages.values()))
+        stages[JSON] = trace.stages.get(JSON, 0.0)
+    return stages
+
+
+def _answers(tally: Tally) -> dict[str, Any]:
+    """What the log says of the answers to users; nothing where there were none."""
+    if not tally.strategies:
+        return {}
+    return {
+        "users": sum(tally.strategies.values()),
+        "strategies": dict(tally.strategies),
+        "degraded": sorted(tally.degraded),
+        "model": tally.model,
+        "model_version": tally.model_version,
+    }

@@ -1,0 +1,332 @@
+"""Prometheus: what is counted, and GET /metrics. The only module that knows its client.
+
+Under Gunicorn each worker counts into files of its own in PROMETHEUS_MULTIPROC_DIR, and whichever is asked
+adds up those of all. Without that variable there is one process, which counts in memory.
+"""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from flask import Blueprint, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from recommender.domain import DatabaseName, DatabaseState, Strategy
+from recommender.models.base import LIVE
+from recommender.status import Readiness, Status
+from recommender.telemetry import Tally
+
+logger = logging.getLogger(__name__)
+
+PoolStats = Callable[[], Mapping[str, int]]
+
+_SAMPLE_S = 1.0
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class _Requests:
+    """What requests leave behind; series are looked up in a cache, as finding them costs like counting."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.duration = functools.cache(
+            Histogram(
+                "marquee_request_duration_seconds",
+                "From the first look at a request to the last byte of its answer",
+                ["endpoint", "status"],
+                buckets=_BUCKETS_S,
+                registry=registry,
+            ).labels
+        )
+        self.stages = functools.cache(
+            Histogram(
+                "marquee_stage_duration_seconds",
+                "Time a request spent in each database, in scoring, and in making JSON",
+                ["stage"],
+                buckets=_BUCKETS_S,
+                registry=registry,
+            ).labels
+        )
+        self.in_flight = Gauge(
+            "marquee_requests_in_flight",
+            "Requests being answered",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.answers = functools.cache(
+            Counter(
+                "marquee_answers_total",
+                "Users answered, by what the ranking rests on and by model",
+                ["strategy", "model"],
+                registry=registry,
+            ).labels
+        )
+        self.degraded = functools.cache(
+            Counter(
+                "marquee_degraded_answers_total",
+                "Users answered without a database",
+                ["database"],
+                registry=registry,
+            ).labels
+        )
+        self.filled_up = Counter(
+            "marquee_filled_up_items_total", "Media given with all scores 0", registry=registry
+        )
+        self.empty = Counter(
+            "marquee_empty_answers_total", "Users whose first page had nothing on it", registry=registry
+        )
+        # Series that begin at 0: of one that begins at 1, rate() would miss the first.
+        for strategy in Strategy:
+            self.answers(strategy, LIVE)
+        for name in DatabaseName:
+            self.degraded(name)
+
+
+class _Pools:
+    """What psycopg_pool counts; `pool` is `requests`, or `catalogue` for the one that loads the index."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(
+                f"marquee_pool_{name}",
+                text,
+                ["database", "pool"],
+                multiprocess_mode="livesum",
+                registry=registry,
+            )
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"marquee_pool_{name}", text, ["database", "pool"], registry=registry)
+
+        self.max_size = gauge("max_size", "Connections that may be opened")
+        self.size = gauge("size", "Connections open or being opened")
+        self.in_use = gauge("in_use", "Connections lent out or being opened")
+        self.available = gauge("available", "Connections waiting for work")
+        self.waiting = gauge("waiting", "Requests waiting for a connection")
+        self.waited = counter("wait_seconds_total", "Time spent waiting for connections")
+        self.refused = counter("timeouts_total", "Requests that got no connection in time")
+        self.errors = counter("connection_errors_total", "Attempts to connect that failed")
+
+
+class _State:
+    """What the workers know of databases, catalogue index and model."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.workers = Gauge(
+            "marquee_workers",
+            "Worker processes by what /ready says in them",
+            ["status"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.databases = Gauge(
+            "marquee_database_state",
+            "Workers that find a database in a state",
+            ["database", "state"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.index_age = Gauge(
+            "marquee_catalogue_index_age_seconds",
+            "Age of the oldest worker's catalogue index; 0 where none is loaded",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.index_media = Gauge(
+            "marquee_catalogue_index_media",
+            "Media in the smallest worker's catalogue index",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_age = Gauge(
+            "marquee_model_age_seconds",
+            "Time since the model was built; 0 for live SQL, which is not built",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.model = Gauge(
+            "marquee_model_info",
+            "Workers that answer with a model of a version",
+            ["model", "version"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+
+class _WorkersCollector(MultiProcessCollector):
+    """Adds up what all workers have written.
+
+    Without the files that are still empty, on which the client would fail: a starting worker's for a moment,
+    and for good that of a worker killed in it.
+    """
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric, of all workers."""
+        files = [str(path) for path in Path(self._path).glob("*.db") if _is_begun(path)]
+        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]  # ships few types
+        return merged
+
+
+def _is_begun(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        # A gauge of a worker that has just ended.
+        return False
+
+
+class _Series:
+    """All of them, once a process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = _Requests(self.registry)
+        self.pools = _Pools(self.registry)
+        self.state = _State(self.registry)
+
+
+class Metrics:
+    """Counts requests as they end, and samples the rest every second, in a thread of its own."""
+
+    def __init__(
+        self, read_status: Callable[[], Status], pools: Mapping[tuple[DatabaseName, str], PoolStats]
+    ) -> None:
+        self._read_status = read_status
+        self._pools = pools
+        self._made: _Series | None = None
+        self._making = threading.Lock()
+        self._flying = threading.Lock()
+        self._in_flight = 0
+        self._sampling = threading.Lock()
+        self._counted: dict[tuple[DatabaseName, str, str], int] = {}
+        self._model = ("", "")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    @property
+    def _series(self) -> _Series:
+        """Made on first use, after the fork: Gunicorn's master only tries the app out, and does not count."""
+        return self._make_series() if self._made is None else self._made
+
+    def _make_series(self) -> _Series:
+        with self._making:
+            if self._made is None:
+                self._made = _Series()
+            return self._made
+
+    def open(self) -> None:
+        """Start sampling in the background."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop sampling."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def request_begins(self) -> None:
+        """Count a request in flight."""
+        with self._flying:
+            self._in_flight += 1
+
+    def request_ends(self, endpoint: str, status: int, seconds: float, stages: Mapping[str, float]) -> None:
+        """Count a request that is over; `stages` are seconds by name."""
+        requests = self._series.requests
+        with self._flying:
+            self._in_flight -= 1
+        requests.duration(endpoint, status).observe(seconds)
+        for name, stage_seconds in stages.items():
+            requests.stages(name).observe(stage_seconds)
+
+    def answered(self, tally: Tally) -> None:
+        """Count a request's answers to users."""
+        requests = self._series.requests
+        for strategy, users in tally.strategies.items():
+            requests.answers(strategy, tally.model).inc(users)
+        for name, users in tally.degraded.items():
+            requests.degraded(name).inc(users)
+        if tally.filled_up:
+            requests.filled_up.inc(tally.filled_up)
+        if tally.empty:
+            requests.empty.inc(tally.empty)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format, of all workers."""
+        self._sample()
+        try:
+            registry = CollectorRegistry()
+            _WorkersCollector(registry)  # type: ignore[no-untyped-call]  # ships few types
+        except ValueError:
+            # There is no folder: this is the only process.
+            registry = self._series.registry
+        return generate_latest(registry)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._sample()
+            except Exception:
+                # The thread must outlive whatever a sample runs into: without it the gauges stand still.
+                logger.exception("the metrics could not be sampled")
+            self._closing.wait(_SAMPLE_S)
+
+    def _sample(self) -> None:
+        with self._sampling:
+            self._series.requests.in_flight.set(self._in_flight)
+            self._sample_state(self._read_status())
+            for (name, pool), stats in self._pools.items():
+                self._sample_pool(name, pool, stats())
+
+    def _sample_state(self, status: Status) -> None:
+        state = self._series.state
+        for readiness in Readiness:
+            state.workers.labels(readiness).set(readiness is status.readiness)
+        for name, found in status.databases.items():
+            for each in DatabaseState:
+                state.databases.labels(name, each).set(each is found)
+        if status.catalogue is not None:
+            state.index_age.set(status.catalogue.age_s)
+            state.index_media.set(status.catalogue.media)
+        model = (status.model.name, status.model.version or "")
+        if model != self._model and self._model[0]:
+            state.model.labels(*self._model).set(0)
+        self._model = model
+        state.model.labels(*model).set(1)
+        state.model_age.set(status.model.age_s or 0)
+
+    def _sample_pool(self, name: DatabaseName, pool: str, stats: Mapping[str, int]) -> None:
+        series = self._series.pools
+        size, available = stats["pool_size"], stats["pool_available"]
+        series.max_size.labels(name, pool).set(stats["pool_max"])
+        series.size.labels(name, pool).set(size)
+        series.available.labels(name, pool).set(available)
+        series.in_use.labels(name, pool).set(size - available)
+        series.waiting.labels(name, pool).set(stats["requests_waiting"])
+        for counter, key, unit in (
+            (series.waited, "requests_wait_ms", 0.001),
+            (series.refused, "requests_errors", 1),
+            (series.errors, "connections_errors", 1),
+        ):
+            total = stats.get(key, 0)
+            counter.labels(name, pool).inc((total - self._counted.get((name, pool, key), 0)) * unit)
+            self._counted[name, pool, key] = total
+
+
+def metrics_blueprint(metrics: Metrics) -> Blueprint:
+    """The endpoint that Prometheus scrapes."""
+    blueprint = Blueprint("metrics", __name__)
+
+    @blueprint.get("/metrics")
+    def get_metrics() -> Response:
+        return Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return blueprint
+
+
+def forget_worker(pid: int) -> None:
+    """Take a worker that has ended out of the gauges; what it counted stays."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # ships few types

@@ -1,0 +1,109 @@
+"""Whether the service can answer and from what, as known without asking a database."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from recommender.catalogue_refresh import CatalogueRefresher, CatalogueStatus
+from recommender.databases.database import Database
+from recommender.domain import DatabaseName, DatabaseState
+from recommender.media_cache import MediaCache
+from recommender.models.base import ModelSource
+
+_CHECK_S = 1.0
+
+
+class Readiness(StrEnum):
+    """Whether useful answers can be given: whole ones, some that lack something, or none."""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """The model that answers; live SQL has neither version nor age."""
+
+    name: str
+    version: str | None
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A moment of the service. `details_cached`: of some media, for when catalog_db is down."""
+
+    databases: Mapping[DatabaseName, DatabaseState]
+    catalogue: CatalogueStatus | None
+    model: ModelStatus
+    details_cached: bool
+
+    @property
+    def readiness(self) -> Readiness:
+        """Ready where no answer lacks anything; slow is not down."""
+        down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
+        if self.catalogue is None or (DatabaseName.CATALOG in down and not self.details_cached):
+            return Readiness.UNAVAILABLE
+        if down or not self.catalogue.popularity_known:
+            return Readiness.DEGRADED
+        return Readiness.READY
+
+
+class StatusReader:
+    """Puts the status together from what the parts know of themselves."""
+
+    def __init__(
+        self,
+        databases: Mapping[DatabaseName, Database],
+        catalogue: CatalogueRefresher,
+        models: ModelSource,
+        media_cache: MediaCache,
+    ) -> None:
+        self._databases = databases
+        self._catalogue = catalogue
+        self._models = models
+        self._media_cache = media_cache
+
+    def read(self) -> Status:
+        """The status now; waits for nothing."""
+        model = self._models.current()
+        built_at = model.built_at
+        age_s = None if built_at is None else (datetime.now(UTC) - built_at).total_seconds()
+        return Status(
+            databases={name: database.state for name, database in self._databases.items()},
+            catalogue=self._catalogue.status(),
+            model=ModelStatus(model.name, model.version, age_s),
+            details_cached=len(self._media_cache) > 0,
+        )
+
+
+class DatabaseChecker:
+    """Checks databases that no request asks: a server nobody sends requests to must notice recovery."""
+
+    def __init__(self, databases: Sequence[Database]) -> None:
+        self._closing = threading.Event()
+        # One a database: another one's timeout is not to be waited for.
+        self._threads = [
+            threading.Thread(target=self._run, args=(database,), name=f"check {database.name}", daemon=True)
+            for database in databases
+        ]
+
+    def open(self) -> None:
+        """Start checking in the background."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Stop checking, and wait until the databases are let go of."""
+        self._closing.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _run(self, database: Database) -> None:
+        while not self._closing.is_set():
+            database.check()
+            self._closing.wait(_CHECK_S)

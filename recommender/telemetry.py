@@ -1,0 +1,111 @@
+"""What a request came to, handed up beside its results: how long its stages took, what was answered."""
+
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from recommender.domain import DatabaseName, Recommendation, Strategy, UserRecommendations
+
+# Everything between two results of the service, its statements included; and making JSON of them.
+SERVICE = "service"
+JSON = "json"
+
+
+@dataclass(slots=True)
+class Tally:
+    """The answers of one request, counted.
+
+    `degraded`: answers that a database was missing from. `empty`: first pages with nothing on them.
+    `filled_up`: media on the pages with all scores 0.
+    """
+
+    strategies: dict[Strategy, int] = field(default_factory=dict)
+    degraded: dict[DatabaseName, int] = field(default_factory=dict)
+    empty: int = 0
+    filled_up: int = 0
+    model: str | None = None
+    model_version: str | None = None
+
+    def add(self, result: UserRecommendations, *, first_page: bool) -> None:
+        """Count one user's answer."""
+        self.strategies[result.strategy] = self.strategies.get(result.strategy, 0) + 1
+        for name in result.degraded:
+            self.degraded[name] = self.degraded.get(name, 0) + 1
+        self.empty += first_page and not result.items
+        self.filled_up += sum(map(_is_filler, result.items))
+        self.model = result.model
+        self.model_version = result.model_version
+
+
+def _is_filler(item: Recommendation) -> bool:
+    return not (item.recommendation_score or item.content_score or item.collaborative_score)
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request as the core sees it. `stages`: seconds by SERVICE and JSON."""
+
+    request_id: str
+    stages: dict[str, float] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def current_trace() -> Trace | None:
+    """The trace of the request this context works on."""
+    return _current.get()
+
+
+class traced:  # noqa: N801 - a context manager; as a class it costs a third of a decorated generator
+    """Make `trace` the one that is worked on."""
+
+    __slots__ = ("_token", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._trace)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _current.reset(self._token)
+
+
+class stage:  # noqa: N801 - as above
+    """Add the time spent inside to a stage of the request, if there is one."""
+
+    __slots__ = ("_name", "_started")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        trace = _current.get()
+        if trace is not None:
+            seconds = time.perf_counter() - self._started
+            trace.stages[self._name] = trace.stages.get(self._name, 0.0) + seconds
+
+
+def count(result: UserRecommendations, *, first_page: bool) -> None:
+    """Count one user's answer for the request, if there is one."""
+    trace = _current.get()
+    if trace is not None:
+        trace.tally.add(result, first_page=first_page)
+
+
+def counted(results: Iterator[UserRecommendations]) -> Iterator[UserRecommendations]:
+    """Pass first pages on, and count each."""
+    for result in results:
+        count(result, first_page=True)
+        yield result

@@ -1,0 +1,230 @@
+"""GET /metrics under two real workers: whichever is asked speaks for both."""
+
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.domain import DatabaseName
+from tests.integration.test_neighbours_model import train_on
+from tests.support.clients import NO_CAPS, get, post_batch, running_client
+from tests.support.gunicorn import GunicornServer, eventually, running_gunicorn, sum_of
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+NOBODY = "11111111-1111-4111-8111-111111111111"
+REQUESTS = "marquee_request_duration_seconds_count"
+GET_RULE = "/api/recommendations/<user_id>"
+BATCH = "/api/recommendations/batch"
+STAGES = ("user_db", "catalog_db", "engagement_db", "scoring", "json")
+
+
+def value(client: FlaskClient, name: str, **labels: str) -> float:
+    return sum_of(client.get("/metrics").text, name, labels)
+
+
+def test_requests_to_both_workers_are_counted_whichever_is_asked(
+    service: GunicornServer, reference: Reference
+) -> None:
+    before = {
+        stage: service.value("marquee_stage_duration_seconds_count", {"stage": stage}) for stage in STAGES
+    }
+    labels = {"endpoint": GET_RULE, "status": "200"}
+    requests = service.value(REQUESTS, labels)
+    for user in reference.users[:60]:
+        assert service.ask(f"/api/recommendations/{user}").status == 200
+    assert len({line["process"] for line in service.logged(endpoint=GET_RULE)}) == 2
+    for _ in range(10):
+        text = service.ask("/metrics").body.decode()
+        assert sum_of(text, REQUESTS, labels) == requests + 60
+        for stage in STAGES:
+            count = sum_of(text, "marquee_stage_duration_seconds_count", {"stage": stage})
+            assert count == before[stage] + 60, stage
+    asked = {line["process"] for line in service.logged(endpoint="/metrics")}
+    assert len(asked) == 2
+    spent = sum_of(text, "marquee_stage_duration_seconds_sum", {})
+    assert 0 < spent < sum_of(text, "marquee_request_duration_seconds_sum", {})
+
+
+def test_endpoints_are_rules_and_no_id_or_path_becomes_a_label(service: GunicornServer) -> None:
+    service.ask(f"/api/recommendations/{NOBODY}?limit=3")
+    service.ask("/api/recommendations/not-an-id")
+    service.ask("/secret/path")
+    service.ask(f"/api/recommendations/{NOBODY}", method="DELETE")
+    text = service.ask("/metrics").body.decode()
+    assert "secret" not in text
+    assert "not-an-id" not in text
+    assert NOBODY not in text
+    served = {GET_RULE, BATCH, "/health", "/ready", "/metrics", "none"}
+    assert set(re.findall(r'endpoint="([^"]*)"', text)) <= served
+    for endpoint, status in ((GET_RULE, "400"), ("none", "404"), ("none", "405")):
+        assert sum_of(text, REQUESTS, {"endpoint": endpoint, "status": status}) >= 1
+
+
+def test_answers_are_counted_by_strategy_and_model(service: GunicornServer, reference: Reference) -> None:
+    def answers(strategy: str) -> float:
+        return service.value("marquee_answers_total", {"strategy": strategy, "model": "live"})
+
+    strategies = ("hybrid", "content", "collaborative", "popular")
+    before = {strategy: answers(strategy) for strategy in strategies}
+    results = service.ask(BATCH, body={"user_ids": [*reference.users[:80], NOBODY]}).body["results"].values()
+    for strategy in strategies:
+        given = sum(result["strategy"] == strategy for result in results)
+        assert answers(strategy) - before[strategy] == given
+        assert given > 0
+
+
+def test_a_stream_counts_when_it_has_ended_with_all_its_users(
+    service: GunicornServer, reference: Reference
+) -> None:
+    before = service.value("marquee_answers_total")
+    body = {"user_ids": reference.users}
+    answer = service.ask(BATCH, {"Accept": "application/x-ndjson"}, body)
+    assert len(answer.body.splitlines()) == len(reference.users)
+    assert eventually(lambda: service.value("marquee_answers_total") == before + len(reference.users))
+
+
+def test_both_workers_report_what_they_stand_on(service: GunicornServer, reference: Reference) -> None:
+    text = service.ask("/metrics").body.decode()
+    assert sum_of(text, "marquee_workers", {"status": "ready"}) == 2
+    for name in DatabaseName:
+        assert sum_of(text, "marquee_database_state", {"database": name, "state": "up"}) == 2
+        assert sum_of(text, "marquee_database_state", {"database": name}) == 2
+        pool = {"database": name, "pool": "requests"}
+        assert sum_of(text, "marquee_pool_max_size", pool) == 20
+        assert 0 < sum_of(text, "marquee_pool_size", pool) <= 20
+    assert sum_of(text, "marquee_catalogue_index_media", {}) == len(reference.catalogue)
+    assert 0 < sum_of(text, "marquee_catalogue_index_age_seconds", {}) < 120
+    assert sum_of(text, "marquee_model_info", {"model": "live", "version": ""}) == 2
+
+
+def test_a_killed_worker_leaves_the_gauges_and_what_it_counted_stays(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases) as server:
+        labels = {"endpoint": "/health", "status": "200"}
+        wanted = server.value(REQUESTS, labels) + 20
+        for _ in range(20):
+            server.ask("/health")
+        (first, second) = server.workers().values()
+        os.kill(first.pid, signal.SIGKILL)
+        assert eventually(lambda: first.pid not in server.workers())
+        assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 2, 30)
+        assert len(server.workers()) == 2
+        assert second.pid in server.workers()
+        assert server.value("marquee_workers") == 2
+        assert server.value(REQUESTS, labels) == wanted
+        (folder,) = {
+            Path(file.path).parent for file in second.open_files() if "marquee-metrics-" in file.path
+        }
+        # What a worker leaves that is killed between making a file and sizing it.
+        (folder / "counter_1.db").touch()
+        assert server.value(REQUESTS, labels) == wanted
+    assert not folder.exists()
+
+
+def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(databases: Urls) -> None:
+    variables = {
+        "POOL_SIZE": "1",
+        "THREADS": "8",
+        "POOL_TIMEOUT_MS": "20000",
+        "STATEMENT_TIMEOUT_MS": "20000",
+        "TIME_BUDGET_MS": "40000",
+    }
+    with running_gunicorn(databases, **variables) as server:
+        path = f"/api/recommendations/{NOBODY}"
+        pool = {"database": "user_db", "pool": "requests"}
+        with psycopg.connect(databases[USER]) as connection:
+            connection.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")
+            threads = [threading.Thread(target=server.ask, args=(path,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            # The one that asks for this is in flight, too.
+            assert eventually(lambda: server.value("marquee_requests_in_flight") == 9)
+            assert eventually(
+                lambda: (
+                    server.value("marquee_pool_waiting", pool) + server.value("marquee_pool_in_use", pool)
+                    == 8
+                )
+            )
+            assert server.value("marquee_pool_waiting", pool) >= 6
+            time.sleep(0.5)
+            connection.rollback()
+        for thread in threads:
+            thread.join()
+        assert eventually(lambda: server.value("marquee_requests_in_flight") == 1)
+        assert eventually(lambda: server.value("marquee_pool_wait_seconds_total", pool) > 1)
+        assert server.value("marquee_pool_waiting", pool) == 0
+
+
+def test_an_outage_shows_and_ends(databases: Urls, outage: Outage) -> None:
+    with running_gunicorn(databases) as server:
+        down = {"database": "engagement_db", "state": "down"}
+        path = f"/api/recommendations/{NOBODY}"
+        assert server.value("marquee_degraded_answers_total") == 0
+        outage.stop(ENGAGEMENT)
+        for _ in range(4):
+            assert server.ask(path).status == 200
+        text = server.ask("/metrics").body.decode()
+        assert sum_of(text, "marquee_degraded_answers_total", {"database": "engagement_db"}) == 4
+        assert sum_of(text, "marquee_degraded_answers_total", {}) == 4
+        assert eventually(lambda: server.value("marquee_database_state", down) == 2)
+        assert eventually(
+            lambda: server.value("marquee_pool_connection_errors_total", {"database": "engagement_db"}) > 0
+        )
+        assert server.value("marquee_workers", {"status": "degraded"}) == 2
+        outage.start(ENGAGEMENT)
+        assert eventually(lambda: server.value("marquee_database_state", down) == 0)
+        assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 2)
+
+
+def test_media_that_fill_up_pages_and_empty_first_pages_are_counted(databases: Urls, outage: Outage) -> None:
+    user = "44444444-4444-4444-8444-444444444444"
+    with psycopg.connect(databases[USER]) as connection:
+        connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (user,))
+        connection.execute("INSERT INTO tb_user_genre VALUES (%s, 'western')", (user,))
+    with running_client(databases, **NO_CAPS) as client:
+        page = get(client, user, limit=100)["recommendations"]
+        filled = sum(item["recommendation_score"] == 0 for item in page)
+        assert 0 < filled < 100
+        assert value(client, "marquee_filled_up_items_total") == filled
+        get(client, user, offset=1_000_000)
+        assert value(client, "marquee_empty_answers_total") == 0, "past the end is no empty answer"
+        shown = [item["id"] for item in page]
+        with psycopg.connect(databases[ENGAGEMENT]) as connection:
+            connection.cursor().executemany(
+                "INSERT INTO interaction VALUES (%s, %s, %s, 'WATCH', 1.0, NULL)",
+                [(10_000_000 + number, user, media) for number, media in enumerate(shown)],
+            )
+        outage.stop(CATALOG)
+        assert post_batch(client, [user])["results"][user]["count"] == 0
+        assert value(client, "marquee_empty_answers_total") == 1
+
+
+def test_the_model_and_its_age_are_told(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = train_on(databases, tmp_path, monkeypatch)
+    with running_gunicorn(databases, MODEL_PATH=str(tmp_path)) as server:
+        trained = {"model": "neighbours", "version": version}
+        assert eventually(lambda: server.value("marquee_model_info", trained) == 2, 40)
+        assert server.value("marquee_model_info") == 2
+        assert 0 < server.value("marquee_model_age_seconds") < 120
+        server.ask(f"/api/recommendations/{NOBODY}")
+        assert server.value("marquee_answers_total", {"model": "neighbours"}) == 1
+
+
+def test_the_answer_is_prometheus_text_that_says_what_everything_is(service: GunicornServer) -> None:
+    answer = service.ask("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text = answer.body.decode()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    assert names == {line.split()[2] for line in text.splitlines() if line.startswith("# HELP ")}
+    assert names
+    assert all(name.startswith("marquee_") for name in names)
+    assert "pid=" not in text

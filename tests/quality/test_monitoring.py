@@ -1,0 +1,134 @@
+"""Alert rules and dashboard: well formed, and about metrics that a real server has."""
+
+import itertools
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.settings import ROOT
+from tests.support.gunicorn import GunicornServer
+from tests.support.reference import Reference
+
+FOLDER = ROOT / "docs" / "monitoring"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]
+]
+DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+EXPRESSIONS = [rule["expr"] for rule in RULES] + [
+    target["expr"] for panel in PANELS for target in panel["targets"]
+]
+
+Samples = dict[str, dict[str, set[str]]]
+
+
+@pytest.fixture(scope="module")
+def samples(service: GunicornServer, reference: Reference) -> Samples:
+    """The values of each label, by the name of the sample."""
+    service.ask(f"/api/recommendations/{reference.users[0]}")
+    found: Samples = {}
+    for family in text_string_to_metric_families(service.ask("/metrics").body.decode()):
+        for sample in family.samples:
+            labels = found.setdefault(sample.name, {})
+            for label, value in sample.labels.items():
+                labels.setdefault(label, set()).add(value)
+    return found
+
+
+def selectors(expression: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Each metric of an expression, with the matchers in its braces."""
+    return [
+        (name, re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', matchers))
+        for name, matchers in re.findall(r"\b(marquee_\w+)(?:\{([^}]*)\})?", expression)
+    ]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_every_metric_label_and_value_asked_for_exists(expression: str, samples: Samples) -> None:
+    assert selectors(expression)
+    for name, matchers in selectors(expression):
+        assert name in samples
+        for label, operator, value in matchers:
+            if label == "instance":
+                continue  # Prometheus' own.
+            assert label in samples[name]
+            assert operator == "=~" or value in samples[name][label]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_expressions_group_by_labels_that_exist_and_close_what_they_open(
+    expression: str, samples: Samples
+) -> None:
+    assert all(
+        expression.count(opening) == expression.count(closing) for opening, closing in ("()", "{}", "[]")
+    )
+    known = {"instance", *itertools.chain.from_iterable(samples[name] for name, _ in selectors(expression))}
+    for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+        assert {label.strip() for label in group.split(",")} <= known
+
+
+def test_every_metric_is_on_the_dashboard(samples: Samples) -> None:
+    shown = {name for target in EXPRESSIONS for name, _ in selectors(target)}
+    for name in samples:
+        stem = re.sub("_(bucket|count|sum)$", "", name)
+        assert any(each.startswith(stem) for each in shown), name
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_has_what_prometheus_and_its_reader_need(rule: dict[str, Any]) -> None:
+    assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+    assert re.fullmatch("Marquee[A-Za-z]+", rule["alert"])
+    assert re.fullmatch(r"\d+[smh]", rule["for"])
+    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_alerts_are_named_once_and_explained_in_the_operations_guide() -> None:
+    names = [rule["alert"] for rule in RULES]
+    assert len(set(names)) == len(names)
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert sorted(re.findall(r"^\| `(Marquee\w+)` \|", guide, re.MULTILINE)) == sorted(names)
+
+
+def test_every_metric_is_in_the_operations_guide_and_no_other(samples: Samples) -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    documented = set(re.findall(r"`(marquee_\w+)`", guide))
+    assert documented == {re.sub("_(bucket|count|sum)$", "", name) for name in samples}
+
+
+def test_the_dashboard_can_be_imported() -> None:
+    (given,) = DASHBOARD["__inputs"]
+    assert (given["name"], given["pluginId"]) == ("DS_PROMETHEUS", "prometheus")
+    assert DASHBOARD["id"] is None
+    assert DASHBOARD["title"] == "Marquee"
+    assert DASHBOARD["schemaVersion"] >= 36
+    source = {"type": "prometheus", "uid": "${DS_PROMETHEUS}"}
+    for part in [*PANELS, *DASHBOARD["templating"]["list"], *(t for p in PANELS for t in p["targets"])]:
+        assert part["datasource"] == source
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(set(ids)) == len(ids)
+    types = {required["id"] for required in DASHBOARD["__requires"] if required["type"] == "panel"}
+    assert {panel["type"] for panel in PANELS} == types
+
+
+def test_panels_lie_side_by_side_on_the_grid_and_say_what_they_show() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = set(
+            itertools.product(
+                range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+            )
+        )
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["description"]
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references) > 0

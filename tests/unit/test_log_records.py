@@ -1,0 +1,122 @@
+"""Records on their way out: JSON that holds everything, and outages that do not fill the disk."""
+
+import io
+import json
+import logging
+import sys
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from config.log_records import JsonFormatter, OutageFilter, PlainFormatter, RequestIdFilter
+from config.logging import LogFormat, logging_config
+from recommender.domain import DatabaseName
+from recommender.telemetry import Trace, traced
+
+USER, CATALOG, _ = DatabaseName
+FAILED = "%s.%s failed: %s"
+
+
+def record(message: str, *args: object, level: int = logging.WARNING, **options: Any) -> logging.LogRecord:
+    name = options.pop("name", "some.logger")
+    return logging.LogRecord(name, level, __file__, 1, message, args, options.pop("exc_info", None))
+
+
+def as_json(entry: logging.LogRecord) -> dict[str, Any]:
+    line = JsonFormatter().format(entry)
+    assert "\n" not in line
+    fields: dict[str, Any] = json.loads(line)
+    return fields
+
+
+def test_a_json_line_says_when_in_utc_how_bad_who_and_what() -> None:
+    line = as_json(record("%d media\nin %s", 3, "time", level=logging.INFO))
+    assert list(line) == ["time", "level", "logger", "process", "message"]
+    assert (line["level"], line["logger"], line["message"]) == ("INFO", "some.logger", "3 media\nin time")
+    at = datetime.fromisoformat(line["time"])
+    assert at.utcoffset() == timedelta(0)
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
+
+
+def test_an_exception_is_a_field_with_its_whole_trace() -> None:
+    try:
+        raise RuntimeError("the reason")
+    except RuntimeError:
+        line = as_json(record("it failed", exc_info=sys.exc_info()))
+    assert line["exception"].startswith("Traceback (most recent call last):\n")
+    assert line["exception"].endswith("RuntimeError: the reason")
+
+
+def test_fields_of_a_record_stand_beside_its_message() -> None:
+    entry = record("done")
+    entry.fields = {"status": 200, "degraded": [USER]}
+    assert as_json(entry) | {"status": 200, "degraded": ["user_db"]} == as_json(entry)
+
+
+def test_lines_of_a_request_carry_its_id_and_others_none() -> None:
+    inside, outside = record("inside"), record("outside")
+    with traced(Trace("the-id")):
+        RequestIdFilter().filter(inside)
+    RequestIdFilter().filter(outside)
+    assert as_json(inside)["request_id"] == "the-id"
+    assert "request_id" not in as_json(outside)
+    assert PlainFormatter("%(message)s").format(inside) == "inside [the-id]"
+    assert PlainFormatter("%(message)s").format(outside) == "outside"
+
+
+def test_a_warning_about_a_database_passes_once_in_five_seconds_and_the_next_counts_what_was_dropped() -> (
+    None
+):
+    now = 1000.0
+    outages = OutageFilter(clock=lambda: now)
+    passed = [outages.filter(record(FAILED, USER, f"query_{number}", "why")) for number in range(10)]
+    assert passed == [True] + [False] * 9
+    now += 4.9
+    assert not outages.filter(record(FAILED, USER, "query", "why"))
+    now += 0.2
+    again = record(FAILED, USER, "query", "why")
+    assert outages.filter(again)
+    assert as_json(again)["dropped"] == 10
+    assert PlainFormatter("%(message)s").format(again).endswith("(10 more like it were dropped)")
+    now += 5.1
+    afresh = record(FAILED, USER, "query", "why")
+    assert outages.filter(afresh)
+    assert "dropped" not in as_json(afresh)
+
+
+def test_other_databases_other_words_and_other_loggers_are_not_held_back() -> None:
+    outages = OutageFilter()
+    assert all(
+        outages.filter(each)
+        for each in (
+            record(FAILED, USER, "query", "why"),
+            record(FAILED, CATALOG, "query", "why"),
+            record("%s is down", USER),
+            record(FAILED, USER, "query", "why", name="another.logger"),
+            record("error connecting in %r: %s", "user_db", "why", name="psycopg.pool"),
+        )
+    )
+    assert not outages.filter(record("error connecting in %r: %s", "user_db", "why", name="psycopg.pool"))
+
+
+def test_lines_about_no_database_and_lines_that_are_no_warnings_always_pass() -> None:
+    outages = OutageFilter()
+    for _ in range(3):
+        assert outages.filter(record("a request failed"))
+        assert outages.filter(record("%s is back", USER, level=logging.INFO))
+
+
+@pytest.mark.parametrize(
+    ("log_format", "at_a_terminal", "elsewhere"),
+    [("auto", "plain", "json"), ("plain", "plain", "plain"), ("json", "json", "json")],
+)
+def test_the_format_is_as_set_or_fits_where_the_log_goes(
+    log_format: LogFormat, at_a_terminal: str, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for terminal, expected in ((True, at_a_terminal), (False, elsewhere)):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", partial(bool, terminal))
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert logging_config("INFO", log_format)["handlers"]["stderr"]["formatter"] == expected
