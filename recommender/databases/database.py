@@ -120,7 +120,7 @@ class Database:
         self._pool: ConnectionPool[_BoundedConnection] = ConnectionPool(
             url,
             connection_class=_BoundedConnection,
-            kwargs=_connection_arguments(name, url, options),
+            kwargs=connection_arguments(name, url, options),
             min_size=0,
             max_size=options.size,
             timeout=options.pool_timeout_ms / 1000,
@@ -231,7 +231,12 @@ class _ConnectionLostError(Exception):
     """The connection broke while the statement ran."""
 
 
-def _connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, object]:
+def connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, Any]:
+    """How every connection is made, beside its URL.
+
+    Raises:
+        ConfigurationError: the URL cannot be read.
+    """
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
