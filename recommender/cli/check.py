@@ -1,6 +1,7 @@
 """`check`: is there anything about the databases that keeps the service from working well?"""
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
@@ -23,6 +24,8 @@ def check(*, as_json: bool) -> int:
     Reads only. Exit status 0: all is well, 1: there are warnings, 2: the service cannot work, or not without
     a database.
     """
+    # What the driver warns of when a connection fails is in the findings.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     try:
         settings = load_settings()
         urls = {name: settings.database_url(name) for name in DatabaseName}

@@ -90,12 +90,13 @@ class PoolOptions:
         return self.statement_timeout_ms / 1000 + _NETWORK_GRACE_S if self.statement_timeout_ms else math.inf
 
 
-class _BoundedConnection(psycopg.Connection[Row]):
+class BoundedConnection(psycopg.Connection[Row]):
     """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
 
     deadline: Deadline | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """What the driver calls wherever it waits."""
         if self.deadline is not None and math.isfinite(self.deadline.ends_at):
             timeout = self.deadline.remaining_s
         return super().wait(gen, interval, timeout)
@@ -117,9 +118,9 @@ class Database:
         self.name = name
         self._queries = queries
         self._options = options
-        self._pool: ConnectionPool[_BoundedConnection] = ConnectionPool(
+        self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
             url,
-            connection_class=_BoundedConnection,
+            connection_class=BoundedConnection,
             kwargs=connection_arguments(name, url, options),
             min_size=0,
             max_size=options.size,

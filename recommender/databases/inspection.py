@@ -9,13 +9,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
-from recommender.databases.database import PoolOptions, Row, connection_arguments
+from recommender.databases.database import BoundedConnection, PoolOptions, Row, connection_arguments
 from recommender.databases.queries import Query, load_queries
+from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
-from recommender.errors import InspectionError
+from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5
+# Somebody who rebuilds a table holds it for longer than anybody wants to wait to be told so.
+_LOCK_TIMEOUT_MS = 2_000
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
@@ -39,18 +43,23 @@ class Inspection:
     Raises:
         ConfigurationError: the URL cannot be read.
         InspectionError: from every method, where PostgreSQL refuses.
+        DatabaseUnavailableError: from every method, where it has stopped answering; the connection is closed.
     """
 
     def __init__(self, name: DatabaseName, url: str, statement_timeout_ms: int) -> None:
+        self._name = name
         self._url = url
-        self._arguments = connection_arguments(
-            name, url, PoolOptions(statement_timeout_ms=statement_timeout_ms, prepared_statements=False)
-        )
+        options = PoolOptions(statement_timeout_ms=statement_timeout_ms, prepared_statements=False)
+        self._patience_s = options.patience_s
+        self._arguments = connection_arguments(name, url, options)
+        self._arguments["options"] += f" -c lock_timeout={_LOCK_TIMEOUT_MS}"
         self._queries = load_queries("doctor/server") | load_queries(f"doctor/{name}")
 
     def __enter__(self) -> Self:
-        with _refusals():
-            self._connection: psycopg.Connection[Row] = psycopg.connect(self._url, **self._arguments)
+        try:
+            self._connection = BoundedConnection.connect(self._url, **self._arguments)
+        except psycopg.Error as exc:
+            raise InspectionError(_one_line(str(exc))) from exc
         return self
 
     def __exit__(
@@ -63,7 +72,8 @@ class Inspection:
 
     def fetch(self, query_name: str, **parameters: object) -> list[Row]:
         """Run one of the statements of sql/doctor/ and return its rows."""
-        with _refusals(), self._connection.cursor(binary=True) as cursor:
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
 
     def measure_round_trip_ms(self) -> float:
@@ -80,7 +90,8 @@ class Inspection:
 
         EXPLAIN (GENERIC_PLAN) would show the same plan, from PostgreSQL 16 on. Permissions are checked too.
         """
-        with _refusals(), self._connection.transaction():
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals(), self._connection.transaction(), self._refusals():
             types = self._column_types(query)
             self._connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             self._connection.execute(b"PREPARE examined AS " + query.numbered)
@@ -88,7 +99,7 @@ class Inspection:
             execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"
             try:
                 # Should it fail, what follows still belongs to the transaction.
-                with self._connection.transaction():
+                with self._connection.transaction(), self._refusals():
                     cursor = self._connection.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {execute}".encode())
                     row = cursor.fetchone()
             finally:
@@ -116,6 +127,20 @@ class Inspection:
             return "?"
         return f"{known.name}[]" if oid == known.array_oid else known.name
 
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as exc:
+            if (
+                self._connection.closed
+                or self._connection.info.transaction_status is TransactionStatus.ACTIVE
+            ):
+                # Given up on, with the answer still to come: not even a rollback can be asked for.
+                self._connection.close()
+                raise DatabaseUnavailableError(self._name) from exc
+            raise InspectionError(_one_line(str(exc))) from exc
+
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
@@ -131,14 +156,6 @@ def _quoted(identifier: str) -> str:
     if _PLAIN.fullmatch(identifier):
         return identifier
     return '"' + identifier.replace('"', '""') + '"'
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as exc:
-        raise InspectionError(_one_line(str(exc))) from exc
 
 
 def _one_line(message: str) -> str:

@@ -13,7 +13,7 @@ from recommender.doctor.findings import CONTRACT, Finding, Level
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
 from recommender.domain import DatabaseName
-from recommender.errors import ConfigurationError, InspectionError
+from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Check:
             try:
                 with Inspection(name, self._urls[name], self._options.statement_timeout_ms) as inspection:
                     yield from self._check(name, inspection)
-            except InspectionError as exc:
+            except (InspectionError, DatabaseUnavailableError) as exc:
                 to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
                 yield Finding(Level.ERROR, name, "connection", f"cannot be used: {exc}", to_do)
             except ConfigurationError as exc:

@@ -106,7 +106,10 @@ def _check_tables(
     for table_name, group in groupby(found, key=lambda column: column.table):
         if table_name not in tables:
             means = "is not there, or not in a schema that the role may use and has in its search_path"
-            to_do = f"Create it, or put SQL for your own tables under SQL_PATH ({CONTRACT})."
+            to_do = (
+                f"See that {name.upper()}_URL leads to the right database, or put SQL for your own tables "
+                f"under SQL_PATH/{name}/ ({CONTRACT})."
+            )
             yield Finding(Level.ERROR, name, f"table {table_name}", means, to_do)
             continue
         listed = list(group)

@@ -1,105 +1,19 @@
 """`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
 
-import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from config.settings import ROOT
 from recommender.cli.main import main
 from recommender.databases.queries import SQL_ROOT
-from recommender.demo.embedded import PostgresServer, server_url
+from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
+from tests.support.checks import PASSWORD, Checker, change
 from tests.support.postgres import Outage, Urls
+from tests.support.proxy import hanging_proxy
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-PASSWORD = "hunter2"  # noqa: S105 - nobody's
-
-Fault = tuple[str, str, str]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `check --json` says."""
-
-    status: int
-    findings: list[dict[str, str]]
-
-    @property
-    def faults(self) -> set[Fault]:
-        """Level, database and subject of everything that is not ok."""
-        return {
-            (finding["level"], finding["database"], finding["about"])
-            for finding in self.findings
-            if finding["level"] != "ok"
-        }
-
-    def find(self, about: str) -> dict[str, str]:
-        """The one finding on a subject."""
-        (found,) = [finding for finding in self.findings if finding["about"] == about]
-        return found
-
-
-Checker = Callable[..., Report]
-
-
-@pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Checker:
-    """Run the command both ways; they must agree, and neither may tell the password."""
-
-    def run(urls: Urls, **variables: str) -> Report:
-        for name in DatabaseName:
-            monkeypatch.setenv(f"{name.upper()}_URL", urls[name])
-        for variable, value in variables.items():
-            monkeypatch.setenv(variable, value)
-        status = main(["check", "--json"])
-        as_json = capsys.readouterr()
-        assert main(["check"]) == status
-        table = capsys.readouterr()
-        assert PASSWORD not in as_json.out + as_json.err + table.out + table.err
-        assert (as_json.err, table.err) == ("", "")
-        said: dict[str, Any] = json.loads(as_json.out)
-        assert said["status"] == status
-        for finding in said["findings"]:
-            assert f"  {finding['level']:<8} {finding['about']}: " in table.out
-            assert not re.search(r"[\n\r]", finding["means"] + finding["to_do"])
-            assert (finding["to_do"] == "") == (finding["level"] == "ok")
-            assert finding["to_do"] in table.out
-        return Report(status, said["findings"])
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def role(server: PostgresServer) -> Iterator[str]:
-    """The role of docs/operations.md; what it is granted is for each database."""
-    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE marquee LOGIN PASSWORD '{PASSWORD}'".encode())
-        yield "marquee"
-        connection.execute("DROP ROLE marquee")
-
-
-@pytest.fixture
-def urls(databases: Urls, role: str) -> Urls:
-    """The databases as that role sees them, with the grants that the document gives it."""
-    document = (ROOT / "docs" / "operations.md").read_text()
-    grants = re.findall(r"-- in (\w+)\n +(GRANT .*;)", document)
-    assert len(grants) == 3
-    for name, grant in grants:
-        change(databases, DatabaseName(name), grant)
-    return {name: url.replace("postgres@", f"{role}:{PASSWORD}@") for name, url in databases.items()}
-
-
-def change(databases: Urls, name: DatabaseName, *statements: str) -> None:
-    """As the owner."""
-    with psycopg.connect(databases[name], autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def overlay(folder: Path, name: DatabaseName, query: str, old: str, new: str) -> str:
@@ -138,6 +52,17 @@ def test_of_a_database_that_is_down_it_says_so_and_checks_the_others(
     assert (report.status, report.faults) == (2, {("error", CATALOG, "connection")})
     assert report.find("statement fetch_candidates")["level"] == "ok"
     assert report.find("histories")["level"] == "ok"
+
+
+def test_a_database_that_hangs_is_given_up_and_the_others_are_checked(
+    check: Checker, urls: Urls, server: PostgresServer
+) -> None:
+    info = server.get_postmaster_info()
+    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
+        proxy.hang()
+        report = check({**urls, ENGAGEMENT: proxy.url("engagement_db")})
+    assert (report.status, report.faults) == (2, {("error", ENGAGEMENT, "connection")})
+    assert report.find("media")["level"] == "ok"
 
 
 def test_a_url_the_driver_cannot_read_is_an_error_of_that_database(check: Checker, urls: Urls) -> None:
@@ -402,88 +327,6 @@ def test_rights_on_the_needed_columns_alone_will_do(check: Checker, urls: Urls, 
         "ON medias TO marquee",
     )
     assert check(urls).faults == set()
-
-
-def test_preferences_joined_on_the_wrong_column_are_told_from_strays(
-    check: Checker, urls: Urls, databases: Urls
-) -> None:
-    change(
-        databases,
-        USER,
-        "UPDATE tb_user_genre AS ug SET user_id = up.id FROM user_preferences AS up "
-        "WHERE ug.user_id = up.user_id",
-    )
-    report = check(urls)
-    assert report.status == 2
-    assert report.faults == {("error", USER, "preferences"), ("warning", USER, "users")}
-    assert "match user_preferences.id" in report.find("preferences")["means"]
-    assert "join is on the wrong column" in report.find("preferences")["to_do"]
-
-
-def test_preferences_of_nobody_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
-    change(
-        databases, USER, "DELETE FROM user_preferences WHERE user_id < '80000000-0000-0000-0000-000000000000'"
-    )
-    report = check(urls)
-    assert ("warning", USER, "preferences") in report.faults
-    assert "user_preferences.id" not in report.find("preferences")["means"]
-    assert "the usual sign of a join on the wrong column" in report.find("preferences")["to_do"]
-
-
-def test_interactions_with_media_missing_from_the_catalogue_are_a_warning(
-    check: Checker, urls: Urls, databases: Urls
-) -> None:
-    change(
-        databases,
-        CATALOG,
-        "DELETE FROM medias WHERE id < '80000000-0000-0000-0000-000000000000'",
-    )
-    report = check(urls)
-    assert (report.status, report.faults) == (
-        1,
-        {("warning", f"{CATALOG}, {ENGAGEMENT}", "media of interactions")},
-    )
-    with psycopg.connect(databases[CATALOG]) as connection:
-        left = [row[0] for row in connection.execute("SELECT id FROM medias")]
-    with psycopg.connect(databases[ENGAGEMENT]) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM interaction WHERE media_id <> ALL (%s)", (left,)
-        ).fetchone()
-    assert row is not None
-    assert report.find("media of interactions")["means"].startswith(f"{row[0]:,} (")
-
-
-def test_ids_of_other_users_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
-    change(databases, ENGAGEMENT, "UPDATE interaction SET user_id = gen_random_uuid()")
-    assert check(urls).faults == {("warning", f"{USER}, {ENGAGEMENT}", "histories")}
-
-
-def test_what_is_outside_of_the_window_or_has_no_date_is_a_warning(
-    check: Checker, urls: Urls, databases: Urls
-) -> None:
-    change(databases, ENGAGEMENT, "UPDATE interaction SET timestamp = timestamp - interval '200 days'")
-    assert check(urls).faults == {("warning", ENGAGEMENT, "interactions")}
-    assert check(urls, INTERACTION_WINDOW_DAYS="0").faults == set()
-    change(databases, ENGAGEMENT, "UPDATE interaction SET timestamp = NULL WHERE id % 2 = 0")
-    assert check(urls).faults == {("warning", ENGAGEMENT, "timestamps")}
-
-
-def test_media_without_genres_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
-    change(databases, CATALOG, "UPDATE tb_media_genre SET genre_name = NULL")
-    assert check(urls).faults == {("warning", CATALOG, "genres of media")}
-
-
-def test_empty_tables_are_found(check: Checker, urls: Urls, databases: Urls) -> None:
-    change(databases, USER, "TRUNCATE user_preferences, tb_user_genre")
-    change(databases, CATALOG, "TRUNCATE medias, tb_media_genre")
-    change(databases, ENGAGEMENT, "TRUNCATE interaction")
-    report = check(urls)
-    assert report.status == 2
-    assert report.faults == {
-        ("warning", USER, "users"),
-        ("error", CATALOG, "media"),
-        ("warning", ENGAGEMENT, "interactions"),
-    }
 
 
 def test_databases_without_tables_are_found(check: Checker, empty_databases: Urls) -> None:

@@ -3,7 +3,8 @@
 --
 -- Parameters: none
 -- Returns: one row
---   version text, role_name text
+--   version text   without what a distribution adds
+--   role_name text
 --   started_at text            the same for databases of one server
 --   max_connections int
 --   reserved_connections int   of those, for superusers and for pg_use_reserved_connections
@@ -11,7 +12,7 @@
 -- Why: the time of its start tells servers apart whatever address they are reached at; reserved_connections
 --   is a setting of PostgreSQL 16 and later.
 SELECT
-    current_setting('server_version') AS version,
+    split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,
     pg_postmaster_start_time()::text AS started_at,
     current_setting('max_connections')::int AS max_connections,
