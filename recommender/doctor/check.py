@@ -1,6 +1,6 @@
 """The whole examination: one database after the other, then what lies between them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,14 @@ class Check:
             queries = load_queries(name, self._options.sql_path)
         except ConfigurationError as exc:
             yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
-        overlaid = any(query.path != ours[query.name].path for query in queries.values())
-        yield from check_structure(name, inspection, ours.values(), server.role, overlaid=overlaid)
+        overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
+        yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
         yield from check_statements(name, inspection, ours, queries)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 
-    def _check_data(self, name: DatabaseName, inspection: Inspection, *, overlaid: bool) -> Iterator[Finding]:
+    def _check_data(
+        self, name: DatabaseName, inspection: Inspection, *, overlaid: Collection[str]
+    ) -> Iterator[Finding]:
         try:
             self._facts.gather(name, inspection, window_start(self._options.window_days))
         except InspectionError as exc:
@@ -74,7 +76,7 @@ class Check:
             else:
                 to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
                 yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
-        yield from check_data(name, self._facts, self._options.window_days)
+        yield from check_data(name, self._facts, self._options.window_days, overlaid=overlaid)
 
 
 def check_databases(urls: Mapping[DatabaseName, str], options: CheckOptions) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The data: is there enough of it, and do the three databases speak of the same users and media?"""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,10 +76,12 @@ class Facts:
             self.engagement = _engagement_facts(inspection, window_start)
 
 
-def check_data(name: DatabaseName, facts: Facts, window_days: int) -> Iterator[Finding]:
-    """Findings on what one of the databases holds, as far as it is known."""
+def check_data(
+    name: DatabaseName, facts: Facts, window_days: int, *, overlaid: Collection[str]
+) -> Iterator[Finding]:
+    """Findings on what one of the databases holds, as far as it is known; `overlaid`: statements not ours."""
     if name is USER and facts.users is not None:
-        yield from _check_users(facts.users)
+        yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
     if name is CATALOG and facts.catalog is not None:
         yield from _check_media(facts.catalog)
     if name is ENGAGEMENT and facts.engagement is not None:
@@ -123,10 +125,16 @@ def _keys(values: bytes | None) -> Keys:
     return np.frombuffer(values or b"", dtype=">i8").astype(np.int64)
 
 
-def _check_users(facts: UserFacts) -> Iterator[Finding]:
+def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
     if not facts.users:
         to_do = "See that USER_DB_URL leads to the right database."
         yield Finding(Level.WARNING, USER, "users", "user_preferences is empty: nobody stated genres", to_do)
+    elif own_join:
+        means = (
+            f"{facts.users:,} users; who stated genres is for the fetch_genre_preferences in SQL_PATH to say"
+        )
+        yield Finding(Level.OK, USER, "users", means)
+        return
     else:
         stated = _share(facts.users_with_genres, facts.users)
         level = Level.OK if facts.users_with_genres else Level.WARNING

@@ -9,21 +9,11 @@ from recommender.cli.main import main
 from recommender.databases.queries import SQL_ROOT
 from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
-from tests.support.checks import PASSWORD, Checker, change
+from tests.support.checks import PASSWORD, Checker, change, overlay
 from tests.support.postgres import Outage, Urls
 from tests.support.proxy import hanging_proxy
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-
-
-def overlay(folder: Path, name: DatabaseName, query: str, old: str, new: str) -> str:
-    """Our file with something else in it; the SQL_PATH to set."""
-    path = folder / name / f"{query}.sql"
-    path.parent.mkdir(exist_ok=True)
-    text = (SQL_ROOT / name / f"{query}.sql").read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    return str(folder)
 
 
 def test_healthy_databases_give_status_0_and_nothing_above_ok(check: Checker, urls: Urls) -> None:

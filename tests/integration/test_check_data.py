@@ -1,16 +1,18 @@
 """`check` finds data that make for poor recommendations, and names the likely cause."""
 
+from pathlib import Path
+
 import psycopg
 
 from recommender.domain import DatabaseName
-from tests.support.checks import Checker, change
+from tests.support.checks import Checker, change, overlay
 from tests.support.postgres import Urls
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
-def test_preferences_joined_on_the_wrong_column_are_told_from_strays(
-    check: Checker, urls: Urls, databases: Urls
+def test_preferences_joined_on_the_wrong_column_are_told_from_strays_and_mended_by_an_overlay(
+    check: Checker, urls: Urls, databases: Urls, tmp_path: Path
 ) -> None:
     change(
         databases,
@@ -23,6 +25,9 @@ def test_preferences_joined_on_the_wrong_column_are_told_from_strays(
     assert report.faults == {("error", USER, "preferences"), ("warning", USER, "users")}
     assert "match user_preferences.id" in report.find("preferences")["means"]
     assert "join is on the wrong column" in report.find("preferences")["to_do"]
+    join = "ON up.user_id = ug.user_id"
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", join, "ON up.id = ug.user_id")
+    assert check(urls, SQL_PATH=sql_path).faults == set()
 
 
 def test_preferences_of_nobody_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:

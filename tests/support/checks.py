@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
+from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
 from tests.support.postgres import Urls
 
@@ -43,3 +45,13 @@ def change(databases: Urls, name: DatabaseName, *statements: str) -> None:
     with psycopg.connect(databases[name], autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
+
+
+def overlay(folder: Path, name: DatabaseName, query: str, old: str, new: str) -> str:
+    """Our file with something else in it; the SQL_PATH to set."""
+    path = folder / name / f"{query}.sql"
+    path.parent.mkdir(exist_ok=True)
+    text = (SQL_ROOT / name / f"{query}.sql").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return str(folder)
