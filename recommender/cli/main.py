@@ -6,6 +6,7 @@ import click
 
 from config.settings import SettingsError
 from recommender import __version__
+from recommender.cli.check import check
 from recommender.cli.demo import demo
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
@@ -20,6 +21,7 @@ def commands() -> None:
     """Personalised media recommendations straight from an app's PostgreSQL databases."""
 
 
+commands.add_command(check)
 commands.add_command(demo)
 commands.add_command(load_movielens)
 commands.add_command(make_key)

@@ -103,12 +103,13 @@ class PoolOptions:
         return self.statement_timeout_ms / 1000 + _NETWORK_GRACE_S if self.statement_timeout_ms else math.inf
 
 
-class _BoundedConnection(psycopg.Connection[Row]):
+class BoundedConnection(psycopg.Connection[Row]):
     """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
 
     deadline: Deadline | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """What the driver calls wherever it waits."""
         if self.deadline is not None and math.isfinite(self.deadline.ends_at):
             timeout = self.deadline.remaining_s
         return super().wait(gen, interval, timeout)
@@ -132,10 +133,10 @@ class Database:
         self._options = options
         self._state = DatabaseState.DOWN
         self._asked_at = -math.inf
-        self._pool: ConnectionPool[_BoundedConnection] = ConnectionPool(
+        self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
             url,
-            connection_class=_BoundedConnection,
-            kwargs=_connection_arguments(name, url, options),
+            connection_class=BoundedConnection,
+            kwargs=connection_arguments(name, url, options),
             min_size=0,
             max_size=options.size,
             timeout=options.pool_timeout_ms / 1000,
@@ -286,7 +287,12 @@ class _ConnectionLostError(Exception):
     """The connection broke while the statement ran."""
 
 
-def _connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, object]:
+def connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, Any]:
+    """How every connection is made, beside its URL.
+
+    Raises:
+        ConfigurationError: the URL cannot be read.
+    """
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:

@@ -21,6 +21,15 @@ class Query:
     header: str
     path: Path
 
+    @property
+    def numbered(self) -> bytes:
+        """The statement with numbered parameters, as PREPARE takes it."""
+        statement = self.statement
+        for number, name in enumerate(self.parameters, start=1):
+            statement = statement.replace(b"%%(%s)s" % name.encode(), b"$%d" % number)
+        # The driver wants a percent sign doubled where there are parameters.
+        return statement.replace(b"%%", b"%") if self.parameters else statement
+
 
 def parse_query_file(path: Path) -> Query:
     """Read the one statement of a file.

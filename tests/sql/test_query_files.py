@@ -11,35 +11,34 @@ from recommender.domain import DatabaseName
 from tests.support.postgres import Urls
 
 SERVING = sorted(path for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql"))
+DOCTOR = sorted((SQL_ROOT / "doctor").glob("*/*.sql"))
+READING = [*SERVING, *DOCTOR]
 LOADING = sorted((SQL_ROOT / "loading").glob("*/*.sql"))
-EVERY = [*SERVING, *LOADING]
+EVERY = [*READING, *LOADING]
 
 
 def label(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def as_prepared(path: Path) -> str:
-    """The statement with numbered parameters, as PREPARE takes it."""
-    query = parse_query_file(path)
-    text = query.statement.decode()
-    for number, name in enumerate(query.parameters, start=1):
-        text = text.replace(f"%({name})s", f"${number}")
-    return text
+def database_of(path: Path) -> DatabaseName:
+    """Where a file's statement runs; what is for any server runs in user_db."""
+    return DatabaseName.USER if path.parent.name == "server" else DatabaseName(path.parent.name)
 
 
 def test_there_are_files_for_every_database() -> None:
     assert {path.parent.name for path in SERVING} == set(DatabaseName)
+    assert {path.parent.name for path in DOCTOR} == {"server", *DatabaseName}
 
 
-@pytest.mark.parametrize("path", SERVING, ids=label)
+@pytest.mark.parametrize("path", READING, ids=label)
 def test_a_header_says_parameters_columns_index_and_why(path: Path) -> None:
     header = parse_query_file(path).header
     for section in ("Parameters:", "Returns:", "Index:", "Why:"):
         assert re.search(rf"^{section}", header, re.MULTILINE), f"{section} is missing"
 
 
-@pytest.mark.parametrize("path", SERVING, ids=label)
+@pytest.mark.parametrize("path", READING, ids=label)
 def test_a_header_describes_exactly_the_parameters_there_are(path: Path) -> None:
     query = parse_query_file(path)
     section = query.header.partition("Parameters:")[2].partition("Returns:")[0]
@@ -52,19 +51,18 @@ def test_every_query_file_loads(path: Path) -> None:
     assert parse_query_file(path).statement.rstrip().endswith(b";")
 
 
-@pytest.mark.parametrize("path", SERVING, ids=label)
+@pytest.mark.parametrize("path", READING, ids=label)
 def test_every_statement_prepares_and_returns_the_columns_its_header_names(
     shared_databases: Urls, path: Path
 ) -> None:
-    url = shared_databases[DatabaseName(path.parent.name)]
-    with psycopg.connect(url) as connection:
-        prepared = connection.pgconn.prepare(b"checked", as_prepared(path).encode())
+    with psycopg.connect(shared_databases[database_of(path)]) as connection:
+        prepared = connection.pgconn.prepare(b"checked", parse_query_file(path).numbered)
         assert prepared.status == psycopg.pq.ExecStatus.COMMAND_OK, prepared.error_message
         described = connection.pgconn.describe_prepared(b"checked")
         names = [(described.fname(column) or b"").decode() for column in range(described.nfields)]
     returned = parse_query_file(path).header.partition("Returns:")[2].partition("Index:")[0]
     for name in names:
-        declared = re.search(rf"\b{name} (?:text|int|bigint|float8|bytea)", returned)
+        declared = re.search(rf"\b{name} (?:text|int|bigint|float8|bytea|boolean)", returned)
         assert declared, f"{name} is not in the header"
 
 

@@ -1,0 +1,68 @@
+"""`check`: is there anything about the databases that keeps the service from working well?"""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import groupby
+
+import click
+
+from config.settings import Settings, SettingsError, load_settings
+from recommender.doctor.check import CheckOptions, check_databases
+from recommender.doctor.findings import Finding, exit_status
+from recommender.domain import DatabaseName
+
+_UNUSABLE = 2
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
+def check(*, as_json: bool) -> int:
+    """Look at the three databases and say what is wrong, what it means and what to do.
+
+    Reads only. Exit status 0: all is well, 1: there are warnings, 2: the service cannot work, or not without
+    a database.
+    """
+    # What the driver warns of when a connection fails is in the findings.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    try:
+        settings = load_settings()
+        urls = {name: settings.database_url(name) for name in DatabaseName}
+    except SettingsError as exc:
+        click.echo(f"Error: {exc}", err=True)
+        return _UNUSABLE
+    findings = check_databases(urls, _options(settings))
+    return _show_json(list(findings)) if as_json else _show_table(findings)
+
+
+def _options(settings: Settings) -> CheckOptions:
+    return CheckOptions(
+        sql_path=settings.sql_path,
+        statement_timeout_ms=settings.catalogue_timeout_ms,
+        window_days=settings.interaction_window_days,
+        pool_size=settings.pool_size,
+        workers=settings.workers,
+    )
+
+
+def _show_json(findings: list[Finding]) -> int:
+    status = exit_status(findings)
+    shown = {"status": status, "findings": [asdict(finding) for finding in findings]}
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    return status
+
+
+def _show_table(findings: Iterable[Finding]) -> int:
+    """Each finding as it is made: the data of a large database take a minute."""
+    shown: list[Finding] = []
+    for database, group in groupby(findings, key=lambda finding: finding.database):
+        click.echo(database)
+        for finding in group:
+            click.echo(f"  {finding.level:<8} {finding.about}: {finding.means}")
+            if finding.to_do:
+                click.echo(f"           → {finding.to_do}")
+            shown.append(finding)
+    counts = [f"{sum(f.level == level for f in shown)} {level}" for level in ("error", "warning", "ok")]
+    click.echo(", ".join(counts))
+    return exit_status(shown)

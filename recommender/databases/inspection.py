@@ -1,0 +1,167 @@
+"""Looking at a database: what is there, and what PostgreSQL makes of a statement without running it."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from recommender.databases.database import BoundedConnection, PoolOptions, Row, connection_arguments
+from recommender.databases.queries import Query, load_queries
+from recommender.deadline import Deadline
+from recommender.domain import DatabaseName
+from recommender.errors import DatabaseUnavailableError, InspectionError
+
+_ROUND_TRIPS = 5
+# Somebody who rebuilds a table holds it for longer than anybody wants to wait to be told so.
+_LOCK_TIMEOUT_MS = 2_000
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a statement would return, and what its generic plan does.
+
+    `column_types`: names as in pg_type, `[]` after those of arrays, `?` where it is none of PostgreSQL's own.
+    `tables_read_whole`: with their schemas, as SQL takes them.
+    """
+
+    column_types: tuple[str, ...]
+    tables_read_whole: tuple[str, ...]
+    indexes: tuple[str, ...]
+    writes: bool
+
+
+class Inspection:
+    """One read-only connection to a database, set like the service's, open inside a `with` block.
+
+    Raises:
+        ConfigurationError: the URL cannot be read.
+        InspectionError: from every method, where PostgreSQL refuses.
+        DatabaseUnavailableError: from every method, where it has stopped answering; the connection is closed.
+    """
+
+    def __init__(self, name: DatabaseName, url: str, statement_timeout_ms: int) -> None:
+        self._name = name
+        self._url = url
+        options = PoolOptions(statement_timeout_ms=statement_timeout_ms, prepared_statements=False)
+        self._patience_s = options.patience_s
+        self._arguments = connection_arguments(name, url, options)
+        self._arguments["options"] += f" -c lock_timeout={_LOCK_TIMEOUT_MS}"
+        self._queries = load_queries("doctor/server") | load_queries(f"doctor/{name}")
+
+    def __enter__(self) -> Self:
+        try:
+            self._connection = BoundedConnection.connect(self._url, **self._arguments)
+        except psycopg.Error as exc:
+            raise InspectionError(_one_line(str(exc))) from exc
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def fetch(self, query_name: str, **parameters: object) -> list[Row]:
+        """Run one of the statements of sql/doctor/ and return its rows."""
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals(), self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
+
+    def measure_round_trip_ms(self) -> float:
+        """The quickest of a few."""
+        taken = []
+        for _ in range(_ROUND_TRIPS):
+            started = time.perf_counter()
+            self.fetch("fetch_round_trip")
+            taken.append(time.perf_counter() - started)
+        return min(taken) * 1000
+
+    def examine(self, query: Query) -> Examination:
+        """Prepare a statement and look at its generic plan, in one transaction, as PgBouncer needs it.
+
+        EXPLAIN (GENERIC_PLAN) would show the same plan, from PostgreSQL 16 on. Permissions are checked too.
+        """
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals(), self._connection.transaction(), self._refusals():
+            types = self._column_types(query)
+            self._connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            self._connection.execute(b"PREPARE examined AS " + query.numbered)
+            nulls = ", ".join(["NULL"] * len(query.parameters))
+            execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"
+            try:
+                # Should it fail, what follows still belongs to the transaction.
+                with self._connection.transaction(), self._refusals():
+                    cursor = self._connection.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {execute}".encode())
+                    row = cursor.fetchone()
+            finally:
+                self._connection.execute("DEALLOCATE examined")
+        nodes = list(_nodes(row[0][0]["Plan"])) if row else []
+        return Examination(
+            column_types=types,
+            tables_read_whole=tuple(sorted({_table(n) for n in nodes if n["Node Type"] == "Seq Scan"})),
+            indexes=tuple(sorted({node["Index Name"] for node in nodes if "Index Name" in node})),
+            writes=any(node["Node Type"] == "ModifyTable" for node in nodes),
+        )
+
+    def _column_types(self, query: Query) -> tuple[str, ...]:
+        server = self._connection.pgconn
+        # Unnamed: PgBouncer has names of its own for what is prepared by protocol.
+        prepared = server.prepare(b"", query.numbered)
+        if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise InspectionError(_one_line(prepared.get_error_message()))
+        described = server.describe_prepared(b"")
+        return tuple(self._type_name(described.ftype(place)) for place in range(described.nfields))
+
+    def _type_name(self, oid: int) -> str:
+        known = self._connection.adapters.types.get(oid)
+        if known is None:
+            return "?"
+        return f"{known.name}[]" if oid == known.array_oid else known.name
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as exc:
+            if (
+                self._connection.closed
+                or self._connection.info.transaction_status is TransactionStatus.ACTIVE
+            ):
+                # Given up on, with the answer still to come: not even a rollback can be asked for.
+                self._connection.close()
+                raise DatabaseUnavailableError(self._name) from exc
+            raise InspectionError(_one_line(str(exc))) from exc
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _table(node: dict[str, Any]) -> str:
+    return ".".join(_quoted(node[key]) for key in ("Schema", "Relation Name"))
+
+
+def _quoted(identifier: str) -> str:
+    if _PLAIN.fullmatch(identifier):
+        return identifier
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _one_line(message: str) -> str:
+    """The message without the lines that point into the statement."""
+    lines = [line.strip() for line in message.strip().splitlines()]
+    place = next(
+        (n for n, line in enumerate(lines) if line.startswith(("LINE ", "QUERY:", "CONTEXT:"))), None
+    )
+    return " ".join(lines[:place]).removeprefix("ERROR:").strip()

@@ -1,0 +1,84 @@
+"""The whole examination: one database after the other, then what lies between them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recommender.catalogue_index import window_start
+from recommender.databases.inspection import Inspection
+from recommender.databases.queries import load_queries
+from recommender.doctor.connections import Server, check_connection, check_pools, look_at_server
+from recommender.doctor.data import Facts, check_data, check_data_between
+from recommender.doctor.findings import CONTRACT, Finding, Level
+from recommender.doctor.statements import check_statements
+from recommender.doctor.structure import check_structure
+from recommender.domain import DatabaseName
+from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """The settings that the findings depend on."""
+
+    sql_path: Path | None
+    statement_timeout_ms: int
+    window_days: int
+    pool_size: int
+    workers: int
+
+
+class Check:
+    """One examination of the three databases."""
+
+    def __init__(self, urls: Mapping[DatabaseName, str], options: CheckOptions) -> None:
+        self._urls = urls
+        self._options = options
+        self._servers: dict[DatabaseName, Server] = {}
+        self._facts = Facts()
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything there is to say; what one database refuses does not keep the others from being asked."""
+        for name in DatabaseName:
+            try:
+                with Inspection(name, self._urls[name], self._options.statement_timeout_ms) as inspection:
+                    yield from self._check(name, inspection)
+            except (InspectionError, DatabaseUnavailableError) as exc:
+                to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
+                yield Finding(Level.ERROR, name, "connection", f"cannot be used: {exc}", to_do)
+            except ConfigurationError as exc:
+                yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
+        yield from check_data_between(self._facts)
+        yield from check_pools(self._servers, self._options.pool_size, self._options.workers)
+
+    def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
+        server = look_at_server(inspection)
+        self._servers[name] = server
+        yield check_connection(name, inspection, server)
+        ours = load_queries(name)
+        queries = ours
+        try:
+            queries = load_queries(name, self._options.sql_path)
+        except ConfigurationError as exc:
+            yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
+        overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
+        yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
+        yield from check_statements(name, inspection, ours, queries)
+        yield from self._check_data(name, inspection, overlaid=overlaid)
+
+    def _check_data(
+        self, name: DatabaseName, inspection: Inspection, *, overlaid: Collection[str]
+    ) -> Iterator[Finding]:
+        try:
+            self._facts.gather(name, inspection, window_start(self._options.window_days))
+        except InspectionError as exc:
+            if overlaid:
+                yield Finding(Level.OK, name, "data", f"not looked at, in tables of the app's own: {exc}")
+            else:
+                to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
+                yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
+        yield from check_data(name, self._facts, self._options.window_days, overlaid=overlaid)
+
+
+def check_databases(urls: Mapping[DatabaseName, str], options: CheckOptions) -> Iterator[Finding]:
+    """Findings on the three databases, as they are made."""
+    return Check(urls, options).findings()

@@ -1,0 +1,68 @@
+"""Reaching the databases: how far they are, and whether they take as many connections as we may open."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from recommender.databases.inspection import Inspection
+from recommender.doctor.findings import OPERATIONS, Finding, Level
+from recommender.domain import DatabaseName
+
+# A request goes there and back four times, and has a second in all.
+_FAR_MS = 20.0
+# The catalogue index is loaded from these, on a connection of its own.
+_IN_BACKGROUND = (DatabaseName.CATALOG, DatabaseName.ENGAGEMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a database's server says of itself; `started_at` is the same for databases of one server."""
+
+    version: str
+    role: str
+    started_at: str
+    max_connections: int
+    reserved_connections: int
+
+
+def look_at_server(inspection: Inspection) -> Server:
+    """What it is.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    ((*row,),) = inspection.fetch("fetch_server")
+    return Server(*row)
+
+
+def check_connection(name: DatabaseName, inspection: Inspection, server: Server) -> Finding:
+    """How far away it is.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    round_trip_ms = inspection.measure_round_trip_ms()
+    means = f"PostgreSQL {server.version} as {server.role}, {round_trip_ms:.1f} ms there and back"
+    if round_trip_ms > _FAR_MS:
+        to_do = "Run the service nearer to it: each request asks four times."
+        return Finding(Level.WARNING, name, "connection", means, to_do)
+    return Finding(Level.OK, name, "connection", means)
+
+
+def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers: int) -> Iterator[Finding]:
+    """Whether each server takes the connections of all pools on it."""
+    ordered = sorted(servers.items(), key=lambda item: item[1].started_at)
+    for _, group in groupby(ordered, key=lambda item: item[1].started_at):
+        listed = list(group)
+        names = [name for name in DatabaseName if name in dict(listed)]
+        server = listed[0][1]
+        wanted = sum(workers * (pool_size + (name in _IN_BACKGROUND)) for name in names)
+        takes = server.max_connections - server.reserved_connections
+        means = f"up to {wanted} by POOL_SIZE × WORKERS and the catalogue index; the server takes {takes}"
+        if wanted > takes:
+            to_do = (
+                f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({OPERATIONS})."
+            )
+            yield Finding(Level.WARNING, ", ".join(names), "connections", means, to_do)
+        else:
+            yield Finding(Level.OK, ", ".join(names), "connections", means)

@@ -1,0 +1,244 @@
+"""The data: is there enough of it, and do the three databases speak of the same users and media?"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.databases.inspection import Inspection
+from recommender.doctor.findings import CONTRACT, Finding, Level
+from recommender.domain import DatabaseName
+from recommender.errors import InspectionError
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+
+# Every real database has rows that lead nowhere; more than this share of them has a cause worth finding.
+_STRAY = 0.1
+_MOST = 0.5
+
+Keys = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """Of user_db. `rows_by_id`: genre rows that hold a preferences id, not a user's; None where not known."""
+
+    users: int
+    users_with_genres: int
+    genre_rows: int
+    lost_genre_rows: int
+    rows_by_id: int | None
+    user_keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFacts:
+    """Of catalog_db."""
+
+    media: int
+    deleted_media: int
+    media_without_genres: int
+    media_keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class EngagementFacts:
+    """Of engagement_db. `media_keys`, `media_counts`: in step, each medium once and its interactions."""
+
+    interactions: int
+    recent_interactions: int
+    undated_interactions: int
+    media_keys: Keys
+    media_counts: Keys
+    user_keys: Keys
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of the three databases; None of one that could not be asked."""
+
+    users: UserFacts | None = None
+    catalog: CatalogFacts | None = None
+    engagement: EngagementFacts | None = None
+
+    def gather(self, name: DatabaseName, inspection: Inspection, window_start: str) -> None:
+        """Add what one of them holds.
+
+        Raises:
+            InspectionError: PostgreSQL refuses.
+        """
+        if name is USER:
+            self.users = _user_facts(inspection)
+        elif name is CATALOG:
+            self.catalog = _catalog_facts(inspection)
+        else:
+            self.engagement = _engagement_facts(inspection, window_start)
+
+
+def check_data(
+    name: DatabaseName, facts: Facts, window_days: int, *, overlaid: Collection[str]
+) -> Iterator[Finding]:
+    """Findings on what one of the databases holds, as far as it is known; `overlaid`: statements not ours."""
+    if name is USER and facts.users is not None:
+        yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
+    if name is CATALOG and facts.catalog is not None:
+        yield from _check_media(facts.catalog)
+    if name is ENGAGEMENT and facts.engagement is not None:
+        yield from _check_interactions(facts.engagement, window_days)
+
+
+def check_data_between(facts: Facts) -> Iterator[Finding]:
+    """Whether the databases speak of the same users and media, as far as they are known."""
+    if facts.users is not None and facts.engagement is not None:
+        yield from _check_known_users(facts.users, facts.engagement)
+    if facts.catalog is not None and facts.engagement is not None:
+        yield from _check_known_media(facts.catalog, facts.engagement)
+
+
+def _user_facts(inspection: Inspection) -> UserFacts:
+    ((users, with_genres, genre_rows, lost_rows, user_keys),) = inspection.fetch("fetch_facts")
+    rows_by_id = None
+    if lost_rows:
+        try:
+            ((rows_by_id,),) = inspection.fetch("count_rows_by_id")
+        except InspectionError:
+            # The column is no part of what the service needs: it may be missing, or not ours to read.
+            rows_by_id = None
+    return UserFacts(users, with_genres, genre_rows, lost_rows, rows_by_id, _keys(user_keys))
+
+
+def _catalog_facts(inspection: Inspection) -> CatalogFacts:
+    ((media, deleted_media, without_genres, media_keys),) = inspection.fetch("fetch_facts")
+    return CatalogFacts(media, deleted_media, without_genres, _keys(media_keys))
+
+
+def _engagement_facts(inspection: Inspection, window_start: str) -> EngagementFacts:
+    ((total, recent, undated, media_keys, media_counts),) = inspection.fetch(
+        "fetch_facts", window_start=window_start
+    )
+    ((user_keys,),) = inspection.fetch("fetch_user_keys")
+    return EngagementFacts(total, recent, undated, _keys(media_keys), _keys(media_counts), _keys(user_keys))
+
+
+def _keys(values: bytes | None) -> Keys:
+    return np.frombuffer(values or b"", dtype=">i8").astype(np.int64)
+
+
+def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
+    if not facts.users:
+        to_do = "See that USER_DB_URL leads to the right database."
+        yield Finding(Level.WARNING, USER, "users", "user_preferences is empty: nobody stated genres", to_do)
+    elif own_join:
+        means = (
+            f"{facts.users:,} users; who stated genres is for the fetch_genre_preferences in SQL_PATH to say"
+        )
+        yield Finding(Level.OK, USER, "users", means)
+        return
+    else:
+        stated = _share(facts.users_with_genres, facts.users)
+        level = Level.OK if facts.users_with_genres else Level.WARNING
+        to_do = "" if facts.users_with_genres else "See that tb_user_genre is filled, and joined as below."
+        means = f"{facts.users:,} users, of whom {stated} stated genres"
+        yield Finding(level, USER, "users", means, to_do)
+    if facts.genre_rows:
+        yield _joined_preferences(facts)
+
+
+def _joined_preferences(facts: UserFacts) -> Finding:
+    about = "preferences"
+    means = (
+        f"of {facts.genre_rows:,} rows in tb_user_genre, {_share(facts.lost_genre_rows, facts.genre_rows)}"
+    )
+    means += " match no user_preferences.user_id"
+    if not _is_over(_STRAY, facts.lost_genre_rows, facts.genre_rows):
+        return Finding(Level.OK, USER, about, means)
+    level = Level.ERROR if facts.lost_genre_rows == facts.genre_rows else Level.WARNING
+    to_do = "See what tb_user_genre.user_id refers to: this is the usual sign of a join on the wrong column."
+    if facts.rows_by_id is not None and _is_over(_MOST, facts.rows_by_id, facts.lost_genre_rows):
+        means += f", and {facts.rows_by_id:,} of those match user_preferences.id"
+        to_do = (
+            "The join is on the wrong column: put a fetch_genre_preferences that joins on "
+            f"user_preferences.id under SQL_PATH/user_db/ ({CONTRACT})."
+        )
+    return Finding(level, USER, about, means, to_do)
+
+
+def _check_media(facts: CatalogFacts) -> Iterator[Finding]:
+    live = facts.media - facts.deleted_media
+    means = f"{facts.media:,} media, of which {_share(facts.deleted_media, facts.media)} are deleted"
+    if not live:
+        to_do = "See that CATALOG_DB_URL leads to the right database."
+        yield Finding(Level.ERROR, CATALOG, "media", f"{means}: there is nothing to recommend", to_do)
+        return
+    yield Finding(Level.OK, CATALOG, "media", means)
+    means = f"{_share(facts.media_without_genres, live)} of {live:,} media have none"
+    if _is_over(_MOST, facts.media_without_genres, live):
+        to_do = "See that tb_media_genre is filled, and that its media_id is medias.id."
+        yield Finding(Level.WARNING, CATALOG, "genres of media", f"{means}: they match no taste", to_do)
+    else:
+        yield Finding(Level.OK, CATALOG, "genres of media", means)
+
+
+def _check_interactions(facts: EngagementFacts, window_days: int) -> Iterator[Finding]:
+    window = f"in the last {window_days} days" if window_days else "with a timestamp"
+    means = (
+        f"{facts.interactions:,}, of which {_share(facts.recent_interactions, facts.interactions)} {window}"
+    )
+    if not facts.interactions:
+        to_do = "See that ENGAGEMENT_DB_URL leads to the right database."
+        means = "interaction is empty: there are no similar users, and nothing is popular"
+        yield Finding(Level.WARNING, ENGAGEMENT, "interactions", means, to_do)
+        return
+    if facts.recent_interactions:
+        yield Finding(Level.OK, ENGAGEMENT, "interactions", means)
+    else:
+        to_do = "Set INTERACTION_WINDOW_DAYS higher, or see why nothing new comes in."
+        means += ": there are no similar users, and nothing is popular"
+        yield Finding(Level.WARNING, ENGAGEMENT, "interactions", means, to_do)
+    means = f"{_share(facts.undated_interactions, facts.interactions)} of the interactions have none"
+    if _is_over(_STRAY, facts.undated_interactions, facts.interactions):
+        to_do = "Give them one: what has no timestamp counts as seen, and for nothing else."
+        yield Finding(Level.WARNING, ENGAGEMENT, "timestamps", means, to_do)
+    else:
+        yield Finding(Level.OK, ENGAGEMENT, "timestamps", means)
+
+
+def _check_known_users(users: UserFacts, engagement: EngagementFacts) -> Iterator[Finding]:
+    between = f"{USER}, {ENGAGEMENT}"
+    known, active = len(users.user_keys), len(engagement.user_keys)
+    if not known or not active:
+        return
+    both = int(np.isin(engagement.user_keys, users.user_keys).sum())
+    means = (
+        f"{_share(both, known)} of {known:,} users in user_db have a history; "
+        f"{_share(active - both, active)} of {active:,} with a history are not in user_db"
+    )
+    if _is_over(_MOST, active - both, active):
+        to_do = "See that user_preferences.user_id and interaction.user_id are ids of the same users."
+        yield Finding(Level.WARNING, between, "histories", means, to_do)
+    else:
+        yield Finding(Level.OK, between, "histories", means)
+
+
+def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> Iterator[Finding]:
+    if not catalog.media or not engagement.interactions:
+        return
+    between = f"{CATALOG}, {ENGAGEMENT}"
+    unknown = ~np.isin(engagement.media_keys, catalog.media_keys)
+    lost = int(engagement.media_counts[unknown].sum())
+    means = f"{_share(lost, engagement.interactions)} of the interactions are with media not in the catalogue"
+    if _is_over(_STRAY, lost, engagement.interactions):
+        to_do = "See that interaction.media_id is medias.id, and that both databases are of one app and day."
+        yield Finding(Level.WARNING, between, "media of interactions", means, to_do)
+    else:
+        yield Finding(Level.OK, between, "media of interactions", means)
+
+
+def _is_over(limit: float, part: int, whole: int) -> bool:
+    return part > limit * whole
+
+
+def _share(part: int, whole: int) -> str:
+    """`part` of `whole`, as a number and in per cent."""
+    return f"{part:,} ({100 * part / whole:.1f} %)" if whole else f"{part:,}"

@@ -1,0 +1,195 @@
+"""Tables, columns, rights and indexes: are they as sql/schema/ and sql/indexes/ have them?"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from recommender.databases.inspection import Inspection
+from recommender.databases.queries import Query
+from recommender.doctor.expectations import OCCASIONAL, Column, Index, needed_columns, needed_indexes
+from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level
+from recommender.domain import DatabaseName
+
+# What statements make no difference between; whatever counts as a string in PostgreSQL is another such.
+_ALIKE = (
+    {"smallint", "integer", "bigint"},
+    {"real", "double precision"},
+    {"timestamp without time zone", "timestamp with time zone"},
+)
+_STRINGS = ("S", "E")  # Categories in pg_type: strings and enums.
+_WANTED_STRINGS = ("character varying", "text")
+
+
+class _FoundColumn(NamedTuple):
+    table: str
+    name: str
+    category: str | None
+    wanted_type: str
+    type: str | None
+    is_readable: bool
+
+    @property
+    def is_as_wanted(self) -> bool:
+        if self.wanted_type in _WANTED_STRINGS:
+            return self.category in _STRINGS
+        return self.type == self.wanted_type or any({self.type, self.wanted_type} <= kind for kind in _ALIKE)
+
+
+class _FoundTable(NamedTuple):
+    name: str
+    row_estimate: int
+    write_rights: list[str]
+    is_owned: bool
+
+
+class _FoundIndex(NamedTuple):
+    table: str
+    name: str
+    keys: list[str]
+    included: list[str]
+    is_partial: bool
+    is_valid: bool
+
+    def serves_as(self, wanted: Index) -> bool:
+        """Whether the planner can do everything with it that it could with the one wanted."""
+        return (
+            self.is_valid
+            and (self.table, tuple(self.keys), self.is_partial)
+            == (wanted.table, wanted.keys, wanted.is_partial)
+            and set(self.included) >= set(wanted.included)
+        )
+
+
+def check_structure(
+    name: DatabaseName, inspection: Inspection, queries: Iterable[Query], role: str, *, overlaid: bool
+) -> Iterator[Finding]:
+    """Findings on everything but the statements themselves.
+
+    Where SQL files are `overlaid`, tables and columns are not ours to expect: those that are there anyway are
+    looked at for rights and indexes.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    columns = needed_columns(name, queries)
+    found = _look_for(columns, inspection)
+    table_names = sorted({column.table for column in columns})
+    tables = {row[0]: _FoundTable(*row) for row in inspection.fetch("fetch_tables", table_names=table_names)}
+    if overlaid:
+        means = "SQL_PATH replaces statements: the tables are the app's own, and only preparing tells"
+        yield Finding(Level.OK, name, "tables", means)
+    else:
+        yield from _check_tables(name, columns, found, tables)
+    yield from _check_rights(name, found, tables, role)
+    yield from _check_indexes(name, inspection, tables, overlaid=overlaid)
+
+
+def _look_for(columns: Sequence[Column], inspection: Inspection) -> list[_FoundColumn]:
+    """What is there of the columns, in their order."""
+    rows = inspection.fetch(
+        "fetch_columns",
+        table_names=[column.table for column in columns],
+        column_names=[column.name for column in columns],
+        type_names=[column.type for column in columns],
+    )
+    found = {(row[0], row[1]): _FoundColumn(*row) for row in rows}
+    return [found[column.table, column.name] for column in columns]
+
+
+def _check_tables(
+    name: DatabaseName,
+    columns: Sequence[Column],
+    found: Sequence[_FoundColumn],
+    tables: dict[str, _FoundTable],
+) -> Iterator[Finding]:
+    needed = {(column.table, column.name): column for column in columns}
+    for table_name, group in groupby(found, key=lambda column: column.table):
+        if table_name not in tables:
+            means = "is not there, or not in a schema that the role may use and has in its search_path"
+            to_do = (
+                f"See that {name.upper()}_URL leads to the right database, or put SQL for your own tables "
+                f"under SQL_PATH/{name}/ ({CONTRACT})."
+            )
+            yield Finding(Level.ERROR, name, f"table {table_name}", means, to_do)
+            continue
+        listed = list(group)
+        faults = [column for column in listed if not column.is_as_wanted]
+        for column in faults:
+            yield _column_fault(name, needed[column.table, column.name], column)
+        if not faults:
+            types = ", ".join(f"{column.name} {column.type}" for column in listed)
+            rows = tables[table_name].row_estimate
+            yield Finding(Level.OK, name, f"table {table_name}", f"about {rows:,} rows; {types}")
+
+
+def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Finding:
+    statements = ", ".join(needed.needed_by)
+    level = Level.ERROR if needed.is_essential else Level.WARNING
+    means = (
+        f"is not there; needed by {statements}"
+        if found.type is None
+        else f"is {found.type}, and taken for {found.wanted_type} by {statements}"
+    )
+    if not needed.is_essential:
+        means += f": {OCCASIONAL[needed.needed_by[0]]}"
+    to_do = f"Put your version of these files under SQL_PATH/{name}/ ({CONTRACT})."
+    return Finding(level, name, f"column {needed.table}.{needed.name}", means, to_do)
+
+
+def _check_rights(
+    name: DatabaseName, found: Sequence[_FoundColumn], tables: dict[str, _FoundTable], role: str
+) -> Iterator[Finding]:
+    for table in tables.values():
+        about = f"rights on {table.name}"
+        columns = [column for column in found if column.table == table.name and column.type is not None]
+        unreadable = [column.name for column in columns if not column.is_readable]
+        if unreadable:
+            what = "it" if len(unreadable) == len(columns) else ", ".join(unreadable)
+            to_do = f"GRANT SELECT ON {table.name} TO {_as_role(role)};"
+            yield Finding(Level.ERROR, name, about, f"{role} may not read {what}", to_do)
+        if table.write_rights:
+            rights = ", ".join(table.write_rights)
+            revoke = f"REVOKE {rights} ON {table.name} FROM {_as_role(role)};"
+            to_do = (
+                f"Connect as a role that may only read ({OPERATIONS})."
+                if table.is_owned
+                else f"{revoke} or from PUBLIC, or from a role it is in."
+            )
+            means = f"{role} may {rights}, which the service never does"
+            yield Finding(Level.WARNING, name, about, means, to_do)
+        elif not unreadable:
+            yield Finding(Level.OK, name, about, f"{role} may read, and not write")
+
+
+def _check_indexes(
+    name: DatabaseName, inspection: Inspection, tables: dict[str, _FoundTable], *, overlaid: bool
+) -> Iterator[Finding]:
+    found = [_FoundIndex(*row) for row in inspection.fetch("fetch_indexes", table_names=list(tables))]
+    for wanted in needed_indexes(name):
+        about = f"index {wanted.name}"
+        serving = next((index for index in found if index.serves_as(wanted)), None)
+        if serving is not None:
+            means = "is there" if serving.name == wanted.name else f"{serving.name} does the same"
+            yield Finding(Level.OK, name, about, means)
+        elif wanted.table in tables:
+            yield _missing_index(name, about, wanted, found)
+        elif overlaid:
+            yield Finding(Level.OK, name, about, f"does not apply: there is no {wanted.table}")
+
+
+def _missing_index(name: DatabaseName, about: str, wanted: Index, found: Sequence[_FoundIndex]) -> Finding:
+    means, to_do = "is missing: requests read more than they need", wanted.definition
+    namesake = next((index for index in found if index.name == wanted.name), None)
+    if namesake is not None:
+        # CREATE INDEX would stumble over the name.
+        to_do = f"DROP INDEX CONCURRENTLY {wanted.name}; {to_do}"
+        means = (
+            "has other columns than ours: requests read more than they need"
+            if namesake.is_valid
+            else "is not valid, so that no statement can use it: building it failed, or is not over yet"
+        )
+    return Finding(Level.WARNING, name, about, means, to_do)
+
+
+def _as_role(role: str) -> str:
+    return role if role.isidentifier() and role == role.lower() else '"' + role.replace('"', '""') + '"'

@@ -1,0 +1,24 @@
+-- name: fetch_facts()
+-- How many media there are, deleted or without genres.
+--
+-- Parameters: none
+-- Returns: one row
+--   media bigint
+--   deleted_media bigint
+--   media_without_genres bigint  of those that are not deleted
+--   media_keys bytea             8 bytes a medium, deleted or not, equal for equal ids in every database;
+--                                NULL without media
+-- Index: none needed
+-- Why: read whole, once, by hand. Other databases cannot be joined: hashes of the ids are compared instead,
+--   and as text, so that integer keys will do.
+SELECT
+    count(*) AS media,
+    count(m.deleted_at) AS deleted_media,
+    count(*) FILTER (WHERE m.deleted_at IS NULL AND g.media_id IS NULL) AS media_without_genres,
+    string_agg(substring(sha256(convert_to(m.id::text, 'UTF8')) FROM 1 FOR 8), ''::bytea) AS media_keys
+FROM medias AS m
+LEFT JOIN (
+    SELECT DISTINCT mg.media_id
+    FROM tb_media_genre AS mg
+    WHERE mg.genre_name IS NOT NULL
+) AS g ON m.id = g.media_id;

@@ -1,0 +1,33 @@
+-- name: fetch_columns(table_names, column_names, type_names)
+-- Whether columns are there, of which type, and whether we may read them.
+--
+-- Parameters:
+--   table_names text[], column_names text[], type_names text[]
+--                        three arrays in step: the columns of sql/schema/ that statements need
+-- Returns: a row for each of them
+--   table_name text, column_name text
+--   found_category text  as in pg_type.typcategory, NULL where there is no such column
+--   wanted_type text     as PostgreSQL names it, without length
+--   found_type text      of a domain, what it is made of
+--   is_readable boolean
+-- Index: pg_attribute_relid_attnam_index
+-- Why: to_regclass finds a table as the statements would, along the search_path; rights may be given column
+--   by column.
+SELECT
+    wanted.table_name,
+    wanted.column_name,
+    found.typcategory::text AS found_category,
+    format_type(to_regtype(wanted.type_name), NULL) AS wanted_type,
+    format_type(found.oid, NULL) AS found_type,
+    coalesce(has_column_privilege(a.attrelid, a.attnum, 'SELECT'), FALSE) AS is_readable
+FROM
+    unnest(:table_names::text[], :column_names::text[], :type_names::text[])
+        AS wanted (table_name, column_name, type_name)
+LEFT JOIN pg_attribute AS a
+    ON
+        a.attrelid = to_regclass(wanted.table_name)
+        AND wanted.column_name = a.attname
+        AND a.attnum > 0
+        AND NOT a.attisdropped
+LEFT JOIN pg_type AS declared ON a.atttypid = declared.oid
+LEFT JOIN pg_type AS found ON found.oid = coalesce(nullif(declared.typbasetype, 0), declared.oid);

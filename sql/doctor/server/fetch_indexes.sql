@@ -1,0 +1,43 @@
+-- name: fetch_indexes(table_names)
+-- The B-tree indexes of tables, taken apart so that they can be compared whatever their names.
+--
+-- Parameters:
+--   table_names text[]       which tables
+-- Returns: a row for each index
+--   table_name text, index_name text
+--   key_columns text[]       in order, with DESC and NULLS where that is not the default
+--   included_columns text[]
+--   is_partial boolean       it has a predicate
+--   is_valid boolean         false after a CREATE INDEX CONCURRENTLY that failed, or while it runs
+-- Index: pg_index_indrelid_index
+-- Why: pg_get_indexdef would have to be parsed; indoption holds 1 for DESC and 2 for NULLS FIRST, and DESC
+--   alone means both.
+SELECT
+    wanted.table_name,
+    c.relname::text AS index_name,
+    array(
+        SELECT
+            coalesce(a.attname::text, pg_get_indexdef(i.indexrelid, place.number, FALSE))
+            || CASE i.indoption[place.number - 1] & 3
+                WHEN 1 THEN ' DESC NULLS LAST'
+                WHEN 2 THEN ' NULLS FIRST'
+                WHEN 3 THEN ' DESC'
+                ELSE ''
+            END
+        FROM generate_series(1, i.indnkeyatts::int) AS place (number)
+        LEFT JOIN pg_attribute AS a ON i.indrelid = a.attrelid AND i.indkey[place.number - 1] = a.attnum
+        ORDER BY place.number
+    ) AS key_columns,
+    array(
+        SELECT a.attname::text
+        FROM generate_series(i.indnkeyatts + 1, i.indnatts::int) AS place (number)
+        INNER JOIN pg_attribute AS a ON i.indrelid = a.attrelid AND i.indkey[place.number - 1] = a.attnum
+        ORDER BY place.number
+    ) AS included_columns,
+    i.indpred IS NOT NULL AS is_partial,
+    i.indisvalid AND i.indisready AS is_valid
+FROM unnest(:table_names::text[]) AS wanted (table_name)
+INNER JOIN pg_index AS i ON i.indrelid = to_regclass(wanted.table_name)
+INNER JOIN pg_class AS c ON i.indexrelid = c.oid
+INNER JOIN pg_am AS am ON c.relam = am.oid
+WHERE am.amname = 'btree';

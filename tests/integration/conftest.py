@@ -1,0 +1,63 @@
+"""Fixtures of the tests of `check`."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from config.settings import ROOT
+from recommender.cli.main import main
+from recommender.demo.embedded import PostgresServer, server_url
+from recommender.domain import DatabaseName
+from tests.support.checks import PASSWORD, Checker, Report, change
+from tests.support.postgres import Urls
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Checker:
+    """Run the command both ways; they must agree, and neither may tell the password."""
+
+    def run(urls: Urls, **variables: str) -> Report:
+        for name in DatabaseName:
+            monkeypatch.setenv(f"{name.upper()}_URL", urls[name])
+        for variable, value in variables.items():
+            monkeypatch.setenv(variable, value)
+        status = main(["check", "--json"])
+        as_json = capsys.readouterr()
+        assert main(["check"]) == status
+        table = capsys.readouterr()
+        assert PASSWORD not in as_json.out + as_json.err + table.out + table.err
+        assert (as_json.err, table.err) == ("", "")
+        said: dict[str, Any] = json.loads(as_json.out)
+        assert said["status"] == status
+        for finding in said["findings"]:
+            assert f"  {finding['level']:<8} {finding['about']}: " in table.out
+            assert not re.search(r"[\n\r]", finding["means"] + finding["to_do"])
+            assert (finding["to_do"] == "") == (finding["level"] == "ok")
+            assert finding["to_do"] in table.out
+        return Report(status, said["findings"])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def role(server: PostgresServer) -> Iterator[str]:
+    """The role of docs/operations.md; what it is granted is for each database."""
+    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE marquee LOGIN PASSWORD '{PASSWORD}'".encode())
+        yield "marquee"
+        connection.execute("DROP ROLE marquee")
+
+
+@pytest.fixture
+def urls(databases: Urls, role: str) -> Urls:
+    """The databases as that role sees them, with the grants that the document gives it."""
+    document = (ROOT / "docs" / "operations.md").read_text()
+    grants = re.findall(r"-- in (\w+)\n +(GRANT .*;)", document)
+    assert len(grants) == 3
+    for name, grant in grants:
+        change(databases, DatabaseName(name), grant)
+    return {name: url.replace("postgres@", f"{role}:{PASSWORD}@") for name, url in databases.items()}

@@ -1,0 +1,334 @@
+"""`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recommender.cli.main import main
+from recommender.databases.queries import SQL_ROOT
+from recommender.demo.embedded import PostgresServer
+from recommender.domain import DatabaseName
+from tests.support.checks import PASSWORD, Checker, change, overlay
+from tests.support.postgres import Outage, Urls
+from tests.support.proxy import hanging_proxy
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+
+
+def test_healthy_databases_give_status_0_and_nothing_above_ok(check: Checker, urls: Urls) -> None:
+    report = check(urls)
+    assert report.faults == set()
+    assert report.status == 0
+    subjects = {(finding["database"], finding["about"]) for finding in report.findings}
+    for name in DatabaseName:
+        assert (name, "connection") in subjects
+        for path in (SQL_ROOT / name).glob("*.sql"):
+            assert (name, f"statement {path.stem}") in subjects
+    assert "user_id uuid" in report.find("table interaction")["means"]
+    assert "create_at" not in report.find("table medias")["means"], "no statement needs it"
+
+
+def test_without_configured_databases_it_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    assert "DB_HOST" in capsys.readouterr().err
+
+
+def test_of_a_database_that_is_down_it_says_so_and_checks_the_others(
+    check: Checker, urls: Urls, outage: Outage
+) -> None:
+    outage.stop(CATALOG)
+    report = check(urls)
+    assert (report.status, report.faults) == (2, {("error", CATALOG, "connection")})
+    assert report.find("statement fetch_candidates")["level"] == "ok"
+    assert report.find("histories")["level"] == "ok"
+
+
+def test_a_database_that_hangs_is_given_up_and_the_others_are_checked(
+    check: Checker, urls: Urls, server: PostgresServer
+) -> None:
+    info = server.get_postmaster_info()
+    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as proxy:
+        proxy.hang()
+        report = check({**urls, ENGAGEMENT: proxy.url("engagement_db")})
+    assert (report.status, report.faults) == (2, {("error", ENGAGEMENT, "connection")})
+    assert report.find("media")["level"] == "ok"
+
+
+def test_a_url_the_driver_cannot_read_is_an_error_of_that_database(check: Checker, urls: Urls) -> None:
+    broken = {**urls, USER: f"postgresql://u:{PASSWORD}@h/d?no_such_option={PASSWORD}"}
+    report = check(broken)
+    assert (report.status, report.faults) == (2, {("error", USER, "connection")})
+
+
+def test_a_renamed_column_is_named_with_the_statements_that_need_it(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, ENGAGEMENT, "ALTER TABLE interaction RENAME COLUMN interaction_value TO weight")
+    report = check(urls)
+    assert report.status == 2
+    assert report.faults == {
+        ("error", ENGAGEMENT, "column interaction.interaction_value"),
+        ("error", ENGAGEMENT, "statement fetch_candidates"),
+        ("warning", ENGAGEMENT, "statement stream_positive_histories"),
+        ("warning", ENGAGEMENT, "index interaction_user_recent_idx"),
+    }
+    assert "fetch_candidates" in report.find("column interaction.interaction_value")["means"]
+
+
+def test_a_column_that_no_statement_needs_may_be_missing(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(databases, CATALOG, "ALTER TABLE medias DROP COLUMN create_at")
+    change(databases, USER, "ALTER TABLE user_preferences DROP COLUMN id")
+    assert check(urls).faults == set()
+
+
+def test_a_column_of_another_type_is_found_where_its_statement_fails(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, USER, "ALTER TABLE tb_user_genre ALTER COLUMN user_id TYPE text")
+    report = check(urls)
+    assert report.status == 2
+    assert report.faults == {
+        ("error", USER, "column tb_user_genre.user_id"),
+        ("error", USER, "statement fetch_genre_preferences"),
+    }
+    assert (
+        "is text, and taken for uuid by fetch_genre_preferences"
+        in (report.find("column tb_user_genre.user_id")["means"])
+    )
+
+
+def test_a_column_of_another_type_is_found_where_its_statement_prepares(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    """Multiplied, an integer overflows only when a request comes to it."""
+    change(databases, ENGAGEMENT, "ALTER TABLE interaction ALTER COLUMN interaction_value TYPE int")
+    report = check(urls)
+    assert (report.status, report.faults) == (
+        2,
+        {("error", ENGAGEMENT, "column interaction.interaction_value")},
+    )
+
+
+def test_a_result_of_another_type_is_found(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(databases, ENGAGEMENT, "ALTER TABLE interaction ALTER COLUMN interaction_value TYPE numeric")
+    report = check(urls)
+    assert ("error", ENGAGEMENT, "statement fetch_candidates") in report.faults
+    assert (
+        "column 3 as numeric[], where the service takes float8[]"
+        in (report.find("statement fetch_candidates")["means"])
+    )
+
+
+@pytest.mark.parametrize(
+    "change_type",
+    [
+        "ALTER TABLE medias ALTER COLUMN title TYPE text",
+        "ALTER TABLE medias ALTER COLUMN release_year TYPE smallint",
+        "ALTER TABLE medias ALTER COLUMN deleted_at TYPE timestamptz",
+        "CREATE DOMAIN address AS text; ALTER TABLE medias ALTER COLUMN cover_url TYPE address",
+    ],
+)
+def test_a_type_that_makes_no_difference_is_accepted(
+    check: Checker, urls: Urls, databases: Urls, change_type: str
+) -> None:
+    change(databases, CATALOG, change_type)
+    assert check(urls).faults == set()
+
+
+def test_a_dropped_index_is_missed_and_its_statement_brings_it_back(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, ENGAGEMENT, "DROP INDEX interaction_media_recent_idx")
+    report = check(urls)
+    about = "index interaction_media_recent_idx"
+    assert (report.status, report.faults) == (1, {("warning", ENGAGEMENT, about)})
+    to_do = report.find(about)["to_do"]
+    assert to_do.startswith("CREATE INDEX CONCURRENTLY interaction_media_recent_idx ON interaction (")
+    assert to_do.endswith("WHERE type IN ('LIKE', 'WATCH');")
+    change(databases, ENGAGEMENT, to_do)
+    assert check(urls).faults == set()
+
+
+def test_an_index_that_is_not_valid_counts_as_missing(check: Checker, urls: Urls, databases: Urls) -> None:
+    name = "tb_media_genre_media_id_idx"
+    change(databases, CATALOG, f"DROP INDEX {name}")
+    build = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON tb_media_genre (media_id) INCLUDE (genre_name)"
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        change(databases, CATALOG, build)
+    report = check(urls)
+    assert (report.status, report.faults) == (1, {("warning", CATALOG, f"index {name}")})
+    finding = report.find(f"index {name}")
+    assert "not valid" in finding["means"]
+    change(databases, CATALOG, *finding["to_do"].split("; "))
+    assert check(urls).faults == set()
+
+
+def test_an_index_that_does_the_same_under_another_name_is_accepted(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, ENGAGEMENT, "ALTER INDEX interaction_user_recent_idx RENAME TO theirs")
+    change(
+        databases,
+        USER,
+        "DROP INDEX tb_user_genre_user_id_idx",
+        "ALTER TABLE tb_user_genre ADD COLUMN rank int",
+        "CREATE INDEX more ON tb_user_genre (user_id) INCLUDE (rank, genre_name)",
+    )
+    report = check(urls)
+    assert (report.status, report.faults) == (0, set())
+    assert report.find("index interaction_user_recent_idx")["means"] == "theirs does the same"
+    assert report.find("index tb_user_genre_user_id_idx")["means"] == "more does the same"
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "(media_id, timestamp, user_id) WHERE type IN ('LIKE', 'WATCH')",
+        "(media_id, timestamp DESC NULLS LAST, user_id) WHERE type IN ('LIKE', 'WATCH')",
+        "(media_id, user_id, timestamp DESC) WHERE type IN ('LIKE', 'WATCH')",
+        "(media_id, timestamp DESC) INCLUDE (user_id) WHERE type IN ('LIKE', 'WATCH')",
+        "(media_id, timestamp DESC, user_id)",
+    ],
+)
+def test_an_index_that_does_not_do_the_same_is_not_accepted(
+    check: Checker, urls: Urls, databases: Urls, definition: str
+) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "DROP INDEX interaction_media_recent_idx",
+        f"CREATE INDEX theirs ON interaction {definition}",
+    )
+    assert check(urls).faults == {("warning", ENGAGEMENT, "index interaction_media_recent_idx")}
+
+
+def test_a_request_that_would_read_a_large_table_whole_is_a_warning(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(
+        databases,
+        USER,
+        "INSERT INTO tb_user_genre SELECT up.user_id, 'GENRE ' || n "
+        "FROM user_preferences AS up, generate_series(1, 50) AS n",
+        "DROP INDEX tb_user_genre_user_id_idx",
+        "ANALYZE tb_user_genre",
+    )
+    report = check(urls)
+    assert report.status == 1
+    assert report.faults == {
+        ("warning", USER, "index tb_user_genre_user_id_idx"),
+        ("warning", USER, "statement fetch_genre_preferences"),
+    }
+    assert "public.tb_user_genre" in report.find("statement fetch_genre_preferences")["means"]
+
+
+def test_an_overlay_that_replaces_nothing_is_an_error(check: Checker, urls: Urls, tmp_path: Path) -> None:
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", "", "")
+    (tmp_path / USER / "fetch_genre_preferences.sql").rename(tmp_path / USER / "fetch_tastes.sql")
+    report = check(urls, SQL_PATH=sql_path)
+    assert (report.status, report.faults) == (2, {("error", USER, "SQL_PATH")})
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (("FROM medias AS m", "FROM films AS m"), 'relation "films" does not exist'),
+        (("    m.title,\n", ""), "returns 6 columns, where the service takes 7"),
+        (("m.title,", "m.release_year,"), "column 2 as int4, where the service takes text"),
+        (("SELECT\n    m.id", "SELEKT\n    m.id"), "syntax error"),
+    ],
+)
+def test_an_overlay_that_does_not_keep_the_contract_is_an_error(
+    check: Checker, urls: Urls, tmp_path: Path, edit: tuple[str, str], reason: str
+) -> None:
+    report = check(urls, SQL_PATH=overlay(tmp_path, CATALOG, "fetch_media", *edit))
+    assert (report.status, report.faults) == (2, {("error", CATALOG, "statement fetch_media")})
+    finding = report.find("statement fetch_media")
+    assert reason in finding["means"]
+    assert str(tmp_path) in finding["to_do"]
+
+
+def test_an_overlay_that_writes_is_an_error(check: Checker, databases: Urls, tmp_path: Path) -> None:
+    path = tmp_path / USER / "fetch_genre_preferences.sql"
+    path.parent.mkdir()
+    path.write_text(
+        "-- name: fetch_genre_preferences(user_ids)\n"
+        "DELETE FROM tb_user_genre WHERE user_id = any(:user_ids::text[]::uuid[]) AND genre_name LIKE '%%'\n"
+        "RETURNING user_id::text, ARRAY[genre_name::text];\n"
+    )
+    finding = check(databases, SQL_PATH=str(tmp_path)).find("statement fetch_genre_preferences")
+    assert (finding["level"], finding["means"][:6]) == ("error", "writes")
+
+
+def test_with_an_overlay_the_tables_are_the_apps_own(
+    check: Checker, urls: Urls, databases: Urls, tmp_path: Path
+) -> None:
+    change(databases, USER, "ALTER TABLE tb_user_genre RENAME TO tastes")
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", "tb_user_genre AS", "tastes AS")
+    report = check(urls, SQL_PATH=sql_path)
+    assert (report.status, report.faults) == (0, set())
+    assert "the tables are the app's own" in report.find("tables")["means"]
+    assert str(tmp_path) in report.find("statement fetch_genre_preferences")["means"]
+
+
+def test_a_role_that_may_write_is_a_warning_and_the_revoke_mends_it(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, ENGAGEMENT, "GRANT INSERT, TRUNCATE ON interaction TO marquee")
+    report = check(urls)
+    about = "rights on interaction"
+    assert (report.status, report.faults) == (1, {("warning", ENGAGEMENT, about)})
+    revoke = "REVOKE INSERT, TRUNCATE ON interaction FROM marquee;"
+    assert report.find(about)["to_do"].startswith(revoke)
+    change(databases, ENGAGEMENT, revoke)
+    assert check(urls).faults == set()
+
+
+def test_an_owner_is_told_to_connect_as_somebody_else(check: Checker, databases: Urls) -> None:
+    report = check(databases)
+    assert report.status == 1
+    assert len(report.faults) == 5
+    assert "docs/operations.md" in report.find("rights on medias")["to_do"]
+
+
+def test_a_role_that_may_not_read_is_an_error_with_the_grant(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, CATALOG, "REVOKE SELECT ON tb_media_genre FROM marquee")
+    report = check(urls)
+    assert report.status == 2
+    assert report.faults == {
+        ("error", CATALOG, "rights on tb_media_genre"),
+        ("error", CATALOG, "statement fetch_media"),
+        ("error", CATALOG, "statement fetch_media_genres"),
+        ("warning", CATALOG, "data"),
+    }
+    change(databases, CATALOG, report.find("rights on tb_media_genre")["to_do"])
+    assert check(urls).faults == set()
+
+
+def test_rights_on_the_needed_columns_alone_will_do(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(
+        databases,
+        CATALOG,
+        "REVOKE SELECT ON medias FROM marquee",
+        "GRANT SELECT (id, title, description, release_year, media_type, cover_url, deleted_at) "
+        "ON medias TO marquee",
+    )
+    assert check(urls).faults == set()
+
+
+def test_databases_without_tables_are_found(check: Checker, empty_databases: Urls) -> None:
+    report = check(empty_databases)
+    assert report.status == 2
+    for name, table in ((USER, "tb_user_genre"), (CATALOG, "medias"), (ENGAGEMENT, "interaction")):
+        assert ("error", name, f"table {table}") in report.faults
+
+
+def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, urls: Urls) -> None:
+    report = check(urls, POOL_SIZE="16", WORKERS="2")
+    # 16 × 2 for each of three databases, and 2 for each of two catalogue indexes: 100, of 97.
+    assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
+    assert "up to 100 " in report.find("connections")["means"]
+    assert check(urls, POOL_SIZE="15", WORKERS="2").faults == set()
