@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
 
@@ -24,16 +25,27 @@ def check(*, as_json: bool) -> int:
     Reads only. Exit status 0: all is well, 1: there are warnings, 2: the service cannot work, or not without
     a database.
     """
-    # What the driver warns of when a connection fails is in the findings.
-    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     try:
         settings = load_settings()
         urls = {name: settings.database_url(name) for name in DatabaseName}
     except SettingsError as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
-    findings = check_databases(urls, _options(settings))
-    return _show_json(list(findings)) if as_json else _show_table(findings)
+    with _quiet_driver():
+        findings = check_databases(urls, _options(settings))
+        return _show_json(list(findings)) if as_json else _show_table(findings)
+
+
+@contextmanager
+def _quiet_driver() -> Iterator[None]:
+    """What the driver warns of when a connection fails is in the findings."""
+    logger = logging.getLogger("psycopg")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _options(settings: Settings) -> CheckOptions:
