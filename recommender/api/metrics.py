@@ -6,7 +6,9 @@ adds up those of all. Without that variable there is one process, which counts i
 
 import functools
 import logging
+import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from flask import Blueprint, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from recommender.domain import DatabaseName, DatabaseState, Strategy
@@ -26,6 +29,8 @@ logger = logging.getLogger(__name__)
 PoolStats = Callable[[], Mapping[str, int]]
 
 _SAMPLE_S = 1.0
+# Nobody's process: the counts of all workers that have ended.
+_ENDED = 0
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -328,5 +333,30 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
 
 
 def forget_worker(pid: int) -> None:
-    """Take a worker that has ended out of the gauges; what it counted stays."""
+    """Take a worker that has ended out of the gauges; what it counted stays, with that of all before it.
+
+    Workers come and go; a file of each would be read at every scrape.
+    """
     mark_process_dead(pid)  # type: ignore[no-untyped-call]  # ships few types
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    for kind in ("counter", "histogram"):
+        _add_up(folder / f"{kind}_{pid}.db", folder / f"{kind}_{_ENDED}.db")
+
+
+def _add_up(own: Path, of_all: Path) -> None:
+    """Add one file's counts to another's, and remove it."""
+    files = [file for file in (of_all, own) if file.exists() and file.stat().st_size]
+    if own not in files:
+        return
+    totals: defaultdict[str, float] = defaultdict(float)
+    for file in files:
+        for key, value, *_ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+            totals[key] += value
+    aside = of_all.with_suffix(".aside")
+    aside.unlink(missing_ok=True)
+    summed = MmapedDict(str(aside))  # type: ignore[no-untyped-call]
+    for key, value in totals.items():
+        summed.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    summed.close()  # type: ignore[no-untyped-call]
+    aside.replace(of_all)
+    own.unlink()

@@ -122,6 +122,7 @@ def test_a_killed_worker_leaves_the_gauges_and_what_it_counted_stays(shared_data
         (folder,) = {
             Path(file.path).parent for file in second.open_files() if "marquee-metrics-" in file.path
         }
+        assert not list(folder.glob(f"*_{first.pid}.db")), "files pile up where workers come and go"
         # What a worker leaves that is killed between making a file and sizing it.
         (folder / "counter_1.db").touch()
         assert server.value(REQUESTS, labels) == wanted
