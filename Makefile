@@ -15,7 +15,7 @@ run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
-bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about half an hour
+bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about eleven, and three for the data
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--seconds 60" for one

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.settings import ROOT, Settings
+from config.settings import ROOT
 from tests.support.postgres import Urls
+from tests.support.processes import environment
 
 _START_S = 60.0
 _STOP_S = 20.0
@@ -29,11 +30,6 @@ def port() -> int:
         listener.bind(("127.0.0.1", 0))
         number: int = listener.getsockname()[1]
         return number
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """This process's environment with every setting as given or empty, whatever `.env` says."""
-    return {**os.environ, **{name.upper(): "" for name in Settings.model_fields}, **variables}
 
 
 def start(arguments: list[str], variables: Mapping[str, str]) -> "subprocess.Popen[str]":
