@@ -16,9 +16,9 @@ import numpy as np
 import psycopg
 from sklearn.metrics import ndcg_score
 
-from app import create_app
 from benchmarks.dataset import BENCH_SQL
 from config.settings import Settings, load_settings
+from recommender.composition import join_parts
 from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
@@ -103,7 +103,7 @@ def popularity_ndcg(split: Split) -> float:
 
 def service_ndcg(split: Split, settings: Settings) -> float:
     """The mean over users of what the service achieves."""
-    marquee = create_app(settings).extensions["marquee"]
+    marquee = join_parts(settings)
     marquee.open()
     try:
         results = marquee.service.recommend(split.liked_later, Page(limit=TOP_K))

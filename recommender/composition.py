@@ -1,0 +1,153 @@
+"""Joins the parts, without HTTP: what the app and the commands that recommend have in common."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from config.settings import Settings
+from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.databases.queries import load_queries
+from recommender.databases.user_db import UserDatabase
+from recommender.domain import DatabaseName, Weights
+from recommender.media_cache import MediaCache
+from recommender.models.live import LiveModel
+from recommender.models.watcher import ModelWatcher
+from recommender.service import RecommendationService
+from recommender.status import DatabaseChecker, StatusReader
+
+
+class Background(Protocol):
+    """A part with threads."""
+
+    def open(self) -> None:
+        """Start them."""
+        ...
+
+    def close(self) -> None:
+        """Stop them."""
+        ...
+
+
+class Marquee:
+    """The joined parts, which have to be opened, after a fork if there is one, and closed at the end.
+
+    `databases`: by name, and by what the pool is for, `requests` or `catalogue`.
+    """
+
+    def __init__(
+        self,
+        *,
+        databases: Mapping[tuple[DatabaseName, str], Database],
+        catalogue: CatalogueRefresher,
+        others: Iterable[Background],
+        service: RecommendationService,
+        status: StatusReader,
+    ) -> None:
+        self.databases = databases
+        self.service = service
+        self.status = status
+        self._catalogue = catalogue
+        self._others = list(others)
+        self._lock = threading.Lock()
+        self._opened = False
+
+    def add(self, part: Background) -> None:
+        """Have one more part opened and closed with the others."""
+        self._others.append(part)
+
+    def open(self) -> None:
+        """Start the pools, and load catalogue index and model in the background; safe to call again."""
+        if self._opened:
+            return
+        with self._lock:
+            if not self._opened:
+                for database in self.databases.values():
+                    database.open()
+                self._catalogue.open()
+                for other in self._others:
+                    other.open()
+                self._opened = True
+
+    def wait_until_loaded(self, timeout_s: float) -> None:
+        """Wait for the first load of the catalogue index, which then is complete, or for so long."""
+        self._catalogue.wait_for_first_load(timeout_s)
+
+    def close(self) -> None:
+        """Stop the background threads, then close every connection."""
+        self._catalogue.close()
+        for other in self._others:
+            other.close()
+        for database in self.databases.values():
+            database.close()
+
+
+def join_parts(settings: Settings) -> Marquee:
+    """Join the parts; nothing connects until `Marquee.open`.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: a database URL or an SQL file is unusable.
+    """
+    serving = {name: _database(name, settings, background=False) for name in DatabaseName}
+    background = {
+        name: _database(name, settings, background=True)
+        for name in (DatabaseName.CATALOG, DatabaseName.ENGAGEMENT)
+    }
+    catalogue = CatalogueRefresher(
+        CatalogDatabase(background[DatabaseName.CATALOG]),
+        EngagementDatabase(background[DatabaseName.ENGAGEMENT]),
+        window_days=settings.interaction_window_days,
+        refresh_seconds=settings.catalogue_refresh_seconds,
+    )
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT])
+    models = ModelWatcher(
+        LiveModel(engagement_db, _caps(settings), settings.exact_up_to_pairs),
+        settings.model_path,
+        similar_users=settings.similar_users,
+    )
+    media_cache = MediaCache(settings.media_cache_size)
+    service = RecommendationService(
+        user_db=UserDatabase(serving[DatabaseName.USER]),
+        catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
+        engagement_db=engagement_db,
+        models=models,
+        catalogue=catalogue,
+        media_cache=media_cache,
+        weights=Weights(settings.content_weight, settings.collaborative_weight),
+        window_days=settings.interaction_window_days,
+        time_budget_s=settings.time_budget_ms / 1000,
+    )
+    return Marquee(
+        databases={(name, "requests"): database for name, database in serving.items()}
+        | {(name, "catalogue"): database for name, database in background.items()},
+        catalogue=catalogue,
+        others=(models, DatabaseChecker(list(serving.values()))),
+        service=service,
+        status=StatusReader(serving, catalogue, models, media_cache),
+    )
+
+
+def _caps(settings: Settings) -> NeighbourCaps:
+    return NeighbourCaps(
+        history_items=settings.history_items,
+        users_per_item=settings.users_per_item,
+        shortlist=settings.shortlist,
+        similar_users=settings.similar_users,
+        items_per_user=settings.items_per_user,
+    )
+
+
+def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
+    """A pool for requests, or one of a single patient connection for the catalogue index."""
+    options = PoolOptions(
+        size=1 if background else settings.pool_size,
+        pool_timeout_ms=settings.pool_timeout_ms,
+        statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
+        prepared_statements=settings.prepared_statements,
+        breaker=not background,
+    )
+    queries = load_queries(name, settings.sql_path)
+    return Database(name, settings.database_url(name), queries, options)
