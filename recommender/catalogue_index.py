@@ -9,7 +9,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.domain import CatalogueEntry, distinct_genres
+from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter, distinct_genres
 from recommender.media_keys import MediaKeys
 from recommender.scoring.content import pack_genres
 from recommender.scoring.similarity import idf_weight
@@ -20,11 +20,13 @@ class Popularity:
     """Counts over the positive interactions in the window.
 
     `positive_users`: how many users each medium has, in the catalogue or not. `active_users`: how many
-    users there are in all (the U of idf). `known`: false where engagement_db could not be asked yet.
+    users there are in all (the U of idf). `window_start`: of the window. `known`: false where engagement_db
+    could not be asked yet.
     """
 
     positive_users: Mapping[str, int]
     active_users: int
+    window_start: str = "-infinity"
     known: bool = True
 
     @cached_property
@@ -32,6 +34,8 @@ class Popularity:
         """How many pairs of a user and a medium the counts are of."""
         return sum(self.positive_users.values())
 
+
+_NO_TYPE, _UNKNOWN_TYPE = -1, -2
 
 UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
 
@@ -41,13 +45,18 @@ class CatalogueIndex:
     """Every medium that may be recommended; immutable, swapped whole.
 
     Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
-    media are given. `media_idx` is a position in that order.
+    media are given. `media_idx` is a position in that order, and arrays are in it: `media_types` numbers of
+    `type_numbers`, -1 without one; `release_years` NaN without one; `user_counts` the popularity.
     """
 
     media_ids: Sequence[str]
     media_keys: MediaKeys
     genre_masks: NDArray[np.uint64]
     genre_numbers: Mapping[str, int]
+    type_numbers: Mapping[str, int]
+    media_types: NDArray[np.int32]
+    release_years: NDArray[np.float64]
+    user_counts: NDArray[np.int64]
     popularity: Popularity
 
     @cached_property
@@ -64,6 +73,25 @@ class CatalogueIndex:
         mask = np.zeros(len(self.media_ids), dtype=np.bool_)
         media_idx = self.locate(media_ids)
         mask[media_idx[media_idx >= 0]] = True
+        return mask
+
+    def matching(self, filters: MediaFilter) -> NDArray[np.bool_] | None:
+        """A mask over the catalogue, true for what passes, shape (media,); None where everything does."""
+        if filters == ANY_MEDIA:
+            return None
+        mask = np.ones(len(self.media_ids), dtype=np.bool_)
+        if filters.genres:
+            wanted = self.genre_mask([genre.casefold() for genre in filters.genres])
+            mask &= (self.genre_masks & wanted).any(axis=1)
+        if filters.media_types:
+            numbers = [self.type_numbers.get(name.casefold(), _UNKNOWN_TYPE) for name in filters.media_types]
+            mask &= np.isin(self.media_types, numbers)
+        if filters.min_year is not None:
+            mask &= self.release_years >= filters.min_year
+        if filters.max_year is not None:
+            mask &= self.release_years <= filters.max_year
+        if filters.excluded_ids:
+            mask &= ~self.mark(filters.excluded_ids)
         return mask
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
@@ -91,11 +119,22 @@ def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> Ca
         [genre_numbers.setdefault(genre, len(genre_numbers)) for genre in distinct_genres(entry.genre_names)]
         for entry in ordered
     ]
+    type_numbers: dict[str, int] = {}
+    media_types = [
+        _NO_TYPE
+        if entry.media_type is None
+        else type_numbers.setdefault(entry.media_type.casefold(), len(type_numbers))
+        for entry in ordered
+    ]
     return CatalogueIndex(
         media_ids=[entry.media_id for entry in ordered],
         media_keys=MediaKeys([entry.media_key for entry in ordered]),
         genre_masks=pack_genres(genre_sets, len(genre_numbers)),
         genre_numbers=genre_numbers,
+        type_numbers=type_numbers,
+        media_types=np.array(media_types, dtype=np.int32),
+        release_years=np.array([entry.release_year for entry in ordered], dtype=np.float64),
+        user_counts=np.array([count(entry.media_id, 0) for entry in ordered], dtype=np.int64),
         popularity=popularity,
     )
 

@@ -131,7 +131,7 @@ class CatalogueRefresher:
         """Load and swap; whether everything in the new index is fresh."""
         started = time.monotonic()
         try:
-            entries = self._catalog_db.fetch_media_genres()
+            entries = self._catalog_db.fetch_catalogue()
         except DatabaseUnavailableError:
             return False
         if self._index is None:
@@ -151,6 +151,7 @@ class CatalogueRefresher:
             return Popularity(
                 positive_users=self._engagement_db.count_positive_users(start),
                 active_users=self._engagement_db.count_active_users(start),
+                window_start=start,
             )
         except DatabaseUnavailableError:
             return None

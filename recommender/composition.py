@@ -7,16 +7,19 @@ from typing import Protocol
 from config.settings import Settings
 from recommender.catalogue_refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.database import Database, PoolOptions
+from recommender.databases.database import BACKGROUND_CONNECTIONS, Database, PoolOptions
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
 from recommender.media_cache import MediaCache
+from recommender.media_service import MediaService
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
+from recommender.page_filling import PageFiller
 from recommender.service import RecommendationService
 from recommender.status import DatabaseChecker, StatusReader
+from recommender.window_popularity import WindowPopularity
 
 
 class Background(Protocol):
@@ -44,10 +47,12 @@ class Marquee:
         catalogue: CatalogueRefresher,
         others: Iterable[Background],
         service: RecommendationService,
+        media: MediaService,
         status: StatusReader,
     ) -> None:
         self.databases = databases
         self.service = service
+        self.media = media
         self.status = status
         self._catalogue = catalogue
         self._others = list(others)
@@ -92,13 +97,11 @@ def join_parts(settings: Settings) -> Marquee:
         ConfigurationError: a database URL or an SQL file is unusable.
     """
     serving = {name: _database(name, settings, background=False) for name in DatabaseName}
-    background = {
-        name: _database(name, settings, background=True)
-        for name in (DatabaseName.CATALOG, DatabaseName.ENGAGEMENT)
-    }
+    background = {name: _database(name, settings, background=True) for name in BACKGROUND_CONNECTIONS}
+    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT])
     catalogue = CatalogueRefresher(
         CatalogDatabase(background[DatabaseName.CATALOG]),
-        EngagementDatabase(background[DatabaseName.ENGAGEMENT]),
+        background_engagement_db,
         window_days=settings.interaction_window_days,
         refresh_seconds=settings.catalogue_refresh_seconds,
     )
@@ -109,14 +112,22 @@ def join_parts(settings: Settings) -> Marquee:
         similar_users=settings.similar_users,
     )
     media_cache = MediaCache(settings.media_cache_size)
+    pages = PageFiller(CatalogDatabase(serving[DatabaseName.CATALOG]), catalogue, media_cache)
     service = RecommendationService(
         user_db=UserDatabase(serving[DatabaseName.USER]),
-        catalog_db=CatalogDatabase(serving[DatabaseName.CATALOG]),
         engagement_db=engagement_db,
         models=models,
         catalogue=catalogue,
-        media_cache=media_cache,
+        pages=pages,
         weights=Weights(settings.content_weight, settings.collaborative_weight),
+        window_days=settings.interaction_window_days,
+        time_budget_s=settings.time_budget_ms / 1000,
+    )
+    media = MediaService(
+        models=models,
+        catalogue=catalogue,
+        pages=pages,
+        window_popularity=WindowPopularity(background_engagement_db, settings.catalogue_refresh_seconds),
         window_days=settings.interaction_window_days,
         time_budget_s=settings.time_budget_ms / 1000,
     )
@@ -126,6 +137,7 @@ def join_parts(settings: Settings) -> Marquee:
         catalogue=catalogue,
         others=(models, DatabaseChecker(list(serving.values()))),
         service=service,
+        media=media,
         status=StatusReader(serving, catalogue, models, media_cache),
     )
 
@@ -141,9 +153,9 @@ def _caps(settings: Settings) -> NeighbourCaps:
 
 
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
-    """A pool for requests, or one of a single patient connection for the catalogue index."""
+    """A pool for requests, or a small and patient one for what is read whole."""
     options = PoolOptions(
-        size=1 if background else settings.pool_size,
+        size=BACKGROUND_CONNECTIONS[name] if background else settings.pool_size,
         pool_timeout_ms=settings.pool_timeout_ms,
         statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
         prepared_statements=settings.prepared_statements,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+# Stands for the id of somebody who has none yet.
+NEWCOMER = ""
+
 
 class DatabaseName(StrEnum):
     """The three databases, by the names used in answers and logs."""
@@ -48,6 +51,40 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaFilter:
+    """Which media are wanted; what is empty or None asks for nothing.
+
+    `genres`, `media_types`: any of them, without regard to case. `min_year`, `max_year`: both included; a
+    medium without a year is in no range. `excluded_ids`: not these.
+    """
+
+    genres: tuple[str, ...] = ()
+    media_types: tuple[str, ...] = ()
+    min_year: int | None = None
+    max_year: int | None = None
+    excluded_ids: tuple[str, ...] = ()
+
+
+ANY_MEDIA = MediaFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How recommendations are asked for, beside for whom.
+
+    `explained`: say how each came about. `weights`, `window_days`: other than the configured ones.
+    """
+
+    filters: MediaFilter = ANY_MEDIA
+    explained: bool = False
+    weights: Weights | None = None
+    window_days: int | None = None
+
+
+DEFAULT_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What a user has interacted with.
 
@@ -72,32 +109,125 @@ class Media:
 
 
 class CatalogueEntry(NamedTuple):
-    """A medium that may be recommended: its id, genres as written, and its id in binary."""
+    """A medium that may be recommended; genres as written, the id once more in binary."""
 
     media_id: str
     genre_names: Sequence[str] | None
     media_key: bytes
+    media_type: str | None
+    release_year: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a recommendation came about.
+
+    content_score is the number of `matched_genres` by that of the stated genres, collaborative_score is
+    `similar_user_count` × `total_interaction_value` by `Basis.max_score`; the parts are these times their
+    weights, and add up to the recommendation_score. `because`: media of the user's own history that similar
+    users who have this one share with the user, the most telling first. `reason`: all of it in a sentence.
+    """
+
+    matched_genres: tuple[str, ...]
+    similar_user_count: int
+    total_interaction_value: float
+    content_part: float
+    collaborative_part: float
+    because: tuple[Media, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What the explanations of one user's page refer to.
+
+    `max_score`: the largest similar_user_count × total_interaction_value of any medium the user may be given.
+    `similar_users`: how many were found.
+    """
+
+    stated_genres: tuple[str, ...]
+    similar_users: int
+    max_score: float
+    weights: Weights
+    window_days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One medium with its scores, unrounded."""
+    """One medium with its scores, unrounded; `explanation` where it was asked for."""
 
     media: Media
     recommendation_score: float
     content_score: float
     collaborative_score: float
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UserRecommendations:
     """One user's page, what it was made of, and which databases failed on the way.
 
-    `model`, `model_version`: what found, or would have found, similar users.
+    `model`, `model_version`: what found, or would have found, similar users. `basis`: with explanations.
     """
 
     user_id: str
     items: tuple[Recommendation, ...]
+    strategy: Strategy
+    degraded: tuple[DatabaseName, ...]
+    model: str
+    model_version: str | None
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What somebody without an account is recommended; `unknown_ids` are liked media nobody knows of."""
+
+    result: UserRecommendations
+    unknown_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PopularItem:
+    """A medium, and how many users liked or watched it in the window."""
+
+    media: Media
+    user_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopularMedia:
+    """A page of popular media.
+
+    `window_days`: of the window they are popular in; where engagement_db failed, maybe not the one asked for.
+    """
+
+    items: tuple[PopularItem, ...]
+    window_days: int
+    degraded: tuple[DatabaseName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarItem:
+    """A medium like another one.
+
+    `similarity`: cosine over users, in [0, 1]. `shared_user_count`: users found who have both.
+    `genre_overlap`: genres in common by genres in either, in [0, 1].
+    """
+
+    media: Media
+    similarity: float
+    shared_user_count: int
+    genre_overlap: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarMedia:
+    """A page of media like one. `media`: that one; None where its details cannot be had."""
+
+    media_id: str
+    media: Media | None
+    items: tuple[SimilarItem, ...]
     strategy: Strategy
     degraded: tuple[DatabaseName, ...]
     model: str

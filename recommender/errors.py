@@ -27,6 +27,10 @@ class NothingToRecommendFromError(MarqueeError):
     """No database can answer and nothing usable is cached."""
 
 
+class UnknownMediaError(MarqueeError):
+    """There is no medium of this id in the catalogue."""
+
+
 class LoadError(MarqueeError):
     """Data could not be loaded into the databases; the message says why and what to do."""
 

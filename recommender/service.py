@@ -1,37 +1,34 @@
-"""The one path from user ids to recommendations, and what remains of it when databases fail."""
+"""The one path from users to recommendations, and what remains of it when databases fail."""
 
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from recommender.catalogue_index import CatalogueIndex, window_start
 from recommender.catalogue_refresh import CatalogueRefresher
-from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
 from recommender.domain import (
+    DEFAULT_OPTIONS,
+    NEWCOMER,
     DatabaseName,
     History,
     Media,
+    Options,
     Page,
+    Preview,
     Recommendation,
-    Strategy,
     UserRecommendations,
     Weights,
-    distinct_genres,
 )
-from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
-from recommender.media_cache import MediaCache
-from recommender.models.base import NO_CANDIDATES, Candidates, CollaborativeModel, ModelSource
-from recommender.scoring.collaborative import collaborative_scores
-from recommender.scoring.content import content_scores
-from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.errors import DatabaseUnavailableError
+from recommender.explanations import Explainer, basis_of
+from recommender.models.base import Candidates, CollaborativeModel, ModelSource
+from recommender.page_filling import PageFiller
 from recommender.telemetry import SERVICE, stage
+from recommender.user_ranking import Evidence, UserPage, UserRanker
 
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
@@ -39,41 +36,25 @@ _USERS_A_BUDGET = 25
 # By when, as shares of a chunk's time, each of these must have answered, lest nothing is left for the next;
 # catalog_db comes last.
 _INDEX_SHARE, _USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.5, 0.8
-# How many more media are looked at where some turned out to be gone.
-_SPARE_MEDIA = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
-    """What the databases said about a chunk's users, and which of them did not answer."""
+class _Chunk:
+    """What is asked for some users at a time, with what, and until when."""
 
-    preferences: Mapping[str, Sequence[str]]
-    histories: Mapping[str, History]
-    candidates: Mapping[str, Candidates]
-    failed: frozenset[DatabaseName]
+    user_ids: Sequence[str]
+    page: Page
+    options: Options
+    weights: Weights
+    window_days: int
+    index: CatalogueIndex
+    model: CollaborativeModel
+    deadline: Deadline
 
-
-@dataclass(frozen=True, slots=True)
-class _RankedPage:
-    """One user's page as positions in the catalogue index, and their scores, in step."""
-
-    user_id: str
-    media_idx: NDArray[np.intp]
-    recommendation: NDArray[np.float64]
-    content: NDArray[np.float64]
-    collaborative: NDArray[np.float64]
-    strategy: Strategy
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """Which media count, as masks over the catalogue index.
-
-    `existing`: not deleted since the index was loaded. `showable`: details can be had.
-    """
-
-    existing: NDArray[np.bool_]
-    showable: NDArray[np.bool_]
+    @property
+    def window_start(self) -> str:
+        """Of the window, as SQL takes it."""
+        return window_start(self.window_days)
 
 
 class RecommendationService:
@@ -83,26 +64,26 @@ class RecommendationService:
         self,
         *,
         user_db: UserDatabase,
-        catalog_db: CatalogDatabase,
         engagement_db: EngagementDatabase,
         models: ModelSource,
         catalogue: CatalogueRefresher,
-        media_cache: MediaCache,
+        pages: PageFiller,
         weights: Weights,
         window_days: int,
         time_budget_s: float,
     ) -> None:
         self._user_db = user_db
-        self._catalog_db = catalog_db
         self._engagement_db = engagement_db
         self._models = models
         self._catalogue = catalogue
-        self._media_cache = media_cache
+        self._pages = pages
         self._weights = weights
         self._window_days = window_days
         self._time_budget_s = time_budget_s
 
-    def recommend(self, user_ids: Iterable[str], page: Page) -> Iterator[UserRecommendations]:
+    def recommend(
+        self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
+    ) -> Iterator[UserRecommendations]:
         """A page for each distinct user, in the order of the ids; at most 5 statements per 100 users.
 
         Works on 100 users at a time, when their results are asked for; one model answers for all.
@@ -111,182 +92,120 @@ class RecommendationService:
             NothingToRecommendFromError: no database can answer and nothing usable is cached.
         """
         # No generator itself: the time budget runs from now, not from when results are asked for.
-        return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, time.monotonic())
+        return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, options, time.monotonic())
+
+    def preview(
+        self, genres: Sequence[str], liked_ids: Sequence[str], page: Page, options: Options = DEFAULT_OPTIONS
+    ) -> Preview:
+        """A page for somebody without an account, as if these were the stated genres and the history.
+
+        Raises:
+            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+        """
+        chunk = self._chunk([NEWCOMER], page, options, self._models.current(), time.monotonic())
+        known_idx = chunk.index.locate(liked_ids)
+        unknown_ids = tuple(
+            media_id for media_id, media_idx in zip(liked_ids, known_idx, strict=True) if media_idx < 0
+        )
+        histories = {NEWCOMER: History(seen_ids=liked_ids, positive_ids=liked_ids)}
+        with stage(SERVICE):
+            candidates, failed = self._find_candidates(chunk, histories)
+            evidence = Evidence({NEWCOMER: genres}, histories, candidates, failed)
+            (result,) = self._answer(chunk, evidence)
+        return Preview(result, unknown_ids)
 
     def _recommend_chunks(
-        self, user_ids: Iterator[str], page: Page, asked_at: float
+        self, user_ids: Iterator[str], page: Page, options: Options, asked_at: float
     ) -> Iterator[UserRecommendations]:
         model = self._models.current()
-        while chunk := list(itertools.islice(user_ids, CHUNK_USERS)):
-            budget_s = self._time_budget_s * (1 + (len(chunk) - 1) / _USERS_A_BUDGET)
-            yield from self._recommend_chunk(chunk, page, model, Deadline(asked_at, asked_at + budget_s))
+        while chunk_ids := list(itertools.islice(user_ids, CHUNK_USERS)):
+            chunk = self._chunk(chunk_ids, page, options, model, asked_at)
+            with stage(SERVICE):
+                answers = self._answer(chunk, self._gather(chunk))
+            yield from answers
             asked_at = time.monotonic()
 
-    def _recommend_chunk(
-        self, user_ids: Sequence[str], page: Page, model: CollaborativeModel, deadline: Deadline
-    ) -> Iterator[UserRecommendations]:
-        index = self._catalogue.current(deadline.share(_INDEX_SHARE))
-        with stage(SERVICE):
-            evidence = self._gather(user_ids, index, model, deadline)
-            try:
-                pages, media = self._fetch_pages(user_ids, page, index, evidence, deadline)
-                failed = evidence.failed
-            except DatabaseUnavailableError as exc:
-                pages, media = self._recall_pages(user_ids, page, index, evidence)
-                failed = evidence.failed | {exc.database}
-        degraded = tuple(name for name in DatabaseName if name in failed)
-        for ranked in pages:
-            yield UserRecommendations(
-                user_id=ranked.user_id,
-                items=tuple(_recommendations(ranked, index, media)),
-                strategy=ranked.strategy,
-                degraded=degraded,
-                model=model.name,
-                model_version=model.version,
-            )
+    def _chunk(
+        self,
+        user_ids: Sequence[str],
+        page: Page,
+        options: Options,
+        model: CollaborativeModel,
+        asked_at: float,
+    ) -> _Chunk:
+        """Waits for the first catalogue index, if there is none yet."""
+        budget_s = self._time_budget_s * (1 + (len(user_ids) - 1) / _USERS_A_BUDGET)
+        deadline = Deadline(asked_at, asked_at + budget_s)
+        return _Chunk(
+            user_ids=user_ids,
+            page=page,
+            options=options,
+            weights=options.weights or self._weights,
+            window_days=self._window_days if options.window_days is None else options.window_days,
+            index=self._catalogue.current(deadline.share(_INDEX_SHARE)),
+            model=model,
+            deadline=deadline,
+        )
 
-    def _gather(
-        self, user_ids: Sequence[str], index: CatalogueIndex, model: CollaborativeModel, deadline: Deadline
-    ) -> _Evidence:
+    def _gather(self, chunk: _Chunk) -> Evidence:
         """Ask user_db and engagement_db; what one of them cannot give in time is empty."""
-        failed: set[DatabaseName] = set()
+        failed: frozenset[DatabaseName] = frozenset()
         preferences: Mapping[str, Sequence[str]] = {}
         histories: Mapping[str, History] = {}
         candidates: Mapping[str, Candidates] = {}
-        start = window_start(self._window_days)
         try:
-            preferences = self._user_db.fetch_genre_preferences(user_ids, deadline.share(_USER_DB_SHARE))
+            until = chunk.deadline.share(_USER_DB_SHARE)
+            preferences = self._user_db.fetch_genre_preferences(chunk.user_ids, until)
         except DatabaseUnavailableError as exc:
-            failed.add(exc.database)
+            failed |= {exc.database}
         try:
-            until = deadline.share(_ENGAGEMENT_DB_SHARE)
-            histories = self._engagement_db.fetch_histories(user_ids, start, until)
-            if not index.popularity.known:
-                # Without idf every user would seem to be like nobody: rather say that this is missing.
-                raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
-            candidates = model.find_candidates(histories, index, start, until)
+            until = chunk.deadline.share(_ENGAGEMENT_DB_SHARE)
+            histories = self._engagement_db.fetch_histories(chunk.user_ids, chunk.window_start, until)
         except DatabaseUnavailableError as exc:
-            failed.add(exc.database)
-        return _Evidence(preferences, histories, candidates, frozenset(failed))
+            failed |= {exc.database}
+        else:
+            candidates, missing = self._find_candidates(chunk, histories)
+            failed |= missing
+        return Evidence(preferences, histories, candidates, failed)
 
-    def _fetch_pages(
-        self,
-        user_ids: Sequence[str],
-        page: Page,
-        index: CatalogueIndex,
-        evidence: _Evidence,
-        deadline: Deadline,
-    ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
-        """Rank, and read the details of what is on the pages.
+    def _find_candidates(
+        self, chunk: _Chunk, histories: Mapping[str, History]
+    ) -> tuple[Mapping[str, Candidates], frozenset[DatabaseName]]:
+        """Candidates by user; none where engagement_db cannot say, which then is named."""
+        if not chunk.index.popularity.known:
+            # Without idf every user would seem to be like nobody: rather say that this is missing.
+            return {}, frozenset({DatabaseName.ENGAGEMENT})
+        try:
+            until = chunk.deadline.share(_ENGAGEMENT_DB_SHARE)
+            found = chunk.model.find_candidates(histories, chunk.index, chunk.window_start, until)
+        except DatabaseUnavailableError as exc:
+            return {}, frozenset({exc.database})
+        return found, frozenset()
 
-        Media deleted since the index was loaded show as missing details. They are left out from then on, and
-        the pages filled from what ranks next; that is read with something to spare, as more may be gone.
-        """
-        scope = self._existing(index)
-        pages = self._rank(user_ids, page, index, evidence, scope)
-        wanted = _media_on(pages, index)
-        media = self._fetch_media(wanted, index, deadline)
-        if len(media) == len(wanted):
-            return pages, media
-        spare = Page(page.limit + _SPARE_MEDIA, page.offset)
-        reserve = self._rank(user_ids, spare, index, evidence, self._existing(index))
-        more = [media_id for media_id in _media_on(reserve, index) if media_id not in media]
-        media = {**media, **self._fetch_media(more, index, deadline)}
-        return self._rank(user_ids, page, index, evidence, self._existing(index)), media
-
-    def _existing(self, index: CatalogueIndex) -> _Scope:
-        existing = ~index.mark(list(self._catalogue.gone_since(index)))
-        return _Scope(existing=existing, showable=existing)
-
-    def _fetch_media(
-        self, media_ids: Sequence[str], index: CatalogueIndex, deadline: Deadline
-    ) -> Mapping[str, Media]:
-        """Details of those that still exist; the others are noted as gone."""
-        if not media_ids:
-            return {}
-        media = self._catalog_db.fetch_media(media_ids, deadline)
-        self._media_cache.remember(media)
-        gone = [media_id for media_id in media_ids if media_id not in media]
-        if gone:
-            self._media_cache.forget(gone)
-            self._catalogue.mark_gone(index, gone)
-        return media
-
-    def _recall_pages(
-        self, user_ids: Sequence[str], page: Page, index: CatalogueIndex, evidence: _Evidence
-    ) -> tuple[list[_RankedPage], Mapping[str, Media]]:
-        """Rank the media whose details are cached: catalog_db cannot be asked.
-
-        Raises:
-            NothingToRecommendFromError: no details are cached.
-        """
-        media = self._media_cache.snapshot()
-        scope = _Scope(existing=self._existing(index).existing, showable=index.mark(list(media)))
-        if not scope.showable.any():
-            raise NothingToRecommendFromError
-        return self._rank(user_ids, page, index, evidence, scope), media
-
-    def _rank(
-        self,
-        user_ids: Sequence[str],
-        page: Page,
-        index: CatalogueIndex,
-        evidence: _Evidence,
-        scope: _Scope,
-    ) -> list[_RankedPage]:
-        return [self._rank_user(user_id, page, index, evidence, scope) for user_id in user_ids]
-
-    def _rank_user(
-        self, user_id: str, page: Page, index: CatalogueIndex, evidence: _Evidence, scope: _Scope
-    ) -> _RankedPage:
-        genres = tuple(distinct_genres(evidence.preferences.get(user_id)))
-        candidates = evidence.candidates.get(user_id, NO_CANDIDATES)
-        history = evidence.histories.get(user_id, History())
-        eligible = scope.existing & ~index.mark(history.seen_ids)
-        content = content_scores(index.genre_masks, index.genre_mask(genres), len(genres))
-        collaborative = collaborative_scores(
-            candidates.media_idx,
-            candidates.similar_user_counts,
-            candidates.total_values,
-            eligible,
-        )
-        scores = recommendation_scores(
-            content, collaborative, self._weights.content, self._weights.collaborative
-        )
-        page_idx = rank_page(scores, eligible & scope.showable, page.limit, page.offset)
-        return _RankedPage(
-            user_id=user_id,
-            media_idx=page_idx,
-            recommendation=scores[page_idx],
-            content=content[page_idx],
-            collaborative=collaborative[page_idx],
-            strategy=_strategy(
-                has_content=bool((eligible & (content > 0.0)).any()),
-                has_collaborative=bool(collaborative.any()),
-            ),
-        )
-
-
-def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:
-    """What the ranking rests on: the kinds of score that are above 0 anywhere in it."""
-    if has_content and has_collaborative:
-        return Strategy.HYBRID
-    if has_content:
-        return Strategy.CONTENT
-    if has_collaborative:
-        return Strategy.COLLABORATIVE
-    return Strategy.POPULAR
-
-
-def _media_on(pages: Iterable[_RankedPage], index: CatalogueIndex) -> list[str]:
-    """The distinct ids of the media on some pages."""
-    positions = {int(media_idx) for ranked in pages for media_idx in ranked.media_idx}
-    return [index.media_ids[media_idx] for media_idx in sorted(positions)]
+    def _answer(self, chunk: _Chunk, evidence: Evidence) -> list[UserRecommendations]:
+        """Rank, and put details to what is on the pages."""
+        rank = UserRanker(chunk.user_ids, chunk.index, evidence, chunk.weights, chunk.options)
+        filled = self._pages.fill(rank, chunk.page, chunk.index, chunk.deadline)
+        failed = evidence.failed | filled.failed
+        degraded = tuple(name for name in DatabaseName if name in failed)
+        return [
+            UserRecommendations(
+                user_id=ranked.user_id,
+                items=tuple(_recommendations(ranked, filled.media, chunk.index)),
+                strategy=ranked.strategy,
+                degraded=degraded,
+                model=chunk.model.name,
+                model_version=chunk.model.version,
+                basis=None if ranked.grounds is None else basis_of(ranked.grounds, chunk.window_days),
+            )
+            for ranked in filled.pages
+        ]
 
 
 def _recommendations(
-    ranked: _RankedPage, index: CatalogueIndex, media: Mapping[str, Media]
+    ranked: UserPage, media: Mapping[str, Media], index: CatalogueIndex
 ) -> Iterator[Recommendation]:
+    explainer = None if ranked.grounds is None else Explainer(ranked, ranked.grounds, media, index)
     for place, media_idx in enumerate(ranked.media_idx):
         details = media.get(index.media_ids[media_idx])
         if details is not None:
@@ -295,4 +214,5 @@ def _recommendations(
                 recommendation_score=float(ranked.recommendation[place]),
                 content_score=float(ranked.content[place]),
                 collaborative_score=float(ranked.collaborative[place]),
+                explanation=None if explainer is None else explainer.explain(place, details),
             )

@@ -29,6 +29,6 @@ class CatalogDatabase:
             for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
         }
 
-    def fetch_media_genres(self) -> list[CatalogueEntry]:
-        """Genres as written of every medium that is not deleted."""
-        return [CatalogueEntry(*row) for row in self._database.fetch("fetch_media_genres")]
+    def fetch_catalogue(self) -> list[CatalogueEntry]:
+        """Every medium that is not deleted."""
+        return [CatalogueEntry(*row) for row in self._database.fetch("fetch_catalogue")]

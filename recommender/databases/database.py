@@ -41,6 +41,10 @@ _SLOW_S = 0.5
 # So long without a statement, and nobody knows how the database is.
 _IDLE_S = 5.0
 
+# How many connections are kept for what is read whole: the catalogue index, and popularity in other windows
+# than the configured one.
+BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
+
 # What every connection is set to, beside its statement timeout.
 SESSION_SETTINGS = {
     "default_transaction_read_only": "on",

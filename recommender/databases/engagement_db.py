@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import History
+from recommender.domain import NEWCOMER, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,18 @@ class SimilarUser(NamedTuple):
     similar_to: list[str]
     media_keys: bytes
     total_values: NDArray[np.float64]
+
+
+class MediaOfUsers(NamedTuple):
+    """What the users of a medium liked or watched besides.
+
+    `read_users`: how many these are. `media_keys`, `user_counts`: in step, the keys of the media, one after
+    the other, and how many of the users have each.
+    """
+
+    read_users: int
+    media_keys: bytes
+    user_counts: NDArray[np.float64]
 
 
 class PositiveHistory(NamedTuple):
@@ -79,7 +91,8 @@ class EngagementDatabase:
         rows = self._database.fetch(
             "fetch_candidates",
             deadline,
-            user_ids=list(user_ids),
+            # A newcomer's id is nobody's: NULL, whatever type the ids have.
+            user_ids=[user_id or None for user_id in user_ids],
             media_ids=list(media_ids),
             idf_weights=list(idf_weights),
             window_start=window_start,
@@ -88,7 +101,26 @@ class EngagementDatabase:
             similar_users=caps.similar_users,
             items_per_user=caps.items_per_user,
         )
-        return [SimilarUser(*row) for row in rows]
+        return [
+            SimilarUser([user_id or NEWCOMER for user_id in similar_to], media_keys, total_values)
+            for similar_to, media_keys, total_values in rows
+        ]
+
+    def fetch_shared_users(
+        self, media_id: str, window_start: str, *, caps: NeighbourCaps, deadline: Deadline
+    ) -> MediaOfUsers:
+        """What the latest users of a medium liked or watched, that medium included."""
+        ((read_users, media_keys, user_counts),) = self._database.fetch(
+            "fetch_shared_users",
+            deadline,
+            media_id=media_id,
+            window_start=window_start,
+            users_per_item=caps.users_per_item,
+            items_per_user=caps.items_per_user,
+        )
+        if media_keys is None:
+            return MediaOfUsers(0, b"", np.empty(0))
+        return MediaOfUsers(read_users, media_keys, user_counts)
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users liked or watched each medium in the window."""

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import OPERATIONS, Finding, Level
 from recommender.domain import DatabaseName
 
 # A request goes there and back four times, and has a second in all.
 _FAR_MS = 20.0
-# The catalogue index is loaded from these, on a connection of its own.
-_IN_BACKGROUND = (DatabaseName.CATALOG, DatabaseName.ENGAGEMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,9 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
         listed = list(group)
         names = [name for name in DatabaseName if name in dict(listed)]
         server = listed[0][1]
-        wanted = sum(workers * (pool_size + (name in _IN_BACKGROUND)) for name in names)
+        wanted = sum(workers * (pool_size + BACKGROUND_CONNECTIONS.get(name, 0)) for name in names)
         takes = server.max_connections - server.reserved_connections
-        means = f"up to {wanted} by POOL_SIZE × WORKERS and the catalogue index; the server takes {takes}"
+        means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server takes {takes}"
         if wanted > takes:
             to_do = (
                 f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({OPERATIONS})."

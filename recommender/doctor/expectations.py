@@ -21,7 +21,7 @@ OCCASIONAL = {
     "fetch_example_user": "`make run` greets without a user to try",
     "stream_positive_histories": "`train neighbours` fails",
 }
-_BACKGROUND = re.compile("fetch_media_genres|fetch_example_user|count_|stream_")
+_BACKGROUND = re.compile("fetch_catalogue|fetch_example_user|count_|stream_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from recommender.catalogue_index import CatalogueIndex
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, SimilarUser
 from recommender.deadline import Deadline
 from recommender.domain import History
-from recommender.models.base import LIVE, Candidates
+from recommender.models.base import LIVE, Candidates, SharedUsers
 from recommender.scoring.collaborative import add_up_media
+from recommender.scoring.explanation import SimilarHistories
 
 # PostgreSQL's largest int: no cap at all.
 _EVERYTHING = 2_147_483_647
@@ -47,7 +48,7 @@ class LiveModel:
         self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> Mapping[str, Candidates]:
         """Candidates by user, from the latest media of each history, or from all of a small database."""
-        caps = self._no_caps if index.popularity.pairs <= self._exact_up_to_pairs else self._caps
+        caps = self._caps_for(index, window_start)
         user_ids: list[str] = []
         media_ids: list[str] = []
         for user_id, history in histories.items():
@@ -61,6 +62,33 @@ class LiveModel:
         )
         return _add_up(similar_users, index)
 
+    def find_shared_users(
+        self, media_id: str, index: CatalogueIndex, window_start: str, deadline: Deadline
+    ) -> SharedUsers:
+        """What the medium's latest users have, or all of its users in a small database."""
+        caps = self._caps_for(index, window_start)
+        read_users, media_keys, counts = self._engagement_db.fetch_shared_users(
+            media_id, window_start, caps=caps, deadline=deadline
+        )
+        media_idx = index.media_keys.locate(media_keys)
+        known = media_idx >= 0
+        media_idx, shared = media_idx[known], counts[known].astype(np.int64)
+        # The index counted earlier: there may be users since then.
+        return SharedUsers(
+            media_idx=media_idx,
+            shared_user_counts=shared,
+            user_counts=np.maximum(index.user_counts[media_idx], shared),
+            all_users=max(index.popularity.positive_users.get(media_id, 0), read_users),
+            read_users=read_users,
+        )
+
+    def _caps_for(self, index: CatalogueIndex, window_start: str) -> NeighbourCaps:
+        """None where the window is known to hold little: how much a longer one holds is not known."""
+        popularity = index.popularity
+        # Timestamps as text are in order, and -infinity comes before them all.
+        small = popularity.pairs <= self._exact_up_to_pairs and window_start >= popularity.window_start
+        return self._no_caps if small else self._caps
+
 
 def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict[str, Candidates]:
     """Candidates by user, from the similar users of all of them."""
@@ -73,6 +101,7 @@ def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict
             items_of[user_id].append(slice(end - len(row.total_values), end))
     return {
         user_id: _candidates(
+            parts,
             np.concatenate([media_idx[part] for part in parts]),
             np.concatenate([total_values[part] for part in parts]),
             len(index.media_ids),
@@ -82,7 +111,13 @@ def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict
 
 
 def _candidates(
-    media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
+    parts: Sequence[slice], media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
 ) -> Candidates:
+    """One user's, from the media of the similar users, one of these after the other as `parts` says."""
+
+    def similar_histories() -> SimilarHistories:
+        sizes = [part.stop - part.start for part in parts]
+        return SimilarHistories(np.concatenate(([0], np.cumsum(sizes))), media_idx)
+
     known = media_idx >= 0
-    return Candidates(*add_up_media(media_idx[known], total_values[known], media_count))
+    return Candidates(*add_up_media(media_idx[known], total_values[known], media_count), similar_histories)

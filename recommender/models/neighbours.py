@@ -17,7 +17,7 @@ from recommender.catalogue_index import CatalogueIndex
 from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.models.artefact import Artefact
-from recommender.models.base import NEIGHBOURS, Candidates
+from recommender.models.base import NEIGHBOURS, NO_SHARED_USERS, Candidates, SharedUsers
 from recommender.models.neighbours_kernels import (
     add_popular,
     add_rare,
@@ -26,6 +26,7 @@ from recommender.models.neighbours_kernels import (
     sum_of_users,
 )
 from recommender.models.neighbours_layout import WORD_USERS
+from recommender.scoring.explanation import SimilarHistories
 from recommender.scoring.similarity import DAMPING
 
 # From so many media on, 16 bits are too coarse to rule many users out.
@@ -90,12 +91,47 @@ class NeighboursModel:
             found.update(part)
         return found
 
-    def _candidates(self, user_id: str, history: History, positions: NDArray[np.intp]) -> Candidates:
-        numbers = np.fromiter(map(self._media_numbers.get, history.positive_ids, repeat(-1)), dtype=np.int64)
-        counts, totals = self._sum(self._similar(numbers[numbers >= 0], self._user_number(user_id)))
+    def find_shared_users(
+        self,
+        media_id: str,
+        index: CatalogueIndex,
+        window_start: str,  # noqa: ARG002 - the model's window is the one it was built with
+        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+    ) -> SharedUsers:
+        """What all users of the medium have, as of the build."""
+        number = self._media_numbers.get(media_id)
+        if number is None:
+            return NO_SHARED_USERS
+        positions = self._positions_in(index)
+        users = self._users_of_media[self._media_start[number] : self._media_start[number + 1]]
+        counts, _ = self._sum(users.astype(np.int64))
         found = np.flatnonzero(counts)
         found = found[positions[found] >= 0]
-        return Candidates(positions[found], counts[found], totals[found])
+        return SharedUsers(
+            media_idx=positions[found],
+            shared_user_counts=counts[found],
+            user_counts=self._media_start[found + 1] - self._media_start[found],
+            all_users=len(users),
+            read_users=len(users),
+        )
+
+    def _candidates(self, user_id: str, history: History, positions: NDArray[np.intp]) -> Candidates:
+        numbers = np.fromiter(map(self._media_numbers.get, history.positive_ids, repeat(-1)), dtype=np.int64)
+        users = self._similar(numbers[numbers >= 0], self._user_number(user_id))
+        counts, totals = self._sum(users)
+        found = np.flatnonzero(counts)
+        found = found[positions[found] >= 0]
+        return Candidates(
+            positions[found], counts[found], totals[found], lambda: self._histories(users, positions)
+        )
+
+    def _histories(self, users: NDArray[np.int64], positions: NDArray[np.intp]) -> SimilarHistories:
+        media = [self._media_of_user[self._user_start[user] : self._user_start[user + 1]] for user in users]
+        sizes = [len(each) for each in media]
+        return SimilarHistories(
+            np.concatenate(([0], np.cumsum(sizes, dtype=np.intp))),
+            positions[np.concatenate([*media, np.empty(0, dtype=np.int32)])],
+        )
 
     def _similar(self, history: NDArray[np.int64], own_user: int) -> NDArray[np.int64]:
         """The most similar users, largest similarity first, ties by position."""

@@ -1,7 +1,16 @@
 """collaborative_score: how much similar users made of a medium."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+class CollaborativeScores(NamedTuple):
+    """`scores`: shape (media,). `max_score`: the largest product; 0 where none is above that."""
+
+    scores: NDArray[np.float64]
+    max_score: float
 
 
 def collaborative_scores(
@@ -9,7 +18,7 @@ def collaborative_scores(
     similar_user_counts: NDArray[np.int64],
     total_values: NDArray[np.float64],
     eligible: NDArray[np.bool_],
-) -> NDArray[np.float64]:
+) -> CollaborativeScores:
     """similar_user_count × total_interaction_value / max_score for every medium, in [0, 1].
 
     Args:
@@ -23,11 +32,11 @@ def collaborative_scores(
     with np.errstate(invalid="ignore", over="ignore"):
         products = similar_user_counts[kept] * total_values[kept]
     products = np.where(np.isfinite(products), np.maximum(products, 0.0), 0.0)
-    max_score = products.max(initial=0.0)
+    max_score = float(products.max(initial=0.0))
     scores = np.zeros(len(eligible))
     if max_score > 0.0:
         scores[media_idx[kept]] = products / max_score
-    return scores
+    return CollaborativeScores(scores, max_score)
 
 
 def add_up_media(

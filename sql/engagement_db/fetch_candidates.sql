@@ -3,15 +3,15 @@
 --
 -- Parameters:
 --   user_ids text[], media_ids text[], idf_weights int[]
---                       three arrays in step: a user, a medium of the user's positive history, and the
---                       medium's idf in fixed point
+--                       three arrays in step: a user (NULL is somebody without an id), a medium of the user's
+--                       positive history, and the medium's idf in fixed point
 --   window_start text   a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
 --   users_per_item int  how many of a medium's latest positive interactions of others are read
 --   shortlist int       how many users, by overlap, have their similarity worked out
 --   similar_users int   how many of those users count as similar (K)
 --   items_per_user int  how many of a shortlisted user's latest interactions are read
 -- Returns: a row for each user who is similar to any of those asked about
---   similar_to text[]   the asked users this one is similar to
+--   similar_to text[]   the asked users this one is similar to, NULL among them where it was asked about
 --   media_keys bytea, total_values float8[]
 --                       in step: the keys of what this user liked or watched, one after the other, each
 --                       medium once; and the sum of the user's values for it
@@ -20,7 +20,7 @@
 --   limit comes before the look at the type, lest somebody who only dislikes is read to the end.
 --   MATERIALIZED: a history is read once, for its size and for its media, whoever it is shortlisted for.
 --   Adding up over similar users is left to the caller: arrays are quicker at it than a third aggregate.
---   Keys are those of fetch_media_genres: thousands of them are sent and found again in a fraction of the
+--   Keys are those of fetch_catalogue: thousands of them are sent and found again in a fraction of the
 --   time that ids take as text.
 --   Fixed-point weights, values in steps of 2^-30: such sums do not depend on the order of the rows, so
 --   that equals are equal and ties fall to the id. Values beyond 1e100 count as 0, as do NULL and NaN:
@@ -57,7 +57,7 @@ shortlisted AS MATERIALIZED (
                 FROM interaction AS i
                 WHERE
                     i.media_id = item.media_id
-                    AND i.user_id <> h.user_id
+                    AND i.user_id IS DISTINCT FROM h.user_id
                     AND i.type IN ('LIKE', 'WATCH')
                     AND i.timestamp >= :window_start::timestamp
                 ORDER BY i.timestamp DESC, i.user_id ASC

@@ -9,7 +9,10 @@ from recommender.scoring.similarity import idf_weight
 
 
 def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
-    return [CatalogueEntry(media_id, names, media_id.encode() * 16) for media_id, names in genres.items()]
+    return [
+        CatalogueEntry(media_id, names, media_id.encode() * 16, None, None)
+        for media_id, names in genres.items()
+    ]
 
 
 POPULARITY = Popularity(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)

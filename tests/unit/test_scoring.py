@@ -46,19 +46,22 @@ def test_collaborative_scores_are_products_over_the_largest_eligible_one(
     candidates: list[tuple[int, float, bool]],
 ) -> None:
     counts, values, eligible = (np.array(column) for column in zip(*candidates, strict=True))
-    scores = collaborative_scores(np.arange(len(candidates)), counts, values.astype(float), eligible)
+    scores, max_score = collaborative_scores(
+        np.arange(len(candidates)), counts, values.astype(float), eligible
+    )
     products = [
         max(0.0, count * value) if may and math.isfinite(count * value) else 0.0
         for count, value, may in candidates
     ]
     best = max(products)
+    assert max_score == best
     assert scores.tolist() == [product / best if best > 0 else 0.0 for product in products]
     assert scores.min() >= 0.0
     assert scores.max() in (0.0, 1.0)
 
 
 def test_what_may_not_be_given_does_not_scale_the_scores() -> None:
-    scores = collaborative_scores(
+    scores, _ = collaborative_scores(
         np.array([2, 0, 1]),
         np.array([10, 1, 2]),
         np.array([9.0, 2.0, 2.0]),
@@ -69,7 +72,8 @@ def test_what_may_not_be_given_does_not_scale_the_scores() -> None:
 
 def test_without_candidates_every_collaborative_score_is_zero() -> None:
     none = np.array([], dtype=np.intp)
-    assert collaborative_scores(none, none, none.astype(float), np.array([True, False])).tolist() == [0, 0]
+    scores, max_score = collaborative_scores(none, none, none.astype(float), np.array([True, False]))
+    assert (scores.tolist(), max_score) == ([0, 0], 0)
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -1,18 +1,21 @@
--- name: fetch_media_genres()
--- Every medium that may be recommended, with its genres: the catalogue index is made of these.
+-- name: fetch_catalogue()
+-- Every medium that may be recommended, and what it is found and filtered by: the catalogue index is made of these.
 --
 -- Parameters: none
 -- Returns: a row for each medium that is not deleted
 --   media_id text
 --   genre_names text[]  distinct as written, NULL without genres
 --   media_key bytea     the id in binary, as fetch_candidates gives it: of one width, a multiple of 8 bytes
+--   media_type text, release_year int
 -- Index: none needed; the genres' index spares their table
 -- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
 --   is read once.
 SELECT
     m.id::text AS media_id,
     g.genre_names,
-    uuid_send(m.id) AS media_key
+    uuid_send(m.id) AS media_key,
+    m.media_type,
+    m.release_year
 FROM medias AS m
 LEFT JOIN (
     SELECT
