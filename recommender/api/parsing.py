@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request
 
 from recommender.api.problems import BadRequestError, ErrorCode
 from recommender.domain import Page
+from recommender.user_ids import canonical_id
 
 NDJSON = "application/x-ndjson"
 _MAX_BODY_BYTES = 1024 * 1024
@@ -64,7 +65,7 @@ def parse_user_id(text: str, limits: RequestLimits) -> str:
     Raises:
         BadRequestError: it does not match the id pattern.
     """
-    user_id = _canonical_id(text, limits.id_pattern)
+    user_id = canonical_id(text, limits.id_pattern)
     if user_id is None:
         raise BadRequestError(
             ErrorCode.INVALID_USER_ID, f"user_id must be {limits.id_form}, got {_shown(text)}"
@@ -108,7 +109,7 @@ def parse_batch(request: Request, limits: RequestLimits) -> BatchRequest:
         raise _invalid_body(f"limit must be a whole number from 1 to {limits.max_limit}, got {_shown(limit)}")
     if len(body.user_ids) > max_users:
         raise _invalid_body(f"user_ids must hold 1 to {max_users} ids, got {len(body.user_ids)}")
-    user_ids = [_canonical_id(text, limits.id_pattern) for text in body.user_ids]
+    user_ids = [canonical_id(text, limits.id_pattern) for text in body.user_ids]
     wrong = [position for position, user_id in enumerate(user_ids) if user_id is None]
     if wrong:
         shown = ", ".join(str(position) for position in wrong[:_SHOWN_POSITIONS])
@@ -197,13 +198,6 @@ def _whole_number(arguments: MultiDict[str, str], name: str, default: int, least
     if not _WHOLE_NUMBER.fullmatch(text) or not least <= int(text) <= most:
         raise BadRequestError(ErrorCode.INVALID_PARAMETER, f"{allowed}, got {_shown(text)}")
     return int(text)
-
-
-def _canonical_id(text: str, pattern: re.Pattern[str]) -> str | None:
-    if not pattern.fullmatch(text):
-        return None
-    # A pattern that ignores case admits several spellings of one id; the databases know the lower one.
-    return text.lower() if pattern.flags & re.IGNORECASE else text
 
 
 def _shown(value: object) -> str:
