@@ -1,22 +1,22 @@
 """The app. `python app.py` serves (see recommender/cli/serve.py)."""
 
-import re
 import sys
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from config.settings import UUID_PATTERN, Settings, load_settings
+from config.settings import Settings, load_settings
 from recommender.api.access import AccessLog
 from recommender.api.headers import register_cors, register_security_headers
 from recommender.api.health import health_blueprint, ready_blueprint
 from recommender.api.keys import Doorkeeper
+from recommender.api.media import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.overload import Gate
-from recommender.api.parsing import RequestLimits
 from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
+from recommender.api.request_models import RequestLimits
 from recommender.composition import join_parts
 
 
@@ -40,8 +40,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
     gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
+    limits = _limits(settings)
     for blueprint in (
-        recommendations_blueprint(marquee.service, _limits(settings), gate),
+        recommendations_blueprint(marquee.service, limits, gate),
+        media_blueprint(marquee.media, limits, gate),
         ready_blueprint(marquee.status),
         metrics_blueprint(metrics),
     ):
@@ -59,8 +61,8 @@ def _limits(settings: Settings) -> RequestLimits:
         max_limit=settings.max_limit,
         max_batch_users=settings.max_batch_users,
         max_stream_users=settings.max_stream_users,
-        id_pattern=re.compile(settings.id_pattern),
-        id_form="a UUID" if settings.id_pattern == UUID_PATTERN else f"of the form {settings.id_pattern}",
+        user_id_form=settings.user_id_form,
+        media_id_form=settings.media_id_form,
     )
 
 

@@ -62,8 +62,9 @@ preload_app = False
 control_socket_disable = True
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
-# A GET needs some 200 bytes of the first; headers of browsers and proxies fit into the others.
-limit_request_line = 4094
+# The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
+# of browsers and proxies fit into the others.
+limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
 # How long a thread waits for the next bytes of a request, and for a reader to take the next of an answer, who

@@ -22,12 +22,9 @@ from pydantic import (
 )
 
 from recommender.api_keys import ApiKey, parse_entry
+from recommender.ids import UUID_PATTERN, IdForm
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# Ids are compared as text, so a pattern must admit one spelling of each. Where it ignores case, as this
-# one does, ids are put into lower case.
-UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 _ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -104,7 +101,10 @@ class Settings(BaseModel):
     max_limit: int = Field(default=100, ge=1, le=1000)
     max_batch_users: int = Field(default=500, ge=1, le=10_000)
     max_stream_users: int = Field(default=100_000, ge=1, le=1_000_000)
+    # Ids are compared as text, so a pattern must admit one spelling of each. Where it ignores case, as the
+    # one of UUIDs does, ids are put into lower case.
     id_pattern: str = UUID_PATTERN
+    media_id_pattern: str = UUID_PATTERN
     catalogue_refresh_seconds: Count = 300
     catalogue_timeout_ms: Count = 120_000
     media_cache_size: Count = 10_000
@@ -121,7 +121,7 @@ class Settings(BaseModel):
     def _small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("id_pattern")
+    @field_validator("id_pattern", "media_id_pattern")
     @classmethod
     def _compiles(cls, value: str) -> str:
         try:
@@ -222,6 +222,16 @@ class Settings(BaseModel):
                 "one with `python -m recommender make-key NAME --scope read`), or ALLOW_ANONYMOUS=true where "
                 "something in front of the service keeps strangers out"
             )
+
+    @property
+    def user_id_form(self) -> IdForm:
+        """What user ids look like."""
+        return IdForm(re.compile(self.id_pattern))
+
+    @property
+    def media_id_form(self) -> IdForm:
+        """What ids of media look like."""
+        return IdForm(re.compile(self.media_id_pattern))
 
     @property
     def databases_configured(self) -> bool:

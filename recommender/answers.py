@@ -1,30 +1,304 @@
-"""One user's answer as plain values, the same wherever it is written: to a caller or to a file."""
+"""Answers as plain values, the same wherever they are written: to a caller or to a file.
 
-from typing import Any
+The types say what an answer holds; the API's description is generated from them.
+"""
+
+from collections.abc import Iterator
+from typing import (
+    NamedTuple,
+    NotRequired,  # Pydantic asks for these before Python 3.12.
+)
 
 import orjson
+from pydantic import with_config
+from typing_extensions import TypedDict
 
-from recommender.domain import Recommendation, UserRecommendations
+from recommender.domain import (
+    Basis,
+    DatabaseName,
+    Explanation,
+    Media,
+    Page,
+    PopularMedia,
+    Preview,
+    Recommendation,
+    SimilarMedia,
+    Strategy,
+    UserRecommendations,
+)
 
 _SCORE_DECIMALS = 4
+_VALUE_DIGITS = 9
+_SEPARATOR = "|"
+# The text below a field describes it.
+_described = with_config(use_attribute_docstrings=True)
 
 
-def page_of(result: UserRecommendations) -> dict[str, Any]:
-    """What all forms of an answer say alike of one user's recommendations."""
+class Row(NamedTuple):
+    """One recommendation of one user, flat; `rank` counts from 1, lists are joined by `|`."""
+
+    user_id: str
+    rank: int
+    media_id: str
+    title: str | None
+    release_year: int | None
+    media_type: str | None
+    genres: str
+    recommendation_score: float
+    content_score: float
+    collaborative_score: float
+    strategy: str
+    degraded: str
+
+
+@_described
+class MediaAnswer(TypedDict):
+    """A medium as the catalogue describes it."""
+
+    id: str
+    title: str | None
+    description: str | None
+    release_year: int | None
+    media_type: str | None
+    cover_url: str | None
+    genres: list[str]
+    """Distinct without regard to case."""
+
+
+@_described
+class Title(TypedDict):
+    """A medium by its name."""
+
+    id: str
+    title: str | None
+
+
+@_described
+class ScoreParts(TypedDict):
+    """The weighted scores, which add up to recommendation_score."""
+
+    content: float
+    collaborative: float
+
+
+@_described
+class Recommended(MediaAnswer):
+    """A recommended medium and its scores."""
+
+    recommendation_score: float
+    """content_weight × content_score + collaborative_weight × collaborative_score, to 4 decimals."""
+    content_score: float
+    """Share of the stated genres that the medium has, 0 to 1."""
+    collaborative_score: float
+    """similar_user_count × total_interaction_value by the largest such product, 0 to 1."""
+
+
+@_described
+class Explained(Recommended):
+    """A recommended medium and how it came about."""
+
+    matched_genres: list[str]
+    """The stated genres that the medium has."""
+    similar_user_count: int
+    """How many of the similar users liked or watched it."""
+    total_interaction_value: float
+    """The sum of the values of their likes and watches."""
+    because_you_liked: list[Title]
+    """Up to three media of the user's own that similar users who have this one share, most telling first."""
+    score_parts: ScoreParts
+    reason: str
+    """All of it in a sentence."""
+
+
+@_described
+class BasisAnswer(TypedDict):
+    """What the explanations refer to."""
+
+    stated_genres: list[str]
+    similar_users: int
+    """How many similar users were found."""
+    max_score: float
+    """The largest similar_user_count × total_interaction_value of any medium the user may be given."""
+    content_weight: float
+    collaborative_weight: float
+    window_days: int
+
+
+@_described
+class UserAnswer(TypedDict):
+    """One user's recommendations."""
+
+    recommendations: list[Recommended] | list[Explained]
+    """Explained with `explain` only."""
+    count: int
+    strategy: Strategy
+    """What the ranking rests on."""
+    degraded: list[DatabaseName]
+    """The databases that did not answer; normally empty."""
+    model: str
+    """How similar users are found: `live` or `neighbours`."""
+    model_version: str | None
+    basis: NotRequired[BasisAnswer]
+    """With `explain` only."""
+
+
+@_described
+class OneUserAnswer(UserAnswer):
+    """One user's recommendations, and which page of them this is."""
+
+    user_id: str
+    limit: int
+    offset: int
+
+
+@_described
+class PreviewAnswer(UserAnswer):
+    """Recommendations for somebody without an account."""
+
+    unknown_media: list[str]
+    """Liked media that are not in the catalogue; they count for nothing."""
+
+
+@_described
+class PopularMedium(MediaAnswer):
+    """A medium and its popularity."""
+
+    user_count: int
+    """How many users liked or watched it in the window."""
+
+
+@_described
+class PopularAnswer(TypedDict):
+    """The media most users liked or watched."""
+
+    media: list[PopularMedium]
+    count: int
+    limit: int
+    offset: int
+    window_days: int
+    """The window they are popular in: not the one asked for while that cannot be counted (see degraded)."""
+    degraded: list[DatabaseName]
+
+
+@_described
+class SimilarMedium(MediaAnswer):
+    """A medium and how much it is like the one asked about."""
+
+    similarity: float
+    """Cosine over users, 0 to 1."""
+    shared_user_count: int
+    """How many of the users looked at have both."""
+    genre_overlap: float
+    """Genres in common by genres in either, 0 to 1."""
+
+
+@_described
+class SimilarAnswer(TypedDict):
+    """Media like one."""
+
+    media_id: str
+    similar: list[SimilarMedium]
+    count: int
+    limit: int
+    offset: int
+    strategy: Strategy
+    """`collaborative`: by users, then by genres. `content`: by genres alone."""
+    degraded: list[DatabaseName]
+    model: str
+    model_version: str | None
+
+
+def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:
+    """The answer about one user alone."""
+    content = user_of(result)
     return {
-        "recommendations": [_item(item) for item in result.items],
-        "count": len(result.items),
-        "strategy": result.strategy,
-        "degraded": list(result.degraded),
-        "model": result.model,
-        "model_version": result.model_version,
+        "user_id": result.user_id,
+        "recommendations": content["recommendations"],
+        "count": content["count"],
+        "limit": page.limit,
+        "offset": page.offset,
+        **content,
     }
+
+
+def user_of(result: UserRecommendations) -> UserAnswer:
+    """What all forms of an answer say alike of one user's recommendations."""
+    answer = UserAnswer(
+        recommendations=_items(result),
+        count=len(result.items),
+        strategy=result.strategy,
+        degraded=list(result.degraded),
+        model=result.model,
+        model_version=result.model_version,
+    )
+    if result.basis is not None:
+        answer["basis"] = _basis(result.basis)
+    return answer
+
+
+def preview_of(preview: Preview) -> PreviewAnswer:
+    """A preview's answer."""
+    return PreviewAnswer(**user_of(preview.result), unknown_media=list(preview.unknown_ids))
+
+
+def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
+    """The answer about popular media."""
+    return PopularAnswer(
+        media=[PopularMedium(**_media(item.media), user_count=item.user_count) for item in popular.items],
+        count=len(popular.items),
+        limit=page.limit,
+        offset=page.offset,
+        window_days=popular.window_days,
+        degraded=list(popular.degraded),
+    )
+
+
+def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
+    """The answer about media like one."""
+    return SimilarAnswer(
+        media_id=similar.media_id,
+        similar=[
+            SimilarMedium(
+                **_media(item.media),
+                similarity=rounded(item.similarity),
+                shared_user_count=item.shared_user_count,
+                genre_overlap=rounded(item.genre_overlap),
+            )
+            for item in similar.items
+        ],
+        count=len(similar.items),
+        limit=page.limit,
+        offset=page.offset,
+        strategy=similar.strategy,
+        degraded=list(similar.degraded),
+        model=similar.model,
+        model_version=similar.model_version,
+    )
 
 
 def line_of(result: UserRecommendations) -> bytes:
     """One user's answer as a line of NDJSON."""
-    content = {"user_id": result.user_id, **page_of(result)}
+    content = {"user_id": result.user_id, **user_of(result)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def rows_of(result: UserRecommendations) -> Iterator[Row]:
+    """One user's answer as rows, best first; none where there is nothing to recommend."""
+    for rank, item in enumerate(result.items, start=1):
+        yield Row(
+            user_id=result.user_id,
+            rank=rank,
+            media_id=item.media.id,
+            title=item.media.title,
+            release_year=item.media.release_year,
+            media_type=item.media.media_type,
+            genres=_SEPARATOR.join(item.media.genres),
+            recommendation_score=rounded(item.recommendation_score),
+            content_score=rounded(item.content_score),
+            collaborative_score=rounded(item.collaborative_score),
+            strategy=result.strategy.value,
+            degraded=_SEPARATOR.join(result.degraded),
+        )
 
 
 def rounded(score: float) -> float:
@@ -32,17 +306,61 @@ def rounded(score: float) -> float:
     return round(score, _SCORE_DECIMALS)
 
 
-def _item(item: Recommendation) -> dict[str, Any]:
-    media = item.media
-    return {
-        "id": media.id,
-        "title": media.title,
-        "description": media.description,
-        "release_year": media.release_year,
-        "media_type": media.media_type,
-        "cover_url": media.cover_url,
-        "genres": list(media.genres),
-        "recommendation_score": rounded(item.recommendation_score),
-        "content_score": rounded(item.content_score),
-        "collaborative_score": rounded(item.collaborative_score),
-    }
+def score_parts(item: Recommendation, explanation: Explanation) -> ScoreParts:
+    """The parts as they are shown: so that they add up to the score as it is shown."""
+    content = rounded(explanation.content_part)
+    return ScoreParts(content=content, collaborative=rounded(rounded(item.recommendation_score) - content))
+
+
+def _media(media: Media) -> MediaAnswer:
+    return MediaAnswer(
+        id=media.id,
+        title=media.title,
+        description=media.description,
+        release_year=media.release_year,
+        media_type=media.media_type,
+        cover_url=media.cover_url,
+        genres=list(media.genres),
+    )
+
+
+def _items(result: UserRecommendations) -> list[Recommended] | list[Explained]:
+    explained = [_explained(item, item.explanation) for item in result.items if item.explanation is not None]
+    return explained or [_recommended(item) for item in result.items]
+
+
+def _recommended(item: Recommendation) -> Recommended:
+    return Recommended(
+        **_media(item.media),
+        recommendation_score=rounded(item.recommendation_score),
+        content_score=rounded(item.content_score),
+        collaborative_score=rounded(item.collaborative_score),
+    )
+
+
+def _explained(item: Recommendation, explanation: Explanation) -> Explained:
+    return Explained(
+        **_recommended(item),
+        matched_genres=list(explanation.matched_genres),
+        similar_user_count=explanation.similar_user_count,
+        total_interaction_value=_readable(explanation.total_interaction_value),
+        because_you_liked=[Title(id=own.id, title=own.title) for own in explanation.because],
+        score_parts=score_parts(item, explanation),
+        reason=explanation.reason,
+    )
+
+
+def _basis(basis: Basis) -> BasisAnswer:
+    return BasisAnswer(
+        stated_genres=list(basis.stated_genres),
+        similar_users=basis.similar_users,
+        max_score=_readable(basis.max_score),
+        content_weight=basis.weights.content,
+        collaborative_weight=basis.weights.collaborative,
+        window_days=basis.window_days,
+    )
+
+
+def _readable(value: float) -> float:
+    """Without the last digits, which tell of the steps that values are counted in."""
+    return float(f"{value:.{_VALUE_DIGITS}g}")

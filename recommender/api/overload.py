@@ -28,11 +28,16 @@ class Gate:
         Raises:
             OverloadedError: there is no place, and none became free in time.
         """
-        with self._place():
+        with self.place():
             yield from results
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            OverloadedError: there is none, and none became free in time.
+        """
         if not self._places.acquire(blocking=False):
             self._wait()
         try:

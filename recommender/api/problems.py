@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
 from recommender.api.overload import OverloadedError
 from recommender.api.responses import json_response
-from recommender.errors import NothingToRecommendFromError
+from recommender.errors import NothingToRecommendFromError, UnknownMediaError
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,10 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "forbidden"
     INTERNAL_ERROR = "internal_error"
     INVALID_BODY = "invalid_body"
+    INVALID_MEDIA_ID = "invalid_media_id"
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_USER_ID = "invalid_user_id"
+    MEDIA_NOT_FOUND = "media_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_FOUND = "not_found"
     OVERLOADED = "overloaded"
@@ -73,6 +75,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(OverloadedError, _overloaded)
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
+    app.register_error_handler(UnknownMediaError, _unknown_media)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
@@ -98,6 +101,12 @@ def _unavailable(_: NothingToRecommendFromError) -> Response:
         HTTPStatus.SERVICE_UNAVAILABLE,
         ErrorCode.SERVICE_UNAVAILABLE,
         "no recommendations can be given right now; try again in a moment",
+    )
+
+
+def _unknown_media(_: UnknownMediaError) -> Response:
+    return _problem(
+        HTTPStatus.NOT_FOUND, ErrorCode.MEDIA_NOT_FOUND, "there is no medium of this id in the catalogue"
     )
 
 

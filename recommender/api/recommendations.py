@@ -3,53 +3,76 @@
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from recommender.answers import one_user_of, preview_of, user_of
 from recommender.api.overload import Gate
-from recommender.api.parsing import RequestLimits, parse_batch, parse_page, parse_user_id
-from recommender.api.problems import broken_off
-from recommender.api.responses import json_response, ndjson_response, page_of
-from recommender.domain import DatabaseName
+from recommender.api.parsing import MAX_STREAM_BODY_BYTES, NDJSON, parse_body, parse_id, parse_query
+from recommender.api.problems import ErrorCode, broken_off
+from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.responses import json_response, ndjson_response
+from recommender.domain import DatabaseName, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.service import RecommendationService
-from recommender.telemetry import count, counted
+from recommender.telemetry import JSON, count, counted, stage
 
 
 def recommendations_blueprint(service: RecommendationService, limits: RequestLimits, gate: Gate) -> Blueprint:
     """Endpoints that answer from `service`, as `gate` admits."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
+    models = RequestModels(limits)
 
     @blueprint.get("/<user_id>")
     def get_recommendations(user_id: str) -> Response:
-        canonical_id = parse_user_id(user_id, limits)
-        page = parse_page(request.args, limits)
-        (result,) = gate.held(service.recommend([canonical_id], page))
-        if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
-            # An empty list would say that there is nothing for this user; nobody can tell.
-            raise NothingToRecommendFromError
-        count(result, first_page=page.offset == 0)
-        content = page_of(result)
-        return json_response(
-            {
-                "user_id": result.user_id,
-                "recommendations": content.pop("recommendations"),
-                "count": content.pop("count"),
-                "limit": page.limit,
-                "offset": page.offset,
-                **content,
-            }
-        )
+        canonical_id = parse_id(user_id, limits.user_id_form, "user_id", ErrorCode.INVALID_USER_ID)
+        query = parse_query(request.args, models.recommendations)
+        (result,) = gate.held(service.recommend([canonical_id], query.page, query.options))
+        _refuse_emptiness_by_outage(result, query.page)
+        count(result, first_page=query.offset == 0)
+        with stage(JSON):
+            content = one_user_of(result, query.page)
+        return json_response(content)
 
     @blueprint.post("/batch")
     def post_batch() -> Response:
-        batch = parse_batch(request, limits)
-        found = counted(gate.held(service.recommend(batch.user_ids, batch.page)))
-        if batch.streamed:
+        streamed = NDJSON in request.accept_mimetypes.values()
+        if streamed:
+            batch = parse_body(request, models.streamed_batch, MAX_STREAM_BODY_BYTES)
+        else:
+            batch = parse_body(request, models.batch)
+        found = counted(gate.held(service.recommend(batch.user_ids, Page(batch.limit), batch.options)))
+        if streamed:
             return ndjson_response(found, broken_off())
-        results = {result.user_id: page_of(result) for result in found}
+        results = {}
+        for result in found:
+            with stage(JSON):
+                results[result.user_id] = user_of(result)
         return json_response({"results": results, "total_users": len(results)})
 
+    @blueprint.post("/preview")
+    def post_preview() -> Response:
+        body = parse_body(request, models.preview)
+        page = Page(body.limit)
+        with gate.place():
+            preview = service.preview(body.genres, body.liked, page, body.options)
+        _refuse_emptiness_by_outage(preview.result, page)
+        count(preview.result, first_page=True)
+        with stage(JSON):
+            content = preview_of(preview)
+        return json_response(content)
+
     @blueprint.get("/batch")
-    def get_batch() -> Response:
+    @blueprint.get("/preview")
+    def get_body() -> Response:
         # Without this, "batch" would be taken for a user id.
         raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
 
     return blueprint
+
+
+def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:
+    """An empty list would say that there is nothing for this user; where catalog_db is down, nobody can tell.
+
+    Raises:
+        NothingToRecommendFromError: it would be such a list.
+    """
+    if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
+        raise NothingToRecommendFromError

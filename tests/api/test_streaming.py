@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
-from recommender.domain import Page, UserRecommendations
+from recommender.domain import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from tests.support.clients import NO_CAPS, post_batch, running_app
 from tests.support.postgres import Urls
@@ -97,7 +97,7 @@ def test_an_error_in_the_middle_is_a_last_line_that_says_so(
         service = app.extensions["marquee"].service
         recommend = service.recommend
 
-        def breaking_off(user_ids: list[str], page: Page) -> Iterator[UserRecommendations]:
+        def breaking_off(user_ids: list[str], page: Page, _: Options) -> Iterator[UserRecommendations]:
             yield from recommend(user_ids[:2], page)
             raise RuntimeError("the secret reason")
 

@@ -1,0 +1,162 @@
+"""The types of request fields: each says what it takes, to pydantic, in JSON Schema, and in words."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from recommender.ids import IdForm
+
+# Stands for the field's name in the words of a WrongValueError.
+NAME = "<name>"
+# In the validation context: values are the texts of a query string.
+FROM_QUERY = "from_query"
+
+_DIGITS = re.compile(r"[0-9]{1,4000}")
+_SHOWN_CHARACTERS = 60
+_SHOWN_POSITIONS = 10
+_MAX_TEXT = 100
+_FLAGS = {"true": True, "false": False}
+
+
+class WrongValueError(ValueError):
+    """A value is not what its field takes; the words say what that would be."""
+
+
+class _Field:
+    """A type that pydantic asks for a validated value and for its JSON Schema."""
+
+    def validate(self, value: object, *, from_query: bool) -> object:
+        """The value to use.
+
+        Raises:
+            WrongValueError: it is not what the field takes.
+        """
+        raise NotImplementedError
+
+    def json_schema(self) -> JsonSchemaValue:
+        """What the field takes."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        def check(value: object, info: core_schema.ValidationInfo[Any]) -> object:
+            return self.validate(value, from_query=bool(info.context and info.context.get(FROM_QUERY)))
+
+        return core_schema.with_info_plain_validator_function(check)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return self.json_schema()
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumber(_Field):
+    """An int from `least` to `most`; in a query string, digits."""
+
+    least: int
+    most: int
+
+    def validate(self, value: object, *, from_query: bool) -> int:
+        """The number."""
+        number = int(value) if from_query and isinstance(value, str) and _DIGITS.fullmatch(value) else value
+        # True is an int to Python.
+        if type(number) is int and self.least <= number <= self.most:
+            return number
+        raise WrongValueError(
+            f"{NAME} must be a whole number from {self.least} to {self.most}, got {shown(value)}"
+        )
+
+    def json_schema(self) -> JsonSchemaValue:
+        """An integer in its range."""
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(_Field):
+    """A bool; in a query string, `true` or `false`."""
+
+    def validate(self, value: object, *, from_query: bool) -> bool:
+        """The bool."""
+        flag = _FLAGS.get(value) if from_query and isinstance(value, str) else value
+        if isinstance(flag, bool):
+            return flag
+        raise WrongValueError(f"{NAME} must be true or false, got {shown(value)}")
+
+    def json_schema(self) -> JsonSchemaValue:
+        """A boolean."""
+        return {"type": "boolean"}
+
+
+class _List(_Field):
+    """A list of texts."""
+
+    @staticmethod
+    def texts(value: object, least: int, most: int, thing: str) -> list[str]:
+        """The list, if it is one of texts, and not too short or long."""
+        if not isinstance(value, list) or (least and not value):
+            raise WrongValueError(
+                f"{NAME} must be a list with at least one {thing}" if least else f"{NAME} must be a list"
+            )
+        if len(value) > most:
+            raise WrongValueError(f"{NAME} must hold {least} to {most} {thing}s, got {len(value)}")
+        _refuse(value, lambda text: isinstance(text, str), "a string")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(_List):
+    """Up to `most` short texts, as names of genres are."""
+
+    most: int
+
+    def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
+        """The distinct texts, in order."""
+        texts = self.texts(value, 0, self.most, "name")
+        _refuse(texts, lambda text: 0 < len(text.strip()) <= _MAX_TEXT, f"of 1 to {_MAX_TEXT} characters")
+        return tuple(dict.fromkeys(texts))
+
+    def json_schema(self) -> JsonSchemaValue:
+        """An array of strings."""
+        item = {"type": "string", "minLength": 1, "maxLength": _MAX_TEXT}
+        return {"type": "array", "items": item, "maxItems": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Ids(_List):
+    """From `least` to `most` ids of one form."""
+
+    form: IdForm
+    least: int
+    most: int
+
+    def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
+        """The distinct ids as the databases know them, in order."""
+        texts = self.texts(value, self.least, self.most, "id")
+        ids = [self.form.canonical(text) for text in texts]
+        _refuse(ids, lambda found: found is not None, self.form.words)
+        return tuple(dict.fromkeys(found for found in ids if found is not None))
+
+    def json_schema(self) -> JsonSchemaValue:
+        """An array of ids."""
+        bounds = {"minItems": self.least, "maxItems": self.most}
+        return {"type": "array", "items": self.form.json_schema(), **bounds}
+
+
+def shown(value: object) -> str:
+    """A value in an error message; not all of it, where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def _refuse(values: Sequence[Any], is_right: Callable[[Any], bool], wanted: str) -> None:
+    """Raise where one of the values is not right, and say which."""
+    wrong = [position for position, value in enumerate(values) if not is_right(value)]
+    if wrong:
+        listed = ", ".join(map(str, wrong[:_SHOWN_POSITIONS]))
+        more = f" and {len(wrong) - _SHOWN_POSITIONS} more" if len(wrong) > _SHOWN_POSITIONS else ""
+        raise WrongValueError(f"each of {NAME} must be {wanted}; wrong at positions (from 0): {listed}{more}")

@@ -1,0 +1,39 @@
+"""The endpoints about media for nobody in particular."""
+
+from flask import Blueprint, Response, request
+
+from recommender.answers import popular_of, similar_of
+from recommender.api.overload import Gate
+from recommender.api.parsing import parse_id, parse_query
+from recommender.api.problems import ErrorCode
+from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.responses import json_response
+from recommender.media_service import MediaService
+from recommender.telemetry import JSON, stage
+
+
+def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> Blueprint:
+    """Endpoints that answer from `media`, as `gate` admits."""
+    blueprint = Blueprint("media", __name__, url_prefix="/api/media")
+    models = RequestModels(limits)
+
+    @blueprint.get("/popular")
+    def get_popular() -> Response:
+        query = parse_query(request.args, models.popular)
+        with gate.place():
+            popular = media.popular(query.page, query.filters, query.window_days)
+        with stage(JSON):
+            content = popular_of(popular, query.page)
+        return json_response(content)
+
+    @blueprint.get("/<media_id>/similar")
+    def get_similar(media_id: str) -> Response:
+        canonical_id = parse_id(media_id, limits.media_id_form, "media_id", ErrorCode.INVALID_MEDIA_ID)
+        query = parse_query(request.args, models.similar)
+        with gate.place():
+            similar = media.similar(canonical_id, query.page, query.filters)
+        with stage(JSON):
+            content = similar_of(similar, query.page)
+        return json_response(content)
+
+    return blueprint

@@ -1,0 +1,31 @@
+"""Ids as people and programs write them."""
+
+import re
+from dataclasses import dataclass
+
+UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+@dataclass(frozen=True, slots=True)
+class IdForm:
+    """What ids look like. Where the pattern ignores case, the databases know them in lower case."""
+
+    pattern: re.Pattern[str]
+
+    @property
+    def words(self) -> str:
+        """The form as an error message puts it."""
+        return "a UUID" if self.pattern.pattern == UUID_PATTERN else f"of the form {self.pattern.pattern}"
+
+    def canonical(self, text: str) -> str | None:
+        """The form of an id that the databases know, or None where it does not match the pattern."""
+        if not self.pattern.fullmatch(text):
+            return None
+        # A pattern that ignores case admits several spellings of one id.
+        return text.lower() if self.pattern.flags & re.IGNORECASE else text
+
+    def json_schema(self) -> dict[str, str]:
+        """A string of this form."""
+        if self.pattern.pattern == UUID_PATTERN:
+            return {"type": "string", "format": "uuid"}
+        return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}
