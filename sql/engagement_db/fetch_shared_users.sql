@@ -33,21 +33,22 @@ shared AS (
         per_user.media_id,
         count(*) AS user_count
     FROM reader AS r
-    CROSS JOIN LATERAL (
-        SELECT DISTINCT latest.media_id
-        FROM (
-            SELECT
-                i.media_id,
-                i.type
-            FROM interaction AS i
-            WHERE
-                i.user_id = r.user_id
-                AND i.timestamp >= :window_start::timestamp
-            ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
-            LIMIT :items_per_user
-        ) AS latest
-        WHERE latest.type IN ('LIKE', 'WATCH')
-    ) AS per_user
+    CROSS JOIN
+        LATERAL (
+            SELECT DISTINCT latest.media_id
+            FROM (
+                SELECT
+                    i.media_id,
+                    i.type
+                FROM interaction AS i
+                WHERE
+                    i.user_id = r.user_id
+                    AND i.timestamp >= :window_start::timestamp
+                ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
+                LIMIT :items_per_user
+            ) AS latest
+            WHERE latest.type IN ('LIKE', 'WATCH')
+        ) AS per_user
     GROUP BY per_user.media_id
 )
 
