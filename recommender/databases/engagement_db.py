@@ -38,13 +38,13 @@ class SimilarUser(NamedTuple):
 class MediaOfUsers(NamedTuple):
     """What the users of a medium liked or watched besides.
 
-    `read_users`: how many these are. `media_keys`, `user_counts`: in step, the keys of the media, one after
-    the other, and how many of the users have each.
+    `media_keys`, `user_counts`: in step, the keys of the media, one after the other, and how many of the
+    users have each. `read_users`: how many users these are.
     """
 
-    read_users: int
     media_keys: bytes
     user_counts: NDArray[np.float64]
+    read_users: int
 
 
 class PositiveHistory(NamedTuple):
@@ -110,7 +110,7 @@ class EngagementDatabase:
         self, media_id: str, window_start: str, *, caps: NeighbourCaps, deadline: Deadline
     ) -> MediaOfUsers:
         """What the latest users of a medium liked or watched, that medium included."""
-        ((read_users, media_keys, user_counts),) = self._database.fetch(
+        ((media_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
             deadline,
             media_id=media_id,
@@ -119,8 +119,8 @@ class EngagementDatabase:
             items_per_user=caps.items_per_user,
         )
         if media_keys is None:
-            return MediaOfUsers(0, b"", np.empty(0))
-        return MediaOfUsers(read_users, media_keys, user_counts)
+            return MediaOfUsers(b"", np.empty(0), 0)
+        return MediaOfUsers(media_keys, user_counts, read_users)
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users liked or watched each medium in the window."""

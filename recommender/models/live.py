@@ -67,7 +67,7 @@ class LiveModel:
     ) -> SharedUsers:
         """What the medium's latest users have, or all of its users in a small database."""
         caps = self._caps_for(index, window_start)
-        read_users, media_keys, counts = self._engagement_db.fetch_shared_users(
+        media_keys, counts, read_users = self._engagement_db.fetch_shared_users(
             media_id, window_start, caps=caps, deadline=deadline
         )
         media_idx = index.media_keys.locate(media_keys)

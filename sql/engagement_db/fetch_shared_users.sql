@@ -7,10 +7,10 @@
 --   users_per_item int  how many of the medium's latest positive interactions are read
 --   items_per_user int  how many of each of those users' latest interactions are read
 -- Returns: one row
---   read_users bigint   how many users were found
 --   media_keys bytea, user_counts float8[]
---                       in step: the keys of their media, one after the other, the medium itself among them;
---                       and how many of those users have each. NULL where nobody was found
+--                       in step: the keys of what the users have, one after the other, the medium itself among
+--                       them; and how many of the users have each. NULL where nobody was found
+--   read_users bigint   how many users were found
 -- Index: interaction_media_recent_idx, interaction_user_recent_idx
 -- Why: bounded stretches of both indexes, as in fetch_candidates. Counts are whole numbers sent as float8, which
 --   is the array that is read without a look at each element.
@@ -53,7 +53,7 @@ shared AS (
 )
 
 SELECT
-    (SELECT count(*) FROM reader) AS read_users,
     string_agg(uuid_send(s.media_id), ''::bytea) AS media_keys,
-    array_agg(s.user_count::float8) AS user_counts
+    array_agg(s.user_count::float8) AS user_counts,
+    (SELECT count(*) FROM reader) AS read_users
 FROM shared AS s;

@@ -1,4 +1,4 @@
-"""An app with integer keys overlays SQL files and changes one setting; no Python changes."""
+"""An app with integer keys overlays SQL files and changes two settings; no Python changes."""
 
 from pathlib import Path
 
@@ -49,17 +49,26 @@ def integer_sql(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_integer_keys_take_an_overlay_and_one_setting(databases: Urls, integer_sql: Path) -> None:
+def test_integer_keys_take_an_overlay_and_two_settings(databases: Urls, integer_sql: Path) -> None:
     before = Reference(databases)
     user = next(user for user in before.users if 5 < len(before.seen[user]) < 40)
     use_integer_keys(databases)
     with running_client(
-        databases, SQL_PATH=str(integer_sql), ID_PATTERN="[1-9][0-9]{0,18}", **NO_CAPS
+        databases,
+        SQL_PATH=str(integer_sql),
+        ID_PATTERN="[1-9][0-9]{0,18}",
+        MEDIA_ID_PATTERN="[1-9][0-9]{0,18}",
+        **NO_CAPS,
     ) as client:
         response = client.get(f"/api/recommendations/{as_integer(user)}?limit=100")
         assert response.status_code == 200
         answer = response.get_json()
         assert client.get(f"/api/recommendations/{user}").status_code == 400
+        liked = ids(answer)[:3]
+        similar = client.get(f"/api/media/{liked[0]}/similar").get_json()
+        preview = client.post("/api/recommendations/preview", json={"liked": liked}).get_json()
     expected = Reference(databases).rank(str(as_integer(user)))
     assert (answer["user_id"], answer["degraded"]) == (str(as_integer(user)), [])
     assert ids(answer) == [scored.media_id for scored in expected][:100]
+    assert (similar["strategy"], similar["degraded"]) == ("collaborative", [])
+    assert (preview["strategy"], preview["degraded"]) == ("collaborative", [])

@@ -203,6 +203,25 @@ def test_fetch_candidates_reads_each_history_once_for_a_hundred_users(skewed: Ur
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode: str) -> None:
+    """For the medium that every third user watched, the heaviest among them."""
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_shared_users",
+        mode,
+        media_id=f"{HEAVIEST[:-1]}1",
+        window_start="-infinity",
+        users_per_item=100,
+        items_per_user=30,
+    )
+    assert_bounded(
+        plan,
+        {"interaction_media_recent_idx", "interaction_user_recent_idx"},
+        {"interaction": 100 + 100 * 30},
+    )
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
 @pytest.mark.parametrize("users", [1, 100])
 def test_fetch_histories_reads_the_asked_users_rows_only(skewed: Urls, mode: str, users: int) -> None:
     user_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, users + 1)]

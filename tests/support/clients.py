@@ -52,7 +52,7 @@ def running_client(urls: Urls, **variables: str) -> Iterator[FlaskClient]:
         yield app.test_client()
 
 
-def get(client: FlaskClient, user_id: str, **arguments: int) -> dict[str, Any]:
+def get(client: FlaskClient, user_id: str, **arguments: Any) -> dict[str, Any]:
     response = client.get(f"/api/recommendations/{user_id}", query_string=arguments)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.get_json()

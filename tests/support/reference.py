@@ -124,29 +124,35 @@ class Reference:
     def idf(self, media: str) -> float:
         return math.log(len(self.positive) / self.popularity[media])
 
-    def similarity(self, user: str, other: str) -> float:
-        shared = self.positive.get(user, set()) & self.positive[other]
+    def similarity(self, liked: set[str], other: str) -> float:
+        shared = liked & self.positive[other]
         return math.fsum(self.idf(media) for media in shared) / math.sqrt(len(self.positive[other]) + 10)
 
     def similar(self, user: str) -> list[str]:
-        similarities = {other: self.similarity(user, other) for other in self.positive if other != user}
+        return self.similar_to(self.positive.get(user, set()), but=user)
+
+    def similar_to(self, liked: set[str], *, but: str = "") -> list[str]:
+        """The most similar users of somebody with these positive media."""
+        similarities = {other: self.similarity(liked, other) for other in self.positive if other != but}
         ranked = sorted(
             (other for other in similarities if similarities[other] > 0),
             key=lambda other: (-similarities[other], other),
         )
         return ranked[: self.similar_users]
 
-    def content_score(self, user: str, media: str) -> float:
-        stated = self.genres_of_user.get(user, set())
+    def content_score(self, stated: set[str], media: str) -> float:
         if not stated:
             return 0.0
         return len(self.genres_of_media.get(media, set()) & stated) / len(stated)
 
-    def collaborative_scores(self, user: str, eligible: set[str]) -> dict[str, float]:
+    def fans(self, neighbours: list[str], media: str) -> list[str]:
+        """The similar users who have a medium."""
+        return [other for other in neighbours if media in self.positive[other]]
+
+    def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, float]:
         products = {}
-        neighbours = self.similar(user)
         for media in eligible:
-            fans = [other for other in neighbours if media in self.positive[other]]
+            fans = self.fans(neighbours, media)
             total = math.fsum(value for other in fans for value in self.values[other][media])
             products[media] = max(0.0, len(fans) * total)
         best = max(products.values(), default=0.0)
@@ -154,15 +160,43 @@ class Reference:
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
         """The full ranking; `without` databases that cannot be asked."""
-        eligible = set(self.catalogue)
-        collaborative = dict.fromkeys(eligible, 0.0)
-        if DatabaseName.ENGAGEMENT not in without:
-            eligible -= self.seen.get(user, set())
-            collaborative = self.collaborative_scores(user, eligible)
+        stated = set() if DatabaseName.USER in without else self.genres_of_user.get(user, set())
+        if DatabaseName.ENGAGEMENT in without:
+            return self.rank_for(stated, [], set())
+        return self.rank_for(stated, self.similar(user), self.seen.get(user, set()))
+
+    def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
+        """The full ranking for somebody of whom this is known."""
+        eligible = self.catalogue - seen
+        collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []
         for media in eligible:
-            content = 0.0 if DatabaseName.USER in without else self.content_score(user, media)
+            content = self.content_score(stated, media)
             total = 0.4 * content + 0.6 * collaborative[media]
             scored.append(Scored(media, total, content, collaborative[media]))
         scored.sort(key=lambda s: (-s.recommendation_score, -self.popularity[s.media_id], s.media_id))
         return scored
+
+    def telling(self, liked: list[str], neighbours: list[str], media: str) -> list[tuple[float, str]]:
+        """The media of a history by their part in the similarity of who has a medium, largest first."""
+        fans = self.fans(neighbours, media)
+        parts = [
+            (
+                math.fsum(
+                    self.idf(own) / math.sqrt(len(self.positive[fan]) + 10)
+                    for fan in fans
+                    if own in self.positive[fan]
+                ),
+                own,
+            )
+            for own in liked
+            if own in self.catalogue
+        ]
+        return sorted((part for part in parts if part[0] > 0), key=lambda part: -part[0])
+
+    def cosine(self, one: str, other: str) -> float:
+        """Over the users who have them."""
+        users, others = (
+            {user for user, media in self.positive.items() if medium in media} for medium in (one, other)
+        )
+        return len(users & others) / math.sqrt(len(users) * len(others)) if users and others else 0.0

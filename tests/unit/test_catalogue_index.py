@@ -1,9 +1,10 @@
 """The catalogue index orders media, knows their genres, and weighs what is not in it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from recommender.catalogue_index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
-from recommender.domain import CatalogueEntry, distinct_genres
+from recommender.domain import CatalogueEntry, MediaFilter, distinct_genres
 from recommender.scoring.content import content_scores
 from recommender.scoring.similarity import idf_weight
 
@@ -57,3 +58,31 @@ def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
     now = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     assert window_start(90, now) == "2025-12-01T12:30:00"
     assert window_start(0, now) == "-infinity"
+
+
+def test_filters_mark_what_passes_all_of_them() -> None:
+    index = build_index(
+        [
+            CatalogueEntry("a", ["Drama"], b"a" * 16, "MOVIE", 1999),
+            CatalogueEntry("b", ["drama", "WAR"], b"b" * 16, "Series", 2005),
+            CatalogueEntry("c", None, b"c" * 16, None, None),
+        ],
+        UNKNOWN_POPULARITY,
+    )
+
+    def passing(**filters: Any) -> list[str]:
+        mask = index.matching(MediaFilter(**filters))
+        assert mask is not None
+        return [media_id for media_id, passes in zip(index.media_ids, mask, strict=True) if passes]
+
+    assert index.matching(MediaFilter()) is None
+    assert passing(genres=("DRAMA",)) == ["a", "b"]
+    assert passing(genres=("war", "nothing")) == ["b"]
+    assert passing(genres=("nothing",)) == []
+    assert passing(media_types=("movie", "SERIES")) == ["a", "b"]
+    assert passing(media_types=("nothing",)) == []
+    assert passing(min_year=1999) == ["a", "b"]
+    assert passing(min_year=2000) == ["b"]
+    assert passing(max_year=1999) == ["a"]
+    assert passing(excluded_ids=("a", "unknown")) == ["b", "c"]
+    assert passing(genres=("drama",), media_types=("series",), min_year=2000, max_year=2005) == ["b"]

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from recommender.scoring.collaborative import add_up_media, collaborative_scores
 from recommender.scoring.content import content_scores, pack_genres
+from recommender.scoring.explanation import SimilarHistories, telling_media
 from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.scoring.similar_media import cosine_similarities, genre_overlaps
 from recommender.scoring.similarity import idf_weight
 
 GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_size=20)
@@ -110,3 +112,41 @@ def test_idf_is_the_log_of_the_share_in_fixed_point(active: int, positive: int) 
 def test_similar_users_media_are_counted_and_summed() -> None:
     found, counts, sums = add_up_media(np.array([4, 1, 4]), np.array([0.5, 2.0, 1.0]), 6)
     assert (found.tolist(), counts.tolist(), sums.tolist()) == ([1, 4], [1, 2], [2.0, 1.5])
+
+
+def test_media_that_more_similar_users_came_by_tell_more() -> None:
+    # Three similar users, of whom two have medium 9: one shares 1 and 2 with the user, the other 2.
+    histories = SimilarHistories(np.array([0, 3, 5, 7]), np.array([9, 1, 2, 9, 2, 3, 1]))
+    telling = telling_media(np.array([9, 3, 4]), np.array([1, 2, 5]), np.array([7, 7, 7]), histories, 3)
+    assert [each.tolist() for each in telling] == [[2, 1], [1], []]
+
+
+def test_rare_media_tell_more_and_ties_go_to_the_latest() -> None:
+    histories = SimilarHistories(np.array([0, 4]), np.array([9, 1, 2, 3]))
+    rare = telling_media(np.array([9]), np.array([1, 2, 3]), np.array([1, 5, 2]), histories, 2)
+    assert [each.tolist() for each in rare] == [[2, 3]]
+    tied = telling_media(np.array([9]), np.array([3, 1, 2]), np.array([4, 4, 4]), histories, 2)
+    assert [each.tolist() for each in tied] == [[3, 1]]
+
+
+def test_media_that_everybody_has_or_that_are_unknown_tell_nothing() -> None:
+    histories = SimilarHistories(np.array([0, 3]), np.array([9, 1, -1]))
+    assert telling_media(np.array([9]), np.array([1]), np.array([0]), histories, 3)[0].tolist() == []
+    none = np.array([], dtype=np.intp)
+    assert [each.tolist() for each in telling_media(np.array([9]), none, none, histories, 3)] == [[]]
+
+
+def test_cosines_of_users_read_whole_and_in_part() -> None:
+    shared, users = np.array([4, 1, 0]), np.array([4, 16, 9])
+    whole = cosine_similarities(shared, users, all_users=4, read_users=4)
+    assert whole.tolist() == [1.0, 1 / 8, 0.0]
+    # Half of the users were read: what they share stands for the others.
+    half = cosine_similarities(np.array([1]), np.array([4]), all_users=4, read_users=2)
+    assert half.tolist() == [0.5]
+    assert cosine_similarities(shared, users, all_users=0, read_users=0).tolist() == [0, 0, 0]
+
+
+def test_genre_overlaps_are_shares_of_the_genres_of_either() -> None:
+    masks = pack_genres([[0, 1], [1, 2], [70], []], 80)
+    assert genre_overlaps(masks, masks[0]).tolist() == [1.0, 1 / 3, 0.0, 0.0]
+    assert genre_overlaps(masks, masks[3]).tolist() == [0.0] * 4

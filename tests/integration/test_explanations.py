@@ -1,0 +1,189 @@
+"""Explanations: their numbers reproduce the scores, and what they name is what led there."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.databases.database import recorded_statements
+from recommender.domain import DatabaseName
+from tests.integration.test_neighbours_model import answers_with, train_on, wait_until
+from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+EXPLAINED = ("matched_genres", "similar_user_count", "total_interaction_value", "because_you_liked")
+NOBODY = "11111111-1111-4111-8111-111111111111"
+
+
+def explained(client: FlaskClient, user: str, limit: int = 100) -> dict[str, Any]:
+    return get(client, user, limit=limit, explain="true")
+
+
+def test_the_numbers_reproduce_the_score(client: FlaskClient, reference: Reference) -> None:
+    with_both = 0
+    for user in reference.users:
+        answer = explained(client, user)
+        basis = answer["basis"]
+        for item in answer["recommendations"]:
+            stated, matched = len(basis["stated_genres"]), len(item["matched_genres"])
+            content = matched / stated if stated else 0.0
+            product = max(0.0, item["similar_user_count"] * item["total_interaction_value"])
+            collaborative = product / basis["max_score"] if basis["max_score"] else 0.0
+            assert item["content_score"] == pytest.approx(content, abs=5.1e-5)
+            assert item["collaborative_score"] == pytest.approx(collaborative, abs=5.1e-5)
+            score = basis["content_weight"] * content + basis["collaborative_weight"] * collaborative
+            assert item["recommendation_score"] == pytest.approx(score, abs=5.1e-5)
+            with_both += bool(content and collaborative)
+    assert with_both > 1000
+
+
+def test_the_parts_add_up_to_the_score_as_shown(client: FlaskClient, reference: Reference) -> None:
+    for user in reference.users[::5]:
+        for item in explained(client, user)["recommendations"]:
+            parts = item["score_parts"]
+            assert round(parts["content"] + parts["collaborative"], 4) == item["recommendation_score"]
+            assert parts["content"] == pytest.approx(0.4 * item["content_score"], abs=1.1e-4)
+            assert parts["collaborative"] == pytest.approx(0.6 * item["collaborative_score"], abs=1.1e-4)
+
+
+def test_what_is_named_agrees_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+    named = 0
+    for user in reference.users[::12]:
+        answer = explained(client, user, limit=20)
+        neighbours = reference.similar(user)
+        assert answer["basis"]["similar_users"] == len(neighbours)
+        assert answer["basis"]["window_days"] == 90
+        stated = reference.genres_of_user.get(user, set())
+        assert {genre.lower() for genre in answer["basis"]["stated_genres"]} == stated
+        for item in answer["recommendations"]:
+            fans = reference.fans(neighbours, item["id"])
+            assert item["similar_user_count"] == len(fans)
+            genres = reference.genres_of_media.get(item["id"], set())
+            assert {genre.lower() for genre in item["matched_genres"]} == genres & stated
+            telling = reference.telling(list(reference.positive.get(user, ())), neighbours, item["id"])
+            weights = {own: weight for weight, own in telling}
+            given = [own["id"] for own in item["because_you_liked"]]
+            assert [weights[own] for own in given] == pytest.approx([weight for weight, _ in telling[:3]])
+            named += len(given)
+    assert named > 300
+
+
+def test_explaining_costs_no_statement_and_changes_nothing_else(
+    client: FlaskClient, reference: Reference
+) -> None:
+    user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
+    with recorded_statements() as plain_runs:
+        plain = get(client, user, limit=100)
+    with recorded_statements() as runs:
+        answer = explained(client, user)
+    assert [run.name for run in runs] == [run.name for run in plain_runs]
+    assert len(runs) == 4
+    assert {key: value for key, value in answer.items() if key not in ("recommendations", "basis")} == {
+        key: value for key, value in plain.items() if key != "recommendations"
+    }
+    for item, same in zip(answer["recommendations"], plain["recommendations"], strict=True):
+        assert {key: item[key] for key in same} == same
+
+
+def test_a_batch_explains_as_single_requests_do(client: FlaskClient, reference: Reference) -> None:
+    users = reference.users[:130]
+    with recorded_statements() as runs:
+        response = client.post(
+            "/api/recommendations/batch", json={"user_ids": users, "limit": 7, "explain": True}
+        )
+    assert len(runs) == 4 * 2
+    for user, result in response.get_json()["results"].items():
+        single = explained(client, user, limit=7)
+        assert {key: single[key] for key in result} == result
+
+
+def test_without_being_asked_nothing_is_explained(client: FlaskClient, reference: Reference) -> None:
+    answer = get(client, reference.users[0], explain="false")
+    assert "basis" not in answer
+    assert not any(key in item for item in answer["recommendations"] for key in EXPLAINED)
+    assert not any(key in post_batch(client, reference.users[:1]) for key in EXPLAINED)
+
+
+def test_live_and_model_explain_alike(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = Reference(databases).users[::9]
+    version = train_on(databases, tmp_path / "models", monkeypatch)
+    with running_client(databases, **NO_CAPS) as live_client:
+        live = {user: explained(live_client, user) for user in users}
+    with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS) as client:
+        wait_until(lambda: answers_with(client, users[0], version))
+        for user in users:
+            answer = explained(client, user)
+            assert answer["model"] == "neighbours"
+            assert answer["recommendations"] == live[user]["recommendations"]
+            assert answer["basis"] == live[user]["basis"]
+
+
+def test_the_reason_is_a_sentence_that_says_what_there_is_to_say(
+    client: FlaskClient, reference: Reference
+) -> None:
+    seen = set()
+    for user in reference.users[::4]:
+        for item in explained(client, user)["recommendations"]:
+            reason = item["reason"]
+            assert reason[0].isupper() or reason[0].isdigit()
+            assert reason.endswith(".")
+            users, genres, own = (
+                bool(item[key]) for key in ("similar_user_count", "matched_genres", "because_you_liked")
+            )
+            assert ("people most like you" in reason) == users
+            assert ("as you asked for" in reason) == genres
+            assert ("ecause you liked" in reason) == own
+            for named in item["because_you_liked"]:
+                assert f"“{named['title']}”" in reason
+            if not users and not genres:
+                assert "opular: " in reason or "nothing fits better" in reason.lower()
+            seen.add((users, genres, own))
+    assert len(seen) >= 4
+
+
+def test_a_stranger_is_told_that_media_are_popular(client: FlaskClient, reference: Reference) -> None:
+    answer = explained(client, NOBODY, limit=1)
+    assert answer["basis"]["stated_genres"] == []
+    (item,) = answer["recommendations"]
+    assert item["reason"] == f"Popular: {reference.popularity[item['id']]:,} people liked or watched it."
+
+
+def test_media_of_the_history_deleted_since_are_not_named(databases: Urls) -> None:
+    reference = Reference(databases)
+    user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
+    with running_client(databases, **NO_CAPS) as client:
+        before = explained(client, user, limit=10)
+        gone = before["recommendations"][0]["because_you_liked"][0]["id"]
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (gone,))
+        after = explained(client, user, limit=10)
+    assert ids(after) == ids(before)
+    assert after["degraded"] == []
+    assert all(own["id"] != gone for item in after["recommendations"] for own in item["because_you_liked"])
+
+
+def test_explanations_remain_of_what_is_left_in_an_outage(databases: Urls, outage: Outage) -> None:
+    reference = Reference(databases)
+    user = next(
+        user for user in reference.users if reference.similar(user) and user in reference.genres_of_user
+    )
+    with running_client(databases, **NO_CAPS) as client:
+        explained(client, user)
+        outage.stop(CATALOG)
+        answer = explained(client, user)
+        assert answer["degraded"] == ["catalog_db"]
+        assert any(item["because_you_liked"] for item in answer["recommendations"])
+        outage.start(CATALOG)
+        wait_until(lambda: not get(client, user)["degraded"])
+        outage.stop(ENGAGEMENT)
+        answer = explained(client, user)
+        assert answer["degraded"] == ["engagement_db"]
+        assert answer["basis"]["similar_users"] == 0
+        assert all(item["similar_user_count"] == 0 for item in answer["recommendations"])
+        assert "as you asked for" in answer["recommendations"][0]["reason"]

@@ -1,0 +1,244 @@
+"""Popular media and media like one: by their definitions, filtered, and as far as the databases answer."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.databases.database import recorded_statements
+from recommender.domain import DatabaseName
+from tests.integration.test_neighbours_model import answers_with, train_on, wait_until
+from tests.support.clients import NO_CAPS, PATIENT, get, running_client
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+def ask(client: FlaskClient, path: str, **arguments: Any) -> dict[str, Any]:
+    response = client.get(f"/api/media/{path}", query_string=arguments)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.get_json()
+    return answer
+
+
+def similar(client: FlaskClient, media_id: str, **arguments: Any) -> dict[str, Any]:
+    return ask(client, f"{media_id}/similar", **arguments)
+
+
+@pytest.fixture(scope="module")
+def patient_client(shared_databases: Urls) -> Iterator[FlaskClient]:
+    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
+        yield client
+
+
+def test_popular_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+    answer = ask(client, "popular", limit=100)
+    ranked = sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
+    given = [(item["id"], item["user_count"]) for item in answer["media"]]
+    assert given == [(media, reference.popularity[media]) for media in ranked[:100]]
+    assert list(answer) == ["media", "count", "limit", "offset", "window_days", "degraded"]
+    assert (answer["count"], answer["limit"], answer["window_days"]) == (100, 100, 90)
+    assert ask(client, "popular", limit=5, offset=7)["media"] == answer["media"][7:12]
+
+
+def test_popular_media_cost_one_statement(client: FlaskClient) -> None:
+    with recorded_statements() as runs:
+        ask(client, "popular", limit=100)
+    assert [run.name for run in runs] == ["catalog_db.fetch_media"]
+
+
+def test_popular_media_can_be_filtered(client: FlaskClient) -> None:
+    whole = [item for page in (0, 100) for item in ask(client, "popular", limit=100, offset=page)["media"]]
+    wanted = [
+        item for item in whole if "DRAMA" in map(str.upper, item["genres"]) and item["media_type"] == "SERIES"
+    ]
+    assert ask(client, "popular", limit=100, genre="drama", media_type="series")["media"] == wanted
+    assert ask(client, "popular", limit=3, exclude=whole[0]["id"])["media"] == whole[1:4]
+
+
+@pytest.mark.parametrize("window_days", [0, 7, 30])
+def test_popular_media_of_another_window_are_counted_once(
+    patient_client: FlaskClient, shared_databases: Urls, window_days: int
+) -> None:
+    reference = Reference(shared_databases, window_days=window_days)
+    answer = ask(patient_client, "popular", limit=100, window_days=window_days)
+    assert (answer["window_days"], answer["degraded"]) == (window_days, [])
+    counts = [item["user_count"] for item in answer["media"]]
+    assert counts == sorted(counts, reverse=True)
+    for item in answer["media"]:
+        assert item["user_count"] == reference.popularity[item["id"]]
+    assert counts[0] == max(reference.popularity[media] for media in reference.catalogue)
+    with recorded_statements() as runs:
+        assert ask(patient_client, "popular", limit=100, window_days=window_days) == answer
+    assert [run.name for run in runs] == ["catalog_db.fetch_media"]
+
+
+def test_another_window_that_cannot_be_counted_is_answered_by_the_configured_one(
+    databases: Urls, outage: Outage
+) -> None:
+    with running_client(databases, **NO_CAPS) as client:
+        configured = ask(client, "popular")
+        outage.stop(ENGAGEMENT)
+        answer = ask(client, "popular", window_days=7)
+        assert (answer["window_days"], answer["degraded"]) == (90, ["engagement_db"])
+        assert answer["media"] == configured["media"]
+        assert ask(client, "popular") == configured, "what is known is whole"
+        outage.start(ENGAGEMENT)
+        deadline = time.monotonic() + 20
+        while ask(client, "popular", window_days=7)["degraded"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert ask(client, "popular", window_days=7)["window_days"] == 7
+
+
+def test_more_windows_at_a_time_than_are_kept_are_counted_too(
+    patient_client: FlaskClient, shared_databases: Urls
+) -> None:
+    for window_days in (*range(1, 13), 1):
+        best = ask(patient_client, "popular", limit=1, window_days=window_days)
+        counted = Reference(shared_databases, window_days=window_days).popularity
+        assert best["window_days"] == window_days
+        assert best["media"][0]["user_count"] == counted[best["media"][0]["id"]]
+
+
+def test_similar_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+    compared = 0
+    for media in sorted(reference.catalogue)[::9]:
+        answer = similar(client, media, limit=100)
+        cosines = {other: reference.cosine(media, other) for other in reference.catalogue - {media}}
+        expected = sorted((cosine for cosine in cosines.values() if cosine), reverse=True)[:100]
+        given = [item["similarity"] for item in answer["similar"]]
+        assert given[: len(expected)] == pytest.approx(expected, abs=5.1e-5)
+        assert given == sorted(given, reverse=True)
+        for item in answer["similar"]:
+            assert item["similarity"] == pytest.approx(cosines[item["id"]], abs=5.1e-5)
+            genres, own = (reference.genres_of_media.get(key, set()) for key in (item["id"], media))
+            overlap = len(genres & own) / len(genres | own) if genres | own else 0
+            assert item["genre_overlap"] == pytest.approx(overlap, abs=5.1e-5)
+            fans = [user for user in reference.positive.values() if {media, item["id"]} <= user]
+            assert item["shared_user_count"] == len(fans)
+            compared += 1
+        assert answer["strategy"] == ("collaborative" if expected else "content")
+    assert compared > 800
+
+
+def test_a_similar_answer_has_the_documented_keys_and_costs_two_statements(
+    client: FlaskClient, reference: Reference
+) -> None:
+    media = reference.popularity.most_common(1)[0][0]
+    with recorded_statements() as runs:
+        answer = similar(client, media.upper(), limit=4, offset=2)
+    assert [run.name for run in runs] == ["engagement_db.fetch_shared_users", "catalog_db.fetch_media"]
+    assert list(answer) == [
+        "media_id",
+        "similar",
+        "count",
+        "limit",
+        "offset",
+        "strategy",
+        "degraded",
+        "model",
+        "model_version",
+    ]
+    assert (answer["media_id"], answer["count"], answer["offset"]) == (media, 4, 2)
+    assert answer["similar"] == similar(client, media, limit=6)["similar"][2:]
+
+
+def test_similar_media_can_be_filtered(client: FlaskClient, reference: Reference) -> None:
+    media = reference.popularity.most_common(1)[0][0]
+    whole = [item for page in (0, 100) for item in similar(client, media, limit=100, offset=page)["similar"]]
+    wanted = [item for item in whole if item["release_year"] >= 2015][:10]
+    assert similar(client, media, min_year=2015)["similar"] == wanted
+
+
+def test_live_and_model_find_the_same_similar_media(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = Reference(databases)
+    version = train_on(databases, tmp_path / "models", monkeypatch)
+    some = [media for media, _ in reference.popularity.most_common() if media in reference.catalogue][::15]
+    with running_client(databases, **NO_CAPS) as live_client:
+        live = {media: similar(live_client, media, limit=50)["similar"] for media in some}
+    with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS) as client:
+        wait_until(lambda: answers_with(client, reference.users[0], version))
+        for media in some:
+            answer = similar(client, media, limit=50)
+            assert (answer["model"], answer["model_version"]) == ("neighbours", version)
+            assert answer["similar"] == live[media]
+
+
+def test_within_caps_similar_media_are_estimated_from_the_latest_users(
+    shared_databases: Urls, reference: Reference
+) -> None:
+    media = reference.popularity.most_common(1)[0][0]
+    with running_client(
+        shared_databases, EXACT_UP_TO_PAIRS="0", USERS_PER_ITEM="30", ITEMS_PER_USER="20"
+    ) as client:
+        items = similar(client, media, limit=20)["similar"]
+    assert all(0 < item["shared_user_count"] <= 30 for item in items)
+    assert all(0 < item["similarity"] <= 1 for item in items)
+    exact = sorted(reference.catalogue - {media}, key=lambda other: -reference.cosine(media, other))[:40]
+    assert len({item["id"] for item in items} & set(exact)) >= 10
+
+
+def test_without_engagement_db_similar_media_share_genres(databases: Urls, outage: Outage) -> None:
+    reference = Reference(databases)
+    media = next(media for media in sorted(reference.catalogue) if reference.genres_of_media.get(media))
+    with running_client(databases, **NO_CAPS) as client:
+        get(client, UNKNOWN)
+        outage.stop(ENGAGEMENT)
+        answer = similar(client, media)
+    assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
+    assert len(answer["similar"]) == 10
+    overlaps = [item["genre_overlap"] for item in answer["similar"]]
+    assert overlaps == sorted(overlaps, reverse=True)
+    assert all(item["similarity"] == 0 < item["genre_overlap"] for item in answer["similar"])
+
+
+def test_without_catalog_db_similar_media_are_those_whose_details_are_cached(
+    databases: Urls, outage: Outage
+) -> None:
+    media = Reference(databases).popularity.most_common(1)[0][0]
+    with running_client(databases, **NO_CAPS) as client:
+        before = similar(client, media)
+        outage.stop(CATALOG)
+        after = similar(client, media)
+        popular = ask(client, "popular")
+    assert after == {**before, "degraded": ["catalog_db"]}
+    assert popular["degraded"] == ["catalog_db"]
+    assert {item["id"] for item in popular["media"]} <= {media, *(item["id"] for item in before["similar"])}
+
+
+def test_a_medium_that_is_not_in_the_catalogue_is_404(databases: Urls) -> None:
+    reference = Reference(databases)
+    media = reference.popularity.most_common(1)[0][0]
+    rows = reference.rows(CATALOG, "SELECT id::text FROM medias WHERE deleted_at IS NOT NULL LIMIT 1")
+    with running_client(databases, **NO_CAPS) as client:
+        assert similar(client, media)["media_id"] == media
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (media,))
+        for unknown in (UNKNOWN, rows[0][0], media):
+            response = client.get(f"/api/media/{unknown}/similar")
+            assert (response.status_code, response.get_json()["code"]) == (404, "media_not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("x/similar", "invalid_media_id"),
+        (f"{UNKNOWN}/similar?limit=0", "invalid_parameter"),
+        (f"{UNKNOWN}/similar?window_days=3", "unknown_parameter"),
+        ("popular?window_days=-1", "invalid_parameter"),
+        ("popular?window_days=36501", "invalid_parameter"),
+        ("popular?explain=true", "unknown_parameter"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(client: FlaskClient, path: str, code: str) -> None:
+    response = client.get(f"/api/media/{path}")
+    assert (response.status_code, response.get_json()["code"]) == (400, code)
