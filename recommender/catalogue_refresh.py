@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from recommender.background import Pause, RepeatingThread
 from recommender.catalogue_index import (
     UNKNOWN_POPULARITY,
     CatalogueIndex,
@@ -57,13 +58,11 @@ class CatalogueRefresher:
         self._gone: tuple[CatalogueIndex | None, frozenset[str]] = (None, frozenset())
         self._gone_lock = threading.Lock()
         self._first_attempt_done = threading.Event()
-        self._wake = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
+        self._thread = RepeatingThread("catalogue", self._load, _RETRY_S)
 
     def open(self) -> None:
         """Start loading in the background."""
-        self._thread.start()
+        self._thread.open()
 
     def wait_for_first_load(self, timeout_s: float) -> None:
         """Wait until the first load has come to an end, good or bad, or until it has taken so long."""
@@ -71,10 +70,7 @@ class CatalogueRefresher:
 
     def close(self) -> None:
         """Stop the thread and wait until it has let go of the databases."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.close()
 
     def current(self, deadline: Deadline) -> CatalogueIndex:
         """The index as last loaded; a partial one where the first load takes longer than until the deadline.
@@ -106,26 +102,21 @@ class CatalogueRefresher:
         """Leave media out from now on, and load the catalogue again soon."""
         with self._gone_lock:
             self._gone = (index, self.gone_since(index).union(media_ids))
-        self._wake.set()
+        self._thread.hurry()
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._wake.clear()
-            started = time.monotonic()
-            try:
-                complete = self._refresh()
-            except Exception:
-                # The thread must outlive whatever a refresh runs into: without it the index only ages.
-                logger.exception("the catalogue index could not be refreshed")
-                complete = False
+    def _load(self) -> Pause:
+        started = time.monotonic()
+        try:
+            complete = self._refresh()
+        finally:
             self._first_attempt_done.set()
-            # However often it fails or is asked for, refreshing takes no more than half of the time. Workers
-            # that start together should not go on in step.
-            elapsed_s = time.monotonic() - started
-            spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
-            wanted_s = self._refresh_seconds * spread if complete else _RETRY_S
-            self._closing.wait(max(min(_RETRY_S, wanted_s), elapsed_s))
-            self._wake.wait(max(0.0, wanted_s - elapsed_s) if complete else 0.0)
+        # However often it fails or is asked for, refreshing takes no more than half of the time. Workers that
+        # start together should not go on in step.
+        elapsed_s = time.monotonic() - started
+        spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
+        wanted_s = self._refresh_seconds * spread if complete else _RETRY_S
+        least_s = max(min(_RETRY_S, wanted_s), elapsed_s)
+        return Pause(least_s, max(least_s, wanted_s))
 
     def _refresh(self) -> bool:
         """Load and swap; whether everything in the new index is fresh."""

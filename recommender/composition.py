@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from config.settings import Settings
+from recommender.background import Background
 from recommender.catalogue_refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database, PoolOptions
@@ -20,18 +20,6 @@ from recommender.page_filling import PageFiller
 from recommender.service import RecommendationService
 from recommender.status import DatabaseChecker, StatusReader
 from recommender.window_popularity import WindowPopularity
-
-
-class Background(Protocol):
-    """A part with threads."""
-
-    def open(self) -> None:
-        """Start them."""
-        ...
-
-    def close(self) -> None:
-        """Stop them."""
-        ...
 
 
 class Marquee:

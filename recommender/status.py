@@ -1,11 +1,12 @@
 """Whether the service can answer and from what, as known without asking a database."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 
+from recommender.background import Pause, RepeatingThread
 from recommender.catalogue_refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
 from recommender.domain import DatabaseName, DatabaseState
@@ -84,26 +85,23 @@ class DatabaseChecker:
     """Checks databases that no request asks: a server nobody sends requests to must notice recovery."""
 
     def __init__(self, databases: Sequence[Database]) -> None:
-        self._closing = threading.Event()
         # One a database: another one's timeout is not to be waited for.
         self._threads = [
-            threading.Thread(target=self._run, args=(database,), name=f"check {database.name}", daemon=True)
+            RepeatingThread(f"check {database.name}", partial(_check, database), _CHECK_S)
             for database in databases
         ]
 
     def open(self) -> None:
         """Start checking in the background."""
         for thread in self._threads:
-            thread.start()
+            thread.open()
 
     def close(self) -> None:
         """Stop checking, and wait until the databases are let go of."""
-        self._closing.set()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+            thread.close()
 
-    def _run(self, database: Database) -> None:
-        while not self._closing.is_set():
-            database.check()
-            self._closing.wait(_CHECK_S)
+
+def _check(database: Database) -> Pause:
+    database.check()
+    return Pause(_CHECK_S, _CHECK_S)

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.models.base import LIVE
 from recommender.status import Readiness, Status
@@ -209,8 +210,7 @@ class Metrics:
         self._sampling = threading.Lock()
         self._counted: dict[tuple[DatabaseName, str, str], int] = {}
         self._model = ("", "")
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread = RepeatingThread("metrics", self._sample_now_and_then, _SAMPLE_S)
 
     @property
     def _series(self) -> _Series:
@@ -225,13 +225,11 @@ class Metrics:
 
     def open(self) -> None:
         """Start sampling in the background."""
-        self._thread.start()
+        self._thread.open()
 
     def close(self) -> None:
         """Stop sampling."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.close()
 
     def request_begins(self) -> None:
         """Count a request in flight."""
@@ -270,14 +268,9 @@ class Metrics:
             registry = self._series.registry
         return generate_latest(registry)
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._sample()
-            except Exception:
-                # The thread must outlive whatever a sample runs into: without it the gauges stand still.
-                logger.exception("the metrics could not be sampled")
-            self._closing.wait(_SAMPLE_S)
+    def _sample_now_and_then(self) -> Pause:
+        self._sample()
+        return Pause(_SAMPLE_S, _SAMPLE_S)
 
     def _sample(self) -> None:
         with self._sampling:

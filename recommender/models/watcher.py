@@ -1,10 +1,10 @@
 """Which model answers: the published artefact where there is one, live SQL where there is not."""
 
 import logging
-import threading
 import time
 from pathlib import Path
 
+from recommender.background import Pause, RepeatingThread
 from recommender.errors import ArtefactError
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS, CollaborativeModel
@@ -26,30 +26,26 @@ class ModelWatcher:
         self._folder = folder
         self._similar_users = similar_users
         self._seen: str | None = None
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._thread = RepeatingThread("model", self._look, _POLL_S)
 
     def open(self) -> None:
         """Start looking in the background."""
-        self._thread.start()
+        self._thread.open()
 
     def close(self) -> None:
         """Stop looking."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.close()
 
     def current(self) -> CollaborativeModel:
         """The model to ask now."""
         return self._model
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            version = artefact.current_version(self._folder, NEIGHBOURS)
-            if version is not None and version != self._seen:
-                self._seen = version
-                self._swap(version)
-            self._closing.wait(_POLL_S)
+    def _look(self) -> Pause:
+        version = artefact.current_version(self._folder, NEIGHBOURS)
+        if version is not None and version != self._seen:
+            self._seen = version
+            self._swap(version)
+        return Pause(_POLL_S, _POLL_S)
 
     def _swap(self, version: str) -> None:
         # The compiler behind it takes its time to import, and memory: only where there is a model to serve.

@@ -1,0 +1,90 @@
+"""A thread that repeats its work outlives failures, can be hurried, and stops when told to."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from recommender.background import Pause, RepeatingThread
+
+LONG_S = 60.0
+
+
+@contextmanager
+def repeating(run: Callable[[], Pause]) -> Iterator[RepeatingThread]:
+    thread = RepeatingThread("worker", run, retry_s=0.01)
+    thread.open()
+    try:
+        yield thread
+    finally:
+        thread.close()
+
+
+def test_it_outlives_what_a_run_raises(caplog: pytest.LogCaptureFixture) -> None:
+    third = threading.Event()
+    runs: list[int] = []
+
+    def run() -> Pause:
+        runs.append(1)
+        if len(runs) < 3:
+            raise RuntimeError("the reason")
+        third.set()
+        return Pause(LONG_S, LONG_S)
+
+    with repeating(run):
+        assert third.wait(5)
+    assert "RuntimeError: the reason" in caplog.text
+
+
+def test_hurried_it_does_not_wait_longer_than_it_must() -> None:
+    done = threading.Semaphore(0)
+
+    def run() -> Pause:
+        done.release()
+        return Pause(0.05, LONG_S)
+
+    with repeating(run) as thread:
+        assert done.acquire(timeout=5)
+        started = time.monotonic()
+        thread.hurry()
+        assert done.acquire(timeout=5)
+        assert time.monotonic() - started >= 0.04
+        assert not done.acquire(timeout=0.2), "one hurry is one run"
+
+
+def test_closed_it_stops_at_once_whatever_the_pause() -> None:
+    for pause in (Pause(LONG_S, LONG_S), Pause(0.0, LONG_S)):
+        ran = threading.Event()
+
+        def run(pause: Pause = pause, ran: threading.Event = ran) -> Pause:
+            ran.set()
+            return pause
+
+        with repeating(run):
+            assert ran.wait(5)
+            started = time.monotonic()
+        assert time.monotonic() - started < 5
+
+
+def test_closed_while_it_works_it_stops_after_that() -> None:
+    working, go_on = threading.Event(), threading.Event()
+
+    def run() -> Pause:
+        working.set()
+        go_on.wait(5)
+        return Pause(0.0, LONG_S)
+
+    thread = RepeatingThread("worker", run, retry_s=0.01)
+    thread.open()
+    assert working.wait(5)
+    closing = threading.Thread(target=thread.close)
+    closing.start()
+    go_on.set()
+    closing.join(5)
+    assert not closing.is_alive()
+
+
+def test_what_was_never_started_can_be_closed() -> None:
+    RepeatingThread("worker", lambda: Pause(0.0, 0.0), retry_s=0.01).close()
