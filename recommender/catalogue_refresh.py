@@ -116,7 +116,7 @@ class CatalogueRefresher:
         spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
         wanted_s = self._refresh_seconds * spread if complete else _RETRY_S
         least_s = max(min(_RETRY_S, wanted_s), elapsed_s)
-        return Pause(least_s, max(least_s, wanted_s))
+        return Pause(least_s, max(least_s, wanted_s - elapsed_s))
 
     def _refresh(self) -> bool:
         """Load and swap; whether everything in the new index is fresh."""
