@@ -139,3 +139,8 @@ class EngagementDatabase:
         """Everybody's positive history, a few hundred users at a time."""
         for row in self._database.stream("stream_positive_histories", window_start=window_start):
             yield PositiveHistory(*row)
+
+    def stream_users(self) -> Iterator[str]:
+        """Everybody with interactions, in the order of the ids, a few hundred at a time."""
+        for (user_id,) in self._database.stream("stream_users"):
+            yield user_id

@@ -256,3 +256,22 @@ def test_count_positive_users_is_read_from_the_index_in_order(skewed: Urls, mode
 def test_fetch_example_user_reads_the_latest_rows_only(skewed: Urls) -> None:
     plan = explain(skewed, "engagement_db/fetch_example_user", "auto")
     assert_bounded(plan, {"interaction_pkey"}, {"interaction": 1_000})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_stream_users_of_engagement_db_sorts_users_and_not_what_they_did(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "engagement_db/stream_users", mode)
+    assert_sorts_no_more_than(3_000, plan)
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_stream_users_of_user_db_reads_and_sorts_each_user_once(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "user_db/stream_users", mode)
+    assert_sorts_no_more_than(20_000, plan)
+    assert rows_read(plan, "user_preferences") == 20_000
+
+
+def assert_sorts_no_more_than(rows: int, plan: list[dict[str, Any]]) -> None:
+    sorted_rows = [node["Actual Rows"] * node["Actual Loops"] for node in plan if "Sort" in node["Node Type"]]
+    assert sorted_rows, "the plan does not sort"
+    assert sum(sorted_rows) <= rows
