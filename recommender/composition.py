@@ -33,6 +33,7 @@ class Marquee:
         *,
         databases: Mapping[tuple[DatabaseName, str], Database],
         catalogue: CatalogueRefresher,
+        models: ModelWatcher,
         others: Iterable[Background],
         service: RecommendationService,
         media: MediaService,
@@ -43,7 +44,8 @@ class Marquee:
         self.media = media
         self.status = status
         self._catalogue = catalogue
-        self._others = list(others)
+        self._models = models
+        self._others = [models, *others]
         self._lock = threading.Lock()
         self._opened = False
 
@@ -67,6 +69,10 @@ class Marquee:
     def wait_until_loaded(self, timeout_s: float) -> None:
         """Wait for the first load of the catalogue index, which then is complete, or for so long."""
         self._catalogue.wait_for_first_load(timeout_s)
+
+    def wait_for_model(self, timeout_s: float) -> None:
+        """Wait until a published model has been loaded or refused, if there is one, or for so long."""
+        self._models.wait_for_first_look(timeout_s)
 
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
@@ -123,7 +129,8 @@ def join_parts(settings: Settings) -> Marquee:
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
-        others=(models, DatabaseChecker(list(serving.values()))),
+        models=models,
+        others=(DatabaseChecker(list(serving.values())),),
         service=service,
         media=media,
         status=StatusReader(serving, catalogue, models, media_cache),

@@ -1,6 +1,7 @@
 """Which model answers: the published artefact where there is one, live SQL where there is not."""
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class ModelWatcher:
         self._folder = folder
         self._similar_users = similar_users
         self._seen: str | None = None
+        self._looked = threading.Event()
         self._thread = RepeatingThread("model", self._look, _POLL_S)
 
     def open(self) -> None:
@@ -36,6 +38,10 @@ class ModelWatcher:
         """Stop looking."""
         self._thread.close()
 
+    def wait_for_first_look(self, timeout_s: float) -> None:
+        """Wait until it is known what has been published, and that is loaded or refused, or for so long."""
+        self._looked.wait(timeout_s)
+
     def current(self) -> CollaborativeModel:
         """The model to ask now."""
         return self._model
@@ -45,6 +51,7 @@ class ModelWatcher:
         if version is not None and version != self._seen:
             self._seen = version
             self._swap(version)
+        self._looked.set()
         return Pause(_POLL_S, _POLL_S)
 
     def _swap(self, version: str) -> None:
