@@ -49,7 +49,7 @@ $(VENV)/.run: requirements.txt requirements-demo.txt constraints.txt | $(VENV)/b
 	@$(PIP) install -r requirements-demo.txt
 	@touch $@
 
-$(VENV)/.dev: requirements.txt requirements-demo.txt requirements-dev.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: requirements.txt requirements-demo.txt requirements-parquet.txt requirements-dev.txt constraints.txt | $(VENV)/bin/python
 	@echo "Installing what tests and linters need …"
 	@$(PIP) install -r requirements-dev.txt
 	@touch $(VENV)/.run $@

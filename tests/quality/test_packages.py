@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from config.settings import ROOT
 
-FILES = ["requirements.txt", "requirements-demo.txt", "requirements-dev.txt"]
+FILES = ["requirements.txt", "requirements-demo.txt", "requirements-parquet.txt", "requirements-dev.txt"]
 
 
 def pins(name: str) -> dict[str, Requirement]:
