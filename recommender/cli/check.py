@@ -1,15 +1,15 @@
 """`check`: is there anything about the databases that keeps the service from working well?"""
 
 import json
-import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
 
 import click
 
 from config.settings import Settings, SettingsError, load_settings
+from recommender.cli.parts import quiet
+from recommender.cli.teaching import epilog
 from recommender.doctor.check import CheckOptions, check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName
@@ -17,13 +17,23 @@ from recommender.domain import DatabaseName
 _UNUSABLE = 2
 
 
-@click.command()
+@click.command(
+    epilog=epilog(
+        "check",
+        "check --json",
+        statuses={
+            0: "all is well",
+            1: "there are warnings",
+            2: "the service cannot work, or not without a database",
+        },
+    )
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
 def check(*, as_json: bool) -> int:
     """Look at the three databases and say what is wrong, what it means and what to do.
 
-    Reads only. Exit status 0: all is well, 1: there are warnings, 2: the service cannot work, or not without
-    a database.
+    For before the first start, after a change to a database, and whenever answers seem wrong or slow. Reads
+    only.
     """
     try:
         settings = load_settings()
@@ -31,21 +41,10 @@ def check(*, as_json: bool) -> int:
     except SettingsError as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
-    with _quiet_driver():
+    # What the driver warns of when a connection fails is in the findings.
+    with quiet("psycopg"):
         findings = check_databases(urls, _options(settings))
         return _show_json(list(findings)) if as_json else _show_table(findings)
-
-
-@contextmanager
-def _quiet_driver() -> Iterator[None]:
-    """What the driver warns of when a connection fails is in the findings."""
-    logger = logging.getLogger("psycopg")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _options(settings: Settings) -> CheckOptions:

@@ -6,18 +6,20 @@ import click
 
 from config.settings import load_settings
 from recommender.cli.progress import show_progress
+from recommender.cli.teaching import epilog
 from recommender.demo.generate import DEMO_SEED, DemoSize, generate
 from recommender.demo.load import holds_data, load_demo
 from recommender.domain import DatabaseName
 
 
-@click.command()
+@click.command(epilog=epilog("demo", "demo --if-empty", "demo --replace"))
 @click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
 @click.option("--if-empty", is_flag=True, help="Do nothing where they hold something.")
 def demo(*, replace: bool, if_empty: bool) -> None:
     """Fill the three configured databases with generated demo data.
 
-    The same data that `serve` makes for itself where no databases are configured.
+    For a try on a PostgreSQL of your own, without an app's data. Tables and indexes that are missing are
+    made. It is the data that `serve` makes for itself where no databases are configured.
     """
     settings = load_settings()
     urls = {name: settings.database_url(name) for name in DatabaseName}

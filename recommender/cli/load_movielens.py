@@ -7,17 +7,22 @@ import click
 
 from config.settings import load_settings
 from recommender.cli.progress import show_progress
+from recommender.cli.teaching import epilog
 from recommender.demo.movielens import LoadReport, MovieLensFolder
 from recommender.domain import DatabaseName
 
 
-@click.command()
+@click.command(
+    epilog=epilog("load-movielens ml-latest-small", "load-movielens movietweetings --scale 10 --replace")
+)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating there is.")
 @click.option("--keep-times", is_flag=True, help="Do not move the ratings so that the newest is now.")
 @click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
 def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
     """Fill the three configured databases from the MovieLens files in FOLDER.
+
+    For a try with people's real taste, and for measuring how well recommendations fit.
 
     FOLDER holds ratings.csv and movies.csv, or the older ratings.dat and movies.dat. Ratings of 4 and more
     become LIKE, of 3 and 3.5 WATCH, below that DISLIKE. MovieTweetings rates from 0 to 10: --scale 10.

@@ -6,9 +6,10 @@ import click
 
 from recommender.api_keys import Scope
 from recommender.api_keys import make_key as new_key
+from recommender.cli.teaching import epilog
 
 
-@click.command()
+@click.command(epilog=epilog("make-key shop-frontend --scope read", "make-key prometheus --scope ops"))
 @click.argument("name")
 @click.option(
     "--scope",
@@ -21,7 +22,8 @@ from recommender.api_keys import make_key as new_key
 def make_key(*, name: str, scopes: Sequence[str]) -> None:
     """Make an API key for NAME and print it, with its entry for API_KEYS.
 
-    The key is kept nowhere: hand it to its holder now. The entry is no secret.
+    For every caller of a service that others can reach. The key is kept nowhere: hand it to its holder now.
+    The entry is no secret.
     """
     try:
         key, known = new_key(name, map(Scope, scopes))

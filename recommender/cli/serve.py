@@ -18,6 +18,7 @@ import click
 from config.logging import logging_config
 from config.settings import ROOT, Settings, load_settings
 from recommender.cli.progress import show_progress
+from recommender.cli.teaching import epilog
 from recommender.databases.database import Database, PoolOptions
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
@@ -29,9 +30,11 @@ _STOP_WAIT_S = 35.0
 _IPV4 = 4
 
 
-@click.command()
+@click.command(epilog=epilog("serve", "PORT=5001 python -m recommender serve"))
 def serve() -> int:
     """Serve recommendations on HOST and PORT.
+
+    For a try, and for production too: it is Gunicorn, set up by the settings.
 
     With no databases configured it starts an embedded PostgreSQL with generated demo data, and stops it
     again at the end.

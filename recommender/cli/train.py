@@ -1,30 +1,31 @@
 """`train`: build models from engagement_db and publish them for the servers to pick up."""
 
-import sys
 import time
 
 import click
 
-from config.settings import Settings, load_settings
+from config.settings import load_settings
 from recommender.catalogue_index import window_start
-from recommender.databases.database import Database, PoolOptions
+from recommender.cli.parts import patient_database
+from recommender.cli.progress import passing
+from recommender.cli.teaching import epilog
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS
 from recommender.models.neighbours_arrays import build_arrays
 
-# A training statement runs as long as the table is large.
-_NO_TIMEOUT = 0
 
-
-@click.group()
+@click.group(epilog=epilog("train neighbours"))
 def train() -> None:
-    """Build a model from engagement_db; running servers pick it up within seconds."""
+    """Build a model from engagement_db; running servers pick it up within seconds.
+
+    For more users a second than live SQL gives, and similar users without its caps. Do it again, every night
+    say, for it to keep up with what people watch.
+    """
 
 
-@train.command(name=NEIGHBOURS)
+@train.command(name=NEIGHBOURS, epilog=epilog("train neighbours"))
 def train_neighbours() -> None:
     """Everybody's likes and watches in memory: similar users exactly, in a millisecond or two.
 
@@ -33,21 +34,11 @@ def train_neighbours() -> None:
     settings = load_settings()
     started = time.monotonic()
     start = window_start(settings.interaction_window_days)
-    database = _database(settings)
-    database.open()
-    try:
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
         engagement_db = EngagementDatabase(database)
         users = engagement_db.count_active_users(start)
-        with click.progressbar(
-            engagement_db.stream_positive_histories(start),
-            length=users,
-            label=f"Reading {users:,} histories",
-            file=sys.stderr,
-            update_min_steps=max(1, users // 200),
-        ) as histories:
-            arrays = build_arrays(histories)
-    finally:
-        database.close()
+        histories = engagement_db.stream_positive_histories(start)
+        arrays = build_arrays(passing(histories, f"Reading {users:,} histories", users))
     counts = {
         "users": len(arrays["user_ids"]),
         "media": len(arrays["media_ids"]),
@@ -58,9 +49,3 @@ def train_neighbours() -> None:
         f"Published {NEIGHBOURS} {metadata.version} of {counts['users']:,} users, {counts['media']:,} "
         f"media and {counts['pairs']:,} pairs in {time.monotonic() - started:.0f} s."
     )
-
-
-def _database(settings: Settings) -> Database:
-    name = DatabaseName.ENGAGEMENT
-    options = PoolOptions(size=1, pool_timeout_ms=10_000, statement_timeout_ms=_NO_TIMEOUT)
-    return Database(name, settings.database_url(name), load_queries(name, settings.sql_path), options)

@@ -1,0 +1,93 @@
+"""What the commands that read databases or recommend have in common."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from config.settings import UUID_PATTERN, Settings
+from recommender.composition import Marquee, join_parts
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.queries import load_queries
+from recommender.domain import DatabaseName
+
+# What is read from end to end takes as long as the table is large.
+_NO_TIMEOUT = 0
+# Nobody waits for an answer: so many times as long as a request may wait for a connection.
+_PATIENCE = 10
+# The statements of a catalogue refresh, and what comes between them.
+_REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Marquee]:
+    """The joined parts with all they answer from loaded; what a database cannot give is missing.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: a database URL or an SQL file is unusable.
+    """
+    marquee = join_parts(settings)
+    with quiet("psycopg", "recommender"):
+        try:
+            marquee.open()
+            patience_s = _REFRESH_STATEMENTS * settings.catalogue_timeout_ms / 1000 + _SPARE_S
+            marquee.wait_until_loaded(patience_s)
+            marquee.wait_for_model(patience_s)
+            yield marquee
+        finally:
+            marquee.close()
+
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Keep to itself what a command tells in its own words."""
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Database]:
+    """A connection for a statement that may take its time.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: a database URL or an SQL file is unusable.
+    """
+    options = PoolOptions(
+        size=1, pool_timeout_ms=_PATIENCE * settings.pool_timeout_ms, statement_timeout_ms=_NO_TIMEOUT
+    )
+    queries = load_queries(name, settings.sql_path)
+    database = Database(name, settings.database_url(name), queries, options)
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def id_form(settings: Settings) -> str:
+    """What ids look like, in words."""
+    return "a UUID" if settings.id_pattern == UUID_PATTERN else f"of the form {settings.id_pattern}"
+
+
+def check_limit(settings: Settings, limit: int | None, default: int) -> int:
+    """The limit asked for, or the default.
+
+    Raises:
+        BadParameter: it is more than MAX_LIMIT.
+    """
+    if limit is None:
+        return min(default, settings.max_limit)
+    if not 1 <= limit <= settings.max_limit:
+        raise click.BadParameter(
+            f"must be from 1 to {settings.max_limit} (MAX_LIMIT), got {limit}", param_hint="--limit"
+        )
+    return limit
