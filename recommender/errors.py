@@ -35,5 +35,9 @@ class LoadError(MarqueeError):
     """Data could not be loaded into the databases; the message says why and what to do."""
 
 
+class BatchError(MarqueeError):
+    """A batch job cannot be begun or taken up as asked; the message says why and what to do."""
+
+
 class InspectionError(MarqueeError):
     """A database does not let itself be looked at; the message is what the driver says, in one line."""

@@ -1,0 +1,101 @@
+"""A folder of Parquet files, which readers of Parquet take for one table. Needs pyarrow."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.answers import Row, rows_of
+from recommender.batch.journal import sync_folder
+from recommender.domain import UserRecommendations
+from recommender.errors import BatchError
+
+# A file can only be written whole: so many users are done again after a kill, and held in memory.
+_USERS_A_PART = 5_000
+_PART = re.compile(r"part-(\d{5,})\.parquet|\.part-\d{5,}\.draft")
+_TYPES = {
+    "rank": pa.int32(),
+    "release_year": pa.int32(),
+    "recommendation_score": pa.float64(),
+    "content_score": pa.float64(),
+    "collaborative_score": pa.float64(),
+}
+_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in Row._fields])
+
+
+class ParquetWriter:
+    """A file every few thousand users; the position is the number of files. See Writer."""
+
+    def __init__(self, path: Path, users_a_part: int = _USERS_A_PART) -> None:
+        self._path = path
+        self._users_a_part = users_a_part
+        self._parts = 0
+        self._users = 0
+        self._rows: list[Row] = []
+
+    @property
+    def due(self) -> bool:
+        """See Writer."""
+        return self._users >= self._users_a_part
+
+    def exists(self) -> bool:
+        """See Writer."""
+        if not self._path.exists():
+            return False
+        if not self._path.is_dir():
+            raise BatchError("it is a file, and Parquet is written into a folder")
+        names = [path.name for path in self._path.iterdir()]
+        foreign = [name for name in names if not _PART.fullmatch(name)]
+        if foreign:
+            raise BatchError(f"it holds {foreign[0]}, which is none of this command's files")
+        return bool(names)
+
+    def open(self, position: int) -> None:
+        """See Writer."""
+        self._path.mkdir(exist_ok=True)
+        found = {path: _PART.fullmatch(path.name) for path in self._path.iterdir()}
+        kept = {path for path, match in found.items() if match and match[1] and int(match[1]) < position}
+        if len(kept) < position:
+            raise BatchError("files are missing that an earlier run left; --overwrite starts again")
+        for path, match in found.items():
+            if match and path not in kept:
+                path.unlink()
+        self._parts = position
+        if not position:
+            sync_folder(self._path.parent)
+
+    def write(self, answers: Sequence[UserRecommendations]) -> None:
+        """See Writer."""
+        self._users += len(answers)
+        for answer in answers:
+            self._rows += rows_of(answer)
+
+    def commit(self) -> int:
+        """See Writer."""
+        # A table without a row still says which columns it has.
+        if self._users or not self._parts:
+            self._write_part()
+            self._parts += 1
+            self._users, self._rows = 0, []
+        return self._parts
+
+    def close(self) -> None:
+        """See Writer."""
+
+    def _write_part(self) -> None:
+        # Readers pass over names that begin with a dot.
+        draft = self._path / f".part-{self._parts:05}.draft"
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(Row._fields)
+        table = pa.table(
+            [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)],
+            schema=_SCHEMA,
+        )
+        with draft.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path / f"part-{self._parts:05}.parquet")
+        sync_folder(self._path)

@@ -1,0 +1,150 @@
+"""The users of a job, as a list on disk: found once, each once, in an order that stays."""
+
+import hashlib
+import heapq
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from recommender.errors import BatchError
+from recommender.user_ids import canonical_id
+
+_DIGEST_BYTES = 16
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidId:
+    """A line, counted from 1, that holds no user id."""
+
+    line: int
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserList:
+    """What a list was written from. `digest` tells lists apart; `invalid` and `repeated` are not on it."""
+
+    digest: str
+    users: int
+    invalid: int
+    repeated: int
+
+
+class InvalidIds:
+    """Counts what is no user id, and keeps the first few to show."""
+
+    def __init__(self, kept: int) -> None:
+        self.first: list[InvalidId] = []
+        self.count = 0
+        self._kept = kept
+
+    def add(self, line: int, text: str) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self.first) < self._kept:
+            shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+            self.first.append(InvalidId(line, repr(shown)))
+
+
+def ids_in(file: BinaryIO, pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+    """The canonical ids of a file with one a line; blank lines are passed over."""
+    for number, line in enumerate(file, start=1):
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
+        if not text:
+            continue
+        user_id = canonical_id(text, pattern)
+        if user_id is None:
+            invalid.add(number, text)
+        else:
+            yield user_id
+
+
+def merged(streams: Iterable[Iterable[str]], pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+    """The ids of sorted streams, each once, in order; holds one id of each stream.
+
+    Ids are taken as the databases have them: where they do not match, no request could name them either.
+
+    Raises:
+        BatchError: a stream is not sorted.
+    """
+    users = itertools.groupby(heapq.merge(*map(_checked, streams)))
+    for number, (user_id, _) in enumerate(users, start=1):
+        if canonical_id(user_id, pattern) == user_id:
+            yield user_id
+        else:
+            invalid.add(number, user_id)
+
+
+def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> UserList:
+    """Write a list, one id a line, each where it comes first; takes 16 bytes of memory a user.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    digests = bytearray()
+    with path.open("wb") as file:
+        for user_id in user_ids:
+            line = user_id.encode() + b"\n"
+            digests += _digest(line)
+            file.write(line)
+    # Sorted in place: only those that are there twice have to be looked for.
+    keys = np.frombuffer(digests, dtype=f"S{_DIGEST_BYTES}")
+    keys.sort()
+    again = keys[1:][keys[1:] == keys[:-1]]
+    if len(again):
+        _drop_repeated(path, set(again.tolist()))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return UserList(digest, len(keys) - len(again), invalid.count, len(again))
+
+
+def read_list(path: Path, offset: int, at_once: int) -> Iterator[tuple[list[str], int]]:
+    """The ids from a byte on, so many at once, and the byte up to which they go.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        while lines := list(itertools.islice(file, at_once)):
+            offset += sum(map(len, lines))
+            yield [line.decode().rstrip("\n") for line in lines], offset
+
+
+def _checked(user_ids: Iterable[str]) -> Iterator[str]:
+    last = ""
+    for user_id in user_ids:
+        if user_id < last:
+            raise BatchError(
+                f"stream_users returned {user_id!r} after {last!r}: it must sort by the bytes of the ids "
+                "(docs/sql-contract.md)"
+            )
+        last = user_id
+        yield user_id
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=_DIGEST_BYTES).digest()
+
+
+def _drop_repeated(path: Path, repeated: set[bytes]) -> None:
+    """Rewrite a list with the first only of the lines that have these digests."""
+    rest = path.with_name(f"{path.name}.rest")
+    written: set[bytes] = set()
+    with path.open("rb") as file, rest.open("wb") as kept:
+        for line in file:
+            # Without the zeros at the end, which numpy does not tell from its padding.
+            digest = _digest(line).rstrip(b"\0")
+            if digest not in written:
+                kept.write(line)
+            if digest in repeated:
+                written.add(digest)
+    rest.replace(path)

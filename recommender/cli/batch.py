@@ -1,0 +1,215 @@
+"""`batch`: recommendations for many users, into a file."""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+import click
+
+from config.settings import Settings, load_settings
+from recommender.batch.journal import JobFolder, JobOptions, Journal
+from recommender.batch.run import ALL_USERS, Outcome, Target, begin, work
+from recommender.batch.users import InvalidIds, ids_in, merged
+from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
+from recommender.cli.parts import check_limit, id_form, opened, patient_database, quiet
+from recommender.cli.progress import progress
+from recommender.cli.teaching import epilog
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.user_db import UserDatabase
+from recommender.domain import DatabaseName, Page
+from recommender.errors import BatchError
+
+_DEFAULT_LIMIT = 10
+_INVALID_SHOWN = 10
+_WHOLE, _STOPPED, _REFUSED, _LACKING = 0, 1, 2, 3
+_SUFFIXES = {".csv": OutputFormat.CSV, ".parquet": OutputFormat.PARQUET}
+
+
+class _Refusal(click.ClickException):
+    exit_code = _REFUSED
+
+
+@click.command(
+    epilog=epilog(
+        "batch ids.txt --output recommendations.ndjson",
+        "batch --all-users --output recommendations.parquet --limit 20",
+        'psql -Atc "SELECT id FROM newsletter" | python -m recommender batch - --output mail.csv',
+        more={
+            "Formats:": (
+                "ndjson   a line a user, as the API streams a batch",
+                "csv      a row a recommendation; genres and degraded databases joined by |",
+                "parquet  the columns of csv, in a folder of files that is read as one table;",
+                "         needs pip install -r requirements-parquet.txt",
+            )
+        },
+        statuses={
+            0: "all users have whole answers",
+            1: "stopped before the end: run the same command again",
+            2: "the command is wrong, or something is in the way",
+            3: "finished, but ids were skipped, or answers lack what a database did not give",
+        },
+    )
+)
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--all-users", is_flag=True, help="Everybody user_db or engagement_db knows, instead of FILE.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="What to write; a folder for Parquet."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([form.value for form in OutputFormat]),
+    help="Unless given, by the end of the output's name: .csv, .parquet, and NDJSON for anything else.",
+)
+@click.option("--limit", type=int, help="How many for each user, 10 unless given; at most MAX_LIMIT.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace an output, or an unfinished job, that is in the way."
+)
+def batch(
+    *,
+    file: BinaryIO | None,
+    all_users: bool,
+    output: Path,
+    form: str | None,
+    limit: int | None,
+    overwrite: bool,
+) -> int:
+    """Write recommendations for the users in FILE, or for all users, to a file.
+
+    For mails, caches and analyses, where asking the API would take a script. FILE has one user id a line;
+    - is standard input. Repeated ids count once; what is no id is named, and skipped.
+
+    Broken off, by Ctrl-C, a kill, a full disk or databases that are gone, the same command goes on where it
+    was: nothing is lost, and nothing is there twice. Until the job is done, what it needs for that is in
+    OUTPUT.resume.
+
+    """
+    if (file is None) != all_users:
+        raise click.UsageError("Give either FILE or --all-users.")
+    settings = load_settings()
+    chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
+    options = JobOptions(
+        users_from=ALL_USERS if file is None else "file",
+        format=chosen,
+        limit=check_limit(settings, limit, _DEFAULT_LIMIT),
+    )
+    target = Target(_writer(chosen, output), JobFolder(output), overwrite)
+    # Before anything is made: are databases configured at all?
+    settings.database_url(DatabaseName.USER)
+    started = time.monotonic()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(target.folder.locked())
+            journal = _begin(options, settings, file, target)
+        except BatchError as exc:
+            raise _Refusal(f"{output}: {exc}") from exc
+        except OSError as exc:
+            raise _Refusal(f"{output} cannot be written: {exc.strerror}: {exc.filename}") from exc
+        outcome = _work(journal, settings, target)
+    return _report(outcome, journal.progress.users, time.monotonic() - started)
+
+
+def _writer(form: OutputFormat, output: Path) -> Writer:
+    if form is OutputFormat.NDJSON:
+        return NdjsonWriter(output)
+    if form is OutputFormat.CSV:
+        return CsvWriter(output)
+    try:
+        # It needs a package that only this format does.
+        from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
+    except ModuleNotFoundError as exc:
+        raise _Refusal(
+            f"Parquet needs a package that is not installed ({exc.name}): "
+            "pip install -r requirements-parquet.txt"
+        ) from exc
+    return ParquetWriter(output)
+
+
+def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:
+    pattern = re.compile(settings.id_pattern)
+    invalid = InvalidIds(_INVALID_SHOWN)
+    user_ids = _everybody(settings, pattern, invalid) if file is None else ids_in(file, pattern, invalid)
+    journal = begin(options, user_ids, target, invalid)
+    for found in invalid.first:
+        where = f"line {found.line}: " if file is not None else ""
+        click.echo(f"{where}{found.shown} is not {id_form(settings)}: skipped", err=True)
+    if invalid.count > len(invalid.first):
+        click.echo(f"… and {invalid.count - len(invalid.first):,} more", err=True)
+    return journal
+
+
+def _everybody(settings: Settings, pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+    with (
+        quiet("psycopg"),
+        patient_database(DatabaseName.USER, settings) as user_db,
+        patient_database(DatabaseName.ENGAGEMENT, settings) as engagement_db,
+    ):
+        streams = (UserDatabase(user_db).stream_users(), EngagementDatabase(engagement_db).stream_users())
+        yield from merged(streams, pattern, invalid)
+
+
+def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
+    users, done = journal.user_list.users, journal.progress.users
+    if done:
+        click.echo(f"Going on after {done:,} of {users:,} users.", err=True)
+    page = Page(journal.options.limit)
+    with (
+        _stop_signals() as stop,
+        opened(settings) as marquee,
+        progress(f"Recommending to {users:,} users", users, done) as show,
+    ):
+        return work(
+            journal,
+            # Each hundred by themselves: their time budget begins when their turn comes.
+            lambda user_ids: marquee.service.recommend(user_ids, page),
+            target,
+            stop_asked=stop.is_set,
+            show=show,
+        )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Set when somebody asks the command to stop; whoever asks twice does not want to wait."""
+    asked = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in numbers:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        restore()
+
+
+def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
+    users, done = outcome.journal.user_list, outcome.journal.progress
+    now = done.users - done_before
+    click.echo(
+        f"{done.users:,} of {users.users:,} users{f', {now:,} of them now' if done_before else ''}; "
+        f"{done.recommendations:,} recommendations; {seconds:.1f} s, {now / seconds:,.0f} users/s; "
+        f"{done.degraded:,} degraded, {users.invalid:,} skipped, {users.repeated:,} repeated"
+    )
+    if outcome.stopped is not None:
+        click.echo(
+            f"Error: stopped before the end: {outcome.stopped}. The same command goes on from here.", err=True
+        )
+        return _STOPPED
+    if done.degraded or users.invalid:
+        return _LACKING
+    return _WHOLE

@@ -1,0 +1,44 @@
+"""Commands as somebody at a shell sees them, in this process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from recommender.cli.main import main
+from recommender.domain import DatabaseName
+from tests.support.clients import NO_CAPS, PATIENT
+from tests.support.postgres import Urls
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+def variables(urls: Urls) -> dict[str, str]:
+    """An environment with these databases, exact answers, and nobody's trained model."""
+    named = {f"{name.upper()}_URL": urls[name] for name in DatabaseName}
+    return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": "/nonexistent"}
+
+
+def runner(urls: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs commands on some databases."""
+    for name, value in variables(urls).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Result(status, printed.out, printed.err)
+
+    return run
