@@ -6,39 +6,84 @@ import click
 
 from config.settings import SettingsError
 from recommender import __version__
+from recommender.cli.batch import batch
 from recommender.cli.check import check
 from recommender.cli.demo import demo
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.parts import quiet
+from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
+from recommender.cli.teaching import block
 from recommender.cli.train import train
-from recommender.errors import MarqueeError
+from recommender.errors import (
+    DatabaseUnavailableError,
+    LoadError,
+    MarqueeError,
+    NothingToRecommendFromError,
+)
+
+_INTERRUPTED = 130
+_CHECK = "`python -m recommender check` says what is wrong with the databases."
 
 
-@click.group()
+@click.group(
+    epilog=block(
+        "In this order:",
+        (
+            "check         are the databases as they should be?",
+            "              (demo or load-movielens fill empty ones)",
+            "recommend     a look at what somebody would get",
+            "train         similar users exactly, and quicker",
+            "batch         many users' recommendations, into a file",
+            "serve         the API; make-key makes keys for its callers",
+            "",
+            "python -m recommender COMMAND --help has examples.",
+        ),
+    )
+)
 @click.version_option(__version__, prog_name="marquee")
 def commands() -> None:
-    """Personalised media recommendations straight from an app's PostgreSQL databases."""
+    """Personalised media recommendations straight from an app's PostgreSQL databases.
+
+    The databases are those of the settings, DB_HOST and the like, in the environment or in .env; without any,
+    serve brings a demo of its own.
+
+    """
 
 
-commands.add_command(check)
-commands.add_command(demo)
-commands.add_command(load_movielens)
-commands.add_command(make_key)
-commands.add_command(serve)
-commands.add_command(train)
+for command in (batch, check, demo, load_movielens, make_key, recommend, serve, train):
+    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status. Errors of ours are a line on standard error, not a traceback."""
     try:
-        result = commands.main(arguments, prog_name="python -m recommender", standalone_mode=False)
+        # What a driver warns of ends in an error of ours; the server sets up its own log.
+        with quiet("psycopg"):
+            result = commands.main(arguments, prog_name="python -m recommender", standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
     except click.Abort:
-        return 130
-    except (MarqueeError, SettingsError) as exc:
-        click.echo(f"Error: {exc}", err=True)
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    except (MarqueeError, SettingsError, OSError) as exc:
+        click.echo(f"Error: {_in_words(exc)}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _in_words(exc: Exception) -> str:
+    """What is wrong, and what to do."""
+    match exc:
+        case NothingToRecommendFromError():
+            return f"no database can answer. {_CHECK}"
+        case DatabaseUnavailableError():
+            return f"{exc}. {_CHECK}"
+        case LoadError():
+            # The driver's words may go over several lines.
+            return " ".join(str(exc).split())
+        case OSError(filename=str(name), strerror=str(reason)):
+            return f"{name}: {reason}"
+    return str(exc)

@@ -1,0 +1,130 @@
+"""`recommend`: one user's recommendations, for somebody to look at."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from config.settings import load_settings
+from recommender.answers import rounded
+from recommender.cli.parts import check_limit, id_form, opened
+from recommender.cli.teaching import epilog
+from recommender.domain import DatabaseName, Page, Recommendation, Strategy, UserRecommendations
+from recommender.errors import NothingToRecommendFromError
+from recommender.user_ids import canonical_id
+
+_DEFAULT_LIMIT = 10
+# For a pipe or a file, which has no width of its own.
+_WIDTH = 160
+
+_BASED_ON = {
+    Strategy.HYBRID: "stated genres and similar users",
+    Strategy.CONTENT: "stated genres alone",
+    Strategy.COLLABORATIVE: "similar users alone",
+    Strategy.POPULAR: "what is popular: neither stated genres nor similar users tell anything of this user",
+}
+_WITHOUT = {
+    DatabaseName.USER: "user_db did not answer: stated genres do not count",
+    DatabaseName.CATALOG: "catalog_db did not answer: only media whose details are cached are shown",
+    DatabaseName.ENGAGEMENT: (
+        "engagement_db did not answer: similar users do not count, and the user may have seen some of these"
+    ),
+}
+
+
+class _Column(NamedTuple):
+    header: str
+    cell: Callable[[Recommendation], str]
+    is_number: bool = False
+
+
+_COLUMNS = (
+    _Column("title", lambda item: item.media.title or item.media.id),
+    _Column("year", lambda item: str(item.media.release_year or ""), is_number=True),
+    _Column("type", lambda item: item.media.media_type or ""),
+    _Column("genres", lambda item: ", ".join(item.media.genres)),
+    _Column("score", lambda item: _score(item.recommendation_score), is_number=True),
+    _Column("content", lambda item: _score(item.content_score), is_number=True),
+    _Column("collaborative", lambda item: _score(item.collaborative_score), is_number=True),
+)
+
+
+@click.command(
+    epilog=epilog(
+        "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19",
+        "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --limit 50",
+        statuses={
+            0: "there are recommendations, be it without a database",
+            1: "there are none, or no database answers",
+            2: "the command is wrong",
+        },
+    )
+)
+@click.argument("user")
+@click.option("--limit", type=int, help="How many, 10 unless given; at most MAX_LIMIT.")
+def recommend(*, user: str, limit: int | None) -> int:
+    """Show what is recommended to USER, with the scores, and what the ranking rests on.
+
+    For a look at what the service would answer, without starting it. USER is an id as the databases have it;
+    somebody they do not know gets what is popular.
+
+    Where a database does not answer, what can be said without it is shown, and what is missing.
+    """
+    settings = load_settings()
+    page = Page(check_limit(settings, limit, _DEFAULT_LIMIT))
+    user_id = canonical_id(user, re.compile(settings.id_pattern))
+    if user_id is None:
+        raise click.BadParameter(f"must be {id_form(settings)}, got {user!r}", param_hint="USER")
+    waiting = Console(stderr=True)
+    with waiting.status("Loading the catalogue …"), opened(settings) as marquee:
+        (answer,) = marquee.service.recommend([user_id], page)
+    if not answer.items and DatabaseName.CATALOG in answer.degraded:
+        raise NothingToRecommendFromError
+    if not answer.items:
+        raise click.ClickException(
+            "there is nothing to recommend: the catalogue is empty, or this user has seen all of it. "
+            "`python -m recommender check` says what the databases hold"
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(_table(answer))
+    for line in _notes(answer):
+        console.print(Text(line))
+    return 0
+
+
+def _table(answer: UserRecommendations) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column.header, justify="right" if column.is_number else "left")
+    for item in answer.items:
+        table.add_row(*(_plain(column.cell(item)) for column in _COLUMNS))
+    return table
+
+
+def _notes(answer: UserRecommendations) -> Iterator[str]:
+    """What the ranking rests on, and what is missing from it."""
+    version = f" {answer.model_version}" if answer.model_version else ""
+    yield (
+        f"{answer.strategy.value}: by {_BASED_ON[answer.strategy]}. "
+        f"Similar users are found by the model {answer.model}{version}."
+    )
+    for name in answer.degraded:
+        yield f"{_WITHOUT[name]}."
+    if answer.degraded:
+        yield "`python -m recommender check` says what is wrong."
+
+
+def _score(score: float) -> str:
+    return f"{rounded(score):.4f}"
+
+
+def _plain(text: str) -> Text:
+    """What a database holds, which may be markup or steer a terminal, as it stands."""
+    return Text("".join(letter if letter.isprintable() else " " for letter in text))

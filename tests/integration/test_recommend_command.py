@@ -1,0 +1,109 @@
+"""`recommend`: what the API would answer, for somebody to read."""
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.cli.main import main
+from recommender.domain import DatabaseName
+from tests.support.clients import get
+from tests.support.commands import Run, runner
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+STRANGER = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(shared_databases, monkeypatch, capsys)
+
+
+@pytest.fixture
+def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    run = runner(databases, monkeypatch, capsys)
+    # Outages are on purpose here.
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
+    return run
+
+
+def test_the_table_holds_what_the_api_answers_in_its_order(
+    run: Run, client: FlaskClient, reference: Reference
+) -> None:
+    user = next(user for user in reference.positive if reference.genres_of_user.get(user))
+    result = run("recommend", user.upper(), "--limit", 5)
+    answer = get(client, user, limit=5)
+    rows = [line for line in result.out.splitlines() if ".0000" in line or "  0." in line]
+    assert (result.status, len(rows)) == (0, 5)
+    for row, item in zip(rows, answer["recommendations"], strict=True):
+        expected = [item["title"] or item["id"], str(item["release_year"] or ""), ", ".join(item["genres"])]
+        expected += [
+            f"{item[f'{kind}_score']:.4f}" for kind in ("recommendation", "content", "collaborative")
+        ]
+        assert all(text in row for text in expected), (row, expected)
+    assert result.out.count(f"\n{answer['strategy']}: ") == 1
+    assert "model live" in result.out
+
+
+def test_somebody_unknown_gets_what_is_popular_and_a_note(run: Run) -> None:
+    result = run("recommend", STRANGER)
+    assert (result.status, result.err) == (0, "")
+    assert "\npopular: by what is popular" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nobody"], "must be a UUID, got 'nobody'"),
+        ([STRANGER, "--limit", "0"], "must be from 1 to 100 (MAX_LIMIT), got 0"),
+        ([STRANGER, "--limit", "101"], "must be from 1 to 100 (MAX_LIMIT), got 101"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_asked(run: Run, arguments: list[str], words: str) -> None:
+    result = run("recommend", *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert words in result.err
+
+
+def test_a_missing_database_is_told_in_words(run_alone: Run, outage: Outage) -> None:
+    outage.stop(ENGAGEMENT)
+    result = run_alone("recommend", STRANGER)
+    assert result.status == 0
+    assert "engagement_db did not answer: similar users do not count" in result.out
+
+
+def test_without_any_database_it_says_so_in_a_line(run_alone: Run, outage: Outage) -> None:
+    outage.stop(*DatabaseName)
+    result = run_alone("recommend", STRANGER)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("Error: no database can answer. `python -m recommender check` says what")
+    assert result.err.count("\n") == 1
+
+
+def test_an_empty_catalogue_is_nothing_to_recommend(run_alone: Run, databases: Urls) -> None:
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("TRUNCATE medias")
+    result = run_alone("recommend", STRANGER)
+    assert (result.status, result.out) == (1, "")
+    assert "the catalogue is empty" in result.err
+
+
+def test_titles_cannot_steer_the_terminal(run_alone: Run, databases: Urls) -> None:
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("UPDATE medias SET title = E'[red]A\\u001b[2Jtitle'")
+    result = run_alone("recommend", STRANGER)
+    assert "[red]A [2Jtitle" in result.out
+    assert "\x1b" not in result.out
+
+
+def test_without_databases_configured_it_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DB_HOST", *(f"{name.upper()}_URL" for name in DatabaseName)):
+        monkeypatch.setenv(name, "")
+    assert main(["recommend", STRANGER]) == 1
+    said = capsys.readouterr().err
+    assert "no databases are configured: set DB_HOST" in said
+    assert "`make run`" in said
+    assert said.count("\n") == 1
