@@ -47,11 +47,6 @@ class Journal:
     user_list: UserList
     progress: Progress
 
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        return self.progress.users == self.user_list.users
-
 
 class JobFolder:
     """The folder `<output>.resume`, which exists as long as there is something to take up."""

@@ -93,17 +93,18 @@ def work(
                     stopped = "interrupted"
                     break
                 answers = _ask(recommend, user_ids)
+                if answers is None:
+                    stopped = "no database can answer"
+                    break
                 target.writer.write(answers)
                 done = _advanced(done, answers, list_bytes)
                 show(done.users)
                 if target.writer.due:
                     journal = _made_safe(journal, done, target)
-        except NothingToRecommendFromError:
-            stopped = "no database can answer"
+            journal = _made_safe(journal, done, target)
         except OSError as exc:
             # Nothing is known of what was written last: the next run cuts it off.
             return Outcome(journal, f"{exc.strerror or exc}")
-        journal = _made_safe(journal, done, target)
     if stopped is None:
         target.folder.forget()
     return Outcome(journal, stopped)
@@ -142,18 +143,20 @@ def _refuse_unless_told(target: Target, difference: str) -> None:
         )
 
 
-def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations]:
-    """Some users' answers.
+def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations] | None:
+    """Some users' answers, or None where they would say nothing about the users."""
+    try:
+        answers = list(recommend(user_ids))
+    except NothingToRecommendFromError:
+        return None
+    return None if any(map(_says_nothing, answers)) else answers
 
-    Raises:
-        NothingToRecommendFromError: they would say nothing about the users.
-    """
-    answers = list(recommend(user_ids))
-    for answer in answers:
-        nothing = not answer.items and DatabaseName.CATALOG in answer.degraded
-        if nothing or len(answer.degraded) == len(DatabaseName):
-            raise NothingToRecommendFromError
-    return answers
+
+def _says_nothing(answer: UserRecommendations) -> bool:
+    """Whether it is the same for everybody, or an empty list that nobody can tell the meaning of."""
+    return len(answer.degraded) == len(DatabaseName) or (
+        not answer.items and DatabaseName.CATALOG in answer.degraded
+    )
 
 
 def _advanced(done: Progress, answers: list[UserRecommendations], list_bytes: int) -> Progress:

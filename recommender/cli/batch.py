@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -149,9 +149,10 @@ def _everybody(settings: Settings, pattern: re.Pattern[str], invalid: InvalidIds
         quiet("psycopg"),
         patient_database(DatabaseName.USER, settings) as user_db,
         patient_database(DatabaseName.ENGAGEMENT, settings) as engagement_db,
+        closing(UserDatabase(user_db).stream_users()) as stating,
+        closing(EngagementDatabase(engagement_db).stream_users()) as interacting,
     ):
-        streams = (UserDatabase(user_db).stream_users(), EngagementDatabase(engagement_db).stream_users())
-        yield from merged(streams, pattern, invalid)
+        yield from merged((stating, interacting), pattern, invalid)
 
 
 def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:

@@ -100,7 +100,7 @@ def recommend(*, user: str, limit: int | None) -> int:
 
 
 def _table(answer: UserRecommendations) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in _COLUMNS:
         table.add_column(column.header, justify="right" if column.is_number else "left")
     for item in answer.items:

@@ -1,6 +1,6 @@
 """engagement_db: who did what with which medium."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,7 +140,7 @@ class EngagementDatabase:
         for row in self._database.stream("stream_positive_histories", window_start=window_start):
             yield PositiveHistory(*row)
 
-    def stream_users(self) -> Iterator[str]:
+    def stream_users(self) -> Generator[str]:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id

@@ -43,10 +43,15 @@ class WritableDatabase:
         self._queries = load_queries(f"loading/{name}")
 
     def __enter__(self) -> Self:
-        with self._refusals():
+        try:
             self._connection = psycopg.connect(
                 self._url, autocommit=True, application_name="marquee load", connect_timeout=5
             )
+        except psycopg.Error as exc:
+            raise LoadError(
+                f"{self.name}: {str(exc).strip()} "
+                f"See that it runs, and that DB_HOST or {self.name.upper()}_URL says where and as whom."
+            ) from exc
         return self
 
     def __exit__(

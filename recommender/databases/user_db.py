@@ -1,6 +1,6 @@
 """user_db: what users say they like."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -16,7 +16,7 @@ class UserDatabase:
         """Stated genres as written, by user; users without any are absent."""
         return dict(self._database.fetch("fetch_genre_preferences", deadline, user_ids=list(user_ids)))
 
-    def stream_users(self) -> Iterator[str]:
+    def stream_users(self) -> Generator[str]:
         """Everybody there is, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id

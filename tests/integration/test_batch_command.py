@@ -24,6 +24,7 @@ from recommender.batch import parquet
 from recommender.batch import run as batch_run
 from recommender.cli import batch as batch_command
 from recommender.domain import DatabaseName
+from tests.support.checks import overlay
 from tests.support.commands import Result, Run, runner, variables
 from tests.support.postgres import Outage, Urls
 from tests.support.processes import environment
@@ -280,7 +281,7 @@ def test_parquet_goes_on_with_its_next_file(
 ) -> None:
     users = reference.users[:100]
     arguments = ("batch", ids_file(tmp_path, users), "--output", tmp_path / "out.parquet")
-    at(60, interrupt)
+    at(60, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run(*arguments).status == 1
     (tmp_path / "out.parquet" / "part-00001.parquet").write_bytes(b"of a kill before the journal was written")
     assert run(*arguments).status == 0
@@ -437,6 +438,31 @@ def test_without_its_package_parquet_says_what_to_install(
     result = run("batch", ids_file(tmp_path, [STRANGER]), "--output", tmp_path / "out.parquet")
     assert result.status == 2
     assert "pip install -r requirements-parquet.txt" in result.err
+
+
+@pytest.mark.parametrize("name", [USER, ENGAGEMENT])
+def test_an_overlay_that_does_not_sort_users_is_found_out(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: DatabaseName
+) -> None:
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    monkeypatch.setenv("SQL_PATH", overlay(folder, name, "stream_users", " ASC", " DESC"))
+    result = run("batch", "--all-users", "--output", tmp_path / "out")
+    assert result.status == 2
+    assert "it must sort by the bytes of the ids" in result.err
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_ids_that_no_request_could_name_are_skipped(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: Reference
+) -> None:
+    monkeypatch.setenv("ID_PATTERN", "[0-7].*")
+    result = run("batch", "--all-users", "--output", tmp_path / "out", "--limit", 1)
+    answered = [json.loads(line)["user_id"] for line in (tmp_path / "out").read_text().splitlines()]
+    assert result.status == 3
+    assert all(user_id < "8" for user_id in answered)
+    assert {user_id for user_id in reference.users if user_id < "8"} <= set(answered)
+    assert "is not of the form [0-7].*: skipped" in result.err
 
 
 def test_all_users_need_both_databases(run_alone: Run, outage: Outage, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from recommender.models.base import NEIGHBOURS as NAME
 from recommender.models.neighbours_arrays import ARRAY_NAMES
 from tests.integration.test_definition import assert_agrees
 from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client, whole_ranking
+from tests.support.commands import runner
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
@@ -73,6 +74,15 @@ def test_every_ranking_agrees_with_the_definition(client_with_model: FlaskClient
     reference = Reference(databases)
     for user in reference.users:
         assert_agrees(whole_ranking(client_with_model, user), reference.rank(user))
+
+
+def test_a_command_waits_for_the_model_that_is_published(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = train_on(databases, folder, monkeypatch)
+    run = runner(databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    assert f"by the model neighbours {version}." in run("recommend", Reference(databases).users[0]).out
 
 
 def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -> None:

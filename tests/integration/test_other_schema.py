@@ -1,14 +1,17 @@
 """An app with integer keys overlays SQL files and changes two settings; no Python changes."""
 
+import json
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from recommender.cli.main import main
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
 from tests.support.clients import NO_CAPS, ids, running_client
+from tests.support.commands import variables
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
@@ -72,3 +75,17 @@ def test_integer_keys_take_an_overlay_and_two_settings(databases: Urls, integer_
     assert ids(answer) == [scored.media_id for scored in expected][:100]
     assert (similar["strategy"], similar["degraded"]) == ("collaborative", [])
     assert (preview["strategy"], preview["degraded"]) == ("collaborative", [])
+
+
+def test_all_users_with_integer_keys_are_each_once(
+    databases: Urls, integer_sql: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_integer_keys(databases)
+    overlaid = {"SQL_PATH": str(integer_sql), "ID_PATTERN": "[1-9][0-9]{0,18}"}
+    for name, value in (variables(databases) | overlaid).items():
+        monkeypatch.setenv(name, value)
+    output = tmp_path / "out"
+    assert main(["batch", "--all-users", "--output", str(output), "--limit", "1"]) == 0
+    answered = [json.loads(line)["user_id"] for line in output.read_text().splitlines()]
+    assert answered == sorted(set(answered))
+    assert set(Reference(databases).users) <= set(answered)

@@ -1,0 +1,117 @@
+"""What all commands have in common: help that teaches, and errors of a line with a status."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from config.settings import ROOT
+from recommender.cli import demo as demo_command
+from recommender.cli.main import commands, main
+from recommender.domain import DatabaseName
+from tests.support.commands import runner
+from tests.support.postgres import Urls
+from tests.support.processes import environment
+
+NOWHERE = dict.fromkeys(DatabaseName, "postgresql://nobody@127.0.0.1:1/nowhere")
+USER = "11111111-1111-4111-8111-111111111111"
+
+
+def help_of(*names: str) -> str:
+    command: click.Command = commands
+    for name in names:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    with click.Context(command, info_name=" ".join(["python -m recommender", *names])) as context:
+        return command.get_help(context)
+
+
+@pytest.mark.parametrize("names", [(name,) for name in commands.commands] + [("train", "neighbours")])
+def test_a_commands_help_has_examples_that_are_its_own(names: tuple[str, ...]) -> None:
+    examples = help_of(*names).partition("\n  Examples:\n")[2]
+    assert f"    python -m recommender {' '.join(names)}" in examples
+
+
+@pytest.mark.parametrize("name", ["batch", "check", "recommend"])
+def test_help_says_what_exit_statuses_mean(name: str) -> None:
+    statuses = help_of(name).partition("\n  Exit status:\n")[2]
+    assert [line.split()[0] for line in statuses.splitlines()][:3] == ["0", "1", "2"]
+
+
+def test_the_groups_help_gives_every_command_its_place() -> None:
+    order = help_of().partition("\n  In this order:\n")[2]
+    assert all(name in order for name in commands.commands)
+
+
+def test_a_name_that_is_nearly_right_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recomend"]) == 2
+    assert "No such command 'recomend'. Did you mean 'recommend'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["demo"], "See that it runs, and that DB_HOST or USER_DB_URL says where and as whom."),
+        (["load-movielens", "{folder}"], "See that it runs, and that DB_HOST or USER_DB_URL says"),
+        (["train", "neighbours"], "`python -m recommender check` says what is wrong"),
+        (["recommend", USER], "`python -m recommender check` says what is wrong"),
+        (["batch", "--all-users", "--output", "{folder}/out"], "`python -m recommender check` says what"),
+    ],
+)
+def test_databases_that_cannot_be_reached_are_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    hint: str,
+) -> None:
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Heat (1995),Action\n")
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1700000000\n")
+    run = runner(NOWHERE, monkeypatch, capsys)
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "50")
+    result = run(*(argument.format(folder=tmp_path) for argument in arguments))
+    errors = [line for line in result.err.splitlines() if not line.startswith("Reading")]
+    assert (result.status, len(errors)) == (1, 1)
+    assert errors[0].startswith("Error: ")
+    assert hint in errors[0]
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
+    shared_databases: Urls,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    run = runner(shared_databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "file" / "models"))
+    result = run("train", "neighbours")
+    assert result.status == 1
+    assert result.err.splitlines()[-1] == f"Error: {tmp_path}/file/models/neighbours: Not a directory"
+
+
+def test_ctrl_c_ends_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_command, "load_settings", interrupt)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_a_reader_that_has_left_is_no_reason_for_a_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as nobody:
+        process = subprocess.run(
+            [sys.executable, "-m", "recommender", "make-key", "somebody", "--scope", "read"],
+            cwd=ROOT,
+            env=environment(),
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (process.returncode, process.stderr) == (1, b"")
