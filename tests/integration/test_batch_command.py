@@ -182,8 +182,9 @@ def test_all_users_are_those_of_either_database_each_once(
 
 
 def test_ids_are_taken_as_people_write_them_and_what_is_none_is_named(
-    run: Run, reference: Reference, tmp_path: Path
+    run: Run, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 1)
     first, second = reference.users[:2]
     file = tmp_path / "ids.txt"
     wrong = [f"nobody {number}" for number in range(12)]
@@ -231,7 +232,8 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
         process.kill()
         assert process.wait(_KILLED_S) == -signal.SIGKILL
         with output.open("ab") as file:
-            file.write(b'{"user_id":"half a li')
+            # More than is left to write, lest it is merely written over.
+            file.write(b'{"user_id":"half a line' * 200_000)
     result = run(*arguments)
     assert result.status == 0
     assert "Going on after " in result.err
@@ -286,6 +288,9 @@ def test_parquet_goes_on_with_its_next_file(
     (tmp_path / "out.parquet" / "part-00001.parquet").write_bytes(b"of a kill before the journal was written")
     assert run(*arguments).status == 0
     assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users))
+    ids_file(tmp_path, users[:1])
+    assert run(*arguments, "--overwrite").status == 0
+    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users[:1]))
 
 
 def interrupt() -> None:
@@ -375,8 +380,9 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
 
 
 def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status(
-    run_alone: Run, outage: Outage, tmp_path: Path
+    run_alone: Run, outage: Outage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 1)
     outage.stop(ENGAGEMENT)
     users = [STRANGER, STRANGER.replace("1", "2")]
     result = run_alone("batch", ids_file(tmp_path, users), "--output", tmp_path / "out")
