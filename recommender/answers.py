@@ -4,13 +4,12 @@ The types say what an answer holds; the API's description is generated from them
 """
 
 from collections.abc import Iterator
-from typing import (
-    NamedTuple,
-    NotRequired,  # Pydantic asks for these before Python 3.12.
-)
+from typing import NamedTuple, NotRequired
 
 import orjson
 from pydantic import with_config
+
+# Pydantic asks for this one before Python 3.12.
 from typing_extensions import TypedDict
 
 from recommender.domain import (

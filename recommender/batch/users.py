@@ -4,7 +4,6 @@ import hashlib
 import heapq
 import itertools
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from recommender.errors import BatchError
-from recommender.user_ids import canonical_id
+from recommender.ids import IdForm
 
 _DIGEST_BYTES = 16
 _SHOWN_CHARACTERS = 60
@@ -53,20 +52,20 @@ class InvalidIds:
             self.first.append(InvalidId(line, repr(shown)))
 
 
-def ids_in(file: BinaryIO, pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+def ids_in(file: BinaryIO, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     """The canonical ids of a file with one a line; blank lines are passed over."""
     for number, line in enumerate(file, start=1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not text:
             continue
-        user_id = canonical_id(text, pattern)
+        user_id = form.canonical(text)
         if user_id is None:
             invalid.add(number, text)
         else:
             yield user_id
 
 
-def merged(streams: Iterable[Iterable[str]], pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+def merged(streams: Iterable[Iterable[str]], form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     """The ids of sorted streams, each once, in order; holds one id of each stream.
 
     Ids are taken as the databases have them: where they do not match, no request could name them either.
@@ -76,7 +75,7 @@ def merged(streams: Iterable[Iterable[str]], pattern: re.Pattern[str], invalid: 
     """
     users = itertools.groupby(heapq.merge(*map(_checked, streams)))
     for number, (user_id, _) in enumerate(users, start=1):
-        if canonical_id(user_id, pattern) == user_id:
+        if form.canonical(user_id) == user_id:
             yield user_id
         else:
             invalid.add(number, user_id)

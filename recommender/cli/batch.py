@@ -1,6 +1,5 @@
 """`batch`: recommendations for many users, into a file."""
 
-import re
 import signal
 import threading
 import time
@@ -17,13 +16,14 @@ from recommender.batch.journal import JobFolder, JobOptions, Journal
 from recommender.batch.run import ALL_USERS, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.parts import check_limit, id_form, opened, patient_database, quiet
+from recommender.cli.parts import check_limit, opened, patient_database, quiet
 from recommender.cli.progress import progress
 from recommender.cli.teaching import epilog
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Page
 from recommender.errors import BatchError
+from recommender.ids import IdForm
 
 _DEFAULT_LIMIT = 10
 _INVALID_SHOWN = 10
@@ -132,19 +132,19 @@ def _writer(form: OutputFormat, output: Path) -> Writer:
 
 
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:
-    pattern = re.compile(settings.id_pattern)
+    form = settings.user_id_form
     invalid = InvalidIds(_INVALID_SHOWN)
-    user_ids = _everybody(settings, pattern, invalid) if file is None else ids_in(file, pattern, invalid)
+    user_ids = _everybody(settings, form, invalid) if file is None else ids_in(file, form, invalid)
     journal = begin(options, user_ids, target, invalid)
     for found in invalid.first:
         where = f"line {found.line}: " if file is not None else ""
-        click.echo(f"{where}{found.shown} is not {id_form(settings)}: skipped", err=True)
+        click.echo(f"{where}{found.shown} is not {form.words}: skipped", err=True)
     if invalid.count > len(invalid.first):
         click.echo(f"… and {invalid.count - len(invalid.first):,} more", err=True)
     return journal
 
 
-def _everybody(settings: Settings, pattern: re.Pattern[str], invalid: InvalidIds) -> Iterator[str]:
+def _everybody(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     with (
         quiet("psycopg"),
         patient_database(DatabaseName.USER, settings) as user_db,
@@ -152,7 +152,7 @@ def _everybody(settings: Settings, pattern: re.Pattern[str], invalid: InvalidIds
         closing(UserDatabase(user_db).stream_users()) as stating,
         closing(EngagementDatabase(engagement_db).stream_users()) as interacting,
     ):
-        yield from merged((stating, interacting), pattern, invalid)
+        yield from merged((stating, interacting), form, invalid)
 
 
 def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from config.settings import UUID_PATTERN, Settings
+from config.settings import Settings
 from recommender.composition import Marquee, join_parts
 from recommender.databases.database import Database, PoolOptions
 from recommender.databases.queries import load_queries
@@ -71,11 +71,6 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         yield database
     finally:
         database.close()
-
-
-def id_form(settings: Settings) -> str:
-    """What ids look like, in words."""
-    return "a UUID" if settings.id_pattern == UUID_PATTERN else f"of the form {settings.id_pattern}"
 
 
 def check_limit(settings: Settings, limit: int | None, default: int) -> int:

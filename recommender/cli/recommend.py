@@ -1,7 +1,6 @@
 """`recommend`: one user's recommendations, for somebody to look at."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import click
@@ -12,11 +11,18 @@ from rich.text import Text
 
 from config.settings import load_settings
 from recommender.answers import rounded
-from recommender.cli.parts import check_limit, id_form, opened
+from recommender.cli.parts import check_limit, opened
 from recommender.cli.teaching import epilog
-from recommender.domain import DatabaseName, Page, Recommendation, Strategy, UserRecommendations
+from recommender.domain import (
+    Basis,
+    DatabaseName,
+    Options,
+    Page,
+    Recommendation,
+    Strategy,
+    UserRecommendations,
+)
 from recommender.errors import NothingToRecommendFromError
-from recommender.user_ids import canonical_id
 
 _DEFAULT_LIMIT = 10
 # For a pipe or a file, which has no width of its own.
@@ -53,11 +59,17 @@ _COLUMNS = (
     _Column("collaborative", lambda item: _score(item.collaborative_score), is_number=True),
 )
 
+_EXPLAINED_COLUMNS = (
+    *(column for column in _COLUMNS if column.header not in ("type", "genres")),
+    _Column("why", lambda item: item.explanation.reason if item.explanation else ""),
+)
+
 
 @click.command(
     epilog=epilog(
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19",
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --limit 50",
+        "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --explain",
         statuses={
             0: "there are recommendations, be it without a database",
             1: "there are none, or no database answers",
@@ -67,7 +79,8 @@ _COLUMNS = (
 )
 @click.argument("user")
 @click.option("--limit", type=int, help="How many, 10 unless given; at most MAX_LIMIT.")
-def recommend(*, user: str, limit: int | None) -> int:
+@click.option("--explain", is_flag=True, help="Say of each how it came about.")
+def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     """Show what is recommended to USER, with the scores, and what the ranking rests on.
 
     For a look at what the service would answer, without starting it. USER is an id as the databases have it;
@@ -77,12 +90,12 @@ def recommend(*, user: str, limit: int | None) -> int:
     """
     settings = load_settings()
     page = Page(check_limit(settings, limit, _DEFAULT_LIMIT))
-    user_id = canonical_id(user, re.compile(settings.id_pattern))
+    user_id = settings.user_id_form.canonical(user)
     if user_id is None:
-        raise click.BadParameter(f"must be {id_form(settings)}, got {user!r}", param_hint="USER")
+        raise click.BadParameter(f"must be {settings.user_id_form.words}, got {user!r}", param_hint="USER")
     waiting = Console(stderr=True)
     with waiting.status("Loading the catalogue …"), opened(settings) as marquee:
-        (answer,) = marquee.service.recommend([user_id], page)
+        (answer,) = marquee.service.recommend([user_id], page, Options(explained=explain))
     if not answer.items and DatabaseName.CATALOG in answer.degraded:
         raise NothingToRecommendFromError
     if not answer.items:
@@ -93,18 +106,18 @@ def recommend(*, user: str, limit: int | None) -> int:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH
-    console.print(_table(answer))
+    console.print(_table(answer, _EXPLAINED_COLUMNS if explain else _COLUMNS))
     for line in _notes(answer):
         console.print(Text(line))
     return 0
 
 
-def _table(answer: UserRecommendations) -> Table:
+def _table(answer: UserRecommendations, columns: Sequence[_Column]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in _COLUMNS:
+    for column in columns:
         table.add_column(column.header, justify="right" if column.is_number else "left")
     for item in answer.items:
-        table.add_row(*(_plain(column.cell(item)) for column in _COLUMNS))
+        table.add_row(*(_plain(column.cell(item)) for column in columns))
     return table
 
 
@@ -115,10 +128,21 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
         f"{answer.strategy.value}: by {_BASED_ON[answer.strategy]}. "
         f"Similar users are found by the model {answer.model}{version}."
     )
+    if answer.basis is not None:
+        yield from _basis_notes(answer.basis)
     for name in answer.degraded:
         yield f"{_WITHOUT[name]}."
     if answer.degraded:
         yield "`python -m recommender check` says what is wrong."
+
+
+def _basis_notes(basis: Basis) -> Iterator[str]:
+    """What explanations refer to."""
+    genres = ", ".join(basis.stated_genres) or "none"
+    window = f"the last {basis.window_days} days" if basis.window_days else "all time"
+    yield f"Stated genres: {genres}. Similar users: {basis.similar_users}, by {window}."
+    weights = basis.weights
+    yield f"score = {weights.content:g} × content + {weights.collaborative:g} × collaborative."
 
 
 def _score(score: float) -> str:

@@ -107,3 +107,21 @@ def test_without_databases_configured_it_says_what_to_set(
     assert "no databases are configured: set DB_HOST" in said
     assert "`make run`" in said
     assert said.count("\n") == 1
+
+
+def test_explained_the_table_says_why_and_what_the_numbers_refer_to(
+    run: Run, client: FlaskClient, reference: Reference
+) -> None:
+    user = next(user for user in reference.positive if reference.genres_of_user.get(user))
+    result = run("recommend", user, "--limit", 3, "--explain")
+    answer = get(client, user, limit=3, explain="true")
+    assert result.status == 0
+    told = " ".join(result.out.split())
+    for item in answer["recommendations"]:
+        # The reasons wrap within their column, so only the words can be looked for.
+        assert all(word in told for word in item["reason"].split())
+    basis = answer["basis"]
+    assert f"Stated genres: {', '.join(basis['stated_genres'])}. " in told
+    assert f"Similar users: {basis['similar_users']}, by the last 90 days." in told
+    assert "score = 0.4 × content + 0.6 × collaborative." in told
+    assert "why" not in run("recommend", user, "--limit", 3).out
