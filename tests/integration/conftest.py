@@ -1,4 +1,4 @@
-"""Fixtures of the tests of `check`."""
+"""Fixtures of the tests of commands."""
 
 import json
 import re
@@ -7,12 +7,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from flask.testing import FlaskClient
 
 from config.settings import ROOT
+from recommender.batch import run as batch_run
 from recommender.cli.main import main
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName
 from tests.support.checks import PASSWORD, Checker, Report, change
+from tests.support.clients import NO_CAPS, PATIENT, running_client
+from tests.support.commands import Run, runner
 from tests.support.postgres import Urls
 
 
@@ -61,3 +65,28 @@ def urls(databases: Urls, role: str) -> Urls:
     for name, grant in grants:
         change(databases, DatabaseName(name), grant)
     return {name: url.replace("postgres@", f"{role}:{PASSWORD}@") for name, url in databases.items()}
+
+
+@pytest.fixture(scope="session")
+def api(shared_databases: Urls) -> Iterator[FlaskClient]:
+    """The service on the shared databases, exact, and too patient to answer degraded on a slow machine."""
+    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
+        yield client
+
+
+@pytest.fixture
+def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(shared_databases, monkeypatch, capsys)
+
+
+@pytest.fixture
+def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    run = runner(databases, monkeypatch, capsys)
+    # Outages are on purpose here.
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "1000")
+    return run
+
+
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 20)

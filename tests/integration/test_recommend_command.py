@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from recommender.cli.main import main
 from recommender.domain import DatabaseName
 from tests.support.clients import get
-from tests.support.commands import Run, runner
+from tests.support.commands import Run
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
@@ -15,25 +15,12 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 STRANGER = "11111111-1111-4111-8111-111111111111"
 
 
-@pytest.fixture
-def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(shared_databases, monkeypatch, capsys)
-
-
-@pytest.fixture
-def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    # Outages are on purpose here.
-    monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
-    return run
-
-
 def test_the_table_holds_what_the_api_answers_in_its_order(
-    run: Run, client: FlaskClient, reference: Reference
+    run: Run, api: FlaskClient, reference: Reference
 ) -> None:
     user = next(user for user in reference.positive if reference.genres_of_user.get(user))
     result = run("recommend", user.upper(), "--limit", 5)
-    answer = get(client, user, limit=5)
+    answer = get(api, user, limit=5)
     rows = [line for line in result.out.splitlines() if ".0000" in line or "  0." in line]
     assert (result.status, len(rows)) == (0, 5)
     for row, item in zip(rows, answer["recommendations"], strict=True):
