@@ -151,6 +151,22 @@ class OneUserAnswer(UserAnswer):
 
 
 @_described
+class BatchAnswer(TypedDict):
+    """The recommendations of several users."""
+
+    results: dict[str, UserAnswer]
+    """By user id, in the order asked for."""
+    total_users: int
+
+
+@_described
+class LineAnswer(UserAnswer):
+    """One user's recommendations as a line of a stream."""
+
+    user_id: str
+
+
+@_described
 class PreviewAnswer(UserAnswer):
     """Recommendations for somebody without an account."""
 
@@ -277,7 +293,7 @@ def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
 
 def line_of(result: UserRecommendations) -> bytes:
     """One user's answer as a line of NDJSON."""
-    content = {"user_id": result.user_id, **user_of(result)}
+    content: LineAnswer = {"user_id": result.user_id, **user_of(result)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -3,18 +3,63 @@
 from http import HTTPStatus
 
 from flask import Blueprint, Response
+from pydantic import with_config
+from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 
 from recommender import __version__
 from recommender.api.responses import json_response
+from recommender.catalogue_refresh import CatalogueStatus
+from recommender.domain import DatabaseState
 from recommender.status import Readiness, Status, StatusReader
 
 health_blueprint = Blueprint("health", __name__)
+_described = with_config(use_attribute_docstrings=True)
+
+
+class HealthAnswer(TypedDict):
+    """The service is alive."""
+
+    status: str
+    service: str
+    version: str
+
+
+@_described
+class CatalogueAnswer(TypedDict):
+    """What is kept of the catalogue in memory."""
+
+    age_seconds: float
+    """Since it was read."""
+    media: int
+    """How many media may be recommended."""
+
+
+@_described
+class ModelAnswer(TypedDict):
+    """What finds similar users."""
+
+    name: str
+    """`live` or `neighbours`."""
+    version: str | None
+
+
+@_described
+class ReadyAnswer(TypedDict):
+    """Whether requests are worth sending."""
+
+    status: Readiness
+    """`degraded` where answers lack something, `unavailable` where none can be given."""
+    databases: dict[str, DatabaseState]
+    """How `user_db`, `catalog_db` and `engagement_db` did when they were last asked."""
+    catalogue: CatalogueAnswer | None
+    """None until it has been read once."""
+    model: ModelAnswer
 
 
 @health_blueprint.get("/health")
 def get_health() -> Response:
     """Alive; says nothing about the databases and touches none."""
-    return json_response({"status": "healthy", "service": "ml-service", "version": __version__})
+    return json_response(HealthAnswer(status="healthy", service="ml-service", version=__version__))
 
 
 def ready_blueprint(status_reader: StatusReader) -> Blueprint:
@@ -24,17 +69,21 @@ def ready_blueprint(status_reader: StatusReader) -> Blueprint:
     @blueprint.get("/ready")
     def get_ready() -> Response:
         status = status_reader.read()
-        readiness = status.readiness
-        code = HTTPStatus.SERVICE_UNAVAILABLE if readiness is Readiness.UNAVAILABLE else HTTPStatus.OK
-        return json_response({"status": readiness, **_details(status)}, code)
+        answer = _ready_of(status)
+        useless = answer["status"] is Readiness.UNAVAILABLE
+        return json_response(answer, HTTPStatus.SERVICE_UNAVAILABLE if useless else HTTPStatus.OK)
 
     return blueprint
 
 
-def _details(status: Status) -> dict[str, object]:
-    catalogue = status.catalogue
-    return {
-        "databases": {name.value: state for name, state in status.databases.items()},
-        "catalogue": catalogue and {"age_seconds": round(catalogue.age_s, 1), "media": catalogue.media},
-        "model": {"name": status.model.name, "version": status.model.version},
-    }
+def _ready_of(status: Status) -> ReadyAnswer:
+    return ReadyAnswer(
+        status=status.readiness,
+        databases={name.value: state for name, state in status.databases.items()},
+        catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
+        model=ModelAnswer(name=status.model.name, version=status.model.version),
+    )
+
+
+def _catalogue_of(catalogue: CatalogueStatus) -> CatalogueAnswer:
+    return CatalogueAnswer(age_seconds=round(catalogue.age_s, 1), media=catalogue.media)

@@ -30,8 +30,13 @@ def parse_id(text: str, form: IdForm, name: str, code: ErrorCode) -> str:
     """
     found = form.canonical(text)
     if found is None:
-        raise BadRequestError(code, f"{name} must be {form.words}, got {shown(text)}")
+        raise wrong_id(text, form, name, code)
     return found
+
+
+def wrong_id(text: str, form: IdForm, name: str, code: ErrorCode) -> BadRequestError:
+    """What is said of an id in a path that does not match the form."""
+    return BadRequestError(code, f"{name} must be {form.words}, got {shown(text)}")
 
 
 def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from flask import Flask, Response
+from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
 from recommender.api.overload import OverloadedError
@@ -36,29 +37,60 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
 
 
-_HTTP_ERRORS = {
-    HTTPStatus.UNAUTHORIZED: (
-        ErrorCode.UNAUTHORIZED,
+class Problem(TypedDict):
+    """What is wrong, in words and by a stable code."""
+
+    error: str
+    code: ErrorCode
+
+
+# Of every code whose words are always the same; those of the others, all 400, say what is wrong where.
+FIXED_PROBLEMS = {
+    ErrorCode.BAD_REQUEST: (HTTPStatus.BAD_REQUEST, "bad request"),
+    ErrorCode.UNAUTHORIZED: (
+        HTTPStatus.UNAUTHORIZED,
         "this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
     ),
-    HTTPStatus.FORBIDDEN: (ErrorCode.FORBIDDEN, "this API key does not have the scope for this"),
-    HTTPStatus.NOT_FOUND: (ErrorCode.NOT_FOUND, "there is nothing at this address"),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
-        ErrorCode.METHOD_NOT_ALLOWED,
+    ErrorCode.FORBIDDEN: (HTTPStatus.FORBIDDEN, "this API key does not have the scope for this"),
+    ErrorCode.NOT_FOUND: (HTTPStatus.NOT_FOUND, "there is nothing at this address"),
+    ErrorCode.MEDIA_NOT_FOUND: (HTTPStatus.NOT_FOUND, "there is no medium of this id in the catalogue"),
+    ErrorCode.METHOD_NOT_ALLOWED: (
+        HTTPStatus.METHOD_NOT_ALLOWED,
         "this address does not take this method",
     ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        ErrorCode.BODY_TOO_LARGE,
+    ErrorCode.BODY_TOO_LARGE: (
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
     ),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (
-        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: (
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "the request body must be JSON, sent with Content-Type: application/json",
     ),
-    HTTPStatus.TOO_MANY_REQUESTS: (
-        ErrorCode.TOO_MANY_REQUESTS,
+    ErrorCode.TOO_MANY_REQUESTS: (
+        HTTPStatus.TOO_MANY_REQUESTS,
         "too many requests; try again after the seconds in Retry-After",
     ),
+    ErrorCode.INTERNAL_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong on our side"),
+    ErrorCode.OVERLOADED: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too many requests are waiting already; try again in a moment",
+    ),
+    ErrorCode.SERVICE_UNAVAILABLE: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no recommendations can be given right now; try again in a moment",
+    ),
+}
+_CODES_OF_HTTP_ERRORS = {
+    FIXED_PROBLEMS[code][0]: code
+    for code in (
+        ErrorCode.UNAUTHORIZED,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.METHOD_NOT_ALLOWED,
+        ErrorCode.BODY_TOO_LARGE,
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode.TOO_MANY_REQUESTS,
+    )
 }
 
 
@@ -80,16 +112,20 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _fault)
 
 
-def broken_off() -> dict[str, str]:
+def broken_off() -> Problem:
     """The last line of a stream that could not be finished."""
-    return {
-        "error": "the answer breaks off here: something went wrong on our side",
-        "code": ErrorCode.INTERNAL_ERROR,
-    }
+    return Problem(
+        error="the answer breaks off here: something went wrong on our side", code=ErrorCode.INTERNAL_ERROR
+    )
 
 
 def _problem(status: int, code: ErrorCode, message: str) -> Response:
-    return json_response({"error": message, "code": code}, status)
+    return json_response(Problem(error=message, code=code), status)
+
+
+def _fixed_problem(code: ErrorCode) -> Response:
+    status, message = FIXED_PROBLEMS[code]
+    return _problem(status, code, message)
 
 
 def _bad_request(exc: BadRequestError) -> Response:
@@ -97,33 +133,26 @@ def _bad_request(exc: BadRequestError) -> Response:
 
 
 def _unavailable(_: NothingToRecommendFromError) -> Response:
-    return _problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.SERVICE_UNAVAILABLE,
-        "no recommendations can be given right now; try again in a moment",
-    )
+    return _fixed_problem(ErrorCode.SERVICE_UNAVAILABLE)
 
 
 def _unknown_media(_: UnknownMediaError) -> Response:
-    return _problem(
-        HTTPStatus.NOT_FOUND, ErrorCode.MEDIA_NOT_FOUND, "there is no medium of this id in the catalogue"
-    )
+    return _fixed_problem(ErrorCode.MEDIA_NOT_FOUND)
 
 
 def _overloaded(_: OverloadedError) -> Response:
-    response = _problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        ErrorCode.OVERLOADED,
-        "too many requests are waiting already; try again in a moment",
-    )
+    response = _fixed_problem(ErrorCode.OVERLOADED)
     response.headers["Retry-After"] = "1"
     return response
 
 
 def _http_error(exc: HTTPException) -> Response:
     status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    code, message = _HTTP_ERRORS.get(status, (ErrorCode.BAD_REQUEST, status.phrase.lower()))
-    response = _problem(status, code, message)
+    code = _CODES_OF_HTTP_ERRORS.get(status)
+    if code is None:
+        response = _problem(status, ErrorCode.BAD_REQUEST, status.phrase.lower())
+    else:
+        response = _fixed_problem(code)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
     if isinstance(exc, Unauthorized):
@@ -134,6 +163,4 @@ def _http_error(exc: HTTPException) -> Response:
 
 def _fault(_: Exception) -> Response:
     logger.exception("a request failed")
-    return _problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, ErrorCode.INTERNAL_ERROR, "something went wrong on our side"
-    )
+    return _fixed_problem(ErrorCode.INTERNAL_ERROR)

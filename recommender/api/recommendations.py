@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from recommender.answers import one_user_of, preview_of, user_of
+from recommender.answers import BatchAnswer, one_user_of, preview_of, user_of
 from recommender.api.overload import Gate
 from recommender.api.parsing import MAX_STREAM_BODY_BYTES, NDJSON, parse_body, parse_id, parse_query
 from recommender.api.problems import ErrorCode, broken_off
@@ -45,7 +45,7 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         for result in found:
             with stage(JSON):
                 results[result.user_id] = user_of(result)
-        return json_response({"results": results, "total_users": len(results)})
+        return json_response(BatchAnswer(results=results, total_users=len(results)))
 
     @blueprint.post("/preview")
     def post_preview() -> Response:
