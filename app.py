@@ -12,6 +12,7 @@ from recommender.api.health import health_blueprint, ready_blueprint
 from recommender.api.keys import Doorkeeper
 from recommender.api.media import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
+from recommender.api.openapi.pages import openapi_blueprint
 from recommender.api.overload import Gate
 from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(health_blueprint)
     gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
     limits = _limits(settings)
+    app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
     for blueprint in (
         recommendations_blueprint(marquee.service, limits, gate),
         media_blueprint(marquee.media, limits, gate),

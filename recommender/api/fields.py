@@ -122,7 +122,7 @@ class Texts(_List):
 
     def json_schema(self) -> JsonSchemaValue:
         """An array of strings."""
-        item = {"type": "string", "minLength": 1, "maxLength": _MAX_TEXT}
+        item = {"type": "string", "minLength": 1, "maxLength": _MAX_TEXT, "pattern": r"\S"}
         return {"type": "array", "items": item, "maxItems": self.most}
 
 

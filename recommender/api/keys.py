@@ -8,7 +8,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from recommender.api_keys import ApiKey, Scope, find_key
 
-_OPEN_PATHS = frozenset({"/health", "/ready"})
+_OPEN_PATHS = frozenset({"/docs", "/docs/<name>", "/health", "/openapi.json", "/ready"})
 _OPS_PATHS = frozenset({"/metrics"})
 
 

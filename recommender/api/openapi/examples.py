@@ -1,0 +1,168 @@
+"""Examples of answers, by what they show. They are of one story, and their sums are right."""
+
+from typing import Any
+
+from recommender import __version__
+from recommender.answers import (
+    BasisAnswer,
+    BatchAnswer,
+    Explained,
+    LineAnswer,
+    MediaAnswer,
+    OneUserAnswer,
+    PopularAnswer,
+    PopularMedium,
+    PreviewAnswer,
+    Recommended,
+    SimilarAnswer,
+    SimilarMedium,
+    Title,
+    UserAnswer,
+)
+from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer
+from recommender.api.problems import broken_off
+from recommender.domain import DatabaseName, DatabaseState, Strategy
+from recommender.status import Readiness
+
+Examples = dict[str, Any]
+
+USER_ID = "770b13a5-a0a3-4f45-83b2-712fc40ecc19"
+MEDIA_ID = "54c65b8e-3b0e-4c9a-9d6f-0f6f1f3f7a10"
+LIKED_ID = "0b6e2c5a-77d1-4c39-8e0a-5f4b8a1d2c33"
+
+_GUNSLINGER = MediaAnswer(
+    id=MEDIA_ID,
+    title="One Gunslinger for Tbilisi",
+    description="A retired gunslinger is talked into one more ride, through a city she does not know.",
+    release_year=2025,
+    media_type="MOVIE",
+    cover_url="https://images.example/one-gunslinger-for-tbilisi.jpg",
+    genres=["ACTION", "DRAMA", "WESTERN"],
+)
+_CONVOY = MediaAnswer(
+    id=LIKED_ID,
+    title="The Iron Convoy",
+    description=None,
+    release_year=2019,
+    media_type="SERIES",
+    cover_url=None,
+    genres=["ACTION", "WAR", "WESTERN"],
+)
+_RECOMMENDED = Recommended(
+    **_GUNSLINGER, recommendation_score=0.8667, content_score=0.6667, collaborative_score=1.0
+)
+_EXPLAINED = Explained(
+    **_RECOMMENDED,
+    matched_genres=["ACTION", "WESTERN"],
+    similar_user_count=38,
+    total_interaction_value=61.72,
+    because_you_liked=[Title(id=LIKED_ID, title="The Iron Convoy")],
+    score_parts={"content": 0.2667, "collaborative": 0.6},
+    reason="Because you liked “The Iron Convoy”: 38 of the 50 people most like you liked or watched it too, "
+    "and it has Action and Western, as you asked for.",
+)
+_BASIS = BasisAnswer(
+    stated_genres=["ACTION", "COMEDY", "WESTERN"],
+    similar_users=50,
+    max_score=2345.36,
+    content_weight=0.4,
+    collaborative_weight=0.6,
+    window_days=90,
+)
+_PLAIN_USER = UserAnswer(
+    recommendations=[_RECOMMENDED],
+    count=1,
+    strategy=Strategy.HYBRID,
+    degraded=[],
+    model="live",
+    model_version=None,
+)
+_EXPLAINED_USER: UserAnswer = {**_PLAIN_USER, "recommendations": [_EXPLAINED], "basis": _BASIS}
+_DEGRADED_USER: UserAnswer = {
+    **_PLAIN_USER,
+    "recommendations": [
+        Recommended(**_GUNSLINGER, recommendation_score=0.2667, content_score=0.6667, collaborative_score=0.0)
+    ],
+    "strategy": Strategy.CONTENT,
+    "degraded": [DatabaseName.ENGAGEMENT],
+}
+
+
+def _one_user(user: UserAnswer) -> OneUserAnswer:
+    return {"user_id": USER_ID, "limit": 1, "offset": 0, **user}
+
+
+ONE_USER: Examples = {
+    "plain": _one_user(_PLAIN_USER),
+    "explained": _one_user(_EXPLAINED_USER),
+    "degraded": _one_user(_DEGRADED_USER),
+}
+BATCH: Examples = {
+    "plain": BatchAnswer(results={USER_ID: _PLAIN_USER}, total_users=1),
+    "explained": BatchAnswer(results={USER_ID: _EXPLAINED_USER}, total_users=1),
+}
+_LINE: LineAnswer = {"user_id": USER_ID, **_PLAIN_USER}
+LINE: Examples = {"line": _LINE, "broken_off": broken_off()}
+PREVIEW: Examples = {
+    "plain": PreviewAnswer(**_PLAIN_USER, unknown_media=[]),
+    "explained": PreviewAnswer(**_EXPLAINED_USER, unknown_media=[]),
+}
+POPULAR: Examples = {
+    "plain": PopularAnswer(
+        media=[PopularMedium(**_GUNSLINGER, user_count=1512)],
+        count=1,
+        limit=1,
+        offset=0,
+        window_days=90,
+        degraded=[],
+    ),
+}
+SIMILAR: Examples = {
+    "plain": SimilarAnswer(
+        media_id=MEDIA_ID,
+        similar=[SimilarMedium(**_CONVOY, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
+        count=1,
+        limit=1,
+        offset=0,
+        strategy=Strategy.COLLABORATIVE,
+        degraded=[],
+        model="live",
+        model_version=None,
+    ),
+}
+HEALTH: Examples = {
+    "healthy": HealthAnswer(status="healthy", service="ml-service", version=__version__),
+}
+_ALL_UP = {name.value: DatabaseState.UP for name in DatabaseName}
+READY: Examples = {
+    "ready": ReadyAnswer(
+        status=Readiness.READY,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(age_seconds=41.7, media=9742),
+        model=ModelAnswer(name="live", version=None),
+    ),
+    "degraded": ReadyAnswer(
+        status=Readiness.DEGRADED,
+        databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
+        catalogue=CatalogueAnswer(age_seconds=102.3, media=9742),
+        model=ModelAnswer(name="live", version=None),
+    ),
+}
+UNAVAILABLE: Examples = {
+    "unavailable": ReadyAnswer(
+        status=Readiness.UNAVAILABLE,
+        databases=dict.fromkeys(_ALL_UP, DatabaseState.DOWN),
+        catalogue=None,
+        model=ModelAnswer(name="live", version=None),
+    ),
+}
+METRICS: Examples = {
+    "excerpt": "# HELP marquee_requests_in_flight Requests being answered\n"
+    "# TYPE marquee_requests_in_flight gauge\n"
+    "marquee_requests_in_flight 1.0\n",
+}
+DESCRIPTION: Examples = {
+    "excerpt": {"openapi": "3.1.0", "info": {"title": "Marquee API", "version": __version__}, "paths": {}},
+}
+BATCH_BODY: Examples = {"plain": {"user_ids": [USER_ID], "limit": 1}}
+PREVIEW_BODY: Examples = {"plain": {"genres": ["Action", "Western"], "liked": [LIKED_ID], "limit": 1}}

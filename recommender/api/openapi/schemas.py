@@ -1,0 +1,88 @@
+"""JSON Schemas of requests and answers, from the types that requests are checked and answers are made by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from typing_extensions import is_typeddict
+
+from recommender import answers
+from recommender.api import health, problems
+
+Schema = dict[str, Any]
+
+_ROOT = "#/components/schemas/"
+_ANSWERS = tuple(
+    kind for module in (answers, health, problems) for kind in vars(module).values() if is_typeddict(kind)
+)
+
+
+def reference(name: str) -> Schema:
+    """A schema that is among the components."""
+    return {"$ref": f"{_ROOT}{name}"}
+
+
+def answer_schemas() -> dict[str, Schema]:
+    """The schemas of all answers and their parts, by name."""
+    adapters: Sequence[tuple[str, Any, TypeAdapter[Any]]] = [
+        (kind.__name__, "serialization", TypeAdapter(kind)) for kind in _ANSWERS
+    ]
+    _, definitions = TypeAdapter.json_schemas(adapters, ref_template=f"{_ROOT}{{model}}")
+    schemas: dict[str, Schema] = _tidy(definitions["$defs"])
+    _inherit_descriptions(schemas)
+    return schemas
+
+
+def body_schema(model: type[BaseModel]) -> Schema:
+    """The schema of a JSON body."""
+    schema: Schema = _tidy(model.model_json_schema())
+    # It names the endpoint, under which it stands here.
+    del schema["description"]
+    return schema
+
+
+def query_parameters(model: type[BaseModel]) -> list[Schema]:
+    """The parameters of a query string."""
+    schema = _tidy(model.model_json_schema())
+    return [
+        _query_parameter(name, field, required=name in schema.get("required", ()))
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _query_parameter(name: str, field: Schema, *, required: bool) -> Schema:
+    described = {"name": name, "in": "query", "required": required, "description": field.pop("description")}
+    # Repeated, as the service reads them, not joined by commas.
+    repeated = {"style": "form", "explode": True} if field["type"] == "array" else {}
+    return {**described, **repeated, "schema": field}
+
+
+def _inherit_descriptions(schemas: dict[str, Schema]) -> None:
+    """Pydantic reads what is said of a field only where the field itself is written."""
+    for kind in _ANSWERS:
+        # No base has bases of its own that were not described before it.
+        for base in getattr(kind, "__orig_bases__", ()):
+            inherited = schemas.get(base.__name__, {}).get("properties", {})
+            for name, field in inherited.items():
+                if "description" in field:
+                    schemas[kind.__name__]["properties"][name].setdefault("description", field["description"])
+
+
+def _tidy(schema: Any) -> Any:
+    """Without what pydantic adds and nobody needs: titles made of names, and defaults that stand for none."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _tidy(value) for key, value in schema.items() if not _is_noise(key, value)}
+    # Pydantic's way to say that a value may be null; this one is shorter, and readers show it on one line.
+    match kept.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}] if not rest:
+            del kept["anyOf"]
+            kept["type"] = [kind, "null"]
+    return kept
+
+
+def _is_noise(key: str, value: object) -> bool:
+    # A property may well be called title: then its value is a schema.
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value in (None, []))

@@ -1,0 +1,382 @@
+"""The API's description is valid, complete, and what the service really answers."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import TestResponse
+
+from app import create_app
+from recommender import __version__
+from recommender.api.openapi import examples
+from recommender.api.openapi.refusals import status_of
+from recommender.api.overload import Gate, OverloadedError
+from recommender.api.problems import ErrorCode
+from recommender.api_keys import Scope, make_key
+from recommender.domain import DatabaseName, Options, Page, UserRecommendations
+from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
+from tests.support.contract import Contract
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+
+NOWHERE: Urls = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
+USER = "11111111-1111-4111-8111-111111111111"
+READ_KEY, READ_ENTRY = make_key("frontend", [Scope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
+KEYS = {"API_KEYS": f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"}
+NDJSON = {"Accept": "application/x-ndjson"}
+# A request that is right, for each operation.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "getRecommendations": {"path": f"/api/recommendations/{USER}"},
+    "postBatch": {"method": "POST", "path": "/api/recommendations/batch", "json": {"user_ids": [USER]}},
+    "postPreview": {"method": "POST", "path": "/api/recommendations/preview", "json": {}},
+    "getPopular": {"path": "/api/media/popular"},
+    "getSimilar": {"path": f"/api/media/{USER}/similar"},
+    "getHealth": {"path": "/health"},
+    "getReady": {"path": "/ready"},
+    "getMetrics": {"path": "/metrics"},
+    "getDescription": {"path": "/openapi.json"},
+}
+GUARDED = sorted(set(REQUESTS) - {"getHealth", "getReady", "getDescription"})
+WORKING = sorted(set(GUARDED) - {"getMetrics"})
+QUERIED = ("getRecommendations", "getPopular", "getSimilar")
+POSTED = ("postBatch", "postPreview")
+# What makes a right request wrong, and the code that says so.
+WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
+    ("getRecommendations", {"path": "/api/recommendations/x"}, ErrorCode.INVALID_USER_ID),
+    ("getRecommendations", {"path": "/api/recommendations/x/y"}, ErrorCode.NOT_FOUND),
+    ("getSimilar", {"path": "/api/media/x/similar"}, ErrorCode.INVALID_MEDIA_ID),
+    ("getSimilar", {"path": "/api/media/x/y/similar"}, ErrorCode.NOT_FOUND),
+    ("getSimilar", {}, ErrorCode.MEDIA_NOT_FOUND),
+    *[(name, {"query_string": "limit=0"}, ErrorCode.INVALID_PARAMETER) for name in QUERIED],
+    *[(name, {"query_string": "x=0"}, ErrorCode.UNKNOWN_PARAMETER) for name in (*QUERIED, *POSTED)],
+    *[(name, {"json": {"limit": 0}}, ErrorCode.INVALID_BODY) for name in POSTED],
+    *[(name, {"json": {"x": "x" * (1 << 20)}}, ErrorCode.BODY_TOO_LARGE) for name in POSTED],
+    *[(name, {"json": None, "data": "x"}, ErrorCode.UNSUPPORTED_MEDIA_TYPE) for name in POSTED],
+    *[
+        (
+            name,
+            {
+                "json": None,
+                "input_stream": BytesIO(),
+                "content_type": "application/json",
+                # More than there is: the caller has gone away.
+                "environ_overrides": {"CONTENT_LENGTH": "9"},
+            },
+            ErrorCode.BAD_REQUEST,
+        )
+        for name in POSTED
+    ],
+]
+
+
+@pytest.fixture(scope="module")
+def contract(client: FlaskClient) -> Contract:
+    return Contract(client.get("/openapi.json").get_json())
+
+
+@pytest.fixture(scope="module")
+def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
+    with running_client(shared_databases, **KEYS, **PATIENT) as client:
+        yield client
+
+
+def described(**variables: str) -> dict[str, Any]:
+    app = create_app(settings_for(NOWHERE, **variables))
+    document: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
+    return document
+
+
+def problem(response: TestResponse, code: ErrorCode) -> None:
+    assert response.get_json()["code"] == code
+    assert response.status_code == status_of(code)
+
+
+@pytest.mark.parametrize("variables", [{}, KEYS, {"ID_PATTERN": "[1-9][0-9]{0,18}"}], ids=str)
+def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
+    document = described(**variables)
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["info"]["version"] == __version__
+
+
+def test_every_route_is_described_and_no_other(client: FlaskClient, contract: Contract) -> None:
+    pages = ("openapi.get_docs", "openapi.static")
+    served = {
+        (method, rule.rule.replace("<", "{").replace(">", "}"))
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.endpoint not in pages
+        # The one route that exists to refuse a method.
+        and client.open(rule.rule, method=method).status_code != 405
+    }
+    assert {(found["method"], found["path"]) for found in contract.operations.values()} == served
+    assert set(contract.operations) == set(REQUESTS), "each has a request below"
+
+
+def test_every_answer_has_examples_which_are_such_answers(contract: Contract) -> None:
+    for name, status, content_type, media_type in contract.media_types():
+        assert media_type["examples"], (name, status, content_type)
+        for example in media_type["examples"].values():
+            contract.validate(media_type["schema"], example["value"])
+
+
+def test_every_error_is_described_with_the_status_it_has(contract: Contract) -> None:
+    seen = set()
+    for _, status, _, media_type in contract.media_types():
+        for name, example in media_type["examples"].items():
+            if name in set(ErrorCode):
+                assert example["value"]["code"] == name
+                assert int(status) == status_of(ErrorCode(name))
+                seen.add(name)
+    assert seen == set(ErrorCode)
+
+
+def test_examples_of_requests_are_answered(contract: Contract, client: FlaskClient) -> None:
+    shown = 0
+    for name, operation in contract.operations.items():
+        path = operation["path"]
+        for parameter in operation.get("parameters", ()):
+            path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
+        assert client.open(path, method=operation["method"]).status_code != 404 or name == "getSimilar"
+        body = operation.get("requestBody", {"content": {"": {}}})["content"]
+        for media_type in body.values():
+            for example in media_type.get("examples", {}).values():
+                contract.validate(media_type["schema"], example["value"])
+                assert client.post(path, json=example["value"]).status_code == 200
+                shown += 1
+    assert shown == 2
+
+
+def test_the_example_of_an_explanation_adds_up() -> None:
+    answer = examples.ONE_USER["explained"]
+    (item,), basis = answer["recommendations"], answer["basis"]
+    product = item["similar_user_count"] * item["total_interaction_value"]
+    assert item["collaborative_score"] == pytest.approx(product / basis["max_score"])
+    shares = len(item["matched_genres"]) / len(basis["stated_genres"])
+    assert item["content_score"] == pytest.approx(shares, abs=5e-5)
+    parts = item["score_parts"]
+    assert parts["content"] == pytest.approx(basis["content_weight"] * item["content_score"], abs=5e-5)
+    assert parts["collaborative"] == basis["collaborative_weight"] * item["collaborative_score"]
+    assert item["recommendation_score"] == pytest.approx(parts["content"] + parts["collaborative"])
+
+
+def test_the_bounds_are_those_of_the_settings() -> None:
+    bounds = {"MAX_LIMIT": "7", "MAX_BATCH_USERS": "8", "MAX_STREAM_USERS": "9"}
+    document = described(ID_PATTERN="[0-9]+", **bounds)
+    schemas = document["components"]["schemas"]
+    user_id, limit, *_ = document["paths"]["/api/recommendations/{user_id}"]["get"]["parameters"]
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 7, "default": 7}
+    assert user_id["schema"] == {"type": "string", "pattern": "^(?:[0-9]+)$"}
+    assert "example" not in user_id, "ids of another form would be refused"
+    assert schemas["PreviewBody"]["properties"]["limit"]["maximum"] == 7
+    assert schemas["BatchBody"]["properties"]["user_ids"]["maxItems"] == 8
+    assert schemas["StreamedBatchBody"]["properties"]["user_ids"]["maxItems"] == 9
+    assert "limit must be a whole number from 1 to 7, got '0'" in json.dumps(document)
+
+
+def test_a_key_is_asked_for_where_keys_are_set(contract: Contract) -> None:
+    assert "securitySchemes" not in contract.document["components"]
+    keyed = Contract(described(**KEYS))
+    assert set(keyed.document["components"]["securitySchemes"]) == {"bearer", "header"}
+    for name, operation in keyed.operations.items():
+        scope = "ops" if name == "getMetrics" else "read"
+        wanted = [{"bearer": [scope]}, {"header": [scope]}] if name in GUARDED else None
+        assert operation.get("security") == wanted
+        assert "security" not in contract.operations[name]
+
+
+def test_schemas_have_no_made_up_titles_and_are_all_in_use(contract: Contract) -> None:
+    text = json.dumps(contract.document)
+    for name, schema in contract.document["components"]["schemas"].items():
+        assert f'"#/components/schemas/{name}"' in text
+        assert "title" not in schema
+        assert not [key for key, field in schema.get("properties", {}).items() if "title" in field], name
+
+
+@pytest.mark.parametrize("explain", ["false", "true"])
+def test_recommendations_are_what_they_are_described_as(
+    client: FlaskClient, contract: Contract, reference: Reference, explain: str
+) -> None:
+    for user in [*reference.users[:20], USER]:
+        path = f"/api/recommendations/{user}"
+        for query in ("", "&offset=3&limit=100", "&genre=Drama&genre=action&min_year=1990", "&offset=9999"):
+            response = client.get(f"{path}?explain={explain}{query}")
+            assert response.status_code == 200
+            contract.check("getRecommendations", response)
+            answer = response.get_json()
+            assert ("basis" in answer) == (explain == "true")
+            assert all(("reason" in item) == (explain == "true") for item in answer["recommendations"])
+
+
+@pytest.mark.parametrize("explain", [False, True])
+@pytest.mark.parametrize("headers", [{}, NDJSON], ids=["whole", "stream"])
+def test_batches_are_what_they_are_described_as(
+    client: FlaskClient, contract: Contract, reference: Reference, headers: dict[str, str], *, explain: bool
+) -> None:
+    body = {"user_ids": [*reference.users[:30], USER], "limit": 5, "explain": explain}
+    response = client.post("/api/recommendations/batch", json=body, headers=headers)
+    assert response.status_code == 200
+    assert ("reason" in response.text) == explain
+    contract.check("postBatch", response)
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_previews_are_what_they_are_described_as(
+    client: FlaskClient, contract: Contract, reference: Reference, *, explain: bool
+) -> None:
+    liked = [*list(reference.genres_of_media)[:5], USER]
+    for body in ({}, {"genres": ["Drama"], "liked": liked}, {"genres": ["Drama"], "limit": 1}):
+        response = client.post("/api/recommendations/preview", json={**body, "explain": explain})
+        assert response.status_code == 200
+        contract.check("postPreview", response)
+
+
+def test_media_are_what_they_are_described_as(
+    client: FlaskClient, contract: Contract, reference: Reference
+) -> None:
+    for query in ("", "?window_days=0&limit=100", "?window_days=30", "?media_type=movie&offset=2"):
+        response = client.get(f"/api/media/popular{query}")
+        assert response.status_code == 200
+        contract.check("getPopular", response)
+    answers = [client.get(f"/api/media/{media}/similar") for media in list(reference.genres_of_media)[:20]]
+    for response in answers:
+        contract.check("getSimilar", response)
+    assert 200 in {response.status_code for response in answers}
+
+
+@pytest.mark.parametrize("name", sorted(set(REQUESTS) - set(WORKING)))
+def test_what_monitors_ask_for_is_what_it_is_described_as(
+    client: FlaskClient, contract: Contract, name: str
+) -> None:
+    response = client.open(**REQUESTS[name])
+    assert response.status_code == 200
+    contract.check(name, response)
+
+
+@pytest.mark.parametrize("missing", list(DatabaseName))
+def test_answers_without_a_database_are_described_too(
+    shared_databases: Urls, contract: Contract, reference: Reference, missing: DatabaseName
+) -> None:
+    urls = {**shared_databases, missing: NOWHERE[missing]}
+    with running_client(urls) as client:
+        for name, request in REQUESTS.items():
+            contract.check(name, client.open(**request))
+        contract.check("getRecommendations", client.get(f"/api/recommendations/{reference.users[0]}"))
+
+
+def test_a_stream_that_breaks_off_is_described(
+    shared_databases: Urls, contract: Contract, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_app(shared_databases, **NO_CAPS) as app:
+        service = app.extensions["marquee"].service
+        recommend = service.recommend
+
+        def breaking_off(
+            user_ids: Sequence[str], page: Page, options: Options
+        ) -> Iterator[UserRecommendations]:
+            yield from recommend(user_ids[:1], page, options)
+            raise RuntimeError
+
+        monkeypatch.setattr(service, "recommend", breaking_off)
+        response = app.test_client().post(
+            "/api/recommendations/batch", json={"user_ids": reference.users[:3]}, headers=NDJSON
+        )
+    contract.check("postBatch", response)
+    *_, last = response.data.splitlines()
+    assert json.loads(last) == examples.LINE["broken_off"]
+
+
+@pytest.mark.parametrize(("name", "change", "code"), WRONG)
+def test_a_wrong_request_is_refused_as_described(
+    client: FlaskClient, contract: Contract, name: str, change: dict[str, Any], code: ErrorCode
+) -> None:
+    response = client.open(**{**REQUESTS[name], **change})
+    problem(response, code)
+    contract.check(name, response)
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_a_wrong_method_is_refused_as_described(client: FlaskClient, contract: Contract, name: str) -> None:
+    response = client.open(**{**REQUESTS[name], "method": "DELETE"})
+    problem(response, ErrorCode.METHOD_NOT_ALLOWED)
+    contract.check(name, response)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_a_caller_without_the_key_is_refused_as_described(
+    locked: FlaskClient, contract: Contract, name: str
+) -> None:
+    right, wrong = (OPS_KEY, READ_KEY) if name == "getMetrics" else (READ_KEY, OPS_KEY)
+    for headers, code in (
+        ({}, ErrorCode.UNAUTHORIZED),
+        ({"X-API-Key": wrong}, ErrorCode.FORBIDDEN),
+        ({"Authorization": f"Bearer {right}"}, None),
+        ({"X-API-Key": right}, None),
+    ):
+        response = locked.open(**{**REQUESTS[name], "headers": headers})
+        if code is not None:
+            problem(response, code)
+        contract.check(name, response)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_a_caller_who_asks_too_often_is_refused_as_described(contract: Contract, name: str) -> None:
+    with running_client(NOWHERE, RATE_LIMIT="1/hour") as client:
+        client.get("/nothing")
+        response = client.open(**REQUESTS[name])
+    problem(response, ErrorCode.TOO_MANY_REQUESTS)
+    assert {"Retry-After", "X-RateLimit-Reset"} <= set(response.headers.keys())
+    contract.check(name, response)
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_an_overload_and_an_outage_are_told_as_described(
+    contract: Contract, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_client(NOWHERE) as client:
+        response = client.open(**REQUESTS[name])
+        problem(response, ErrorCode.SERVICE_UNAVAILABLE)
+        contract.check(name, response)
+        contract.check("getReady", client.get("/ready"))
+        monkeypatch.setattr(Gate, "place", full)
+        response = client.open(**REQUESTS[name])
+    problem(response, ErrorCode.OVERLOADED)
+    contract.check(name, response)
+
+
+@contextmanager
+def full(_: Gate) -> Iterator[None]:
+    raise OverloadedError
+    yield
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_a_fault_of_ours_is_told_as_described(contract: Contract, name: str) -> None:
+    app = create_app(settings_for(NOWHERE))
+    endpoint, _ = app.url_map.bind("").match(REQUESTS[name]["path"], REQUESTS[name].get("method", "GET"))
+    # Set on the way to it: nothing is to be opened for this.
+    app.view_functions[endpoint] = fault
+    app.before_request_funcs = {None: app.before_request_funcs[None]}
+    response = app.test_client().open(**REQUESTS[name])
+    problem(response, ErrorCode.INTERNAL_ERROR)
+    contract.check(name, response)
+
+
+def fault(**_: str) -> str:
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+def test_every_error_that_is_described_was_provoked_above(contract: Contract, name: str) -> None:
+    provoked = {code for found, _, code in WRONG if found == name}
+    provoked |= {ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR}
+    if name in GUARDED:
+        provoked |= {ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY_REQUESTS}
+    if name in WORKING:
+        provoked |= {ErrorCode.OVERLOADED, ErrorCode.SERVICE_UNAVAILABLE}
+    assert contract.codes(name) == provoked

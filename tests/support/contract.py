@@ -1,0 +1,109 @@
+"""The API's description as a contract: which answers it allows, to the letter."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from werkzeug.datastructures import Headers
+from werkzeug.test import TestResponse
+
+Schema = dict[str, Any]
+
+_NDJSON = "application/x-ndjson"
+# Of HTTP itself or of every answer's security, and so not worth a word at each.
+_UNDESCRIBED = {
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "etag",
+    "referrer-policy",
+    "x-content-type-options",
+    "x-frame-options",
+}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A description."""
+
+    document: Schema
+
+    @cached_property
+    def operations(self) -> dict[str, Schema]:
+        """By id, with `path` and `method`."""
+        return {
+            operation["operationId"]: {**operation, "path": path, "method": method.upper()}
+            for path, methods in self.document["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    def media_types(self) -> Iterator[tuple[str, str, str, Schema]]:
+        """Operation, status, content type, and what is said of an answer of that type."""
+        for name, operation in self.operations.items():
+            for status, response in operation["responses"].items():
+                for content_type, media_type in response.get("content", {}).items():
+                    yield name, status, content_type, media_type
+
+    def codes(self, name: str) -> set[str]:
+        """The codes of errors that an operation may tell."""
+        return {
+            code
+            for found, _, _, media_type in self.media_types()
+            if found == name
+            for code in media_type["schema"].get("properties", {}).get("code", {}).get("enum", ())
+        }
+
+    def check(self, name: str, response: TestResponse) -> None:
+        """The answer has a status, headers, a type and a body that the operation is said to have."""
+        described = self.operations[name]["responses"][str(response.status_code)]
+        self._check_headers(described["headers"], response.headers)
+        if "content" not in described:
+            assert response.data == b""
+            return
+        schema = described["content"][response.mimetype]["schema"]
+        if response.mimetype == _NDJSON:
+            for line in response.data.splitlines():
+                self.validate(schema, json.loads(line))
+        else:
+            self.validate(schema, response.get_json() if response.is_json else response.text)
+
+    def validate(self, schema: Schema, value: object) -> None:
+        """The value is of the schema, and an object has no key that the schema does not name."""
+        whole = {**_closed(schema), "components": self._closed_components}
+        Draft202012Validator(whole, format_checker=FormatChecker()).validate(value)
+
+    def _check_headers(self, described: Schema, headers: Headers) -> None:
+        known = {name.lower(): self._header(name) for name in described}
+        for name, value in headers.items():
+            if name.lower() not in _UNDESCRIBED:
+                schema = known[name.lower()]["schema"]
+                self.validate(schema, int(value) if schema["type"] == "integer" else value)
+        assert "x-request-id" in known
+
+    def _header(self, name: str) -> Schema:
+        header: Schema = self.document["components"]["headers"][name]
+        return header
+
+    @cached_property
+    def _closed_components(self) -> Schema:
+        closed: Schema = _closed(self.document["components"])
+        return closed
+
+
+def _closed(schema: Any) -> Any:
+    """With no other keys allowed: a client may not mind one more, but nobody would have described it."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    if closed.get("type") == "object" and "properties" in closed:
+        closed.setdefault("additionalProperties", False)
+    return closed
