@@ -97,7 +97,9 @@ def problem(response: TestResponse, code: ErrorCode) -> None:
     assert response.status_code == status_of(code)
 
 
-@pytest.mark.parametrize("variables", [{}, KEYS, {"ID_PATTERN": "[1-9][0-9]{0,18}"}], ids=str)
+@pytest.mark.parametrize(
+    "variables", [{}, KEYS, {"ID_PATTERN": "[1-9][0-9]{0,18}"}], ids=["open", "with keys", "with integer ids"]
+)
 def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
     document = described(**variables)
     OpenAPIV31SpecValidator(document).validate()
