@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from recommender.demo.embedded import PostgresServer, embedded_server, server_url
 from recommender.demo.generate import DemoData, DemoSize, generate
 from recommender.demo.load import load_demo
-from tests.support.clients import NO_CAPS, no_progress, running_client
+from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Outage, Templates, Urls
 from tests.support.reference import Reference
@@ -93,7 +93,7 @@ def reference(shared_databases: Urls) -> Reference:
 @pytest.fixture(scope="session")
 def client(shared_databases: Urls) -> Iterator[FlaskClient]:
     """The service on the shared databases, exact."""
-    with running_client(shared_databases, **NO_CAPS) as client:
+    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
         yield client
 
 

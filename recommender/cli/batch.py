@@ -110,7 +110,7 @@ def batch(
         except BatchError as exc:
             raise _Refusal(f"{output}: {exc}") from exc
         except OSError as exc:
-            raise _Refusal(f"{output} cannot be written: {exc.strerror}: {exc.filename}") from exc
+            raise _Refusal(f"{exc.filename or output}: {exc.strerror}") from exc
         outcome = _work(journal, settings, target)
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 

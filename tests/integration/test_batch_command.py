@@ -143,7 +143,7 @@ def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status
         ([], "Give either FILE or --all-users"),
         (["{ids}", "--all-users"], "Give either FILE or --all-users"),
         (["{folder}/missing.txt"], "No such file"),
-        (["{ids}", "--output", "{folder}/no/out"], "cannot be written: No such file or directory"),
+        (["{ids}", "--output", "{folder}/no/out"], "out.resume: No such file or directory"),
         (["{ids}", "--output", "/dev/null"], "/dev/null: it is no regular file"),
         (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file, and Parquet is written into"),
         (["{ids}", "--format", "parquet", "--output", "{folder}"], "none of this command's files"),

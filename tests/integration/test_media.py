@@ -1,7 +1,6 @@
 """Popular media and media like one: by their definitions, filtered, and as far as the databases answer."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,6 @@ def similar(client: FlaskClient, media_id: str, **arguments: Any) -> dict[str, A
     return ask(client, f"{media_id}/similar", **arguments)
 
 
-@pytest.fixture(scope="module")
-def patient_client(shared_databases: Urls) -> Iterator[FlaskClient]:
-    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
-        yield client
-
-
 def test_popular_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     answer = ask(client, "popular", limit=100)
     ranked = sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
@@ -64,10 +57,10 @@ def test_popular_media_can_be_filtered(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("window_days", [0, 7, 30])
 def test_popular_media_of_another_window_are_counted_once(
-    patient_client: FlaskClient, shared_databases: Urls, window_days: int
+    client: FlaskClient, shared_databases: Urls, window_days: int
 ) -> None:
     reference = Reference(shared_databases, window_days=window_days)
-    answer = ask(patient_client, "popular", limit=100, window_days=window_days)
+    answer = ask(client, "popular", limit=100, window_days=window_days)
     assert (answer["window_days"], answer["degraded"]) == (window_days, [])
     counts = [item["user_count"] for item in answer["media"]]
     assert counts == sorted(counts, reverse=True)
@@ -75,7 +68,7 @@ def test_popular_media_of_another_window_are_counted_once(
         assert item["user_count"] == reference.popularity[item["id"]]
     assert counts[0] == max(reference.popularity[media] for media in reference.catalogue)
     with recorded_statements() as runs:
-        assert ask(patient_client, "popular", limit=100, window_days=window_days) == answer
+        assert ask(client, "popular", limit=100, window_days=window_days) == answer
     assert [run.name for run in runs] == ["catalog_db.fetch_media"]
 
 
@@ -98,10 +91,10 @@ def test_another_window_that_cannot_be_counted_is_answered_by_the_configured_one
 
 
 def test_more_windows_at_a_time_than_are_kept_are_counted_too(
-    patient_client: FlaskClient, shared_databases: Urls
+    client: FlaskClient, shared_databases: Urls
 ) -> None:
     for window_days in (*range(1, 13), 1):
-        best = ask(patient_client, "popular", limit=1, window_days=window_days)
+        best = ask(client, "popular", limit=1, window_days=window_days)
         counted = Reference(shared_databases, window_days=window_days).popularity
         assert best["window_days"] == window_days
         assert best["media"][0]["user_count"] == counted[best["media"][0]["id"]]
@@ -178,7 +171,7 @@ def test_within_caps_similar_media_are_estimated_from_the_latest_users(
 ) -> None:
     media = reference.popularity.most_common(1)[0][0]
     with running_client(
-        shared_databases, EXACT_UP_TO_PAIRS="0", USERS_PER_ITEM="30", ITEMS_PER_USER="20"
+        shared_databases, EXACT_UP_TO_PAIRS="0", USERS_PER_ITEM="30", ITEMS_PER_USER="20", **PATIENT
     ) as client:
         items = similar(client, media, limit=20)["similar"]
     assert all(0 < item["shared_user_count"] <= 30 for item in items)
