@@ -1,0 +1,103 @@
+"""The page to read the API on, in a real browser: whole, quiet, loaded from nowhere else, and able to ask."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from recommender.api_keys import Scope, make_key
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+
+KEY, ENTRY = make_key("reader", [Scope.READ])
+OPERATIONS = 9
+# What the reader says of a format it has no input of its own for; it shows one for text.
+HARMLESS = "Could not find component: JsonSchema_string_uuid"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Without a browser these tests are skipped, but in CI they fail."""
+    binary = shutil.which("chromium")
+    if binary is None:
+        message = "no chromium is installed (on Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        # As root, which CI is, it has no sandbox to run in.
+        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def locked(shared_databases: Urls) -> Iterator[GunicornServer]:
+    with running_gunicorn(shared_databases, API_KEYS=ENTRY.entry, WORKERS="1") as service:
+        yield service
+
+
+@contextmanager
+def reading(browser: Browser, service: GunicornServer, scheme: str) -> Iterator[Page]:
+    """The page, on which nothing may be reported, as violations of its policy are, or come from elsewhere."""
+    origin = f"http://127.0.0.1:{service.port}"
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(f"{origin}/docs")
+    expect(page.locator(".opblock")).to_have_count(OPERATIONS)
+    yield page
+    context.close()
+    assert [text for text in complaints if text != HARMLESS] == []
+    assert [url for url in requested if not url.startswith((f"{origin}/", "data:"))] == []
+    assert f"{origin}/openapi.json" in requested
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_operation_is_shown_in_the_colours_asked_for(
+    browser: Browser, locked: GunicornServer, scheme: str
+) -> None:
+    with reading(browser, locked, scheme) as page:
+        expect(page).to_have_title("Marquee API")
+        for summary in page.locator(".opblock-summary-control").all():
+            summary.click()
+        expect(page.locator(".opblock.is-open")).to_have_count(OPERATIONS)
+        expect(page.locator(".responses-wrapper")).to_have_count(OPERATIONS)
+        expect(page.get_by_text("One Gunslinger for Tbilisi").first).to_be_visible()
+        expect(page.locator(".errors-wrapper")).to_have_count(0)
+        expect(page.locator("html.dark-mode")).to_have_count(1 if scheme == "dark" else 0)
+
+
+def test_the_colours_follow_the_reader(browser: Browser, locked: GunicornServer) -> None:
+    with reading(browser, locked, "light") as page:
+        expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
+        expect(page.locator(".info .title")).to_have_css("color", "rgb(210, 214, 215)")
+        page.emulate_media(color_scheme="light")
+        expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+def test_with_a_key_it_can_be_tried_out(browser: Browser, locked: GunicornServer) -> None:
+    with reading(browser, locked, "light") as page:
+        page.locator(".auth-wrapper .authorize").click()
+        dialog = page.locator(".dialog-ux")
+        dialog.locator("input").first.fill(KEY)
+        dialog.locator("button.authorize").first.click()
+        dialog.locator("button.btn-done").first.click()
+        page.locator("#operations-Recommendations-getRecommendations .opblock-summary-control").click()
+        page.locator("button.execute").click()
+        answer = page.locator(".live-responses-table")
+        expect(answer.locator(".response-col_status").last).to_contain_text("200")
+        expect(answer).to_contain_text('"recommendations"')
+        page.reload()
+        expect(page.locator(".auth-wrapper .unlocked")).to_be_visible()
+        assert page.evaluate("localStorage.length") == 0
