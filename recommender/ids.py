@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+_FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
 UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -28,4 +29,7 @@ class IdForm:
         """A string of this form."""
         if self.pattern.pattern == UUID_PATTERN:
             return {"type": "string", "format": "uuid"}
+        if _FLAGS.match(self.pattern.pattern):
+            # JSON Schema's patterns know no flags, and without them this one would say something else.
+            return {"type": "string", "description": self.words}
         return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}

@@ -98,7 +98,7 @@ def problem(response: TestResponse, code: ErrorCode) -> None:
 
 
 @pytest.mark.parametrize(
-    "variables", [{}, KEYS, {"ID_PATTERN": "[1-9][0-9]{0,18}"}], ids=["open", "with keys", "with integer ids"]
+    "variables", [{}, KEYS, {"ID_PATTERN": "[1-9][0-9]{0,18}"}], ids=["open", "keyed", "numbers"]
 )
 def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
     document = described(**variables)
@@ -179,6 +179,13 @@ def test_the_bounds_are_those_of_the_settings() -> None:
     assert schemas["BatchBody"]["properties"]["user_ids"]["maxItems"] == 8
     assert schemas["StreamedBatchBody"]["properties"]["user_ids"]["maxItems"] == 9
     assert "limit must be a whole number from 1 to 7, got '0'" in json.dumps(document)
+
+
+def test_ids_of_a_form_that_json_schema_cannot_say_are_described_in_words() -> None:
+    document = described(ID_PATTERN="(?i)[0-9a-f]{24}")
+    OpenAPIV31SpecValidator(document).validate()
+    user_id, *_ = document["paths"]["/api/recommendations/{user_id}"]["get"]["parameters"]
+    assert user_id["schema"] == {"type": "string", "description": "of the form (?i)[0-9a-f]{24}"}
 
 
 def test_a_key_is_asked_for_where_keys_are_set(contract: Contract) -> None:
