@@ -43,6 +43,8 @@ _HEADERS = {
     "WWW-Authenticate": ("How to send a key.", _TEXT),
     "Allow": ("The methods that the address takes.", _TEXT),
 }
+# Where they are described; the others only some answers of a status have.
+_CERTAIN = {_REQUEST_ID, "WWW-Authenticate", "Allow"}
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of the service."},
     "header": {
@@ -77,7 +79,7 @@ def describe(limits: RequestLimits, *, keyed: bool) -> dict[str, Any]:
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if _pointer(name) in written},
             "headers": {
-                name: {"description": description, "schema": schema}
+                name: {"description": description, "required": name in _CERTAIN, "schema": schema}
                 for name, (description, schema) in _HEADERS.items()
             },
             **({"securitySchemes": _SCHEMES} if keyed else {}),
@@ -155,7 +157,8 @@ def _refusals(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
 
 def _refusal(told: dict[ErrorCode, Problem]) -> Schema:
     """An error; its schema says which codes come with its status here."""
-    schema = {**reference(Problem.__name__), "properties": {"code": {"enum": list(told)}}}
+    # Side by side would mean the same, but Swagger UI then shows the code alone.
+    schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(told)}}}]}
     response: Schema = {
         "description": " ".join(MEANINGS[code] for code in told),
         "content": {

@@ -78,7 +78,10 @@ def operations(limits: RequestLimits) -> tuple[Operation, ...]:
         _preview(models, limits),
         _popular(models),
         _similar(models, limits),
-        *_service(),
+        _health(),
+        _ready(),
+        _metrics(),
+        _description(),
     )
 
 
@@ -188,65 +191,65 @@ def _similar(models: RequestModels, limits: RequestLimits) -> Operation:
     )
 
 
-def _service() -> tuple[Operation, ...]:
-    return (
-        Operation(
-            "GET",
-            "/health",
-            "getHealth",
-            SERVICE,
-            "Whether the service is alive",
-            "Touches no database.",
-            answers=(Answer(_of(HealthAnswer), examples.HEALTH),),
-            scope=None,
-        ),
-        Operation(
-            "GET",
-            "/ready",
-            "getReady",
-            SERVICE,
-            "Whether requests are worth sending",
-            "Touches no database.",
-            answers=(
-                Answer(
-                    _of(ReadyAnswer), examples.READY, description="Useful answers can be given: all, or some."
-                ),
-                Answer(
-                    _of(ReadyAnswer),
-                    examples.UNAVAILABLE,
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "No useful answer can be given.",
-                ),
-            ),
-            scope=None,
-        ),
-        Operation(
-            "GET",
-            "/metrics",
-            "getMetrics",
-            SERVICE,
-            "Metrics for Prometheus",
-            "Of all workers together.",
-            answers=(Answer({"type": "string"}, examples.METRICS, content_type="text/plain"),),
-            scope=Scope.OPS,
-        ),
-        Operation(
-            "GET",
-            "/openapi.json",
-            "getDescription",
-            SERVICE,
-            "This description",
-            "In OpenAPI 3.1.",
-            answers=(
-                Answer(_DOCUMENT, examples.DESCRIPTION),
-                Answer(None, {}, HTTPStatus.NOT_MODIFIED, "It is the one of the `If-None-Match` sent."),
-            ),
-            scope=None,
-        ),
+def _health() -> Operation:
+    return Operation(
+        "GET",
+        "/health",
+        "getHealth",
+        SERVICE,
+        "Whether the service is alive",
+        "Touches no database.",
+        answers=(Answer(_of(HealthAnswer), examples.HEALTH),),
+        scope=None,
     )
 
 
-_DOCUMENT = {"type": "object", "required": ["openapi", "info", "paths"]}
+def _ready() -> Operation:
+    ready, unavailable = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
+    return Operation(
+        "GET",
+        "/ready",
+        "getReady",
+        SERVICE,
+        "Whether requests are worth sending",
+        "Touches no database.",
+        answers=(
+            Answer(_of(ReadyAnswer), examples.READY, ready, "Useful answers can be given: all, or some."),
+            Answer(_of(ReadyAnswer), examples.UNAVAILABLE, unavailable, "No useful answer can be given."),
+        ),
+        scope=None,
+    )
+
+
+def _metrics() -> Operation:
+    return Operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        SERVICE,
+        "Metrics for Prometheus",
+        "Of all workers together.",
+        answers=(Answer({"type": "string"}, examples.METRICS, content_type="text/plain"),),
+        scope=Scope.OPS,
+    )
+
+
+def _description() -> Operation:
+    document = {"type": "object", "required": ["openapi", "info", "paths"]}
+    unchanged = HTTPStatus.NOT_MODIFIED
+    return Operation(
+        "GET",
+        "/openapi.json",
+        "getDescription",
+        SERVICE,
+        "This description",
+        "In OpenAPI 3.1.",
+        answers=(
+            Answer(document, examples.DESCRIPTION),
+            Answer(None, {}, unchanged, "It is still the one of the `If-None-Match` sent."),
+        ),
+        scope=None,
+    )
 
 
 def _of(kind: type) -> Schema:
