@@ -17,6 +17,7 @@ from recommender.media_service import MediaService
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
 from recommender.page_filling import PageFiller
+from recommender.profiles import ProfileReader
 from recommender.service import RecommendationService
 from recommender.status import DatabaseChecker, StatusReader
 from recommender.window_popularity import WindowPopularity
@@ -37,11 +38,13 @@ class Marquee:
         others: Iterable[Background],
         service: RecommendationService,
         media: MediaService,
+        profiles: ProfileReader,
         status: StatusReader,
     ) -> None:
         self.databases = databases
         self.service = service
         self.media = media
+        self.profiles = profiles
         self.status = status
         self._catalogue = catalogue
         self._models = models
@@ -106,9 +109,11 @@ def join_parts(settings: Settings) -> Marquee:
         similar_users=settings.similar_users,
     )
     media_cache = MediaCache(settings.media_cache_size)
-    pages = PageFiller(CatalogDatabase(serving[DatabaseName.CATALOG]), catalogue, media_cache)
+    user_db = UserDatabase(serving[DatabaseName.USER])
+    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
+    pages = PageFiller(catalog_db, catalogue, media_cache)
     service = RecommendationService(
-        user_db=UserDatabase(serving[DatabaseName.USER]),
+        user_db=user_db,
         engagement_db=engagement_db,
         models=models,
         catalogue=catalogue,
@@ -133,6 +138,13 @@ def join_parts(settings: Settings) -> Marquee:
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
         media=media,
+        profiles=ProfileReader(
+            user_db=user_db,
+            catalog_db=catalog_db,
+            engagement_db=engagement_db,
+            media_cache=media_cache,
+            time_budget_s=settings.time_budget_ms / 1000,
+        ),
         status=StatusReader(serving, catalogue, models, media_cache),
     )
 

@@ -55,6 +55,15 @@ class PositiveHistory(NamedTuple):
     total_values: NDArray[np.float64]
 
 
+class InteractionRow(NamedTuple):
+    """Something a user did; `happened_at` is ISO 8601 in UTC, None where it is infinity."""
+
+    media_id: str
+    type: str | None
+    value: float | None
+    happened_at: str | None
+
+
 class EngagementDatabase:
     """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`."""
 
@@ -134,6 +143,21 @@ class EngagementDatabase:
         """The id of somebody with interactions, if there is anybody."""
         rows = self._database.fetch("fetch_example_user")
         return str(rows[0][0]) if rows else None
+
+    def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
+        """The first users with interactions whose id begins with `prefix`, any text, in order."""
+        rows = self._database.fetch("search_users", deadline, prefix=prefix, top_k=top_k)
+        return [user_id for (user_id,) in rows]
+
+    def fetch_random_user(self, deadline: Deadline) -> str | None:
+        """Somebody with interactions, another each time, if there is anybody."""
+        user_id: str | None = self._database.fetch("fetch_random_user", deadline)[0][0]
+        return user_id
+
+    def fetch_recent_interactions(self, user_id: str, top_k: int, deadline: Deadline) -> list[InteractionRow]:
+        """What a user did last, of every kind, latest first; what has no timestamp is left out."""
+        rows = self._database.fetch("fetch_recent_interactions", deadline, user_id=user_id, top_k=top_k)
+        return [InteractionRow(*row) for row in rows]
 
     def stream_positive_histories(self, window_start: str) -> Iterator[PositiveHistory]:
         """Everybody's positive history, a few hundred users at a time."""

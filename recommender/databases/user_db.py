@@ -20,3 +20,8 @@ class UserDatabase:
         """Everybody there is, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id
+
+    def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
+        """The first users whose id begins with `prefix`, which may be any text, in order."""
+        rows = self._database.fetch("search_users", deadline, prefix=prefix, top_k=top_k)
+        return [user_id for (user_id,) in rows]

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.cover_urls import cover_url
 from recommender.demo.progress import Row
 from recommender.demo.vocabulary import (
     GENRE_WORDS,
@@ -125,14 +126,17 @@ def _media_rows(
         place = _pick(rng, PLACES)
         title = _title(rng, words, place, titles)
         added_at = now - timedelta(days=int(rng.integers(1, 2_000)))
+        description = _description(rng, words, place)
+        year = int(now.year - min(rng.exponential(9.0), 75))
         rows.append(
             (
                 media_id,
                 title,
-                _description(rng, words, place),
-                int(now.year - min(rng.exponential(9.0), 75)),
+                description,
+                year,
                 "SERIES" if rng.random() < 0.3 else "MOVIE",
-                f"https://covers.example.com/{media_id}.jpg",
+                # Drawn by the service itself, for its explorer: nothing is fetched from anywhere else.
+                cover_url(media_id, title, names[0], year),
                 added_at,
                 now - timedelta(days=int(rng.integers(0, 30))) if media_idx in deleted else None,
             )

@@ -21,6 +21,9 @@ OCCASIONAL = {
     "fetch_example_user": "`make run` greets without a user to try",
     "stream_positive_histories": "`train neighbours` fails",
     "stream_users": "`batch --all-users` fails",
+    "search_users": "the explorer finds nobody",
+    "fetch_random_user": "the explorer has no surprises",
+    "fetch_recent_interactions": "the explorer shows no histories",
 }
 _BACKGROUND = re.compile("fetch_catalogue|fetch_example_user|count_|stream_")
 

@@ -70,6 +70,7 @@ def test_a_renamed_column_is_named_with_the_statements_that_need_it(
     assert report.faults == {
         ("error", ENGAGEMENT, "column interaction.interaction_value"),
         ("error", ENGAGEMENT, "statement fetch_candidates"),
+        ("warning", ENGAGEMENT, "statement fetch_recent_interactions"),
         ("warning", ENGAGEMENT, "statement stream_positive_histories"),
         ("warning", ENGAGEMENT, "index interaction_user_recent_idx"),
     }

@@ -275,3 +275,32 @@ def assert_sorts_no_more_than(rows: int, plan: list[dict[str, Any]]) -> None:
     sorted_rows = [node["Actual Rows"] * node["Actual Loops"] for node in plan if "Sort" in node["Node Type"]]
     assert sorted_rows, "the plan does not sort"
     assert sum(sorted_rows) <= rows
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+@pytest.mark.parametrize("prefix", ["", "00000000"])
+def test_search_users_in_user_db_reads_no_more_than_it_returns(skewed: Urls, mode: str, prefix: str) -> None:
+    plan = explain(skewed, "user_db/search_users", mode, prefix=prefix, top_k=10)
+    assert_bounded(plan, {"user_preferences_user_id_key"}, {"user_preferences": 10})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+@pytest.mark.parametrize("prefix", ["", "00000000", HEAVIEST])
+def test_search_users_in_engagement_db_costs_a_row_for_each_user(
+    skewed: Urls, mode: str, prefix: str
+) -> None:
+    """The first of them has 5,000 interactions."""
+    plan = explain(skewed, "engagement_db/search_users", mode, prefix=prefix, top_k=10)
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 10})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_random_user_is_two_probes_at_most(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "engagement_db/fetch_random_user", mode)
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 2})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_recent_interactions_stops_at_its_limit(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "engagement_db/fetch_recent_interactions", mode, user_id=HEAVIEST, top_k=20)
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 20})

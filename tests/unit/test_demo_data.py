@@ -73,3 +73,12 @@ def test_users_like_what_they_say_they_like(demo: DemoData) -> None:
     shares = {kind: sum(found) / len(found) for kind, found in matches.items()}
     assert shares["LIKE"] > 0.8
     assert shares["DISLIKE"] < 0.4
+
+
+def test_every_medium_has_a_cover_that_the_service_draws(demo: DemoData) -> None:
+    covers = [str(row[5]) for row in demo.media]
+    assert all(
+        cover.startswith(f"/explorer/covers/{row[0]}.svg?")
+        for cover, row in zip(covers, demo.media, strict=True)
+    )
+    assert max(map(len, covers)) <= 500

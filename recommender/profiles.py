@@ -1,0 +1,188 @@
+"""What the explorer shows of users: who there is, what they say they like, what they did last."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
+from recommender.databases.user_db import UserDatabase
+from recommender.deadline import Deadline
+from recommender.domain import DatabaseName, Media, distinct_genres
+from recommender.errors import DatabaseUnavailableError
+from recommender.media_cache import MediaCache
+
+T = TypeVar("T")
+
+# What each database may take of the whole time, and so leaves for those after it.
+_FIRST_SHARE, _SECOND_SHARE = 0.4, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUser:
+    """A user that a search found; `genres` are stated, distinct without regard to case."""
+
+    user_id: str
+    genres: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUsers:
+    """Users in order of their ids. `more`: there are others. `missing`: databases that did not answer."""
+
+    users: tuple[FoundUser, ...]
+    more: bool
+    missing: tuple[DatabaseName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """Something a user did. `media` is None for what is not, or no longer, in the catalogue."""
+
+    media_id: str
+    media: Media | None
+    type: str | None
+    value: float | None
+    happened_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user; what a database that is missing would have told is empty. `interactions`: latest first."""
+
+    user_id: str
+    genres: tuple[str, ...]
+    interactions: tuple[Interaction, ...]
+    missing: tuple[DatabaseName, ...]
+
+
+class ProfileReader:
+    """Reads profiles, each in a fixed number of statements and within a time budget."""
+
+    def __init__(
+        self,
+        *,
+        user_db: UserDatabase,
+        catalog_db: CatalogDatabase,
+        engagement_db: EngagementDatabase,
+        media_cache: MediaCache,
+        time_budget_s: float,
+    ) -> None:
+        self._user_db = user_db
+        self._catalog_db = catalog_db
+        self._engagement_db = engagement_db
+        self._media_cache = media_cache
+        self._time_budget_s = time_budget_s
+
+    def search(self, prefix: str, top_k: int) -> FoundUsers:
+        """The first users, of either database, whose id begins with `prefix`; any text will do."""
+        if not prefix.isprintable():
+            # PostgreSQL's text cannot hold all that is typed, and no id has any of it.
+            return FoundUsers(users=(), more=False, missing=())
+        deadline = Deadline.after(self._time_budget_s)
+        missing = _Missing()
+        first, second = deadline.share(_FIRST_SHARE), deadline.share(_SECOND_SHARE)
+        # One more than are shown tells whether there are more.
+        wanted = top_k + 1
+        stated: Sequence[str] = missing.note(lambda: self._user_db.search_users(prefix, wanted, first), ())
+        active: Sequence[str] = missing.note(
+            lambda: self._engagement_db.search_users(prefix, wanted, second), ()
+        )
+        found = sorted({*stated, *active})[:wanted]
+        shown = found[:top_k]
+        genres = self._genres(shown, deadline, missing)
+        return FoundUsers(
+            users=tuple(FoundUser(user_id, genres.get(user_id, ())) for user_id in shown),
+            more=len(found) > top_k,
+            missing=missing.names,
+        )
+
+    def surprise(self) -> str | None:
+        """Somebody with interactions, another each time, if there is anybody.
+
+        Raises:
+            DatabaseUnavailableError: engagement_db did not answer.
+        """
+        return self._engagement_db.fetch_random_user(Deadline.after(self._time_budget_s))
+
+    def read(self, user_id: str, top_k: int) -> Profile:
+        """What a user states and did last, `top_k` things at most; nothing of somebody nobody knows."""
+        deadline = Deadline.after(self._time_budget_s)
+        missing = _Missing()
+        genres = self._genres([user_id], deadline.share(_FIRST_SHARE), missing)
+        until = deadline.share(_SECOND_SHARE)
+        rows: Sequence[InteractionRow] = missing.note(
+            lambda: self._engagement_db.fetch_recent_interactions(user_id, top_k, until), ()
+        )
+        media = self._media([row.media_id for row in rows], deadline, missing)
+        return Profile(
+            user_id=user_id,
+            genres=genres.get(user_id, ()),
+            interactions=tuple(
+                Interaction(
+                    media_id=row.media_id,
+                    media=media.get(row.media_id),
+                    type=row.type,
+                    value=row.value,
+                    happened_at=_moment(row.happened_at),
+                )
+                for row in rows
+            ),
+            missing=missing.names,
+        )
+
+    def _genres(
+        self, user_ids: Sequence[str], deadline: Deadline, missing: "_Missing"
+    ) -> dict[str, tuple[str, ...]]:
+        if not user_ids:
+            return {}
+        stated: Mapping[str, Sequence[str]] = missing.note(
+            lambda: self._user_db.fetch_genre_preferences(user_ids, deadline), {}
+        )
+        return {user_id: tuple(distinct_genres(names).values()) for user_id, names in stated.items()}
+
+    def _media(
+        self, media_ids: Sequence[str], deadline: Deadline, missing: "_Missing"
+    ) -> Mapping[str, Media]:
+        """Details by id, the last good ones where the catalogue cannot be asked."""
+        if not media_ids:
+            return {}
+        distinct = list(dict.fromkeys(media_ids))
+        try:
+            media = self._catalog_db.fetch_media(distinct, deadline)
+        except DatabaseUnavailableError as exc:
+            missing.add(exc.database)
+            return self._media_cache.snapshot()
+        self._media_cache.remember(media)
+        return media
+
+
+class _Missing:
+    """Which databases did not answer so far."""
+
+    def __init__(self) -> None:
+        self._names: set[DatabaseName] = set()
+
+    @property
+    def names(self) -> tuple[DatabaseName, ...]:
+        return tuple(name for name in DatabaseName if name in self._names)
+
+    def add(self, name: DatabaseName) -> None:
+        self._names.add(name)
+
+    def note(self, ask: Callable[[], T], otherwise: T) -> T:
+        """The answer, or something in its place where there is none."""
+        try:
+            return ask()
+        except DatabaseUnavailableError as exc:
+            self.add(exc.database)
+            return otherwise
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment that can be shown; PostgreSQL knows years that Python does not."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,23 @@
+-- name: search_users(prefix, top_k)
+-- The first users whose id begins like this, for the explorer.
+--
+-- Parameters:
+--   prefix text  whatever was typed; hyphens may stand anywhere, and what is no part of a UUID finds nobody
+--   top_k int    how many at most
+-- Returns: a row for each of them, by id ascending
+--   user_id text
+-- Index: user_preferences_user_id_key
+-- Why: a prefix of a UUID is a range of UUIDs, and a range is read from the index in order, up to the LIMIT.
+--   Everything else is taken out before the cast, which so has nothing to refuse.
+WITH bounds AS (
+    SELECT
+        rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, '0')::uuid AS first_id,
+        rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, 'f')::uuid AS last_id
+)
+
+SELECT up.user_id::text AS user_id
+FROM bounds AS b
+INNER JOIN user_preferences AS up ON up.user_id BETWEEN b.first_id AND b.last_id
+WHERE :prefix::text ~ '^[0-9A-Fa-f-]{0,36}$'
+ORDER BY up.user_id ASC
+LIMIT :top_k;

@@ -1,0 +1,186 @@
+"""Who there is, what they state and did last: read for the explorer, with whatever databases are there."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import psycopg
+import pytest
+
+from recommender.databases.database import recorded_statements
+from recommender.domain import DatabaseName
+from recommender.errors import DatabaseUnavailableError
+from recommender.profiles import ProfileReader
+from tests.support.clients import PATIENT, running_app
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def profiles(databases: Urls) -> Iterator[ProfileReader]:
+    with running_app(databases, **PATIENT) as app:
+        marquee = app.extensions["marquee"]
+        marquee.open()
+        reader: ProfileReader = marquee.profiles
+        yield reader
+
+
+def everybody(databases: Urls) -> list[str]:
+    reference = Reference(databases)
+    stated = reference.rows(USER, "SELECT user_id::text FROM user_preferences")
+    active = reference.rows(ENGAGEMENT, "SELECT DISTINCT user_id::text FROM interaction")
+    return sorted({str(user_id) for (user_id,) in [*stated, *active]})
+
+
+def found(profiles: ProfileReader, prefix: str, top_k: int = 1000) -> list[str]:
+    return [user.user_id for user in profiles.search(prefix, top_k).users]
+
+
+def test_a_search_finds_everybody_whose_id_begins_so_and_nobody_else(
+    profiles: ProfileReader, databases: Urls
+) -> None:
+    users = everybody(databases)
+    assert found(profiles, "") == users
+    for length in (1, 3, 9, 14, 36):
+        prefix = users[7][:length]
+        expected = [user for user in users if user.startswith(prefix)]
+        assert found(profiles, prefix) == found(profiles, prefix.upper()) == expected
+    assert found(profiles, users[7].replace("-", "")) == [users[7]]
+
+
+def test_somebody_only_one_database_knows_is_found(profiles: ProfileReader, databases: Urls) -> None:
+    only_stated = "aaaaaaaa-0000-4000-8000-00000000000a"
+    only_active = "aaaaaaaa-0000-4000-8000-00000000000b"
+    with psycopg.connect(databases[USER]) as connection:
+        connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (only_stated,))
+        connection.execute(
+            "INSERT INTO tb_user_genre VALUES (%s, 'DRAMA'), (%s, 'drama')", (only_stated,) * 2
+        )
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction (id, user_id, media_id) VALUES (-1, %s, gen_random_uuid())",
+            (only_active,),
+        )
+    answer = profiles.search("aaaaaaaa-0000-4000-8000-00000000000", 10)
+    assert [(user.user_id, user.genres) for user in answer.users] == [
+        (only_stated, ("DRAMA",)),
+        (only_active, ()),
+    ]
+
+
+def test_a_search_gives_as_many_as_asked_for_and_says_whether_there_are_more(
+    profiles: ProfileReader, databases: Urls
+) -> None:
+    users = everybody(databases)
+    with recorded_statements() as statements:
+        answer = profiles.search("", 8)
+    assert [user.user_id for user in answer.users] == users[:8]
+    assert answer.more
+    assert len(statements) == 3
+    assert not profiles.search("", len(users)).more
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "zebra",
+        "'",
+        "%",
+        "_",
+        "a" * 33,
+        "a" * 5000,
+        "--",
+        "\x00",
+        "\ud800",
+        "é",
+        " ",
+        "0x1",
+        "{}",
+        "(?i)a",
+        "\n",
+    ],
+)
+def test_whatever_is_typed_nothing_fails(profiles: ProfileReader, prefix: str) -> None:
+    answer = profiles.search(prefix, 5)
+    assert answer.missing == ()
+    assert not answer.users or prefix == "--"
+    assert profiles.search("\x00" + prefix, 5) == profiles.search("\ud800", 5)
+
+
+def test_a_surprise_is_somebody_with_interactions_and_not_always_the_same(
+    profiles: ProfileReader, databases: Urls
+) -> None:
+    surprises = {profiles.surprise() for _ in range(30)}
+    assert len(surprises) > 5
+    assert surprises <= set(Reference(databases).seen)
+
+
+def test_with_nobody_there_is_no_surprise(profiles: ProfileReader, databases: Urls) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("TRUNCATE interaction")
+    assert profiles.surprise() is None
+
+
+def test_a_profile_shows_the_latest_interactions_in_order(profiles: ProfileReader, databases: Urls) -> None:
+    reference = Reference(databases)
+    user = max(reference.seen, key=lambda user: (len(reference.seen[user]), user))
+    with recorded_statements() as statements:
+        profile = profiles.read(user, 12)
+    assert len(statements) == 3
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        expected = connection.execute(
+            "SELECT media_id::text, type, interaction_value, date_trunc('minute', timestamp) "
+            "FROM interaction WHERE user_id = %s AND timestamp IS NOT NULL "
+            "ORDER BY timestamp DESC, media_id LIMIT 12",
+            (user,),
+        ).fetchall()
+    shown = [(each.media_id, each.type, each.value, each.happened_at) for each in profile.interactions]
+    assert shown == expected
+    assert profile.missing == ()
+    for each in profile.interactions:
+        assert (each.media is not None) == (each.media_id in reference.catalogue)
+
+
+def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileReader, databases: Urls) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        for number, moment in enumerate(("infinity", "12026-01-01", "2026-01-01 10:30:59", "-infinity")):
+            connection.execute(
+                "INSERT INTO interaction VALUES (%s, %s, gen_random_uuid(), 'LIKE', 'NaN', %s)",
+                (-1 - number, NOBODY, moment),
+            )
+    moments = [each.happened_at for each in profiles.read(NOBODY, 9).interactions]
+    assert moments == [None, None, datetime(2026, 1, 1, 10, 30), None]  # noqa: DTZ001 - naive UTC
+
+
+def test_of_somebody_nobody_knows_there_is_nothing(profiles: ProfileReader) -> None:
+    profile = profiles.read(NOBODY, 10)
+    assert (profile.genres, profile.interactions, profile.missing) == ((), (), ())
+
+
+@pytest.mark.parametrize("down", list(DatabaseName))
+def test_a_database_that_is_down_leaves_its_part_empty_and_is_named(
+    profiles: ProfileReader, databases: Urls, outage: Outage, down: DatabaseName
+) -> None:
+    reference = Reference(databases)
+    user = next(
+        user
+        for user in sorted(reference.seen)
+        if reference.genres_of_user.get(user) and len(reference.seen[user]) > 5
+    )
+    before = profiles.read(user, 10)
+    assert before.genres
+    assert before.interactions
+    outage.stop(down)
+    profile = profiles.read(user, 10)
+    assert profile.missing == (down,)
+    assert profile.genres == (() if down is USER else before.genres)
+    # What was shown once is remembered.
+    assert profile.interactions == (() if down is ENGAGEMENT else before.interactions)
+    if down is ENGAGEMENT:
+        with pytest.raises(DatabaseUnavailableError):
+            profiles.surprise()
+    search = profiles.search(user, 5)
+    assert [each.user_id for each in search.users] == [user]
+    assert search.missing == (() if down is CATALOG else (down,))
