@@ -7,8 +7,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings, load_settings
 from recommender.api.access import AccessLog
+from recommender.api.explorer.panels import PanelReader
+from recommender.api.explorer.tuning import Tuning
+from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import register_cors, register_security_headers
 from recommender.api.health import health_blueprint, ready_blueprint
+from recommender.api.home.views import home_blueprint
 from recommender.api.keys import Doorkeeper
 from recommender.api.media import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
@@ -18,7 +22,10 @@ from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.composition import join_parts
+from recommender.composition import Marquee, join_parts
+from recommender.domain import Weights
+
+_EXPLORER_LIMIT = 12
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -40,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
+    app.register_blueprint(home_blueprint(explorer=settings.explorer))
     gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
     limits = _limits(settings)
     app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
@@ -51,6 +59,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     ):
         blueprint.before_request(marquee.open)
         app.register_blueprint(blueprint)
+    if settings.explorer:
+        shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, gate))
+        fragments.before_request(marquee.open)
+        app.register_blueprint(shell)
+        app.register_blueprint(fragments)
     register_error_handlers(app)
     _guard(app, settings)
     # Outermost, so that what the others answer is logged and counted too.
@@ -65,6 +78,27 @@ def _limits(settings: Settings) -> RequestLimits:
         max_stream_users=settings.max_stream_users,
         user_id_form=settings.user_id_form,
         media_id_form=settings.media_id_form,
+    )
+
+
+def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, gate: Gate) -> ExplorerParts:
+    defaults = Tuning(
+        weights=Weights(settings.content_weight, settings.collaborative_weight),
+        window_days=settings.interaction_window_days,
+        limit=min(_EXPLORER_LIMIT, settings.max_limit),
+    )
+    return ExplorerParts(
+        panels=PanelReader(
+            service=marquee.service,
+            media=marquee.media,
+            profiles=marquee.profiles,
+            gate=gate,
+            defaults=defaults,
+        ),
+        status=marquee.status,
+        pools={key: database.pool_stats for key, database in marquee.databases.items()},
+        limits=limits,
+        defaults=defaults,
     )
 
 

@@ -86,6 +86,7 @@ class Settings(BaseModel):
     # Its URL may hold a password.
     rate_limit_storage: str = Field(default="memory://", repr=False)
     cors_origins: Origins = ()
+    explorer: bool = True
     trusted_proxies: int = Field(default=0, ge=0, le=10)
 
     content_weight: Share = 0.4

@@ -8,7 +8,20 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from recommender.api_keys import ApiKey, Scope, find_key
 
-_OPEN_PATHS = frozenset({"/docs", "/docs/<name>", "/health", "/openapi.json", "/ready"})
+# What holds no data; of the explorer its page, its files, and covers of whatever is asked for.
+_OPEN_PATHS = frozenset(
+    {
+        "/",
+        "/docs",
+        "/docs/<name>",
+        "/explorer",
+        "/explorer/covers/<media_id>.svg",
+        "/explorer/static/<path:name>",
+        "/health",
+        "/openapi.json",
+        "/ready",
+    }
+)
 _OPS_PATHS = frozenset({"/metrics"})
 
 

@@ -161,7 +161,17 @@ def test_a_body_over_one_mebibyte_is_refused(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/api/recommendations", "/api/recommendations/", f"{PATH}/", f"{PATH}/x", "/healthz", "//"],
+    [
+        "/api",
+        "/api/recommendations",
+        "/api/recommendations/",
+        f"{PATH}/",
+        f"{PATH}/x",
+        "/healthz",
+        "/explorer/",
+        "/explorer/static/",
+        "/explorer/static/../views.py",
+    ],
 )
 def test_an_unknown_path_is_refused(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404, "not_found")

@@ -1,0 +1,177 @@
+"""What the page shows of a user, put together: profile, ranking, popular media, and what each stage took."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from recommender.api.explorer.tuning import Tuning
+from recommender.api.overload import Gate
+from recommender.databases.database import StatementRun, recorded_statements
+from recommender.domain import (
+    DatabaseName,
+    Options,
+    Page,
+    PopularMedia,
+    Recommendation,
+    SimilarMedia,
+    UserRecommendations,
+)
+from recommender.errors import NothingToRecommendFromError
+from recommender.media_service import MediaService
+from recommender.profiles import FoundUsers, Profile, ProfileReader
+from recommender.service import RecommendationService
+from recommender.telemetry import SERVICE, count, current_trace
+
+T = TypeVar("T")
+
+HISTORY_ITEMS = 15
+FOUND_USERS = 8
+POPULAR_ITEMS = 12
+SIMILAR_ITEMS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A recommendation at its rank. `was`: its rank by the configuration; 0 where it was not on the page."""
+
+    rank: int
+    item: Recommendation
+    was: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A user's recommendations, beside what everybody gets.
+
+    `result`, `popular`: None where nothing at all can be had. `timings`: ms by stage. `baseline`: ids in the
+    order of the configuration. `ranks`: of the media recommended, by id.
+    """
+
+    tuning: Tuning
+    result: UserRecommendations | None
+    cards: tuple[Card, ...]
+    popular: PopularMedia | None
+    timings: Mapping[str, float]
+    baseline: tuple[str, ...]
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """Where each medium stands among the recommendations, by id."""
+        return {card.item.media.id: card.rank for card in self.cards}
+
+    @property
+    def degraded(self) -> tuple[DatabaseName, ...]:
+        """The databases that anything on the page is missing from."""
+        found = {name for part in (self.result, self.popular) if part is not None for name in part.degraded}
+        return tuple(name for name in DatabaseName if name in found)
+
+
+class PanelReader:
+    """Gathers what the page shows; like every other request it waits for its turn."""
+
+    def __init__(
+        self,
+        *,
+        service: RecommendationService,
+        media: MediaService,
+        profiles: ProfileReader,
+        gate: Gate,
+        defaults: Tuning,
+    ) -> None:
+        self._service = service
+        self._media = media
+        self._profiles = profiles
+        self._gate = gate
+        self._defaults = defaults
+
+    def search(self, prefix: str) -> FoundUsers:
+        """The first users whose id begins so."""
+        return self._in_turn(lambda: self._profiles.search(prefix, FOUND_USERS))
+
+    def surprise(self) -> str | None:
+        """Somebody, if there is anybody."""
+        return self._in_turn(self._profiles.surprise)
+
+    def user(self, user_id: str, tuning: Tuning) -> tuple[Profile, Ranking]:
+        """A user, and what the user is recommended; the configuration's order is worked out first."""
+
+        def gather() -> tuple[Profile, Ranking]:
+            profile = self._profiles.read(user_id, HISTORY_ITEMS)
+            baseline = () if tuning == self._defaults else self._ids(user_id)
+            return profile, self._rank(user_id, tuning, baseline)
+
+        return self._in_turn(gather)
+
+    def ranking(self, user_id: str, tuning: Tuning, baseline: Sequence[str]) -> Ranking:
+        """A user's recommendations alone; `baseline` is what they are compared with."""
+        return self._in_turn(lambda: self._rank(user_id, tuning, tuple(baseline)))
+
+    def similar(self, media_id: str) -> SimilarMedia:
+        """Media like one.
+
+        Raises:
+            UnknownMediaError: there is no such medium.
+        """
+        return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        with self._gate.place():
+            return work()
+
+    def _rank(self, user_id: str, tuning: Tuning, baseline: tuple[str, ...]) -> Ranking:
+        timings: dict[str, float] = {}
+        result = self._recommend(user_id, tuning, timings)
+        items = () if result is None else result.items
+        if not baseline:
+            baseline = tuple(item.media.id for item in items)
+        was = {media_id: rank for rank, media_id in enumerate(baseline, start=1)}
+        return Ranking(
+            tuning=tuning,
+            result=result,
+            cards=tuple(
+                Card(rank, item, was.get(item.media.id, 0)) for rank, item in enumerate(items, start=1)
+            ),
+            popular=self._popular(tuning),
+            timings=timings,
+            baseline=baseline,
+        )
+
+    def _ids(self, user_id: str) -> tuple[str, ...]:
+        result = self._recommend(user_id, self._defaults, {})
+        return () if result is None else tuple(item.media.id for item in result.items)
+
+    def _recommend(
+        self, user_id: str, tuning: Tuning, timings: dict[str, float]
+    ) -> UserRecommendations | None:
+        """A user's recommendations, and in `timings` what each stage took."""
+        options = Options(explained=True, weights=tuning.weights, window_days=tuning.window_days)
+        before_s = _service_s()
+        with recorded_statements() as runs:
+            try:
+                (result,) = self._service.recommend([user_id], Page(tuning.limit), options)
+            except NothingToRecommendFromError:
+                return None
+        timings.update(_timings_ms(runs, _service_s() - before_s))
+        count(result, first_page=True)
+        return result
+
+    def _popular(self, tuning: Tuning) -> PopularMedia | None:
+        try:
+            return self._media.popular(Page(POPULAR_ITEMS), window_days=tuning.window_days)
+        except NothingToRecommendFromError:
+            return None
+
+
+def _service_s() -> float:
+    """What the service has taken of this request so far."""
+    trace = current_trace()
+    return 0.0 if trace is None else trace.stages.get(SERVICE, 0.0)
+
+
+def _timings_ms(runs: Sequence[StatementRun], service_s: float) -> dict[str, float]:
+    """Milliseconds by database, in the order in which they are asked, and what is left for scoring."""
+    stages = {
+        name.value: sum(run.seconds for run in runs if run.name.startswith(f"{name}.")) * 1000
+        for name in (DatabaseName.USER, DatabaseName.ENGAGEMENT, DatabaseName.CATALOG)
+    }
+    return {**stages, "scoring": max(0.0, service_s * 1000 - sum(stages.values()))}

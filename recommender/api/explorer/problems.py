@@ -1,0 +1,98 @@
+"""What goes wrong, as a message in the page instead of JSON."""
+
+import logging
+from http import HTTPStatus
+
+from flask import Blueprint, Response, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, Unauthorized
+
+from recommender.api.overload import OverloadedError
+from recommender.api.problems import BadRequestError
+from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError, UnknownMediaError
+
+logger = logging.getLogger(__name__)
+
+_WORDS = {
+    HTTPStatus.UNAUTHORIZED: "This needs an API key with the scope “read”.",
+    HTTPStatus.FORBIDDEN: "This API key does not have the scope “read”.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
+}
+# Where a new ranking would go; the old one is better than an error in its place.
+_KEPT = "results"
+_KEPT_PROBLEM = "#problem"
+
+
+def register_fragment_errors(blueprint: Blueprint) -> None:
+    """Answer errors of a blueprint's own requests as fragments of HTML, saying no more than the API would."""
+    blueprint.register_error_handler(BadRequestError, _bad_request)
+    blueprint.register_error_handler(OverloadedError, _overloaded)
+    blueprint.register_error_handler(NothingToRecommendFromError, _nothing)
+    blueprint.register_error_handler(DatabaseUnavailableError, _database)
+    blueprint.register_error_handler(UnknownMediaError, _unknown_media)
+    blueprint.register_error_handler(HTTPException, _http_error)
+    blueprint.register_error_handler(Exception, _fault)
+
+
+def _problem(status: int, message: str, *, retry: bool = True) -> Response:
+    target = request.headers.get("HX-Target")
+    html = render_template(
+        "explorer/problem.html",
+        message=message,
+        retry=request.full_path if retry and target not in (None, _KEPT) else None,
+        target=target,
+    )
+    response = make_response(html, status)
+    if target == _KEPT:
+        response.headers["HX-Retarget"] = _KEPT_PROBLEM
+        response.headers["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _bad_request(exc: BadRequestError) -> Response:
+    message = str(exc)
+    return _problem(HTTPStatus.BAD_REQUEST, f"{message[:1].upper()}{message[1:]}.", retry=False)
+
+
+def _overloaded(_: OverloadedError) -> Response:
+    response = _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests are waiting already. Try again in a moment."
+    )
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _nothing(_: NothingToRecommendFromError) -> Response:
+    return _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Nothing can be shown right now: the catalogue cannot be asked, and nothing of it is kept here. "
+        "Try again in a few seconds.",
+    )
+
+
+def _database(exc: DatabaseUnavailableError) -> Response:
+    return _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{exc.database} does not answer. Try again in a few seconds."
+    )
+
+
+def _unknown_media(_: UnknownMediaError) -> Response:
+    return _problem(HTTPStatus.NOT_FOUND, "This medium is not in the catalogue any more.", retry=False)
+
+
+def _http_error(exc: HTTPException) -> Response:
+    status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    message = _WORDS.get(status, f"{status.phrase}.")
+    if status is HTTPStatus.TOO_MANY_REQUESTS:
+        # In how many seconds is put into a header when the answer goes out; the page makes words of it.
+        message += " Try again in a moment."
+    response = _problem(status, message, retry=status is HTTPStatus.TOO_MANY_REQUESTS)
+    if isinstance(exc, Unauthorized):
+        for challenge in exc.www_authenticate or ():
+            response.headers.add("WWW-Authenticate", challenge.to_header())
+    return response
+
+
+def _fault(_: Exception) -> Response:
+    logger.exception("a request failed")
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")

@@ -1,0 +1,135 @@
+"use strict";
+
+// What htmx does not do: keys, sliders' words, the dialog, focus, and covers that fail to load.
+
+const KEY = "marquee-key";
+const byId = (id) => document.getElementById(id);
+const listen = (name, handle, capture = false) => document.addEventListener(name, handle, capture);
+
+listen("htmx:configRequest", ({ detail }) => {
+  const key = sessionStorage.getItem(KEY);
+  if (key) detail.headers["X-API-Key"] = key;
+  // Whoever is looked at next is ranked by where the sliders stand.
+  if (detail.target.id === "view" && byId("tuning")) {
+    for (const [name, value] of new FormData(byId("tuning"))) {
+      if (name !== "baseline") detail.parameters.set(name, value);
+    }
+  }
+});
+
+listen("htmx:responseError", ({ detail: { xhr } }) => {
+  if (xhr.status === 401 || xhr.status === 403) askForKey();
+});
+
+// How long to wait is in a header: it is not known yet when the words are made.
+listen("htmx:beforeSwap", ({ detail }) => {
+  const seconds = detail.xhr.getResponseHeader("Retry-After");
+  if (!seconds) return;
+  const when = `in ${seconds} second${seconds === "1" ? "" : "s"}`;
+  detail.serverResponse = detail.serverResponse.replace("in a moment", when);
+});
+
+function askForKey() {
+  const form = byId("key-form");
+  if (sessionStorage.getItem(KEY)) byId("key-problem").textContent = "This key was not accepted: it needs the scope “read”.";
+  if (!form.hidden) return;
+  form.hidden = false;
+  byId("key").focus();
+}
+
+function showUnreachable() {
+  byId("trouble").replaceChildren(byId("unreachable").content.cloneNode(true));
+}
+listen("htmx:sendError", showUnreachable);
+listen("htmx:timeout", showUnreachable);
+listen("htmx:afterOnLoad", () => byId("trouble").replaceChildren());
+
+listen("submit", (event) => {
+  if (event.target.id === "key-form") {
+    event.preventDefault();
+    sessionStorage.setItem(KEY, byId("key").value.trim());
+    location.reload();
+  } else if (event.target.id === "finder") {
+    event.preventDefault();
+    document.querySelector("#found a")?.click();
+  }
+});
+
+// Sliders: say what they stand at; the window's positions stand for days.
+function describe(slider) {
+  slider.style.setProperty("--at", `${(100 * slider.value) / slider.max}%`);
+  const output = slider.parentElement.querySelector("output");
+  if (slider.id !== "window") {
+    output.textContent = Number(slider.value).toFixed(2);
+    return;
+  }
+  const words = slider.dataset.words.split(",")[slider.value];
+  slider.form.elements.window_days.value = slider.dataset.days.split(",")[slider.value];
+  slider.setAttribute("aria-valuetext", words);
+  output.textContent = words;
+}
+listen("input", ({ target }) => {
+  if (target.type === "range") describe(target);
+}, true);
+listen("click", ({ target }) => {
+  if (!target.closest("#reset")) return;
+  for (const slider of byId("tuning").querySelectorAll("input[type=range]")) {
+    slider.value = slider.dataset.default;
+    describe(slider);
+  }
+  byId("tuning").dispatchEvent(new Event("input"));
+});
+
+// Similar media: the dialog opens at once, and fills when they are there. A card has its reason in few lines, the
+// dialog in full.
+function openSimilar(opener) {
+  const reason = opener.closest(".card")?.querySelector(".reason");
+  byId("similar-why").hidden = !reason;
+  byId("similar-why").textContent = reason?.textContent ?? "";
+  if (byId("similar").open) return;
+  byId("similar-body").replaceChildren();
+  byId("similar").showModal();
+}
+listen("htmx:beforeRequest", (event) => {
+  if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
+  // Somebody is picked: matches that come now would take the place of the link that is still at work.
+  if (event.detail.target.id === "view") htmx.trigger("#finder-input", "htmx:abort");
+  if (event.detail.target.id === "found" && byId("view").classList.contains("htmx-request")) event.preventDefault();
+  if (event.detail.elt.id === "health" && byId("health").dataset.shown && !byId("keep-fresh").checked) {
+    event.preventDefault();
+  }
+});
+
+// What replaces the page's content takes the focus, so that reading goes on there.
+listen("htmx:afterSwap", ({ detail }) => {
+  const { target, requestConfig } = detail;
+  target.querySelectorAll("input[type=range]").forEach(describe);
+  if (matchMedia("(max-width: 47.99rem)").matches) target.querySelector(".past")?.removeAttribute("open");
+  if (target.id === "health") target.dataset.shown = "yes";
+  if (target.id === "similar-body") byId("similar-of")?.focus();
+  if (target.id === "view" && requestConfig.triggeringEvent?.type !== "load") {
+    byId("finder-input").value = "";
+    byId("found").replaceChildren();
+    target.querySelector("h1")?.focus();
+    window.scrollTo({ top: 0 });
+  }
+});
+
+// The list of matches: arrows move through it, Escape leaves it.
+listen("keydown", (event) => {
+  const finder = event.target.closest?.(".finder");
+  if (!finder) return;
+  const stops = [byId("finder-input"), ...finder.querySelectorAll("#found a")];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) {
+    event.preventDefault();
+    stops[stops.indexOf(event.target) + step]?.focus();
+  } else if (event.key === "Escape") {
+    event.target.blur();
+  }
+});
+
+// A cover that cannot be had is drawn instead.
+listen("error", ({ target }) => {
+  if (target.dataset?.drawn && target.getAttribute("src") !== target.dataset.drawn) target.src = target.dataset.drawn;
+}, true);

@@ -1,0 +1,182 @@
+"""The explorer's addresses: the page, which is the same for everybody, and the fragments that fill it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from flask import Blueprint, Response, make_response, render_template, request
+from werkzeug.datastructures import MultiDict
+
+from recommender.api.explorer import words
+from recommender.api.explorer.assets import Assets
+from recommender.api.explorer.covers import cover_svg
+from recommender.api.explorer.panels import PanelReader, Ranking
+from recommender.api.explorer.problems import register_fragment_errors
+from recommender.api.explorer.tuning import Tuning, parse_tuning
+from recommender.api.parsing import parse_id
+from recommender.api.problems import ErrorCode
+from recommender.api.request_models import RequestLimits
+from recommender.domain import DatabaseName
+from recommender.status import StatusReader
+
+_HERE = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https: http:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_COVER_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_A_WEEK = "public, max-age=604800"
+_YEAR = re.compile(r"[0-9]{1,4}")
+_TITLE_CHARACTERS, _GENRE_CHARACTERS, _QUERY_CHARACTERS = 200, 60, 64
+_TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
+
+PoolStats = Callable[[], Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplorerParts:
+    """What the page is made of. `pools`: by database, and by what the pool is for."""
+
+    panels: PanelReader
+    status: StatusReader
+    pools: Mapping[tuple[DatabaseName, str], PoolStats]
+    limits: RequestLimits
+    defaults: Tuning
+
+
+def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
+    """The page with its files and covers, which know no data; and the fragments, which ask the databases."""
+    assets = Assets(_HERE / "static")
+    shell = _shell_blueprint(assets)
+    fragments = _fragments_blueprint(parts)
+    for blueprint in (shell, fragments):
+        blueprint.after_request(_with_policy)
+    for name, word in words.FILTERS.items():
+        shell.add_app_template_filter(word, name)
+    shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
+    shell.app_context_processor(lambda: {"strategies": words.STRATEGIES, "lacks": words.LACKS})
+    return shell, fragments
+
+
+def _with_policy(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    return response
+
+
+def _shell_blueprint(assets: Assets) -> Blueprint:
+    blueprint = Blueprint("explorer", __name__, url_prefix="/explorer", template_folder="templates")
+
+    @blueprint.get("")
+    def get_page() -> str:
+        user_id = request.args.get("user", "")
+        given = {name: request.args[name] for name in _TUNING if request.args.get(name)}
+        return render_template(
+            "explorer/page.html",
+            user_id=user_id,
+            on_health=request.args.get("tab") == "health",
+            tuning_query=urlencode(given),
+        )
+
+    @blueprint.get("/static/<path:name>")
+    def get_asset(name: str) -> Response:
+        return assets.answer(name, request.args.get("v"))
+
+    @blueprint.get("/covers/<media_id>.svg")
+    def get_cover(media_id: str) -> Response:
+        year = request.args.get("year", "")
+        svg = cover_svg(
+            media_id,
+            request.args.get("title", "")[:_TITLE_CHARACTERS],
+            request.args.get("genre", "")[:_GENRE_CHARACTERS],
+            int(year) if _YEAR.fullmatch(year) else None,
+        )
+        headers = {"Cache-Control": _A_WEEK, "Content-Security-Policy": _COVER_POLICY}
+        return Response(svg, mimetype="image/svg+xml", headers=headers)
+
+    return blueprint
+
+
+def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
+    blueprint = Blueprint("explorer_fragments", __name__, url_prefix="/explorer")
+    register_fragment_errors(blueprint)
+
+    @blueprint.get("/users")
+    def get_users() -> str:
+        query = request.args.get("q", "").strip()[:_QUERY_CHARACTERS]
+        found = parts.panels.search(query)
+        return render_template("explorer/users.html", found=found, query=query)
+
+    @blueprint.get("/surprise")
+    def get_surprise() -> Response:
+        user_id = parts.panels.surprise()
+        if user_id is None:
+            return make_response(render_template("explorer/nobody.html"))
+        return _user_panel(parts, user_id)
+
+    @blueprint.get("/users/<user_id>")
+    def get_user(user_id: str) -> Response:
+        return _user_panel(parts, _user_id(parts, user_id))
+
+    @blueprint.get("/users/<user_id>/recommendations")
+    def get_recommendations(user_id: str) -> Response:
+        canonical_id = _user_id(parts, user_id)
+        tuning = _tuning(parts, request.args)
+        baseline = [media_id for media_id in request.args.get("baseline", "").split(",") if media_id]
+        ranking = parts.panels.ranking(canonical_id, tuning, baseline)
+        html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **_shown(parts, ranking))
+        return _addressed(html, "Replace", _address(parts, canonical_id, tuning))
+
+    @blueprint.get("/media/<media_id>/similar")
+    def get_similar(media_id: str) -> str:
+        # What is no id is in no catalogue.
+        canonical_id = parts.limits.media_id_form.canonical(media_id) or media_id
+        return render_template("explorer/similar.html", similar=parts.panels.similar(canonical_id))
+
+    @blueprint.get("/health")
+    def get_health() -> str:
+        pools = {key: read() for key, read in parts.pools.items()}
+        status = parts.status.read()
+        return render_template("explorer/health.html", status=status, pools=pools, defaults=parts.defaults)
+
+    return blueprint
+
+
+def _user_id(parts: ExplorerParts, text: str) -> str:
+    return parse_id(text, parts.limits.user_id_form, "user_id", ErrorCode.INVALID_USER_ID)
+
+
+def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
+    tuning = _tuning(parts, request.args)
+    profile, ranking = parts.panels.user(user_id, tuning)
+    html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **_shown(parts, ranking))
+    address = _address(parts, user_id, tuning)
+    current = urlsplit(request.headers.get("HX-Current-URL", ""))
+    # What the page was opened with is in the history already.
+    known = f"{current.path}?{current.query}" == address
+    return _addressed(html, "Replace" if known else "Push", address)
+
+
+def _shown(parts: ExplorerParts, ranking: Ranking) -> dict[str, object]:
+    return {
+        "ranking": ranking,
+        "tuning": ranking.tuning,
+        "defaults": parts.defaults,
+        "steps": ranking.tuning.window_steps(parts.defaults),
+    }
+
+
+def _tuning(parts: ExplorerParts, arguments: MultiDict[str, str]) -> Tuning:
+    return parse_tuning(arguments, parts.defaults, parts.limits.max_limit)
+
+
+def _address(parts: ExplorerParts, user_id: str, tuning: Tuning) -> str:
+    """The page's address in this state, to be shared and gone back to."""
+    return f"/explorer?{urlencode({'user': user_id, **tuning.arguments(parts.defaults)})}"
+
+
+def _addressed(html: str, verb: str, address: str) -> Response:
+    response = make_response(html)
+    response.headers[f"HX-{verb}-Url"] = address
+    return response

@@ -1,0 +1,26 @@
+"""`/`: what this is, and where to go from here."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from flask import Blueprint, Response, render_template
+
+from recommender import __version__
+
+_STYLE = (Path(__file__).parent / "home.css").read_text()
+
+
+def home_blueprint(*, explorer: bool) -> Blueprint:
+    """The page; `explorer`: whether that is there to be linked."""
+    blueprint = Blueprint("home", __name__, template_folder="templates")
+    # Its few rules stand in the page itself, named in its policy by their hash: no other file is needed.
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+
+    @blueprint.get("/")
+    def get_home() -> Response:
+        html = render_template("home/home.html", explorer=explorer, style=_STYLE, version=__version__)
+        return Response(html, headers={"Content-Security-Policy": policy})
+
+    return blueprint

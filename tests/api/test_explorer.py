@@ -1,0 +1,244 @@
+"""The explorer's page and fragments: what they hold, what they refuse, and what they cost."""
+
+import re
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from recommender.api_keys import Scope, make_key
+from recommender.databases.database import recorded_statements
+from recommender.domain import DatabaseName
+from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
+from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+
+READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
+NOBODY = "00000000-0000-4000-8000-000000000000"
+OPEN = ["/", "/explorer", "/explorer/covers/x.svg", "/explorer/static/explorer.js"]
+FRAGMENTS = [
+    "/explorer/users",
+    "/explorer/surprise",
+    f"/explorer/users/{NOBODY}",
+    f"/explorer/users/{NOBODY}/recommendations",
+    "/explorer/media/x/similar",
+    "/explorer/health",
+]
+
+
+@pytest.fixture(scope="module")
+def user(reference: Reference) -> str:
+    return next(
+        user
+        for user in sorted(reference.seen)
+        if reference.genres_of_user.get(user) and 8 < len(reference.seen[user]) < 40
+    )
+
+
+def shown(response: TestResponse) -> list[str]:
+    """Ids of the recommended media, in order."""
+    ranking = response.text.partition('<ol class="cards">')[2].partition("</ol>")[0]
+    return re.findall(r'hx-get="/explorer/media/([^/]+)/similar"', ranking)
+
+
+def alert(response: TestResponse, status: int) -> str:
+    """What a fragment says that failed."""
+    assert response.status_code == status, response.text
+    assert response.mimetype == "text/html"
+    assert 'role="alert"' in response.text
+    return " ".join(re.sub("<[^>]*>", " ", response.text).split())
+
+
+def test_the_page_is_the_same_for_all_and_asks_no_database(client: FlaskClient, user: str) -> None:
+    with recorded_statements() as statements:
+        for path in ("/explorer", f"/explorer?user={user}", "/explorer?tab=health", "/"):
+            response = client.get(path)
+            assert (response.status_code, response.mimetype) == (200, "text/html")
+            assert response.headers["Cache-Control"] == "no-store"
+            policy = response.headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; s")
+            assert "unsafe" not in policy
+    assert statements == []
+
+
+def test_files_are_kept_for_ever_by_their_version_and_not_otherwise(client: FlaskClient) -> None:
+    page = client.get("/explorer").text
+    addresses = re.findall(r'(?:src|href)="(/explorer/static/[^"]+)"', page)
+    assert len(addresses) >= 7
+    for address in addresses:
+        response = client.get(address)
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        for other in (address.partition("?")[0], f"{address}0"):
+            assert client.get(other).headers["Cache-Control"] == "no-cache"
+    for path in ("vendor/README.md", "nothing.js", "../views.py", "/etc/passwd"):
+        assert client.get(f"/explorer/static/{path}").status_code == 404
+
+
+def test_a_cover_is_a_picture_that_may_do_nothing(client: FlaskClient) -> None:
+    response = client.get("/explorer/covers/a%2Fb.svg?title=<script>&genre=DRAMA&year=x")
+    assert response.status_code == 404
+    response = client.get("/explorer/covers/a.svg?title=<script>&genre=DRAMA&year=x")
+    assert response.mimetype == "image/svg+xml"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert response.headers["Cache-Control"] == "public, max-age=604800"
+    assert "<script" not in response.text
+
+
+def test_the_panel_holds_what_the_api_answers(client: FlaskClient, user: str) -> None:
+    response = client.get(f"/explorer/users/{user}")
+    assert response.status_code == 200
+    assert shown(response) == ids(get(client, user, limit=12))
+    assert f"<title>{user} · Marquee explorer</title>" in response.text
+    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}"
+
+
+def test_an_address_that_the_page_has_already_is_not_put_into_the_history_again(
+    client: FlaskClient, user: str
+) -> None:
+    current = f"http://localhost/explorer?user={user}&window_days=30"
+    response = client.get(f"/explorer/users/{user}?window_days=30", headers={"HX-Current-URL": current})
+    assert "HX-Push-Url" not in response.headers
+    assert response.headers["HX-Replace-Url"] == f"/explorer?user={user}&window_days=30"
+
+
+@pytest.mark.parametrize(
+    ("path", "statements"),
+    [
+        ("/explorer/users", 3),
+        ("/explorer/users/{user}", 8),
+        ("/explorer/users/{user}?content_weight=1", 12),
+        ("/explorer/users/{user}/recommendations", 5),
+        ("/explorer/users/{user}/recommendations?content_weight=1&baseline=x,y", 5),
+        ("/explorer/media/{media}/similar", 2),
+        ("/explorer/health", 0),
+    ],
+)
+def test_a_fragment_costs_so_many_statements(
+    client: FlaskClient, user: str, path: str, statements: int
+) -> None:
+    media = ids(get(client, user, limit=1))[0]
+    with recorded_statements() as runs:
+        response = client.get(path.format(user=user, media=media))
+    assert response.status_code == 200
+    assert len(runs) == statements, [run.name for run in runs]
+
+
+def test_weights_rank_as_they_say(client: FlaskClient, user: str) -> None:
+    path = f"/explorer/users/{user}/recommendations?content_weight=1&collaborative_weight=0"
+    response = client.get(path)
+    assert set(re.findall(r"\+ (\d\.\d\d) collaborative", response.text)) == {"0.00"}
+    baseline = shown(client.get(f"/explorer/users/{user}"))
+    compared = client.get(f"{path}&baseline={','.join(baseline)}")
+    assert shown(compared) == shown(response)
+    moved = len(re.findall('class="move', compared.text))
+    assert moved == sum(one != other for one, other in zip(baseline, shown(compared), strict=True))
+
+
+def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
+    response = client.get(f"/explorer/users/{NOBODY}")
+    assert response.status_code == 200
+    assert "nothing known of this user" in response.text
+    assert len(shown(response)) == 12
+
+
+@pytest.mark.parametrize("path", ["/explorer/users/{}", "/explorer/users/{}/recommendations"])
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("content_weight=2", "Content_weight must be a number from 0 to 1, such as 0.4, not “2”."),
+        ("window_days=soon", "Window_days must be a whole number from 0 to 36500, not “soon”."),
+        ("limit=101", "Limit must be a whole number from 1 to 100, not “101”."),
+        ("limit=<b>", "Limit must be a whole number from 1 to 100, not “&lt;b&gt;”."),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    client: FlaskClient, user: str, path: str, query: str, said: str
+) -> None:
+    assert alert(client.get(f"{path.format(user)}?{query}"), 400) == said
+
+
+def test_ids_that_cannot_be_are_refused_in_words(client: FlaskClient) -> None:
+    said = alert(client.get("/explorer/users/<b>x"), 400)
+    assert said == "User_id must be a UUID, got &#39;&lt;b&gt;x&#39;."
+    assert "not in the catalogue" in alert(client.get("/explorer/media/<b>x/similar"), 404)
+
+
+@pytest.mark.parametrize("target", ["results", "view"])
+def test_an_error_does_not_take_the_place_of_a_ranking(client: FlaskClient, user: str, target: str) -> None:
+    response = client.get(f"/explorer/users/{user}/recommendations?limit=0", headers={"HX-Target": target})
+    assert response.headers.get("HX-Retarget") == ("#problem" if target == "results" else None)
+
+
+def test_what_media_are_called_is_only_ever_text(databases: Urls, user: str) -> None:
+    hostile = '</h3><script>alert("1")</script>'
+    with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
+        connection.execute(
+            "UPDATE medias SET title = %s, description = %s, media_type = %s, cover_url = 'javascript:x'",
+            (hostile, hostile, "<i>"),
+        )
+        connection.execute("UPDATE tb_media_genre SET genre_name = '<b>' || left(genre_name, 40)")
+    with psycopg.connect(databases[DatabaseName.USER]) as connection:
+        connection.execute("UPDATE tb_user_genre SET genre_name = '<b>' || left(genre_name, 40)")
+    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+        panel = client.get(f"/explorer/users/{user}")
+        similar = client.get(f"/explorer/media/{shown(panel)[0]}/similar")
+        for response in (panel, similar, client.get(f"/explorer/users?q={user[:3]}")):
+            assert response.status_code == 200
+            assert "&lt;" in response.text
+            assert not re.search("<script|<i>|<b>|javascript:", response.text)
+
+
+@pytest.fixture(scope="module")
+def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
+    entries = f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"
+    with running_client(shared_databases, API_KEYS=entries, **PATIENT) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_what_holds_no_data_needs_no_key(locked: FlaskClient, path: str) -> None:
+    assert locked.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", FRAGMENTS)
+def test_what_holds_data_needs_a_key_that_may_read(locked: FlaskClient, path: str) -> None:
+    with recorded_statements() as statements:
+        assert "needs an API key" in alert(locked.get(path), 401)
+        assert "does not have the scope" in alert(locked.get(path, headers={"X-API-Key": OPS_KEY}), 403)
+    assert statements == []
+    assert locked.get(path, headers={"X-API-Key": READ_KEY}).status_code in (200, 404)
+
+
+def test_fragments_count_against_the_rate_limit_and_the_page_does_not(shared_databases: Urls) -> None:
+    with running_client(shared_databases, RATE_LIMIT="2/hour", **PATIENT) as client:
+        for path in [*OPEN, "/explorer/health", "/explorer/users", *OPEN]:
+            assert client.get(path).status_code == 200
+        response = client.get("/explorer/health")
+        assert "Too many requests. Try again in a moment." in alert(response, 429)
+        assert int(response.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("path", [*OPEN[1:], *FRAGMENTS])
+def test_it_can_be_left_out(shared_databases: Urls, path: str) -> None:
+    with running_client(shared_databases, EXPLORER="false") as client:
+        assert client.get(path).get_json()["code"] == "not_found"
+        home = client.get("/")
+        assert home.status_code == 200
+        assert "/explorer" not in home.text
+
+
+def test_a_catalogue_that_is_down_before_anything_was_kept_is_said_to_be(
+    databases: Urls, outage: Outage, user: str
+) -> None:
+    with running_client(databases, **NO_CAPS) as client:
+        assert client.get("/explorer/users").status_code == 200
+        client.application.extensions["marquee"].wait_until_loaded(20)
+        outage.stop(DatabaseName.CATALOG)
+        response = client.get(f"/explorer/users/{user}")
+    assert response.status_code == 200
+    assert "Nothing can be shown" in response.text
+    assert "catalog_db does not answer: titles are the last known" in response.text

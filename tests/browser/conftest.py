@@ -1,0 +1,51 @@
+"""One browser a session, and a fresh profile of it for each test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.browser import Visit, chromium_binary, visiting
+from tests.support.gunicorn import GunicornServer
+from tests.support.reference import Reference
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    binary = chromium_binary()
+    with sync_playwright() as playwright:
+        # As root, which CI is, it has no sandbox to run in.
+        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, service: GunicornServer) -> Iterator[Visitor]:
+    """Opens pages on the shared databases; afterwards nothing may have gone wrong on any of them."""
+    visits: list[Visit] = []
+    with ExitStack() as stack:
+
+        def open_page(path: str = "/explorer", *, scheme: str = "light", width: int = 1280) -> Visit:
+            visit = stack.enter_context(visiting(browser, service.port, scheme=scheme, width=width))
+            visits.append(visit)
+            visit.go(path)
+            return visit
+
+        yield open_page
+    assert [complaint for visit in visits for complaint in visit.complaints] == []
+
+
+@pytest.fixture(scope="session")
+def user(reference: Reference) -> str:
+    """Somebody with stated genres and a history that others share."""
+    return next(
+        user
+        for user in sorted(reference.seen)
+        if reference.genres_of_user.get(user)
+        and 8 < len(reference.seen[user]) < 40
+        and all(each.collaborative_score > 0 for each in reference.rank(user)[:12])
+    )

@@ -1,0 +1,52 @@
+"""axe finds nothing, in light and dark, wide and narrow, wherever one can get to."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import Visit
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_no_barriers_on_the_way(visit: Visitor, user: str, scheme: str, width: int) -> None:
+    here = visit("/explorer", scheme=scheme, width=width)
+    page = here.page
+    expect(page.locator(".welcome .users li")).to_have_count(8)
+    assert here.barriers() == []
+    page.get_by_label("Find a user").fill(user[:2])
+    expect(page.locator("#found").get_by_text(user)).to_be_visible()
+    assert here.barriers() == []
+    here.go("/explorer?tab=health")
+    expect(page.locator(".database")).to_have_count(3)
+    assert here.barriers() == []
+    here.go("/")
+    assert here.barriers() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_no_barriers_in_what_is_recommended(
+    visit: Visitor, user: str, scheme: str, width: int
+) -> None:
+    here = visit(f"/explorer?user={user}&content_weight=0.9", scheme=scheme, width=width)
+    expect(here.page.locator(".card")).to_have_count(12)
+    assert here.barriers() == []
+    here.page.locator(".card .opener").first.click()
+    expect(here.page.locator("#similar-of")).to_be_focused()
+    assert here.barriers() == []
+
+
+def test_what_can_be_pressed_is_large_enough(visit: Visitor, user: str) -> None:
+    page = visit(f"/explorer?user={user}", width=390).page
+    expect(page.locator(".card")).to_have_count(12)
+    small = page.evaluate(
+        """[...document.querySelectorAll("a, button, input:not([type=hidden]), summary")]
+            .filter((each) => each.checkVisibility() && !each.matches(".opener, .skip"))
+            .map((each) => [each.textContent.trim() || each.id, each.getBoundingClientRect()])
+            .filter(([, box]) => box.width < 24 || box.height < 24)
+            .map(([name, box]) => `${name} ${box.width} × ${box.height}`)"""
+    )
+    assert small == []

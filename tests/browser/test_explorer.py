@@ -1,0 +1,240 @@
+"""What people do with the explorer, in a real browser."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import Visit
+
+Visitor = Callable[..., Visit]
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator(".card h3").all_inner_texts()
+
+
+def sums(page: Page) -> list[tuple[float, float, float]]:
+    """Score, content part and collaborative part of each card, as it is written."""
+    texts = page.locator(".sum").all_inner_texts()
+    found = [re.findall(r"\d\.\d\d", text) for text in texts]
+    return [(float(score), float(content), float(others)) for score, content, others in found]
+
+
+def test_a_user_is_searched_and_picked(visit: Visitor, user: str) -> None:
+    here = visit()
+    page = here.page
+    expect(page.locator(".welcome .users li")).to_have_count(8)
+    page.get_by_label("Find a user").fill(user[:6].upper())
+    expect(page.locator("#found li")).to_have_count(1)
+    page.locator("#found").get_by_text(user).click()
+    expect(page.locator("#who")).to_contain_text(user)
+    expect(page).to_have_title(re.compile(user))
+    assert here.address == f"/explorer?user={user}"
+    expect(page.locator("#found")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(12)
+    expect(page.locator(".popular .row")).to_have_count(12)
+    assert page.locator(".history li").count() > 5
+    expect(page.locator(".strategy")).to_have_text("Hybrid")
+    expect(page.locator(".made-of")).to_contain_text("engagement_db")
+    expect(page.locator("#announcement")).to_contain_text("12 recommendations")
+
+
+def test_covers_are_drawn_where_they_cannot_be_had(visit: Visitor, user: str) -> None:
+    page = visit(f"/explorer?user={user}").page
+    cover = page.locator(".card .poster").first
+    expect(cover).to_be_visible()
+    page.route("**/broken.jpg", lambda route: route.fulfill(body="no picture", content_type="image/jpeg"))
+    cover.evaluate("(image) => { image.src = '/broken.jpg'; }")
+    expect(cover).to_have_attribute("src", re.compile("^/explorer/covers/"))
+    expect(cover).to_have_js_property("naturalWidth", 300)
+
+
+def test_a_surprise_is_somebody_and_the_way_back_works(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    expect(page.locator("#who")).to_contain_text(user)
+    before = page.title()
+    while page.title() == before:
+        page.get_by_role("button", name="Surprise me").click()
+        here.settle()
+    expect(page.locator("#who")).not_to_contain_text(user)
+    page.go_back()
+    expect(page.locator("#who")).to_contain_text(user)
+    assert here.address == f"/explorer?user={user}"
+
+
+def test_sliders_rank_anew_and_nothing_jumps(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    expect(page.locator(".card")).to_have_count(12)
+    before, scores = titles(page), sums(page)
+    for score, content, others in scores:
+        assert score == pytest.approx(content + others, abs=0.011)
+    # What loads lazily has its room from the beginning.
+    assert here.shifted() < 0.01
+    page.get_by_label("Content").fill("1")
+    page.get_by_label("Collaborative").fill("0")
+    here.settle()
+    assert page.locator("output").all_inner_texts()[:2] == ["1.00", "0.00"]
+    assert {others for _, _, others in sums(page)} == {0.0}
+    assert titles(page) != before
+    assert page.locator(".move").count() > 0
+    assert here.address == f"/explorer?user={user}&content_weight=1&collaborative_weight=0"
+    assert here.shifted() < 0.01
+    page.get_by_role("button", name="Reset").click()
+    here.settle()
+    assert (titles(page), sums(page)) == (before, scores)
+    assert here.address == f"/explorer?user={user}"
+    assert page.locator(".move").count() == 0
+    assert here.shifted() < 0.01
+
+
+def test_the_window_changes_what_counts(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    expect(page.locator(".popular")).to_contain_text("90 days")
+    before = sums(page)
+    page.get_by_label("Window").fill("0")
+    here.settle()
+    expect(page.locator("output").nth(2)).to_have_text("7 days")
+    expect(page.get_by_label("Window")).to_have_attribute("aria-valuetext", "7 days")
+    expect(page.locator(".popular")).to_contain_text("7 days")
+    assert sums(page) != before
+    assert here.address.endswith("&window_days=7")
+
+
+def test_an_address_that_was_shared_shows_the_same(visit: Visitor, user: str) -> None:
+    query = f"user={user}&content_weight=1&collaborative_weight=0.25&window_days=30"
+    page = visit(f"/explorer?{query}").page
+    expect(page.locator(".card")).to_have_count(12)
+    assert page.locator("output").all_inner_texts() == ["1.00", "0.25", "30 days"]
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_role("heading", name="Catalogue index")).to_be_visible()
+    page.get_by_role("link", name="Recommendations").click()
+    expect(page.locator("#who")).to_contain_text(user)
+    assert page.url.partition("?")[2] == query
+
+
+def test_similar_media_open_and_give_the_focus_back(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    card = page.locator(".card").nth(2)
+    title = card.locator("h3").inner_text()
+    reason = card.locator(".reason").text_content()
+    card.get_by_role("button").click()
+    dialog = page.get_by_role("dialog", name="Similar media")
+    expect(dialog.locator("#similar-of")).to_have_text(title)
+    expect(dialog.locator("#similar-of")).to_be_focused()
+    expect(dialog.locator("#similar-why")).to_have_text(reason or "")
+    other = dialog.locator(".row").first.get_by_role("button")
+    next_title = other.inner_text()
+    other.click()
+    expect(dialog.locator("#similar-of")).to_have_text(next_title)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert here.focused == title
+    card.get_by_role("button").click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_the_keyboard_alone_is_enough(visit: Visitor, user: str) -> None:
+    here = visit()
+    page = here.page
+    expect(page.locator(".welcome .users li")).to_have_count(8)
+    press = page.keyboard.press
+    press("Tab")
+    assert here.focused == "Skip to content"
+    for _ in range(4):
+        press("Tab")
+    assert here.focused == "finder-input"
+    page.keyboard.type(user)
+    expect(page.locator("#found li")).to_have_count(1)
+    press("ArrowDown")
+    press("ArrowUp")
+    press("ArrowDown")
+    press("Enter")
+    expect(page.locator("#who")).to_be_focused()
+    for _ in range(2):
+        press("Tab")
+    assert here.focused == "content_weight"
+    before = sums(page)
+    press("End")
+    here.settle()
+    assert here.focused == "content_weight"
+    assert sums(page) != before
+    for _ in range(4):
+        press("Tab")
+    first = titles(page)[0]
+    assert here.focused == first
+    press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#similar-of")).to_have_text(first)
+    press("Escape")
+    assert here.focused == first
+
+
+def test_escape_leaves_the_list_of_matches(visit: Visitor) -> None:
+    page = visit().page
+    page.get_by_label("Find a user").click()
+    expect(page.locator("#found li").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    expect(page.locator("#found")).to_be_hidden()
+
+
+def test_health_is_shown_and_kept_up_to_date_unless_told_not_to(visit: Visitor) -> None:
+    page = visit("/explorer?tab=health").page
+    expect(page.locator(".readiness")).to_have_text("Ready: answers lack nothing.")
+    expect(page.locator(".database")).to_have_count(3)
+    expect(page.locator("#health")).to_contain_text("each worker process has pools and an index of its own")
+    page.get_by_label("Update every 5 seconds").uncheck()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("htmx.trigger('#health', 'refresh')")
+    page.wait_for_timeout(200)
+    assert asked == []
+    page.get_by_label("Update every 5 seconds").check()
+    page.evaluate("htmx.trigger('#health', 'refresh')")
+    expect(page.locator(".readiness")).to_be_visible()
+    assert len(asked) == 1
+
+
+def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    for path, there in (
+        (None, ".card"),
+        ("/explorer", ".welcome .users"),
+        ("/explorer?tab=health", ".database"),
+        ("/", "h1"),
+    ):
+        if path is not None:
+            here.go(path)
+        expect(here.page.locator(there).first).to_be_visible()
+        for width in (320, 390, 768, 1024, 1920):
+            here.page.set_viewport_size({"width": width, "height": 900})
+            assert here.page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+@pytest.mark.parametrize("wrong", ["user=nobody", "user=%3Cscript%3E"])
+def test_an_address_that_is_wrong_gets_a_message(visit: Visitor, wrong: str) -> None:
+    here = visit(f"/explorer?{wrong}")
+    expect(here.page.get_by_role("alert")).to_contain_text("User_id must be a UUID")
+    assert all("400" in complaint for complaint in here.complaints)
+    here.complaints.clear()
+
+
+def test_a_service_that_is_gone_is_said_to_be_and_what_is_shown_stays(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    expect(page.locator(".card")).to_have_count(12)
+    page.context.set_offline(offline=True)
+    page.get_by_label("Content").fill("0.5")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(page.locator(".card")).to_have_count(12)
+    page.context.set_offline(offline=False)
+    page.get_by_label("Content").fill("0.6")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    here.complaints.clear()

@@ -1,0 +1,111 @@
+"""A real browser on the explorer: Debian's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+_SETTLING_MS = 300
+_WATCH_SHIFTS = """
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shifted += entry.value;
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def chromium_binary() -> str:
+    """Where it is installed. Without one a test is skipped, but in CI it fails."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser")
+    if binary is None:
+        message = "no chromium is installed (on Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return binary
+
+
+@dataclass
+class Visit:
+    """A page, and what went wrong on it without being seen."""
+
+    page: Page
+    origin: str
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> None:
+        """Open an address of the service."""
+        self.page.goto(f"{self.origin}{path}")
+
+    @property
+    def address(self) -> str:
+        """Path and query of where the page is."""
+        parts = urlsplit(self.page.url)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+    @property
+    def focused(self) -> str:
+        """The id, or else the text, of what has the focus."""
+        focused: str = self.page.evaluate(
+            "document.activeElement.id || document.activeElement.textContent.trim()"
+        )
+        return focused
+
+    def settle(self) -> None:
+        """Wait until a slider's pause is over and what it asks for has come."""
+        self.page.wait_for_timeout(_SETTLING_MS)
+        expect(self.page.locator(".htmx-request")).to_have_count(0)
+
+    def shifted(self) -> float:
+        """How far things moved that nobody had asked to, since this was last asked."""
+        moved: float = self.page.evaluate("(() => { const moved = shifted; shifted = 0; return moved; })()")
+        return moved
+
+    def barriers(self) -> list[str]:
+        """What axe finds, of any weight, and where."""
+        response = Axe().run(self.page, options={"runOnly": _RULES, "resultTypes": ["violations"]}).response
+        found: list[dict[str, Any]] = response["violations"]
+        return [
+            f"{each['id']} ({each['impact']}): {[node['target'] for node in each['nodes']][:3]}"
+            for each in found
+        ]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "data:")):
+            self.complaints.append(f"asked elsewhere: {request.url}")
+
+    def watch(self) -> None:
+        """Note what the console says, and every request."""
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"fault: {error}"))
+        self.page.on("request", self._see)
+        self.page.add_init_script(_WATCH_SHIFTS)
+
+
+@contextmanager
+def visiting(browser: Browser, port: int, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
+    """A fresh browser profile on a service."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(10_000)
+    try:
+        visit = Visit(context.new_page(), f"http://127.0.0.1:{port}")
+        visit.watch()
+        yield visit
+    finally:
+        context.close()

@@ -1,0 +1,93 @@
+"""How the explorer reads its sliders and words values."""
+
+from datetime import datetime
+
+import pytest
+
+from recommender.api.explorer import words
+from recommender.api.explorer.tuning import Tuning, parse_tuning
+from recommender.api.problems import BadRequestError
+from recommender.domain import Media, Weights
+
+DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
+
+
+def test_what_is_not_said_is_as_configured() -> None:
+    assert parse_tuning({}, DEFAULTS, 100) == DEFAULTS
+    assert parse_tuning({"content_weight": "", "window_days": ""}, DEFAULTS, 100) == DEFAULTS
+
+
+def test_what_is_said_comes_back_in_the_address() -> None:
+    given = {"content_weight": "0.25", "collaborative_weight": "1", "window_days": "0", "limit": "20"}
+    tuning = parse_tuning(given, DEFAULTS, 100)
+    assert tuning == Tuning(Weights(0.25, 1.0), 0, 20)
+    assert tuning.arguments(DEFAULTS) == given
+    assert DEFAULTS.arguments(DEFAULTS) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("content_weight", "1.1"),
+        ("content_weight", "-0.1"),
+        ("content_weight", "nan"),
+        ("content_weight", "1e-1"),
+        ("collaborative_weight", "\u0660"),
+        ("collaborative_weight", "0.4 "),
+        ("window_days", "36501"),
+        ("window_days", "-1"),
+        ("window_days", "7.5"),
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "9" * 5000),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(name: str, text: str) -> None:
+    with pytest.raises(BadRequestError, match=f"{name} must be a .*number from") as refused:
+        parse_tuning({name: text}, DEFAULTS, 100)
+    assert len(str(refused.value)) < 130
+
+
+def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> None:
+    assert DEFAULTS.window_steps(DEFAULTS) == [7, 14, 30, 60, 90, 180, 365, 0]
+    chosen = Tuning(DEFAULTS.weights, 45, 12)
+    assert chosen.window_steps(Tuning(DEFAULTS.weights, 1000, 12)) == [
+        7, 14, 30, 45, 60, 90, 180, 365, 1000, 0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cover", "shown"),
+    [
+        ("https://covers.example/1.jpg", "https://covers.example/1.jpg"),
+        ("http://covers.example/1.jpg", "http://covers.example/1.jpg"),
+        ("/covers/1.jpg", "/covers/1.jpg"),
+        (None, None),
+        ("", None),
+        ("javascript:alert(1)", None),
+        ("data:image/svg+xml,<svg/>", None),
+        ("covers/1.jpg", None),
+        ("http://[", None),
+    ],
+)
+def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
+    media = Media("m", "T", None, 2024, "MOVIE", cover, ("DRAMA",))
+    assert words.cover(media) == (shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024")
+
+
+def test_values_are_worded() -> None:
+    assert [words.window(days) for days in (0, 1, 90)] == ["all time", "1 day", "90 days"]
+    assert [words.name_of(name) for name in ("SCIENCE_FICTION", "drama", "Film-Noir", "TV")] == [
+        "Science fiction",
+        "Drama",
+        "Film-Noir",
+        "Tv",
+    ]
+    assert [words.age(seconds) for seconds in (5.9, 60, 7300, 86_400 * 3)] == [
+        "5 s",
+        "1 minute",
+        "2 hours",
+        "3 days",
+    ]
+    assert [words.amount(value) for value in (None, 2.0, 0.63, float("nan"))] == [None, "2", "0.63", None]
+    assert words.day(datetime(2026, 3, 5)) == "5 Mar 2026"  # noqa: DTZ001 - naive UTC
