@@ -94,7 +94,10 @@ listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
   // Somebody is picked: matches that come now would take the place of the link that is still at work.
   if (event.detail.target.id === "view") htmx.trigger("#finder-input", "htmx:abort");
-  if (event.detail.target.id === "found" && byId("view").classList.contains("htmx-request")) event.preventDefault();
+  const again = event.detail.requestConfig.triggeringEvent?.type === "focus" && byId("found").childElementCount > 0;
+  if (event.detail.target.id === "found" && (again || byId("view").classList.contains("htmx-request"))) {
+    event.preventDefault();
+  }
   if (event.detail.elt.id === "health" && byId("health").dataset.shown && !byId("keep-fresh").checked) {
     event.preventDefault();
   }
@@ -113,6 +116,21 @@ listen("htmx:afterSwap", ({ detail }) => {
     target.querySelector("h1")?.focus();
     window.scrollTo({ top: 0 });
   }
+});
+
+// Matches that come late take the focus out of the list with the ones they replace: it stays with whoever is still
+// there, or goes back to where is typed.
+let heldMatch = null;
+listen("htmx:beforeSwap", ({ detail: { target } }) => {
+  heldMatch = target.id === "found" && target.contains(document.activeElement) ? document.activeElement.href : null;
+});
+listen("htmx:afterSwap", ({ detail: { target } }) => {
+  if (!heldMatch) return;
+  const same = [...target.querySelectorAll("a")].find((link) => link.href === heldMatch);
+  // Without the focus somewhere in it the list is hidden, and nothing in it can take the focus.
+  byId("finder-input").focus();
+  same?.focus();
+  heldMatch = null;
 });
 
 // The list of matches: arrows move through it, Escape leaves it.
