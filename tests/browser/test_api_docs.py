@@ -1,12 +1,10 @@
 """The page to read the API on, in a real browser: whole, quiet, loaded from nowhere else, and able to ask."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from recommender.api_keys import Scope, make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
@@ -16,22 +14,6 @@ KEY, ENTRY = make_key("reader", [Scope.READ])
 OPERATIONS = 9
 # What the reader says of a format it has no input of its own for; it shows one for text.
 HARMLESS = "Could not find component: JsonSchema_string_uuid"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Without a browser these tests are skipped, but in CI they fail."""
-    binary = shutil.which("chromium")
-    if binary is None:
-        message = "no chromium is installed (on Debian: apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        # As root, which CI is, it has no sandbox to run in.
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
