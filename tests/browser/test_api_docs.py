@@ -12,6 +12,8 @@ from tests.support.postgres import Urls
 
 KEY, ENTRY = make_key("reader", [Scope.READ])
 OPERATIONS = 9
+# All operations at once are much to draw for a machine that does something else besides.
+PATIENCE_MS = 20_000
 # What the reader says of a format it has no input of its own for; it shows one for text.
 HARMLESS = "Could not find component: JsonSchema_string_uuid"
 
@@ -23,10 +25,10 @@ def locked(shared_databases: Urls) -> Iterator[GunicornServer]:
 
 
 @contextmanager
-def reading(browser: Browser, service: GunicornServer, scheme: str) -> Iterator[Page]:
+def reading(browser: Browser, service: GunicornServer) -> Iterator[Page]:
     """The page, on which nothing may be reported, as violations of its policy are, or come from elsewhere."""
     origin = f"http://127.0.0.1:{service.port}"
-    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    context = browser.new_context(color_scheme="light")
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -35,7 +37,7 @@ def reading(browser: Browser, service: GunicornServer, scheme: str) -> Iterator[
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
     page.goto(f"{origin}/docs")
-    expect(page.locator(".opblock")).to_have_count(OPERATIONS)
+    expect(page.locator(".opblock")).to_have_count(OPERATIONS, timeout=PATIENCE_MS)
     yield page
     context.close()
     assert [text for text in complaints if text != HARMLESS] == []
@@ -43,23 +45,18 @@ def reading(browser: Browser, service: GunicornServer, scheme: str) -> Iterator[
     assert f"{origin}/openapi.json" in requested
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_operation_is_shown_in_the_colours_asked_for(
-    browser: Browser, locked: GunicornServer, scheme: str
-) -> None:
-    with reading(browser, locked, scheme) as page:
+def test_every_operation_is_shown_whole(browser: Browser, locked: GunicornServer) -> None:
+    with reading(browser, locked) as page:
         expect(page).to_have_title("Marquee API")
         for summary in page.locator(".opblock-summary-control").all():
             summary.click()
-        expect(page.locator(".opblock.is-open")).to_have_count(OPERATIONS)
-        expect(page.locator(".responses-wrapper")).to_have_count(OPERATIONS)
+        expect(page.locator(".responses-wrapper")).to_have_count(OPERATIONS, timeout=PATIENCE_MS)
         expect(page.get_by_text("One Gunslinger for Tbilisi").first).to_be_visible()
         expect(page.locator(".errors-wrapper")).to_have_count(0)
-        expect(page.locator("html.dark-mode")).to_have_count(1 if scheme == "dark" else 0)
 
 
 def test_the_colours_follow_the_reader(browser: Browser, locked: GunicornServer) -> None:
-    with reading(browser, locked, "light") as page:
+    with reading(browser, locked) as page:
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
         page.emulate_media(color_scheme="dark")
         expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
@@ -69,7 +66,7 @@ def test_the_colours_follow_the_reader(browser: Browser, locked: GunicornServer)
 
 
 def test_with_a_key_it_can_be_tried_out(browser: Browser, locked: GunicornServer) -> None:
-    with reading(browser, locked, "light") as page:
+    with reading(browser, locked) as page:
         page.locator(".auth-wrapper .authorize").click()
         dialog = page.locator(".dialog-ux")
         dialog.locator("input").first.fill(KEY)
