@@ -61,6 +61,8 @@ def test_the_colours_follow_the_reader(browser: Browser, locked: GunicornServer)
         page.emulate_media(color_scheme="dark")
         expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
         expect(page.locator(".info .title")).to_have_css("color", "rgb(210, 214, 215)")
+        page.reload()
+        expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
         page.emulate_media(color_scheme="light")
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
