@@ -21,6 +21,10 @@ def basis_of(grounds: Grounds, window_days: int) -> Basis:
     )
 
 
+# More of them make a sentence hard to read.
+_TOLD_TITLES = 2
+
+
 class Explainer:
     """Explains one user's page; `media` are details by id."""
 
@@ -70,7 +74,7 @@ def _reason(
 ) -> str:
     """One plain sentence."""
     genres = f"it has {_listed([_readable(genre) for genre in matched])}, as you asked for" if matched else ""
-    titles = [f"“{media.title}”" for media in because if media.title]
+    titles = [f"“{media.title}”" for media in because if media.title][:_TOLD_TITLES]
     if users:
         told = f"{users:,} of the {similar_users:,} people most like you liked or watched it"
         if titles:
