@@ -7,7 +7,7 @@ import click
 from config.settings import load_settings
 from recommender.cli.progress import show_progress
 from recommender.cli.teaching import epilog
-from recommender.demo.generate import DEMO_SEED, DemoSize, generate
+from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, generate
 from recommender.demo.load import holds_data, load_demo
 from recommender.domain import DatabaseName
 
@@ -26,7 +26,7 @@ def demo(*, replace: bool, if_empty: bool) -> None:
     if if_empty and holds_data(urls):
         click.echo("The databases hold data already.")
         return
-    data = generate(DemoSize(), DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
+    data = generate(DEMO_SIZE, DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
     load_demo(urls, data, show_progress, replace=replace)
     click.echo(
         f"Loaded {len(data.user_preferences):,} users, {len(data.media):,} media and "

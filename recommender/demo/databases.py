@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recommender.databases.loading import WritableDatabase, create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
-from recommender.demo.generate import DEMO_SEED, DemoSize, generate
+from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, DemoSize, generate
 from recommender.demo.load import load_demo
 from recommender.demo.progress import Progress
 from recommender.domain import DatabaseName
@@ -27,8 +27,10 @@ _STALE_AFTER = timedelta(hours=12)
 
 
 @contextmanager
-def demo_databases(folder: Path, progress: Progress) -> Iterator[Mapping[DatabaseName, str]]:
-    """URLs of the three demo databases, on a server that stops at the end.
+def demo_databases(
+    folder: Path, progress: Progress, size: DemoSize = DEMO_SIZE
+) -> Iterator[Mapping[DatabaseName, str]]:
+    """URLs of the three demo databases, made in this size where they are not there, on a server of their own.
 
     Raises:
         LoadError: the server does not start or refuses the data, or the folder is somebody else's.
@@ -44,7 +46,7 @@ def demo_databases(folder: Path, progress: Progress) -> Iterator[Mapping[Databas
                 _keep_fresh(urls, now)
             else:
                 create_databases(server_url(server, "postgres"))
-                load_demo(urls, generate(DemoSize(), DEMO_SEED, now), progress)
+                load_demo(urls, generate(size, DEMO_SEED, now), progress)
                 _mark(folder, complete=True)
         yield urls
 

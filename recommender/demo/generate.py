@@ -41,6 +41,9 @@ class DemoSize:
     null_timestamps: float = 0.005
 
 
+DEMO_SIZE = DemoSize()
+
+
 @dataclass(frozen=True, slots=True)
 class DemoData:
     """Rows for the tables of the three databases, in their column order."""

@@ -36,7 +36,7 @@ def open_to_all(shared_databases: Urls) -> Iterator[FlaskClient]:
         yield client
 
 
-def thousands(examples: int) -> settings:
+def hundreds(examples: int) -> settings:
     return settings(
         max_examples=examples,
         deadline=None,
@@ -54,14 +54,14 @@ def send(client: FlaskClient, **arguments: Any) -> int:
     return response.status_code
 
 
-@thousands(1000)
+@hundreds(500)
 @given(user_id=user_ids, query=parameters)
 def test_ids_and_parameters(open_to_all: FlaskClient, user_id: str, query: dict[str, str]) -> None:
     environ = {"PATH_INFO": f"/api/recommendations/{user_id}".encode("utf-8", "replace").decode("latin-1")}
     assert send(open_to_all, path="/", query_string=query, environ_overrides=environ) in (200, 400, 404, 405)
 
 
-@thousands(1200)
+@hundreds(600)
 @given(
     body=bodies,
     content_type=st.sampled_from(
@@ -81,7 +81,7 @@ def test_bodies_of_a_batch(open_to_all: FlaskClient, body: bytes, content_type: 
     assert status in (200, 400, 413, 415)
 
 
-@thousands(1000)
+@hundreds(1000)
 @given(
     method=st.sampled_from(METHODS),
     path=raw_paths,
@@ -108,7 +108,7 @@ def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
         yield client
 
 
-@thousands(500)
+@hundreds(500)
 @given(
     scheme=st.sampled_from(["Bearer", "bearer ", "Basic", "", "\t"]),
     credentials=st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=80),
@@ -124,7 +124,7 @@ def test_keys_and_addresses(locked: FlaskClient, scheme: str, credentials: str, 
     assert send(locked, path=BATCH, environ_overrides=environ) == 401
 
 
-@thousands(250)
+@hundreds(250)
 @given(asked=st.lists(user_ids.filter(bool), min_size=1, max_size=3))
 def test_ids_that_a_loose_pattern_lets_through_reach_the_databases_as_text(
     loose: FlaskClient, asked: list[str]

@@ -12,6 +12,7 @@ from recommender.cli.demo import demo
 from recommender.demo.databases import demo_databases
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
+from tests.conftest import SMALL
 from tests.support.clients import no_progress
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -54,12 +55,12 @@ def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now() -> None:
     newest = "SELECT max(timestamp) FROM interaction"
     with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
         with (
-            demo_databases(Path(folder) / "demo", no_progress) as urls,
+            demo_databases(Path(folder) / "demo", no_progress, SMALL) as urls,
             psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection,
         ):
             connection.execute("UPDATE interaction SET timestamp = timestamp - interval '200 days'")
-        with demo_databases(Path(folder) / "demo", no_progress) as urls:
+        with demo_databases(Path(folder) / "demo", no_progress, SMALL) as urls:
             ((latest_at,),) = Reference(urls).rows(DatabaseName.ENGAGEMENT, newest)
-            assert interactions(urls) == 200_000
+            assert interactions(urls) == SMALL.interactions
     assert isinstance(latest_at, datetime)
     assert datetime.now(UTC).replace(tzinfo=None) - latest_at < timedelta(minutes=2)
