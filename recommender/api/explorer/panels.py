@@ -122,6 +122,8 @@ class PanelReader:
         timings: dict[str, float] = {}
         result = self._recommend(user_id, tuning, timings)
         items = () if result is None else result.items
+        if result is not None:
+            count(result, first_page=True)
         if not baseline:
             baseline = tuple(item.media.id for item in items)
         was = {media_id: rank for rank, media_id in enumerate(baseline, start=1)}
@@ -152,7 +154,6 @@ class PanelReader:
             except NothingToRecommendFromError:
                 return None
         timings.update(_timings_ms(runs, _service_s() - before_s))
-        count(result, first_page=True)
         return result
 
     def _popular(self, tuning: Tuning) -> PopularMedia | None:

@@ -39,7 +39,8 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
     html = render_template(
         "explorer/problem.html",
         message=message,
-        retry=request.full_path if retry and target not in (None, _KEPT) else None,
+        # One slash: after two, a browser would take what follows for a host.
+        retry=f"/{request.full_path.lstrip('/')}" if retry and target not in (None, _KEPT) else None,
         target=target,
     )
     response = make_response(html, status)

@@ -98,9 +98,9 @@ listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "found" && (again || byId("view").classList.contains("htmx-request"))) {
     event.preventDefault();
   }
-  if (event.detail.elt.id === "health" && byId("health").dataset.shown && !byId("keep-fresh").checked) {
-    event.preventDefault();
-  }
+  // Health keeps itself up to date, where somebody sees it and has not said otherwise.
+  const unwanted = document.hidden || !byId("keep-fresh")?.checked;
+  if (event.detail.target.id === "health" && byId("health").dataset.shown && unwanted) event.preventDefault();
 });
 
 // What replaces the page's content takes the focus, so that reading goes on there.
