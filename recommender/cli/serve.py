@@ -123,6 +123,8 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     user_id = _example_user(urls[DatabaseName.ENGAGEMENT], settings)
     click.echo(f"\nMarquee serves at {address}")
+    if settings.explorer:
+        click.echo(f"To look at it:      {address}/explorer")
     if user_id is None:
         click.echo("engagement_db has nobody to show, or does not answer; the log says more.")
     else:
