@@ -6,14 +6,14 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings, load_settings
-from recommender.api.access import AccessLog
+from recommender.api.access_log import AccessLog
+from recommender.api.doorkeeper import Doorkeeper
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import register_cors, register_security_headers
 from recommender.api.health import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
-from recommender.api.keys import Doorkeeper
 from recommender.api.media import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.openapi.pages import openapi_blueprint

@@ -5,22 +5,22 @@ from collections.abc import Iterable, Mapping
 
 from config.settings import Settings
 from recommender.background import Background
-from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.catalogue.media_cache import MediaCache
+from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database, PoolOptions
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
-from recommender.media_cache import MediaCache
-from recommender.media_service import MediaService
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
-from recommender.page_filling import PageFiller
-from recommender.profiles import ProfileReader
-from recommender.service import RecommendationService
-from recommender.status import DatabaseChecker, StatusReader
-from recommender.window_popularity import WindowPopularity
+from recommender.serving.media import MediaService
+from recommender.serving.page_filling import PageFiller
+from recommender.serving.profiles import ProfileReader
+from recommender.serving.recommendations import RecommendationService
+from recommender.serving.status import DatabaseChecker, StatusReader
 
 
 class Marquee:

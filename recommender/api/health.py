@@ -8,9 +8,9 @@ from typing_extensions import TypedDict  # Pydantic asks for this one before Pyt
 
 from recommender import __version__
 from recommender.api.responses import json_response
-from recommender.catalogue_refresh import CatalogueStatus
+from recommender.catalogue.refresh import CatalogueStatus
 from recommender.domain import DatabaseState
-from recommender.status import Readiness, Status, StatusReader
+from recommender.serving.status import Readiness, Status, StatusReader
 
 health_blueprint = Blueprint("health", __name__)
 _described = with_config(use_attribute_docstrings=True)

@@ -8,7 +8,7 @@ from recommender.api.parsing import parse_id, parse_query
 from recommender.api.problems import ErrorCode
 from recommender.api.request_models import RequestLimits, RequestModels
 from recommender.api.responses import json_response
-from recommender.media_service import MediaService
+from recommender.serving.media import MediaService
 from recommender.telemetry import JSON, stage
 
 

@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.models.base import LIVE
-from recommender.status import Readiness, Status
+from recommender.serving.status import Readiness, Status
 from recommender.telemetry import Tally
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 from flask import Flask, Response, request
 from flask_limiter import HeaderNames, Limiter
 
-from recommender.api.keys import is_open, known_key
+from recommender.api.doorkeeper import is_open, known_key
 
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
 _ITS_RETRY_AFTER = "X-RateLimit-Retry-After"

@@ -11,7 +11,7 @@ from recommender.api.request_models import RequestLimits, RequestModels
 from recommender.api.responses import json_response, ndjson_response
 from recommender.domain import DatabaseName, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
-from recommender.service import RecommendationService
+from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, counted, stage
 
 

@@ -16,9 +16,9 @@ from recommender.batch.journal import JobFolder, JobOptions, Journal
 from recommender.batch.run import ALL_USERS, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.parts import check_limit, opened, patient_database, quiet
+from recommender.cli.common import check_limit, opened, patient_database, quiet
+from recommender.cli.help_text import epilog
 from recommender.cli.progress import progress
-from recommender.cli.teaching import epilog
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Page

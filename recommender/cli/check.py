@@ -8,8 +8,8 @@ from itertools import groupby
 import click
 
 from config.settings import Settings, SettingsError, load_settings
-from recommender.cli.parts import quiet
-from recommender.cli.teaching import epilog
+from recommender.cli.common import quiet
+from recommender.cli.help_text import epilog
 from recommender.doctor.check import CheckOptions, check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName

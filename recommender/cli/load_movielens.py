@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from config.settings import load_settings
+from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
-from recommender.cli.teaching import epilog
 from recommender.demo.movielens import LoadReport, MovieLensFolder
 from recommender.domain import DatabaseName
 

@@ -8,13 +8,13 @@ from config.settings import SettingsError
 from recommender import __version__
 from recommender.cli.batch import batch
 from recommender.cli.check import check
+from recommender.cli.common import quiet
 from recommender.cli.demo import demo
+from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
-from recommender.cli.parts import quiet
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
-from recommender.cli.teaching import block
 from recommender.cli.train import train
 from recommender.errors import (
     DatabaseUnavailableError,

@@ -6,7 +6,7 @@ import click
 
 from recommender.api_keys import Scope
 from recommender.api_keys import make_key as new_key
-from recommender.cli.teaching import epilog
+from recommender.cli.help_text import epilog
 
 
 @click.command(epilog=epilog("make-key shop-frontend --scope read", "make-key prometheus --scope ops"))

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from config.settings import load_settings
 from recommender.answers import rounded
-from recommender.cli.parts import check_limit, opened
-from recommender.cli.teaching import epilog
+from recommender.cli.common import check_limit, opened
+from recommender.cli.help_text import epilog
 from recommender.domain import (
     Basis,
     DatabaseName,

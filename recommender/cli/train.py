@@ -5,10 +5,10 @@ import time
 import click
 
 from config.settings import load_settings
-from recommender.catalogue_index import window_start
-from recommender.cli.parts import patient_database
+from recommender.catalogue.index import window_start
+from recommender.cli.common import patient_database
+from recommender.cli.help_text import epilog
 from recommender.cli.progress import passing
-from recommender.cli.teaching import epilog
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domain import DatabaseName
 from recommender.models import artefact

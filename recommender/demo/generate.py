@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.cover_urls import cover_url
+from recommender.covers.urls import cover_url
 from recommender.demo.progress import Row
 from recommender.demo.vocabulary import (
     GENRE_WORDS,

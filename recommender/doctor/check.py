@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recommender.catalogue_index import window_start
+from recommender.catalogue.index import window_start
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries
 from recommender.doctor.connections import Server, check_connection, check_pools, look_at_server

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex
+from recommender.catalogue.index import CatalogueIndex
 from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.scoring.explanation import SimilarHistories

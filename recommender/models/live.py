@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex
+from recommender.catalogue.index import CatalogueIndex
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, SimilarUser
 from recommender.deadline import Deadline
 from recommender.domain import History

@@ -9,7 +9,7 @@ import pytest
 from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
 from recommender.errors import DatabaseUnavailableError
-from recommender.profiles import ProfileReader
+from recommender.serving.profiles import ProfileReader
 from tests.support.clients import PATIENT, running_app
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

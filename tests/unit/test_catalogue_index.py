@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from recommender.catalogue_index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
+from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
 from recommender.domain import CatalogueEntry, MediaFilter, distinct_genres
 from recommender.scoring.content import content_scores
 from recommender.scoring.similarity import idf_weight

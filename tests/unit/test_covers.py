@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.api.explorer.covers import KNOWN_GENRES, cover_svg
-from recommender.api.explorer.motifs import MOTIFS
-from recommender.api.explorer.palettes import PALETTES
-from recommender.cover_urls import cover_url
+from recommender.covers.drawing import KNOWN_GENRES, cover_svg
+from recommender.covers.motifs import MOTIFS
+from recommender.covers.palettes import PALETTES
+from recommender.covers.urls import cover_url
 from recommender.demo.generate import GENRES
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,7 +1,7 @@
 """The cache of details is bounded and forgets what it is told to."""
 
+from recommender.catalogue.media_cache import MediaCache
 from recommender.domain import Media
-from recommender.media_cache import MediaCache
 
 
 def media(media_id: str) -> Media:

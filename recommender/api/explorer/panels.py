@@ -17,9 +17,9 @@ from recommender.domain import (
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
-from recommender.media_service import MediaService
-from recommender.profiles import FoundUsers, Profile, ProfileReader
-from recommender.service import RecommendationService
+from recommender.serving.media import MediaService
+from recommender.serving.profiles import FoundUsers, Profile, ProfileReader
+from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import SERVICE, count, current_trace
 
 T = TypeVar("T")

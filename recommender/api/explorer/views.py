@@ -11,15 +11,15 @@ from werkzeug.datastructures import MultiDict
 
 from recommender.api.explorer import words
 from recommender.api.explorer.assets import Assets
-from recommender.api.explorer.covers import cover_svg
 from recommender.api.explorer.panels import PanelReader, Ranking
 from recommender.api.explorer.problems import register_fragment_errors
 from recommender.api.explorer.tuning import Tuning, parse_tuning
 from recommender.api.parsing import parse_id
 from recommender.api.problems import ErrorCode
 from recommender.api.request_models import RequestLimits
+from recommender.covers.drawing import cover_svg
 from recommender.domain import DatabaseName
-from recommender.status import StatusReader
+from recommender.serving.status import StatusReader
 
 _HERE = Path(__file__).parent
 POLICY = (

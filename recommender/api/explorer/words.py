@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-from recommender.cover_urls import cover_url
+from recommender.covers.urls import cover_url
 from recommender.domain import DatabaseName, Media, Strategy
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400

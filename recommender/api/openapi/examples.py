@@ -22,7 +22,7 @@ from recommender.answers import (
 from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer
 from recommender.api.problems import broken_off
 from recommender.domain import DatabaseName, DatabaseState, Strategy
-from recommender.status import Readiness
+from recommender.serving.status import Readiness
 
 Examples = dict[str, Any]
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex, window_start
-from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.catalogue.index import CatalogueIndex, window_start
+from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.deadline import Deadline
 from recommender.domain import (
     ANY_MEDIA,
@@ -23,11 +24,10 @@ from recommender.domain import (
 )
 from recommender.errors import DatabaseUnavailableError, UnknownMediaError
 from recommender.models.base import NO_SHARED_USERS, CollaborativeModel, ModelSource, SharedUsers
-from recommender.page_filling import PageFiller, Scope
 from recommender.scoring.ranking import rank_page
 from recommender.scoring.similar_media import cosine_similarities, genre_overlaps
+from recommender.serving.page_filling import PageFiller, Scope
 from recommender.telemetry import SERVICE, stage
-from recommender.window_popularity import WindowPopularity
 
 # By when, as shares of the time, index and engagement_db must have answered; catalog_db comes last.
 _INDEX_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.8

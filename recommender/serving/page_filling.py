@@ -7,13 +7,13 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex
-from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.catalogue.index import CatalogueIndex
+from recommender.catalogue.media_cache import MediaCache
+from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName, Media, Page
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
-from recommender.media_cache import MediaCache
 
 # How many more media are looked at where some turned out to be gone.
 _SPARE_MEDIA = 100

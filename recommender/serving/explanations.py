@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex
+from recommender.catalogue.index import CatalogueIndex
 from recommender.domain import Basis, Explanation, Media
-from recommender.user_ranking import Grounds, UserPage
+from recommender.serving.user_ranking import Grounds, UserPage
 
 
 def basis_of(grounds: Grounds, window_days: int) -> Basis:

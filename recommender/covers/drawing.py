@@ -2,9 +2,9 @@
 
 from html import escape
 
-from recommender.api.explorer.motifs import MOTIFS
-from recommender.api.explorer.palettes import PALETTES
-from recommender.api.explorer.shapes import HEIGHT, WIDTH, Dice, Palette, number, rect
+from recommender.covers.motifs import MOTIFS
+from recommender.covers.palettes import PALETTES
+from recommender.covers.shapes import HEIGHT, WIDTH, Dice, Palette, number, rect
 
 _MARGIN = 22
 _TITLE_WIDTH = WIDTH - 2 * _MARGIN

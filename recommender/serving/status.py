@@ -7,10 +7,10 @@ from enum import StrEnum
 from functools import partial
 
 from recommender.background import Pause, RepeatingThread
-from recommender.catalogue_refresh import CatalogueRefresher, CatalogueStatus
+from recommender.catalogue.media_cache import MediaCache
+from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
 from recommender.domain import DatabaseName, DatabaseState
-from recommender.media_cache import MediaCache
 from recommender.models.base import ModelSource
 
 _CHECK_S = 1.0

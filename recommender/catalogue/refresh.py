@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recommender.background import Pause, RepeatingThread
-from recommender.catalogue_index import (
+from recommender.catalogue.index import (
     UNKNOWN_POPULARITY,
     CatalogueIndex,
     Popularity,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue_index import CatalogueIndex
+from recommender.catalogue.index import CatalogueIndex
 from recommender.domain import (
     DatabaseName,
     History,
@@ -17,11 +17,11 @@ from recommender.domain import (
     distinct_genres,
 )
 from recommender.models.base import NO_CANDIDATES, Candidates
-from recommender.page_filling import Scope
 from recommender.scoring.collaborative import collaborative_scores
 from recommender.scoring.content import content_scores
 from recommender.scoring.explanation import telling_media
 from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.serving.page_filling import Scope
 
 # How many media of the user's own an explanation names.
 _TELLING_MEDIA = 3

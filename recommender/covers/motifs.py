@@ -6,7 +6,7 @@ Each takes the dice and the palette and returns shapes; the lower third belongs 
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from recommender.api.explorer.shapes import (
+from recommender.covers.shapes import (
     HEIGHT,
     WIDTH,
     Dice,

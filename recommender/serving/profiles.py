@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from recommender.catalogue.media_cache import MediaCache
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName, Media, distinct_genres
 from recommender.errors import DatabaseUnavailableError
-from recommender.media_cache import MediaCache
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from recommender.catalogue_index import window_start
+from recommender.catalogue.index import window_start
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from recommender.catalogue_index import CatalogueIndex, window_start
-from recommender.catalogue_refresh import CatalogueRefresher
+from recommender.catalogue.index import CatalogueIndex, window_start
+from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
@@ -24,11 +24,11 @@ from recommender.domain import (
     Weights,
 )
 from recommender.errors import DatabaseUnavailableError
-from recommender.explanations import Explainer, basis_of
 from recommender.models.base import Candidates, CollaborativeModel, ModelSource
-from recommender.page_filling import PageFiller
+from recommender.serving.explanations import Explainer, basis_of
+from recommender.serving.page_filling import PageFiller
+from recommender.serving.user_ranking import Evidence, UserPage, UserRanker
 from recommender.telemetry import SERVICE, stage
-from recommender.user_ranking import Evidence, UserPage, UserRanker
 
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.

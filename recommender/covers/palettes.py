@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from recommender.api.explorer.shapes import Palette
+from recommender.covers.shapes import Palette
 
 
 def _palettes(*rows: str) -> tuple[Palette, ...]:

@@ -9,8 +9,8 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.catalogue.media_keys import MediaKeys
 from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter, distinct_genres
-from recommender.media_keys import MediaKeys
 from recommender.scoring.content import pack_genres
 from recommender.scoring.similarity import idf_weight
 

@@ -1,0 +1,1 @@
+"""What is kept of the catalogue in each process's memory."""

@@ -1,0 +1,1 @@
+"""Pictures for media without one, drawn from title and genre; pure."""
