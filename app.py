@@ -104,6 +104,9 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
 
 def _guard(app: Flask, settings: Settings) -> None:
     """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
+    if settings.serves_this_host_only:
+        # A page from elsewhere that has its name lead here must not be taken for one of ours.
+        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
     doorkeeper = Doorkeeper(settings.api_keys)
     app.before_request(doorkeeper.identify)
     if settings.rate_limit:

@@ -22,12 +22,26 @@ from pydantic import (
 )
 
 from recommender.api_keys import ApiKey, parse_entry
+from recommender.domain import MAX_WINDOW_DAYS
 from recommender.ids import UUID_PATTERN, IdForm
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+_RANKING = (
+    "content_weight",
+    "collaborative_weight",
+    "interaction_window_days",
+    "similar_users",
+    "exact_up_to_pairs",
+    "history_items",
+    "users_per_item",
+    "shortlist",
+    "items_per_user",
+)
 
 
 class SettingsError(Exception):
@@ -91,7 +105,7 @@ class Settings(BaseModel):
 
     content_weight: Share = 0.4
     collaborative_weight: Share = 0.6
-    interaction_window_days: int = Field(default=90, ge=0, le=36_500)
+    interaction_window_days: int = Field(default=90, ge=0, le=MAX_WINDOW_DAYS)
     similar_users: Count = 50
     exact_up_to_pairs: int = Field(default=200_000, ge=0)
     history_items: Count = 30
@@ -225,6 +239,11 @@ class Settings(BaseModel):
             )
 
     @property
+    def ranking(self) -> str:
+        """The settings that a ranking depends on."""
+        return ", ".join(f"{name.upper()}={getattr(self, name)}" for name in _RANKING)
+
+    @property
     def user_id_form(self) -> IdForm:
         """What user ids look like."""
         return IdForm(re.compile(self.id_pattern))
@@ -233,6 +252,12 @@ class Settings(BaseModel):
     def media_id_form(self) -> IdForm:
         """What ids of media look like."""
         return IdForm(re.compile(self.media_id_pattern))
+
+    @property
+    def serves_this_host_only(self) -> bool:
+        """Whether nobody but people at this machine is meant to ask."""
+        behind_proxy = self.allow_anonymous or self.trusted_proxies > 0
+        return not (self.api_keys or behind_proxy) and _is_loopback(self.host)
 
     @property
     def databases_configured(self) -> bool:

@@ -48,6 +48,8 @@ class Row(NamedTuple):
     collaborative_score: float
     strategy: str
     degraded: str
+    model: str
+    model_version: str | None
 
 
 @_described
@@ -191,7 +193,9 @@ class PopularAnswer(TypedDict):
     limit: int
     offset: int
     window_days: int
-    """The window they are popular in: not the one asked for while that cannot be counted (see degraded)."""
+    """The window they are popular in: the configured one while another is being counted, or cannot be."""
+    counting: bool
+    """Whether the window asked for is being counted: ask again in a few seconds."""
     degraded: list[DatabaseName]
 
 
@@ -264,6 +268,7 @@ def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
         limit=page.limit,
         offset=page.offset,
         window_days=popular.window_days,
+        counting=popular.is_counting,
         degraded=list(popular.degraded),
     )
 
@@ -313,6 +318,8 @@ def rows_of(result: UserRecommendations) -> Iterator[Row]:
             collaborative_score=rounded(item.collaborative_score),
             strategy=result.strategy.value,
             degraded=_SEPARATOR.join(result.degraded),
+            model=result.model,
+            model_version=result.model_version,
         )
 
 

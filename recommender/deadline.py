@@ -13,10 +13,10 @@ class Deadline:
     ends_at: float
 
     @classmethod
-    def after(cls, seconds: float) -> Self:
-        """One that begins now."""
-        now = time.monotonic()
-        return cls(now, now + seconds)
+    def after(cls, seconds: float, started_at: float | None = None) -> Self:
+        """One that begins now, or began at `started_at`."""
+        start = time.monotonic() if started_at is None else started_at
+        return cls(start, start + seconds)
 
     @property
     def remaining_s(self) -> float:

@@ -1,9 +1,12 @@
 """The values the parts hand each other. Ids are opaque strings everywhere in Python."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+# A hundred years.
+MAX_WINDOW_DAYS = 36_500
 
 # Stands for the id of somebody who has none yet.
 NEWCOMER = ""
@@ -111,11 +114,11 @@ class Media:
 class CatalogueEntry(NamedTuple):
     """A medium that may be recommended; genres as written, the id once more in binary."""
 
-    media_id: str
     genre_names: Sequence[str] | None
-    media_key: bytes
     media_type: str | None
     release_year: int | None
+    media_id: str
+    media_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,14 @@ class UserRecommendations:
 
 
 @dataclass(frozen=True, slots=True)
+class Taste:
+    """What somebody without an account says: counts as stated genres, and as a history, latest first."""
+
+    genres: Sequence[str]
+    liked_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What somebody without an account is recommended; `unknown_ids` are liked media nobody knows of."""
 
@@ -199,11 +210,13 @@ class PopularItem:
 class PopularMedia:
     """A page of popular media.
 
-    `window_days`: of the window they are popular in; where engagement_db failed, maybe not the one asked for.
+    `window_days`: of the window they are popular in: the configured one while the one asked for is being
+    counted, which `is_counting` says, and where engagement_db failed.
     """
 
     items: tuple[PopularItem, ...]
     window_days: int
+    is_counting: bool
     degraded: tuple[DatabaseName, ...]
 
 
@@ -232,6 +245,11 @@ class SimilarMedia:
     degraded: tuple[DatabaseName, ...]
     model: str
     model_version: str | None
+
+
+def in_order(names: Collection[DatabaseName]) -> tuple[DatabaseName, ...]:
+    """Databases in the order in which answers name them."""
+    return tuple(name for name in DatabaseName if name in names)
 
 
 def distinct_genres(names: Sequence[str] | None) -> dict[str, str]:

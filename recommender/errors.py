@@ -24,7 +24,11 @@ class ArtefactError(MarqueeError):
 
 
 class NothingToRecommendFromError(MarqueeError):
-    """No database can answer and nothing usable is cached."""
+    """catalog_db does not answer, and nothing fitting is cached."""
+
+
+class StillCountingError(MarqueeError):
+    """What was asked for is being counted, and takes longer than a request can wait."""
 
 
 class UnknownMediaError(MarqueeError):

@@ -4,8 +4,10 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +20,8 @@ from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Outage, Templates, Urls
 from tests.support.reference import Reference
+
+_TESTS_TAKE = timedelta(hours=2)
 
 # A little of everything, and more dirt than any real database has. The data reaches back further than the
 # window, so that what lies outside of it has to be left out.
@@ -53,7 +57,20 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def generated() -> DemoData:
-    return generate(SMALL, seed=11, now=datetime.now(UTC).replace(tzinfo=None))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    data = generate(SMALL, seed=11, now=now)
+    return replace(
+        data, interactions=[(*row[:-1], _off_the_edges(row[-1], now)) for row in data.interactions]
+    )
+
+
+def _off_the_edges(at: Any, now: datetime) -> Any:
+    """Later, where it would fall out of a window while the tests run."""
+    if at is not None:
+        for days in (7, 30, 90):
+            if timedelta() <= at - (now - timedelta(days=days)) < _TESTS_TAKE:
+                return at + _TESTS_TAKE
+    return at
 
 
 @pytest.fixture(scope="session")

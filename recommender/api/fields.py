@@ -17,6 +17,7 @@ NAME = "<name>"
 FROM_QUERY = "from_query"
 
 _DIGITS = re.compile(r"[0-9]{1,4000}")
+_DECIMAL = re.compile(r"[01](?:\.[0-9]{1,20})?")
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
 _MAX_TEXT = 100
@@ -74,6 +75,24 @@ class WholeNumber(_Field):
     def json_schema(self) -> JsonSchemaValue:
         """An integer in its range."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Share(_Field):
+    """A number from 0 to 1; in a query string, in decimals."""
+
+    def validate(self, value: object, *, from_query: bool) -> float:
+        """The number."""
+        number = (
+            float(value) if from_query and isinstance(value, str) and _DECIMAL.fullmatch(value) else value
+        )
+        if isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= 1:
+            return float(number)
+        raise WrongValueError(f"{NAME} must be a number from 0 to 1, such as 0.4, got {shown(value)}")
+
+    def json_schema(self) -> JsonSchemaValue:
+        """A number in its range."""
+        return {"type": "number", "minimum": 0, "maximum": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The endpoints about media for nobody in particular."""
 
+import time
+
 from flask import Blueprint, Response, request
 
 from recommender.answers import popular_of, similar_of
@@ -20,8 +22,9 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
     @blueprint.get("/popular")
     def get_popular() -> Response:
         query = parse_query(request.args, models.popular)
+        asked_at = time.monotonic()
         with gate.place():
-            popular = media.popular(query.page, query.filters, query.window_days)
+            popular = media.popular(query.page, query.filters, query.window_days, asked_at=asked_at)
         with stage(JSON):
             content = popular_of(popular, query.page)
         return json_response(content)
@@ -30,8 +33,9 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
     def get_similar(media_id: str) -> Response:
         canonical_id = parse_id(media_id, limits.media_id_form, "media_id", ErrorCode.INVALID_MEDIA_ID)
         query = parse_query(request.args, models.similar)
+        asked_at = time.monotonic()
         with gate.place():
-            similar = media.similar(canonical_id, query.page, query.filters)
+            similar = media.similar(canonical_id, query.page, query.filters, asked_at=asked_at)
         with stage(JSON):
             content = similar_of(similar, query.page)
         return json_response(content)

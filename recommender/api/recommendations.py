@@ -1,5 +1,7 @@
 """The recommendation endpoints."""
 
+import time
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
@@ -9,7 +11,7 @@ from recommender.api.parsing import MAX_STREAM_BODY_BYTES, NDJSON, parse_body, p
 from recommender.api.problems import ErrorCode, broken_off
 from recommender.api.request_models import RequestLimits, RequestModels
 from recommender.api.responses import json_response, ndjson_response
-from recommender.domain import DatabaseName, Page, UserRecommendations
+from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, counted, stage
@@ -51,8 +53,9 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     def post_preview() -> Response:
         body = parse_body(request, models.preview)
         page = Page(body.limit)
+        asked_at = time.monotonic()
         with gate.place():
-            preview = service.preview(body.genres, body.liked, page, body.options)
+            preview = service.preview(Taste(body.genres, body.liked), page, body.options, asked_at=asked_at)
         _refuse_emptiness_by_outage(preview.result, page)
         count(preview.result, first_page=True)
         with stage(JSON):

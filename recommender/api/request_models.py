@@ -6,13 +6,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from recommender.api.fields import Flag, Ids, Texts, WholeNumber, WrongValueError
-from recommender.domain import MediaFilter, Options, Page
+from recommender.domain import MAX_WINDOW_DAYS, MediaFilter, Options, Page
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
 _MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
-_MAX_WINDOW_DAYS = 36_500
+# Anybody may send a history to be worked on, and its length is what it costs.
+_MAX_LIKED = 100
 _DEFAULT_LIMIT = 10
 
 M = TypeVar("M", bound=BaseModel)
@@ -106,7 +107,7 @@ class SimilarQuery(Offset, Filtered):
 class PopularQuery(SimilarQuery):
     """GET /api/media/popular."""
 
-    window_days: Annotated[int | None, WholeNumber(0, _MAX_WINDOW_DAYS)] = None
+    window_days: Annotated[int | None, WholeNumber(0, MAX_WINDOW_DAYS)] = None
     """Popular in the last so many days; 0 is ever."""
 
 
@@ -139,7 +140,8 @@ class RequestModels:
         self.recommendations = self._bounded(RecommendationsQuery)
         self.similar = self._bounded(SimilarQuery)
         self.popular = self._bounded(PopularQuery)
-        self.preview = self._bounded(PreviewBody, liked=(Annotated[tuple[str, ...], media_ids], ()))
+        liked = Ids(limits.media_id_form, 0, _MAX_LIKED)
+        self.preview = self._bounded(PreviewBody, liked=(Annotated[tuple[str, ...], liked], ()))
         self.batch, self.streamed_batch = (
             self._bounded(
                 BatchBody, user_ids=(Annotated[tuple[str, ...], Ids(limits.user_id_form, 1, users)], ...)

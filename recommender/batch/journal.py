@@ -12,16 +12,20 @@ from pathlib import Path
 from recommender.batch.users import UserList
 from recommender.errors import BatchError
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What makes two runs the same job, beside the users. `users_from`: `file` or `all users`."""
+    """What makes two runs the same job, beside the users.
+
+    `users_from`: `file` or `all users`. `ranking`: every setting that a ranking depends on, in one text.
+    """
 
     users_from: str
     format: str
     limit: int
+    ranking: str
 
 
 @dataclass(frozen=True, slots=True)

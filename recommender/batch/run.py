@@ -94,7 +94,7 @@ def work(
                     break
                 answers = _ask(recommend, user_ids)
                 if answers is None:
-                    stopped = "no database can answer"
+                    stopped = "catalog_db does not answer, or no database does"
                     break
                 target.writer.write(answers)
                 done = _advanced(done, answers, list_bytes)
@@ -127,7 +127,7 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
         if exists and not target.overwrite:
             raise BatchError("the output exists already; --overwrite replaces it")
         return None
-    for name in ("users_from", "format", "limit"):
+    for name in ("users_from", "format", "limit", "ranking"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
             _refuse_unless_told(target, f"with {name.replace('_', ' ')} {before}, not {now}")

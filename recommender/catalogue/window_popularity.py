@@ -1,5 +1,7 @@
 """Popularity in other windows than the configured one: counted in the background when asked for, and kept."""
 
+import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -11,12 +13,18 @@ from recommender.catalogue.index import window_start
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
-from recommender.errors import DatabaseUnavailableError
+from recommender.errors import DatabaseUnavailableError, StillCountingError
+
+logger = logging.getLogger(__name__)
 
 # Counting reads an index whole: one window is counted at a time, and so many may wait for their turn.
 _MAX_COUNTING = 4
 # So many windows are kept.
 _MAX_KEPT = 8
+# So long the first to ask waits, and nobody else: who waits keeps others from being answered.
+_PATIENCE_S = 0.2
+# So long after a failure nobody waits for another.
+_RETRY_S = 2.0
 
 Counts = Mapping[str, int]
 
@@ -26,67 +34,90 @@ class _Counted:
     counts: Counts
     at: float
 
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.at
+
 
 class WindowPopularity:
-    """How many users each medium has, by window. A request waits no longer than until its deadline."""
+    """How many users each medium has, by window.
+
+    However many windows are asked for, counting takes no more than half of the time.
+    """
 
     def __init__(self, engagement_db: EngagementDatabase, fresh_seconds: float) -> None:
         self._engagement_db = engagement_db
         self._fresh_seconds = fresh_seconds
         self._kept: OrderedDict[int, _Counted] = OrderedDict()
         self._counting: dict[int, Future[Counts]] = {}
+        self._failed_at = -math.inf
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
     def counts(self, window_days: int, deadline: Deadline) -> Counts:
-        """Users by medium, in the catalogue or not; an older count until there is a fresh one.
+        """Users by medium, in the catalogue or not; up to twice as old as a count is fresh.
 
         Raises:
-            DatabaseUnavailableError: it could not be counted, or not yet; the next to ask may have it.
+            StillCountingError: it is under way; who asks later may have it.
+            DatabaseUnavailableError: engagement_db did not answer.
         """
         with self._lock:
             kept = self._kept.get(window_days)
             if kept is not None:
                 self._kept.move_to_end(window_days)
-                if time.monotonic() - kept.at < self._fresh_seconds:
+                if kept.age_s < self._fresh_seconds:
                     return kept.counts
-            counting = self._counting.get(window_days) or self._start(window_days)
-        if kept is not None:
+            counting = None if window_days in self._counting else self._start(window_days)
+        if kept is not None and kept.age_s < 2 * self._fresh_seconds:
             return kept.counts
         if counting is None:
-            raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
+            raise StillCountingError
         try:
-            return counting.result(deadline.remaining_s)
+            return counting.result(min(deadline.remaining_s, _PATIENCE_S))
         except TimeoutError as exc:
-            raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT) from exc
+            raise StillCountingError from exc
 
-    def _start(self, window_days: int) -> Future[Counts] | None:
-        """Have a window counted; None where too many are waiting for that."""
-        if len(self._counting) >= _MAX_COUNTING:
-            return None
+    def _start(self, window_days: int) -> Future[Counts]:
+        """Have a window counted, unless that has just failed, or too many are waiting for it."""
         counting: Future[Counts] = Future()
-        self._counting[window_days] = counting
-        # Nobody waits for it at the end of the process.
-        threading.Thread(
-            target=self._count, args=(window_days, counting), name="window popularity", daemon=True
-        ).start()
+        if time.monotonic() - self._failed_at < _RETRY_S:
+            counting.set_exception(DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
+        elif len(self._counting) >= _MAX_COUNTING:
+            counting.set_exception(StillCountingError())
+        else:
+            # Nobody waits for it at the end of the process.
+            threading.Thread(
+                target=self._count, args=(window_days, counting), name="window popularity", daemon=True
+            ).start()
+            self._counting[window_days] = counting
         return counting
 
     def _count(self, window_days: int, counting: Future[Counts]) -> None:
-        try:
-            with self._turn:
+        with self._turn:
+            started = time.monotonic()
+            try:
                 counts = self._engagement_db.count_positive_users(window_start(window_days))
-        except DatabaseUnavailableError as exc:
-            self._finish(window_days, None)
-            counting.set_exception(exc)
-        else:
-            self._finish(window_days, _Counted(counts, time.monotonic()))
-            counting.set_result(counts)
+            except DatabaseUnavailableError as exc:
+                self._give_up(window_days, counting, exc)
+                return
+            except Exception:
+                # A statement of somebody's own may return anything; whoever waits must hear of it.
+                logger.exception("popularity in %d days could not be counted", window_days)
+                self._give_up(window_days, counting, DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
+                return
+            self._keep(window_days, counting, counts)
+            time.sleep(time.monotonic() - started)
 
-    def _finish(self, window_days: int, counted: _Counted | None) -> None:
+    def _keep(self, window_days: int, counting: Future[Counts], counts: Counts) -> None:
         with self._lock:
             del self._counting[window_days]
-            if counted is not None:
-                self._kept[window_days] = counted
-                if len(self._kept) > _MAX_KEPT:
-                    self._kept.popitem(last=False)
+            self._kept[window_days] = _Counted(counts, time.monotonic())
+            if len(self._kept) > _MAX_KEPT:
+                self._kept.popitem(last=False)
+        counting.set_result(counts)
+
+    def _give_up(self, window_days: int, counting: Future[Counts], reason: DatabaseUnavailableError) -> None:
+        with self._lock:
+            del self._counting[window_days]
+            self._failed_at = time.monotonic()
+        counting.set_exception(reason)

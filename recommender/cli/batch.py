@@ -98,6 +98,7 @@ def batch(
         users_from=ALL_USERS if file is None else "file",
         format=chosen,
         limit=check_limit(settings, limit, _DEFAULT_LIMIT),
+        ranking=settings.ranking,
     )
     target = Target(_writer(chosen, output), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
@@ -161,8 +162,8 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
         click.echo(f"Going on after {done:,} of {users:,} users.", err=True)
     page = Page(journal.options.limit)
     with (
-        _stop_signals() as stop,
         opened(settings) as marquee,
+        _stop_signals() as stop,
         progress(f"Recommending to {users:,} users", users, done) as show,
     ):
         return work(

@@ -78,7 +78,7 @@ def _in_words(exc: Exception) -> str:
     """What is wrong, and what to do."""
     match exc:
         case NothingToRecommendFromError():
-            return f"no database can answer. {_CHECK}"
+            return f"catalog_db does not answer. {_CHECK}"
         case DatabaseUnavailableError():
             return f"{exc}. {_CHECK}"
         case LoadError():

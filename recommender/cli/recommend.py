@@ -19,28 +19,14 @@ from recommender.domain import (
     Options,
     Page,
     Recommendation,
-    Strategy,
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
+from recommender.words import LACKS, STRATEGIES
 
 _DEFAULT_LIMIT = 10
 # For a pipe or a file, which has no width of its own.
 _WIDTH = 160
-
-_BASED_ON = {
-    Strategy.HYBRID: "stated genres and similar users",
-    Strategy.CONTENT: "stated genres alone",
-    Strategy.COLLABORATIVE: "similar users alone",
-    Strategy.POPULAR: "what is popular: neither stated genres nor similar users tell anything of this user",
-}
-_WITHOUT = {
-    DatabaseName.USER: "user_db did not answer: stated genres do not count",
-    DatabaseName.CATALOG: "catalog_db did not answer: only media whose details are cached are shown",
-    DatabaseName.ENGAGEMENT: (
-        "engagement_db did not answer: similar users do not count, and the user may have seen some of these"
-    ),
-}
 
 
 class _Column(NamedTuple):
@@ -125,13 +111,13 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
     """What the ranking rests on, and what is missing from it."""
     version = f" {answer.model_version}" if answer.model_version else ""
     yield (
-        f"{answer.strategy.value}: by {_BASED_ON[answer.strategy]}. "
+        f"{answer.strategy.value}: {STRATEGIES[answer.strategy]}. "
         f"Similar users are found by the model {answer.model}{version}."
     )
     if answer.basis is not None:
         yield from _basis_notes(answer.basis)
     for name in answer.degraded:
-        yield f"{_WITHOUT[name]}."
+        yield f"{name} did not answer: {LACKS[name]}."
     if answer.degraded:
         yield "`python -m recommender check` says what is wrong."
 

@@ -151,8 +151,8 @@ class EngagementDatabase:
 
     def fetch_random_user(self, deadline: Deadline) -> str | None:
         """Somebody with interactions, another each time, if there is anybody."""
-        user_id: str | None = self._database.fetch("fetch_random_user", deadline)[0][0]
-        return user_id
+        rows = self._database.fetch("fetch_random_user", deadline)
+        return str(rows[0][0]) if rows else None
 
     def fetch_recent_interactions(self, user_id: str, top_k: int, deadline: Deadline) -> list[InteractionRow]:
         """What a user did last, of every kind, latest first; what has no timestamp is left out."""

@@ -104,6 +104,11 @@ class CollaborativeModel(Protocol):
 class ModelSource(Protocol):
     """Says which model answers; it may be another one for the next request."""
 
+    @property
+    def live(self) -> CollaborativeModel:
+        """The model that answers for any window."""
+        ...
+
     def current(self) -> CollaborativeModel:
         """The model to ask now."""
         ...

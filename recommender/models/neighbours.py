@@ -3,6 +3,7 @@
 Its users are as of its build; the asking user's own history is whatever the request read a moment ago.
 """
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,12 @@ from recommender.models.neighbours_layout import WORD_USERS
 from recommender.scoring.explanation import SimilarHistories
 from recommender.scoring.similarity import DAMPING
 
+logger = logging.getLogger(__name__)
+
 # From so many media on, 16 bits are too coarse to rule many users out.
 _LONG_HISTORY = 4_096
+# Fewer of its media in the catalogue, and a model is hardly of these databases.
+_KNOWN_SHARE = 0.5
 # The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
 _THREADS = os.cpu_count() or 1
 _USERS_WORTH_A_THREAD = 8
@@ -188,4 +193,11 @@ class NeighboursModel:
         if placed is not index:
             positions = index.locate(self._media_ids)
             self._placed = (index, positions)
+            known = int((positions >= 0).sum())
+            if known < _KNOWN_SHARE * len(positions):
+                logger.warning(
+                    "of the model's %d media %d are in the catalogue: was it trained on other databases?",
+                    len(positions),
+                    known,
+                )
         return positions

@@ -23,6 +23,7 @@ class ModelWatcher:
     """
 
     def __init__(self, live: CollaborativeModel, folder: Path, similar_users: int) -> None:
+        self.live = live
         self._model = live
         self._folder = folder
         self._similar_users = similar_users

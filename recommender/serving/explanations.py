@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from recommender.catalogue.index import CatalogueIndex
 from recommender.domain import Basis, Explanation, Media
 from recommender.serving.user_ranking import Grounds, UserPage
+from recommender.words import name_of
 
 
 def basis_of(grounds: Grounds, window_days: int) -> Basis:
@@ -51,7 +52,13 @@ class Explainer:
             content_part=grounds.weights.content * float(page.content[place]),
             collaborative_part=grounds.weights.collaborative * float(page.collaborative[place]),
             because=because,
-            reason=_reason(matched, users, grounds.similar_users, because, popularity),
+            reason=_reason(
+                matched if grounds.weights.content else (),
+                users if grounds.weights.collaborative else 0,
+                grounds.similar_users,
+                because,
+                popularity,
+            ),
         )
 
     def _matched_genres(self, media: Media, media_mask: NDArray[np.uint64]) -> tuple[str, ...]:
@@ -72,11 +79,12 @@ class Explainer:
 def _reason(
     matched: Sequence[str], users: int, similar_users: int, because: Sequence[Media], user_count: int
 ) -> str:
-    """One plain sentence."""
-    genres = f"it has {_listed([_readable(genre) for genre in matched])}, as you asked for" if matched else ""
+    """One plain sentence, of what counts."""
+    genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
     titles = [f"“{media.title}”" for media in because if media.title][:_TOLD_TITLES]
     if users:
-        told = f"{users:,} of the {similar_users:,} people most like you liked or watched it"
+        people = f"{users:,} of the {similar_users:,} people" if similar_users > 1 else "the one person"
+        told = f"{people} most like you liked or watched it"
         if titles:
             told = f"because you liked {_listed(titles)}: {told} too"
         return _sentence(f"{told}, and {genres}" if genres else told)
@@ -86,10 +94,6 @@ def _reason(
         people = "person" if user_count == 1 else "people"
         return _sentence(f"popular: {user_count:,} {people} liked or watched it")
     return _sentence("nothing fits better, and you have not seen it yet")
-
-
-def _readable(genre: str) -> str:
-    return genre.capitalize() if genre.isupper() else genre
 
 
 def _listed(words: Sequence[str]) -> str:

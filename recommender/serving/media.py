@@ -21,8 +21,9 @@ from recommender.domain import (
     SimilarItem,
     SimilarMedia,
     Strategy,
+    in_order,
 )
-from recommender.errors import DatabaseUnavailableError, UnknownMediaError
+from recommender.errors import DatabaseUnavailableError, StillCountingError, UnknownMediaError
 from recommender.models.base import NO_SHARED_USERS, CollaborativeModel, ModelSource, SharedUsers
 from recommender.scoring.ranking import rank_page
 from recommender.scoring.similar_media import cosine_similarities, genre_overlaps
@@ -31,6 +32,7 @@ from recommender.telemetry import SERVICE, stage
 
 # By when, as shares of the time, index and engagement_db must have answered; catalog_db comes last.
 _INDEX_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.8
+_MAX_PLACED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,15 @@ class _SimilarPage:
         return np.append(self.media_idx, self.anchor_idx)
 
 
+@dataclass(frozen=True, slots=True)
+class _PlacedCounts:
+    """Popularity in a window in the order of an index: to put it there takes a while in a large catalogue."""
+
+    counts: Mapping[str, int]
+    index: CatalogueIndex
+    user_counts: NDArray[np.int64]
+
+
 class MediaService:
     """Ranks media by all users, or by those of one medium."""
 
@@ -82,26 +93,34 @@ class MediaService:
         self._window_popularity = window_popularity
         self._window_days = window_days
         self._time_budget_s = time_budget_s
+        self._placed: dict[int, _PlacedCounts] = {}
 
     def popular(
-        self, page: Page, filters: MediaFilter = ANY_MEDIA, window_days: int | None = None
+        self,
+        page: Page,
+        filters: MediaFilter = ANY_MEDIA,
+        window_days: int | None = None,
+        *,
+        asked_at: float | None = None,
     ) -> PopularMedia:
         """A page of the media most users liked or watched; ties by the configured window, then by id.
 
-        Another window than the configured one is counted when it is first asked for. Where that does not work
-        out in time, the answer is about the configured one, and says so.
+        Another window than the configured one is counted when it is first asked for. Where that takes longer
+        than a request may, or fails, the answer is about the configured one, and says so.
 
         Raises:
-            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+            NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
-        deadline = Deadline.after(self._time_budget_s)
+        deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalogue.current(deadline.share(_INDEX_SHARE))
         failed: frozenset[DatabaseName] = frozenset()
-        counts, counted_days = index.user_counts, self._window_days
+        counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
             try:
                 counts = self._counts_in(window_days, index, deadline.share(_ENGAGEMENT_DB_SHARE))
                 counted_days = window_days
+            except StillCountingError:
+                is_counting = True
             except DatabaseUnavailableError as exc:
                 failed |= {exc.database}
         elif not index.popularity.known:
@@ -120,23 +139,37 @@ class MediaService:
         return PopularMedia(
             items=tuple(PopularItem(media[place], int(ranked.user_counts[place])) for place in media),
             window_days=counted_days,
-            degraded=_in_order(failed | filled.failed),
+            is_counting=is_counting,
+            degraded=in_order(failed | filled.failed),
         )
 
     def _counts_in(self, window_days: int, index: CatalogueIndex, deadline: Deadline) -> NDArray[np.int64]:
-        count = self._window_popularity.counts(window_days, deadline).get
-        return np.array([count(media_id, 0) for media_id in index.media_ids], dtype=np.int64)
+        counts = self._window_popularity.counts(window_days, deadline)
+        placed = self._placed.get(window_days)
+        if placed is None or placed.counts is not counts or placed.index is not index:
+            placed = _PlacedCounts(counts, index, _place(counts, index))
+            if len(self._placed) >= _MAX_PLACED:
+                self._placed.clear()
+            self._placed[window_days] = placed
+        return placed.user_counts
 
-    def similar(self, media_id: str, page: Page, filters: MediaFilter = ANY_MEDIA) -> SimilarMedia:
+    def similar(
+        self,
+        media_id: str,
+        page: Page,
+        filters: MediaFilter = ANY_MEDIA,
+        *,
+        asked_at: float | None = None,
+    ) -> SimilarMedia:
         """A page of media like one: by cosine over users, then by genres in common.
 
         Where nobody has the medium, genres alone are left. Ties go to popularity, then to the id.
 
         Raises:
             UnknownMediaError: it is not in the catalogue, or not any more.
-            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+            NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
-        deadline = Deadline.after(self._time_budget_s)
+        deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalogue.current(deadline.share(_INDEX_SHARE))
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
@@ -155,7 +188,7 @@ class MediaService:
             media=filled.media.get(media_id),
             items=tuple(_similar_item(ranked, place, media[place]) for place in media),
             strategy=ranked.strategy,
-            degraded=_in_order(failed | filled.failed),
+            degraded=in_order(failed | filled.failed),
             model=model.name,
             model_version=model.version,
         )
@@ -211,6 +244,10 @@ class _SimilarRanker:
         ]
 
 
+def _place(counts: Mapping[str, int], index: CatalogueIndex) -> NDArray[np.int64]:
+    return np.array([counts.get(media_id, 0) for media_id in index.media_ids], dtype=np.int64)
+
+
 def _similar_item(ranked: _SimilarPage, place: int, media: Media) -> SimilarItem:
     return SimilarItem(
         media=media,
@@ -226,7 +263,3 @@ def _details(
     """Details by place on a page, in its order, without the places whose details cannot be had."""
     found = ((place, media.get(index.media_ids[idx])) for place, idx in enumerate(media_idx))
     return {place: details for place, details in found if details is not None}
-
-
-def _in_order(failed: frozenset[DatabaseName]) -> tuple[DatabaseName, ...]:
-    return tuple(name for name in DatabaseName if name in failed)

@@ -10,7 +10,7 @@ from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName, Media, distinct_genres
+from recommender.domain import DatabaseName, Media, distinct_genres, in_order
 from recommender.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ class _Missing:
 
     @property
     def names(self) -> tuple[DatabaseName, ...]:
-        return tuple(name for name in DatabaseName if name in self._names)
+        return in_order(self._names)
 
     def add(self, name: DatabaseName) -> None:
         self._names.add(name)

@@ -20,8 +20,10 @@ from recommender.domain import (
     Page,
     Preview,
     Recommendation,
+    Taste,
     UserRecommendations,
     Weights,
+    in_order,
 )
 from recommender.errors import DatabaseUnavailableError
 from recommender.models.base import Candidates, CollaborativeModel, ModelSource
@@ -47,14 +49,10 @@ class _Chunk:
     options: Options
     weights: Weights
     window_days: int
+    window_start: str
     index: CatalogueIndex
     model: CollaborativeModel
     deadline: Deadline
-
-    @property
-    def window_start(self) -> str:
-        """Of the window, as SQL takes it."""
-        return window_start(self.window_days)
 
 
 class RecommendationService:
@@ -89,41 +87,52 @@ class RecommendationService:
         Works on 100 users at a time, when their results are asked for; one model answers for all.
 
         Raises:
-            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+            NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         # No generator itself: the time budget runs from now, not from when results are asked for.
         return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, options, time.monotonic())
 
     def preview(
-        self, genres: Sequence[str], liked_ids: Sequence[str], page: Page, options: Options = DEFAULT_OPTIONS
+        self,
+        taste: Taste,
+        page: Page,
+        options: Options = DEFAULT_OPTIONS,
+        *,
+        asked_at: float | None = None,
     ) -> Preview:
-        """A page for somebody without an account, as if these were the stated genres and the history.
+        """A page for somebody without an account; the time budget runs from `asked_at`, or else from now.
 
         Raises:
-            NothingToRecommendFromError: no database can answer and nothing usable is cached.
+            NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
-        chunk = self._chunk([NEWCOMER], page, options, self._models.current(), time.monotonic())
-        known_idx = chunk.index.locate(liked_ids)
+        asked_at = time.monotonic() if asked_at is None else asked_at
+        chunk = self._chunk([NEWCOMER], page, options, self._model_for(options), asked_at)
+        known_idx = chunk.index.locate(taste.liked_ids)
         unknown_ids = tuple(
-            media_id for media_id, media_idx in zip(liked_ids, known_idx, strict=True) if media_idx < 0
+            media_id for media_id, media_idx in zip(taste.liked_ids, known_idx, strict=True) if media_idx < 0
         )
-        histories = {NEWCOMER: History(seen_ids=liked_ids, positive_ids=liked_ids)}
+        histories = {NEWCOMER: History(seen_ids=taste.liked_ids, positive_ids=taste.liked_ids)}
         with stage(SERVICE):
             candidates, failed = self._find_candidates(chunk, histories)
-            evidence = Evidence({NEWCOMER: genres}, histories, candidates, failed)
+            evidence = Evidence({NEWCOMER: taste.genres}, histories, candidates, failed)
             (result,) = self._answer(chunk, evidence)
         return Preview(result, unknown_ids)
 
     def _recommend_chunks(
         self, user_ids: Iterator[str], page: Page, options: Options, asked_at: float
     ) -> Iterator[UserRecommendations]:
-        model = self._models.current()
+        model = self._model_for(options)
         while chunk_ids := list(itertools.islice(user_ids, CHUNK_USERS)):
             chunk = self._chunk(chunk_ids, page, options, model, asked_at)
             with stage(SERVICE):
                 answers = self._answer(chunk, self._gather(chunk))
             yield from answers
             asked_at = time.monotonic()
+
+    def _model_for(self, options: Options) -> CollaborativeModel:
+        """The model in use, unless another window is asked for than the one it was built with."""
+        is_other = options.window_days not in (None, self._window_days)
+        return self._models.live if is_other else self._models.current()
 
     def _chunk(
         self,
@@ -136,12 +145,14 @@ class RecommendationService:
         """Waits for the first catalogue index, if there is none yet."""
         budget_s = self._time_budget_s * (1 + (len(user_ids) - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
+        window_days = self._window_days if options.window_days is None else options.window_days
         return _Chunk(
             user_ids=user_ids,
             page=page,
             options=options,
             weights=options.weights or self._weights,
-            window_days=self._window_days if options.window_days is None else options.window_days,
+            window_days=window_days,
+            window_start=window_start(window_days),
             index=self._catalogue.current(deadline.share(_INDEX_SHARE)),
             model=model,
             deadline=deadline,
@@ -187,7 +198,7 @@ class RecommendationService:
         rank = UserRanker(chunk.user_ids, chunk.index, evidence, chunk.weights, chunk.options)
         filled = self._pages.fill(rank, chunk.page, chunk.index, chunk.deadline)
         failed = evidence.failed | filled.failed
-        degraded = tuple(name for name in DatabaseName if name in failed)
+        degraded = in_order(failed)
         return [
             UserRecommendations(
                 user_id=ranked.user_id,

@@ -121,8 +121,8 @@ class UserRanker:
             content=content[page_idx],
             collaborative=collaborative[page_idx],
             strategy=_strategy(
-                has_content=bool((wanted & (content > 0.0)).any()),
-                has_collaborative=bool((wanted & (collaborative > 0.0)).any()),
+                has_content=bool(self._weights.content and (eligible & (content > 0.0)).any()),
+                has_collaborative=bool(self._weights.collaborative and collaborative.any()),
             ),
             grounds=self._grounds(page_idx, genres, history, candidates, max_score)
             if self._explained
@@ -160,7 +160,7 @@ class UserRanker:
 
 
 def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:
-    """What the ranking rests on: the kinds of score that are above 0 anywhere in it."""
+    """What the ranking rests on: the kinds of score that are above 0 anywhere in it, filtered or not."""
     if has_content and has_collaborative:
         return Strategy.HYBRID
     if has_content:

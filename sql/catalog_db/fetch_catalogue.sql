@@ -3,19 +3,19 @@
 --
 -- Parameters: none
 -- Returns: a row for each medium that is not deleted
---   media_id text
 --   genre_names text[]  distinct as written, NULL without genres
---   media_key bytea     the id in binary, as fetch_candidates gives it: of one width, a multiple of 8 bytes
 --   media_type text, release_year int
+--   media_id text
+--   media_key bytea     the id in binary, as fetch_candidates gives it: of one width, a multiple of 8 bytes
 -- Index: none needed; the genres' index spares their table
 -- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
 --   is read once.
 SELECT
-    m.id::text AS media_id,
     g.genre_names,
-    uuid_send(m.id) AS media_key,
     m.media_type,
-    m.release_year
+    m.release_year,
+    m.id::text AS media_id,
+    uuid_send(m.id) AS media_key
 FROM medias AS m
 LEFT JOIN (
     SELECT

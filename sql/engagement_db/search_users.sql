@@ -14,7 +14,7 @@ WITH RECURSIVE bounds AS (
     SELECT
         rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, '0')::uuid AS first_id,
         rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, 'f')::uuid AS last_id
-    WHERE :prefix::text ~ '^[0-9A-Fa-f-]{0,36}$'
+    WHERE :prefix::text ~ '^-*([0-9A-Fa-f]-*){0,32}$'
 ),
 
 found AS (

@@ -18,6 +18,6 @@ WITH bounds AS (
 SELECT up.user_id::text AS user_id
 FROM bounds AS b
 INNER JOIN user_preferences AS up ON up.user_id BETWEEN b.first_id AND b.last_id
-WHERE :prefix::text ~ '^[0-9A-Fa-f-]{0,36}$'
+WHERE :prefix::text ~ '^-*([0-9A-Fa-f]-*){0,32}$'
 ORDER BY up.user_id ASC
 LIMIT :top_k;

@@ -141,7 +141,7 @@ def test_weights_rank_as_they_say(client: FlaskClient, user: str) -> None:
 def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
     response = client.get(f"/explorer/users/{NOBODY}")
     assert response.status_code == 200
-    assert "nothing known of this user" in response.text
+    assert "neither stated genres nor similar users" in response.text
     assert len(shown(response)) == 12
 
 
@@ -149,10 +149,10 @@ def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("content_weight=2", "Content_weight must be a number from 0 to 1, such as 0.4, not “2”."),
-        ("window_days=soon", "Window_days must be a whole number from 0 to 36500, not “soon”."),
-        ("limit=101", "Limit must be a whole number from 1 to 100, not “101”."),
-        ("limit=<b>", "Limit must be a whole number from 1 to 100, not “&lt;b&gt;”."),
+        ("content_weight=2", "content_weight must be a number from 0 to 1, such as 0.4, got &#39;2&#39;."),
+        ("window_days=soon", "window_days must be a whole number from 0 to 36500, got &#39;soon&#39;."),
+        ("limit=101", "limit must be a whole number from 1 to 100, got &#39;101&#39;."),
+        ("limit=<b>", "limit must be a whole number from 1 to 100, got &#39;&lt;b&gt;&#39;."),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(
@@ -163,7 +163,7 @@ def test_what_cannot_be_is_refused_in_words(
 
 def test_ids_that_cannot_be_are_refused_in_words(client: FlaskClient) -> None:
     said = alert(client.get("/explorer/users/<b>x"), 400)
-    assert said == "User_id must be a UUID, got &#39;&lt;b&gt;x&#39;."
+    assert said == "user_id must be a UUID, got &#39;&lt;b&gt;x&#39;."
     assert "not in the catalogue" in alert(client.get("/explorer/media/<b>x/similar"), 404)
 
 

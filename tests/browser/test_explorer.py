@@ -221,7 +221,7 @@ def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
 @pytest.mark.parametrize("wrong", ["user=nobody", "user=%3Cscript%3E"])
 def test_an_address_that_is_wrong_gets_a_message(visit: Visitor, wrong: str) -> None:
     here = visit(f"/explorer?{wrong}")
-    expect(here.page.get_by_role("alert")).to_contain_text("User_id must be a UUID")
+    expect(here.page.get_by_role("alert")).to_contain_text("user_id must be a UUID")
     assert all("400" in complaint for complaint in here.complaints)
     here.complaints.clear()
 

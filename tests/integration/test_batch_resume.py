@@ -107,7 +107,8 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
     stopped = run_alone(*arguments, tmp_path / "out.csv")
     assert stopped.status == 1
     assert stopped.err == (
-        "Error: stopped before the end: no database can answer. The same command goes on from here.\n"
+        "Error: stopped before the end: catalog_db does not answer, or no database does. "
+        "The same command goes on from here.\n"
     )
     assert stopped.out.startswith("60 of ")
     outage.start(*DatabaseName)

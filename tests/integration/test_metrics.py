@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from app import create_app
 from recommender.domain import DatabaseName
 from tests.integration.test_neighbours_model import train_on
-from tests.support.clients import NO_CAPS, get, post_batch, running_client
+from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
 from tests.support.gunicorn import GunicornServer, eventually, running_gunicorn, sum_of
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
@@ -62,8 +63,13 @@ def test_endpoints_are_rules_and_no_id_or_path_becomes_a_label(service: Gunicorn
     assert "secret" not in text
     assert "not-an-id" not in text
     assert NOBODY not in text
-    served = {GET_RULE, BATCH, "/health", "/ready", "/metrics", "none"}
-    assert set(re.findall(r'endpoint="([^"]*)"', text)) <= served
+    rules = {
+        rule.rule
+        for rule in create_app(
+            settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere"))
+        ).url_map.iter_rules()
+    }
+    assert set(re.findall(r'endpoint="([^"]*)"', text)) <= {*rules, "none"}
     for endpoint, status in ((GET_RULE, "400"), ("none", "404"), ("none", "405")):
         assert sum_of(text, REQUESTS, {"endpoint": endpoint, "status": status}) >= 1
 
@@ -101,7 +107,7 @@ def test_both_workers_report_what_they_stand_on(service: GunicornServer, referen
         assert sum_of(text, "marquee_pool_max_size", pool) == 20
         assert 0 < sum_of(text, "marquee_pool_size", pool) <= 20
     assert sum_of(text, "marquee_catalogue_index_media", {}) == len(reference.catalogue)
-    assert 0 < sum_of(text, "marquee_catalogue_index_age_seconds", {}) < 120
+    assert 0 < sum_of(text, "marquee_catalogue_index_age_seconds", {}) < 400
     assert sum_of(text, "marquee_model_info", {"model": "live", "version": ""}) == 2
 
 

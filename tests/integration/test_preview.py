@@ -25,7 +25,8 @@ def preview(client: FlaskClient, **body: Any) -> dict[str, Any]:
 
 
 def test_a_preview_agrees_with_the_definition(client: FlaskClient, reference: Reference) -> None:
-    for user in reference.users[::20]:
+    users = [user for user in reference.users if len(reference.positive.get(user, ())) <= 100]
+    for user in users[::20]:
         liked = reference.positive.get(user, set())
         stated = reference.genres_of_user.get(user, set())
         answer = preview(client, genres=sorted(stated), liked=sorted(liked), limit=100)
@@ -107,7 +108,7 @@ def test_a_preview_is_made_of_what_is_left_in_an_outage(databases: Urls, outage:
         ({"genres": "Drama"}, "genres must be a list"),
         ({"genres": [1]}, "each of genres must be a string; wrong at positions (from 0): 0"),
         ({"liked": ["x"]}, "each of liked must be a UUID; wrong at positions (from 0): 0"),
-        ({"liked": [UNKNOWN] * 501}, "liked must hold 0 to 500 ids, got 501"),
+        ({"liked": [UNKNOWN] * 101}, "liked must hold 0 to 100 ids, got 101"),
         ({"explain": "true"}, "explain must be true or false, got 'true'"),
         ({"likes": []}, "unknown key 'likes'; "),
     ],

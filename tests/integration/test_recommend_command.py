@@ -36,7 +36,7 @@ def test_the_table_holds_what_the_api_answers_in_its_order(
 def test_somebody_unknown_gets_what_is_popular_and_a_note(run: Run) -> None:
     result = run("recommend", STRANGER)
     assert (result.status, result.err) == (0, "")
-    assert "\npopular: by what is popular" in result.out
+    assert "\npopular: what is popular" in result.out
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_missing_database_is_told_in_words(run_alone: Run, outage: Outage) -> 
     outage.stop(ENGAGEMENT)
     result = run_alone("recommend", STRANGER)
     assert result.status == 0
-    assert "engagement_db did not answer: similar users do not count" in result.out
+    assert "engagement_db did not answer: histories and similar users are not known" in result.out
 
 
 def test_without_any_database_it_says_so_in_a_line(run_alone: Run, outage: Outage) -> None:
     outage.stop(*DatabaseName)
     result = run_alone("recommend", STRANGER)
     assert (result.status, result.out) == (1, "")
-    assert result.err.startswith("Error: no database can answer. `python -m recommender check` says what")
+    assert result.err.startswith("Error: catalog_db does not answer. `python -m recommender check` says what")
     assert result.err.count("\n") == 1
 
 

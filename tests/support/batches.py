@@ -36,6 +36,7 @@ def flat(lines: bytes) -> list[list[str]]:
             values += [item["media_type"], "|".join(item["genres"])]
             values += [item[f"{kind}_score"] for kind in ("recommendation", "content", "collaborative")]
             values += [answer["strategy"], "|".join(answer["degraded"])]
+            values += [answer["model"], answer["model_version"]]
             rows.append(["" if value is None else str(value) for value in values])
     return rows
 

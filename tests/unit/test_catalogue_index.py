@@ -11,7 +11,7 @@ from recommender.scoring.similarity import idf_weight
 
 def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
     return [
-        CatalogueEntry(media_id, names, media_id.encode() * 16, None, None)
+        CatalogueEntry(names, None, None, media_id, media_id.encode() * 16)
         for media_id, names in genres.items()
     ]
 
@@ -63,9 +63,9 @@ def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
 def test_filters_mark_what_passes_all_of_them() -> None:
     index = build_index(
         [
-            CatalogueEntry("a", ["Drama"], b"a" * 16, "MOVIE", 1999),
-            CatalogueEntry("b", ["drama", "WAR"], b"b" * 16, "Series", 2005),
-            CatalogueEntry("c", None, b"c" * 16, None, None),
+            CatalogueEntry(["Drama"], "MOVIE", 1999, "a", b"a" * 16),
+            CatalogueEntry(["drama", "WAR"], "Series", 2005, "b", b"b" * 16),
+            CatalogueEntry(None, None, None, "c", b"c" * 16),
         ],
         UNKNOWN_POPULARITY,
     )

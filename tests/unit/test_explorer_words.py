@@ -3,23 +3,29 @@
 from datetime import datetime
 
 import pytest
+from werkzeug.datastructures import MultiDict
 
 from recommender.api.explorer import words
-from recommender.api.explorer.tuning import Tuning, parse_tuning
+from recommender.api.explorer.tuning import Tuning, tuning_query
+from recommender.api.parsing import parse_query
 from recommender.api.problems import BadRequestError
 from recommender.domain import Media, Weights
+from recommender.words import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
 
 
+def parse(arguments: dict[str, str]) -> Tuning:
+    return parse_query(MultiDict(arguments), tuning_query(100)).tuning(DEFAULTS)
+
+
 def test_what_is_not_said_is_as_configured() -> None:
-    assert parse_tuning({}, DEFAULTS, 100) == DEFAULTS
-    assert parse_tuning({"content_weight": "", "window_days": ""}, DEFAULTS, 100) == DEFAULTS
+    assert parse({}) == DEFAULTS
 
 
 def test_what_is_said_comes_back_in_the_address() -> None:
     given = {"content_weight": "0.25", "collaborative_weight": "1", "window_days": "0", "limit": "20"}
-    tuning = parse_tuning(given, DEFAULTS, 100)
+    tuning = parse(given)
     assert tuning == Tuning(Weights(0.25, 1.0), 0, 20)
     assert tuning.arguments(DEFAULTS) == given
     assert DEFAULTS.arguments(DEFAULTS) == {}
@@ -44,7 +50,7 @@ def test_what_is_said_comes_back_in_the_address() -> None:
 )
 def test_what_cannot_be_is_refused_in_words(name: str, text: str) -> None:
     with pytest.raises(BadRequestError, match=f"{name} must be a .*number from") as refused:
-        parse_tuning({name: text}, DEFAULTS, 100)
+        parse({name: text})
     assert len(str(refused.value)) < 130
 
 
@@ -61,7 +67,9 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
     [
         ("https://covers.example/1.jpg", "https://covers.example/1.jpg"),
         ("http://covers.example/1.jpg", "http://covers.example/1.jpg"),
-        ("/covers/1.jpg", "/covers/1.jpg"),
+        ("/explorer/covers/1.svg?title=T", "/explorer/covers/1.svg?title=T"),
+        ("/explorer/surprise", None),
+        ("//covers.example/1.jpg", None),
         (None, None),
         ("", None),
         ("javascript:alert(1)", None),
@@ -77,7 +85,7 @@ def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None,
 
 def test_values_are_worded() -> None:
     assert [words.window(days) for days in (0, 1, 90)] == ["all time", "1 day", "90 days"]
-    assert [words.name_of(name) for name in ("SCIENCE_FICTION", "drama", "Film-Noir", "TV")] == [
+    assert [name_of(name) for name in ("SCIENCE_FICTION", "drama", "Film-Noir", "TV")] == [
         "Science fiction",
         "Drama",
         "Film-Noir",

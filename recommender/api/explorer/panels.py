@@ -1,7 +1,7 @@
 """What the page shows of a user, put together: profile, ranking, popular media, and what each stage took."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from recommender.api.explorer.tuning import Tuning
@@ -20,11 +20,11 @@ from recommender.errors import NothingToRecommendFromError
 from recommender.serving.media import MediaService
 from recommender.serving.profiles import FoundUsers, Profile, ProfileReader
 from recommender.serving.recommendations import RecommendationService
-from recommender.telemetry import SERVICE, count, current_trace
+from recommender.telemetry import SERVICE, current_trace
 
 T = TypeVar("T")
 
-HISTORY_ITEMS = 15
+SHOWN_INTERACTIONS = 15
 FOUND_USERS = 8
 POPULAR_ITEMS = 12
 SIMILAR_ITEMS = 12
@@ -61,13 +61,12 @@ class Ranking:
 
     @property
     def degraded(self) -> tuple[DatabaseName, ...]:
-        """The databases that anything on the page is missing from."""
-        found = {name for part in (self.result, self.popular) if part is not None for name in part.degraded}
-        return tuple(name for name in DatabaseName if name in found)
+        """The databases that the recommendations are missing."""
+        return () if self.result is None else self.result.degraded
 
 
 class PanelReader:
-    """Gathers what the page shows; like every other request it waits for its turn."""
+    """Gathers what the page shows; like every other request it waits for its turn, at each step."""
 
     def __init__(
         self,
@@ -94,17 +93,14 @@ class PanelReader:
 
     def user(self, user_id: str, tuning: Tuning) -> tuple[Profile, Ranking]:
         """A user, and what the user is recommended; the configuration's order is worked out first."""
-
-        def gather() -> tuple[Profile, Ranking]:
-            profile = self._profiles.read(user_id, HISTORY_ITEMS)
-            baseline = () if tuning == self._defaults else self._ids(user_id)
-            return profile, self._rank(user_id, tuning, baseline)
-
-        return self._in_turn(gather)
+        profile = self._in_turn(lambda: self._profiles.read(user_id, SHOWN_INTERACTIONS))
+        configured = replace(self._defaults, limit=tuning.limit)
+        baseline = () if tuning == configured else self._ids(user_id, configured)
+        return profile, self.ranking(user_id, tuning, baseline)
 
     def ranking(self, user_id: str, tuning: Tuning, baseline: Sequence[str]) -> Ranking:
         """A user's recommendations alone; `baseline` is what they are compared with."""
-        return self._in_turn(lambda: self._rank(user_id, tuning, tuple(baseline)))
+        return self._rank(user_id, tuning, tuple(baseline))
 
     def similar(self, media_id: str) -> SimilarMedia:
         """Media like one.
@@ -122,8 +118,6 @@ class PanelReader:
         timings: dict[str, float] = {}
         result = self._recommend(user_id, tuning, timings)
         items = () if result is None else result.items
-        if result is not None:
-            count(result, first_page=True)
         if not baseline:
             baseline = tuple(item.media.id for item in items)
         was = {media_id: rank for rank, media_id in enumerate(baseline, start=1)}
@@ -138,8 +132,8 @@ class PanelReader:
             baseline=baseline,
         )
 
-    def _ids(self, user_id: str) -> tuple[str, ...]:
-        result = self._recommend(user_id, self._defaults, {})
+    def _ids(self, user_id: str, tuning: Tuning) -> tuple[str, ...]:
+        result = self._recommend(user_id, tuning, {})
         return () if result is None else tuple(item.media.id for item in result.items)
 
     def _recommend(
@@ -150,7 +144,7 @@ class PanelReader:
         before_s = _service_s()
         with recorded_statements() as runs:
             try:
-                (result,) = self._service.recommend([user_id], Page(tuning.limit), options)
+                (result,) = self._gate.held(self._service.recommend([user_id], Page(tuning.limit), options))
             except NothingToRecommendFromError:
                 return None
         timings.update(_timings_ms(runs, _service_s() - before_s))
@@ -158,7 +152,9 @@ class PanelReader:
 
     def _popular(self, tuning: Tuning) -> PopularMedia | None:
         try:
-            return self._media.popular(Page(POPULAR_ITEMS), window_days=tuning.window_days)
+            return self._in_turn(
+                lambda: self._media.popular(Page(POPULAR_ITEMS), window_days=tuning.window_days)
+            )
         except NothingToRecommendFromError:
             return None
 

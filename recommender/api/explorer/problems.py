@@ -51,8 +51,7 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
 
 
 def _bad_request(exc: BadRequestError) -> Response:
-    message = str(exc)
-    return _problem(HTTPStatus.BAD_REQUEST, f"{message[:1].upper()}{message[1:]}.", retry=False)
+    return _problem(HTTPStatus.BAD_REQUEST, f"{exc}.", retry=False)
 
 
 def _overloaded(_: OverloadedError) -> Response:

@@ -1,18 +1,15 @@
 """What the sliders say: read from a query string, and written into one."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
-from recommender.api.problems import BadRequestError, ErrorCode
-from recommender.domain import Weights
+from pydantic import BaseModel, create_model
 
-_MAX_WINDOW_DAYS = 36_500
+from recommender.api.fields import Share, WholeNumber
+from recommender.domain import MAX_WINDOW_DAYS, Weights
+
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
-_WEIGHT = re.compile(r"0(?:\.[0-9]{1,20})?|1(?:\.0{1,20})?")
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
-_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +36,34 @@ class Tuning:
         return [*sorted(finite), ALL_TIME]
 
 
-def parse_tuning(arguments: Mapping[str, str], defaults: Tuning, max_limit: int) -> Tuning:
-    """What a query string asks for, the configuration where it says nothing.
+class TuningQuery(BaseModel):
+    """The sliders; None where the configuration holds. `baseline`: ids that a ranking is compared with."""
 
-    Raises:
-        BadRequestError: a value is out of range, or no number.
-    """
-    return Tuning(
-        weights=Weights(
-            content=_weight(arguments, "content_weight", defaults.weights.content),
-            collaborative=_weight(arguments, "collaborative_weight", defaults.weights.collaborative),
-        ),
-        window_days=_whole(arguments, "window_days", defaults.window_days, (0, _MAX_WINDOW_DAYS)),
-        limit=_whole(arguments, "limit", defaults.limit, (1, max_limit)),
-    )
+    content_weight: Annotated[float | None, Share()] = None
+    collaborative_weight: Annotated[float | None, Share()] = None
+    window_days: Annotated[int | None, WholeNumber(0, MAX_WINDOW_DAYS)] = None
+    limit: int | None = None
+    baseline: str = ""
 
+    def tuning(self, defaults: Tuning) -> Tuning:
+        """What is asked for, the configuration where nothing is."""
+        given = self.model_dump(include={"window_days", "limit"}, exclude_none=True)
+        weights = self.model_dump(include={"content_weight", "collaborative_weight"}, exclude_none=True)
+        return replace(
+            defaults,
+            weights=replace(
+                defaults.weights, **{name.removesuffix("_weight"): value for name, value in weights.items()}
+            ),
+            **given,
+        )
 
-def _weight(arguments: Mapping[str, str], name: str, default: float) -> float:
-    text = arguments.get(name, "")
-    if not text:
-        return default
-    if not _WEIGHT.fullmatch(text):
-        raise _invalid(f"{name} must be a number from 0 to 1, such as 0.4", text)
-    return float(text)
-
-
-def _whole(arguments: Mapping[str, str], name: str, default: int, bounds: tuple[int, int]) -> int:
-    text = arguments.get(name, "")
-    if not text:
-        return default
-    least, most = bounds
-    if not _WHOLE_NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise _invalid(f"{name} must be a whole number from {least} to {most}", text)
-    return int(text)
+    @property
+    def baseline_ids(self) -> list[str]:
+        """The ids, in order."""
+        return [media_id for media_id in self.baseline.split(",") if media_id]
 
 
-def _invalid(allowed: str, text: str) -> BadRequestError:
-    shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-    return BadRequestError(ErrorCode.INVALID_PARAMETER, f"{allowed}, not “{shown}”")
+def tuning_query(max_limit: int) -> type[TuningQuery]:
+    """The model with the bound that the settings draw."""
+    limit = Annotated[int | None, WholeNumber(1, max_limit)]
+    return create_model("TuningQuery", __base__=TuningQuery, limit=(limit, None))

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request
-from werkzeug.datastructures import MultiDict
 
 from recommender.api.explorer import words
 from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.panels import PanelReader, Ranking
 from recommender.api.explorer.problems import register_fragment_errors
-from recommender.api.explorer.tuning import Tuning, parse_tuning
-from recommender.api.parsing import parse_id
+from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
+from recommender.api.parsing import parse_id, parse_query
 from recommender.api.problems import ErrorCode
 from recommender.api.request_models import RequestLimits
 from recommender.covers.drawing import cover_svg
 from recommender.domain import DatabaseName
 from recommender.serving.status import StatusReader
+from recommender.words import LACKS, STRATEGIES
 
 _HERE = Path(__file__).parent
 POLICY = (
@@ -35,7 +36,7 @@ _TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
 PoolStats = Callable[[], Mapping[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExplorerParts:
     """What the page is made of. `pools`: by database, and by what the pool is for."""
 
@@ -44,6 +45,11 @@ class ExplorerParts:
     pools: Mapping[tuple[DatabaseName, str], PoolStats]
     limits: RequestLimits
     defaults: Tuning
+
+    @cached_property
+    def query(self) -> type[TuningQuery]:
+        """What the sliders may say."""
+        return tuning_query(self.limits.max_limit)
 
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
@@ -56,7 +62,7 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     for name, word in words.FILTERS.items():
         shell.add_app_template_filter(word, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
-    shell.app_context_processor(lambda: {"strategies": words.STRATEGIES, "lacks": words.LACKS})
+    shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS})
     return shell, fragments
 
 
@@ -122,9 +128,9 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     @blueprint.get("/users/<user_id>/recommendations")
     def get_recommendations(user_id: str) -> Response:
         canonical_id = _user_id(parts, user_id)
-        tuning = _tuning(parts, request.args)
-        baseline = [media_id for media_id in request.args.get("baseline", "").split(",") if media_id]
-        ranking = parts.panels.ranking(canonical_id, tuning, baseline)
+        query = parse_query(request.args, parts.query)
+        tuning = query.tuning(parts.defaults)
+        ranking = parts.panels.ranking(canonical_id, tuning, query.baseline_ids)
         html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **_shown(parts, ranking))
         return _addressed(html, "Replace", _address(parts, canonical_id, tuning))
 
@@ -148,13 +154,12 @@ def _user_id(parts: ExplorerParts, text: str) -> str:
 
 
 def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
-    tuning = _tuning(parts, request.args)
+    tuning = parse_query(request.args, parts.query).tuning(parts.defaults)
     profile, ranking = parts.panels.user(user_id, tuning)
     html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **_shown(parts, ranking))
     address = _address(parts, user_id, tuning)
-    current = urlsplit(request.headers.get("HX-Current-URL", ""))
     # What the page was opened with is in the history already.
-    known = f"{current.path}?{current.query}" == address
+    known = request.headers.get("HX-Current-URL", "").endswith(address)
     return _addressed(html, "Replace" if known else "Push", address)
 
 
@@ -165,10 +170,6 @@ def _shown(parts: ExplorerParts, ranking: Ranking) -> dict[str, object]:
         "defaults": parts.defaults,
         "steps": ranking.tuning.window_steps(parts.defaults),
     }
-
-
-def _tuning(parts: ExplorerParts, arguments: MultiDict[str, str]) -> Tuning:
-    return parse_tuning(arguments, parts.defaults, parts.limits.max_limit)
 
 
 def _address(parts: ExplorerParts, user_id: str, tuning: Tuning) -> str:

@@ -5,34 +5,25 @@ from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-from recommender.covers.urls import cover_url
-from recommender.domain import DatabaseName, Media, Strategy
+from recommender.covers.urls import COVERS_PATH, cover_url
+from recommender.domain import Media, Recommendation
+from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
-STRATEGIES = {
-    Strategy.HYBRID: "stated genres and similar users",
-    Strategy.CONTENT: "stated genres alone",
-    Strategy.COLLABORATIVE: "similar users alone",
-    Strategy.POPULAR: "nothing known of this user: popular media",
-}
-# What an answer lacks without a database.
-LACKS = {
-    DatabaseName.USER: "stated genres are not known, so nothing is scored by content",
-    DatabaseName.ENGAGEMENT: "histories and similar users are not known: what was seen may be shown again",
-    DatabaseName.CATALOG: "details are the last good ones; media without any are left out",
-}
+
+_DECIMALS = 2
 
 
 def score(value: float) -> str:
-    """Two decimals, which add up well enough to be read as a sum."""
-    return f"{value:.2f}"
+    """A score or a part of one."""
+    return f"{value:.{_DECIMALS}f}"
 
 
-def name_of(text: str) -> str:
-    """A genre or a media type, which databases like to write in capitals, or without any."""
-    words = text.replace("_", " ").strip()
-    return words.capitalize() if words.isupper() or words.islower() else words
+def rest(item: Recommendation) -> float:
+    """What is left of a score for the collaborative part, so that what is shown adds up."""
+    content = item.explanation.content_part if item.explanation else 0.0
+    return round(item.recommendation_score, _DECIMALS) - round(content, _DECIMALS)
 
 
 def window(days: int) -> str:
@@ -74,7 +65,8 @@ def cover(media: Media) -> str:
         parts = urlsplit(own)
     except ValueError:
         return drawn_cover(media)
-    usable = parts.scheme in ("http", "https") or (not parts.scheme and own.startswith("/"))
+    # Elsewhere on this origin there are no covers, and a page must not be made to ask for anything else here.
+    usable = parts.scheme in ("http", "https") or own.startswith(COVERS_PATH)
     return own if usable else drawn_cover(media)
 
 
@@ -83,7 +75,7 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-FILTERS: dict[str, Callable[..., str | None]] = {
+FILTERS: dict[str, Callable[..., str | float | None]] = {
     "age": age,
     "amount": amount,
     "cover": cover,
@@ -91,6 +83,7 @@ FILTERS: dict[str, Callable[..., str | None]] = {
     "drawn_cover": drawn_cover,
     "name_of": name_of,
     "part": part,
+    "rest": rest,
     "score": score,
     "window": window,
 }

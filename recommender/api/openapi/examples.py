@@ -114,6 +114,7 @@ POPULAR: Examples = {
         limit=1,
         offset=0,
         window_days=90,
+        counting=False,
         degraded=[],
     ),
 }

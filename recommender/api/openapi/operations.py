@@ -161,8 +161,8 @@ def _popular(models: RequestModels) -> Operation:
         MEDIA,
         "Popular media",
         "What most users liked or watched. Another window than the configured one is counted when first "
-        "asked for; until then the answer is about the configured one, says so in `window_days`, and names "
-        "engagement_db in `degraded`.",
+        "asked for; while that goes on (`counting`), and where it fails, the answer is about the configured "
+        "one, and says so in `window_days`.",
         answers=(Answer(_of(PopularAnswer), examples.POPULAR),),
         problems=(*wrong_queries(models.popular), *fixed(*_WORKING)),
         parameters=tuple(query_parameters(models.popular)),

@@ -24,7 +24,7 @@ MEANINGS = {
     ErrorCode.METHOD_NOT_ALLOWED: "The address does not take the method.",
     ErrorCode.NOT_FOUND: "There is no such address.",
     ErrorCode.OVERLOADED: "Too many requests are waiting already.",
-    ErrorCode.SERVICE_UNAVAILABLE: "No database can answer, and nothing is cached.",
+    ErrorCode.SERVICE_UNAVAILABLE: "catalog_db does not answer, and nothing fitting is cached.",
     ErrorCode.TOO_MANY_REQUESTS: "The caller asks more often than the rate limit allows, where there is one.",
     ErrorCode.UNAUTHORIZED: "There is no valid API key, where keys are set.",
     ErrorCode.UNKNOWN_PARAMETER: "There is no such query parameter.",
