@@ -172,9 +172,14 @@ class _WorkersCollector(MultiProcessCollector):
 
     def collect(self) -> Iterable[Metric]:
         """Every metric, of all workers."""
-        files = [str(path) for path in Path(self._path).glob("*.db") if _is_begun(path)]
-        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]  # ships few types
-        return merged
+        while True:
+            files = [str(path) for path in Path(self._path).glob("*.db") if _is_begun(path)]
+            try:
+                merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]  # ships few types
+            except FileNotFoundError:
+                # What a worker that has just ended had counted is in another file by now.
+                continue
+            return merged
 
 
 def _is_begun(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Who there is, what they state and did last: read for the explorer, with whatever databases are there."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg
@@ -10,7 +11,7 @@ from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from recommender.serving.profiles import ProfileReader
-from tests.support.clients import PATIENT, running_app
+from tests.support.clients import running_app
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
@@ -18,12 +19,25 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def profiles(databases: Urls) -> Iterator[ProfileReader]:
-    with running_app(databases, **PATIENT) as app:
+@contextmanager
+def reading(urls: Urls) -> Iterator[ProfileReader]:
+    with running_app(urls, TIME_BUDGET_MS="3000") as app:
         marquee = app.extensions["marquee"]
         marquee.open()
         reader: ProfileReader = marquee.profiles
+        yield reader
+
+
+@pytest.fixture
+def profiles(databases: Urls) -> Iterator[ProfileReader]:
+    """On databases of the test's own."""
+    with reading(databases) as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def shared_profiles(shared_databases: Urls) -> Iterator[ProfileReader]:
+    with reading(shared_databases) as reader:
         yield reader
 
 
@@ -39,15 +53,15 @@ def found(profiles: ProfileReader, prefix: str, top_k: int = 1000) -> list[str]:
 
 
 def test_a_search_finds_everybody_whose_id_begins_so_and_nobody_else(
-    profiles: ProfileReader, databases: Urls
+    shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    users = everybody(databases)
-    assert found(profiles, "") == users
+    users = everybody(shared_databases)
+    assert found(shared_profiles, "") == users
     for length in (1, 3, 9, 14, 36):
         prefix = users[7][:length]
         expected = [user for user in users if user.startswith(prefix)]
-        assert found(profiles, prefix) == found(profiles, prefix.upper()) == expected
-    assert found(profiles, users[7].replace("-", "")) == [users[7]]
+        assert found(shared_profiles, prefix) == found(shared_profiles, prefix.upper()) == expected
+    assert found(shared_profiles, users[7].replace("-", "")) == [users[7]]
 
 
 def test_somebody_only_one_database_knows_is_found(profiles: ProfileReader, databases: Urls) -> None:
@@ -71,15 +85,15 @@ def test_somebody_only_one_database_knows_is_found(profiles: ProfileReader, data
 
 
 def test_a_search_gives_as_many_as_asked_for_and_says_whether_there_are_more(
-    profiles: ProfileReader, databases: Urls
+    shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    users = everybody(databases)
+    users = everybody(shared_databases)
     with recorded_statements() as statements:
-        answer = profiles.search("", 8)
+        answer = shared_profiles.search("", 8)
     assert [user.user_id for user in answer.users] == users[:8]
     assert answer.more
     assert len(statements) == 3
-    assert not profiles.search("", len(users)).more
+    assert not shared_profiles.search("", len(users)).more
 
 
 @pytest.mark.parametrize(
@@ -102,19 +116,19 @@ def test_a_search_gives_as_many_as_asked_for_and_says_whether_there_are_more(
         "\n",
     ],
 )
-def test_whatever_is_typed_nothing_fails(profiles: ProfileReader, prefix: str) -> None:
-    answer = profiles.search(prefix, 5)
+def test_whatever_is_typed_nothing_fails(shared_profiles: ProfileReader, prefix: str) -> None:
+    answer = shared_profiles.search(prefix, 5)
     assert answer.missing == ()
     assert not answer.users or prefix == "--"
-    assert profiles.search("\x00" + prefix, 5) == profiles.search("\ud800", 5)
+    assert shared_profiles.search("\x00" + prefix, 5) == shared_profiles.search("\ud800", 5)
 
 
 def test_a_surprise_is_somebody_with_interactions_and_not_always_the_same(
-    profiles: ProfileReader, databases: Urls
+    shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    surprises = {profiles.surprise() for _ in range(30)}
+    surprises = {shared_profiles.surprise() for _ in range(30)}
     assert len(surprises) > 5
-    assert surprises <= set(Reference(databases).seen)
+    assert surprises <= set(Reference(shared_databases).seen)
 
 
 def test_with_nobody_there_is_no_surprise(profiles: ProfileReader, databases: Urls) -> None:
@@ -154,8 +168,8 @@ def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileRead
     assert moments == [None, None, datetime(2026, 1, 1, 10, 30), None]  # noqa: DTZ001 - naive UTC
 
 
-def test_of_somebody_nobody_knows_there_is_nothing(profiles: ProfileReader) -> None:
-    profile = profiles.read(NOBODY, 10)
+def test_of_somebody_nobody_knows_there_is_nothing(shared_profiles: ProfileReader) -> None:
+    profile = shared_profiles.read(NOBODY, 10)
     assert (profile.genres, profile.interactions, profile.missing) == ((), (), ())
 
 

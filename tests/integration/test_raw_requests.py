@@ -46,7 +46,7 @@ def exchange(port: int, sent: bytes) -> bytes:
 
 
 def request(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
-    lines = [method + b" " + target + b" HTTP/1.1", b"Host: x", b"Connection: close"]
+    lines = [method + b" " + target + b" HTTP/1.1", b"Host: localhost", b"Connection: close"]
     return b"\r\n".join([*lines, *(name + b": " + value for name, value in headers), b"", body])
 
 

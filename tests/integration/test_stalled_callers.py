@@ -16,8 +16,8 @@ from tests.support.postgres import Urls
 
 # Three times what Gunicorn is set to wait.
 _PATIENCE_S = 30.0
-HALF_A_HEADER = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Half: "
-BATCH = b"POST /api/recommendations/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HALF_A_HEADER = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "
+BATCH = b"POST /api/recommendations/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 STALLED = "a caller stalled: connection closed"
 ANSWERED = "POST /api/recommendations/batch 400"
 HALF_A_BODY = BATCH + b'Content-Length: 100\r\n\r\n{"user_ids"'
