@@ -100,12 +100,7 @@ def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict
         for user_id in row.similar_to:
             items_of[user_id].append(slice(end - len(row.total_values), end))
     return {
-        user_id: _candidates(
-            parts,
-            np.concatenate([media_idx[part] for part in parts]),
-            np.concatenate([total_values[part] for part in parts]),
-            len(index.media_ids),
-        )
+        user_id: _candidates(parts, media_idx, total_values, len(index.media_ids))
         for user_id, parts in items_of.items()
     }
 
@@ -113,11 +108,16 @@ def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict
 def _candidates(
     parts: Sequence[slice], media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
 ) -> Candidates:
-    """One user's, from the media of the similar users, one of these after the other as `parts` says."""
+    """One user's, from the parts of everybody's arrays that belong to the similar users."""
 
     def similar_histories() -> SimilarHistories:
+        # Only now: for a hundred users, copies would take far more memory than what they are copied from.
         sizes = [part.stop - part.start for part in parts]
-        return SimilarHistories(np.concatenate(([0], np.cumsum(sizes))), media_idx)
+        return SimilarHistories(
+            np.concatenate(([0], np.cumsum(sizes))), np.concatenate([media_idx[part] for part in parts])
+        )
 
-    known = media_idx >= 0
-    return Candidates(*add_up_media(media_idx[known], total_values[known], media_count), similar_histories)
+    own_idx = np.concatenate([media_idx[part] for part in parts])
+    own_values = np.concatenate([total_values[part] for part in parts])
+    known = own_idx >= 0
+    return Candidates(*add_up_media(own_idx[known], own_values[known], media_count), similar_histories)

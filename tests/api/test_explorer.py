@@ -10,10 +10,12 @@ from werkzeug.test import TestResponse
 
 from recommender.api_keys import Scope, make_key
 from recommender.databases.database import recorded_statements
+from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.waiting import wait_until
 
 READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
 OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
@@ -242,3 +244,58 @@ def test_a_catalogue_that_is_down_before_anything_was_kept_is_said_to_be(
     assert response.status_code == 200
     assert "Nothing can be shown" in response.text
     assert "catalog_db does not answer: titles are the last known" in response.text
+
+
+@pytest.fixture(scope="module")
+def slow_to_count(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    """Counts popularity in a second, as engagement_db does where it is large."""
+    folder = tmp_path_factory.mktemp("sql")
+    (folder / "engagement_db").mkdir()
+    ours = (SQL_ROOT / "engagement_db" / "count_positive_users.sql").read_text()
+    slowed = ours.replace("WHERE\n    i.type", "WHERE\n    (SELECT pg_sleep(1)) IS NOT NULL AND i.type")
+    assert slowed != ours
+    (folder / "engagement_db" / "count_positive_users.sql").write_text(slowed)
+    with running_client(shared_databases, SQL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
+        wait_until(lambda: client.get("/ready").get_json()["status"] == "ready")
+        yield client
+
+
+def test_a_window_that_is_still_being_counted_is_no_outage(slow_to_count: FlaskClient, user: str) -> None:
+    html = slow_to_count.get(f"/explorer/users/{user}?window_days=11").text
+    assert "11 days are still being counted" in html
+    assert "does not answer" not in html
+    popular = slow_to_count.get("/api/media/popular?window_days=12").get_json()
+    assert (popular["window_days"], popular["counting"], popular["degraded"]) == (90, True, [])
+
+
+def test_with_more_cards_and_nothing_moved_nothing_is_new(client: FlaskClient, user: str) -> None:
+    html = client.get(f"/explorer/users/{user}?limit=30").text
+    assert html.count('class="card"') == 30
+    assert 'class="move' not in html
+    assert 'class="move' in client.get(f"/explorer/users/{user}?limit=30&content_weight=0").text
+
+
+def test_the_parts_of_a_card_add_up_as_shown(client: FlaskClient, reference: Reference) -> None:
+    shown = re.compile(r"<strong>([0-9.]+)</strong> = .*?>([0-9.]+) content<.*?\+ ([0-9.]+) collaborative<")
+    sums = 0
+    for user in reference.users[::20]:
+        for total, content, collaborative in shown.findall(client.get(f"/explorer/users/{user}").text):
+            assert round(float(content) + float(collaborative), 2) == float(total)
+            sums += 1
+    assert sums > 100
+
+
+def test_an_address_of_no_kind_in_a_header_does_no_harm(client: FlaskClient, user: str) -> None:
+    for address in ("http://[x", "", "\u00ff"):
+        response = client.get(f"/explorer/users/{user}", headers={"HX-Current-URL": address})
+        assert response.status_code == 200
+
+
+def test_explored_users_are_not_counted_as_answered(client: FlaskClient, user: str) -> None:
+    def answered() -> list[str]:
+        text = client.get("/metrics").text
+        return [line for line in text.splitlines() if line.startswith("marquee_answers_total")]
+
+    before = answered()
+    client.get(f"/explorer/users/{user}?content_weight=0")
+    assert answered() == before

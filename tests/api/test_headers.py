@@ -110,3 +110,18 @@ def test_pages_of_other_origins_may_not(locked: FlaskClient, origin: str | None)
     headers = {} if origin is None else {"Origin": origin}
     for response in (locked.get("/health", headers=headers), locked.options(PATH, headers=headers)):
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.2"])
+def test_without_keys_another_host_than_this_one_is_not_answered_for(
+    shared_databases: Urls, host: str
+) -> None:
+    """A web page could have its own name lead here, and read everything as one of ours."""
+    asked = {"Host": f"{host}:5000"}
+    with running_client(shared_databases) as client:
+        response = client.get("/explorer/users", headers=asked)
+        assert (response.status_code, response.get_json()["code"]) == (400, "bad_request")
+        for own in ("localhost:5000", "127.0.0.1", "[::1]:5000"):
+            assert client.get("/explorer/users", headers={"Host": own}).status_code == 200
+    with running_client(shared_databases, ALLOW_ANONYMOUS="true") as client:
+        assert client.get("/explorer/users", headers=asked).status_code == 200

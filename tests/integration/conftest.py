@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask.testing import FlaskClient
 
 from config.settings import ROOT
 from recommender.batch import run as batch_run
@@ -15,7 +14,6 @@ from recommender.cli.main import main
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName
 from tests.support.checks import PASSWORD, Checker, Report, change
-from tests.support.clients import NO_CAPS, PATIENT, running_client
 from tests.support.commands import Run, runner
 from tests.support.postgres import Urls
 
@@ -65,13 +63,6 @@ def urls(databases: Urls, role: str) -> Urls:
     for name, grant in grants:
         change(databases, DatabaseName(name), grant)
     return {name: url.replace("postgres@", f"{role}:{PASSWORD}@") for name, url in databases.items()}
-
-
-@pytest.fixture(scope="session")
-def api(shared_databases: Urls) -> Iterator[FlaskClient]:
-    """The service on the shared databases, exact, and too patient to answer degraded on a slow machine."""
-    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
-        yield client
 
 
 @pytest.fixture

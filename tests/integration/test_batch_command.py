@@ -24,12 +24,12 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
 def test_ndjson_is_byte_for_byte_what_the_api_streams(
-    run: Run, api: FlaskClient, reference: Reference, tmp_path: Path
+    run: Run, client: FlaskClient, reference: Reference, tmp_path: Path
 ) -> None:
     users = [STRANGER, *reversed(reference.users)]
     result = run("batch", ids_file(tmp_path, users), "--output", tmp_path / "out.ndjson", "--limit", 4)
     assert result.status == 0
-    assert (tmp_path / "out.ndjson").read_bytes() == streamed(api, users, limit=4)
+    assert (tmp_path / "out.ndjson").read_bytes() == streamed(client, users, limit=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt", "out.ndjson"]
     assert f"{len(users)} of {len(users)} users; {4 * len(users):,} recommendations" in result.out
     assert "0 degraded, 0 skipped, 0 repeated" in result.out
@@ -38,7 +38,7 @@ def test_ndjson_is_byte_for_byte_what_the_api_streams(
 @pytest.mark.usefixtures("few_at_once")
 def test_csv_and_parquet_carry_what_ndjson_does(
     run: Run,
-    api: FlaskClient,
+    client: FlaskClient,
     reference: Reference,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -50,7 +50,7 @@ def test_csv_and_parquet_carry_what_ndjson_does(
     assert run("batch", file, "--output", tmp_path / "out.PARQUET").status == 0
     head, *rows = read_csv(tmp_path / "out.csv")
     assert head[:4] == ["user_id", "rank", "media_id", "title"]
-    assert rows == flat(streamed(api, users))
+    assert rows == flat(streamed(client, users))
     assert read_parquet(tmp_path / "out.PARQUET") == [head, *rows]
     assert sorted(path.name for path in (tmp_path / "out.PARQUET").iterdir()) == [
         f"part-0000{part}.parquet" for part in range(2)

@@ -59,7 +59,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]],
 
 
 def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
-    run: Run, api: FlaskClient, reference: Reference, tmp_path: Path, shared_databases: Urls
+    run: Run, client: FlaskClient, reference: Reference, tmp_path: Path, shared_databases: Urls
 ) -> None:
     output = tmp_path / "out"
     arguments = ["batch", "--all-users", "--output", str(output)]
@@ -84,7 +84,7 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
     assert "Going on after " in result.err
     users = [json.loads(line)["user_id"] for line in output.read_text().splitlines()]
     assert set(reference.users) <= set(users)
-    assert output.read_bytes() == streamed(api, users)
+    assert output.read_bytes() == streamed(client, users)
 
 
 def wait_for_users(output: Path, users: float) -> None:
@@ -120,7 +120,7 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
 @pytest.mark.usefixtures("few_at_once")
 def test_parquet_goes_on_with_its_next_file(
     run: Run,
-    api: FlaskClient,
+    client: FlaskClient,
     reference: Reference,
     at: Callable[..., None],
     tmp_path: Path,
@@ -131,10 +131,10 @@ def test_parquet_goes_on_with_its_next_file(
     assert run(*arguments).status == 1
     (tmp_path / "out.parquet" / "part-00001.parquet").write_bytes(b"of a kill before the journal was written")
     assert run(*arguments).status == 0
-    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(api, users))
+    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users))
     ids_file(tmp_path, users[:1])
     assert run(*arguments, "--overwrite").status == 0
-    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(api, users[:1]))
+    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users[:1]))
 
 
 def interrupt() -> None:
@@ -213,7 +213,7 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
 
 @pytest.mark.usefixtures("few_at_once")
 def test_a_full_disk_stops_the_job_and_loses_nothing(
-    run: Run, api: FlaskClient, reference: Reference, tmp_path: Path
+    run: Run, client: FlaskClient, reference: Reference, tmp_path: Path
 ) -> None:
     users = reference.users[:100]
     arguments = ("batch", ids_file(tmp_path, users), "--output", tmp_path / "out")
@@ -228,4 +228,4 @@ def test_a_full_disk_stops_the_job_and_loses_nothing(
     assert stopped.status == 1
     assert "stopped before the end: File too large" in stopped.err
     assert run(*arguments).status == 0
-    assert (tmp_path / "out").read_bytes() == streamed(api, users)
+    assert (tmp_path / "out").read_bytes() == streamed(client, users)

@@ -1,30 +1,15 @@
 """The answers agree with the definitions, item by item, on data with all the dirt in it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from recommender.domain import DatabaseName
+from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, ids, post_batch, running_client, whole_ranking
 from tests.support.postgres import Urls
-from tests.support.reference import Reference, Scored
-
-# Beyond this two scores differ by how floats were added up, not by what was added.
-_NOISE = 1e-12
-
-
-def assert_agrees(items: list[dict[str, Any]], expected: list[Scored]) -> None:
-    assert len(items) == len(expected)
-    by_id = {scored.media_id: scored for scored in expected}
-    for item, scored in zip(items, expected, strict=True):
-        own = by_id[item["id"]]
-        assert item["recommendation_score"] == pytest.approx(own.recommendation_score, abs=5.1e-5)
-        assert item["content_score"] == pytest.approx(own.content_score, abs=5.1e-5)
-        assert item["collaborative_score"] == pytest.approx(own.collaborative_score, abs=5.1e-5)
-        same_place = item["id"] == scored.media_id
-        assert same_place or abs(own.recommendation_score - scored.recommendation_score) < _NOISE
+from tests.support.reference import Reference
 
 
 def test_the_whole_ranking_of_every_user_agrees_with_the_definition(

@@ -1,5 +1,6 @@
 """Explanations: their numbers reproduce the scores, and what they name is what led there."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
-from tests.integration.test_neighbours_model import answers_with, train_on, wait_until
-from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, ids, post_batch, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.training import answers_with, train_on
+from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 EXPLAINED = ("matched_genres", "similar_user_count", "total_interaction_value", "because_you_liked")
@@ -187,3 +189,44 @@ def test_explanations_remain_of_what_is_left_in_an_outage(databases: Urls, outag
         assert answer["basis"]["similar_users"] == 0
         assert all(item["similar_user_count"] == 0 for item in answer["recommendations"])
         assert "as you asked for" in answer["recommendations"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "strategy", "words"),
+    [
+        (("0", "0"), "popular", ("Popular: ", "ecause you liked|as you asked for")),
+        (("1", "0"), "content", ("as you asked for", "ecause you liked|people most like you")),
+        (("0", "1"), "collaborative", ("people most like you", "as you asked for")),
+    ],
+)
+def test_what_weighs_nothing_is_no_reason(
+    shared_databases: Urls,
+    reference: Reference,
+    weights: tuple[str, str],
+    strategy: str,
+    words: tuple[str, str],
+) -> None:
+    user = next(user for user in reference.genres_of_user if len(reference.similar(user)) > 20)
+    content, collaborative = weights
+    said, unsaid = words
+    with running_client(
+        shared_databases, CONTENT_WEIGHT=content, COLLABORATIVE_WEIGHT=collaborative, **NO_CAPS, **PATIENT
+    ) as client:
+        answer = explained(client, user, limit=10)
+    assert answer["strategy"] == strategy
+    reasons = [item["reason"] for item in answer["recommendations"]]
+    assert said in reasons[0]
+    assert not any(re.search(unsaid, reason) for reason in reasons)
+
+
+def test_a_genre_reads_as_a_word(databases: Urls) -> None:
+    reference = Reference(databases)
+    user = next(user for user in reference.genres_of_user if reference.similar(user))
+    with psycopg.connect(databases[USER]) as connection:
+        connection.execute("UPDATE tb_user_genre SET genre_name = 'SCIENCE_FICTION'")
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("UPDATE tb_media_genre SET genre_name = 'SCIENCE_FICTION'")
+    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+        (item,) = explained(client, user, limit=1)["recommendations"]
+    assert item["matched_genres"] == ["SCIENCE_FICTION"]
+    assert "it has Science fiction, as you asked for." in item["reason"]

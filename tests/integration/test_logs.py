@@ -7,9 +7,10 @@ from pathlib import Path
 import psycopg
 
 from recommender.domain import DatabaseName
-from tests.support.gunicorn import GunicornServer, eventually, running_gunicorn
+from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
+from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 NOBODY = "11111111-1111-4111-8111-111111111111"

@@ -9,10 +9,11 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
-from tests.integration.test_neighbours_model import answers_with, train_on, wait_until
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.training import answers_with, train_on
+from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

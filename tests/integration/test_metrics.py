@@ -13,11 +13,12 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from recommender.domain import DatabaseName
-from tests.integration.test_neighbours_model import train_on
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
-from tests.support.gunicorn import GunicornServer, eventually, running_gunicorn, sum_of
+from tests.support.gunicorn import GunicornServer, running_gunicorn, sum_of
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.training import train_on
+from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 NOBODY = "11111111-1111-4111-8111-111111111111"

@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,47 +11,30 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
-from click.testing import CliRunner
 from flask.testing import FlaskClient
 
-from recommender.cli.train import train
-from recommender.domain import DatabaseName
+from recommender.domain import DatabaseName, Options, Page
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS as NAME
 from recommender.models.neighbours_arrays import ARRAY_NAMES
-from tests.integration.test_definition import assert_agrees
-from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client, whole_ranking
+from tests.support.agreement import assert_agrees
+from tests.support.clients import (
+    NO_CAPS,
+    PATIENT,
+    get,
+    ids,
+    post_batch,
+    running_app,
+    running_client,
+    whole_ranking,
+)
 from tests.support.commands import runner
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.training import answers_with, train_on
+from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-_PICKUP_S = 30.0
-
-
-def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Train and publish; the version."""
-    with monkeypatch.context() as patch:
-        for name in DatabaseName:
-            patch.setenv(f"{name.upper()}_URL", urls[name])
-        patch.setenv("MODEL_PATH", str(folder))
-        result = CliRunner().invoke(train, ["neighbours"])
-    assert result.exit_code == 0, result.output
-    version = artefact.current_version(folder, NAME)
-    assert version is not None
-    assert f"Published neighbours {version}" in result.output
-    return version
-
-
-def wait_until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PICKUP_S
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def answers_with(client: FlaskClient, user: str, version: str | None) -> bool:
-    return bool(get(client, user, limit=1)["model_version"] == version)
 
 
 @pytest.fixture
@@ -270,3 +252,30 @@ def test_the_metadata_says_when_and_from_what(
     assert loaded.metadata.built_at.startswith(version[:4])
     assert all(isinstance(array, np.memmap) for array in loaded.arrays.values())
     assert not any(array.flags.writeable for array in loaded.arrays.values())
+
+
+def test_another_window_than_the_models_is_answered_by_live_sql(
+    client_with_model: FlaskClient, databases: Urls
+) -> None:
+    users = Reference(databases).users[:60]
+    options = Options(window_days=7)
+    answered = client_with_model.application.extensions["marquee"].service.recommend(users, Page(10), options)
+    with running_app(databases, **NO_CAPS, **PATIENT) as app:
+        app.extensions["marquee"].open()
+        app.extensions["marquee"].wait_until_loaded(10)
+        live = list(app.extensions["marquee"].service.recommend(users, Page(10), options))
+    for by_model, by_live in zip(answered, live, strict=True):
+        assert by_model.model == "live"
+        assert by_model == by_live
+
+
+def test_a_model_of_other_databases_is_warned_of(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = train_on(databases, folder, monkeypatch)
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("UPDATE medias SET id = gen_random_uuid()")
+    user = next(iter(Reference(databases).positive))
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+        wait_until(lambda: answers_with(client, user, version))
+    assert "was it trained on other databases?" in caplog.text

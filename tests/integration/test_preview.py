@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
-from tests.integration.test_definition import assert_agrees
+from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, get, ids, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.domain import DatabaseName
-from tests.integration.test_neighbours_model import train_on
 from tests.support.clients import NO_CAPS, get, running_client
-from tests.support.gunicorn import eventually
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
+from tests.support.training import train_on
+from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 UP = {name.value: "up" for name in DatabaseName}

@@ -16,11 +16,11 @@ STRANGER = "11111111-1111-4111-8111-111111111111"
 
 
 def test_the_table_holds_what_the_api_answers_in_its_order(
-    run: Run, api: FlaskClient, reference: Reference
+    run: Run, client: FlaskClient, reference: Reference
 ) -> None:
     user = next(user for user in reference.positive if reference.genres_of_user.get(user))
     result = run("recommend", user.upper(), "--limit", 5)
-    answer = get(api, user, limit=5)
+    answer = get(client, user, limit=5)
     rows = [line for line in result.out.splitlines() if ".0000" in line or "  0." in line]
     assert (result.status, len(rows)) == (0, 5)
     for row, item in zip(rows, answer["recommendations"], strict=True):

@@ -79,9 +79,7 @@ def test_every_endpoint_is_documented_and_no_other(app: Flask) -> None:
 
 
 def test_every_command_is_documented_and_no_other() -> None:
-    documented = re.findall(
-        r"^\| `python -m recommender ([a-z-]+)", section("Your own databases"), re.MULTILINE
-    )
+    documented = re.findall(r"^\| `python -m recommender ([a-z-]+)", section("Commands"), re.MULTILINE)
     assert sorted(documented) == sorted(commands.commands)
     assert len(set(documented)) == len(documented)
 

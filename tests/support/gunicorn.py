@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import ROOT, Settings
 from tests.support.postgres import Urls
+from tests.support.waiting import eventually
 
 _START_S = 60.0
 _STOP_S = 40.0
@@ -110,16 +111,6 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )
-
-
-def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if check():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @contextlib.contextmanager

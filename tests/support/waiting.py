@@ -1,0 +1,21 @@
+"""Waits for what takes a moment to come about."""
+
+import time
+from collections.abc import Callable
+
+_PATIENCE_S = 30.0
+_PAUSE_S = 0.1
+
+
+def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(_PAUSE_S)
+    return False
+
+
+def wait_until(check: Callable[[], bool]) -> None:
+    assert eventually(check, _PATIENCE_S), "it did not happen in time"
