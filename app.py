@@ -11,7 +11,7 @@ from recommender.api.doorkeeper import Doorkeeper
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
-from recommender.api.headers import register_cors, register_security_headers
+from recommender.api.headers import refuse_other_hosts, register_cors, register_security_headers
 from recommender.api.health import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
 from recommender.api.media import media_blueprint
@@ -105,8 +105,7 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
 def _guard(app: Flask, settings: Settings) -> None:
     """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
     if settings.serves_this_host_only:
-        # A page from elsewhere that has its name lead here must not be taken for one of ours.
-        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
+        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.host})
     doorkeeper = Doorkeeper(settings.api_keys)
     app.before_request(doorkeeper.identify)
     if settings.rate_limit:

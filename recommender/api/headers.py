@@ -1,9 +1,11 @@
 """Headers that go with every answer: what a browser may do with it, and which pages may ask."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_cors import CORS
+from werkzeug.exceptions import BadRequest
 
 from recommender.api.rate_limits import RATE_HEADERS
 
@@ -16,6 +18,19 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _PREFLIGHT_S = 600
+
+
+def refuse_other_hosts(app: Flask, hosts: Collection[str]) -> None:
+    """Answer only for these names, lest a page that has its own name lead here be taken for one of ours.
+
+    Werkzeug's own check knows no IPv6 addresses.
+    """
+
+    def refuse() -> None:
+        if urlsplit(f"//{request.host}").hostname not in hosts:
+            raise BadRequest
+
+    app.before_request(refuse)
 
 
 def register_security_headers(app: Flask) -> None:

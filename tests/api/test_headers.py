@@ -118,10 +118,10 @@ def test_without_keys_another_host_than_this_one_is_not_answered_for(
 ) -> None:
     """A web page could have its own name lead here, and read everything as one of ours."""
     asked = {"Host": f"{host}:5000"}
-    with running_client(shared_databases) as client:
-        response = client.get("/explorer/users", headers=asked)
+    with running_client(shared_databases, **PATIENT) as client:
+        response = client.get("/api/media/popular", headers=asked)
         assert (response.status_code, response.get_json()["code"]) == (400, "bad_request")
         for own in ("localhost:5000", "127.0.0.1", "[::1]:5000"):
-            assert client.get("/explorer/users", headers={"Host": own}).status_code == 200
-    with running_client(shared_databases, ALLOW_ANONYMOUS="true") as client:
-        assert client.get("/explorer/users", headers=asked).status_code == 200
+            assert client.get("/api/media/popular", headers={"Host": own}).status_code == 200
+    with running_client(shared_databases, ALLOW_ANONYMOUS="true", **PATIENT) as client:
+        assert client.get("/api/media/popular", headers=asked).status_code == 200
