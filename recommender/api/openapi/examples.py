@@ -27,21 +27,21 @@ from recommender.serving.status import Readiness
 Examples = dict[str, Any]
 
 USER_ID = "770b13a5-a0a3-4f45-83b2-712fc40ecc19"
-MEDIA_ID = "54c65b8e-3b0e-4c9a-9d6f-0f6f1f3f7a10"
-LIKED_ID = "0b6e2c5a-77d1-4c39-8e0a-5f4b8a1d2c33"
+MEDIA_ID = "54c6a916-f55a-4738-9b84-72c39552b524"
+LIKED_ID = "d0f184a2-283e-4f4a-b630-65d7f8b27f71"
 
 _GUNSLINGER = MediaAnswer(
     id=MEDIA_ID,
     title="One Gunslinger for Tbilisi",
-    description="A retired gunslinger is talked into one more ride, through a city she does not know.",
+    description="In Tbilisi, a mail-order bride must hold on to the only well for miles.",
     release_year=2025,
     media_type="MOVIE",
     cover_url="https://images.example/one-gunslinger-for-tbilisi.jpg",
     genres=["ACTION", "DRAMA", "WESTERN"],
 )
-_CONVOY = MediaAnswer(
+_CANYON = MediaAnswer(
     id=LIKED_ID,
-    title="The Iron Convoy",
+    title="Bitter Canyon in Port Ellery",
     description=None,
     release_year=2019,
     media_type="SERIES",
@@ -54,17 +54,17 @@ _RECOMMENDED = Recommended(
 _EXPLAINED = Explained(
     **_RECOMMENDED,
     matched_genres=["ACTION", "WESTERN"],
-    similar_user_count=38,
-    total_interaction_value=61.72,
-    because_you_liked=[Title(id=LIKED_ID, title="The Iron Convoy")],
+    similar_user_count=37,
+    total_interaction_value=62.57,
+    because_you_liked=[Title(id=LIKED_ID, title="Bitter Canyon in Port Ellery")],
     score_parts={"content": 0.2667, "collaborative": 0.6},
-    reason="Because you liked “The Iron Convoy”: 38 of the 50 people most like you liked or watched it too, "
-    "and it has Action and Western, as you asked for.",
+    reason="Because you liked “Bitter Canyon in Port Ellery”: 37 of the 50 people most like you liked or "
+    "watched it too, and it has Action and Western, as you asked for.",
 )
 _BASIS = BasisAnswer(
-    stated_genres=["ACTION", "COMEDY", "WESTERN"],
+    stated_genres=["ACTION", "CRIME", "WESTERN"],
     similar_users=50,
-    max_score=2345.36,
+    max_score=2315.09,
     content_weight=0.4,
     collaborative_weight=0.6,
     window_days=90,
@@ -121,7 +121,7 @@ POPULAR: Examples = {
 SIMILAR: Examples = {
     "plain": SimilarAnswer(
         media_id=MEDIA_ID,
-        similar=[SimilarMedium(**_CONVOY, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
+        similar=[SimilarMedium(**_CANYON, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
         count=1,
         limit=1,
         offset=0,

@@ -33,7 +33,7 @@ MEDIA = "Media"
 SERVICE = "Service"
 TAGS = {
     RECOMMENDATIONS: "For users, many users, and people who are no users yet.",
-    MEDIA: "For nobody in particular.",
+    MEDIA: "The same for everybody: popular media, and media like one.",
     SERVICE: "For monitors and programs.",
 }
 
