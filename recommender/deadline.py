@@ -4,6 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+# By when, as shares of a request's time, each of these must have answered, lest nothing is left for the next;
+# catalog_db comes last.
+INDEX_SHARE, USER_DB_SHARE, ENGAGEMENT_DB_SHARE = 0.25, 0.5, 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

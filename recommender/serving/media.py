@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.window_popularity import WindowPopularity
-from recommender.deadline import Deadline
+from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.domain import (
     ANY_MEDIA,
     DatabaseName,
@@ -30,8 +30,6 @@ from recommender.scoring.similar_media import cosine_similarities, genre_overlap
 from recommender.serving.page_filling import PageFiller, Scope
 from recommender.telemetry import SERVICE, stage
 
-# By when, as shares of the time, index and engagement_db must have answered; catalog_db comes last.
-_INDEX_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.8
 _MAX_PLACED = 8
 
 
@@ -112,12 +110,12 @@ class MediaService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(_INDEX_SHARE))
+        index = self._catalogue.current(deadline.share(INDEX_SHARE))
         failed: frozenset[DatabaseName] = frozenset()
         counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
             try:
-                counts = self._counts_in(window_days, index, deadline.share(_ENGAGEMENT_DB_SHARE))
+                counts = self._counts_in(window_days, index, deadline.share(ENGAGEMENT_DB_SHARE))
                 counted_days = window_days
             except StillCountingError:
                 is_counting = True
@@ -170,7 +168,7 @@ class MediaService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(_INDEX_SHARE))
+        index = self._catalogue.current(deadline.share(INDEX_SHARE))
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
             raise UnknownMediaError
@@ -200,7 +198,7 @@ class MediaService:
         if not index.popularity.known:
             return NO_SHARED_USERS, frozenset({DatabaseName.ENGAGEMENT})
         try:
-            until = deadline.share(_ENGAGEMENT_DB_SHARE)
+            until = deadline.share(ENGAGEMENT_DB_SHARE)
             start = window_start(self._window_days)
             return model.find_shared_users(media_id, index, start, until), frozenset()
         except DatabaseUnavailableError as exc:

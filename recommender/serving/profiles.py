@@ -9,14 +9,11 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
-from recommender.deadline import Deadline
+from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
 from recommender.domain import DatabaseName, Media, distinct_genres, in_order
 from recommender.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
-
-# What each database may take of the whole time, and so leaves for those after it.
-_FIRST_SHARE, _SECOND_SHARE = 0.4, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class ProfileReader:
             return FoundUsers(users=(), more=False, missing=())
         deadline = Deadline.after(self._time_budget_s)
         missing = _Missing()
-        first, second = deadline.share(_FIRST_SHARE), deadline.share(_SECOND_SHARE)
+        first, second = deadline.share(USER_DB_SHARE), deadline.share(ENGAGEMENT_DB_SHARE)
         # One more than are shown tells whether there are more.
         wanted = top_k + 1
         stated: Sequence[str] = missing.note(lambda: self._user_db.search_users(prefix, wanted, first), ())
@@ -110,8 +107,8 @@ class ProfileReader:
         """What a user states and did last, `top_k` things at most; nothing of somebody nobody knows."""
         deadline = Deadline.after(self._time_budget_s)
         missing = _Missing()
-        genres = self._genres([user_id], deadline.share(_FIRST_SHARE), missing)
-        until = deadline.share(_SECOND_SHARE)
+        genres = self._genres([user_id], deadline.share(USER_DB_SHARE), missing)
+        until = deadline.share(ENGAGEMENT_DB_SHARE)
         rows: Sequence[InteractionRow] = missing.note(
             lambda: self._engagement_db.fetch_recent_interactions(user_id, top_k, until), ()
         )

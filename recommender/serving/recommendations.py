@@ -9,7 +9,7 @@ from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
-from recommender.deadline import Deadline
+from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
 from recommender.domain import (
     DEFAULT_OPTIONS,
     NEWCOMER,
@@ -35,9 +35,6 @@ from recommender.telemetry import SERVICE, stage
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
 _USERS_A_BUDGET = 25
-# By when, as shares of a chunk's time, each of these must have answered, lest nothing is left for the next;
-# catalog_db comes last.
-_INDEX_SHARE, _USER_DB_SHARE, _ENGAGEMENT_DB_SHARE = 0.25, 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ class RecommendationService:
             weights=options.weights or self._weights,
             window_days=window_days,
             window_start=window_start(window_days),
-            index=self._catalogue.current(deadline.share(_INDEX_SHARE)),
+            index=self._catalogue.current(deadline.share(INDEX_SHARE)),
             model=model,
             deadline=deadline,
         )
@@ -165,12 +162,12 @@ class RecommendationService:
         histories: Mapping[str, History] = {}
         candidates: Mapping[str, Candidates] = {}
         try:
-            until = chunk.deadline.share(_USER_DB_SHARE)
+            until = chunk.deadline.share(USER_DB_SHARE)
             preferences = self._user_db.fetch_genre_preferences(chunk.user_ids, until)
         except DatabaseUnavailableError as exc:
             failed |= {exc.database}
         try:
-            until = chunk.deadline.share(_ENGAGEMENT_DB_SHARE)
+            until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
             histories = self._engagement_db.fetch_histories(chunk.user_ids, chunk.window_start, until)
         except DatabaseUnavailableError as exc:
             failed |= {exc.database}
@@ -187,7 +184,7 @@ class RecommendationService:
             # Without idf every user would seem to be like nobody: rather say that this is missing.
             return {}, frozenset({DatabaseName.ENGAGEMENT})
         try:
-            until = chunk.deadline.share(_ENGAGEMENT_DB_SHARE)
+            until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
             found = chunk.model.find_candidates(histories, chunk.index, chunk.window_start, until)
         except DatabaseUnavailableError as exc:
             return {}, frozenset({exc.database})
