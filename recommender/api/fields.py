@@ -1,6 +1,7 @@
 """The types of request fields: each says what it takes, to pydantic, in JSON Schema, and in words."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,20 +29,20 @@ class WrongValueError(ValueError):
     """A value is not what its field takes; the words say what that would be."""
 
 
-class _Field:
+class _Field(ABC):
     """A type that pydantic asks for a validated value and for its JSON Schema."""
 
+    @abstractmethod
     def validate(self, value: object, *, from_query: bool) -> object:
         """The value to use.
 
         Raises:
             WrongValueError: it is not what the field takes.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def json_schema(self) -> JsonSchemaValue:
         """What the field takes."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         def check(value: object, info: core_schema.ValidationInfo[Any]) -> object:

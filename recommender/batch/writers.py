@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -63,7 +64,7 @@ class Writer(Protocol):
         ...
 
 
-class TextWriter:
+class TextWriter(ABC):
     """A file of text; the position is its length in bytes."""
 
     due = True
@@ -118,8 +119,9 @@ class TextWriter:
     def _head(self) -> bytes:
         return b""
 
+    @abstractmethod
     def _encode(self, answer: UserRecommendations) -> bytes:
-        raise NotImplementedError
+        """One user's part of the text."""
 
 
 class NdjsonWriter(TextWriter):
