@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+# How many media where nobody says.
+DEFAULT_LIMIT = 10
+
 # A hundred years.
 MAX_WINDOW_DAYS = 36_500
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from recommender.api.fields import Flag, Ids, Texts, WholeNumber, WrongValueError
-from recommender.domain import MAX_WINDOW_DAYS, MediaFilter, Options, Page
+from recommender.domain import DEFAULT_LIMIT, MAX_WINDOW_DAYS, MediaFilter, Options, Page
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
@@ -14,7 +14,6 @@ _MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100
-_DEFAULT_LIMIT = 10
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -134,7 +133,7 @@ class RequestModels:
         limit = WholeNumber(1, limits.max_limit)
         media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
         self._common: dict[str, Any] = {
-            "limit": (Annotated[int, limit], min(_DEFAULT_LIMIT, limits.max_limit)),
+            "limit": (Annotated[int, limit], min(DEFAULT_LIMIT, limits.max_limit)),
             "exclude": (Annotated[tuple[str, ...], media_ids], ()),
         }
         self.recommendations = self._bounded(RecommendationsQuery)

@@ -25,7 +25,6 @@ from recommender.domain import DatabaseName, Page
 from recommender.errors import BatchError
 from recommender.ids import IdForm
 
-_DEFAULT_LIMIT = 10
 _INVALID_SHOWN = 10
 _WHOLE, _STOPPED, _REFUSED, _LACKING = 0, 1, 2, 3
 _SUFFIXES = {".csv": OutputFormat.CSV, ".parquet": OutputFormat.PARQUET}
@@ -97,7 +96,7 @@ def batch(
     options = JobOptions(
         users_from=ALL_USERS if file is None else "file",
         format=chosen,
-        limit=check_limit(settings, limit, _DEFAULT_LIMIT),
+        limit=check_limit(settings, limit),
         ranking=settings.ranking,
     )
     target = Target(_writer(chosen, output), JobFolder(output), overwrite)

@@ -10,7 +10,7 @@ from config.settings import Settings
 from recommender.composition import Marquee, join_parts
 from recommender.databases.database import Database, PoolOptions
 from recommender.databases.queries import load_queries
-from recommender.domain import DatabaseName
+from recommender.domain import DEFAULT_LIMIT, DatabaseName
 
 # What is read from end to end takes as long as the table is large.
 _NO_TIMEOUT = 0
@@ -73,14 +73,14 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         database.close()
 
 
-def check_limit(settings: Settings, limit: int | None, default: int) -> int:
+def check_limit(settings: Settings, limit: int | None) -> int:
     """The limit asked for, or the default.
 
     Raises:
         BadParameter: it is more than MAX_LIMIT.
     """
     if limit is None:
-        return min(default, settings.max_limit)
+        return min(DEFAULT_LIMIT, settings.max_limit)
     if not 1 <= limit <= settings.max_limit:
         raise click.BadParameter(
             f"must be from 1 to {settings.max_limit} (MAX_LIMIT), got {limit}", param_hint="--limit"

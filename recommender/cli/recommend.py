@@ -24,7 +24,6 @@ from recommender.domain import (
 from recommender.errors import NothingToRecommendFromError
 from recommender.words import LACKS, STRATEGIES
 
-_DEFAULT_LIMIT = 10
 # For a pipe or a file, which has no width of its own.
 _WIDTH = 160
 
@@ -75,7 +74,7 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     Where a database does not answer, what can be said without it is shown, and what is missing.
     """
     settings = load_settings()
-    page = Page(check_limit(settings, limit, _DEFAULT_LIMIT))
+    page = Page(check_limit(settings, limit))
     user_id = settings.user_id_form.canonical(user)
     if user_id is None:
         raise click.BadParameter(f"must be {settings.user_id_form.words}, got {user!r}", param_hint="USER")
