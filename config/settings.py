@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from recommender.api_keys import ApiKey, parse_entry
-from recommender.domain import MAX_WINDOW_DAYS
+from recommender.domain import MAX_WINDOW_DAYS, InteractionTypes
 from recommender.ids import UUID_PATTERN, IdForm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +41,10 @@ _RANKING = (
     "users_per_item",
     "shortlist",
     "items_per_user",
+    "like_types",
+    "watch_types",
+    "dislike_types",
+    "excluding_types",
 )
 
 
@@ -62,6 +66,7 @@ def _parse_keys(value: object) -> object:
 Count = Annotated[int, Field(ge=1, le=2_000_000_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Types = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_parse_keys)]
 
 
@@ -112,6 +117,10 @@ class Settings(BaseModel):
     users_per_item: Count = 100
     shortlist: Count = 60
     items_per_user: Count = 200
+    like_types: Types = ("LIKE",)
+    watch_types: Types = ("WATCH",)
+    dislike_types: Types = ("DISLIKE",)
+    excluding_types: Types = ()
 
     max_limit: int = Field(default=100, ge=1, le=1000)
     max_batch_users: int = Field(default=500, ge=1, le=10_000)
@@ -225,6 +234,18 @@ class Settings(BaseModel):
             raise ValueError("DB_HOST not set: DB_USER and DB_PASSWORD say nothing without it")
         return self
 
+    @model_validator(mode="after")
+    def _types_have_one_meaning(self) -> Self:
+        named = [*self.like_types, *self.watch_types, *self.dislike_types]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"LIKE_TYPES, WATCH_TYPES, DISLIKE_TYPES: {', '.join(repeated)} is named more than once"
+            )
+        if not (self.like_types or self.watch_types):
+            raise ValueError("LIKE_TYPES, WATCH_TYPES: both are empty, so no interaction would count")
+        return self
+
     def refuse_to_serve_strangers(self) -> None:
         """Hold what may be reached from elsewhere to keys.
 
@@ -242,6 +263,16 @@ class Settings(BaseModel):
     def ranking(self) -> str:
         """The settings that a ranking depends on."""
         return ", ".join(f"{name.upper()}={getattr(self, name)}" for name in _RANKING)
+
+    @property
+    def interaction_types(self) -> InteractionTypes:
+        """What each type of interaction means."""
+        return InteractionTypes(
+            likes=self.like_types,
+            watches=self.watch_types,
+            dislikes=self.dislike_types,
+            excluding=self.excluding_types,
+        )
 
     @property
     def user_id_form(self) -> IdForm:

@@ -57,6 +57,28 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractionTypes:
+    """What each value of `interaction.type` means; other values mean nothing.
+
+    `likes` and `dislikes` are verdicts, of which the latest decides; `watches` are positive where there is no
+    verdict. `excluding`: types that keep a medium from being recommended again; empty for all types.
+    """
+
+    likes: tuple[str, ...] = ("LIKE",)
+    watches: tuple[str, ...] = ("WATCH",)
+    dislikes: tuple[str, ...] = ("DISLIKE",)
+    excluding: tuple[str, ...] = ()
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """The types that speak for a medium."""
+        return (*self.likes, *self.watches)
+
+
+DEFAULT_TYPES = InteractionTypes()
+
+
+@dataclass(frozen=True, slots=True)
 class MediaFilter:
     """Which media are wanted; what is empty or None asks for nothing.
 

@@ -42,6 +42,8 @@ def as_text(name: str) -> str:
         return ""
     if isinstance(default, bool):
         return str(default).lower()
+    if isinstance(default, tuple):
+        return ",".join(default)
     if isinstance(default, Path):
         return default.relative_to(ROOT).as_posix()
     return str(default)

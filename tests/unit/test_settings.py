@@ -111,3 +111,16 @@ def test_passwords_are_not_shown() -> None:
     shown = repr(load(DB_HOST="h", DB_PASSWORD="hunter2", RATE_LIMIT_STORAGE=redis, **URLS))
     assert "hunter2" not in shown
     assert "u:p@" not in shown
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"LIKE_TYPES": "LIKE,VIEW", "WATCH_TYPES": "VIEW"}, "VIEW is named more than once"),
+        ({"DISLIKE_TYPES": "LIKE"}, "LIKE is named more than once"),
+        ({"LIKE_TYPES": " , ", "WATCH_TYPES": ","}, "no interaction would count"),
+    ],
+)
+def test_a_type_of_interaction_has_one_meaning(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(variables, dotenv_path=None)
