@@ -4,7 +4,7 @@ The types say what an answer holds; the API's description is generated from them
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, NotRequired
+from typing import Literal, NamedTuple, NotRequired
 
 import orjson
 from pydantic import with_config
@@ -67,11 +67,12 @@ class MediaAnswer(TypedDict):
 
 
 @_described
-class Title(TypedDict):
-    """A medium by its name."""
+class BecauseItem(TypedDict):
+    """A medium of the user's own history: liked, or only watched."""
 
     id: str
     title: str | None
+    interaction: Literal["liked", "watched"]
 
 
 @_described
@@ -104,7 +105,7 @@ class Explained(Recommended):
     """How many of the similar users liked or watched it."""
     total_interaction_value: float
     """The sum of the values of their likes and watches."""
-    because_you_liked: list[Title]
+    because_you_liked: list[BecauseItem]
     """Up to three media of the user's own that similar users who have this one share, most telling first."""
     score_parts: ScoreParts
     reason: str
@@ -366,7 +367,12 @@ def _explained(item: Recommendation, explanation: Explanation) -> Explained:
         matched_genres=list(explanation.matched_genres),
         similar_user_count=explanation.similar_user_count,
         total_interaction_value=_readable(explanation.total_interaction_value),
-        because_you_liked=[Title(id=own.id, title=own.title) for own in explanation.because],
+        because_you_liked=[
+            BecauseItem(
+                id=own.media.id, title=own.media.title, interaction="liked" if own.liked else "watched"
+            )
+            for own in explanation.because
+        ],
         score_parts=score_parts(item, explanation),
         reason=explanation.reason,
     )

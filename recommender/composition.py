@@ -95,14 +95,16 @@ def join_parts(settings: Settings) -> Marquee:
     """
     serving = {name: _database(name, settings, background=False) for name in DatabaseName}
     background = {name: _database(name, settings, background=True) for name in BACKGROUND_CONNECTIONS}
-    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT])
+    background_engagement_db = EngagementDatabase(
+        background[DatabaseName.ENGAGEMENT], settings.interaction_types
+    )
     catalogue = CatalogueRefresher(
         CatalogDatabase(background[DatabaseName.CATALOG]),
         background_engagement_db,
         window_days=settings.interaction_window_days,
         refresh_seconds=settings.catalogue_refresh_seconds,
     )
-    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT])
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], settings.interaction_types)
     models = ModelWatcher(
         LiveModel(engagement_db, _caps(settings), settings.exact_up_to_pairs),
         settings.model_path,

@@ -27,6 +27,10 @@ class Deadline:
         """How much is left, 0 where nothing is."""
         return max(0.0, self.ends_at - time.monotonic())
 
+    def part_of_rest(self, part: float) -> Self:
+        """The first part of what is left, so that something is left to try again with."""
+        return type(self)(self.started_at, time.monotonic() + part * self.remaining_s)
+
     def share(self, part: float) -> Self:
         """The first part of the stretch, so that something is left for what comes after."""
         return type(self)(self.started_at, self.started_at + part * (self.ends_at - self.started_at))

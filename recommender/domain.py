@@ -114,13 +114,17 @@ DEFAULT_OPTIONS = Options()
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a user has interacted with.
+    """What a user has interacted with, as far as it was read.
 
-    `positive_ids`: liked or watched inside the window, latest first. `seen_ids`: everything, ever.
+    `seen_ids`: media not to be given again. `positive_ids`: liked or watched in the window and not disliked
+    since, latest first. Parallel to these, `positive_rows`: the user's interactions with each in the window,
+    and `positive_liked`: whether there is a like among them.
     """
 
     seen_ids: Sequence[str] = ()
     positive_ids: Sequence[str] = ()
+    positive_rows: Sequence[int] = ()
+    positive_liked: Sequence[bool] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,14 @@ class CatalogueEntry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMedia:
+    """A medium of the user's own history; `liked`: not only watched."""
+
+    media: Media
+    liked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """How a recommendation came about.
 
@@ -161,7 +173,7 @@ class Explanation:
     total_interaction_value: float
     content_part: float
     collaborative_part: float
-    because: tuple[Media, ...]
+    because: tuple[OwnMedia, ...]
     reason: str
 
 

@@ -19,6 +19,10 @@ class DatabaseUnavailableError(MarqueeError):
         self.database = database
 
 
+class StatementTimeoutError(DatabaseUnavailableError):
+    """A statement was given up because of its deadline; the database may well answer others."""
+
+
 class ArtefactError(MarqueeError):
     """A trained model on disk cannot be used; the message names the file and says why."""
 

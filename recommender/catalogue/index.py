@@ -1,7 +1,7 @@
 """The catalogue index: what many requests share of all media, as arrays, in each process's memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import repeat
@@ -21,18 +21,33 @@ class Popularity:
 
     `positive_users`: how many users each medium has, in the catalogue or not. `active_users`: how many
     users there are in all (the U of idf). `window_start`: of the window. `known`: false where engagement_db
-    could not be asked yet.
+    could not be asked yet. `rows`: how many interactions the window holds, of any type. `repeats`: how many
+    interactions each medium has for each of its users, rounded, where that is more than one.
     """
 
     positive_users: Mapping[str, int]
     active_users: int
     window_start: str = "-infinity"
     known: bool = True
+    rows: int = 0
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> int:
         """How many pairs of a user and a medium the counts are of."""
         return sum(self.positive_users.values())
+
+    @cached_property
+    def typical_repeats(self) -> int:
+        """The median over pairs of how many interactions a medium has for each of its users."""
+        passed = self.pairs - sum(self.positive_users.get(media_id, 0) for media_id in self.repeats)
+        for media_id in sorted(self.repeats, key=self.repeats.__getitem__):
+            if 2 * passed >= self.pairs:
+                break
+            passed += self.positive_users.get(media_id, 0)
+            if 2 * passed >= self.pairs:
+                return self.repeats[media_id]
+        return 1
 
 
 _NO_TYPE, _UNKNOWN_TYPE = -1, -2

@@ -27,7 +27,7 @@ class MediaKeys:
         if len(widths) > 1 or any(width == 0 or width % _WORD for width in widths):
             raise ValueError(f"keys must have one width, a multiple of {_WORD} bytes, not {sorted(widths)}")
         self._words = max(widths, default=_WORD) // _WORD
-        folded = self._fold(b"".join(keys))
+        folded = self.fold(b"".join(keys))
         self._position = np.argsort(folded)
         # The last one is larger than any key: a search that runs to the end stops there.
         self._folded = np.append(folded[self._position], _NO_KEY)
@@ -39,7 +39,10 @@ class MediaKeys:
 
     def locate(self, keys: bytes) -> NDArray[np.intp]:
         """The position of each of some keys, given one after the other; -1 for those that are unknown."""
-        wanted = self._fold(keys)
+        return self.locate_folded(self.fold(keys))
+
+    def locate_folded(self, wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """The position of each of some keys as `fold` returns them; -1 for those that are unknown."""
         place = self._starts[wanted >> self._shift]
         for _ in range(self._longest):
             place += self._folded[place] < wanted
@@ -48,7 +51,8 @@ class MediaKeys:
         positions[found] = self._position[place[found]]
         return positions
 
-    def _fold(self, keys: bytes) -> NDArray[np.uint64]:
+    def fold(self, keys: bytes) -> NDArray[np.uint64]:
+        """A number for each of some keys, given one after the other."""
         words = np.frombuffer(keys, dtype=np.uint64).reshape(-1, self._words)
         folded = words[:, 0].copy()
         for column in range(1, self._words):

@@ -139,10 +139,13 @@ class CatalogueRefresher:
     def _load_popularity(self) -> Popularity | None:
         start = window_start(self._window_days)
         try:
+            counts = self._engagement_db.count_media(start)
             return Popularity(
-                positive_users=self._engagement_db.count_positive_users(start),
+                positive_users=counts.users,
                 active_users=self._engagement_db.count_active_users(start),
                 window_start=start,
+                rows=counts.rows,
+                repeats=counts.repeats,
             )
         except DatabaseUnavailableError:
             return None

@@ -166,7 +166,7 @@ def _example_user(url: str, settings: Settings) -> str | None:
     database = Database(DatabaseName.ENGAGEMENT, url, queries, PoolOptions(size=1))
     database.open()
     try:
-        return EngagementDatabase(database).fetch_example_user()
+        return EngagementDatabase(database, settings.interaction_types).fetch_example_user()
     except DatabaseUnavailableError:
         return None
     finally:

@@ -35,7 +35,7 @@ def train_neighbours() -> None:
     started = time.monotonic()
     start = window_start(settings.interaction_window_days)
     with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
-        engagement_db = EngagementDatabase(database)
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
         users = engagement_db.count_active_users(start)
         histories = engagement_db.stream_positive_histories(start)
         arrays = build_arrays(passing(histories, f"Reading {users:,} histories", users))

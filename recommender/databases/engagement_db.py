@@ -2,19 +2,24 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import NEWCOMER, History
+from recommender.domain import DEFAULT_TYPES, NEWCOMER, History, InteractionTypes
+
+# How many of a user's latest interactions a history is read from.
+HISTORY_ROWS = 20_000
+
+_TIME, _VALUE = np.dtype(">i8"), np.dtype(">f8")
 
 
 @dataclass(frozen=True, slots=True)
 class NeighbourCaps:
-    """How much the live neighbour search reads, for each user asked about."""
+    """How much the live neighbour search takes into account, for each user asked about."""
 
     history_items: int
     users_per_item: int
@@ -23,22 +28,26 @@ class NeighbourCaps:
     items_per_user: int
 
 
-class SimilarUser(NamedTuple):
-    """Somebody similar to the users `similar_to`.
+class OtherUser(NamedTuple):
+    """A user who shares media with those of `asked_ids`, and the user's latest interactions.
 
-    `media_keys`, `total_values`: in step, what they liked or watched, each medium once, and the sums of their
-    values. The keys stand one after the other.
+    `overlaps`: parallel to `asked_ids`, the sums of the idf of the shared media. `media_keys` (one after the
+    other), `times` (microseconds), `kinds` (1 like, 2 watch, 3 dislike) and `values`: parallel, latest first.
     """
 
-    similar_to: list[str]
+    user_id: str
+    asked_ids: list[str]
+    overlaps: list[int]
     media_keys: bytes
-    total_values: NDArray[np.float64]
+    times: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    values: NDArray[np.float64]
 
 
 class MediaOfUsers(NamedTuple):
     """What the users of a medium liked or watched besides.
 
-    `media_keys`, `user_counts`: in step, the keys of the media, one after the other, and how many of the
+    `media_keys`, `user_counts`: parallel, the keys of the media, one after the other, and how many of the
     users have each. `read_users`: how many users these are.
     """
 
@@ -47,8 +56,21 @@ class MediaOfUsers(NamedTuple):
     read_users: int
 
 
+class MediaCounts(NamedTuple):
+    """How popular media are in a window.
+
+    `users`: by medium, how many users have it in their favour. `rows`: interactions with media that have any,
+    of whatever type and user. `repeats`: how many interactions a medium has for each of its users, rounded,
+    where that is more than one.
+    """
+
+    users: dict[str, int]
+    rows: int
+    repeats: dict[str, int]
+
+
 class PositiveHistory(NamedTuple):
-    """What a user liked or watched, each medium once, and the sums of the user's values; in step."""
+    """What a user has in their favour, each medium once, and the sums of the user's values; parallel."""
 
     user_id: str
     media_ids: list[str]
@@ -67,19 +89,31 @@ class InteractionRow(NamedTuple):
 class EngagementDatabase:
     """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, types: InteractionTypes = DEFAULT_TYPES) -> None:
         self._database = database
+        self._excluding_types = list(types.excluding)
+        self._positive_types: dict[str, Any] = {
+            "like_types": list(types.likes),
+            "watch_types": list(types.watches),
+        }
+        self._types = {**self._positive_types, "dislike_types": list(types.dislikes)}
 
     def fetch_histories(
         self, user_ids: Sequence[str], window_start: str, deadline: Deadline
     ) -> dict[str, History]:
-        """Histories by user; users without any interaction are absent."""
+        """Histories by user, from their latest `HISTORY_ROWS`; users without interactions are absent."""
         rows = self._database.fetch(
-            "fetch_histories", deadline, user_ids=list(user_ids), window_start=window_start
+            "fetch_histories",
+            deadline,
+            user_ids=list(user_ids),
+            window_start=window_start,
+            excluding_types=self._excluding_types,
+            rows_per_user=HISTORY_ROWS,
+            **self._types,
         )
         return {
-            user_id: History(seen_ids=seen_ids, positive_ids=positive_ids or ())
-            for user_id, seen_ids, positive_ids in rows
+            user_id: History(seen_ids or (), positive_ids or (), positive_rows or (), positive_liked or ())
+            for user_id, seen_ids, positive_ids, positive_rows, positive_liked in rows
         }
 
     def fetch_candidates(
@@ -87,61 +121,93 @@ class EngagementDatabase:
         user_ids: Sequence[str],
         media_ids: Sequence[str],
         idf_weights: Sequence[int],
+        row_limits: Sequence[int],
         window_start: str,
         *,
         caps: NeighbourCaps,
+        rows_per_user: int,
         deadline: Deadline,
-    ) -> list[SimilarUser]:
-        """Everybody who is similar to any of the users; each of them once.
+    ) -> list[OtherUser]:
+        """The users who share most with any of those asked about; each of them once.
 
-        `user_ids`, `media_ids` and `idf_weights` are in step: one entry for each medium of each
-        user's positive history that is to count.
+        `user_ids`, `media_ids`, `idf_weights` and `row_limits` are parallel: one entry for each medium of
+        each user's positive history that is to count, and how many of its latest interactions are read.
         """
         rows = self._database.fetch(
             "fetch_candidates",
             deadline,
-            # A newcomer's id is nobody's: NULL, whatever type the ids have.
+            # NULL, whatever type the ids have: no user has it.
             user_ids=[user_id or None for user_id in user_ids],
             media_ids=list(media_ids),
             idf_weights=list(idf_weights),
+            row_limits=list(row_limits),
             window_start=window_start,
             users_per_item=caps.users_per_item,
             shortlist=caps.shortlist,
-            similar_users=caps.similar_users,
-            items_per_user=caps.items_per_user,
+            rows_per_user=rows_per_user,
+            **self._types,
         )
         return [
-            SimilarUser([user_id or NEWCOMER for user_id in similar_to], media_keys, total_values)
-            for similar_to, media_keys, total_values in rows
+            OtherUser(
+                other_id,
+                [user_id or NEWCOMER for user_id in asked_ids],
+                overlaps,
+                media_keys or b"",
+                np.frombuffer(times or b"", dtype=_TIME),
+                np.frombuffer(kinds or b"", dtype=np.uint8),
+                np.frombuffer(values or b"", dtype=_VALUE),
+            )
+            for other_id, asked_ids, overlaps, media_keys, times, kinds, values in rows
         ]
 
     def fetch_shared_users(
-        self, media_id: str, window_start: str, *, caps: NeighbourCaps, deadline: Deadline
+        self,
+        media_id: str,
+        row_limit: int,
+        window_start: str,
+        *,
+        caps: NeighbourCaps,
+        rows_per_user: int,
+        deadline: Deadline,
     ) -> MediaOfUsers:
-        """What the latest users of a medium liked or watched, that medium included."""
+        """What the latest users of a medium have in their favour, that medium included."""
         ((media_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
             deadline,
             media_id=media_id,
+            row_limit=row_limit,
             window_start=window_start,
             users_per_item=caps.users_per_item,
+            rows_per_user=rows_per_user,
             items_per_user=caps.items_per_user,
+            **self._types,
         )
         if media_keys is None:
             return MediaOfUsers(b"", np.empty(0), 0)
         return MediaOfUsers(media_keys, user_counts, read_users)
 
+    def count_media(self, window_start: str) -> MediaCounts:
+        """How many users have each medium in their favour in the window, and how many interactions it has."""
+        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._types)
+        repeats = {media_id: round(row_count / users) for media_id, users, row_count in rows if users}
+        return MediaCounts(
+            users={media_id: users for media_id, users, _ in rows if users},
+            rows=sum(row_count for *_, row_count in rows),
+            repeats={media_id: count for media_id, count in repeats.items() if count > 1},
+        )
+
     def count_positive_users(self, window_start: str) -> dict[str, int]:
-        """How many users liked or watched each medium in the window."""
-        return dict(self._database.fetch("count_positive_users", window_start=window_start))
+        """How many users have each medium in their favour in the window."""
+        return self.count_media(window_start).users
 
     def count_active_users(self, window_start: str) -> int:
-        """How many users liked or watched anything in the window."""
-        return int(self._database.fetch("count_active_users", window_start=window_start)[0][0])
+        """How many users have any medium in their favour in the window."""
+        rows = self._database.fetch("count_active_users", window_start=window_start, **self._types)
+        return int(rows[0][0])
 
     def fetch_example_user(self) -> str | None:
-        """The id of somebody with interactions, if there is anybody."""
-        rows = self._database.fetch("fetch_example_user")
+        """The id of a user with interactions, if there is one."""
+        rows = self._database.fetch("fetch_example_user", **self._positive_types)
         return str(rows[0][0]) if rows else None
 
     def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
@@ -161,7 +227,9 @@ class EngagementDatabase:
 
     def stream_positive_histories(self, window_start: str) -> Iterator[PositiveHistory]:
         """Everybody's positive history, a few hundred users at a time."""
-        for row in self._database.stream("stream_positive_histories", window_start=window_start):
+        for row in self._database.stream(
+            "stream_positive_histories", window_start=window_start, **self._types
+        ):
             yield PositiveHistory(*row)
 
     def stream_users(self) -> Generator[str]:

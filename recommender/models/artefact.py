@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.errors import ArtefactError
 
-_FORMAT = 2
+_FORMAT = 3
 _CURRENT = "current"
 _KEPT_VERSIONS = 2
 _METADATA = "metadata.json"

@@ -20,15 +20,16 @@ NEIGHBOURS = "neighbours"
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a user's similar users liked or watched; three arrays in step, no medium twice.
+    """What a user's similar users have in their favour; three parallel arrays, no medium twice.
 
     `media_idx` are positions in the catalogue index that was asked with; media the user has seen may be
-    among them. `similar_histories` looks up who of them has what: only explanations need that.
+    among them. `value_steps`: total_interaction_value in whole steps of 10^-9. `similar_histories` looks up
+    which of the similar users has what: only explanations need that.
     """
 
     media_idx: NDArray[np.intp]
     similar_user_counts: NDArray[np.int64]
-    total_values: NDArray[np.float64]
+    value_steps: NDArray[np.float64]
     similar_histories: Callable[[], SimilarHistories]
 
 

@@ -2,28 +2,59 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, SimilarUser
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, OtherUser
 from recommender.deadline import Deadline
 from recommender.domain import History
+from recommender.errors import StatementTimeoutError
 from recommender.models.base import LIVE, Candidates, SharedUsers
 from recommender.scoring.collaborative import add_up_media
 from recommender.scoring.explanation import SimilarHistories
+from recommender.scoring.similar_users import Interactions, PositiveItems, most_similar, positive_items
 
 # PostgreSQL's largest int: no cap at all.
 _EVERYTHING = 2_147_483_647
+# Where interactions are repeated, a cap counts each pair of user and medium once, and up to so many of its
+# interactions are read.
+_MAX_REPEATS = 40
+# The caps are lifted where that has no more than so many interactions read for each pair.
+_EXACT_REPEATS = 2
+# What an exact search may take of the time that is left; the caps then have the rest.
+_EXACT_SHARE = 0.6
+
+_NO_TIMES, _NO_KINDS, _NO_VALUES = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """What is read for a request: caps, and how many interactions are read for each pair that counts."""
+
+    caps: NeighbourCaps
+    repeats: Mapping[str, int]
+    typical_repeats: int
+
+    def rows_of_medium(self, media_id: str, own_rows: int) -> int:
+        """How many of a medium's latest interactions are read, some of which may be the user's own."""
+        repeats = min(self.repeats.get(media_id, 1), _MAX_REPEATS)
+        return min(self.caps.users_per_item * repeats + min(own_rows, _MAX_REPEATS), _EVERYTHING)
+
+    @property
+    def rows_of_user(self) -> int:
+        """How many of a similar user's latest interactions are read."""
+        return min(self.caps.items_per_user * min(self.typical_repeats, _MAX_REPEATS), _EVERYTHING)
 
 
 class LiveModel:
     """Asks engagement_db for similar users and what they liked, one statement for all users.
 
-    In a window of up to `exact_up_to_pairs` pairs of user and medium the caps are lifted: everything can be
-    read, and the answer is exact.
+    In a window of up to `exact_up_to_pairs` pairs of user and medium, and not many more interactions, the
+    caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold.
     """
 
     name = LIVE
@@ -35,11 +66,11 @@ class LiveModel:
     ) -> None:
         self._engagement_db = engagement_db
         self._caps = caps
-        self._no_caps = NeighbourCaps(
+        self._no_caps = replace(
+            caps,
             history_items=_EVERYTHING,
             users_per_item=_EVERYTHING,
             shortlist=_EVERYTHING,
-            similar_users=caps.similar_users,
             items_per_user=_EVERYTHING,
         )
         self._exact_up_to_pairs = exact_up_to_pairs
@@ -48,27 +79,69 @@ class LiveModel:
         self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> Mapping[str, Candidates]:
         """Candidates by user, from the latest media of each history, or from all of a small database."""
-        caps = self._caps_for(index, window_start)
+        if self._can_be_exact(index, window_start):
+            try:
+                reads = _Reads(self._no_caps, {}, 1)
+                return self._find(histories, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE))
+            except StatementTimeoutError:
+                # Others are at it, too: rather an answer within the caps than none.
+                pass
+        return self._find(histories, index, window_start, self._bounded(index), deadline)
+
+    def _find(
+        self,
+        histories: Mapping[str, History],
+        index: CatalogueIndex,
+        window_start: str,
+        reads: _Reads,
+        deadline: Deadline,
+    ) -> Mapping[str, Candidates]:
         user_ids: list[str] = []
         media_ids: list[str] = []
+        row_limits: list[int] = []
         for user_id, history in histories.items():
-            latest = history.positive_ids[: caps.history_items]
+            latest = history.positive_ids[: reads.caps.history_items]
             user_ids += [user_id] * len(latest)
             media_ids += latest
+            row_limits += map(reads.rows_of_medium, latest, history.positive_rows)
         if not media_ids:
             return {}
-        similar_users = self._engagement_db.fetch_candidates(
-            user_ids, media_ids, index.idf_weights(media_ids), window_start, caps=caps, deadline=deadline
+        others = self._engagement_db.fetch_candidates(
+            user_ids,
+            media_ids,
+            index.idf_weights(media_ids),
+            row_limits,
+            window_start,
+            caps=reads.caps,
+            rows_per_user=reads.rows_of_user,
+            deadline=deadline,
         )
-        return _add_up(similar_users, index)
+        return _candidates_by_user(others, index, reads.caps)
 
     def find_shared_users(
         self, media_id: str, index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> SharedUsers:
         """What the medium's latest users have, or all of its users in a small database."""
-        caps = self._caps_for(index, window_start)
+        if self._can_be_exact(index, window_start):
+            try:
+                reads = _Reads(self._no_caps, {}, 1)
+                return self._find_shared(
+                    media_id, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE)
+                )
+            except StatementTimeoutError:
+                pass
+        return self._find_shared(media_id, index, window_start, self._bounded(index), deadline)
+
+    def _find_shared(
+        self, media_id: str, index: CatalogueIndex, window_start: str, reads: _Reads, deadline: Deadline
+    ) -> SharedUsers:
         media_keys, counts, read_users = self._engagement_db.fetch_shared_users(
-            media_id, window_start, caps=caps, deadline=deadline
+            media_id,
+            reads.rows_of_medium(media_id, 0),
+            window_start,
+            caps=reads.caps,
+            rows_per_user=reads.rows_of_user,
+            deadline=deadline,
         )
         media_idx = index.media_keys.locate(media_keys)
         known = media_idx >= 0
@@ -82,33 +155,55 @@ class LiveModel:
             read_users=read_users,
         )
 
-    def _caps_for(self, index: CatalogueIndex, window_start: str) -> NeighbourCaps:
-        """None where the window is known to hold little: how much a longer one holds is not known."""
+    def _can_be_exact(self, index: CatalogueIndex, window_start: str) -> bool:
+        """Whether the window is known to hold little: how much a longer one holds is not known."""
         popularity = index.popularity
         # Timestamps as text are in order, and -infinity comes before them all.
-        small = popularity.pairs <= self._exact_up_to_pairs and window_start >= popularity.window_start
-        return self._no_caps if small else self._caps
+        return (
+            popularity.pairs <= self._exact_up_to_pairs
+            and popularity.rows <= self._exact_up_to_pairs * _EXACT_REPEATS
+            and window_start >= popularity.window_start
+        )
+
+    def _bounded(self, index: CatalogueIndex) -> _Reads:
+        return _Reads(self._caps, index.popularity.repeats, index.popularity.typical_repeats)
 
 
-def _add_up(similar_users: Sequence[SimilarUser], index: CatalogueIndex) -> dict[str, Candidates]:
-    """Candidates by user, from the similar users of all of them."""
-    media_idx = index.media_keys.locate(b"".join(row.media_keys for row in similar_users))
-    total_values = np.concatenate([row.total_values for row in similar_users] or [np.empty(0)])
-    ends = np.cumsum([len(row.total_values) for row in similar_users])
-    items_of: dict[str, list[slice]] = defaultdict(list)
-    for row, end in zip(similar_users, ends, strict=True):
-        for user_id in row.similar_to:
-            items_of[user_id].append(slice(end - len(row.total_values), end))
-    return {
-        user_id: _candidates(parts, media_idx, total_values, len(index.media_ids))
-        for user_id, parts in items_of.items()
-    }
+def _candidates_by_user(
+    others: Sequence[OtherUser], index: CatalogueIndex, caps: NeighbourCaps
+) -> dict[str, Candidates]:
+    """Candidates by user asked about, from the interactions of users who share media with them."""
+    # Ties between users go to the smaller id.
+    others = sorted(others, key=lambda other: other.user_id)
+    keys = index.media_keys.fold(b"".join(other.media_keys for other in others))
+    interactions = Interactions(
+        user_sizes=np.array([len(other.kinds) for other in others], dtype=np.int64),
+        items=keys,
+        times=np.concatenate([_NO_TIMES, *(other.times for other in others)]).astype(np.int64),
+        kinds=np.concatenate([_NO_KINDS, *(other.kinds for other in others)]),
+        values=np.concatenate([_NO_VALUES, *(other.values for other in others)]).astype(np.float64),
+    )
+    items = positive_items(interactions, caps.items_per_user)
+    media_idx = index.media_keys.locate_folded(keys[items.rows])
+    shared: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    sizes = items.sizes
+    for other_idx, other in enumerate(others):
+        if sizes[other_idx]:
+            for user_id, overlap in zip(other.asked_ids, other.overlaps, strict=True):
+                shared[user_id].append((other_idx, overlap))
+    found = {}
+    for user_id, pairs in shared.items():
+        other_idx, overlaps = np.array(pairs, dtype=np.int64).T
+        similar = other_idx[most_similar(overlaps, sizes[other_idx], caps.similar_users)]
+        found[user_id] = _candidates(similar, items, media_idx, len(index.media_ids))
+    return found
 
 
 def _candidates(
-    parts: Sequence[slice], media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
+    similar: NDArray[np.int64], items: PositiveItems, media_idx: NDArray[np.intp], media_count: int
 ) -> Candidates:
-    """One user's, from the parts of everybody's arrays that belong to the similar users."""
+    """One user's candidates, from what the similar users have in their favour."""
+    parts = [slice(items.user_start[user], items.user_start[user + 1]) for user in similar.tolist()]
 
     def similar_histories() -> SimilarHistories:
         # Only now: for a hundred users, copies would take far more memory than what they are copied from.
@@ -118,6 +213,6 @@ def _candidates(
         )
 
     own_idx = np.concatenate([media_idx[part] for part in parts])
-    own_values = np.concatenate([total_values[part] for part in parts])
+    own_steps = np.concatenate([items.value_steps[part] for part in parts])
     known = own_idx >= 0
-    return Candidates(*add_up_media(own_idx[known], own_values[known], media_count), similar_histories)
+    return Candidates(*add_up_media(own_idx[known], own_steps[known], media_count), similar_histories)

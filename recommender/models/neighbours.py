@@ -28,7 +28,7 @@ from recommender.models.neighbours_kernels import (
 )
 from recommender.models.neighbours_layout import WORD_USERS
 from recommender.scoring.explanation import SimilarHistories
-from recommender.scoring.similarity import DAMPING
+from recommender.scoring.similar_users import most_similar
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +173,7 @@ class NeighboursModel:
         media_weights[history] = weights
         exact = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
         sizes = self._user_start[contenders + 1] - self._user_start[contenders]
-        order = np.lexsort((contenders, -exact / np.sqrt(sizes + DAMPING)))
-        return np.asarray(contenders[order[: self._similar_users]])
+        return np.asarray(contenders[most_similar(exact, sizes, self._similar_users)])
 
     def _sum(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         sums: tuple[NDArray[np.int64], NDArray[np.float64]] = sum_of_users(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from recommender.databases.engagement_db import PositiveHistory
 from recommender.models.artefact import Arrays
 from recommender.models.neighbours_layout import BLOCK_WORDS, WORD_USERS
+from recommender.scoring.similar_users import value_steps
 from recommender.scoring.similarity import DAMPING, idf_weight
 
 ARRAY_NAMES = (
@@ -40,16 +41,16 @@ class _Numbers(dict[str, int]):
 def build_arrays(histories: Iterable[PositiveHistory]) -> Arrays:
     """The arrays of a model, from each user's positive media and the sums of their values.
 
-    Users stand by id, so that a tie between positions is one between ids. `media_of_user` and
-    `users_of_media` are the two directions of the same pairs, each grouped by `user_start` and
-    `media_start`; `bits_row` and `user_bits` say the second once more for the popular media.
+    `values` are these sums in whole steps of 10^-9. Users stand by id, so that a tie between positions is one
+    between ids. `media_of_user` and `users_of_media` are the two directions of the same pairs, each grouped
+    by `user_start` and `media_start`; `bits_row` and `user_bits` say the second once more for popular media.
     """
     numbers = _Numbers()
     rows = [
         (
             user_id,
             np.fromiter(map(numbers.__getitem__, media_ids), dtype=np.int32, count=len(media_ids)),
-            total_values,
+            value_steps(total_values),
         )
         for user_id, media_ids, total_values in histories
     ]

@@ -1,57 +1,55 @@
 """collaborative_score: how much similar users made of a medium."""
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class CollaborativeScores(NamedTuple):
-    """`scores`: shape (media,). `max_score`: the largest product; 0 where none is above that."""
-
-    scores: NDArray[np.float64]
-    max_score: float
+# Products of counts and values below this are exact as 64-bit integers.
+_LARGEST_PRODUCT = float(1 << 62)
 
 
-def collaborative_scores(
-    media_idx: NDArray[np.intp],
-    similar_user_counts: NDArray[np.int64],
-    total_values: NDArray[np.float64],
-    eligible: NDArray[np.bool_],
-) -> CollaborativeScores:
-    """similar_user_count × total_interaction_value / max_score for every medium, in [0, 1].
+def collaborative_products(
+    similar_user_counts: NDArray[np.int64], value_steps: NDArray[np.float64]
+) -> NDArray[Any]:
+    """similar_user_count × total_interaction_value of candidates, in whole steps; 0 where negative.
+
+    Divided by the largest of those that a user may be given, it is the collaborative_score.
 
     Args:
-        media_idx, similar_user_counts, total_values: in step, one entry a candidate; no medium twice.
-        eligible: shape (media,), which media the user may be given. The largest product among those is
-            max_score; the others score 0.
+        similar_user_counts, value_steps: parallel, one entry a candidate; values are whole numbers of steps.
 
-    Negative products count as 0, as do those that are not finite.
+    Returns:
+        Shape (candidates,): int64, or Python's integers where these are too small.
     """
-    kept = eligible[media_idx]
-    with np.errstate(invalid="ignore", over="ignore"):
-        products = similar_user_counts[kept] * total_values[kept]
-    products = np.where(np.isfinite(products), np.maximum(products, 0.0), 0.0)
-    max_score = float(products.max(initial=0.0))
-    scores = np.zeros(len(eligible))
-    if max_score > 0.0:
-        scores[media_idx[kept]] = products / max_score
-    return CollaborativeScores(scores, max_score)
+    largest = float(similar_user_counts.max(initial=0)) * float(np.abs(value_steps).max(initial=0.0))
+    if largest < _LARGEST_PRODUCT:
+        return np.maximum(similar_user_counts * value_steps.astype(np.int64), 0)
+    exact = [
+        max(0, count * int(steps))
+        for count, steps in zip(similar_user_counts.tolist(), value_steps.tolist(), strict=True)
+    ]
+    return np.array(exact, dtype=object)
+
+
+def collaborative_scores(products: NDArray[Any], largest: int) -> NDArray[np.float64]:
+    """Products by the largest of them, in [0, 1]; 0 where none is above 0."""
+    return np.asarray(products / max(1, largest), dtype=np.float64)
 
 
 def add_up_media(
-    media_idx: NDArray[np.intp], total_values: NDArray[np.float64], media_count: int
+    media_idx: NDArray[np.intp], value_steps: NDArray[np.float64], media_count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
     """similar_user_count and total_interaction_value of each medium that similar users have in their P.
 
     Args:
-        media_idx, total_values: in step, one entry for each medium of each similar user.
+        media_idx, value_steps: parallel, one entry for each medium of each similar user.
         media_count: how many media there are at all; every `media_idx` is below it.
 
     Returns:
-        Three arrays in step, no medium twice: positions, counts, sums.
+        Three parallel arrays, no medium twice: positions, counts, sums in steps.
     """
     counts: NDArray[np.int64] = np.bincount(media_idx, minlength=media_count)
-    sums = np.bincount(media_idx, weights=total_values, minlength=media_count).astype(np.float64, copy=False)
+    sums = np.bincount(media_idx, weights=value_steps, minlength=media_count).astype(np.float64, copy=False)
     found = np.flatnonzero(counts)
     return found, counts[found], sums[found]

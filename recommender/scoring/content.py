@@ -13,19 +13,13 @@ def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uin
     return masks
 
 
-def content_scores(
-    media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], preference_count: int
-) -> NDArray[np.float64]:
-    """|genres(m) ∩ genres(u)| / |genres(u)| for every medium, in [0, 1]; 0 without preferences.
+def count_matches(media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]) -> NDArray[np.integer]:
+    """|genres(m) ∩ genres(u)| for every medium; divided by |genres(u)| it is the content_score.
 
     Args:
         media_masks: shape (media, words), from `pack_genres`.
         user_mask: shape (words,), the stated genres that the catalogue knows.
-        preference_count: how many distinct genres the user stated, known to the catalogue or not.
     """
-    if preference_count == 0:
-        return np.zeros(len(media_masks))
     matches = np.bitwise_count(media_masks & user_mask)
     # Hardly any catalogue has more than 64 genres; a sum over one column takes longer than all the rest.
-    totals = matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64)
-    return np.asarray(totals / np.float64(preference_count))
+    return np.asarray(matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64))

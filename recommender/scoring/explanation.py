@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.scoring.similarity import DAMPING
+from recommender.scoring.similar_users import damping_weights
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarHistories:
-    """What each of a user's similar users liked or watched.
+    """What each of a user's similar users has in their favour.
 
     The media of the n-th are media_idx[user_start[n]:user_start[n + 1]]: positions in the catalogue index, -1
     for media that are not in it.
@@ -35,11 +35,12 @@ def telling_media(
     """For each medium, the up to `top_k` media of the user's history that similar users came to it by.
 
     A medium of the history counts with its part in the similarity of the users who have both: the sum of
-    idf / sqrt(|P(v)| + 10) over them. Ties go to what stands first in the history.
+    idf / sqrt(|P(v)| + 10) over them. Ties go to what stands first in the history. Takes time and memory in
+    proportion to what the similar users have, however long the history is.
 
     Args:
         media_idx: shape (media,), what is explained.
-        history_idx, idf_weights: in step, what the user liked or watched, latest first, with its idf.
+        history_idx, idf_weights: parallel, what the user liked or watched, latest first, with its idf.
         histories: of the similar users.
         top_k: the most media to give for each.
 
@@ -48,22 +49,23 @@ def telling_media(
     """
     if not (media_idx.size and history_idx.size and histories.media_idx.size):
         return [np.empty(0, dtype=np.intp)] * len(media_idx)
-    has_media = _has(histories, media_idx)
-    has_history = _has(histories, history_idx)
-    norms = np.sqrt(np.diff(histories.user_start) + DAMPING)
-    parts = has_media.T @ (has_history * (idf_weights / norms[:, np.newaxis]))
-    order = np.argsort(-parts, axis=1, kind="stable")[:, :top_k]
-    return [history_idx[best[part[best] > 0.0]] for part, best in zip(parts, order, strict=True)]
-
-
-def _has(histories: SimilarHistories, media_idx: NDArray[np.intp]) -> NDArray[np.float64]:
-    """1 where a similar user has a medium, else 0; shape (similar users, media)."""
-    largest = int(max(media_idx.max(), histories.media_idx.max()))
-    column = np.full(largest + 2, -1, dtype=np.intp)
-    column[media_idx] = np.arange(len(media_idx))
-    columns = column[histories.media_idx]
+    largest = int(max(media_idx.max(), history_idx.max(), histories.media_idx.max()))
+    place_of = np.full(largest + 2, -1, dtype=np.intp)
+    # Written from the end, so that of a medium that stands there twice the first place counts.
+    place_of[history_idx[::-1]] = np.arange(len(history_idx))[::-1]
+    places = place_of[histories.media_idx]
     users = np.repeat(np.arange(histories.users), np.diff(histories.user_start))
-    found = columns >= 0
-    has = np.zeros((histories.users, len(media_idx)))
-    has[users[found], columns[found]] = 1.0
-    return has
+    shared = places >= 0
+    # Only what similar users share with the history has a column.
+    told, columns = np.unique(places[shared], return_inverse=True)
+    sharers = users[shared]
+    parts = idf_weights[told][columns] * damping_weights(np.diff(histories.user_start))[sharers]
+    telling = []
+    for position in media_idx:
+        fans = np.zeros(histories.users, dtype=np.bool_)
+        fans[users[histories.media_idx == position]] = True
+        by_fans = fans[sharers]
+        sums = np.bincount(columns[by_fans], weights=parts[by_fans], minlength=len(told))
+        best = np.argsort(-sums, kind="stable")[:top_k]
+        telling.append(history_idx[told[best[sums[best] > 0.0]]])
+    return telling

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.domain import Basis, Explanation, Media
+from recommender.domain import Basis, Explanation, Media, OwnMedia
 from recommender.serving.user_ranking import Grounds, UserPage
 from recommender.words import name_of
 
@@ -70,23 +70,27 @@ class Explainer:
             if (self._index.genre_mask([genre]) & media_mask).any()
         )
 
-    def _because(self, place: int) -> tuple[Media, ...]:
+    def _because(self, place: int) -> tuple[OwnMedia, ...]:
         """The user's own media that led there, as far as their details can be had."""
         ids = [self._index.media_ids[media_idx] for media_idx in self._grounds.telling_idx[place]]
-        return tuple(self._media[media_id] for media_id in ids if media_id in self._media)
+        return tuple(
+            OwnMedia(self._media[media_id], liked=media_id in self._grounds.liked_ids)
+            for media_id in ids
+            if media_id in self._media
+        )
 
 
 def _reason(
-    matched: Sequence[str], users: int, similar_users: int, because: Sequence[Media], user_count: int
+    matched: Sequence[str], users: int, similar_users: int, because: Sequence[OwnMedia], user_count: int
 ) -> str:
     """One plain sentence, of what counts."""
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
-    titles = [f"“{media.title}”" for media in because if media.title][:_TOLD_TITLES]
+    told_media = [own for own in because if own.media.title][:_TOLD_TITLES]
     if users:
         people = f"{users:,} of the {similar_users:,} people" if similar_users > 1 else "the one person"
         told = f"{people} most like you liked or watched it"
-        if titles:
-            told = f"because you liked {_listed(titles)}: {told} too"
+        if told_media:
+            told = f"because you {_own_history(told_media)}: {told} too"
         return _sentence(f"{told}, and {genres}" if genres else told)
     if genres:
         return _sentence(genres)
@@ -94,6 +98,16 @@ def _reason(
         people = "person" if user_count == 1 else "people"
         return _sentence(f"popular: {user_count:,} {people} liked or watched it")
     return _sentence("nothing fits better, and you have not seen it yet")
+
+
+def _own_history(own_media: Sequence[OwnMedia]) -> str:
+    """What the user did with media of their own: liked “A” and watched “B”."""
+    parts = [
+        f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"
+        for liked, verb in ((True, "liked"), (False, "watched"))
+        if any(own.liked is liked for own in own_media)
+    ]
+    return _listed(parts)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -127,7 +127,7 @@ class MediaService:
 
         def rank(wanted: Page, scope: Scope) -> list[_PopularPage]:
             eligible = scope.showable if matching is None else scope.showable & matching
-            media_idx = rank_page(counts.astype(np.float64), eligible, wanted.limit, wanted.offset)
+            media_idx = rank_page(counts, eligible, wanted.limit, wanted.offset)
             return [_PopularPage(media_idx, counts[media_idx])]
 
         with stage(SERVICE):

@@ -108,7 +108,8 @@ class RecommendationService:
         unknown_ids = tuple(
             media_id for media_id, media_idx in zip(taste.liked_ids, known_idx, strict=True) if media_idx < 0
         )
-        histories = {NEWCOMER: History(seen_ids=taste.liked_ids, positive_ids=taste.liked_ids)}
+        liked = taste.liked_ids
+        histories = {NEWCOMER: History(liked, liked, [1] * len(liked), [True] * len(liked))}
         with stage(SERVICE):
             candidates, failed = self._find_candidates(chunk, histories)
             evidence = Evidence({NEWCOMER: taste.genres}, histories, candidates, failed)

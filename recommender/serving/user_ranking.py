@@ -1,6 +1,7 @@
 """One user's ranking, from what the databases said: scores, order, and what explains them."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,11 @@ from recommender.domain import (
     distinct_genres,
 )
 from recommender.models.base import NO_CANDIDATES, Candidates
-from recommender.scoring.collaborative import collaborative_scores
-from recommender.scoring.content import content_scores
+from recommender.scoring.collaborative import collaborative_products, collaborative_scores
+from recommender.scoring.content import count_matches
 from recommender.scoring.explanation import telling_media
-from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.scoring.ranking import rank_page, ranking_keys
+from recommender.scoring.similar_users import VALUE_STEPS
 from recommender.serving.page_filling import Scope
 
 # How many media of the user's own an explanation names.
@@ -39,9 +41,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What explains a page; arrays in step with its media.
+    """What explains a page; arrays parallel to its media.
 
     `stated_genres`: {casefolded: as written}. `telling_idx`: positions of media of the user's history.
+    `liked_ids`: media of the history that the user liked, and did not only watch.
     """
 
     stated_genres: Mapping[str, str]
@@ -51,11 +54,12 @@ class Grounds:
     similar_user_counts: NDArray[np.int64]
     total_values: NDArray[np.float64]
     telling_idx: Sequence[NDArray[np.intp]]
+    liked_ids: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """One user's page as positions in the catalogue index, and their scores, in step."""
+    """One user's page as positions in the catalogue index, and parallel to these their scores."""
 
     user_id: str
     media_idx: NDArray[np.intp]
@@ -101,30 +105,35 @@ class UserRanker:
         candidates = self._evidence.candidates.get(user_id, NO_CANDIDATES)
         history = self._evidence.histories.get(user_id, History())
         eligible = scope.existing & ~index.mark(history.seen_ids)
-        content = content_scores(index.genre_masks, index.genre_mask(list(genres)), len(genres))
-        collaborative, max_score = collaborative_scores(
-            candidates.media_idx,
-            candidates.similar_user_counts,
-            candidates.total_values,
-            eligible,
+        matches = count_matches(index.genre_masks, index.genre_mask(list(genres)))
+        offered = eligible[candidates.media_idx]
+        media_idx = candidates.media_idx[offered]
+        products = collaborative_products(
+            candidates.similar_user_counts[offered], candidates.value_steps[offered]
         )
-        scores = recommendation_scores(
-            content, collaborative, self._weights.content, self._weights.collaborative
+        largest = int(products.max(initial=0))
+        weights = self._weights
+        keys = ranking_keys(
+            matches, len(genres), media_idx, products, (weights.content, weights.collaborative)
         )
         # Only now: scores do not depend on the filters.
         wanted = eligible if self._matching is None else eligible & self._matching
-        page_idx = rank_page(scores, wanted & scope.showable, page.limit, page.offset)
+        page_idx = rank_page(keys, wanted & scope.showable, page.limit, page.offset)
+        content = matches[page_idx] / np.float64(max(1, len(genres)))
+        collaborative = np.zeros(len(eligible))
+        collaborative[media_idx] = collaborative_scores(products, largest)
+        collaborative = collaborative[page_idx]
         return UserPage(
             user_id=user_id,
             media_idx=page_idx,
-            recommendation=scores[page_idx],
-            content=content[page_idx],
-            collaborative=collaborative[page_idx],
+            recommendation=weights.content * content + weights.collaborative * collaborative,
+            content=content,
+            collaborative=collaborative,
             strategy=_strategy(
-                has_content=bool(self._weights.content and (eligible & (content > 0.0)).any()),
-                has_collaborative=bool(self._weights.collaborative and collaborative.any()),
+                has_content=bool(weights.content and (eligible & (matches > 0)).any()),
+                has_collaborative=bool(weights.collaborative and largest),
             ),
-            grounds=self._grounds(page_idx, genres, history, candidates, max_score)
+            grounds=self._grounds(page_idx, genres, history, candidates, largest / VALUE_STEPS)
             if self._explained
             else None,
         )
@@ -145,7 +154,7 @@ class UserRanker:
         counts = np.zeros(len(index.media_ids), dtype=np.int64)
         totals = np.zeros(len(index.media_ids))
         counts[candidates.media_idx] = candidates.similar_user_counts
-        totals[candidates.media_idx] = candidates.total_values
+        totals[candidates.media_idx] = candidates.value_steps / VALUE_STEPS
         return Grounds(
             stated_genres=genres,
             similar_users=histories.users,
@@ -156,6 +165,7 @@ class UserRanker:
             telling_idx=telling_media(
                 page_idx, history_idx[known], idf_weights[known], histories, _TELLING_MEDIA
             ),
+            liked_ids=frozenset(itertools.compress(history.positive_ids, history.positive_liked)),
         )
 
 

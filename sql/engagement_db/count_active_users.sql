@@ -1,18 +1,47 @@
--- name: count_active_users(window_start)
--- How many users liked or watched anything in the window: the U of idf.
+-- name: count_active_users(window_start, like_types, watch_types, dislike_types)
+-- How many users have any medium in their favour in the window: the U of idf.
 --
 -- Parameters:
---   window_start text  a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
 -- Returns: one row
 --   user_count bigint
--- Index: interaction_media_recent_idx or interaction_user_recent_idx, whichever is smaller to read
--- Why: run in the background, once a refresh; GROUP BY can hash where count(DISTINCT) must sort.
+-- Index: interaction_user_recent_idx
+-- Why: run in the background, once a refresh. The index holds all columns and delivers the users grouped, so
+--   that nothing larger than one history is sorted.
 SELECT count(*) AS user_count
 FROM (
-    SELECT i.user_id
-    FROM interaction AS i
-    WHERE
-        i.type IN ('LIKE', 'WATCH')
-        AND i.timestamp >= :window_start::timestamp
-    GROUP BY i.user_id
+    SELECT pair.user_id
+    FROM (
+        SELECT
+            i.user_id,
+            i.media_id
+        FROM (
+            SELECT
+                user_id,
+                media_id,
+                timestamp,
+                CASE
+                    WHEN type::text = any(:like_types::text[]) THEN 1
+                    WHEN type::text = any(:watch_types::text[]) THEN 2
+                    WHEN type::text = any(:dislike_types::text[]) THEN 3
+                END AS kind
+            FROM interaction
+            WHERE
+                user_id IS NOT NULL
+                AND media_id IS NOT NULL
+                AND timestamp >= :window_start::timestamp
+                AND timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+        ) AS i
+        WHERE i.kind IS NOT NULL
+        GROUP BY i.user_id, i.media_id
+        HAVING
+            coalesce(
+                max(i.timestamp) FILTER (WHERE i.kind = 1) > max(i.timestamp) FILTER (WHERE i.kind = 3),
+                max(i.timestamp) FILTER (WHERE i.kind = 3) IS NULL
+            )
+    ) AS pair
+    GROUP BY pair.user_id
 ) AS active;

@@ -1,18 +1,49 @@
--- name: count_positive_users(window_start)
--- How many users liked or watched each medium in the window: its popularity, and the basis of idf.
+-- name: count_positive_users(window_start, like_types, watch_types, dislike_types)
+-- How many users have each medium in their favour in the window: its popularity, and the basis of idf.
 --
 -- Parameters:
---   window_start text  a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
--- Returns: a row for each medium somebody liked or watched, known to the catalogue or not
---   media_id text, user_count bigint
--- Index: interaction_media_recent_idx
--- Why: run in the background, once a refresh. The index holds all three columns and delivers the
---   media grouped, so DISTINCT sorts within one medium only.
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+-- Returns: a row for each medium with interactions, known to the catalogue or not
+--   media_id text
+--   user_count bigint  users who liked or watched it and did not dislike it since
+--   row_count bigint   all interactions with the medium in the window, of whatever type and user
+-- Index: interaction_media_latest_idx
+-- Why: run in the background, once a refresh. The index holds all columns and delivers the media grouped, so
+--   that nothing larger than one medium is sorted. row_count tells how often interactions are repeated, and so
+--   how many rows the neighbour search has to read for a number of users.
 SELECT
-    i.media_id::text AS media_id,
-    count(DISTINCT i.user_id) AS user_count
-FROM interaction AS i
-WHERE
-    i.type IN ('LIKE', 'WATCH')
-    AND i.timestamp >= :window_start::timestamp
-GROUP BY i.media_id;
+    pair.media_id::text AS media_id,
+    count(*) FILTER (WHERE pair.positive) AS user_count,
+    sum(pair.row_count)::bigint AS row_count
+FROM (
+    SELECT
+        i.media_id,
+        count(*) AS row_count,
+        i.user_id IS NOT NULL
+        AND coalesce(bool_or(i.kind IN (1, 2)), FALSE)
+        AND coalesce(
+            max(i.timestamp) FILTER (WHERE i.kind = 1) > max(i.timestamp) FILTER (WHERE i.kind = 3),
+            max(i.timestamp) FILTER (WHERE i.kind = 3) IS NULL
+        ) AS positive
+    FROM (
+        SELECT
+            media_id,
+            user_id,
+            timestamp,
+            CASE
+                WHEN type::text = any(:like_types::text[]) THEN 1
+                WHEN type::text = any(:watch_types::text[]) THEN 2
+                WHEN type::text = any(:dislike_types::text[]) THEN 3
+            END AS kind
+        FROM interaction
+        WHERE
+            media_id IS NOT NULL
+            AND timestamp >= :window_start::timestamp
+            AND timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+    ) AS i
+    GROUP BY i.media_id, i.user_id
+) AS pair
+GROUP BY pair.media_id;

@@ -1,9 +1,11 @@
--- name: fetch_example_user()
--- Somebody to try the service with.
+-- name: fetch_example_user(like_types, watch_types)
+-- A user to try the service with.
 --
--- Parameters: none
+-- Parameters:
+--   like_types text[], watch_types text[]
+--                  types of interactions that speak for a medium
 -- Returns: one row, none in an empty database
---   user_id text  who liked most among the latest rows
+--   user_id text  who liked or watched most among the latest rows
 -- Index: interaction_pkey
 -- Why: asked once, when the service is started by hand; looking at the latest rows only keeps it quick
 --   on a table of any size.
@@ -11,12 +13,14 @@ SELECT latest.user_id::text AS user_id
 FROM (
     SELECT
         i.user_id,
-        i.type
+        i.type::text AS type
     FROM interaction AS i
     ORDER BY i.id DESC
     LIMIT 1000
 ) AS latest
-WHERE latest.type = 'LIKE'
+WHERE
+    latest.user_id IS NOT NULL
+    AND (latest.type = any(:like_types::text[]) OR latest.type = any(:watch_types::text[]))
 GROUP BY latest.user_id
 ORDER BY count(*) DESC, latest.user_id ASC
 LIMIT 1;

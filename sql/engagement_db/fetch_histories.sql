@@ -1,31 +1,81 @@
--- name: fetch_histories(user_ids, window_start)
--- What each of some users has had to do with, and what of it counts in their favour.
+-- name: fetch_histories(user_ids, window_start, like_types, watch_types, dislike_types, excluding_types, rows_per_user)
+-- What each of some users has interacted with, and what of it counts in their favour.
 --
 -- Parameters:
---   user_ids text[]    whose histories
---   window_start text  a timestamp, or '-infinity'; what is older, or has no timestamp, is not positive
+--   user_ids text[]     whose histories
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp is not positive
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   excluding_types text[]
+--                       types that exclude a medium; empty for all types
+--   rows_per_user int   how many of a user's latest interactions are read
 -- Returns: a row for each user with any interaction
 --   user_id text
---   seen_ids text[]      every medium the user ever interacted with, whatever the type or timestamp
---   positive_ids text[]  those liked or watched in the window, latest first, NULL if there are none
+--   seen_ids text[]       the media that the user is not to be given again, NULL if there are none
+--   positive_ids text[], positive_rows int[], positive_liked boolean[]
+--                         parallel arrays, latest first, NULL if there are none: media liked or watched in the
+--                         window and not disliked since; how many interactions the user has with each in the
+--                         window; whether there is a like among them
 -- Index: interaction_user_recent_idx
--- Why: exclusions need all of a history, however long, and the scores need some of it; one read serves
---   both.
+-- Why: exclusions need as much of a history as can be read, the scores need its latest part; one read serves
+--   both. The LIMIT keeps an account with millions of interactions as cheap as any other.
 SELECT
     h.user_id::text AS user_id,
-    array_agg(h.media_id::text) AS seen_ids,
+    array_agg(h.media_id::text) FILTER (WHERE h.excludes) AS seen_ids,
     array_agg(h.media_id::text ORDER BY h.positive_at DESC, h.media_id ASC) FILTER (
-        WHERE h.positive_at IS NOT NULL
-    ) AS positive_ids
+        WHERE h.positive_at IS NOT NULL AND h.approved
+    ) AS positive_ids,
+    array_agg(h.row_count::int ORDER BY h.positive_at DESC, h.media_id ASC) FILTER (
+        WHERE h.positive_at IS NOT NULL AND h.approved
+    ) AS positive_rows,
+    array_agg(h.liked_at IS NOT NULL ORDER BY h.positive_at DESC, h.media_id ASC) FILTER (
+        WHERE h.positive_at IS NOT NULL AND h.approved
+    ) AS positive_liked
 FROM (
     SELECT
-        i.user_id,
-        i.media_id,
-        max(i.timestamp) FILTER (
-            WHERE i.type IN ('LIKE', 'WATCH') AND i.timestamp >= :window_start::timestamp
-        ) AS positive_at
-    FROM interaction AS i
-    WHERE i.user_id = any(:user_ids::text[]::uuid[])
-    GROUP BY i.user_id, i.media_id
+        latest.user_id,
+        latest.media_id,
+        bool_or(latest.excludes) AS excludes,
+        count(*) FILTER (WHERE latest.in_window) AS row_count,
+        max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind IN (1, 2)) AS positive_at,
+        max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 1) AS liked_at,
+        coalesce(
+            max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 1)
+            > max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 3),
+            max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 3) IS NULL
+        ) AS approved
+    FROM (
+        SELECT
+            asked.user_id,
+            i.media_id,
+            i.timestamp,
+            coalesce(
+                i.timestamp BETWEEN :window_start::timestamp
+                AND (now() AT TIME ZONE 'UTC') + interval '1 day',
+                FALSE
+            ) AS in_window,
+            CASE
+                WHEN i.type::text = any(:like_types::text[]) THEN 1
+                WHEN i.type::text = any(:watch_types::text[]) THEN 2
+                WHEN i.type::text = any(:dislike_types::text[]) THEN 3
+            END AS kind,
+            cardinality(:excluding_types::text[]) = 0
+            OR i.type::text = any(:excluding_types::text[]) AS excludes
+        FROM (SELECT DISTINCT u.user_id FROM unnest(:user_ids::text[]::uuid[]) AS u (user_id)) AS asked
+        CROSS JOIN
+            LATERAL (
+                SELECT
+                    own.media_id,
+                    own.timestamp,
+                    own.type
+                FROM interaction AS own
+                WHERE own.user_id = asked.user_id
+                ORDER BY own.timestamp DESC, own.media_id ASC, own.type ASC
+                LIMIT :rows_per_user
+            ) AS i
+        WHERE i.media_id IS NOT NULL
+    ) AS latest
+    GROUP BY latest.user_id, latest.media_id
 ) AS h
 GROUP BY h.user_id;

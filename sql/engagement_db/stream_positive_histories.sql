@@ -1,16 +1,20 @@
--- name: stream_positive_histories(window_start)
--- Everything the neighbours model is made of: what each user liked or watched, and what it amounts to.
+-- name: stream_positive_histories(window_start, like_types, watch_types, dislike_types)
+-- Everything the neighbours model is made of: what each user has in their favour, and what it amounts to.
 --
 -- Parameters:
---   window_start text  a timestamp, or '-infinity'; what is older, or has no timestamp, does not count
--- Returns: a row for each user who liked or watched anything, in no order that matters
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+-- Returns: a row for each user who has anything, in no order that matters
 --   user_id text
 --   media_ids text[], total_values float8[]
---                      two arrays in step: each medium once, and the sum of the user's values for it
+--                      parallel arrays: each medium once, and the sum of the values of the user's likes and
+--                      watches of it
 -- Index: interaction_user_recent_idx
 -- Why: run when a model is trained, through a cursor. The index delivers the rows user by user, so that
---   nothing larger than one history is ever sorted, and the first rows come at once. Values are in steps
---   of 2^-30, as in fetch_candidates.
+--   nothing larger than one history is ever sorted, and the first rows come at once. Values count in steps of
+--   10^-9: sums of whole steps do not depend on the order of the rows.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text) AS media_ids,
@@ -19,23 +23,36 @@ FROM (
     SELECT
         i.user_id,
         i.media_id,
-        sum(i.interaction_value) AS total_value
+        (sum(i.value_steps) FILTER (WHERE i.kind IN (1, 2)) / 1e9)::double precision AS total_value
     FROM (
         SELECT
             user_id,
             media_id,
-            type,
             timestamp,
             CASE
+                WHEN type::text = any(:like_types::text[]) THEN 1
+                WHEN type::text = any(:watch_types::text[]) THEN 2
+                WHEN type::text = any(:dislike_types::text[]) THEN 3
+            END AS kind,
+            -- A numeric beyond the range of float8 would not cast; NULL and NaN are 0 too.
+            CASE
                 WHEN interaction_value BETWEEN -1e100 AND 1e100
-                    THEN round(interaction_value * 1073741824) / 1073741824
+                    THEN round(interaction_value::double precision * 1e9)
                 ELSE 0
-            END AS interaction_value
+            END AS value_steps
         FROM interaction
+        WHERE
+            user_id IS NOT NULL
+            AND media_id IS NOT NULL
+            AND timestamp >= :window_start::timestamp
+            AND timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
     ) AS i
-    WHERE
-        i.type IN ('LIKE', 'WATCH')
-        AND i.timestamp >= :window_start::timestamp
+    WHERE i.kind IS NOT NULL
     GROUP BY i.user_id, i.media_id
+    HAVING
+        coalesce(
+            max(i.timestamp) FILTER (WHERE i.kind = 1) > max(i.timestamp) FILTER (WHERE i.kind = 3),
+            max(i.timestamp) FILTER (WHERE i.kind = 3) IS NULL
+        )
 ) AS h
 GROUP BY h.user_id;

@@ -1,5 +1,5 @@
 -- name: stream_users()
--- Everybody who ever interacted with anything.
+-- All users who ever interacted with anything.
 --
 -- Parameters: none
 -- Returns: a row for each user, in the order of the bytes of their ids
@@ -12,6 +12,7 @@ SELECT u.user_id::text AS user_id
 FROM (
     SELECT i.user_id
     FROM interaction AS i
+    WHERE i.user_id IS NOT NULL
     GROUP BY i.user_id
 ) AS u
 ORDER BY convert_to(u.user_id::text, 'UTF8') ASC;

@@ -4,8 +4,7 @@
 CREATE INDEX IF NOT EXISTS interaction_user_recent_idx
 ON interaction (user_id, timestamp DESC, media_id, type, interaction_value);
 
--- fetch_candidates, count_positive_users: who liked or watched one medium, newest first,
--- from the index alone.
-CREATE INDEX IF NOT EXISTS interaction_media_recent_idx
-ON interaction (media_id, timestamp DESC, user_id)
-WHERE type IN ('LIKE', 'WATCH');
+-- fetch_candidates, fetch_shared_users, count_positive_users: what was done with one medium, newest first, from
+-- the index alone. It replaces interaction_media_recent_idx of earlier versions, which may be dropped.
+CREATE INDEX IF NOT EXISTS interaction_media_latest_idx
+ON interaction (media_id, timestamp DESC, user_id, type);

@@ -1,5 +1,5 @@
 -- name: stream_users()
--- Everybody user_db knows.
+-- All users that user_db knows.
 --
 -- Parameters: none
 -- Returns: a row for each user, in the order of the bytes of their ids
@@ -10,5 +10,6 @@
 --   keys: integers, or text under a collation, would have another.
 SELECT up.user_id::text AS user_id
 FROM user_preferences AS up
+WHERE up.user_id IS NOT NULL
 GROUP BY up.user_id
 ORDER BY convert_to(up.user_id::text, 'UTF8') ASC;

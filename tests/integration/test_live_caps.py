@@ -1,64 +1,15 @@
 """What the live caps leave out, on a data set small enough to see through."""
 
-from datetime import UTC, datetime, timedelta
-
-import psycopg
 import pytest
 
-from recommender.databases.loading import WritableDatabase
-from recommender.domain import DatabaseName
-from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
-
-USER, CATALOG, ENGAGEMENT = DatabaseName
-
-
-def key(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012}"
-
-
-ASKER = key(1)
-# Others are users 10, 11, …; media 100, 101, … are shared with the asker, 200, 201, … are theirs alone.
-
-
-class Tiny:
-    """Three databases with a handful of rows, added hour by hour into the past."""
-
-    def __init__(self, urls: Urls) -> None:
-        self.urls = urls
-        self._row = 0
-
-    def add(self, user: int, media: int, hours_ago: float, value: float = 1.0) -> None:
-        self._row += 1
-        at = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
-        with psycopg.connect(self.urls[ENGAGEMENT]) as connection:
-            connection.execute(
-                "INSERT INTO interaction VALUES (%s, %s, %s, 'WATCH', %s, %s)",
-                (self._row, key(user), key(media), value, at),
-            )
-
-    def collaborative(self, **caps: str) -> dict[str, float]:
-        """What the asker is given with a collaborative score, by medium."""
-        with running_client(self.urls, EXACT_UP_TO_PAIRS="0", **{**NO_CAPS, **caps}) as client:
-            answer = get(client, ASKER, limit=100)
-        assert answer["degraded"] == []
-        scores = {item["id"]: item["collaborative_score"] for item in answer["recommendations"]}
-        return {media: score for media, score in scores.items() if score > 0}
+from tests.support.tiny import Tiny, key
 
 
 @pytest.fixture
 def tiny(empty_databases: Urls) -> Tiny:
-    for name, url in empty_databases.items():
-        with WritableDatabase(name, url) as database:
-            database.create_tables()
-            database.create_indexes()
-    with psycopg.connect(empty_databases[CATALOG]) as connection:
-        connection.cursor().executemany(
-            "INSERT INTO medias (id, title) VALUES (%s, 'Title')",
-            [(key(number),) for number in (*range(100, 110), *range(200, 210))],
-        )
     tiny = Tiny(empty_databases)
-    # Somebody with nothing in common, so that no idf is 0.
+    # A user with nothing in common, so that no idf is 0.
     tiny.add(99, 109, hours_ago=1)
     return tiny
 
@@ -115,3 +66,22 @@ def test_absurd_values_count_as_nothing(tiny: Tiny, absurd: float) -> None:
         for media, value in ((200, absurd), (200, absurd), (201, 2.0), (202, 1.0)):
             tiny.add(user, media, hours_ago=2, value=value)
     assert tiny.collaborative() == {key(201): 1.0, key(202): 0.5}
+
+
+def test_caps_count_users_and_media_and_not_how_often_they_are_repeated(tiny: Tiny) -> None:
+    """The same answer as with one row a pair, whatever is logged again and again."""
+    pairs = [
+        (user, media, 3 + 7 * user + media % 17)
+        for user in (1, *range(10, 16))
+        for media in (100, 101, 102 + user % 5, 200 + user % 7, 201 + user % 8)
+    ]
+    for user, media, hours_ago in pairs:
+        tiny.add(user, media, hours_ago)
+    caps = {"HISTORY_ITEMS": "3", "USERS_PER_ITEM": "3", "SHORTLIST": "4", "ITEMS_PER_USER": "3"}
+    once = tiny.collaborative(**caps)
+    for user, media, hours_ago in pairs:
+        for repeat in range(1, 12):
+            # A burst for some, spread over weeks for others.
+            tiny.add(user, media, hours_ago + repeat * (0.01 if media % 2 else 30))
+    assert len(once) >= 3
+    assert tiny.collaborative(**caps) == once

@@ -20,6 +20,12 @@ from tests.support.postgres import Templates, Urls
 
 HEAVIEST = "00000000-0000-4000-8000-000000000001"
 HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that everybody has
+TYPES: dict[str, object] = {
+    "like_types": ["LIKE"],
+    "watch_types": ["WATCH"],
+    "dislike_types": ["DISLIKE"],
+    "excluding_types": [],
+}
 PLAN_MODES = ("force_custom_plan", "force_generic_plan")
 DEFAULTS = Settings()
 
@@ -85,7 +91,7 @@ def explain(urls: Urls, path: str, mode: str, **parameters: object) -> list[dict
             connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
         connection.execute(f"PREPARE checked AS {statement}".encode())
         cursor = psycopg.ClientCursor(connection)
-        values = [parameters[name] for name in query.parameters]
+        values = [(TYPES | parameters)[name] for name in query.parameters]
         placeholders = f"({', '.join(['%s'] * len(values))})" if values else ""
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE checked{placeholders}".encode(), values)
         row = cursor.fetchone()
@@ -141,18 +147,16 @@ def test_fetch_candidates_reads_no_more_than_its_caps_allow(skewed: Urls, mode: 
         user_ids=[HEAVIEST] * len(media_ids),
         media_ids=media_ids,
         idf_weights=[1_000_000] * len(media_ids),
+        row_limits=[DEFAULTS.users_per_item] * len(media_ids),
         window_start="-infinity",
         users_per_item=DEFAULTS.users_per_item,
         shortlist=DEFAULTS.shortlist,
-        similar_users=DEFAULTS.similar_users,
-        items_per_user=DEFAULTS.items_per_user,
+        rows_per_user=DEFAULTS.items_per_user,
     )
-    # A scan below a LIMIT sees no more rows than the LIMIT lets through, and those of the asking user.
-    bound = (
-        DEFAULTS.history_items * (DEFAULTS.users_per_item + 2) + DEFAULTS.shortlist * DEFAULTS.items_per_user
-    )
+    # A scan below a LIMIT sees no more rows than the LIMIT lets through.
+    bound = DEFAULTS.history_items * DEFAULTS.users_per_item + DEFAULTS.shortlist * DEFAULTS.items_per_user
     assert_bounded(
-        plan, {"interaction_media_recent_idx", "interaction_user_recent_idx"}, {"interaction": bound}
+        plan, {"interaction_media_latest_idx", "interaction_user_recent_idx"}, {"interaction": bound}
     )
 
 
@@ -166,14 +170,14 @@ def test_fetch_candidates_stops_at_the_caps_in_long_histories(skewed: Urls, mode
         user_ids=["00000000-0000-4000-8000-000000009999"],
         media_ids=["00000000-0000-4000-8000-000000004900"],
         idf_weights=[1_000_000],
+        row_limits=[100],
         window_start="-infinity",
         users_per_item=100,
         shortlist=100,
-        similar_users=50,
-        items_per_user=30,
+        rows_per_user=30,
     )
     users = max(
-        node["Actual Rows"] for node in plan if node.get("Index Name") == "interaction_media_recent_idx"
+        node["Actual Rows"] for node in plan if node.get("Index Name") == "interaction_media_latest_idx"
     )
     assert 1 <= users <= 40
     assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": round(users * (1 + 30))})
@@ -190,15 +194,15 @@ def test_fetch_candidates_reads_each_history_once_for_a_hundred_users(skewed: Ur
         user_ids=[user for user in user_ids for _ in media_ids],
         media_ids=media_ids * len(user_ids),
         idf_weights=[1_000_000] * (len(user_ids) * len(media_ids)),
+        row_limits=[50] * (len(user_ids) * len(media_ids)),
         window_start="-infinity",
         users_per_item=50,
         shortlist=40,
-        similar_users=20,
-        items_per_user=30,
+        rows_per_user=30,
     )
     # All ask with the same media, so all have the same few hundred others on their shortlists.
     others = len(media_ids) * 50
-    bound = len(user_ids) * len(media_ids) * 51 + others * 30
+    bound = len(user_ids) * len(media_ids) * 50 + others * 30
     assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": bound})
 
 
@@ -211,12 +215,14 @@ def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode
         mode,
         media_id=f"{HEAVIEST[:-1]}1",
         window_start="-infinity",
+        row_limit=100,
         users_per_item=100,
+        rows_per_user=30,
         items_per_user=30,
     )
     assert_bounded(
         plan,
-        {"interaction_media_recent_idx", "interaction_user_recent_idx"},
+        {"interaction_media_latest_idx", "interaction_user_recent_idx"},
         {"interaction": 100 + 100 * 30},
     )
 
@@ -225,8 +231,28 @@ def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode
 @pytest.mark.parametrize("users", [1, 100])
 def test_fetch_histories_reads_the_asked_users_rows_only(skewed: Urls, mode: str, users: int) -> None:
     user_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, users + 1)]
-    plan = explain(skewed, "engagement_db/fetch_histories", mode, user_ids=user_ids, window_start="-infinity")
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_histories",
+        mode,
+        user_ids=user_ids,
+        window_start="-infinity",
+        rows_per_user=20_000,
+    )
     assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": HEAVIEST_ROWS + 52 * (users - 1)})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_histories_stops_at_its_budget_of_rows(skewed: Urls, mode: str) -> None:
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_histories",
+        mode,
+        user_ids=[HEAVIEST],
+        window_start="-infinity",
+        rows_per_user=500,
+    )
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 500})
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
@@ -249,7 +275,7 @@ def test_fetch_media_reads_the_asked_media_only(skewed: Urls, mode: str) -> None
 def test_count_positive_users_is_read_from_the_index_in_order(skewed: Urls, mode: str) -> None:
     plan = explain(skewed, "engagement_db/count_positive_users", mode, window_start="-infinity")
     assert {node.get("Index Name") for node in plan if node["Node Type"] == "Index Only Scan"} == {
-        "interaction_media_recent_idx"
+        "interaction_media_latest_idx"
     }
 
 
@@ -295,13 +321,13 @@ def test_search_users_in_engagement_db_costs_a_row_for_each_user(
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
-def test_fetch_random_user_is_three_probes(skewed: Urls, mode: str) -> None:
-    """For the smallest and the largest id, and the point between."""
+def test_fetch_random_user_reads_a_hundred_rows(skewed: Urls, mode: str) -> None:
+    """For the smallest and the largest id, and a hundred rows from the point between."""
     plan = explain(skewed, "engagement_db/fetch_random_user", mode)
-    assert_bounded(plan, {"interaction_pkey"}, {"interaction": 3})
+    assert_bounded(plan, {"interaction_pkey"}, {"interaction": 102})
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_recent_interactions_stops_at_its_limit(skewed: Urls, mode: str) -> None:
     plan = explain(skewed, "engagement_db/fetch_recent_interactions", mode, user_id=HEAVIEST, top_k=20)
-    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 20})
+    assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 1_000})

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,7 @@ class Scored:
     recommendation_score: float
     content_score: float
     collaborative_score: float
+    exact: Fraction = Fraction(0)
 
 
 @dataclass
@@ -82,12 +84,33 @@ class Reference:
         )
 
     @cached_property
-    def positive_rows(self) -> list[tuple[str, str, float]]:
-        start = None if self.window_days == 0 else self.now - timedelta(days=self.window_days)
+    def window_rows(self) -> list[Row]:
+        """The interactions in the window that have a user and a medium."""
+        start = self.now - timedelta(days=self.window_days or 36_500)
+        end = self.now + timedelta(days=1)
         return [
-            (user, media, round((value or 0.0) * 2**30) / 2**30)
-            for user, media, kind, value, at in self.interactions
-            if kind in ("LIKE", "WATCH") and at is not None and (start is None or at >= start)
+            row
+            for row in self.interactions
+            if None not in (row[0], row[1], row[4]) and start <= row[4] <= end
+        ]
+
+    @cached_property
+    def disliked(self) -> set[tuple[str, str]]:
+        """Pairs of user and medium whose latest verdict is a dislike."""
+        verdicts: dict[tuple[str, str], tuple[datetime, bool]] = {}
+        for user, media, kind, _, at in self.window_rows:
+            if kind in {"LIKE", "DISLIKE"}:
+                verdict = (at, kind == "DISLIKE")
+                verdicts[user, media] = max(verdicts.get((user, media), verdict), verdict)
+        return {pair for pair, (_, is_dislike) in verdicts.items() if is_dislike}
+
+    @cached_property
+    def positive_rows(self) -> list[tuple[str, str, Fraction]]:
+        """Likes and watches that count, with their values in billionths."""
+        return [
+            (user, media, Fraction(round((value or 0.0) * 1e9), 10**9))
+            for user, media, kind, value, _ in self.window_rows
+            if kind in {"LIKE", "WATCH"} and (user, media) not in self.disliked
         ]
 
     @cached_property
@@ -102,7 +125,8 @@ class Reference:
     def seen(self) -> dict[str, set[str]]:
         seen = defaultdict(set)
         for user, media, *_ in self.interactions:
-            seen[user].add(media)
+            if user is not None and media is not None:
+                seen[user].add(media)
         return seen
 
     @cached_property
@@ -110,8 +134,8 @@ class Reference:
         return Counter(media for items in self.positive.values() for media in items)
 
     @cached_property
-    def values(self) -> dict[str, dict[str, list[float]]]:
-        values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    def values(self) -> dict[str, dict[str, list[Fraction]]]:
+        values: dict[str, dict[str, list[Fraction]]] = defaultdict(lambda: defaultdict(list))
         for user, media, value in self.positive_rows:
             values[user][media].append(value)
         return values
@@ -140,23 +164,23 @@ class Reference:
         )
         return ranked[: self.similar_users]
 
-    def content_score(self, stated: set[str], media: str) -> float:
+    def content_score(self, stated: set[str], media: str) -> Fraction:
         if not stated:
-            return 0.0
-        return len(self.genres_of_media.get(media, set()) & stated) / len(stated)
+            return Fraction(0)
+        return Fraction(len(self.genres_of_media.get(media, set()) & stated), len(stated))
 
     def fans(self, neighbours: list[str], media: str) -> list[str]:
         """The similar users who have a medium."""
         return [other for other in neighbours if media in self.positive[other]]
 
-    def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, float]:
+    def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
         products = {}
         for media in eligible:
             fans = self.fans(neighbours, media)
-            total = math.fsum(value for other in fans for value in self.values[other][media])
-            products[media] = max(0.0, len(fans) * total)
-        best = max(products.values(), default=0.0)
-        return {media: product / best if best > 0 else 0.0 for media, product in products.items()}
+            total = sum((value for other in fans for value in self.values[other][media]), Fraction(0))
+            products[media] = max(Fraction(0), len(fans) * total)
+        best = max(products.values(), default=Fraction(0))
+        return {media: product / best if best > 0 else product for media, product in products.items()}
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
         """The full ranking; `without` databases that cannot be asked."""
@@ -172,9 +196,9 @@ class Reference:
         scored = []
         for media in eligible:
             content = self.content_score(stated, media)
-            total = 0.4 * content + 0.6 * collaborative[media]
-            scored.append(Scored(media, total, content, collaborative[media]))
-        scored.sort(key=lambda s: (-s.recommendation_score, -self.popularity[s.media_id], s.media_id))
+            total = Fraction(2, 5) * content + Fraction(3, 5) * collaborative[media]
+            scored.append(Scored(media, float(total), float(content), float(collaborative[media]), total))
+        scored.sort(key=lambda s: (-s.exact, -self.popularity[s.media_id], s.media_id))
         return scored
 
     def telling(self, liked: list[str], neighbours: list[str], media: str) -> list[tuple[float, str]]:

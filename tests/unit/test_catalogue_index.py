@@ -5,7 +5,7 @@ from typing import Any
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
 from recommender.domain import CatalogueEntry, MediaFilter, distinct_genres
-from recommender.scoring.content import content_scores
+from recommender.scoring.content import count_matches
 from recommender.scoring.similarity import idf_weight
 
 
@@ -33,14 +33,23 @@ def test_ids_are_located_and_unknown_ones_are_minus_one() -> None:
 def test_genres_differing_in_case_are_one() -> None:
     index = build_index(entries(a=["Drama", "DRAMA", "war"], b=["comedy"]), UNKNOWN_POPULARITY)
     stated = distinct_genres(["dRAMA", "Comedy", "WAR", "unheard of"])
-    scores = content_scores(index.genre_masks, index.genre_mask(list(stated)), len(stated))
-    assert scores.tolist() == [0.5, 0.25]
+    matches = count_matches(index.genre_masks, index.genre_mask(list(stated)))
+    assert matches.tolist() == [2, 1]
 
 
 def test_more_than_64_genres_fit() -> None:
     index = build_index(entries(a=[f"g{n}" for n in range(200)], b=["g150"]), UNKNOWN_POPULARITY)
-    scores = content_scores(index.genre_masks, index.genre_mask(["g150", "g3"]), 2)
-    assert scores.tolist() == [1.0, 0.5]
+    matches = count_matches(index.genre_masks, index.genre_mask(["g150", "g3"]))
+    assert matches.tolist() == [2, 1]
+
+
+def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
+    users = {"a": 50, "b": 30, "c": 20}
+    assert Popularity(users, 60).typical_repeats == 1
+    assert Popularity(users, 60, repeats={"c": 1_500}).typical_repeats == 1
+    assert Popularity(users, 60, repeats={"a": 3, "b": 40, "c": 7}).typical_repeats == 3
+    assert Popularity(users, 60, repeats={"b": 40, "c": 7}).typical_repeats == 1
+    assert Popularity({}, 0).typical_repeats == 1
 
 
 def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_once() -> None:
@@ -51,7 +60,7 @@ def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_onc
 def test_an_empty_catalogue_is_an_index_too() -> None:
     index = build_index([], UNKNOWN_POPULARITY)
     assert index.locate(["a"]).tolist() == [-1]
-    assert len(content_scores(index.genre_masks, index.genre_mask(["x"]), 1)) == 0
+    assert len(count_matches(index.genre_masks, index.genre_mask(["x"]))) == 0
 
 
 def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:

@@ -1,6 +1,7 @@
 """Properties of the scoring functions, and the numbers of small examples."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,96 +10,94 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from recommender.scoring.collaborative import add_up_media, collaborative_scores
-from recommender.scoring.content import content_scores, pack_genres
+from recommender.scoring.collaborative import add_up_media, collaborative_products, collaborative_scores
+from recommender.scoring.content import count_matches, pack_genres
 from recommender.scoring.explanation import SimilarHistories, telling_media
-from recommender.scoring.ranking import rank_page, recommendation_scores
+from recommender.scoring.ranking import rank_page, ranking_keys
 from recommender.scoring.similar_media import cosine_similarities, genre_overlaps
 from recommender.scoring.similarity import idf_weight
 
 GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_size=20)
 # Few distinct values, so that ties are the rule.
-SCORES = hnp.arrays(
-    np.float64, st.integers(0, 40) | st.integers(600, 900), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])
+KEYS = hnp.arrays(
+    np.int64, st.integers(0, 40) | st.integers(600, 900), elements=st.sampled_from([0, 1, 2, 4])
 )
 
 
-@given(GENRE_SETS, st.sets(st.integers(0, 149)).map(sorted), st.integers(0, 5))
-def test_content_score_is_the_share_of_stated_genres_that_match(
-    media: list[list[int]], user: list[int], unknown: int
-) -> None:
-    stated = len(user) + unknown
-    scores = content_scores(pack_genres(media, 150), pack_genres([user], 150)[0], stated)
-    expected = [len(set(genres) & set(user)) / stated if stated else 0.0 for genres in media]
-    assert scores.tolist() == expected
+@given(GENRE_SETS, st.sets(st.integers(0, 149)).map(sorted))
+def test_stated_genres_that_a_medium_has_are_counted(media: list[list[int]], user: list[int]) -> None:
+    matches = count_matches(pack_genres(media, 150), pack_genres([user], 150)[0])
+    assert matches.tolist() == [len(set(genres) & set(user)) for genres in media]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.integers(-(10**15), 10**15) | st.just(10**40)), max_size=30)
+)
+def test_collaborative_products_are_exact_and_never_negative(candidates: list[tuple[int, int]]) -> None:
+    counts = np.array([count for count, _ in candidates], dtype=np.int64)
+    steps = np.array([float(value) for _, value in candidates])
+    products = collaborative_products(counts, steps)
+    assert products.tolist() == [max(0, count * int(float(value))) for count, value in candidates]
+    largest = int(products.max(initial=0))
+    scores = collaborative_scores(products, largest)
+    assert scores.tolist() == [product / largest if largest else 0.0 for product in products.tolist()]
+
+
+def test_scores_that_are_equal_in_exact_arithmetic_rank_by_position() -> None:
+    """0.4 × 1/2 + 0.6 × 216/1365 and 0.6 × 671/1365, which as floats differ in the last bit."""
+    assert 0.4 * (1 / 2) + 0.6 * (216 / 1365) != 0.6 * (671 / 1365)
+    for matches in ([0, 1, 0], [0, 0, 1]):
+        products = np.array([1365, *([216, 671] if matches[1] else [671, 216])])
+        keys = ranking_keys(np.array(matches), 2, np.arange(3), products, (0.4, 0.6))
+        assert keys[1] == keys[2] < keys[0]
 
 
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 200),
-            st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf]),
-            st.booleans(),
-        ),
-        min_size=1,
-        max_size=30,
-    )
+        st.tuples(st.integers(0, 3), st.integers(0, 5) | st.integers(0, 10**30)), min_size=1, max_size=40
+    ),
+    st.integers(0, 3),
+    st.sampled_from([(0.4, 0.6), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (0.3333333333333333, 0.1)]),
 )
-def test_collaborative_scores_are_products_over_the_largest_eligible_one(
-    candidates: list[tuple[int, float, bool]],
+def test_keys_are_in_the_order_of_exact_scores(
+    media: list[tuple[int, int]], unknown: int, weights: tuple[float, float]
 ) -> None:
-    counts, values, eligible = (np.array(column) for column in zip(*candidates, strict=True))
-    scores, max_score = collaborative_scores(
-        np.arange(len(candidates)), counts, values.astype(float), eligible
+    stated = 3 + unknown
+    products = np.array([product for _, product in media], dtype=object)
+    if max(products) < 2**62:
+        products = products.astype(np.int64)
+    keys = ranking_keys(
+        np.array([matches for matches, _ in media], dtype=np.uint8),
+        stated,
+        np.arange(len(media)),
+        products,
+        weights,
     )
-    products = [
-        max(0.0, count * value) if may and math.isfinite(count * value) else 0.0
-        for count, value, may in candidates
+    content, collaborative = (Fraction(str(weight)) for weight in weights)
+    best = max(product for _, product in media) or 1
+    exact = [
+        content * Fraction(matches, stated) + collaborative * Fraction(product, best)
+        for matches, product in media
     ]
-    best = max(products)
-    assert max_score == best
-    assert scores.tolist() == [product / best if best > 0 else 0.0 for product in products]
-    assert scores.min() >= 0.0
-    assert scores.max() in (0.0, 1.0)
+    for one, key in zip(exact, keys.tolist(), strict=True):
+        assert [one < other for other in exact] == [key < other for other in keys.tolist()]
 
 
-def test_what_may_not_be_given_does_not_scale_the_scores() -> None:
-    scores, _ = collaborative_scores(
-        np.array([2, 0, 1]),
-        np.array([10, 1, 2]),
-        np.array([9.0, 2.0, 2.0]),
-        np.array([True, True, False, True]),
-    )
-    assert scores.tolist() == [0.5, 1.0, 0.0, 0.0]
-
-
-def test_without_candidates_every_collaborative_score_is_zero() -> None:
-    none = np.array([], dtype=np.intp)
-    scores, max_score = collaborative_scores(none, none, none.astype(float), np.array([True, False]))
-    assert (scores.tolist(), max_score) == ([0, 0], 0)
-
-
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_the_recommendation_score_is_the_weighted_sum(content: float, collaborative: float) -> None:
-    score = recommendation_scores(np.array([content]), np.array([collaborative]), 0.4, 0.6)[0]
-    assert score == 0.4 * content + 0.6 * collaborative
-
-
-@given(SCORES, st.data(), st.integers(1, 50), st.integers(0, 50))
-def test_a_page_is_a_slice_of_the_ranking_by_score_then_position(
-    scores: NDArray[np.float64], data: st.DataObject, limit: int, offset: int
+@given(KEYS, st.data(), st.integers(1, 50), st.integers(0, 50))
+def test_a_page_is_a_slice_of_the_ranking_by_key_then_position(
+    keys: NDArray[np.int64], data: st.DataObject, limit: int, offset: int
 ) -> None:
-    eligible = data.draw(hnp.arrays(np.bool_, len(scores)))
-    ranking = sorted(np.flatnonzero(eligible).tolist(), key=lambda idx: (-scores[idx], idx))
-    page = rank_page(scores, eligible, limit, offset)
+    eligible = data.draw(hnp.arrays(np.bool_, len(keys)))
+    ranking = sorted(np.flatnonzero(eligible).tolist(), key=lambda idx: (-keys[idx], idx))
+    page = rank_page(keys, eligible, limit, offset)
     assert page.tolist() == ranking[offset : offset + limit]
 
 
-@given(SCORES, st.integers(1, 10))
-def test_pages_neither_overlap_nor_skip(scores: NDArray[np.float64], limit: int) -> None:
-    eligible = np.ones(len(scores), dtype=np.bool_)
-    pages = [rank_page(scores, eligible, limit, offset) for offset in range(0, len(scores) + limit, limit)]
-    assert sorted(np.concatenate(pages).tolist()) == list(range(len(scores)))
+@given(KEYS, st.integers(1, 10))
+def test_pages_neither_overlap_nor_skip(keys: NDArray[np.int64], limit: int) -> None:
+    eligible = np.ones(len(keys), dtype=np.bool_)
+    pages = [rank_page(keys, eligible, limit, offset) for offset in range(0, len(keys) + limit, limit)]
+    assert sorted(np.concatenate(pages).tolist()) == list(range(len(keys)))
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
@@ -144,6 +143,12 @@ def test_cosines_of_users_read_whole_and_in_part() -> None:
     half = cosine_similarities(np.array([1]), np.array([4]), all_users=4, read_users=2)
     assert half.tolist() == [0.5]
     assert cosine_similarities(shared, users, all_users=0, read_users=0).tolist() == [0, 0, 0]
+
+
+def test_cosines_that_are_equal_in_exact_arithmetic_are_equal() -> None:
+    # 1 / sqrt(11 × 7) and 3 / sqrt(99 × 7).
+    cosines = cosine_similarities(np.array([1, 3, 5]), np.array([11, 99, 275]), all_users=7, read_users=7)
+    assert cosines[0] == cosines[1] == cosines[2]
 
 
 def test_genre_overlaps_are_shares_of_the_genres_of_either() -> None:

@@ -6,6 +6,7 @@ from recommender import __version__
 from recommender.answers import (
     BasisAnswer,
     BatchAnswer,
+    BecauseItem,
     Explained,
     LineAnswer,
     MediaAnswer,
@@ -16,7 +17,6 @@ from recommender.answers import (
     Recommended,
     SimilarAnswer,
     SimilarMedium,
-    Title,
     UserAnswer,
 )
 from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer
@@ -56,7 +56,7 @@ _EXPLAINED = Explained(
     matched_genres=["ACTION", "WESTERN"],
     similar_user_count=37,
     total_interaction_value=62.57,
-    because_you_liked=[Title(id=LIKED_ID, title="Bitter Canyon in Port Ellery")],
+    because_you_liked=[BecauseItem(id=LIKED_ID, title="Bitter Canyon in Port Ellery", interaction="liked")],
     score_parts={"content": 0.2667, "collaborative": 0.6},
     reason="Because you liked “Bitter Canyon in Port Ellery”: 37 of the 50 people most like you liked or "
     "watched it too, and it has Action and Western, as you asked for.",

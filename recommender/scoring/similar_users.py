@@ -1,0 +1,146 @@
+"""From interactions to similar users: what users have in their favour, and which of them are most similar."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.scoring.similarity import DAMPING
+
+# Kinds of interaction, as fetch_candidates numbers them.
+LIKE, WATCH, DISLIKE = 1, 2, 3
+# Values count in steps of 10^-9: whole numbers of them add up to the same sum in any order.
+VALUE_STEPS = 1e9
+
+_MAX_VALUE = 1e100
+_NEVER = np.iinfo(np.int64).min
+# Odd, with bits all over: what tells the pairs of one user from those of another.
+_SPREAD = np.uint64(0xD6E8FEB86659FD93)
+# What rounding may make of a similarity.
+_ROUNDING = 1.0 - 1e-12
+
+
+class Interactions(NamedTuple):
+    """Interactions of users, those of one user after those of another, latest first.
+
+    `user_sizes`: shape (users,), how many there are of each user. The others are parallel, one entry an
+    interaction: `items` any number that tells them apart, `times` in microseconds.
+    """
+
+    user_sizes: NDArray[np.int64]
+    items: NDArray[np.uint64]
+    times: NDArray[np.int64]
+    kinds: NDArray[np.uint8]
+    values: NDArray[np.float64]
+
+
+class PositiveItems(NamedTuple):
+    """What users have in their favour, latest first.
+
+    The pairs of user n are those from `user_start[n]` to `user_start[n + 1]`. `rows`: for each pair, the
+    position of its latest interaction. `value_steps`: the sum of the values of the pair's likes and watches,
+    in whole steps of 10^-9.
+    """
+
+    user_start: NDArray[np.int64]
+    rows: NDArray[np.intp]
+    value_steps: NDArray[np.float64]
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """|P(v)| of each user."""
+        return np.diff(self.user_start)
+
+
+def value_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values in whole steps of 10^-9; 0 for what is not finite or beyond 1e100."""
+    with np.errstate(invalid="ignore"):
+        usable = np.abs(values) <= _MAX_VALUE
+    return np.rint(np.where(usable, values, 0.0) * VALUE_STEPS)
+
+
+def positive_items(interactions: Interactions, items_per_user: int) -> PositiveItems:
+    """Work out P(v) of users from their interactions.
+
+    An item is in P(v) if v liked or watched it, unless the latest verdict, like or dislike, is a dislike; a
+    dislike at the same moment as a like decides. Of each user's items the latest `items_per_user` count.
+    """
+    sizes = interactions.user_sizes
+    users = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
+    pairs = interactions.items ^ (users * _SPREAD)
+    kept = interactions.kinds != DISLIKE
+    steps = np.where(kept, value_steps(interactions.values), 0.0)
+    ordered = np.sort(pairs)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if repeated.size:
+        rows = _rows_of(repeated, pairs)
+        starts = np.flatnonzero(np.diff(pairs[rows], prepend=~pairs[rows[:1]]))
+        approved = _are_approved(interactions.times[rows], interactions.kinds[rows], starts)
+        totals = np.add.reduceat(steps[rows], starts)
+        # The latest interaction of each pair stands for all of them.
+        latest = rows[starts]
+        kept[rows] = False
+        kept[latest] = approved
+        steps[latest] = totals
+    rows = np.flatnonzero(kept)
+    owners = users[rows].astype(np.intp)
+    start = _starts(np.bincount(owners, minlength=len(sizes)))
+    recent = np.arange(len(rows)) - start[owners] < items_per_user
+    rows, owners = rows[recent], owners[recent]
+    return PositiveItems(
+        user_start=_starts(np.bincount(owners, minlength=len(sizes))), rows=rows, value_steps=steps[rows]
+    )
+
+
+def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: int) -> NDArray[np.intp]:
+    """Positions of the `top_k` users with the largest overlap / sqrt(|P(v)| + 10), the largest first.
+
+    What is equal in exact arithmetic is equal here: ties go to the user who comes first.
+
+    Args:
+        overlaps: shape (users,), sums of idf in fixed point.
+        sizes: shape (users,), |P(v)|.
+        top_k: how many are wanted.
+    """
+    similarities = overlaps / np.sqrt(sizes + DAMPING)
+    contenders = np.arange(len(overlaps))
+    if len(overlaps) > top_k:
+        place = len(overlaps) - top_k
+        contenders = np.flatnonzero(similarities >= np.partition(similarities, place)[place] * _ROUNDING)
+    # The square of a similarity is a fraction of whole numbers; 64 more bits tell fractions apart.
+    exact = [
+        (overlap * overlap << 64) // (size + DAMPING)
+        for overlap, size in zip(overlaps[contenders].tolist(), sizes[contenders].tolist(), strict=True)
+    ]
+    order = sorted(range(len(exact)), key=exact.__getitem__, reverse=True)
+    # A reversed sort keeps the order of equals.
+    return contenders[order[:top_k]] if order else contenders
+
+
+def damping_weights(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
+    """1 / sqrt(|P(v)| + 10) in steps of 2^-16, for sums that do not depend on the order of their terms."""
+    return np.rint(math.pow(2, 16) / np.sqrt(sizes + DAMPING)).astype(np.int64)
+
+
+def _rows_of(repeated: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Positions of the interactions of pairs that have several, pair by pair, the latest of each first."""
+    place = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
+    rows = np.flatnonzero(repeated[place] == pairs)
+    return rows[np.argsort(pairs[rows], kind="stable")]
+
+
+def _are_approved(
+    times: NDArray[np.int64], kinds: NDArray[np.uint8], starts: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether the interactions from each of `starts` to the next put an item into P."""
+    # No moment is as early as never.
+    moments = np.maximum(times, _NEVER + 1)
+    liked_at = np.maximum.reduceat(np.where(kinds == LIKE, moments, _NEVER), starts)
+    disliked_at = np.maximum.reduceat(np.where(kinds == DISLIKE, moments, _NEVER), starts)
+    speaks_for = np.logical_or.reduceat(kinds != DISLIKE, starts)
+    return np.asarray(speaks_for & ((disliked_at == _NEVER) | (liked_at > disliked_at)))
+
+
+def _starts(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)

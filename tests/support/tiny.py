@@ -1,0 +1,71 @@
+"""Three databases with a handful of rows, small enough to see through."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from recommender.databases.loading import WritableDatabase
+from recommender.domain import DatabaseName
+from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.postgres import Urls
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+
+
+def key(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+ASKER = key(1)
+# Others are users 10, 11, …; media 100, 101, … are shared with the asker, 200, 201, … are theirs alone.
+
+
+class Tiny:
+    """Three databases with a handful of rows, added hour by hour into the past."""
+
+    def __init__(self, urls: Urls) -> None:
+        self.urls = urls
+        self._row = 0
+        for name, url in urls.items():
+            with WritableDatabase(name, url) as database:
+                database.create_tables()
+                database.create_indexes()
+        with psycopg.connect(urls[CATALOG]) as connection:
+            connection.cursor().executemany(
+                "INSERT INTO medias (id, title) VALUES (%s, %s)",
+                [(key(number), f"Title {number}") for number in (*range(100, 110), *range(200, 210))],
+            )
+
+    def execute(self, name: DatabaseName, statement: str, *values: str) -> None:
+        with psycopg.connect(self.urls[name]) as connection:
+            connection.execute(statement.encode(), values or None)
+
+    def add(
+        self,
+        user: int | None,
+        media: int | None,
+        hours_ago: float,
+        value: Any = 1.0,
+        kind: str = "WATCH",
+    ) -> None:
+        self._row += 1
+        at = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
+        ids = [None if number is None else key(number) for number in (user, media)]
+        with psycopg.connect(self.urls[ENGAGEMENT]) as connection:
+            connection.execute(
+                "INSERT INTO interaction VALUES (%s, %s, %s, %s, %s, %s)", (self._row, *ids, kind, value, at)
+            )
+
+    def answer(self, user: str = ASKER, **variables: str) -> dict[str, Any]:
+        """The asker's recommendations, explained, in a service without caps unless told otherwise."""
+        with running_client(self.urls, **{"EXACT_UP_TO_PAIRS": "0", **NO_CAPS, **variables}) as client:
+            answer = get(client, user, limit=100, explain="true")
+        assert answer["degraded"] == []
+        return answer
+
+    def collaborative(self, user: str = ASKER, **variables: str) -> dict[str, float]:
+        """What the asker is given with a collaborative score, by medium."""
+        items = self.answer(user, **variables)["recommendations"]
+        scores = {item["id"]: item["collaborative_score"] for item in items}
+        return {media: score for media, score in scores.items() if score > 0}
