@@ -14,9 +14,9 @@ from recommender.domain import (
     Page,
     Strategy,
     Weights,
-    distinct_genres,
 )
 from recommender.models.base import NO_CANDIDATES, Candidates
+from recommender.names import distinct_names
 from recommender.scoring.collaborative import collaborative_scores
 from recommender.scoring.content import content_scores
 from recommender.scoring.explanation import telling_media
@@ -41,7 +41,7 @@ class Evidence:
 class Grounds:
     """What explains a page; arrays in step with its media.
 
-    `stated_genres`: {casefolded: as written}. `telling_idx`: positions of media of the user's history.
+    `stated_genres`: {key: as shown}. `telling_idx`: positions of media of the user's history.
     """
 
     stated_genres: Mapping[str, str]
@@ -97,7 +97,7 @@ class UserRanker:
 
     def _rank(self, user_id: str, page: Page, scope: Scope) -> UserPage:
         index = self._index
-        genres = distinct_genres(self._evidence.preferences.get(user_id))
+        genres = distinct_names(self._evidence.preferences.get(user_id))
         candidates = self._evidence.candidates.get(user_id, NO_CANDIDATES)
         history = self._evidence.histories.get(user_id, History())
         eligible = scope.existing & ~index.mark(history.seen_ids)
