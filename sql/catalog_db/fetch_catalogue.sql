@@ -5,7 +5,7 @@
 -- Returns: a row for each medium that has an id and is not deleted
 --   genre_names text[]  as fetch_media gives them
 --   media_type text     its first 100 characters
---   release_year int    NULL where no int can hold it
+--   release_year int    NULL where it is out of range
 --   media_id text
 --   media_key bytea     the id in binary, as fetch_candidates gives it: of one width, a multiple of 8 bytes
 -- Index: none needed; the genres' index spares their table

@@ -7,7 +7,7 @@
 --   media_id text
 --   title text          its first 500 characters
 --   description text    its first 5,000 characters
---   release_year int    NULL where no int can hold it
+--   release_year int    NULL where it is out of range
 --   media_type text     its first 100 characters
 --   cover_url text      NULL where it is longer than 2,000 bytes: a part of an address leads nowhere
 --   genre_names text[]  distinct as written, in order, the first 100 of them and 100 characters of each; NULL
