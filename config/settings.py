@@ -132,6 +132,7 @@ class Settings(BaseModel):
     catalogue_refresh_seconds: Count = 300
     catalogue_timeout_ms: Count = 120_000
     media_cache_size: Count = 10_000
+    media_cache_mb: int = Field(default=64, ge=1, le=1_000_000)
     model_path: Path = ROOT / ".models"
     demo_path: Path = ROOT / ".demo"
 

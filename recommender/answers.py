@@ -63,7 +63,7 @@ class MediaAnswer(TypedDict):
     media_type: str | None
     cover_url: str | None
     genres: list[str]
-    """Distinct without regard to case."""
+    """Distinct without regard to case and white space."""
 
 
 @_described

@@ -110,7 +110,7 @@ def join_parts(settings: Settings) -> Marquee:
         settings.model_path,
         similar_users=settings.similar_users,
     )
-    media_cache = MediaCache(settings.media_cache_size)
+    media_cache = MediaCache(settings.media_cache_size, settings.media_cache_mb * 1_000_000)
     user_db = UserDatabase(serving[DatabaseName.USER])
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
     pages = PageFiller(catalog_db, catalogue, media_cache)

@@ -82,8 +82,8 @@ DEFAULT_TYPES = InteractionTypes()
 class MediaFilter:
     """Which media are wanted; what is empty or None asks for nothing.
 
-    `genres`, `media_types`: any of them, without regard to case. `min_year`, `max_year`: both included; a
-    medium without a year is in no range. `excluded_ids`: not these.
+    `genres`, `media_types`: any of them, in any spelling (`names.name_key`). `min_year`, `max_year`: both
+    included; a medium without a year is in no range. `excluded_ids`: not these.
     """
 
     genres: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What is shown of a medium. `genres` are distinct without regard to case."""
+    """What is shown of a medium. `genres` are distinct, as `names.distinct_names` has it."""
 
     id: str
     title: str | None
@@ -287,11 +287,3 @@ class SimilarMedia:
 def in_order(names: Collection[DatabaseName]) -> tuple[DatabaseName, ...]:
     """Databases in the order in which answers name them."""
     return tuple(name for name in DatabaseName if name in names)
-
-
-def distinct_genres(names: Sequence[str] | None) -> dict[str, str]:
-    """Genres without regard to case: `{casefolded: as written}`, sorted, first spelling wins."""
-    by_key: dict[str, str] = {}
-    for name in sorted(names or ()):
-        by_key.setdefault(name.casefold(), name)
-    return dict(sorted(by_key.items()))

@@ -19,5 +19,5 @@ LACKS = {
 
 def name_of(code: str) -> str:
     """A genre or a type of media, which databases like to write in capitals, or without any, as a word."""
-    text = code.replace("_", " ").strip()
+    text = code.replace("_", " ").strip() or code
     return text.capitalize() if text.isupper() or text.islower() else text

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from recommender.ids import IdForm
+from recommender.names import MAX_NAME_CHARACTERS, shown_name
 
 # Stands for the field's name in the words of a WrongValueError.
 NAME = "<name>"
@@ -21,7 +22,6 @@ _DIGITS = re.compile(r"[0-9]{1,4000}")
 _DECIMAL = re.compile(r"[01](?:\.[0-9]{1,20})?")
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
-_MAX_TEXT = 100
 _FLAGS = {"true": True, "false": False}
 
 
@@ -137,12 +137,12 @@ class Texts(_List):
     def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
         """The distinct texts, in order."""
         texts = self.texts(value, 0, self.most, "name")
-        _refuse(texts, lambda text: 0 < len(text.strip()) <= _MAX_TEXT, f"of 1 to {_MAX_TEXT} characters")
+        _refuse(texts, _is_name, f"of 1 to {MAX_NAME_CHARACTERS} characters")
         return tuple(dict.fromkeys(texts))
 
     def json_schema(self) -> JsonSchemaValue:
         """An array of strings."""
-        item = {"type": "string", "minLength": 1, "maxLength": _MAX_TEXT, "pattern": r"\S"}
+        item = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": r"\S"}
         return {"type": "array", "items": item, "maxItems": self.most}
 
 
@@ -171,6 +171,11 @@ def shown(value: object) -> str:
     """A value in an error message; not all of it, where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text is no longer than names are, and has a visible character."""
+    return len(text) <= MAX_NAME_CHARACTERS and shown_name(text) != ""
 
 
 def _refuse(values: Sequence[Any], is_right: Callable[[Any], bool], wanted: str) -> None:

@@ -40,9 +40,9 @@ class Filtered(BaseModel):
     limit: int
     """How many media at most."""
     genre: Names = ()
-    """Media with any of these genres, in any case."""
+    """Media with any of these genres, without regard to case or white space."""
     media_type: Names = ()
-    """Media of any of these types, in any case."""
+    """Media of any of these types, without regard to case or white space."""
     min_year: Year = None
     """Media of this year or later."""
     max_year: Year = None

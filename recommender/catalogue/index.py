@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.media_keys import MediaKeys
-from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter, distinct_genres
+from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter
+from recommender.names import distinct_names, name_key
 from recommender.scoring.content import pack_genres
 from recommender.scoring.similarity import idf_weight
 
@@ -96,10 +97,10 @@ class CatalogueIndex:
             return None
         mask = np.ones(len(self.media_ids), dtype=np.bool_)
         if filters.genres:
-            wanted = self.genre_mask([genre.casefold() for genre in filters.genres])
+            wanted = self.genre_mask([name_key(genre) for genre in filters.genres])
             mask &= (self.genre_masks & wanted).any(axis=1)
         if filters.media_types:
-            numbers = [self.type_numbers.get(name.casefold(), _UNKNOWN_TYPE) for name in filters.media_types]
+            numbers = [self.type_numbers.get(name_key(name), _UNKNOWN_TYPE) for name in filters.media_types]
             mask &= np.isin(self.media_types, numbers)
         if filters.min_year is not None:
             mask &= self.release_years >= filters.min_year
@@ -110,7 +111,7 @@ class CatalogueIndex:
         return mask
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
-        """The bit mask of casefolded genres; those that no medium has are left out. Shape (words,)."""
+        """The bit mask of genres by their keys; those that no medium has are left out. Shape (words,)."""
         numbers = [self.genre_numbers[genre] for genre in genres if genre in self.genre_numbers]
         return np.asarray(pack_genres([numbers], len(self.genre_numbers))[0])
 
@@ -122,7 +123,7 @@ class CatalogueIndex:
 
 
 def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> CatalogueIndex:
-    """Index media; genres differing in case are one.
+    """Index media; spellings of a genre or a type that have one key are one.
 
     Raises:
         ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
@@ -131,16 +132,12 @@ def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> Ca
     ordered = sorted(entries, key=lambda entry: (-count(entry.media_id, 0), entry.media_id))
     genre_numbers: dict[str, int] = {}
     genre_sets = [
-        [genre_numbers.setdefault(genre, len(genre_numbers)) for genre in distinct_genres(entry.genre_names)]
+        [genre_numbers.setdefault(genre, len(genre_numbers)) for genre in distinct_names(entry.genre_names)]
         for entry in ordered
     ]
     type_numbers: dict[str, int] = {}
-    media_types = [
-        _NO_TYPE
-        if entry.media_type is None
-        else type_numbers.setdefault(entry.media_type.casefold(), len(type_numbers))
-        for entry in ordered
-    ]
+    type_keys = [name_key(entry.media_type or "") for entry in ordered]
+    media_types = [type_numbers.setdefault(key, len(type_numbers)) if key else _NO_TYPE for key in type_keys]
     return CatalogueIndex(
         media_ids=[entry.media_id for entry in ordered],
         media_keys=MediaKeys([entry.media_key for entry in ordered]),

@@ -1,39 +1,81 @@
 """The last good details of media, for when catalog_db cannot give them."""
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from recommender.domain import Media
 
+# A Media with its tuple of genres, and its places in the two dicts here.
+_OVERHEAD_BYTES = 400
+# Written as JSON, a text that is not ASCII keeps its UTF-8 form as well, at most twice as large as itself.
+_NOT_ASCII = 3
+
 
 class MediaCache:
-    """Details by id; beyond `size` the ones shown longest ago are forgotten. Safe between threads."""
+    """Details by id, bounded in number and in bytes; those shown longest ago go first.
 
-    def __init__(self, size: int) -> None:
+    Safe between threads.
+    """
+
+    def __init__(self, size: int, max_bytes: int) -> None:
         self._size = size
+        self._max_bytes = max_bytes
         self._media: OrderedDict[str, Media] = OrderedDict()
+        self._bytes_of: dict[str, int] = {}
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._media)
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes the details take, estimated."""
+        return self._bytes
+
     def remember(self, media: Mapping[str, Media]) -> None:
-        """Keep details just read."""
+        """Keep details just read; a medium that is larger than the budget is not kept."""
         with self._lock:
             for media_id, details in media.items():
-                self._media[media_id] = details
-                self._media.move_to_end(media_id)
-            while len(self._media) > self._size:
-                self._media.popitem(last=False)
+                # Measuring takes longer than comparing, and details hardly ever change.
+                if self._media.get(media_id) == details:
+                    self._media.move_to_end(media_id)
+                else:
+                    self._replace(media_id, details)
+            while len(self._media) > self._size or self._bytes > self._max_bytes:
+                self._drop(next(iter(self._media)))
 
     def forget(self, media_ids: Iterable[str]) -> None:
         """Drop media that are gone from the catalogue."""
         with self._lock:
             for media_id in media_ids:
-                self._media.pop(media_id, None)
+                self._drop(media_id)
 
     def snapshot(self) -> dict[str, Media]:
         """All details that are known."""
         with self._lock:
             return dict(self._media)
+
+    def _replace(self, media_id: str, details: Media) -> None:
+        self._drop(media_id)
+        size = _bytes_of(details)
+        if size <= self._max_bytes:
+            self._media[media_id] = details
+            self._bytes_of[media_id] = size
+            self._bytes += size
+
+    def _drop(self, media_id: str) -> None:
+        if self._media.pop(media_id, None) is not None:
+            self._bytes -= self._bytes_of.pop(media_id)
+
+
+def _bytes_of(media: Media) -> int:
+    """Estimate the bytes that a medium's details take, from above."""
+    texts = (media.id, media.title, media.description, media.media_type, media.cover_url, *media.genres)
+    size = _OVERHEAD_BYTES
+    for text in texts:
+        if text is not None:
+            size += sys.getsizeof(text) if text.isascii() else _NOT_ASCII * sys.getsizeof(text)
+    return size

@@ -5,11 +5,13 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 
-from recommender.catalogue.index import window_start
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex, window_start
+from recommender.catalogue.window_counts import WindowCounts
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
@@ -19,57 +21,55 @@ logger = logging.getLogger(__name__)
 
 # Counting reads an index whole: one window is counted at a time, and so many may wait for their turn.
 _MAX_COUNTING = 4
-# So many windows are kept.
+# The windows asked for last are kept, up to this number and these bytes; 8 of them fit at 300,000 media. One
+# is kept whatever its size, as it would otherwise be counted again for each request.
 _MAX_KEPT = 8
+_MAX_KEPT_BYTES = 64_000_000
 # So long the first to ask waits, and nobody else: who waits keeps others from being answered.
 _PATIENCE_S = 0.2
 # So long after a failure nobody waits for another.
 _RETRY_S = 2.0
 
-Counts = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    counts: Counts
-    at: float
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.at
-
 
 class WindowPopularity:
     """How many users each medium has, by window.
 
-    However many windows are asked for, counting takes no more than half of the time.
+    However many windows are asked for, counting takes no more than half of the time, and what is kept no more
+    than its budget in bytes.
     """
 
     def __init__(self, engagement_db: EngagementDatabase, fresh_seconds: float) -> None:
         self._engagement_db = engagement_db
         self._fresh_seconds = fresh_seconds
-        self._kept: OrderedDict[int, _Counted] = OrderedDict()
-        self._counting: dict[int, Future[Counts]] = {}
+        self._kept: OrderedDict[int, WindowCounts] = OrderedDict()
+        self._counting: dict[int, Future[WindowCounts]] = {}
         self._failed_at = -math.inf
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
-    def counts(self, window_days: int, deadline: Deadline) -> Counts:
-        """Users by medium, in the catalogue or not; up to twice as old as a count is fresh.
+    def user_counts(self, window_days: int, index: CatalogueIndex, deadline: Deadline) -> NDArray[np.int64]:
+        """Users of each medium of an index, shape (media,); up to twice as old as a count is fresh.
 
         Raises:
             StillCountingError: it is under way; who asks later may have it.
             DatabaseUnavailableError: engagement_db did not answer.
         """
+        user_counts = self._counts(window_days, deadline).in_order_of(index)
+        with self._lock:
+            self._trim()
+        return user_counts
+
+    def _counts(self, window_days: int, deadline: Deadline) -> WindowCounts:
+        """Counts that are kept, or else made while the caller waits a moment."""
         with self._lock:
             kept = self._kept.get(window_days)
             if kept is not None:
                 self._kept.move_to_end(window_days)
                 if kept.age_s < self._fresh_seconds:
-                    return kept.counts
+                    return kept
             counting = None if window_days in self._counting else self._start(window_days)
         if kept is not None and kept.age_s < 2 * self._fresh_seconds:
-            return kept.counts
+            return kept
         if counting is None:
             raise StillCountingError
         try:
@@ -77,9 +77,9 @@ class WindowPopularity:
         except TimeoutError as exc:
             raise StillCountingError from exc
 
-    def _start(self, window_days: int) -> Future[Counts]:
+    def _start(self, window_days: int) -> Future[WindowCounts]:
         """Have a window counted, unless that has just failed, or too many are waiting for it."""
-        counting: Future[Counts] = Future()
+        counting: Future[WindowCounts] = Future()
         if time.monotonic() - self._failed_at < _RETRY_S:
             counting.set_exception(DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
         elif len(self._counting) >= _MAX_COUNTING:
@@ -92,11 +92,12 @@ class WindowPopularity:
             self._counting[window_days] = counting
         return counting
 
-    def _count(self, window_days: int, counting: Future[Counts]) -> None:
+    def _count(self, window_days: int, counting: Future[WindowCounts]) -> None:
         with self._turn:
             started = time.monotonic()
             try:
-                counts = self._engagement_db.count_positive_users(window_start(window_days))
+                start = window_start(window_days)
+                counts = WindowCounts(self._engagement_db.count_positive_users(start))
             except DatabaseUnavailableError as exc:
                 self._give_up(window_days, counting, exc)
                 return
@@ -108,15 +109,24 @@ class WindowPopularity:
             self._keep(window_days, counting, counts)
             time.sleep(time.monotonic() - started)
 
-    def _keep(self, window_days: int, counting: Future[Counts], counts: Counts) -> None:
+    def _keep(self, window_days: int, counting: Future[WindowCounts], counts: WindowCounts) -> None:
         with self._lock:
             del self._counting[window_days]
-            self._kept[window_days] = _Counted(counts, time.monotonic())
-            if len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
+            self._kept[window_days] = counts
+            self._kept.move_to_end(window_days)
+            self._trim()
         counting.set_result(counts)
 
-    def _give_up(self, window_days: int, counting: Future[Counts], reason: DatabaseUnavailableError) -> None:
+    def _trim(self) -> None:
+        """Drop the windows asked for longest ago, as far as the budget makes it necessary."""
+        kept_bytes = sum(counts.nbytes for counts in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > _MAX_KEPT or kept_bytes > _MAX_KEPT_BYTES):
+            _, counts = self._kept.popitem(last=False)
+            kept_bytes -= counts.nbytes
+
+    def _give_up(
+        self, window_days: int, counting: Future[WindowCounts], reason: DatabaseUnavailableError
+    ) -> None:
         with self._lock:
             del self._counting[window_days]
             self._failed_at = time.monotonic()

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry, Media, distinct_genres
+from recommender.domain import CatalogueEntry, Media
+from recommender.names import distinct_names, shown_name
 
 
 class CatalogDatabase:
@@ -22,9 +23,9 @@ class CatalogDatabase:
                 title=title,
                 description=description,
                 release_year=release_year,
-                media_type=media_type,
+                media_type=shown_name(media_type or "") or None,
                 cover_url=cover_url,
-                genres=tuple(distinct_genres(genre_names).values()),
+                genres=tuple(distinct_names(genre_names).values()),
             )
             for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
         }

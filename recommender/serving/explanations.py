@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.domain import Basis, Explanation, Media, OwnMedia
+from recommender.names import name_key
 from recommender.serving.user_ranking import Grounds, UserPage
 from recommender.words import name_of
 
@@ -63,7 +64,7 @@ class Explainer:
 
     def _matched_genres(self, media: Media, media_mask: NDArray[np.uint64]) -> tuple[str, ...]:
         """The stated genres that the medium was scored by, as the catalogue writes them."""
-        written = {genre.casefold(): genre for genre in media.genres}
+        written = {name_key(genre): genre for genre in media.genres}
         return tuple(
             written.get(genre, stated)
             for genre, stated in self._grounds.stated_genres.items()

@@ -30,8 +30,6 @@ from recommender.scoring.similar_media import cosine_similarities, genre_overlap
 from recommender.serving.page_filling import PageFiller, Scope
 from recommender.telemetry import SERVICE, stage
 
-_MAX_PLACED = 8
-
 
 @dataclass(frozen=True, slots=True)
 class _PopularPage:
@@ -63,15 +61,6 @@ class _SimilarPage:
         return np.append(self.media_idx, self.anchor_idx)
 
 
-@dataclass(frozen=True, slots=True)
-class _PlacedCounts:
-    """Popularity in a window in the order of an index: to put it there takes a while in a large catalogue."""
-
-    counts: Mapping[str, int]
-    index: CatalogueIndex
-    user_counts: NDArray[np.int64]
-
-
 class MediaService:
     """Ranks media by all users, or by those of one medium."""
 
@@ -91,7 +80,6 @@ class MediaService:
         self._window_popularity = window_popularity
         self._window_days = window_days
         self._time_budget_s = time_budget_s
-        self._placed: dict[int, _PlacedCounts] = {}
 
     def popular(
         self,
@@ -115,7 +103,8 @@ class MediaService:
         counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
             try:
-                counts = self._counts_in(window_days, index, deadline.share(ENGAGEMENT_DB_SHARE))
+                until = deadline.share(ENGAGEMENT_DB_SHARE)
+                counts = self._window_popularity.user_counts(window_days, index, until)
                 counted_days = window_days
             except StillCountingError:
                 is_counting = True
@@ -140,16 +129,6 @@ class MediaService:
             is_counting=is_counting,
             degraded=in_order(failed | filled.failed),
         )
-
-    def _counts_in(self, window_days: int, index: CatalogueIndex, deadline: Deadline) -> NDArray[np.int64]:
-        counts = self._window_popularity.counts(window_days, deadline)
-        placed = self._placed.get(window_days)
-        if placed is None or placed.counts is not counts or placed.index is not index:
-            placed = _PlacedCounts(counts, index, _place(counts, index))
-            if len(self._placed) >= _MAX_PLACED:
-                self._placed.clear()
-            self._placed[window_days] = placed
-        return placed.user_counts
 
     def similar(
         self,
@@ -240,10 +219,6 @@ class _SimilarRanker:
                 strategy=Strategy.COLLABORATIVE if is_collaborative else Strategy.CONTENT,
             )
         ]
-
-
-def _place(counts: Mapping[str, int], index: CatalogueIndex) -> NDArray[np.int64]:
-    return np.array([counts.get(media_id, 0) for media_id in index.media_ids], dtype=np.int64)
 
 
 def _similar_item(ranked: _SimilarPage, place: int, media: Media) -> SimilarItem:

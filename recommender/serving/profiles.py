@@ -10,15 +10,16 @@ from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
-from recommender.domain import DatabaseName, Media, distinct_genres, in_order
+from recommender.domain import DatabaseName, Media, in_order
 from recommender.errors import DatabaseUnavailableError
+from recommender.names import distinct_names
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundUser:
-    """A user that a search found; `genres` are stated, distinct without regard to case."""
+    """A user that a search found; `genres` are stated, as `distinct_names` has them."""
 
     user_id: str
     genres: tuple[str, ...]
@@ -137,7 +138,7 @@ class ProfileReader:
         stated: Mapping[str, Sequence[str]] = missing.note(
             lambda: self._user_db.fetch_genre_preferences(user_ids, deadline), {}
         )
-        return {user_id: tuple(distinct_genres(names).values()) for user_id, names in stated.items()}
+        return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
     def _media(
         self, media_ids: Sequence[str], deadline: Deadline, missing: "_Missing"

@@ -15,9 +15,9 @@ from recommender.domain import (
     Page,
     Strategy,
     Weights,
-    distinct_genres,
 )
 from recommender.models.base import NO_CANDIDATES, Candidates
+from recommender.names import distinct_names
 from recommender.scoring.collaborative import collaborative_products, collaborative_scores
 from recommender.scoring.content import count_matches
 from recommender.scoring.explanation import telling_media
@@ -43,7 +43,7 @@ class Evidence:
 class Grounds:
     """What explains a page; arrays parallel to its media.
 
-    `stated_genres`: {casefolded: as written}. `telling_idx`: positions of media of the user's history.
+    `stated_genres`: {key: as shown}. `telling_idx`: positions of media of the user's history.
     `liked_ids`: media of the history that the user liked, and did not only watch.
     """
 
@@ -101,7 +101,7 @@ class UserRanker:
 
     def _rank(self, user_id: str, page: Page, scope: Scope) -> UserPage:
         index = self._index
-        genres = distinct_genres(self._evidence.preferences.get(user_id))
+        genres = distinct_names(self._evidence.preferences.get(user_id))
         candidates = self._evidence.candidates.get(user_id, NO_CANDIDATES)
         history = self._evidence.histories.get(user_id, History())
         eligible = scope.existing & ~index.mark(history.seen_ids)

@@ -4,16 +4,23 @@
 -- Parameters:
 --   user_ids text[]  whose preferences
 -- Returns: a row for each user who has any
---   user_id text, genre_names text[] (distinct as written; case is the caller's affair)
+--   user_id text
+--   genre_names text[]  distinct as written, in order, the first 100 of them and 100 characters of each; which
+--     spellings are one genre is the caller's affair
 -- Index: tb_user_genre_user_id_idx
 -- Why: one array a user keeps the answer at one row a user. The join drops genre rows that belong to
---   no preferences row.
+--   no preferences row. Nobody states a hundred genres; a table that says so must not fill a worker's memory,
+--   and the first by name are the same in every answer.
 SELECT
     ug.user_id::text AS user_id,
-    array_agg(DISTINCT ug.genre_name::text) AS genre_names
+    (array_agg(DISTINCT ug.genre_name ORDER BY ug.genre_name))[1:(100)] AS genre_names
 FROM user_preferences AS up
-INNER JOIN tb_user_genre AS ug ON up.user_id = ug.user_id
-WHERE
-    up.user_id = any(:user_ids::text[]::uuid[])
-    AND ug.genre_name IS NOT NULL
+INNER JOIN (
+    SELECT
+        aug.user_id,
+        aug.genre_name::text::varchar(100)::text AS genre_name
+    FROM tb_user_genre AS aug
+    WHERE aug.genre_name IS NOT NULL
+) AS ug ON up.user_id = ug.user_id
+WHERE up.user_id = any(:user_ids::text[]::uuid[])
 GROUP BY ug.user_id;

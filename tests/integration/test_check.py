@@ -235,8 +235,11 @@ def test_an_overlay_that_replaces_nothing_is_an_error(check: Checker, urls: Urls
     ("edit", "reason"),
     [
         (("FROM medias AS m", "FROM films AS m"), 'relation "films" does not exist'),
-        (("    m.title,\n", ""), "returns 6 columns, where the service takes 7"),
-        (("m.title,", "m.release_year,"), "column 2 as int4, where the service takes text"),
+        (
+            ("    left(m.media_type::text, 100) AS media_type,\n", ""),
+            "returns 6 columns, where the service takes 7",
+        ),
+        (("m.id::text", "m.release_year"), "column 1 as int4, where the service takes text"),
         (("SELECT\n    m.id", "SELEKT\n    m.id"), "syntax error"),
     ],
 )

@@ -4,6 +4,8 @@ Shares no code, no SQL and no database driver with the service.
 """
 
 import math
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,14 @@ import psycopg2
 from recommender.domain import DatabaseName
 
 Row = tuple[Any, ...]
+
+_GAP = re.compile("[\\s\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}]+")
+
+
+def plain_name(name: str) -> str:
+    """A genre in the one spelling that all of its spellings have in common."""
+    decomposed = unicodedata.normalize("NFD", _GAP.sub(" ", name).strip(" "))
+    return unicodedata.normalize("NFC", decomposed.casefold())
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,9 @@ class Reference:
             DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre"
         ):
             if user in owners and genre is not None:
-                genres[user].add(genre.lower())
+                genres[user].add(plain_name(genre))
+        for stated in genres.values():
+            stated.discard("")
         return genres
 
     @cached_property
@@ -73,7 +85,9 @@ class Reference:
             DatabaseName.CATALOG, "SELECT media_id::text, genre_name FROM tb_media_genre"
         ):
             if genre is not None:
-                genres[media].add(genre.lower())
+                genres[media].add(plain_name(genre))
+        for named in genres.values():
+            named.discard("")
         return genres
 
     @cached_property

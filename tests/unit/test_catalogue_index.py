@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
-from recommender.domain import CatalogueEntry, MediaFilter, distinct_genres
+from recommender.domain import CatalogueEntry, MediaFilter
+from recommender.names import distinct_names
 from recommender.scoring.content import count_matches
 from recommender.scoring.similarity import idf_weight
 
@@ -32,7 +33,7 @@ def test_ids_are_located_and_unknown_ones_are_minus_one() -> None:
 
 def test_genres_differing_in_case_are_one() -> None:
     index = build_index(entries(a=["Drama", "DRAMA", "war"], b=["comedy"]), UNKNOWN_POPULARITY)
-    stated = distinct_genres(["dRAMA", "Comedy", "WAR", "unheard of"])
+    stated = distinct_names(["dRAMA", "Comedy", "WAR", "unheard of"])
     matches = count_matches(index.genre_masks, index.genre_mask(list(stated)))
     assert matches.tolist() == [2, 1]
 

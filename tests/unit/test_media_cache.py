@@ -1,15 +1,22 @@
-"""The cache of details is bounded and forgets what it is told to."""
+"""The cache of details is bounded in number and in bytes, and forgets what it is told to."""
+
+import tracemalloc
+
+import orjson
+import pytest
 
 from recommender.catalogue.media_cache import MediaCache
 from recommender.domain import Media
 
+PLENTY = 10_000_000
 
-def media(media_id: str) -> Media:
-    return Media(media_id, f"Title {media_id}", None, None, None, None, ())
+
+def media(media_id: str, description: str | None = None) -> Media:
+    return Media(media_id, f"Title {media_id}", description, None, None, None, ())
 
 
 def test_the_details_shown_longest_ago_go_first() -> None:
-    cache = MediaCache(2)
+    cache = MediaCache(2, PLENTY)
     cache.remember({"a": media("a"), "b": media("b")})
     cache.remember({"a": media("a")})
     cache.remember({"c": media("c")})
@@ -17,7 +24,56 @@ def test_the_details_shown_longest_ago_go_first() -> None:
 
 
 def test_forgotten_media_are_not_recalled() -> None:
-    cache = MediaCache(5)
+    cache = MediaCache(5, PLENTY)
     cache.remember({"a": media("a"), "b": media("b")})
     cache.forget(["a", "never there"])
     assert cache.snapshot() == {"b": media("b")}
+    cache.forget(["b"])
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
+def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
+    cache = MediaCache(1000, 100_000)
+    for number in range(100):
+        cache.remember({str(number): media(str(number), "x" * 10_000)})
+        assert cache.bytes <= 100_000
+    assert sorted(cache.snapshot()) == [str(number) for number in range(91, 100)]
+
+
+def test_details_that_changed_count_once() -> None:
+    cache = MediaCache(1000, 100_000)
+    for length in (50_000, 10, 60_000, 20):
+        cache.remember({"a": media("a", "x" * length), "b": media("b")})
+        assert sorted(cache.snapshot()) == ["a", "b"]
+    assert cache.bytes < 2_000
+
+
+def test_a_medium_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None:
+    cache = MediaCache(1000, 100_000)
+    cache.remember({"a": media("a"), "b": media("b")})
+    cache.remember({"a": media("a", "x" * 100_000)})
+    assert sorted(cache.snapshot()) == ["b"]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "ж", "語", "😀"])
+def test_what_is_counted_is_what_is_taken_and_no_less(letter: str) -> None:
+    cache = MediaCache(PLENTY, PLENTY)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(300):
+            details = Media(
+                f"{number:036}",
+                f"{number}" + letter * 30,
+                f"{number}" + letter * 300,
+                2000,
+                f"{number}",
+                None,
+                (f"{number}" + letter * 9, f"{number}" + letter * 10),
+            )
+            cache.remember({details.id: details})
+            orjson.dumps([details.title, details.description, *details.genres])
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before <= cache.bytes <= 2.5 * (after - before)

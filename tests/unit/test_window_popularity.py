@@ -1,15 +1,19 @@
 """Windows are counted once, in the background, and whatever goes wrong is over with the next attempt."""
 
+import gc
 import threading
 import time
+import tracemalloc
+import weakref
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from recommender.catalogue import window_popularity
+from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName
+from recommender.domain import CatalogueEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
 
 FRESH_S = 60.0
@@ -32,15 +36,27 @@ def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopula
     return WindowPopularity(engagement, fresh_s)  # type: ignore[arg-type]  # as said above
 
 
-def ask(windows: WindowPopularity, days: int = 7) -> Mapping[str, int]:
-    return windows.counts(days, Deadline.after(5.0))
+def index_of(*media_ids: str) -> CatalogueIndex:
+    entries = [
+        CatalogueEntry(None, None, None, media_id, hash(media_id).to_bytes(8, signed=True))
+        for media_id in media_ids
+    ]
+    return build_index(entries, UNKNOWN_POPULARITY)
 
 
-def ask_until(windows: WindowPopularity, days: int = 7) -> Mapping[str, int]:
+INDEX = index_of("m", "unheard of")
+
+
+def ask(windows: WindowPopularity, days: int = 7, index: CatalogueIndex = INDEX) -> Mapping[str, int]:
+    counts = windows.user_counts(days, index, Deadline.after(5.0)).tolist()
+    return {media_id: count for media_id, count in zip(index.media_ids, counts, strict=True) if count}
+
+
+def ask_until(windows: WindowPopularity, days: int = 7, index: CatalogueIndex = INDEX) -> Mapping[str, int]:
     deadline = time.monotonic() + 5
     while True:
         try:
-            return ask(windows, days)
+            return ask(windows, days, index)
         except (StillCountingError, DatabaseUnavailableError):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -117,3 +133,64 @@ def test_an_old_count_serves_until_it_is_twice_as_old_as_fresh() -> None:
         ask(windows)
     go_on.set()
     assert ask_until(windows) == {"m": 2}
+
+
+def test_counts_are_put_in_the_order_of_whatever_index_is_in_use() -> None:
+    engagement = Engagement(lambda: {"a": 1, "b": 2, "gone": 9, "new": 4})
+    windows = popularity(engagement)
+    for media_ids in (("b", "a", "c"), ("new", "a"), (), ("b", "a", "c")):
+        known = {media_id: engagement.count()[media_id] for media_id in media_ids if media_id != "c"}
+        assert ask_until(windows, 7, index_of(*media_ids)) == known
+    assert len(engagement.asked) == 1
+
+
+def test_a_window_in_which_nothing_happened_has_no_counts() -> None:
+    assert ask_until(popularity(Engagement(dict))) == {}
+
+
+def test_an_index_that_was_swapped_out_is_not_kept() -> None:
+    windows = popularity(Engagement(lambda: COUNTS))
+    swapped_out = []
+    for days in (1, 7, 30):
+        index = index_of("m", "other")
+        ask_until(windows, days, index)
+        swapped_out.append(weakref.ref(index))
+        del index
+    gc.collect()
+    assert [index() for index in swapped_out] == [None] * 3
+
+
+def test_however_many_windows_are_asked_for_few_are_kept() -> None:
+    engagement = Engagement(lambda: {f"{number:036}": number for number in range(2_000)})
+    windows = popularity(engagement)
+    index = index_of(*(f"{number:036}" for number in range(2_000)))
+    tracemalloc.start()
+    try:
+        for days in range(1, 36_500, 2_000):
+            ask_until(windows, days, index)
+        engagement.asked.clear()
+        gc.collect()
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 9 * 2_000 * 24 + 200_000
+    for days in (36_001, 34_001):
+        ask(windows, days, index)
+    assert engagement.asked == []
+
+
+def test_the_bytes_decide_where_the_number_would_allow_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    media_ids = [f"{number:036}" for number in range(1_000)]
+    engagement = Engagement(lambda: dict.fromkeys(media_ids, 1))
+    windows = popularity(engagement)
+    index = index_of(*media_ids)
+    for budget, kept in ((3 * 24_000, 3), (1, 1)):
+        monkeypatch.setattr(window_popularity, "_MAX_KEPT_BYTES", budget)
+        for days in range(1, 7):
+            ask_until(windows, days, index)
+        engagement.asked.clear()
+        for days in range(7 - kept, 7):
+            ask(windows, days, index)
+        assert engagement.asked == []
+        ask_until(windows, 6 - kept, index)
+        assert len(engagement.asked) == 1

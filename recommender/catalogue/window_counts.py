@@ -1,0 +1,73 @@
+"""How many users each medium has in one window, as arrays: 24 bytes a medium, where a dict takes 140."""
+
+import time
+import weakref
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """Counts in the order of an index, which is held weakly.
+
+    Counts live longer than an index does, and would keep one that was swapped out.
+    """
+
+    index: weakref.ref[CatalogueIndex]
+    user_counts: NDArray[np.int64]
+
+
+class WindowCounts:
+    """Counts by medium, in the catalogue or not.
+
+    Media are told apart by the hashes of their ids, 64 bits with a secret that each process makes up: of a
+    million media, two have the same with a probability of 3 in 10^8.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        hashes = _hashes(counts)
+        order = np.argsort(hashes)
+        self._hashes = hashes[order]
+        self._counts = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))[order]
+        self._counted_at = time.monotonic()
+        self._ordered: _Ordered | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the counts were made."""
+        return time.monotonic() - self._counted_at
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays take."""
+        ordered = self._ordered
+        in_order = 0 if ordered is None else ordered.user_counts.nbytes
+        return self._hashes.nbytes + self._counts.nbytes + in_order
+
+    def in_order_of(self, index: CatalogueIndex) -> NDArray[np.int64]:
+        """Return the count of each medium of an index, 0 for those without; shape (media,).
+
+        Kept for the index last asked with: in a large catalogue it takes a while.
+        """
+        ordered = self._ordered
+        if ordered is None or ordered.index() is not index:
+            ordered = _Ordered(weakref.ref(index), self._find(index.media_ids))
+            self._ordered = ordered
+        return ordered.user_counts
+
+    def _find(self, media_ids: Collection[str]) -> NDArray[np.int64]:
+        if not len(self._hashes):
+            return np.zeros(len(media_ids), dtype=np.int64)
+        wanted = _hashes(media_ids)
+        # Beyond the last one stands the first, which is another.
+        place = np.searchsorted(self._hashes, wanted) % len(self._hashes)
+        return np.where(self._hashes[place] == wanted, self._counts[place], 0)
+
+
+def _hashes(media_ids: Collection[str]) -> NDArray[np.int64]:
+    return np.fromiter(map(hash, media_ids), dtype=np.int64, count=len(media_ids))

@@ -1,0 +1,59 @@
+"""Nothing keeps an index that was swapped out: at 300,000 media each takes some 150 MB."""
+
+import gc
+import weakref
+from functools import partial
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.catalogue import refresh
+from recommender.catalogue.index import CatalogueIndex, build_index
+from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogueIndex]]:
+    """Every index that is built from now on, the latest last."""
+    built: list[weakref.ref[CatalogueIndex]] = []
+
+    def build(*arguments: Any) -> CatalogueIndex:
+        index = build_index(*arguments)
+        built.append(weakref.ref(index))
+        return index
+
+    monkeypatch.setattr(refresh, "build_index", build)
+    return built
+
+
+def is_counted(client: FlaskClient, window_days: int) -> bool:
+    return not client.get(f"/api/media/popular?window_days={window_days}").get_json()["counting"]
+
+
+def has_more_than(built: list[weakref.ref[CatalogueIndex]], number: int) -> bool:
+    return len(built) > number
+
+
+def test_an_index_that_was_swapped_out_is_collected(
+    shared_databases: Urls, built: list[weakref.ref[CatalogueIndex]]
+) -> None:
+    reference = Reference(shared_databases)
+    media = reference.popularity.most_common(1)[0][0]
+    with running_client(shared_databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+        used = 0
+        for window_days in (7, 30, 0):
+            number = len(built)
+            wait_until(partial(is_counted, client, window_days))
+            client.get(f"/api/media/{media}/similar")
+            client.post("/api/recommendations/preview", json={"genres": ["Drama"], "liked": [media]})
+            get(client, reference.users[0], explain="true", genre="DRAMA")
+            client.get(f"/explorer/users/{reference.users[0]}")
+            wait_until(partial(has_more_than, built, number + 1))
+            used = number
+        gc.collect()
+        assert used > 1
+        assert [index for index in built[:used] if index() is not None] == []
