@@ -17,6 +17,7 @@ from recommender.domain import DatabaseName, Options, Page
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS as NAME
 from recommender.models.neighbours_arrays import ARRAY_NAMES
+from recommender.models.publishing import publishing
 from tests.support.agreement import assert_agrees
 from tests.support.clients import (
     NO_CAPS,
@@ -231,8 +232,8 @@ def test_an_artefact_half_written_is_never_current(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        artefact.publish(folder, NAME, {"values": np.zeros(3)}, "-infinity", {})
+    with publishing(folder, NAME) as publisher, pytest.raises(OSError, match="No space left"):
+        publisher.publish({"values": np.zeros(3)}, "-infinity", {})
     assert artefact.current_version(folder, NAME) == version
     assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
 
