@@ -5,6 +5,7 @@ Its users are as of its build; the asking user's own history is whatever the req
 
 import logging
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -64,8 +65,12 @@ class NeighboursModel:
         self._media_ids = [media_id.decode() for media_id in arrays["media_ids"]]
         self._media_numbers = {media_id: number for number, media_id in enumerate(self._media_ids)}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="neighbours")
-        # Where the model's media stand in the index that was asked with last.
-        self._placed: tuple[CatalogueIndex | None, NDArray[np.intp]] = (None, np.empty(0, dtype=np.intp))
+        # Where the model's media stand in the index that was asked with last. Only referred to weakly: an
+        # index that has been replaced takes as much memory as the new one.
+        self._placed: tuple[weakref.ref[CatalogueIndex] | None, NDArray[np.intp]] = (
+            None,
+            np.empty(0, dtype=np.intp),
+        )
 
     def warm_up(self) -> None:
         """Compile the kernels for histories short and long, before a request has to wait for it."""
@@ -190,9 +195,9 @@ class NeighboursModel:
 
     def _positions_in(self, index: CatalogueIndex) -> NDArray[np.intp]:
         placed, positions = self._placed
-        if placed is not index:
+        if placed is None or placed() is not index:
             positions = index.locate(self._media_ids)
-            self._placed = (index, positions)
+            self._placed = (weakref.ref(index), positions)
             known = int((positions >= 0).sum())
             if known < _KNOWN_SHARE * len(positions):
                 logger.warning(
