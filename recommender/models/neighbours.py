@@ -3,7 +3,6 @@
 Its users are as of its build; the asking user's own history is whatever the request read a moment ago.
 """
 
-import logging
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -31,12 +30,8 @@ from recommender.models.neighbours_layout import WORD_USERS
 from recommender.scoring.explanation import SimilarHistories
 from recommender.scoring.similarity import DAMPING
 
-logger = logging.getLogger(__name__)
-
 # From so many media on, 16 bits are too coarse to rule many users out.
 _LONG_HISTORY = 4_096
-# Fewer of its media in the catalogue, and a model is hardly of these databases.
-_KNOWN_SHARE = 0.5
 # The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
 _THREADS = os.cpu_count() or 1
 _USERS_WORTH_A_THREAD = 8
@@ -49,6 +44,7 @@ class NeighboursModel:
 
     def __init__(self, artefact: Artefact, similar_users: int) -> None:
         arrays = artefact.arrays
+        self.metadata = artefact.metadata
         self.version: str | None = artefact.metadata.version
         self.built_at: datetime | None = datetime.fromisoformat(artefact.metadata.built_at)
         self._similar_users = similar_users
@@ -79,6 +75,10 @@ class NeighboursModel:
         for dtype in (np.uint16, np.uint32):
             overlaps = self._rough_overlaps(history, weights, dtype)
             self._sum(self._most_similar(history, weights, overlaps))
+
+    def known_share(self, index: CatalogueIndex) -> float:
+        """Return the share of the model's media that are in the catalogue, 0 to 1."""
+        return float((self._positions_in(index) >= 0).mean())
 
     def find_candidates(
         self,
@@ -198,11 +198,4 @@ class NeighboursModel:
         if placed is None or placed() is not index:
             positions = index.locate(self._media_ids)
             self._placed = (weakref.ref(index), positions)
-            known = int((positions >= 0).sum())
-            if known < _KNOWN_SHARE * len(positions):
-                logger.warning(
-                    "of the model's %d media %d are in the catalogue: was it trained on other databases?",
-                    len(positions),
-                    known,
-                )
         return positions

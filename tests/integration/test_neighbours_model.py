@@ -268,15 +268,3 @@ def test_another_window_than_the_models_is_answered_by_live_sql(
     for by_model, by_live in zip(answered, live, strict=True):
         assert by_model.model == "live"
         assert by_model == by_live
-
-
-def test_a_model_of_other_databases_is_warned_of(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    version = train_on(databases, folder, monkeypatch)
-    with psycopg.connect(databases[CATALOG]) as connection:
-        connection.execute("UPDATE medias SET id = gen_random_uuid()")
-    user = next(iter(Reference(databases).positive))
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
-        wait_until(lambda: answers_with(client, user, version))
-    assert "was it trained on other databases?" in caplog.text
