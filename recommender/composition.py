@@ -109,6 +109,7 @@ def join_parts(settings: Settings) -> Marquee:
         LiveModel(engagement_db, _caps(settings), settings.exact_up_to_pairs),
         settings.model_path,
         similar_users=settings.similar_users,
+        current_index=catalogue.latest,
     )
     media_cache = MediaCache(settings.media_cache_size, settings.media_cache_mb * 1_000_000)
     user_db = UserDatabase(serving[DatabaseName.USER])

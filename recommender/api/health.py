@@ -1,6 +1,7 @@
 """The endpoints for monitors and load balancers."""
 
 from http import HTTPStatus
+from typing import NotRequired
 
 from flask import Blueprint, Response
 from pydantic import with_config
@@ -10,7 +11,7 @@ from recommender import __version__
 from recommender.api.responses import json_response
 from recommender.catalogue.refresh import CatalogueStatus
 from recommender.domain import DatabaseState
-from recommender.serving.status import Readiness, Status, StatusReader
+from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
 
 health_blueprint = Blueprint("health", __name__)
 _described = with_config(use_attribute_docstrings=True)
@@ -35,12 +36,23 @@ class CatalogueAnswer(TypedDict):
 
 
 @_described
+class RefusedModelAnswer(TypedDict):
+    """A published model that is not used."""
+
+    version: str | None
+    """None where what is published is no version."""
+    reason: str
+
+
+@_described
 class ModelAnswer(TypedDict):
     """What finds similar users."""
 
     name: str
     """`live` or `neighbours`."""
     version: str | None
+    refused: NotRequired[RefusedModelAnswer]
+    """Only where a model is published and refused: the one named above answers in its place."""
 
 
 @_described
@@ -81,9 +93,16 @@ def _ready_of(status: Status) -> ReadyAnswer:
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
         catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
-        model=ModelAnswer(name=status.model.name, version=status.model.version),
+        model=_model_of(status.model),
     )
 
 
 def _catalogue_of(catalogue: CatalogueStatus) -> CatalogueAnswer:
     return CatalogueAnswer(age_seconds=round(catalogue.age_s, 1), media=catalogue.media)
+
+
+def _model_of(model: ModelStatus) -> ModelAnswer:
+    answer = ModelAnswer(name=model.name, version=model.version)
+    if model.refused is not None:
+        answer["refused"] = RefusedModelAnswer(version=model.refused.version, reason=model.refused.reason)
+    return answer

@@ -84,6 +84,10 @@ class CatalogueRefresher:
             raise NothingToRecommendFromError
         return self._index
 
+    def latest(self) -> CatalogueIndex | None:
+        """The index as last loaded, without waiting; None where none is."""
+        return self._index
+
     def status(self) -> CatalogueStatus | None:
         """What is loaded, without waiting; None where nothing is."""
         index = self._index

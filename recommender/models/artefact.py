@@ -1,23 +1,28 @@
-"""Trained models on disk: arrays and a small JSON, published whole, checked on load, mapped into memory."""
+"""Trained models on disk: arrays and a small JSON file, checked byte by byte, mapped into memory."""
 
 import hashlib
-import json
-import shutil
+import re
+import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from recommender.errors import ArtefactError
 
-_FORMAT = 3
-_CURRENT = "current"
-_KEPT_VERSIONS = 2
-_METADATA = "metadata.json"
+FORMAT = 3
+CURRENT = "current"
+METADATA = "metadata.json"
+VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
+
+# Several hundred times what one has.
+_MAX_METADATA_BYTES = 1 << 20
+_LONGEST_REASON = 200
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -26,8 +31,9 @@ Arrays = Mapping[str, NDArray[Any]]
 class Metadata:
     """What an artefact says of itself.
 
-    `version`: its name, from the time it was built. `window_start`: where the window of its data begins.
-    `counts`: how much it is made of. `checksums`: SHA-256 of each array's file.
+    `version`: its name; later ones sort after earlier ones. `window_start`: where the window of its data
+    begins. `counts`: how many users, media and pairs it is made of. `checksums`: SHA-256 of each array's
+    file. `shrinkage_accepted`: it was published to replace a larger one on purpose.
     """
 
     model: str
@@ -37,7 +43,8 @@ class Metadata:
     counts: Mapping[str, int]
     libraries: Mapping[str, str]
     checksums: Mapping[str, str]
-    format: int = _FORMAT
+    format: int = FORMAT
+    shrinkage_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,85 +55,101 @@ class Artefact:
     arrays: Arrays
 
 
-def publish(
-    folder: Path, model: str, arrays: Arrays, window_start: str, counts: Mapping[str, int]
-) -> Metadata:
-    """Write an artefact aside, and make it the current one by a single rename.
-
-    Raises:
-        OSError: the folder cannot be written; the current artefact stays.
-    """
-    home = folder / model
-    home.mkdir(parents=True, exist_ok=True)
-    built_at = datetime.now(UTC)
-    version = built_at.strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = home / f".{version}.partial"
-    aside.mkdir()
-    try:
-        for name, array in arrays.items():
-            np.save(aside / f"{name}.npy", array, allow_pickle=False)
-        metadata = Metadata(
-            model=model,
-            version=version,
-            built_at=built_at.isoformat(),
-            window_start=window_start,
-            counts=counts,
-            libraries={"numpy": np.__version__},
-            checksums={name: _checksum(aside / f"{name}.npy") for name in arrays},
-        )
-        (aside / _METADATA).write_text(json.dumps(asdict(metadata), indent=2))
-        aside.rename(home / version)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    link = home / f".{_CURRENT}.{version}"
-    link.symlink_to(version)
-    link.replace(home / _CURRENT)
-    _forget_old_versions(home)
-    return metadata
+_METADATA_READER = TypeAdapter(Metadata)
 
 
 def current_version(folder: Path, model: str) -> str | None:
-    """The version that is published, None where there is none."""
+    """The version that is published, None where there is none.
+
+    Raises:
+        ArtefactError: `current` cannot be read, or is no link to a version.
+    """
     try:
-        return (folder / model / _CURRENT).readlink().name
-    except OSError:
+        name = (folder / model / CURRENT).readlink().name
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as exc:
+        raise ArtefactError(f"{CURRENT} cannot be read as a symbolic link: {exc.strerror}") from None
+    if not VERSION.fullmatch(name):
+        raise ArtefactError(f"{CURRENT} is a link to something that is no version")
+    return name
+
+
+def is_there(folder: Path, model: str, version: str) -> bool:
+    """Whether a version has a folder; what is in it may still be incomplete."""
+    return (folder / model / version).is_dir()
+
+
+def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:
+    """Something that differs once a version's files, or the rights to read them, have changed."""
+    home = folder / model / version
+    try:
+        found = [(path.name, path.stat()) for path in sorted(home.iterdir())]
+    except OSError as exc:
+        return (exc.errno,)
+    return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_mode) for name, s in found)
+
+
+def read_metadata(folder: Path, model: str, version: str) -> Metadata:
+    """What a version says of itself.
+
+    Raises:
+        ArtefactError: it cannot be read, or is of another model, version or format.
+    """
+    path = folder / model / version / METADATA
+    try:
+        _refuse_unless_file(path)
+        with path.open("rb") as file:
+            text = file.read(_MAX_METADATA_BYTES)
+        metadata = _METADATA_READER.validate_json(text, strict=True)
+        is_aware = datetime.fromisoformat(metadata.built_at).tzinfo is not None
+    except ValidationError as exc:
+        raise ArtefactError(f"{METADATA} is not as it must be: {exc.errors()[0]['msg']}") from None
+    except OSError as exc:
+        raise ArtefactError(f"{METADATA} cannot be read: {exc.strerror}") from None
+    except ValueError:
+        is_aware = False
+    if not is_aware:
+        raise ArtefactError(f"{METADATA}: built_at is no time with a time zone")
+    if (metadata.model, metadata.version, metadata.format) != (model, version, FORMAT):
+        raise ArtefactError(f"{METADATA} is of another model, version or format")
+    return metadata
 
 
 def load(folder: Path, model: str, version: str, names: Iterable[str]) -> Artefact:
-    """Map an artefact's arrays into memory, after checking every byte of them.
+    """Map an artefact's arrays into memory, after checking every byte of them against its checksum.
 
     Raises:
-        ArtefactError: it is not complete, not intact, or of another format; the message says which.
+        ArtefactError: it is not complete, not intact, or of another format. The message says what is wrong,
+            without the folder's path.
     """
+    metadata = read_metadata(folder, model, version)
     home = folder / model / version
-    try:
-        metadata = Metadata(**json.loads((home / _METADATA).read_text()))
-    except (OSError, ValueError, TypeError) as exc:
-        raise ArtefactError(f"{home}: no readable {_METADATA}: {exc}") from exc
-    if (metadata.model, metadata.version, metadata.format) != (model, version, _FORMAT):
-        raise ArtefactError(f"{home}: {_METADATA} is of another model, version or format")
-    arrays = {}
-    for name in names:
-        path = home / f"{name}.npy"
-        try:
-            if _checksum(path) != metadata.checksums.get(name):
-                raise ArtefactError(f"{path}: the checksum is wrong")
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as exc:
-            raise ArtefactError(f"{path}: {exc}") from exc
-    return Artefact(metadata, arrays)
+    return Artefact(
+        metadata, {name: _map(home / f"{name}.npy", metadata.checksums.get(name)) for name in names}
+    )
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _forget_old_versions(home: Path) -> None:
-    """Remove all but the latest; what a process has mapped stays its own until it lets go."""
-    versions = sorted(path for path in home.iterdir() if path.is_dir() and not path.is_symlink())
-    finished = [path for path in versions if not path.name.startswith(".")]
-    for path in finished[:-_KEPT_VERSIONS]:
-        shutil.rmtree(path, ignore_errors=True)
+def _map(path: Path, expected: str | None) -> NDArray[Any]:
+    try:
+        _refuse_unless_file(path)
+        if checksum(path) != expected:
+            raise ArtefactError(f"{path.name}: the checksum is wrong")
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except OSError as exc:
+        raise ArtefactError(f"{path.name} cannot be read: {exc.strerror or exc}") from None
+    except (ValueError, TypeError, OverflowError) as exc:
+        raise ArtefactError(f"{path.name} is no array: {str(exc)[:_LONGEST_REASON]}") from None
+    return array
+
+
+def _refuse_unless_file(path: Path) -> None:
+    # Opening a named pipe would wait for a writer.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ArtefactError(f"{path.name} is not a file")

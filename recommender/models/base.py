@@ -102,6 +102,14 @@ class CollaborativeModel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A published model that is not used; no version where what is published has none."""
+
+    version: str | None
+    reason: str
+
+
 class ModelSource(Protocol):
     """Says which model answers; it may be another one for the next request."""
 
@@ -112,4 +120,8 @@ class ModelSource(Protocol):
 
     def current(self) -> CollaborativeModel:
         """The model to ask now."""
+        ...
+
+    def refused(self) -> Refusal | None:
+        """What is published and not used, if anything."""
         ...

@@ -3,8 +3,8 @@
 Its users are as of its build; the asking user's own history is whatever the request read a moment ago.
 """
 
-import logging
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -30,12 +30,8 @@ from recommender.models.neighbours_layout import WORD_USERS
 from recommender.scoring.explanation import SimilarHistories
 from recommender.scoring.similar_users import most_similar
 
-logger = logging.getLogger(__name__)
-
 # From so many media on, 16 bits are too coarse to rule many users out.
 _LONG_HISTORY = 4_096
-# Fewer of its media in the catalogue, and a model is hardly of these databases.
-_KNOWN_SHARE = 0.5
 # The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
 _THREADS = os.cpu_count() or 1
 _USERS_WORTH_A_THREAD = 8
@@ -48,6 +44,7 @@ class NeighboursModel:
 
     def __init__(self, artefact: Artefact, similar_users: int) -> None:
         arrays = artefact.arrays
+        self.metadata = artefact.metadata
         self.version: str | None = artefact.metadata.version
         self.built_at: datetime | None = datetime.fromisoformat(artefact.metadata.built_at)
         self._similar_users = similar_users
@@ -64,8 +61,12 @@ class NeighboursModel:
         self._media_ids = [media_id.decode() for media_id in arrays["media_ids"]]
         self._media_numbers = {media_id: number for number, media_id in enumerate(self._media_ids)}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="neighbours")
-        # Where the model's media stand in the index that was asked with last.
-        self._placed: tuple[CatalogueIndex | None, NDArray[np.intp]] = (None, np.empty(0, dtype=np.intp))
+        # Where the model's media stand in the index that was asked with last. Only referred to weakly: an
+        # index that has been replaced takes as much memory as the new one.
+        self._placed: tuple[weakref.ref[CatalogueIndex] | None, NDArray[np.intp]] = (
+            None,
+            np.empty(0, dtype=np.intp),
+        )
 
     def warm_up(self) -> None:
         """Compile the kernels for histories short and long, before a request has to wait for it."""
@@ -74,6 +75,10 @@ class NeighboursModel:
         for dtype in (np.uint16, np.uint32):
             overlaps = self._rough_overlaps(history, weights, dtype)
             self._sum(self._most_similar(history, weights, overlaps))
+
+    def known_share(self, index: CatalogueIndex) -> float:
+        """Return the share of the model's media that are in the catalogue, 0 to 1."""
+        return float((self._positions_in(index) >= 0).mean())
 
     def find_candidates(
         self,
@@ -189,14 +194,7 @@ class NeighboursModel:
 
     def _positions_in(self, index: CatalogueIndex) -> NDArray[np.intp]:
         placed, positions = self._placed
-        if placed is not index:
+        if placed is None or placed() is not index:
             positions = index.locate(self._media_ids)
-            self._placed = (index, positions)
-            known = int((positions >= 0).sum())
-            if known < _KNOWN_SHARE * len(positions):
-                logger.warning(
-                    "of the model's %d media %d are in the catalogue: was it trained on other databases?",
-                    len(positions),
-                    known,
-                )
+            self._placed = (weakref.ref(index), positions)
         return positions

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recommender.databases.engagement_db import PositiveHistory
 from recommender.models.artefact import Arrays
-from recommender.models.neighbours_layout import BLOCK_WORDS, WORD_USERS
+from recommender.models.neighbours_layout import WORD_USERS, words_of_row
 from recommender.scoring.similar_users import value_steps
 from recommender.scoring.similarity import DAMPING, idf_weight
 
@@ -84,7 +84,7 @@ def _bits(
     popular = np.flatnonzero(positive_users > users * _POPULAR_SHARE)
     bits_row = np.full(len(positive_users), -1, dtype=np.int32)
     bits_row[popular] = np.arange(len(popular))
-    words = -(-users // (WORD_USERS * BLOCK_WORDS)) * BLOCK_WORDS
+    words = words_of_row(users)
     user_bits = np.zeros((len(popular), words), dtype=np.uint16)
     rows = bits_row[media_of_user]
     rows, user_idx = rows[rows >= 0], user_of_pair[rows >= 0]

@@ -11,7 +11,7 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
 from recommender.domain import DatabaseName, DatabaseState
-from recommender.models.base import ModelSource
+from recommender.models.base import ModelSource, Refusal
 
 _CHECK_S = 1.0
 
@@ -26,11 +26,12 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The model that answers; live SQL has neither version nor age."""
+    """The model that answers; live SQL has neither version nor age. `refused`: what is published instead."""
 
     name: str
     version: str | None
     age_s: float | None
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,12 @@ class StatusReader:
         """The status now; waits for nothing."""
         model = self._models.current()
         built_at = model.built_at
-        age_s = None if built_at is None else (datetime.now(UTC) - built_at).total_seconds()
+        # The clock may have been turned back since.
+        age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
         return Status(
             databases={name: database.state for name, database in self._databases.items()},
             catalogue=self._catalogue.status(),
-            model=ModelStatus(model.name, model.version, age_s),
+            model=ModelStatus(model.name, model.version, age_s, self._models.refused()),
             details_cached=len(self._media_cache) > 0,
         )
 

@@ -17,6 +17,7 @@ from recommender.domain import DatabaseName, Options, Page
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS as NAME
 from recommender.models.neighbours_arrays import ARRAY_NAMES
+from recommender.models.publishing import publishing
 from tests.support.agreement import assert_agrees
 from tests.support.clients import (
     NO_CAPS,
@@ -231,8 +232,8 @@ def test_an_artefact_half_written_is_never_current(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
-        artefact.publish(folder, NAME, {"values": np.zeros(3)}, "-infinity", {})
+    with publishing(folder, NAME) as publisher, pytest.raises(OSError, match="No space left"):
+        publisher.publish({"values": np.zeros(3)}, "-infinity", {})
     assert artefact.current_version(folder, NAME) == version
     assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
 
@@ -267,15 +268,3 @@ def test_another_window_than_the_models_is_answered_by_live_sql(
     for by_model, by_live in zip(answered, live, strict=True):
         assert by_model.model == "live"
         assert by_model == by_live
-
-
-def test_a_model_of_other_databases_is_warned_of(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    version = train_on(databases, folder, monkeypatch)
-    with psycopg.connect(databases[CATALOG]) as connection:
-        connection.execute("UPDATE medias SET id = gen_random_uuid()")
-    user = next(iter(Reference(databases).positive))
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
-        wait_until(lambda: answers_with(client, user, version))
-    assert "was it trained on other databases?" in caplog.text

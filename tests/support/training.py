@@ -1,10 +1,17 @@
-"""Trains models for tests."""
+"""Trains models for tests, and publishes altered ones."""
 
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
+from numpy.typing import NDArray
 
 from recommender.cli.train import train
 from recommender.domain import DatabaseName
@@ -14,13 +21,13 @@ from tests.support.clients import get
 from tests.support.postgres import Urls
 
 
-def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
     """Train and publish; the version."""
     with monkeypatch.context() as patch:
         for name in DatabaseName:
             patch.setenv(f"{name.upper()}_URL", urls[name])
         patch.setenv("MODEL_PATH", str(folder))
-        result = CliRunner().invoke(train, ["neighbours"])
+        result = CliRunner().invoke(train, ["neighbours", *options])
     assert result.exit_code == 0, result.output
     version = artefact.current_version(folder, NAME)
     assert version is not None
@@ -30,3 +37,40 @@ def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def answers_with(client: FlaskClient, user: str, version: str | None) -> bool:
     return bool(get(client, user, limit=1)["model_version"] == version)
+
+
+def copy_version(folder: Path, version: str, name: str) -> Path:
+    """Copy a version under another name, complete; its folder. It does not become the current one."""
+    copied = folder / NAME / name
+    shutil.copytree(folder / NAME / version, copied)
+    change_metadata(copied, version=name)
+    return copied
+
+
+def change_metadata(home: Path, **changes: Any) -> None:
+    path = home / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def change_arrays(home: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put arrays in place of a version's own, with the right checksums and the counts that they have."""
+    metadata = json.loads((home / "metadata.json").read_text())
+    for name, array in arrays.items():
+        np.save(home / f"{name}.npy", array)
+        digest = hashlib.sha256((home / f"{name}.npy").read_bytes()).hexdigest()
+        metadata["checksums"][name] = digest
+        for what, counted in (("users", "user_ids"), ("media", "media_ids"), ("pairs", "values")):
+            if name == counted:
+                metadata["counts"][what] = len(array)
+    change_metadata(home, **metadata)
+
+
+def make_current(folder: Path, name: str) -> None:
+    link = folder / NAME / "link"
+    link.symlink_to(name)
+    link.replace(folder / NAME / "current")
+
+
+def versions_in(folder: Path) -> list[str]:
+    home = folder / NAME
+    return sorted(path.name for path in home.iterdir() if artefact.VERSION.fullmatch(path.name))

@@ -1,10 +1,15 @@
 """The compiled search finds whom the definition finds, on either side of every threshold in it."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recommender.catalogue.index import UNKNOWN_POPULARITY, build_index
 from recommender.databases.engagement_db import PositiveHistory
+from recommender.deadline import Deadline
 from recommender.models import neighbours
 from recommender.models.artefact import Arrays, Artefact, Metadata
 from recommender.models.neighbours import NeighboursModel
@@ -81,3 +86,12 @@ def test_long_histories_are_added_up_in_more_bits(
 
 def test_a_history_of_what_everybody_has_makes_nobody_similar(model: NeighboursModel) -> None:
     assert model._similar(np.empty(0, dtype=np.int64), -1).tolist() == []  # noqa: SLF001
+
+
+def test_a_catalogue_index_that_was_replaced_is_let_go_of(model: NeighboursModel) -> None:
+    index = build_index([], UNKNOWN_POPULARITY)
+    model.find_candidates({}, index, "-infinity", Deadline.after(1.0))
+    alive = weakref.ref(index)
+    del index
+    gc.collect()
+    assert alive() is None

@@ -19,7 +19,7 @@ from recommender.answers import (
     SimilarMedium,
     UserAnswer,
 )
-from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer
+from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer, RefusedModelAnswer
 from recommender.api.problems import broken_off
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.serving.status import Readiness
@@ -147,6 +147,18 @@ READY: Examples = {
         databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
         catalogue=CatalogueAnswer(age_seconds=102.3, media=9742),
         model=ModelAnswer(name="live", version=None),
+    ),
+    "model refused": ReadyAnswer(
+        status=Readiness.READY,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742),
+        model=ModelAnswer(
+            name="neighbours",
+            version="20261120T031502.104833Z",
+            refused=RefusedModelAnswer(
+                version="20261121T031457.920154Z", reason="values.npy: the checksum is wrong"
+            ),
+        ),
     ),
 }
 UNAVAILABLE: Examples = {
