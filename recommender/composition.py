@@ -9,7 +9,8 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.database import BACKGROUND_CONNECTIONS, Database, PoolOptions
+from recommender.databases.connections import PoolOptions
+from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase

@@ -8,7 +8,8 @@ import click
 
 from config.settings import Settings
 from recommender.composition import Marquee, join_parts
-from recommender.databases.database import Database, PoolOptions
+from recommender.databases.connections import PoolOptions
+from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.domain import DEFAULT_LIMIT, DatabaseName
 

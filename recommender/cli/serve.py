@@ -19,7 +19,8 @@ from config.logging import logging_config
 from config.settings import ROOT, Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
-from recommender.databases.database import Database, PoolOptions
+from recommender.databases.connections import PoolOptions
+from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName

@@ -11,7 +11,7 @@ from typing import Any, Self
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from recommender.databases.database import BoundedConnection, PoolOptions, Row, connection_arguments
+from recommender.databases.connections import BoundedConnection, PoolOptions, Row, connection_arguments
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName

@@ -8,7 +8,7 @@ from typing import Self
 
 import psycopg
 
-from recommender.databases.database import Row
+from recommender.databases.connections import Row
 from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError

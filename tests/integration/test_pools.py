@@ -9,7 +9,8 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
-from recommender.databases.database import Database, PoolOptions, recorded_statements
+from recommender.databases.connections import PoolOptions
+from recommender.databases.database import Database, recorded_statements
 from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError

@@ -10,7 +10,8 @@ import pytest
 from psycopg import sql
 
 from config.settings import ROOT
-from recommender.databases.database import Database, PoolOptions
+from recommender.databases.connections import PoolOptions
+from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName

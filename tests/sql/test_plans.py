@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from config.settings import Settings
-from recommender.databases.database import SESSION_SETTINGS
+from recommender.databases.connections import SESSION_SETTINGS
 from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT, parse_query_file
 from recommender.demo.embedded import PostgresServer

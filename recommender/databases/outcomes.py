@@ -1,0 +1,74 @@
+"""What a failed statement says of its database: the driver's errors sorted by what to do about them."""
+
+from enum import StrEnum
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+
+class Outcome(StrEnum):
+    """How a statement failed.
+
+    `no_connection`: none could be had in time. `connection_lost`: it broke while the statement ran.
+    `slow`: the statement, or a lock it waited for, took longer than this request may. `stale_plan`: what was
+    prepared on the connection is no longer valid. `try_again`: the server asks for that. `fault`: anything
+    else, such as a missing column, which comes back at once.
+    """
+
+    NO_CONNECTION = "no_connection"
+    CONNECTION_LOST = "connection_lost"
+    SLOW = "slow"
+    STALE_PLAN = "stale_plan"
+    TRY_AGAIN = "try_again"
+    FAULT = "fault"
+
+    @property
+    def may_be_an_outage(self) -> bool:
+        """Whether the database may be out for all requests, which is then to be found out."""
+        return self in {Outcome.NO_CONNECTION, Outcome.CONNECTION_LOST, Outcome.SLOW}
+
+    @property
+    def is_worth_a_retry(self) -> bool:
+        """Whether the same statement is likely to succeed at once."""
+        return self in {Outcome.CONNECTION_LOST, Outcome.STALE_PLAN, Outcome.TRY_AGAIN}
+
+    @property
+    def spoils_the_pool(self) -> bool:
+        """Whether other connections of the pool most likely have the same trouble."""
+        return self in {Outcome.CONNECTION_LOST, Outcome.STALE_PLAN}
+
+
+_BY_CODE = {
+    "57014": Outcome.SLOW,  # query_canceled
+    "55P03": Outcome.SLOW,  # lock_not_available
+    "40001": Outcome.TRY_AGAIN,  # serialization_failure, as in a conflict with recovery
+    "40P01": Outcome.TRY_AGAIN,  # deadlock_detected
+    "26000": Outcome.STALE_PLAN,  # invalid_sql_statement_name
+    "42P05": Outcome.STALE_PLAN,  # duplicate_prepared_statement
+    "57P01": Outcome.CONNECTION_LOST,  # admin_shutdown
+    "57P02": Outcome.CONNECTION_LOST,  # crash_shutdown
+    "57P03": Outcome.CONNECTION_LOST,  # cannot_connect_now
+    "57P05": Outcome.CONNECTION_LOST,  # idle_session_timeout
+}
+_CONNECTION_EXCEPTIONS = "08"
+
+
+class StatementAbandonedError(Exception):
+    """The deadline came before the answer."""
+
+
+def outcome_of(error: Exception, *, connection_broken: bool) -> Outcome:
+    """Sort an error of a statement, or of getting a connection for it."""
+    if isinstance(error, StatementAbandonedError):
+        return Outcome.SLOW
+    if isinstance(error, PoolTimeout | PoolClosed | TooManyRequests):
+        return Outcome.NO_CONNECTION
+    code = getattr(error, "sqlstate", None) or ""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    # feature_not_supported: "cached plan must not change result type".
+    if code == "0A000" and "cached plan" in str(error):
+        return Outcome.STALE_PLAN
+    without_code = not code and isinstance(error, psycopg.OperationalError)
+    is_lost = connection_broken or without_code or code.startswith(_CONNECTION_EXCEPTIONS)
+    return Outcome.CONNECTION_LOST if is_lost else Outcome.FAULT
