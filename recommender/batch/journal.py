@@ -12,18 +12,20 @@ from pathlib import Path
 from recommender.batch.users import UserList
 from recommender.errors import BatchError
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
     """What makes two runs the same job, beside the users.
 
-    `users_from`: `file` or `all users`. `ranking`: every setting that a ranking depends on, in one text.
+    `users_from`: `file` or `all users`. `formulas`: what becomes of text that a spreadsheet would run.
+    `ranking`: every setting that a ranking depends on, in one text.
     """
 
     users_from: str
     format: str
+    formulas: str
     limit: int
     ranking: str
 

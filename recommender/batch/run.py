@@ -11,6 +11,7 @@ from recommender.domain import DatabaseName, UserRecommendations
 from recommender.errors import BatchError, NothingToRecommendFromError
 
 ALL_USERS = "all users"
+DEFUSED, AS_THEY_ARE = "defused", "as they are"
 # What the service works on at a time.
 _USERS_AT_ONCE = 100
 
@@ -127,7 +128,7 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
         if exists and not target.overwrite:
             raise BatchError("the output exists already; --overwrite replaces it")
         return None
-    for name in ("users_from", "format", "limit", "ranking"):
+    for name in ("users_from", "format", "formulas", "limit", "ranking"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
             _refuse_unless_told(target, f"with {name.replace('_', ' ')} {before}, not {now}")

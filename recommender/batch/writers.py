@@ -1,8 +1,8 @@
 """The forms that the output of a job may have, each of which can be cut back to where it was safe."""
 
-import csv
 import io
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,6 +13,12 @@ from recommender.answers import Row, line_of, rows_of
 from recommender.batch.journal import sync_folder
 from recommender.domain import UserRecommendations
 from recommender.errors import BatchError
+
+# More than RFC 4180 names: some readers drop blanks at the ends, or take U+2028 and others for line breaks.
+_NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')
+_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_QUOTE = '"'
+_IDS = ("user_id", "media_id")
 
 
 class OutputFormat(StrEnum):
@@ -132,16 +138,38 @@ class NdjsonWriter(TextWriter):
 
 
 class CsvWriter(TextWriter):
-    """A row a recommendation, below a row of names. What is unknown is empty."""
+    """A row a recommendation, below a row of names, as in RFC 4180. What is unknown is empty.
+
+    Args:
+        path: the file.
+        defuse_formulas: whether text, save ids, that a spreadsheet would run gets an apostrophe in front.
+    """
+
+    def __init__(self, path: Path, *, defuse_formulas: bool) -> None:
+        super().__init__(path)
+        self._defuse_formulas = defuse_formulas
 
     def _head(self) -> bytes:
-        return _csv([Row._fields])
+        return _csv_line(Row._fields)
 
     def _encode(self, answer: UserRecommendations) -> bytes:
-        return _csv(list(rows_of(answer)))
+        rows = rows_of(answer)
+        return b"".join(map(_csv_line, map(_without_formulas, rows) if self._defuse_formulas else rows))
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+def _without_formulas(row: Row) -> list[object]:
+    return [
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
+        else value
+        for name, value in zip(Row._fields, row, strict=True)
+    ]
+
+
+def _csv_line(values: Sequence[object]) -> bytes:
+    """Encode a record; the csv module of Python 3.11 leaves a bare CR, and blanks, without quotes."""
+    texts = ("" if value is None else str(value) for value in values)
+    quoted = (
+        f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _NEEDS_QUOTES.search(text) else text for text in texts
+    )
+    return f"{','.join(quoted)}\r\n".encode()

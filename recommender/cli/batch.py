@@ -13,7 +13,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
-from recommender.batch.run import ALL_USERS, Outcome, Target, begin, work
+from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database, quiet
@@ -42,7 +42,8 @@ class _Refusal(click.ClickException):
         more={
             "Formats:": (
                 "ndjson   a line a user, as the API streams a batch",
-                "csv      a row a recommendation; genres and degraded databases joined by |",
+                "csv      a row a recommendation, as in RFC 4180; genres and degraded databases",
+                "         joined by |; text a spreadsheet would run as a formula is defused",
                 "parquet  the columns of csv, in a folder of files that is read as one table;",
                 "         needs pip install -r requirements-parquet.txt",
             )
@@ -66,6 +67,13 @@ class _Refusal(click.ClickException):
     type=click.Choice([form.value for form in OutputFormat]),
     help="Unless given, by the end of the output's name: .csv, .parquet, and NDJSON for anything else.",
 )
+@click.option(
+    "--defuse-formulas/--no-defuse-formulas",
+    default=True,
+    help="CSV: put an apostrophe in front of text, save ids, that begins with =, +, -, @, a tab or a line "
+    "break, which a spreadsheet may run.",
+    show_default=True,
+)
 @click.option("--limit", type=int, help="How many for each user, 10 unless given; at most MAX_LIMIT.")
 @click.option(
     "--overwrite", is_flag=True, help="Replace an output, or an unfinished job, that is in the way."
@@ -76,6 +84,7 @@ def batch(
     all_users: bool,
     output: Path,
     form: str | None,
+    defuse_formulas: bool,
     limit: int | None,
     overwrite: bool,
 ) -> int:
@@ -96,10 +105,12 @@ def batch(
     options = JobOptions(
         users_from=ALL_USERS if file is None else "file",
         format=chosen,
+        # The other formats hold text as it is: there the option does not make it another job.
+        formulas=DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE,
         limit=check_limit(settings, limit),
         ranking=settings.ranking,
     )
-    target = Target(_writer(chosen, output), JobFolder(output), overwrite)
+    target = Target(_writer(options, output), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
     settings.database_url(DatabaseName.USER)
     started = time.monotonic()
@@ -115,11 +126,11 @@ def batch(
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 
 
-def _writer(form: OutputFormat, output: Path) -> Writer:
-    if form is OutputFormat.NDJSON:
+def _writer(options: JobOptions, output: Path) -> Writer:
+    if options.format == OutputFormat.NDJSON:
         return NdjsonWriter(output)
-    if form is OutputFormat.CSV:
-        return CsvWriter(output)
+    if options.format == OutputFormat.CSV:
+        return CsvWriter(output, defuse_formulas=options.formulas == DEFUSED)
     try:
         # It needs a package that only this format does.
         from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
