@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
 from recommender.batch.users import InvalidIds, read_list, write_list
-from recommender.batch.writers import Writer
+from recommender.batch.writers import Safe, Writer
 from recommender.domain import DatabaseName, UserRecommendations
 from recommender.errors import BatchError, NothingToRecommendFromError
 
@@ -61,12 +61,9 @@ def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid:
             # In this order a kill leaves either no job and no output of its, or a job to take up.
             folder.forget()
             draft.replace(folder.user_list)
-            left = Journal(options, user_list, Progress())
-            folder.save(left)
-        else:
-            draft.unlink()
-    target.writer.open(left.progress.position)
-    return left
+            return _created(Journal(options, user_list, Progress()), target)
+        draft.unlink()
+    return left if _resumed(left, target) else _created(replace(left, progress=Progress()), target)
 
 
 def work(
@@ -136,6 +133,28 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
     return left
 
 
+def _created(journal: Journal, target: Target) -> Journal:
+    target.folder.save(journal)
+    target.writer.create()
+    return journal
+
+
+def _resumed(journal: Journal, target: Target) -> bool:
+    """Whether the output is as the journal says; it is cut back to that then.
+
+    Raises:
+        BatchError: it is not, and nobody said that it may go.
+    """
+    safe = Safe(journal.progress.position, journal.progress.fingerprint)
+    try:
+        target.writer.resume(safe)
+    except BatchError:
+        if not target.overwrite:
+            raise
+        return False
+    return True
+
+
 def _refuse_unless_told(target: Target, difference: str) -> None:
     if not target.overwrite:
         raise BatchError(
@@ -172,6 +191,7 @@ def _advanced(done: Progress, answers: list[UserRecommendations], list_bytes: in
 
 def _made_safe(journal: Journal, done: Progress, target: Target) -> Journal:
     """The output first, then the word of it: what is written after that word, the next run cuts off."""
-    safe = replace(journal, progress=replace(done, position=target.writer.commit()))
+    position, fingerprint = target.writer.commit()
+    safe = replace(journal, progress=replace(done, position=position, fingerprint=fingerprint))
     target.folder.save(safe)
     return safe

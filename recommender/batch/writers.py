@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recommender.answers import Row, line_of, rows_of
-from recommender.batch.journal import sync_folder
+from recommender.batch.journal import sync_folder, tail_digest
 from recommender.domain import UserRecommendations
 from recommender.errors import BatchError
 
@@ -21,12 +21,22 @@ _QUOTE = '"'
 _IDS = ("user_id", "media_id")
 
 
+NOT_OURS = "it is not what an earlier run left; put that back, or start again with --overwrite"
+
+
 class OutputFormat(StrEnum):
     """What `--format` may be."""
 
     NDJSON = "ndjson"
     CSV = "csv"
     PARQUET = "parquet"
+
+
+class Safe(NamedTuple):
+    """How much of an output is safe on disk, in bytes or in parts, and a digest of the end of that."""
+
+    position: int
+    fingerprint: str
 
 
 class Writer(Protocol):
@@ -49,11 +59,15 @@ class Writer(Protocol):
         """
         ...
 
-    def open(self, position: int) -> None:
-        """Make it, or cut it back to what was safe; 0 is the beginning.
+    def create(self) -> None:
+        """Begin it, in place of an output that is there."""
+        ...
+
+    def resume(self, safe: Safe) -> None:
+        """Cut it back to what was safe.
 
         Raises:
-            BatchError: it does not reach so far.
+            BatchError: it does not reach so far, or is not what was written.
         """
         ...
 
@@ -61,8 +75,8 @@ class Writer(Protocol):
         """Add some users' answers."""
         ...
 
-    def commit(self) -> int:
-        """Make safe what has been written; the position after it."""
+    def commit(self) -> Safe:
+        """Make safe what has been written."""
         ...
 
     def close(self) -> None:
@@ -74,6 +88,7 @@ class TextWriter(ABC):
     """A file of text; the position is its length in bytes."""
 
     due = True
+    _beginning: bytes
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,26 +100,34 @@ class TextWriter(ABC):
             raise BatchError("it is no regular file, and only such a one can be taken up again")
         return self._path.exists()
 
-    def open(self, position: int) -> None:
+    def create(self) -> None:
         """See Writer."""
-        if position and (not self.exists() or self._path.stat().st_size < position):
+        self._open(0)
+        self._put(self._head())
+        sync_folder(self._path.parent)
+
+    def resume(self, safe: Safe) -> None:
+        """See Writer."""
+        if not safe.position:
+            if self.exists() and not self._begins_as_ours():
+                raise BatchError(NOT_OURS)
+            self.create()
+            return
+        if not self.exists() or self._path.stat().st_size < safe.position:
             raise BatchError("it is shorter than an earlier run left it; --overwrite starts again")
-        # Unbuffered: an answer is on disk, or it has failed, before anybody notes that it is done.
-        self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
-        self._file.truncate(position)
-        self._file.seek(position)
-        if not position:
-            self._put(self._head())
-            sync_folder(self._path.parent)
+        if tail_digest(self._path, safe.position) != safe.fingerprint:
+            raise BatchError(NOT_OURS)
+        self._open(safe.position)
 
     def write(self, answers: Sequence[UserRecommendations]) -> None:
         """See Writer."""
         self._put(b"".join(map(self._encode, answers)))
 
-    def commit(self) -> int:
+    def commit(self) -> Safe:
         """See Writer."""
         os.fsync(self._opened.fileno())
-        return self._opened.tell()
+        position = self._opened.tell()
+        return Safe(position, tail_digest(self._path, position))
 
     def close(self) -> None:
         """See Writer."""
@@ -116,6 +139,18 @@ class TextWriter(ABC):
         if self._file is None:
             raise ValueError("the output is not open")
         return self._file
+
+    def _open(self, position: int) -> None:
+        # Unbuffered: an answer is on disk, or it has failed, before anybody notes that it is done.
+        self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
+        self._file.truncate(position)
+        self._file.seek(position)
+
+    def _begins_as_ours(self) -> bool:
+        """Whether a file may be what a run left that was killed before anything of it was safe."""
+        with self._path.open("rb") as file:
+            found = file.read(len(self._beginning))
+        return self._beginning.startswith(found)
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -133,6 +168,8 @@ class TextWriter(ABC):
 class NdjsonWriter(TextWriter):
     """A line of JSON a user, as the API streams them."""
 
+    _beginning = b'{"user_id":'
+
     def _encode(self, answer: UserRecommendations) -> bytes:
         return line_of(answer)
 
@@ -147,6 +184,7 @@ class CsvWriter(TextWriter):
 
     def __init__(self, path: Path, *, defuse_formulas: bool) -> None:
         super().__init__(path)
+        self._beginning = self._head()
         self._defuse_formulas = defuse_formulas
 
     def _head(self) -> bytes:

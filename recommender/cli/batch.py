@@ -1,5 +1,6 @@
 """`batch`: recommendations for many users, into a file."""
 
+import os
 import signal
 import threading
 import time
@@ -95,11 +96,13 @@ def batch(
 
     Broken off, by Ctrl-C, a kill, a full disk or databases that are gone, the same command goes on where it
     was: nothing is lost, and nothing is there twice. Until the job is done, what it needs for that is in
-    OUTPUT.resume.
+    OUTPUT.resume. A folder of that name that it did not make is refused, and left as it is.
 
     """
     if (file is None) != all_users:
         raise click.UsageError("Give either FILE or --all-users.")
+    if output.name in {"", ".."}:
+        raise click.BadParameter(f"{output} names no file", param_hint="--output")
     settings = load_settings()
     chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
     options = JobOptions(
@@ -116,6 +119,8 @@ def batch(
     started = time.monotonic()
     with ExitStack() as stack:
         try:
+            if file is not None and options.format != OutputFormat.PARQUET:
+                _refuse_same_file(file, output)
             stack.enter_context(target.folder.locked())
             journal = _begin(options, settings, file, target)
         except BatchError as exc:
@@ -140,6 +145,21 @@ def _writer(options: JobOptions, output: Path) -> Writer:
             "pip install -r requirements-parquet.txt"
         ) from exc
     return ParquetWriter(output)
+
+
+def _refuse_same_file(file: BinaryIO, output: Path) -> None:
+    """Keep --overwrite from destroying the list of ids.
+
+    Raises:
+        BatchError: the ids are read from the output.
+    """
+    try:
+        is_same = os.path.samestat(os.fstat(file.fileno()), output.stat())
+    except (OSError, ValueError):
+        # There is no output yet, or standard input is not a file.
+        return
+    if is_same:
+        raise BatchError("it is the file that the ids are read from")
 
 
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:

@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from recommender.batch import parquet
+from recommender.batch import run as batch_run
 from recommender.domain import DatabaseName
 from tests.support.batches import STRANGERS, flat, ids_file, interrupted, read_csv, read_parquet
 from tests.support.commands import Run
@@ -103,3 +105,146 @@ def test_whether_formulas_are_defused_is_part_of_the_job_where_it_matters(
         assert other.status == status
         assert ("with formulas defused, not as they are" in other.err) == (status == 2)
     assert json.loads((tmp_path / "out.ndjson").read_text().splitlines()[-1])["user_id"] == STRANGERS[-1]
+
+
+def held(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder: the content of files, and None for folders."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize("content", [[], ["notes.txt"], ["users", "journal.json"], ["journal.json/users"]])
+def test_a_folder_in_place_of_the_jobs_own_is_refused_and_left_as_it_is(
+    run: Run, tmp_path: Path, content: list[str], overwrite: list[str]
+) -> None:
+    file = ids_file(tmp_path, STRANGERS)
+    folder = tmp_path / "people.resume"
+    folder.mkdir()
+    for name in content:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    before = held(tmp_path)
+    refused = run("batch", file, "--output", tmp_path / "people", *overwrite)
+    assert refused.status == 2
+    assert "people.resume was not made by this command; move it, or choose another output" in refused.err
+    assert held(tmp_path) == before
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_or_link_in_place_of_the_jobs_folder_is_refused(
+    run: Run, tmp_path: Path, *, link: bool
+) -> None:
+    file, there = ids_file(tmp_path, STRANGERS), tmp_path / "people.resume"
+    if link:
+        (tmp_path / "elsewhere").mkdir()
+        there.symlink_to(tmp_path / "elsewhere")
+    else:
+        there.write_text("precious")
+    before = held(tmp_path)
+    refused = run("batch", file, "--output", tmp_path / "people", "--overwrite")
+    assert (refused.status, "was not made by this command" in refused.err) == (2, True)
+    assert held(tmp_path) == before
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_files_that_were_put_into_the_jobs_folder_stay_there(
+    run: Run, at: Callable[..., None], tmp_path: Path
+) -> None:
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    interrupted(run, at, *arguments)
+    (tmp_path / "out.resume" / "notes.txt").write_text("precious")
+    assert run(*arguments).status == 0
+    assert (tmp_path / "out.resume" / "notes.txt").read_text() == "precious"
+    assert not (tmp_path / "out.resume" / "journal.json").exists()
+    assert run(*arguments, "--overwrite").status == 0
+    (tmp_path / "out.resume" / "notes.txt").unlink()
+    assert run(*arguments, "--overwrite").status == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt", "out"]
+
+
+@pytest.mark.parametrize("given", ["ids.txt", "-"])
+def test_the_list_of_ids_is_not_written_over(
+    run: Run, tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = ids_file(tmp_path, STRANGERS)
+    (tmp_path / "link").symlink_to(file)
+    before = file.read_bytes()
+    with file.open() as standard_input:
+        monkeypatch.setattr("sys.stdin", standard_input)
+        ids = tmp_path / given if given != "-" else "-"
+        for output in (file, tmp_path / "link"):
+            refused = run("batch", ids, "--output", output, "--overwrite")
+            assert refused.status == 2
+            assert "it is the file that the ids are read from" in refused.err
+    assert file.read_bytes() == before
+    assert not (tmp_path / "ids.txt.resume").exists()
+
+
+@pytest.mark.parametrize("output", ["/", ".", ".."])
+def test_an_output_without_a_name_is_refused(run: Run, tmp_path: Path, output: str) -> None:
+    refused = run("batch", ids_file(tmp_path, STRANGERS), "--output", output)
+    assert (refused.status, "names no file" in refused.err) == (2, True)
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("name", ["out", "out.csv", "out.parquet"])
+def test_another_file_in_place_of_the_output_is_not_gone_on_with(
+    run: Run, at: Callable[..., None], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet.ParquetWriter.__init__, "__defaults__", (20,))
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
+    interrupted(run, at, *arguments)
+    written = tmp_path / name / "part-00000.parquet" if name.endswith("parquet") else tmp_path / name
+    mine = written.read_bytes()
+    written.write_bytes(b"precious" * len(mine))
+    before = held(tmp_path)
+    refused = run(*arguments)
+    assert refused.status == 2
+    assert "is not what an earlier run left" in refused.err
+    assert held(tmp_path) == before
+    written.write_bytes(mine)
+    assert run(*arguments).status == 0
+    whole = held(tmp_path)
+    interrupted(run, at, *arguments, "--overwrite")
+    written.write_bytes(b"precious")
+    assert run(*arguments, "--overwrite").status == 0
+    assert held(tmp_path) == whole
+
+
+@pytest.mark.parametrize("name", ["out", "out.csv"])
+def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
+    run: Run, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_run, "_ask", lambda *_: None)
+        assert run(*arguments).status == 1
+    journal = tmp_path / f"{name}.resume" / "journal.json"
+    begun = json.loads(journal.read_text())
+    # As after a kill before the first users were done.
+    begun["progress"] |= {"position": 0, "fingerprint": ""}
+    journal.write_text(json.dumps(begun))
+    mine = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_text("precious")
+    refused = run(*arguments)
+    assert (refused.status, "is not what an earlier run left" in refused.err) == (2, True)
+    assert (tmp_path / name).read_text() == "precious"
+    (tmp_path / name).write_bytes(mine[: len(mine) // 2])
+    assert run(*arguments).status == 0
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_folder_with_other_files_is_no_output_for_parquet(
+    run: Run, tmp_path: Path, overwrite: list[str]
+) -> None:
+    file, output = ids_file(tmp_path, STRANGERS), tmp_path / "out.parquet"
+    (output / "part-00000.parquet").mkdir(parents=True)
+    (output / "part-00000.parquet" / "notes.txt").write_text("precious")
+    before = held(tmp_path)
+    refused = run("batch", file, "--output", output, *overwrite)
+    assert refused.status == 2
+    assert "it holds part-00000.parquet, which is none of this command's files" in refused.err
+    assert held(tmp_path) == before
