@@ -105,14 +105,10 @@ def batch(
         raise click.BadParameter(f"{output} names no file", param_hint="--output")
     settings = load_settings()
     chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
-    options = JobOptions(
-        users_from=ALL_USERS if file is None else "file",
-        format=chosen,
-        # The other formats hold text as it is: there the option does not make it another job.
-        formulas=DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE,
-        limit=check_limit(settings, limit),
-        ranking=settings.ranking,
-    )
+    # The other formats hold text as it is: there the option does not make it another job.
+    formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
+    users_from = ALL_USERS if file is None else "file"
+    options = JobOptions(users_from, chosen, formulas, check_limit(settings, limit), settings.ranking)
     target = Target(_writer(options, output), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
     settings.database_url(DatabaseName.USER)
