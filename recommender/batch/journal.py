@@ -65,7 +65,7 @@ class Journal:
 class JobFolder:
     """The folder `<output>.resume`, which exists as long as there is something to take up.
 
-    One that this program did not make is left as it is; in its own, files of other names are.
+    A folder that this program did not make is refused, and files that it did not make are never removed.
     """
 
     def __init__(self, output: Path) -> None:
@@ -78,7 +78,7 @@ class JobFolder:
         """Make the folder, and let nobody else work on the job.
 
         Raises:
-            BatchError: another run does already, or there is a folder or file of other origin.
+            BatchError: another run holds the lock, or this program did not make what is at the path.
             OSError: it cannot be made.
         """
         if not os.path.lexists(self.path):
@@ -154,10 +154,16 @@ class JobFolder:
                 raise OSError(exc.errno, exc.strerror, str(self.path)) from exc
 
     def _is_own(self) -> bool:
+        """Whether this program made what is at the path."""
         marker = self.path / _MARKER
         return not self.path.is_symlink() and marker.is_file() and marker.read_bytes() == _MARK
 
     def _lock(self, handle: int) -> None:
+        """Take the lock of the folder that the handle is open on.
+
+        Raises:
+            BatchError: another run has it, or has removed the folder since.
+        """
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A run that ends removes the folder before it lets go of the lock.
@@ -168,7 +174,7 @@ class JobFolder:
             raise BatchError("another run is at work on it")
 
     def _remove(self) -> None:
-        """Remove this program's files, and the folder with its marker where nothing else is in it."""
+        """Remove this program's files; the folder and its marker only if there is nothing else in it."""
         is_shared = any(path.name not in _OWN_FILES or path.is_dir() for path in self.path.iterdir())
         if is_shared:
             folder, going = self.path, _OWN_FILES - {_MARKER}
@@ -182,11 +188,12 @@ class JobFolder:
             folder.rmdir()
 
     def _aside(self) -> Path:
+        """A free name next to the folder's, for a moment."""
         return self.path.with_name(f".{self.path.name}.{uuid4().hex[:8]}")
 
 
 def tail_digest(file: Path, end: int) -> str:
-    """A digest of the last bytes of a file before a position, to recognise it by.
+    """Return a digest of the last bytes of a file before a position, to recognise the file by.
 
     Raises:
         OSError: it cannot be read.

@@ -134,16 +134,17 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
 
 
 def _created(journal: Journal, target: Target) -> Journal:
+    """Save a new job, then begin its output."""
     target.folder.save(journal)
     target.writer.create()
     return journal
 
 
 def _resumed(journal: Journal, target: Target) -> bool:
-    """Whether the output is as the journal says; it is cut back to that then.
+    """Cut the output back to what the journal says is safe; False where it has to be begun again.
 
     Raises:
-        BatchError: it is not, and nobody said that it may go.
+        BatchError: it is not what the journal says, and `overwrite` is false.
     """
     safe = Safe(journal.progress.position, journal.progress.fingerprint)
     try:

@@ -141,7 +141,7 @@ class TextWriter(ABC):
         return self._file
 
     def _open(self, position: int) -> None:
-        # Unbuffered: an answer is on disk, or it has failed, before anybody notes that it is done.
+        # Unbuffered: an answer is on disk, or it has failed, before the journal says that it is done.
         self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
         self._file.truncate(position)
         self._file.seek(position)
@@ -179,7 +179,7 @@ class CsvWriter(TextWriter):
 
     Args:
         path: the file.
-        defuse_formulas: whether text, save ids, that a spreadsheet would run gets an apostrophe in front.
+        defuse_formulas: put an apostrophe in front of text, except ids, that a spreadsheet would run.
     """
 
     def __init__(self, path: Path, *, defuse_formulas: bool) -> None:
@@ -196,6 +196,7 @@ class CsvWriter(TextWriter):
 
 
 def _without_formulas(row: Row) -> list[object]:
+    """Put an apostrophe in front of text that begins as a formula does; ids and numbers stay as they are."""
     return [
         f"'{value}"
         if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS

@@ -71,7 +71,7 @@ class _Refusal(click.ClickException):
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
     default=True,
-    help="CSV: put an apostrophe in front of text, save ids, that begins with =, +, -, @, a tab or a line "
+    help="CSV: put an apostrophe in front of text, except ids, that begins with =, +, -, @, a tab or a line "
     "break, which a spreadsheet may run.",
     show_default=True,
 )

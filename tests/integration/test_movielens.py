@@ -175,8 +175,17 @@ def test_a_folder_that_is_not_what_it_should_be_is_refused(
         MovieLensFolder(tmp_path).load(empty_databases, no_progress)
 
 
+def test_movielens_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
+    report = MovieLensFolder(data_folder / "ml-latest-small").load(empty_databases, no_progress)
+    assert (report.users, report.media) == (671, 9_125)
+    assert report.interactions == {"LIKE": 51_568, "WATCH": 30_602, "DISLIKE": 17_834}
+    assert not report.skipped
+    assert not report.adjusted
+
+
 def test_movietweetings_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
     report = MovieLensFolder(data_folder / "movietweetings-100k", scale=10).load(empty_databases, no_progress)
     assert (report.users, report.media) == (16_554, 10_506)
     assert report.interactions.total() == 100_000
     assert not report.skipped
+    assert not report.adjusted
