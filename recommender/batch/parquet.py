@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.answers import Row, rows_of
-from recommender.batch.journal import sync_folder
+from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.writers import NOT_OURS, Safe
 from recommender.domain import UserRecommendations
 from recommender.errors import BatchError
 
 # A file can only be written whole: so many users are done again after a kill, and held in memory.
 _USERS_A_PART = 5_000
-_PART = re.compile(r"part-(\d{5,})\.parquet|\.part-\d{5,}\.draft")
+_PART = re.compile(r"part-\d{5,}\.parquet|\.part-\d{5,}\.draft")
 _TYPES = {
     "rank": pa.int32(),
     "release_year": pa.int32(),
@@ -47,25 +48,28 @@ class ParquetWriter:
             return False
         if not self._path.is_dir():
             raise BatchError("it is a file, and Parquet is written into a folder")
-        names = [path.name for path in self._path.iterdir()]
-        foreign = [name for name in names if not _PART.fullmatch(name)]
+        found = sorted(self._path.iterdir())
+        foreign = [path.name for path in found if not _PART.fullmatch(path.name) or path.is_dir()]
         if foreign:
             raise BatchError(f"it holds {foreign[0]}, which is none of this command's files")
-        return bool(names)
+        return bool(found)
 
-    def open(self, position: int) -> None:
+    def create(self) -> None:
         """See Writer."""
         self._path.mkdir(exist_ok=True)
-        found = {path: _PART.fullmatch(path.name) for path in self._path.iterdir()}
-        kept = {path for path, match in found.items() if match and match[1] and int(match[1]) < position}
-        if len(kept) < position:
+        self._keep(0)
+        sync_folder(self._path.parent)
+
+    def resume(self, safe: Safe) -> None:
+        """See Writer."""
+        if not safe.position:
+            self.create()
+            return
+        if not all(self._part(number).exists() for number in range(safe.position)):
             raise BatchError("files are missing that an earlier run left; --overwrite starts again")
-        for path, match in found.items():
-            if match and path not in kept:
-                path.unlink()
-        self._parts = position
-        if not position:
-            sync_folder(self._path.parent)
+        if self._fingerprint(safe.position) != safe.fingerprint:
+            raise BatchError(NOT_OURS)
+        self._keep(safe.position)
 
     def write(self, answers: Sequence[UserRecommendations]) -> None:
         """See Writer."""
@@ -73,17 +77,32 @@ class ParquetWriter:
         for answer in answers:
             self._rows += rows_of(answer)
 
-    def commit(self) -> int:
+    def commit(self) -> Safe:
         """See Writer."""
         # A table without a row still says which columns it has.
         if self._users or not self._parts:
             self._write_part()
             self._parts += 1
             self._users, self._rows = 0, []
-        return self._parts
+        return Safe(self._parts, self._fingerprint(self._parts))
 
     def close(self) -> None:
         """See Writer."""
+
+    def _part(self, number: int) -> Path:
+        return self._path / f"part-{number:05}.parquet"
+
+    def _fingerprint(self, parts: int) -> str:
+        last = self._part(parts - 1)
+        return tail_digest(last, last.stat().st_size)
+
+    def _keep(self, parts: int) -> None:
+        """Remove the parts after so many, and drafts."""
+        kept = {self._part(number) for number in range(parts)}
+        for path in self._path.iterdir():
+            if _PART.fullmatch(path.name) and path not in kept:
+                path.unlink()
+        self._parts = parts
 
     def _write_part(self) -> None:
         # Readers pass over names that begin with a dot.
@@ -97,5 +116,5 @@ class ParquetWriter:
             pq.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self._path / f"part-{self._parts:05}.parquet")
+        draft.replace(self._part(self._parts))
         sync_folder(self._path)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
 from recommender.batch.users import InvalidIds, read_list, write_list
-from recommender.batch.writers import Writer
+from recommender.batch.writers import Safe, Writer
 from recommender.domain import DatabaseName, UserRecommendations
 from recommender.errors import BatchError, NothingToRecommendFromError
 
 ALL_USERS = "all users"
+DEFUSED, AS_THEY_ARE = "defused", "as they are"
 # What the service works on at a time.
 _USERS_AT_ONCE = 100
 
@@ -60,12 +61,9 @@ def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid:
             # In this order a kill leaves either no job and no output of its, or a job to take up.
             folder.forget()
             draft.replace(folder.user_list)
-            left = Journal(options, user_list, Progress())
-            folder.save(left)
-        else:
-            draft.unlink()
-    target.writer.open(left.progress.position)
-    return left
+            return _created(Journal(options, user_list, Progress()), target)
+        draft.unlink()
+    return left if _resumed(left, target) else _created(replace(left, progress=Progress()), target)
 
 
 def work(
@@ -127,12 +125,35 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
         if exists and not target.overwrite:
             raise BatchError("the output exists already; --overwrite replaces it")
         return None
-    for name in ("users_from", "format", "limit", "ranking"):
+    for name in ("users_from", "format", "formulas", "limit", "ranking"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
             _refuse_unless_told(target, f"with {name.replace('_', ' ')} {before}, not {now}")
             return None
     return left
+
+
+def _created(journal: Journal, target: Target) -> Journal:
+    """Save a new job, then begin its output."""
+    target.folder.save(journal)
+    target.writer.create()
+    return journal
+
+
+def _resumed(journal: Journal, target: Target) -> bool:
+    """Cut the output back to what the journal says is safe; False where it has to be begun again.
+
+    Raises:
+        BatchError: it is not what the journal says, and `overwrite` is false.
+    """
+    safe = Safe(journal.progress.position, journal.progress.fingerprint)
+    try:
+        target.writer.resume(safe)
+    except BatchError:
+        if not target.overwrite:
+            raise
+        return False
+    return True
 
 
 def _refuse_unless_told(target: Target, difference: str) -> None:
@@ -171,6 +192,7 @@ def _advanced(done: Progress, answers: list[UserRecommendations], list_bytes: in
 
 def _made_safe(journal: Journal, done: Progress, target: Target) -> Journal:
     """The output first, then the word of it: what is written after that word, the next run cuts off."""
-    safe = replace(journal, progress=replace(done, position=target.writer.commit()))
+    position, fingerprint = target.writer.commit()
+    safe = replace(journal, progress=replace(done, position=position, fingerprint=fingerprint))
     target.folder.save(safe)
     return safe

@@ -1,18 +1,27 @@
 """The forms that the output of a job may have, each of which can be cut back to where it was safe."""
 
-import csv
 import io
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from recommender.answers import Row, line_of, rows_of
-from recommender.batch.journal import sync_folder
+from recommender.batch.journal import sync_folder, tail_digest
 from recommender.domain import UserRecommendations
 from recommender.errors import BatchError
+
+# More than RFC 4180 names: some readers drop blanks at the ends, or take U+2028 and others for line breaks.
+_NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')
+_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_QUOTE = '"'
+_IDS = ("user_id", "media_id")
+
+
+NOT_OURS = "it is not what an earlier run left; put that back, or start again with --overwrite"
 
 
 class OutputFormat(StrEnum):
@@ -21,6 +30,13 @@ class OutputFormat(StrEnum):
     NDJSON = "ndjson"
     CSV = "csv"
     PARQUET = "parquet"
+
+
+class Safe(NamedTuple):
+    """How much of an output is safe on disk, in bytes or in parts, and a digest of the end of that."""
+
+    position: int
+    fingerprint: str
 
 
 class Writer(Protocol):
@@ -43,11 +59,15 @@ class Writer(Protocol):
         """
         ...
 
-    def open(self, position: int) -> None:
-        """Make it, or cut it back to what was safe; 0 is the beginning.
+    def create(self) -> None:
+        """Begin it, in place of an output that is there."""
+        ...
+
+    def resume(self, safe: Safe) -> None:
+        """Cut it back to what was safe.
 
         Raises:
-            BatchError: it does not reach so far.
+            BatchError: it does not reach so far, or is not what was written.
         """
         ...
 
@@ -55,8 +75,8 @@ class Writer(Protocol):
         """Add some users' answers."""
         ...
 
-    def commit(self) -> int:
-        """Make safe what has been written; the position after it."""
+    def commit(self) -> Safe:
+        """Make safe what has been written."""
         ...
 
     def close(self) -> None:
@@ -68,6 +88,7 @@ class TextWriter(ABC):
     """A file of text; the position is its length in bytes."""
 
     due = True
+    _beginning: bytes
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,26 +100,34 @@ class TextWriter(ABC):
             raise BatchError("it is no regular file, and only such a one can be taken up again")
         return self._path.exists()
 
-    def open(self, position: int) -> None:
+    def create(self) -> None:
         """See Writer."""
-        if position and (not self.exists() or self._path.stat().st_size < position):
+        self._open(0)
+        self._put(self._head())
+        sync_folder(self._path.parent)
+
+    def resume(self, safe: Safe) -> None:
+        """See Writer."""
+        if not safe.position:
+            if self.exists() and not self._begins_as_ours():
+                raise BatchError(NOT_OURS)
+            self.create()
+            return
+        if not self.exists() or self._path.stat().st_size < safe.position:
             raise BatchError("it is shorter than an earlier run left it; --overwrite starts again")
-        # Unbuffered: an answer is on disk, or it has failed, before anybody notes that it is done.
-        self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
-        self._file.truncate(position)
-        self._file.seek(position)
-        if not position:
-            self._put(self._head())
-            sync_folder(self._path.parent)
+        if tail_digest(self._path, safe.position) != safe.fingerprint:
+            raise BatchError(NOT_OURS)
+        self._open(safe.position)
 
     def write(self, answers: Sequence[UserRecommendations]) -> None:
         """See Writer."""
         self._put(b"".join(map(self._encode, answers)))
 
-    def commit(self) -> int:
+    def commit(self) -> Safe:
         """See Writer."""
         os.fsync(self._opened.fileno())
-        return self._opened.tell()
+        position = self._opened.tell()
+        return Safe(position, tail_digest(self._path, position))
 
     def close(self) -> None:
         """See Writer."""
@@ -110,6 +139,18 @@ class TextWriter(ABC):
         if self._file is None:
             raise ValueError("the output is not open")
         return self._file
+
+    def _open(self, position: int) -> None:
+        # Unbuffered: an answer is on disk, or it has failed, before the journal says that it is done.
+        self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
+        self._file.truncate(position)
+        self._file.seek(position)
+
+    def _begins_as_ours(self) -> bool:
+        """Whether a file may be what a run left that was killed before anything of it was safe."""
+        with self._path.open("rb") as file:
+            found = file.read(len(self._beginning))
+        return self._beginning.startswith(found)
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -127,21 +168,47 @@ class TextWriter(ABC):
 class NdjsonWriter(TextWriter):
     """A line of JSON a user, as the API streams them."""
 
+    _beginning = b'{"user_id":'
+
     def _encode(self, answer: UserRecommendations) -> bytes:
         return line_of(answer)
 
 
 class CsvWriter(TextWriter):
-    """A row a recommendation, below a row of names. What is unknown is empty."""
+    """A row a recommendation, below a row of names, as in RFC 4180. What is unknown is empty.
+
+    Args:
+        path: the file.
+        defuse_formulas: put an apostrophe in front of text, except ids, that a spreadsheet would run.
+    """
+
+    def __init__(self, path: Path, *, defuse_formulas: bool) -> None:
+        super().__init__(path)
+        self._beginning = self._head()
+        self._defuse_formulas = defuse_formulas
 
     def _head(self) -> bytes:
-        return _csv([Row._fields])
+        return _csv_line(Row._fields)
 
     def _encode(self, answer: UserRecommendations) -> bytes:
-        return _csv(list(rows_of(answer)))
+        rows = rows_of(answer)
+        return b"".join(map(_csv_line, map(_without_formulas, rows) if self._defuse_formulas else rows))
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+def _without_formulas(row: Row) -> list[object]:
+    """Put an apostrophe in front of text that begins as a formula does; ids and numbers stay as they are."""
+    return [
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
+        else value
+        for name, value in zip(Row._fields, row, strict=True)
+    ]
+
+
+def _csv_line(values: Sequence[object]) -> bytes:
+    """Encode a record; the csv module of Python 3.11 leaves a bare CR, and blanks, without quotes."""
+    texts = ("" if value is None else str(value) for value in values)
+    quoted = (
+        f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _NEEDS_QUOTES.search(text) else text for text in texts
+    )
+    return f"{','.join(quoted)}\r\n".encode()

@@ -1,5 +1,6 @@
 """`batch`: recommendations for many users, into a file."""
 
+import os
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
-from recommender.batch.run import ALL_USERS, Outcome, Target, begin, work
+from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database, quiet
@@ -42,7 +43,8 @@ class _Refusal(click.ClickException):
         more={
             "Formats:": (
                 "ndjson   a line a user, as the API streams a batch",
-                "csv      a row a recommendation; genres and degraded databases joined by |",
+                "csv      a row a recommendation, as in RFC 4180; genres and degraded databases",
+                "         joined by |; text a spreadsheet would run as a formula is defused",
                 "parquet  the columns of csv, in a folder of files that is read as one table;",
                 "         needs pip install -r requirements-parquet.txt",
             )
@@ -66,6 +68,13 @@ class _Refusal(click.ClickException):
     type=click.Choice([form.value for form in OutputFormat]),
     help="Unless given, by the end of the output's name: .csv, .parquet, and NDJSON for anything else.",
 )
+@click.option(
+    "--defuse-formulas/--no-defuse-formulas",
+    default=True,
+    help="CSV: put an apostrophe in front of text, except ids, that begins with =, +, -, @, a tab or a line "
+    "break, which a spreadsheet may run.",
+    show_default=True,
+)
 @click.option("--limit", type=int, help="How many for each user, 10 unless given; at most MAX_LIMIT.")
 @click.option(
     "--overwrite", is_flag=True, help="Replace an output, or an unfinished job, that is in the way."
@@ -76,6 +85,7 @@ def batch(
     all_users: bool,
     output: Path,
     form: str | None,
+    defuse_formulas: bool,
     limit: int | None,
     overwrite: bool,
 ) -> int:
@@ -86,25 +96,27 @@ def batch(
 
     Broken off, by Ctrl-C, a kill, a full disk or databases that are gone, the same command goes on where it
     was: nothing is lost, and nothing is there twice. Until the job is done, what it needs for that is in
-    OUTPUT.resume.
+    OUTPUT.resume. A folder of that name that it did not make is refused, and left as it is.
 
     """
     if (file is None) != all_users:
         raise click.UsageError("Give either FILE or --all-users.")
+    if output.name in {"", ".."}:
+        raise click.BadParameter(f"{output} names no file", param_hint="--output")
     settings = load_settings()
     chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
-    options = JobOptions(
-        users_from=ALL_USERS if file is None else "file",
-        format=chosen,
-        limit=check_limit(settings, limit),
-        ranking=settings.ranking,
-    )
-    target = Target(_writer(chosen, output), JobFolder(output), overwrite)
+    # The other formats hold text as it is: there the option does not make it another job.
+    formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
+    users_from = ALL_USERS if file is None else "file"
+    options = JobOptions(users_from, chosen, formulas, check_limit(settings, limit), settings.ranking)
+    target = Target(_writer(options, output), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
     settings.database_url(DatabaseName.USER)
     started = time.monotonic()
     with ExitStack() as stack:
         try:
+            if file is not None and options.format != OutputFormat.PARQUET:
+                _refuse_same_file(file, output)
             stack.enter_context(target.folder.locked())
             journal = _begin(options, settings, file, target)
         except BatchError as exc:
@@ -115,11 +127,11 @@ def batch(
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 
 
-def _writer(form: OutputFormat, output: Path) -> Writer:
-    if form is OutputFormat.NDJSON:
+def _writer(options: JobOptions, output: Path) -> Writer:
+    if options.format == OutputFormat.NDJSON:
         return NdjsonWriter(output)
-    if form is OutputFormat.CSV:
-        return CsvWriter(output)
+    if options.format == OutputFormat.CSV:
+        return CsvWriter(output, defuse_formulas=options.formulas == DEFUSED)
     try:
         # It needs a package that only this format does.
         from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
@@ -129,6 +141,21 @@ def _writer(form: OutputFormat, output: Path) -> Writer:
             "pip install -r requirements-parquet.txt"
         ) from exc
     return ParquetWriter(output)
+
+
+def _refuse_same_file(file: BinaryIO, output: Path) -> None:
+    """Keep --overwrite from destroying the list of ids.
+
+    Raises:
+        BatchError: the ids are read from the output.
+    """
+    try:
+        is_same = os.path.samestat(os.fstat(file.fileno()), output.stat())
+    except (OSError, ValueError):
+        # There is no output yet, or standard input is not a file.
+        return
+    if is_same:
+        raise BatchError("it is the file that the ids are read from")
 
 
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:

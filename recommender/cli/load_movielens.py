@@ -8,6 +8,7 @@ import click
 from config.settings import load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
+from recommender.demo.line_notes import LineNotes
 from recommender.demo.movielens import LoadReport, MovieLensFolder
 from recommender.domain import DatabaseName
 
@@ -26,6 +27,11 @@ def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool)
 
     FOLDER holds ratings.csv and movies.csv, or the older ratings.dat and movies.dat. Ratings of 4 and more
     become LIKE, of 3 and 3.5 WATCH, below that DISLIKE. MovieTweetings rates from 0 to 10: --scale 10.
+
+    The first line may name the columns, in any order and case: userId, movieId, rating and timestamp, and
+    movieId, title and genres (joined by |). Without it they are in this order. Times are Unix seconds or
+    milliseconds, or ISO 8601, which is UTC unless it names a zone. Lines that are left out ("Skipped") or
+    loaded in another form ("Adjusted") are counted by reason, and the first of them are shown.
     """
     settings = load_settings()
     urls = {name: settings.database_url(name) for name in DatabaseName}
@@ -47,7 +53,16 @@ def _print_report(report: LoadReport) -> None:
         f"Loaded {report.users:,} users, {report.media:,} media and "
         f"{report.interactions.total():,} interactions ({kinds})."
     )
-    for reason, count in report.skipped.most_common():
-        click.echo(f"Skipped {count:,}: {reason}.")
+    _print_notes("Skipped", report.skipped)
+    _print_notes("Adjusted", report.adjusted)
     if not report.skipped:
         click.echo("Skipped none.")
+
+
+def _print_notes(what: str, notes: LineNotes) -> None:
+    for reason, count, first in notes:
+        click.echo(f"{what} {count:,}: {reason}.")
+        for line in first:
+            click.echo(f"  {line}")
+        if count > len(first):
+            click.echo(f"  … and {count - len(first):,} more")

@@ -1,30 +1,42 @@
 """MovieLens folders, and those of its kin, as rows for the three databases."""
 
-import csv
+import math
 import re
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
+import numpy as np
+
+from recommender.demo.delimited import DelimitedFile
+from recommender.demo.line_notes import Line, LineNotes, ReadNotes
 from recommender.demo.progress import Progress, Row
 from recommender.demo.target import LoadTarget
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
 
-_TITLE_AND_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>[0-9]{4})(?:[-\u2013][0-9]{0,4})?\)\s*")
+_MOVIE_COLUMNS = ("movieId", "title", "genres")
+_RATING_COLUMNS = ("userId", "movieId", "rating", "timestamp")
+_TITLE_AND_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>[0-9]{4})(?:[-\u2013][0-9]{0,4})?\)\s*", re.DOTALL)
 _NO_GENRES = "(no genres listed)"
 _FIVE_STARS = 5.0
 _FAVOURITE_GENRES = 3
 _LIKED_STARS = 4
 _WATCHED_STARS = 3
-_MOVIE_FIELDS = 3
+# The columns of catalog_db and user_db are no wider.
 _TITLE_CHARACTERS = 255
-# The year 2100: what lies after it is more likely in milliseconds.
-_LATEST_RATING_S = 4_102_444_800
+_GENRE_CHARACTERS = 50
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
+_LATEST = datetime(2100, 1, 1)  # noqa: DTZ001 - as above
+_LATEST_RATING_S = (_LATEST - _EPOCH).total_seconds()
+# The year 1973 in milliseconds; in seconds it would be the year 5138.
+_EARLIEST_MILLISECONDS = 100_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +49,24 @@ class Movie:
     genres: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """A line of ratings.csv or ratings.dat; `stars` on the scale to 5, `rated_at` in Unix seconds."""
+class Rating(NamedTuple):
+    """A line of ratings.csv or ratings.dat; `stars` on the scale to 5, `rated_at` in naive UTC."""
 
     user_key: str
     movie_key: str
     stars: float
-    rated_at: int
+    rated_at: datetime
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """What was loaded, what was skipped and why, and the time the ratings span."""
+    """What was loaded, what was skipped or adjusted and why, and the time the ratings span."""
 
     users: int = 0
     media: int = 0
     interactions: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: LineNotes = field(default_factory=LineNotes)
+    adjusted: LineNotes = field(default_factory=LineNotes)
     span: timedelta = timedelta()
 
 
@@ -71,11 +83,12 @@ class MovieLensFolder:
 
     def __init__(self, folder: Path, scale: float = _FIVE_STARS) -> None:
         self._scale = scale
-        self._skipped_movies: Counter[str] = Counter()
+        self._movie_notes = ReadNotes()
         for suffix in (".csv", ".dat"):
-            self._ratings_path = folder / f"ratings{suffix}"
-            self._movies_path = folder / f"movies{suffix}"
-            if self._ratings_path.is_file() and self._movies_path.is_file():
+            ratings_path, movies_path = folder / f"ratings{suffix}", folder / f"movies{suffix}"
+            if ratings_path.is_file() and movies_path.is_file():
+                self._ratings_file = DelimitedFile(ratings_path, _RATING_COLUMNS)
+                self._movies_file = DelimitedFile(movies_path, _MOVIE_COLUMNS)
                 break
         else:
             raise LoadError(
@@ -84,37 +97,52 @@ class MovieLensFolder:
 
     @cached_property
     def movies(self) -> dict[str, Movie]:
-        """The movies by key, from lines that can be read."""
-        movies = {}
-        for fields in _lines(self._movies_path):
-            if len(fields) != _MOVIE_FIELDS or not fields[0].strip():
-                self._skipped_movies["movie line is not id, title, genres"] += 1
-                continue
-            movies[fields[0]] = movie = _movie(*fields)
-            if len(movie.title) > _TITLE_CHARACTERS:
-                self._skipped_movies[f"end of a title over {_TITLE_CHARACTERS} characters"] += 1
+        """The movies by key, from lines that can be read; the first of those with one key."""
+        movies: dict[str, Movie] = {}
+        notes = self._movie_notes
+        for record in self._movies_file.records(notes):
+            key, title, genres = record.values
+            if not key:
+                notes.skipped.add("movie has no id", record.line)
+            elif key in movies:
+                notes.skipped.add("movie's id is on an earlier line", record.line)
+            else:
+                movies[key] = _movie(key, title, genres, record.line, notes.adjusted)
         if not movies:
-            raise LoadError(f"{self._movies_path} holds no line of movie id, title and genres")
+            raise LoadError(f"{self._movies_file.path} holds no movie that can be loaded{_first_of(notes)}")
         return movies
 
-    def ratings(self, skipped: Counter[str]) -> Iterator[Rating]:
-        """The ratings of known movies; what is left out is counted by reason in `skipped`."""
-        for fields in _lines(self._ratings_path):
-            try:
-                user_key, movie_key, rating, rated_at = fields
-                stars = float(rating) * _FIVE_STARS / self._scale
-                parsed = Rating(user_key, movie_key, stars, int(float(rated_at)))
-            except (ValueError, OverflowError):
-                skipped["line is not user, movie, rating, time"] += 1
-                continue
-            if not 0 <= stars <= _FIVE_STARS:
-                skipped[f"rating is not between 0 and {self._scale:g}"] += 1
-            elif not 0 <= parsed.rated_at <= _LATEST_RATING_S:
-                skipped["time is not in Unix seconds"] += 1
-            elif movie_key not in self.movies:
-                skipped[f"movie is not in {self._movies_path.name}"] += 1
-            else:
-                yield parsed
+    def ratings(self, notes: ReadNotes, repeated: frozenset[int] = frozenset()) -> Iterator[Rating]:
+        """Yield the ratings of known movies; what is left out is noted.
+
+        Args:
+            notes: of what is left out, or read in another form than it has.
+            repeated: the hashes of ratings that are there more than once, of which the first is yielded.
+        """
+        seen: set[Rating] = set()
+        for record in self._ratings_file.records(notes):
+            rating, refusal = self._rating(record.values)
+            if rating is not None and repeated and hash(rating) in repeated:
+                refusal = "rating is on an earlier line" if rating in seen else None
+                seen.add(rating)
+            if refusal is not None:
+                notes.skipped.add(refusal, record.line)
+            elif rating is not None:
+                yield rating
+
+    def _rating(self, values: list[str]) -> tuple[Rating | None, str | None]:
+        """Parse a line's values; where they are no rating that can be loaded, say why."""
+        user_key, movie_key, rating, timestamp = values
+        number, rated_at = _number(rating), _utc_time(timestamp)
+        if not user_key:
+            return None, "rating has no user id"
+        if number is None or not 0 <= number <= self._scale:
+            return None, f"rating is not between 0 and {self._scale:g}"
+        if rated_at is None:
+            return None, "time is neither Unix time nor ISO 8601, or not from 1970 to 2099"
+        if movie_key not in self.movies:
+            return None, f"movie is not in {self._movies_file.path.name}"
+        return Rating(user_key, movie_key, number * _FIVE_STARS / self._scale, rated_at), None
 
     def load(
         self,
@@ -135,9 +163,13 @@ class MovieLensFolder:
         Raises:
             LoadError: the databases hold something and `replace` is false, or PostgreSQL refuses.
         """
-        report = LoadReport()
-        survey = _Survey(self, report)
-        report.skipped.update(self._skipped_movies)
+        survey = _Survey(self)
+        if survey.repeated:
+            survey = _Survey(self, survey.repeated)
+        report = survey.report
+        for notes in (self._movie_notes, survey.notes):
+            report.skipped.include(notes.skipped)
+            report.adjusted.include(notes.adjusted)
         with LoadTarget(urls) as target, target.replacing(replace=replace):
             self._copy(survey, target, progress, now)
         return report
@@ -146,7 +178,7 @@ class MovieLensFolder:
         movies = self.movies.values()
         user_genres = list(survey.user_genre_rows())
         media_genres = [(media_id(movie.key), genre) for movie in movies for genre in movie.genres]
-        interactions = self._interaction_rows(survey.shift(now), survey.report)
+        interactions = self._interaction_rows(survey, survey.shift(now))
         for database, query_name, label, rows, length in (
             (target.user_db, "copy_user_preferences", "users", survey.preference_rows(), survey.report.users),
             (target.user_db, "copy_user_genres", "preferences", user_genres, len(user_genres)),
@@ -156,42 +188,44 @@ class MovieLensFolder:
         ):
             database.copy(query_name, progress(rows, label, length))
 
-    def _interaction_rows(self, shift: timedelta, report: LoadReport) -> Iterator[Row]:
-        already_counted: Counter[str] = Counter()
-        for row_id, rating in enumerate(self.ratings(already_counted), start=1):
+    def _interaction_rows(self, survey: "_Survey", shift: timedelta) -> Iterator[Row]:
+        already_noted = ReadNotes()
+        for row_id, rating in enumerate(self.ratings(already_noted, survey.repeated), start=1):
             kind, value = interaction_of(rating.stars)
-            report.interactions[kind] += 1
+            survey.report.interactions[kind] += 1
             yield (
                 row_id,
                 user_id(rating.user_key),
                 media_id(rating.movie_key),
                 kind,
                 value,
-                _timestamp(rating.rated_at) + shift,
+                rating.rated_at + shift,
             )
 
 
 class _Survey:
-    """A first pass over the ratings: who there is, what they like most, and when it was."""
+    """A first pass over the ratings: who there is, what they like most, when it was, and what is repeated."""
 
-    def __init__(self, folder: MovieLensFolder, report: LoadReport) -> None:
-        self.report = report
-        self.rating_count = 0
+    def __init__(self, folder: MovieLensFolder, repeated: frozenset[int] = frozenset()) -> None:
+        self.report = LoadReport()
+        self.notes = ReadNotes()
         self._liked: dict[str, Counter[str]] = defaultdict(Counter)
-        self._movies = folder.movies
-        first_at, last_at = None, None
-        for rating in folder.ratings(report.skipped):
-            self.rating_count += 1
-            first_at = rating.rated_at if first_at is None else min(first_at, rating.rated_at)
-            last_at = rating.rated_at if last_at is None else max(last_at, rating.rated_at)
+        # Eight bytes a rating: there may be millions.
+        hashes = array("q")
+        first_at, last_at = _LATEST, _EPOCH
+        for rating in folder.ratings(self.notes, repeated):
+            hashes.append(hash(rating))
+            first_at, last_at = min(first_at, rating.rated_at), max(last_at, rating.rated_at)
             liked = self._liked[rating.user_key]
             if interaction_of(rating.stars)[0] == "LIKE":
-                liked.update(self._movies[rating.movie_key].genres)
-        if first_at is None or last_at is None:
-            raise LoadError("the ratings hold no line that can be loaded; is the scale right?")
+                liked.update(folder.movies[rating.movie_key].genres)
+        if not hashes:
+            raise LoadError(f"the ratings hold no line that can be loaded{_first_of(self.notes)}")
+        self.rating_count = len(hashes)
+        self.repeated = repeated or _repeated(hashes)
         self._last_at = last_at
-        report.users, report.media = len(self._liked), len(self._movies)
-        report.span = timedelta(seconds=last_at - first_at)
+        self.report.users, self.report.media = len(self._liked), len(folder.movies)
+        self.report.span = last_at - first_at
 
     @property
     def user_ids(self) -> Iterator[str]:
@@ -208,7 +242,7 @@ class _Survey:
                 yield user_id(key), genre
 
     def shift(self, now: datetime | None) -> timedelta:
-        return timedelta() if now is None else now - _timestamp(self._last_at)
+        return timedelta() if now is None else now - self._last_at
 
 
 def user_id(key: str) -> str:
@@ -230,43 +264,56 @@ def interaction_of(stars: float) -> tuple[str, float]:
     return "DISLIKE", -2.0
 
 
-def _movie(key: str, text: str, genres: str) -> Movie:
+def _movie(key: str, text: str, genres: str, line: Line, adjusted: LineNotes) -> Movie:
     match = _TITLE_AND_YEAR.fullmatch(text)
-    names = tuple(name for name in genres.split("|") if name and name != _NO_GENRES)
-    if match is None:
-        return Movie(key, text.strip(), None, names)
-    return Movie(key, match["title"], int(match["year"]), names)
+    title, year = (text, None) if match is None else (match["title"], int(match["year"]))
+    if len(title) > _TITLE_CHARACTERS:
+        adjusted.add(f"title was cut to {_TITLE_CHARACTERS} characters", line)
+    names = [name.strip() for name in genres.split("|")]
+    if any(len(name) > _GENRE_CHARACTERS for name in names):
+        adjusted.add(f"genre was cut to {_GENRE_CHARACTERS} characters", line)
+    cut = (name[:_GENRE_CHARACTERS] for name in names if name and name != _NO_GENRES)
+    return Movie(key, title[:_TITLE_CHARACTERS], year, tuple(dict.fromkeys(cut)))
 
 
 def _media_row(movie: Movie) -> Row:
-    return (media_id(movie.key), movie.title[:_TITLE_CHARACTERS], None, movie.year, "MOVIE", None, None, None)
+    return (media_id(movie.key), movie.title, None, movie.year, "MOVIE", None, None, None)
 
 
-def _timestamp(unix_s: int) -> datetime:
-    return datetime.fromtimestamp(unix_s, UTC).replace(tzinfo=None)
-
-
-def _lines(path: Path) -> Iterator[list[str]]:
-    """The fields of each line, without the header of a CSV file."""
-    encoding = "utf-8" if _is_utf8(path) else "latin-1"
-    with path.open(encoding=encoding, newline="") as file:
-        if path.suffix == ".csv":
-            rows: Iterable[list[str]] = csv.reader(file)
-            next(iter(rows), None)
-        else:
-            rows = (line.rstrip("\r\n").split("::") for line in file)
-        try:
-            yield from (row for row in rows if row not in ([], [""]))
-        except csv.Error as exc:
-            raise LoadError(f"{path} is not CSV: {exc}") from exc
-
-
-def _is_utf8(path: Path) -> bool:
-    """MovieLens' older files are Latin-1, its newer ones and MovieTweetings' are UTF-8."""
+def _number(text: str) -> float | None:
+    """A finite number in decimal notation."""
     try:
-        with path.open(encoding="utf-8") as file:
-            for _ in file:
-                pass
-    except UnicodeDecodeError:
-        return False
-    return True
+        # Python alone reads 1_000 as a number.
+        number = math.nan if "_" in text else float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _utc_time(text: str) -> datetime | None:
+    """Naive UTC of Unix seconds or milliseconds, or of ISO 8601, where no zone is UTC; 1970 to 2099."""
+    number = _number(text)
+    if number is not None:
+        seconds = number / 1000 if number >= _EARLIEST_MILLISECONDS else number
+        return _EPOCH + timedelta(seconds=seconds) if 0 <= seconds < _LATEST_RATING_S else None
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            time = time.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return time if _EPOCH <= time < _LATEST else None
+
+
+def _repeated(hashes: "array[int]") -> frozenset[int]:
+    """The hashes that are there more than once."""
+    ordered = np.frombuffer(hashes, dtype=np.int64).copy()
+    ordered.sort()
+    return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+
+
+def _first_of(notes: ReadNotes) -> str:
+    """The most frequent reason for skipping lines and the first of them, as the end of an error message."""
+    for reason, count, first in notes.skipped:
+        return f"; skipped {count:,} where {reason}, as in {first[0]}"
+    return ""

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 
 from config.settings import ROOT
 from recommender.batch import run as batch_run
+from recommender.cli import batch as batch_command
 from recommender.cli.main import main
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName
@@ -81,3 +83,23 @@ def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 20)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
+    """Have something happen, once, when so many users are done."""
+
+    def arrange(users: int, act: Callable[[], object]) -> None:
+        waiting = [act]
+
+        def show(done: int) -> None:
+            if done >= users and waiting:
+                waiting.pop()()
+
+        @contextmanager
+        def progress(_label: str, _total: int, _done: int) -> Iterator[Callable[[int], None]]:
+            yield show
+
+        monkeypatch.setattr(batch_command, "progress", progress)
+
+    return arrange

@@ -8,17 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from config.settings import ROOT
-from recommender.cli import batch as batch_command
 from recommender.domain import DatabaseName
-from tests.support.batches import STRANGER, STRANGERS, flat, ids_file, read_parquet, streamed
+from tests.support.batches import (
+    STRANGER,
+    STRANGERS,
+    flat,
+    ids_file,
+    interrupted,
+    read_parquet,
+    streamed,
+)
 from tests.support.commands import Result, Run, variables
 from tests.support.postgres import Outage, Urls
 from tests.support.processes import environment
@@ -36,26 +42,6 @@ ask = run._ask
 run._ask = lambda *arguments: (time.sleep(0.02), ask(*arguments))[1]
 sys.exit(main(sys.argv[1:]))
 """
-
-
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-    """Have something happen, once, when so many users are done."""
-
-    def arrange(users: int, act: Callable[[], object]) -> None:
-        waiting = [act]
-
-        def show(done: int) -> None:
-            if done >= users and waiting:
-                waiting.pop()()
-
-        @contextmanager
-        def progress(_label: str, _total: int, _done: int) -> Iterator[Callable[[int], None]]:
-            yield show
-
-        monkeypatch.setattr(batch_command, "progress", progress)
-
-    return arrange
 
 
 def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
@@ -135,19 +121,6 @@ def test_parquet_goes_on_with_its_next_file(
     ids_file(tmp_path, users[:1])
     assert run(*arguments, "--overwrite").status == 0
     assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users[:1]))
-
-
-def interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def interrupted(run: Run, at: Callable[..., None], *arguments: object) -> Result:
-    """A job that Ctrl-C has stopped."""
-    at(20, interrupt)
-    result = run(*arguments)
-    assert result.status == 1
-    assert "stopped before the end: interrupted" in result.err
-    return result
 
 
 @pytest.mark.usefixtures("few_at_once")

@@ -31,7 +31,7 @@ RATINGS = """userId,movieId,rating,timestamp
 8,2,9,1000000000
 nonsense
 8,2,4,inf
-8,2,4,1000000000000
+8,2,4,10000000000
 """
 
 
@@ -60,9 +60,11 @@ def test_ratings_become_interactions_and_movies_media(
     assert "Loaded 2 users, 4 media and 5 interactions (1 DISLIKE, 2 LIKE, 2 WATCH)." in result.output
     assert "Skipped 1: movie is not in movies.csv." in result.output
     assert "Skipped 1: rating is not between 0 and 5." in result.output
-    assert "Skipped 2: line is not user, movie, rating, time." in result.output
-    assert "Skipped 1: time is not in Unix seconds." in result.output
-    assert "Skipped 1: movie line is not id, title, genres." in result.output
+    assert "Skipped 1: line does not have the 4 values of the header." in result.output
+    assert "Skipped 2: time is neither Unix time nor ISO 8601, or not from 1970 to 2099." in result.output
+    assert "Skipped 1: line does not have the 3 values of the header.\n  movies.csv, line 6: 5\n" in (
+        result.output
+    )
     interactions = rows(
         empty_databases,
         DatabaseName.ENGAGEMENT,
@@ -145,7 +147,21 @@ def test_databases_that_hold_anything_else_are_left_alone_unless_told(
     ("movies", "ratings", "message"),
     [
         (None, RATINGS, "holds neither ratings.csv and movies.csv nor"),
-        ("movieId,title\n1,x\n", RATINGS, "holds no line of movie id, title and genres"),
+        (
+            "movieId,title\n1,x\n",
+            RATINGS,
+            "movies.csv: line 1 lacks the column genres; it has: movieId, title",
+        ),
+        ("movieId,title,genres\n", RATINGS, "movies.csv holds no movie that can be loaded"),
+        ("", RATINGS, "movies.csv is empty"),
+        ("genres,title,genres,movieId\n", RATINGS, "movies.csv: line 1 names a column twice"),
+        (MOVIES, "user_id,item,rating,timestamp\n1,1,3,1\n", "ratings.csv: line 1 lacks the column movieId;"),
+        (MOVIES, "userId,movieId,rating\n1,1,3\n", "ratings.csv: line 1 lacks the column timestamp;"),
+        (
+            MOVIES,
+            "1,1,9,1000000000\n",
+            "skipped 1 where rating is not between 0 and 5, as in ratings.csv, line 1",
+        ),
         (MOVIES, "userId,movieId,rating,timestamp\n", "hold no line that can be loaded"),
     ],
 )
@@ -159,8 +175,17 @@ def test_a_folder_that_is_not_what_it_should_be_is_refused(
         MovieLensFolder(tmp_path).load(empty_databases, no_progress)
 
 
+def test_movielens_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
+    report = MovieLensFolder(data_folder / "ml-latest-small").load(empty_databases, no_progress)
+    assert (report.users, report.media) == (671, 9_125)
+    assert report.interactions == {"LIKE": 51_568, "WATCH": 30_602, "DISLIKE": 17_834}
+    assert not report.skipped
+    assert not report.adjusted
+
+
 def test_movietweetings_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
     report = MovieLensFolder(data_folder / "movietweetings-100k", scale=10).load(empty_databases, no_progress)
     assert (report.users, report.media) == (16_554, 10_506)
     assert report.interactions.total() == 100_000
     assert not report.skipped
+    assert not report.adjusted

@@ -2,11 +2,16 @@
 
 import csv
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 from flask.testing import FlaskClient
+
+from tests.support.commands import Result, Run
 
 STRANGER = "11111111-1111-4111-8111-111111111111"
 STRANGERS = [f"22222222-2222-4222-8222-{number:012}" for number in range(50)]
@@ -50,3 +55,16 @@ def read_parquet(path: Path) -> list[list[str]]:
     table: dict[str, list[Any]] = ds.dataset(path).to_table().to_pydict()
     rows = zip(*table.values(), strict=True)
     return [list(table), *(["" if value is None else str(value) for value in row] for row in rows)]
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def interrupted(run: Run, at: Callable[..., None], *arguments: object) -> Result:
+    """A job that Ctrl-C has stopped."""
+    at(20, interrupt)
+    result = run(*arguments)
+    assert result.status == 1
+    assert "stopped before the end: interrupted" in result.err
+    return result
