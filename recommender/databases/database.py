@@ -139,8 +139,8 @@ class Database:
         """Run one query and return its rows, waiting no longer than until the deadline.
 
         A connection that turns out dead was most likely cut by a server restart while it sat in the pool, and
-        a prepared statement that has become invalid was changed by DDL: the other connections are dropped too,
-        and the statement is tried once more on a new one. So it is where the server asks for that.
+        a prepared statement that has become invalid was changed by DDL: the other connections are dropped,
+        too, and the statement is tried once more on a new one. So it is where the server asks for that.
 
         Raises:
             StatementTimeoutError: the statement took longer than the deadline, or the server, allows.

@@ -11,6 +11,7 @@ from app import create_app
 from config.settings import load_settings
 from recommender.databases.connections import PoolOptions
 from recommender.databases.database import Database, recorded_statements
+from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
@@ -150,10 +151,10 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
             release = threading.Timer(2.6, connection.rollback)
             release.start()
             if answers:
-                assert database.fetch("fetch_example_user")
+                assert EngagementDatabase(database).fetch_example_user()
             else:
                 with pytest.raises(DatabaseUnavailableError):
-                    database.fetch("fetch_example_user")
+                    EngagementDatabase(database).fetch_example_user()
             release.join()
     finally:
         database.close()
