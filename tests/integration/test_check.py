@@ -1,12 +1,14 @@
 """`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
 
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from recommender.cli.main import main
-from recommender.databases.queries import SQL_ROOT
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
 from tests.support.checks import PASSWORD, Checker, change, overlay
@@ -248,6 +250,44 @@ def test_an_overlay_that_does_not_keep_the_contract_is_an_error(
     finding = report.find("statement fetch_media")
     assert reason in finding["means"]
     assert str(tmp_path) in finding["to_do"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "-- what :users like, it's 100 % of $1; or more",
+        "/* :users -- it's /* nested */ 100 %; $1 */",
+        "-- name: a name",
+        "-- 'unbalanced\n-- \"so is this",
+    ],
+)
+def test_a_comment_in_an_overlay_cannot_break_it(
+    check: Checker, urls: Urls, tmp_path: Path, comment: str
+) -> None:
+    path = tmp_path / USER / "fetch_genre_preferences.sql"
+    sql_path = overlay(tmp_path, USER, path.stem, "SELECT\n", f"{comment}\nSELECT {comment}\n")
+    path.write_text(path.read_text() + comment)
+    assert check(urls, SQL_PATH=sql_path).faults == set()
+    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), PoolOptions())) as database:
+        database.open()
+        user_id = database.fetch("search_users", prefix="", top_k=1)[0][0]
+        assert len(database.fetch(path.stem, user_ids=[user_id, user_id])) <= 1
+
+
+def test_an_overlay_with_percent_signs_prepares_and_runs(check: Checker, urls: Urls, tmp_path: Path) -> None:
+    edit = "ug.genre_name IS NOT NULL", "ug.genre_name LIKE '%' AND 7 % 4 = 3"
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", *edit)
+    assert check(urls, SQL_PATH=sql_path).faults == set()
+    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), PoolOptions())) as database:
+        database.open()
+        ids = [row[0] for row in database.fetch("search_users", prefix="", top_k=10)]
+        assert database.fetch("fetch_genre_preferences", user_ids=ids)
+
+
+def test_an_overlay_of_two_statements_is_an_error(check: Checker, urls: Urls, tmp_path: Path) -> None:
+    sql_path = overlay(tmp_path, USER, "stream_users", "ASC;", "ASC; SELECT 1;")
+    report = check(urls, SQL_PATH=sql_path)
+    assert (report.status, report.faults) == (2, {("error", USER, "SQL_PATH")})
 
 
 def test_an_overlay_that_writes_is_an_error(check: Checker, databases: Urls, tmp_path: Path) -> None:
