@@ -1,19 +1,18 @@
 """The statements: does PostgreSQL accept them, and what would it do?"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
 from recommender.doctor.expectations import OCCASIONAL, is_background, returned_types
-from recommender.doctor.findings import CONTRACT, Finding, Level
+from recommender.doctor.findings import CONTRACT, Finding, Level, some
 from recommender.doctor.tables import look_at_tables
 from recommender.domain import DatabaseName
 from recommender.errors import InspectionError
 
 # A table of so many rows is read in a millisecond, index or not.
 _SMALL_TABLE_ROWS = 10_000
-_NAMES_SHOWN = 6
 # What the service takes for the same, by the names in pg_type.
 _ALIKE = {
     "varchar": "text",
@@ -56,7 +55,7 @@ def check_statements(
             continue
         large = [] if is_background(query.name) else _large_tables(inspection, examination)
         if large:
-            means = f"reads {_some(large)} from end to end with each request"
+            means = f"reads {some(large)} from end to end with each request"
             to_do = (
                 f"Create the indexes of sql/indexes/{name}.sql, or those your own SQL needs, on these tables "
                 "(whatever views are between), and ANALYZE."
@@ -102,10 +101,4 @@ def _large_tables(inspection: Inspection, examination: Examination) -> list[str]
 
 def _scanned(examination: Examination) -> str:
     whole = [f"{table} from end to end" for table in examination.tables_read_whole]
-    return f"reads {_some([*whole, *examination.indexes])}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first of them: there may be hundreds of partitions."""
-    rest = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+    return f"reads {some([*whole, *examination.indexes])}"
