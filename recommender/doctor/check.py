@@ -8,7 +8,13 @@ from pathlib import Path
 from recommender.catalogue.index import window_start
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries
-from recommender.doctor.connections import Server, check_connection, check_pools, look_at_server
+from recommender.doctor.connections import (
+    Server,
+    check_connection,
+    check_limits,
+    check_pools,
+    look_at_server,
+)
 from recommender.doctor.data import Facts, check_data, check_data_between
 from recommender.doctor.findings import CONTRACT, Finding, Level
 from recommender.doctor.genres import check_stated_genres, genres_without_media
@@ -34,6 +40,7 @@ class CheckOptions:
     types: InteractionTypes
     pool_size: int
     workers: int
+    threads: int
 
 
 class Check:
@@ -59,7 +66,9 @@ class Check:
                 yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
         yield from check_data_between(self._facts)
         yield from self._check_genres()
-        yield from check_pools(self._servers, self._options.pool_size, self._options.workers)
+        pool_size, workers = self._options.pool_size, self._options.workers
+        yield from check_pools(self._servers, pool_size, workers)
+        yield from check_limits(self._servers, pool_size, workers, self._options.threads)
 
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)

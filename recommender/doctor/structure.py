@@ -7,7 +7,7 @@ from typing import NamedTuple
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
 from recommender.doctor.expectations import OCCASIONAL, Column, needed_columns
-from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level
+from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
 from recommender.doctor.indexes import check_indexes
 from recommender.doctor.tables import FoundTable, look_at_tables
 from recommender.domain import DatabaseName
@@ -121,11 +121,11 @@ def _check_rights(
         unreadable = [column.name for column in columns if not column.is_readable]
         if unreadable:
             what = "it" if len(unreadable) == len(columns) else ", ".join(unreadable)
-            to_do = f"GRANT SELECT ON {table.name} TO {_as_role(role)};"
+            to_do = f"GRANT SELECT ON {table.name} TO {quoted(role)};"
             yield Finding(Level.ERROR, name, about, f"{role} may not read {what}", to_do)
         if table.write_rights:
             rights = ", ".join(table.write_rights)
-            revoke = f"REVOKE {rights} ON {table.name} FROM {_as_role(role)};"
+            revoke = f"REVOKE {rights} ON {table.name} FROM {quoted(role)};"
             to_do = (
                 f"Connect as a role that may only read ({OPERATIONS})."
                 if table.is_owned
@@ -135,7 +135,3 @@ def _check_rights(
             yield Finding(Level.WARNING, name, about, means, to_do)
         elif not unreadable:
             yield Finding(Level.OK, name, about, f"{role} may read, and not write")
-
-
-def _as_role(role: str) -> str:
-    return role if role.isidentifier() and role == role.lower() else '"' + role.replace('"', '""') + '"'

@@ -373,3 +373,39 @@ def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, ur
     assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
     assert "up to 102 " in report.find("connections")["means"]
     assert check(urls, POOL_SIZE="15", WORKERS="2").faults == set()
+
+
+def test_a_role_limit_below_what_workers_open_is_a_warning(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    # 2 × 5 connections of requests for each of three databases, and in the background 2 × 1 and 2 × 2.
+    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 35")
+    try:
+        report = check(urls)
+        about = "connection limit of role marquee"
+        assert (report.status, report.faults) == (1, {("warning", ", ".join(DatabaseName), about)})
+        assert report.find(about)["means"].startswith("35; the workers open up to 36 ")
+        assert check(urls, THREADS="3").faults == set()
+        assert check(urls, THREADS="4", POOL_SIZE="4").faults == set()
+    finally:
+        change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT -1")
+    assert not [finding for finding in check(urls).findings if "limit" in finding["about"]]
+
+
+def test_a_database_limit_is_compared_with_its_own_connections(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    name = databases[ENGAGEMENT].rpartition("/")[2]
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 13")
+    report = check(urls)
+    about = f"connection limit of database {name}"
+    assert report.faults == {("warning", ENGAGEMENT, about)}
+    assert report.find(about)["means"].startswith("13; the workers open up to 14 ")
+    change(databases, ENGAGEMENT, report.find(about)["to_do"].partition(";")[0])
+    assert check(urls).faults == set()
+
+
+def test_a_limit_does_not_hold_for_superusers(check: Checker, databases: Urls) -> None:
+    name = databases[ENGAGEMENT].rpartition("/")[2]
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 1")
+    assert not [finding for finding in check(databases).findings if "limit" in finding["about"]]
