@@ -89,15 +89,23 @@ class Check:
     def _check_data(
         self, name: DatabaseName, inspection: Inspection, *, overlaid: Collection[str]
     ) -> Iterator[Finding]:
+        window = self._window()
         try:
-            self._facts.gather(name, inspection, self._window(), self._options.types)
+            self._facts.gather(name, inspection, window)
         except InspectionError as exc:
             if overlaid:
                 yield Finding(Level.OK, name, "data", f"not looked at, in tables of the app's own: {exc}")
             else:
                 to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
                 yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
+            return
         yield from check_data(name, self._facts, self._options.window_days, overlaid=overlaid)
+        try:
+            self._facts.gather_meanings(name, inspection, window, self._options.types)
+        except InspectionError as exc:
+            # A column that is missing is an error of the structure already.
+            about = "types" if name is DatabaseName.ENGAGEMENT else "genres"
+            yield Finding(Level.OK, name, about, f"not looked at: {exc}")
         if name is DatabaseName.ENGAGEMENT and self._facts.types is not None:
             yield from check_types(
                 self._facts.types, self._options.types, self._options.window_days, overlaid=overlaid

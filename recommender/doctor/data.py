@@ -74,9 +74,7 @@ class Facts:
     stated_genres: Genres | None = None
     media_genres: Genres | None = None
 
-    def gather(
-        self, name: DatabaseName, inspection: Inspection, window: tuple[str, str], types: InteractionTypes
-    ) -> None:
+    def gather(self, name: DatabaseName, inspection: Inspection, window: tuple[str, str]) -> None:
         """Add what one of them holds; the `window` is from, to.
 
         Raises:
@@ -84,12 +82,24 @@ class Facts:
         """
         if name is USER:
             self.users = _user_facts(inspection)
-            self.stated_genres = look_at_genres(inspection)
         elif name is CATALOG:
             self.catalog = _catalog_facts(inspection)
-            self.media_genres = look_at_genres(inspection)
         else:
             self.engagement = _engagement_facts(inspection, window)
+
+    def gather_meanings(
+        self, name: DatabaseName, inspection: Inspection, window: tuple[str, str], types: InteractionTypes
+    ) -> None:
+        """Add which genres or types of interaction one of them holds.
+
+        Raises:
+            InspectionError: PostgreSQL refuses.
+        """
+        if name is USER:
+            self.stated_genres = look_at_genres(inspection)
+        elif name is CATALOG:
+            self.media_genres = look_at_genres(inspection)
+        else:
             self.types = look_at_types(inspection, types, window)
 
 

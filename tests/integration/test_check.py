@@ -212,8 +212,8 @@ def test_a_request_that_would_read_a_large_table_whole_is_a_warning(
     change(
         databases,
         USER,
-        "INSERT INTO tb_user_genre SELECT up.user_id, 'GENRE ' || n "
-        "FROM user_preferences AS up, generate_series(1, 50) AS n",
+        "INSERT INTO tb_user_genre SELECT up.user_id, ug.genre_name "
+        "FROM user_preferences AS up, (SELECT genre_name FROM tb_user_genre LIMIT 50) AS ug",
         "DROP INDEX tb_user_genre_user_id_idx",
         "ANALYZE tb_user_genre",
     )
