@@ -52,8 +52,10 @@ def _options(settings: Settings) -> CheckOptions:
         sql_path=settings.sql_path,
         statement_timeout_ms=settings.catalogue_timeout_ms,
         window_days=settings.interaction_window_days,
+        types=settings.interaction_types,
         pool_size=settings.pool_size,
         workers=settings.workers,
+        threads=settings.threads,
     )
 
 

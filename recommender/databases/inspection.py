@@ -85,6 +85,14 @@ class Inspection:
             taken.append(time.perf_counter() - started)
         return min(taken) * 1000
 
+    def estimate_rows(self, sql_name: str) -> int:
+        """Return how many rows the planner expects of a table or view, named as SQL takes it."""
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals():
+            cursor = self._connection.execute(f"EXPLAIN (FORMAT JSON) TABLE {sql_name}".encode())
+            row = cursor.fetchone()
+        return int(row[0][0]["Plan"]["Plan Rows"]) if row else 0
+
     def examine(self, query: Query) -> Examination:
         """Prepare a statement and look at its generic plan, in one transaction, as PgBouncer needs it.
 
@@ -94,6 +102,8 @@ class Inspection:
         with self._refusals(), self._connection.transaction(), self._refusals():
             types = self._column_types(query)
             self._connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            # By the NULLs below every partition could be left out of the plan, and nothing would be seen.
+            self._connection.execute("SET LOCAL enable_partition_pruning = off")
             self._connection.execute(b"PREPARE examined AS " + query.numbered)
             nulls = ", ".join(["NULL"] * len(query.parameters))
             execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"

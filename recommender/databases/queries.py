@@ -1,34 +1,40 @@
 """The SQL files: found, overlaid, parsed and checked once at start."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiosql
 from aiosql.utils import SQLLoadException, SQLParseException
 
+from recommender.databases.sql_text import tokens
 from recommender.errors import ConfigurationError
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
+_DECLARATION = re.compile(r"--\s*name\s*:\s*[\w-]+\s*(?:\W|$)")
+_COMMENT_MARK = re.compile(r"^--[^\S\n]*")
+# Outside of literals too, aiosql or the driver would take these for parameters.
+_NO_PARAMETER = re.compile(r"%%?|:(?=\d)")
+_SECOND_STATEMENT = re.compile(r";[\s;]*[^\s;]")
+# Private-use characters, which stand for the text of a number that is kept from aiosql.
+_KEPT = re.compile("\ue000(\\d+)\ue001")
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement of a query file, with driver placeholders and its header's text."""
+    """One statement of a query file, without comments, and its header's text.
+
+    `statement`: with the driver's placeholders, as it is executed. `numbered`: with numbered parameters, as
+    PREPARE takes it.
+    """
 
     name: str
     statement: bytes
+    numbered: bytes
     parameters: tuple[str, ...]
     header: str
     path: Path
-
-    @property
-    def numbered(self) -> bytes:
-        """The statement with numbered parameters, as PREPARE takes it."""
-        statement = self.statement
-        for number, name in enumerate(self.parameters, start=1):
-            statement = statement.replace(b"%%(%s)s" % name.encode(), b"$%d" % number)
-        # The driver wants a percent sign doubled where there are parameters.
-        return statement.replace(b"%%", b"%") if self.parameters else statement
 
 
 def parse_query_file(path: Path) -> Query:
@@ -39,20 +45,79 @@ def parse_query_file(path: Path) -> Query:
             declares a name other than its own.
     """
     try:
-        queries = aiosql.from_path(path, "psycopg")
+        source = _read(path.read_text(encoding="utf-8-sig"))
+        queries = aiosql.from_str(source.text, "psycopg")
     except (SQLLoadException, SQLParseException, OSError, ValueError) as exc:
         raise ConfigurationError(f"{path}: cannot be read as a query file: {exc}") from exc
     names = [name for name in queries.available_queries if not name.endswith("_cursor")]
     if names != [path.stem]:
         raise ConfigurationError(f"{path}: must declare one query named {path.stem}, not {names}")
     function = getattr(queries, path.stem)
+    if _SECOND_STATEMENT.search(function.sql):
+        raise ConfigurationError(f"{path}: must hold one statement, and there is more after a semicolon")
+    parameters = tuple(function.parameters or ())
     return Query(
         name=path.stem,
-        statement=function.sql.encode(),
-        parameters=tuple(function.parameters or ()),
-        header=function.__doc__ or "",
+        statement=source.restored(function.sql, percent_sign="%%").encode(),
+        numbered=source.restored(_numbered(function.sql, parameters), percent_sign="%").encode(),
+        parameters=parameters,
+        header=source.header,
         path=path,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A query file as aiosql can read it: comments left out, `kept` text replaced by its number."""
+
+    text: str
+    header: str
+    kept: list[str]
+
+    def restored(self, statement: str, *, percent_sign: str) -> str:
+        """Put back what was kept; percent signs, doubled or not in the file, as they are wanted."""
+
+        def text_of(number: re.Match[str]) -> str:
+            return self.kept[int(number[1])].replace("%%", "%").replace("%", percent_sign)
+
+        return _KEPT.sub(text_of, statement)
+
+
+def _read(text: str) -> _Source:
+    """Take the comments out, and keep from aiosql whatever it could take for a parameter or a quote."""
+    parts: list[str] = []
+    header: list[str] = []
+    kept: list[str] = []
+
+    def keep(part: str) -> str:
+        kept.append(part)
+        return f"\ue000{len(kept) - 1}\ue001"
+
+    is_declared = is_in_header = False
+    for token in tokens(text):
+        if token.is_comment:
+            if not is_declared and _DECLARATION.match(token.text):
+                is_declared = is_in_header = True
+                parts.append(token.text)
+            elif token.text.startswith("--"):
+                if is_in_header:
+                    header.append(_COMMENT_MARK.sub("", token.text).rstrip())
+            else:
+                # As to PostgreSQL, which a comment separates words for.
+                parts.append(" ")
+            continue
+        is_in_header = is_in_header and not token.is_opaque and token.text.isspace()
+        if token.is_opaque:
+            parts.append(keep(token.text))
+        else:
+            parts.append(_NO_PARAMETER.sub(lambda found: keep(found[0]), token.text))
+    return _Source("".join(parts), "\n".join(header).rstrip(), kept)
+
+
+def _numbered(statement: str, parameters: tuple[str, ...]) -> str:
+    for number, name in enumerate(parameters, start=1):
+        statement = statement.replace(f"%({name})s", f"${number}")
+    return statement
 
 
 def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:

@@ -2,18 +2,32 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recommender.catalogue.index import window_start
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries
-from recommender.doctor.connections import Server, check_connection, check_pools, look_at_server
+from recommender.doctor.connections import (
+    Server,
+    check_connection,
+    check_limits,
+    check_pools,
+    look_at_server,
+)
 from recommender.doctor.data import Facts, check_data, check_data_between
 from recommender.doctor.findings import CONTRACT, Finding, Level
+from recommender.doctor.genres import check_stated_genres, genres_without_media
+from recommender.doctor.interaction_types import check_types
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
-from recommender.domain import DatabaseName
+from recommender.domain import DatabaseName, InteractionTypes
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
+
+# A timestamp later than that lies in no window: clocks differ, but not so much.
+_CLOCK_SKEW = timedelta(days=1)
+# Statements that decide which genres users and media have.
+_GENRE_STATEMENTS = {"fetch_genre_preferences", "fetch_catalogue"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +37,10 @@ class CheckOptions:
     sql_path: Path | None
     statement_timeout_ms: int
     window_days: int
+    types: InteractionTypes
     pool_size: int
     workers: int
+    threads: int
 
 
 class Check:
@@ -35,12 +51,13 @@ class Check:
         self._options = options
         self._servers: dict[DatabaseName, Server] = {}
         self._facts = Facts()
+        self._overlaid: set[str] = set()
 
     def findings(self) -> Iterator[Finding]:
         """Everything there is to say; what one database refuses does not keep the others from being asked."""
         for name in DatabaseName:
             try:
-                with Inspection(name, self._urls[name], self._options.statement_timeout_ms) as inspection:
+                with self._inspection(name) as inspection:
                     yield from self._check(name, inspection)
             except (InspectionError, DatabaseUnavailableError) as exc:
                 to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
@@ -48,7 +65,10 @@ class Check:
             except ConfigurationError as exc:
                 yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
         yield from check_data_between(self._facts)
-        yield from check_pools(self._servers, self._options.pool_size, self._options.workers)
+        yield from self._check_genres()
+        pool_size, workers = self._options.pool_size, self._options.workers
+        yield from check_pools(self._servers, pool_size, workers)
+        yield from check_limits(self._servers, pool_size, workers, self._options.threads)
 
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)
@@ -61,6 +81,7 @@ class Check:
         except ConfigurationError as exc:
             yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
+        self._overlaid.update(overlaid)
         yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
         yield from check_statements(name, inspection, ours, queries)
         yield from self._check_data(name, inspection, overlaid=overlaid)
@@ -68,15 +89,51 @@ class Check:
     def _check_data(
         self, name: DatabaseName, inspection: Inspection, *, overlaid: Collection[str]
     ) -> Iterator[Finding]:
+        window = self._window()
         try:
-            self._facts.gather(name, inspection, window_start(self._options.window_days))
+            self._facts.gather(name, inspection, window)
         except InspectionError as exc:
             if overlaid:
                 yield Finding(Level.OK, name, "data", f"not looked at, in tables of the app's own: {exc}")
             else:
                 to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
                 yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
+            return
         yield from check_data(name, self._facts, self._options.window_days, overlaid=overlaid)
+        try:
+            self._facts.gather_meanings(name, inspection, window, self._options.types)
+        except InspectionError as exc:
+            # A column that is missing is an error of the structure already.
+            about = "types" if name is DatabaseName.ENGAGEMENT else "genres"
+            yield Finding(Level.OK, name, about, f"not looked at: {exc}")
+        if name is DatabaseName.ENGAGEMENT and self._facts.types is not None:
+            yield from check_types(
+                self._facts.types, self._options.types, self._options.window_days, overlaid=overlaid
+            )
+
+    def _check_genres(self) -> Iterator[Finding]:
+        """Compare what users state with what media have, where both are as our own statements read them."""
+        stated, of_media = self._facts.stated_genres, self._facts.media_genres
+        if not stated or not of_media or self._overlaid & _GENRE_STATEMENTS:
+            return
+        try:
+            if genres_without_media(stated, of_media):
+                with self._inspection(DatabaseName.USER) as inspection:
+                    yield check_stated_genres(stated, of_media, inspection)
+            else:
+                yield check_stated_genres(stated, of_media, None)
+        except (InspectionError, DatabaseUnavailableError) as exc:
+            to_do = "Run it again; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
+            yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)
+
+    def _inspection(self, name: DatabaseName) -> Inspection:
+        return Inspection(name, self._urls[name], self._options.statement_timeout_ms)
+
+    def _window(self) -> tuple[str, str]:
+        """From where to where interactions count, as SQL takes it."""
+        now = datetime.now(UTC)
+        end = (now + _CLOCK_SKEW).replace(tzinfo=None)
+        return window_start(self._options.window_days, now), end.isoformat()
 
 
 def check_databases(urls: Mapping[DatabaseName, str], options: CheckOptions) -> Iterator[Finding]:

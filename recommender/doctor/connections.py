@@ -1,12 +1,12 @@
 """Reaching the databases: how far they are, and whether they take as many connections as we may open."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import OPERATIONS, Finding, Level
+from recommender.doctor.findings import OPERATIONS, Finding, Level, quoted
 from recommender.domain import DatabaseName
 
 # A request goes there and back four times, and has a second in all.
@@ -15,13 +15,20 @@ _FAR_MS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a database's server says of itself; `started_at` is the same for databases of one server."""
+    """What a database's server says of itself; `started_at` is the same for databases of one server.
+
+    `role_limit`, `database_limit`: CONNECTION LIMIT of the `login` role and of the database; -1 is none.
+    """
 
     version: str
     role: str
     started_at: str
     max_connections: int
     reserved_connections: int
+    database: str
+    login: str
+    role_limit: int
+    database_limit: int
 
 
 def look_at_server(inspection: Inspection) -> Server:
@@ -65,3 +72,45 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
             yield Finding(Level.WARNING, ", ".join(names), "connections", means, to_do)
         else:
             yield Finding(Level.OK, ", ".join(names), "connections", means)
+
+
+def check_limits(
+    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, threads: int
+) -> Iterator[Finding]:
+    """Yield a finding for each role and database whose CONNECTION LIMIT is below what the workers open.
+
+    A role's limit counts its connections to all databases of a server.
+    """
+    roles: dict[tuple[str, str], list[DatabaseName]] = {}
+    databases: dict[tuple[str, str], list[DatabaseName]] = {}
+    for name, server in servers.items():
+        roles.setdefault((server.started_at, server.login), []).append(name)
+        databases.setdefault((server.started_at, server.database), []).append(name)
+    opened = {
+        # A request holds one connection to a database, and one more sees whether it is up again.
+        name: workers * (min(pool_size, threads + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
+        for name in servers
+    }
+    for (_, role), names in roles.items():
+        wanted = sum(opened[name] for name in names)
+        yield from _check_limit("role", role, servers[names[0]].role_limit, wanted, names)
+    for (_, database), names in databases.items():
+        wanted = sum(opened[name] for name in names)
+        yield from _check_limit("database", database, servers[names[0]].database_limit, wanted, names)
+
+
+def _check_limit(
+    kind: str, name: str, limit: int, wanted: int, databases: Sequence[DatabaseName]
+) -> Iterator[Finding]:
+    if limit < 0:
+        return
+    listed, about = ", ".join(databases), f"connection limit of {kind} {name}"
+    means = f"{limit}; the workers open up to {wanted} by WORKERS × (THREADS + 1) and in the background"
+    if wanted > limit:
+        to_do = (
+            f"ALTER {kind.upper()} {quoted(name)} CONNECTION LIMIT {wanted}; or more, as other users of it "
+            f"count too; or lower WORKERS or THREADS ({OPERATIONS})."
+        )
+        yield Finding(Level.WARNING, listed, about, means, to_do)
+    else:
+        yield Finding(Level.OK, listed, about, means)

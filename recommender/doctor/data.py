@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import CONTRACT, Finding, Level
-from recommender.domain import DatabaseName
+from recommender.doctor.findings import CONTRACT, Finding, Level, share
+from recommender.doctor.genres import Genres, look_at_genres
+from recommender.doctor.interaction_types import TypeFacts, look_at_types
+from recommender.domain import DatabaseName, InteractionTypes
 from recommender.errors import InspectionError
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -29,6 +31,7 @@ class UserFacts:
     genre_rows: int
     lost_genre_rows: int
     rows_by_id: int | None
+    idless_rows: int
     user_keys: Keys
 
 
@@ -39,16 +42,22 @@ class CatalogFacts:
     media: int
     deleted_media: int
     media_without_genres: int
+    idless_rows: int
     media_keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
 class EngagementFacts:
-    """Of engagement_db. `media_keys`, `media_counts`: in step, each medium once and its interactions."""
+    """Of engagement_db. `media_keys`, `media_counts`: each medium once, and the number of its interactions.
 
+    `idless_rows` are not among the `interactions`; `future_interactions` lie after the end of the window.
+    """
+
+    idless_rows: int
     interactions: int
     recent_interactions: int
     undated_interactions: int
+    future_interactions: int
     media_keys: Keys
     media_counts: Keys
     user_keys: Keys
@@ -61,9 +70,12 @@ class Facts:
     users: UserFacts | None = None
     catalog: CatalogFacts | None = None
     engagement: EngagementFacts | None = None
+    types: TypeFacts | None = None
+    stated_genres: Genres | None = None
+    media_genres: Genres | None = None
 
-    def gather(self, name: DatabaseName, inspection: Inspection, window_start: str) -> None:
-        """Add what one of them holds.
+    def gather(self, name: DatabaseName, inspection: Inspection, window: tuple[str, str]) -> None:
+        """Add what one of them holds; the `window` is from, to.
 
         Raises:
             InspectionError: PostgreSQL refuses.
@@ -73,7 +85,22 @@ class Facts:
         elif name is CATALOG:
             self.catalog = _catalog_facts(inspection)
         else:
-            self.engagement = _engagement_facts(inspection, window_start)
+            self.engagement = _engagement_facts(inspection, window)
+
+    def gather_meanings(
+        self, name: DatabaseName, inspection: Inspection, window: tuple[str, str], types: InteractionTypes
+    ) -> None:
+        """Add which genres or types of interaction one of them holds.
+
+        Raises:
+            InspectionError: PostgreSQL refuses.
+        """
+        if name is USER:
+            self.stated_genres = look_at_genres(inspection)
+        elif name is CATALOG:
+            self.media_genres = look_at_genres(inspection)
+        else:
+            self.types = look_at_types(inspection, types, window)
 
 
 def check_data(
@@ -81,10 +108,13 @@ def check_data(
 ) -> Iterator[Finding]:
     """Findings on what one of the databases holds, as far as it is known; `overlaid`: statements not ours."""
     if name is USER and facts.users is not None:
+        yield from _check_ids(name, facts.users.idless_rows, "user_preferences or tb_user_genre", "user_id")
         yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
     if name is CATALOG and facts.catalog is not None:
+        yield from _check_ids(name, facts.catalog.idless_rows, "medias or tb_media_genre", "id or media_id")
         yield from _check_media(facts.catalog)
     if name is ENGAGEMENT and facts.engagement is not None:
+        yield from _check_ids(name, facts.engagement.idless_rows, "interaction", "user_id or media_id")
         yield from _check_interactions(facts.engagement, window_days)
 
 
@@ -97,7 +127,7 @@ def check_data_between(facts: Facts) -> Iterator[Finding]:
 
 
 def _user_facts(inspection: Inspection) -> UserFacts:
-    ((users, with_genres, genre_rows, lost_rows, user_keys),) = inspection.fetch("fetch_facts")
+    ((users, with_genres, genre_rows, lost_rows, idless_rows, user_keys),) = inspection.fetch("fetch_facts")
     rows_by_id = None
     if lost_rows:
         try:
@@ -105,24 +135,35 @@ def _user_facts(inspection: Inspection) -> UserFacts:
         except InspectionError:
             # The column is no part of what the service needs: it may be missing, or not ours to read.
             rows_by_id = None
-    return UserFacts(users, with_genres, genre_rows, lost_rows, rows_by_id, _keys(user_keys))
+    return UserFacts(users, with_genres, genre_rows, lost_rows, rows_by_id, idless_rows, _keys(user_keys))
 
 
 def _catalog_facts(inspection: Inspection) -> CatalogFacts:
-    ((media, deleted_media, without_genres, media_keys),) = inspection.fetch("fetch_facts")
-    return CatalogFacts(media, deleted_media, without_genres, _keys(media_keys))
+    ((media, deleted, without_genres, idless, media_keys),) = inspection.fetch("fetch_facts")
+    return CatalogFacts(media, deleted, without_genres, idless, _keys(media_keys))
 
 
-def _engagement_facts(inspection: Inspection, window_start: str) -> EngagementFacts:
-    ((total, recent, undated, media_keys, media_counts),) = inspection.fetch(
-        "fetch_facts", window_start=window_start
+def _engagement_facts(inspection: Inspection, window: tuple[str, str]) -> EngagementFacts:
+    start, end = window
+    ((idless, total, recent, undated, future, media_keys, media_counts),) = inspection.fetch(
+        "fetch_facts", window_start=start, window_end=end
     )
     ((user_keys,),) = inspection.fetch("fetch_user_keys")
-    return EngagementFacts(total, recent, undated, _keys(media_keys), _keys(media_counts), _keys(user_keys))
+    keys = _keys(media_keys), _keys(media_counts), _keys(user_keys)
+    return EngagementFacts(idless, total, recent, undated, future, *keys)
 
 
 def _keys(values: bytes | None) -> Keys:
     return np.frombuffer(values or b"", dtype=">i8").astype(np.int64)
+
+
+def _check_ids(name: DatabaseName, idless_rows: int, tables: str, columns: str) -> Iterator[Finding]:
+    means = f"{idless_rows:,} rows of {tables} have no {columns}"
+    if idless_rows:
+        to_do = "See what writes them, and delete them or give them their ids."
+        yield Finding(Level.WARNING, name, "ids", f"{means}: they count for nothing", to_do)
+    else:
+        yield Finding(Level.OK, name, "ids", means)
 
 
 def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
@@ -136,7 +177,7 @@ def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
         yield Finding(Level.OK, USER, "users", means)
         return
     else:
-        stated = _share(facts.users_with_genres, facts.users)
+        stated = share(facts.users_with_genres, facts.users)
         level = Level.OK if facts.users_with_genres else Level.WARNING
         to_do = "" if facts.users_with_genres else "See that tb_user_genre is filled, and joined as below."
         means = f"{facts.users:,} users, of whom {stated} stated genres"
@@ -147,9 +188,7 @@ def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
 
 def _joined_preferences(facts: UserFacts) -> Finding:
     about = "preferences"
-    means = (
-        f"of {facts.genre_rows:,} rows in tb_user_genre, {_share(facts.lost_genre_rows, facts.genre_rows)}"
-    )
+    means = f"of {facts.genre_rows:,} rows in tb_user_genre, {share(facts.lost_genre_rows, facts.genre_rows)}"
     means += " match no user_preferences.user_id"
     if not _is_over(_STRAY, facts.lost_genre_rows, facts.genre_rows):
         return Finding(Level.OK, USER, about, means)
@@ -166,13 +205,13 @@ def _joined_preferences(facts: UserFacts) -> Finding:
 
 def _check_media(facts: CatalogFacts) -> Iterator[Finding]:
     live = facts.media - facts.deleted_media
-    means = f"{facts.media:,} media, of which {_share(facts.deleted_media, facts.media)} are deleted"
+    means = f"{facts.media:,} media, of which {share(facts.deleted_media, facts.media)} are deleted"
     if not live:
         to_do = "See that CATALOG_DB_URL leads to the right database."
         yield Finding(Level.ERROR, CATALOG, "media", f"{means}: there is nothing to recommend", to_do)
         return
     yield Finding(Level.OK, CATALOG, "media", means)
-    means = f"{_share(facts.media_without_genres, live)} of {live:,} media have none"
+    means = f"{share(facts.media_without_genres, live)} of {live:,} media have none"
     if _is_over(_MOST, facts.media_without_genres, live):
         to_do = "See that tb_media_genre is filled, and that its media_id is medias.id."
         yield Finding(Level.WARNING, CATALOG, "genres of media", f"{means}: they match no taste", to_do)
@@ -183,7 +222,7 @@ def _check_media(facts: CatalogFacts) -> Iterator[Finding]:
 def _check_interactions(facts: EngagementFacts, window_days: int) -> Iterator[Finding]:
     window = f"in the last {window_days} days" if window_days else "with a timestamp"
     means = (
-        f"{facts.interactions:,}, of which {_share(facts.recent_interactions, facts.interactions)} {window}"
+        f"{facts.interactions:,}, of which {share(facts.recent_interactions, facts.interactions)} {window}"
     )
     if not facts.interactions:
         to_do = "See that ENGAGEMENT_DB_URL leads to the right database."
@@ -196,12 +235,19 @@ def _check_interactions(facts: EngagementFacts, window_days: int) -> Iterator[Fi
         to_do = "Set INTERACTION_WINDOW_DAYS higher, or see why nothing new comes in."
         means += ": there are no similar users, and nothing is popular"
         yield Finding(Level.WARNING, ENGAGEMENT, "interactions", means, to_do)
-    means = f"{_share(facts.undated_interactions, facts.interactions)} of the interactions have none"
+    means = f"{share(facts.undated_interactions, facts.interactions)} of the interactions have none"
     if _is_over(_STRAY, facts.undated_interactions, facts.interactions):
         to_do = "Give them one: what has no timestamp counts as seen, and for nothing else."
         yield Finding(Level.WARNING, ENGAGEMENT, "timestamps", means, to_do)
     else:
         yield Finding(Level.OK, ENGAGEMENT, "timestamps", means)
+    means = f"{share(facts.future_interactions, facts.interactions)} of the interactions are of the future"
+    if facts.future_interactions:
+        means += ", more than a day ahead of now: they lie in no window"
+        to_do = "See which clock or unit writes them (milliseconds taken for seconds, say), and correct them."
+        yield Finding(Level.WARNING, ENGAGEMENT, "future timestamps", means, to_do)
+    else:
+        yield Finding(Level.OK, ENGAGEMENT, "future timestamps", means)
 
 
 def _check_known_users(users: UserFacts, engagement: EngagementFacts) -> Iterator[Finding]:
@@ -211,8 +257,8 @@ def _check_known_users(users: UserFacts, engagement: EngagementFacts) -> Iterato
         return
     both = int(np.isin(engagement.user_keys, users.user_keys).sum())
     means = (
-        f"{_share(both, known)} of {known:,} users in user_db have a history; "
-        f"{_share(active - both, active)} of {active:,} with a history are not in user_db"
+        f"{share(both, known)} of {known:,} users in user_db have a history; "
+        f"{share(active - both, active)} of {active:,} with a history are not in user_db"
     )
     if _is_over(_MOST, active - both, active):
         to_do = "See that user_preferences.user_id and interaction.user_id are ids of the same users."
@@ -227,7 +273,7 @@ def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> It
     between = f"{CATALOG}, {ENGAGEMENT}"
     unknown = ~np.isin(engagement.media_keys, catalog.media_keys)
     lost = int(engagement.media_counts[unknown].sum())
-    means = f"{_share(lost, engagement.interactions)} of the interactions are with media not in the catalogue"
+    means = f"{share(lost, engagement.interactions)} of the interactions are with media not in the catalogue"
     if _is_over(_STRAY, lost, engagement.interactions):
         to_do = "See that interaction.media_id is medias.id, and that both databases are of one app and day."
         yield Finding(Level.WARNING, between, "media of interactions", means, to_do)
@@ -237,8 +283,3 @@ def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> It
 
 def _is_over(limit: float, part: int, whole: int) -> bool:
     return part > limit * whole
-
-
-def _share(part: int, whole: int) -> str:
-    """`part` of `whole`, as a number and in per cent."""
-    return f"{part:,} ({100 * part / whole:.1f} %)" if whole else f"{part:,}"

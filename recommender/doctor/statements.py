@@ -1,11 +1,13 @@
 """The statements: does PostgreSQL accept them, and what would it do?"""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
 from recommender.doctor.expectations import OCCASIONAL, is_background, returned_types
-from recommender.doctor.findings import CONTRACT, Finding, Level
+from recommender.doctor.findings import CONTRACT, Finding, Level, some
+from recommender.doctor.tables import look_at_tables
 from recommender.domain import DatabaseName
 from recommender.errors import InspectionError
 
@@ -53,8 +55,11 @@ def check_statements(
             continue
         large = [] if is_background(query.name) else _large_tables(inspection, examination)
         if large:
-            means = f"reads {', '.join(large)} from end to end with each request"
-            to_do = f"Create the indexes of sql/indexes/{name}.sql, or those your own SQL needs, and ANALYZE."
+            means = f"reads {some(large)} from end to end with each request"
+            to_do = (
+                f"Create the indexes of sql/indexes/{name}.sql, or those your own SQL needs, on these tables "
+                "(whatever views are between), and ANALYZE."
+            )
             yield Finding(Level.WARNING, name, about, means, to_do)
         else:
             origin = f"prepares, from {query.path}" if overlaid else "prepares"
@@ -81,10 +86,19 @@ def _alike(type_name: str) -> str:
 
 
 def _large_tables(inspection: Inspection, examination: Examination) -> list[str]:
-    rows = inspection.fetch("fetch_tables", table_names=list(examination.tables_read_whole))
-    return [f"{table} ({estimate:,} rows)" for table, estimate, *_ in rows if estimate > _SMALL_TABLE_ROWS]
+    """The large ones of the tables read whole; partitions count together with the others of their table."""
+    rows: Counter[str] = Counter()
+    parts: Counter[str] = Counter()
+    for table in look_at_tables(inspection, examination.tables_read_whole).values():
+        rows[table.root_name] += table.row_estimate or 0
+        parts[table.root_name] += table.root_name != table.sql_name
+    return [
+        f"{name} ({rows[name]:,} rows{f' in {parts[name]:,} partitions' if parts[name] else ''})"
+        for name in sorted(rows)
+        if rows[name] > _SMALL_TABLE_ROWS
+    ]
 
 
 def _scanned(examination: Examination) -> str:
     whole = [f"{table} from end to end" for table in examination.tables_read_whole]
-    return f"reads {', '.join([*whole, *examination.indexes])}"
+    return f"reads {some([*whole, *examination.indexes])}"

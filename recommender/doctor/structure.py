@@ -1,4 +1,4 @@
-"""Tables, columns, rights and indexes: are they as sql/schema/ and sql/indexes/ have them?"""
+"""Tables, columns and rights: are they as sql/schema/ and docs/operations.md have them?"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
-from recommender.doctor.expectations import OCCASIONAL, Column, Index, needed_columns, needed_indexes
-from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level
+from recommender.doctor.expectations import OCCASIONAL, Column, needed_columns
+from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
+from recommender.doctor.indexes import check_indexes
+from recommender.doctor.tables import FoundTable, look_at_tables
 from recommender.domain import DatabaseName
 
 # What statements make no difference between; whatever counts as a string in PostgreSQL is another such.
@@ -35,31 +37,6 @@ class _FoundColumn(NamedTuple):
         return self.type == self.wanted_type or any({self.type, self.wanted_type} <= kind for kind in _ALIKE)
 
 
-class _FoundTable(NamedTuple):
-    name: str
-    row_estimate: int
-    write_rights: list[str]
-    is_owned: bool
-
-
-class _FoundIndex(NamedTuple):
-    table: str
-    name: str
-    keys: list[str]
-    included: list[str]
-    is_partial: bool
-    is_valid: bool
-
-    def serves_as(self, wanted: Index) -> bool:
-        """Whether the planner can do everything with it that it could with the one wanted."""
-        return (
-            self.is_valid
-            and (self.table, tuple(self.keys), self.is_partial)
-            == (wanted.table, wanted.keys, wanted.is_partial)
-            and set(self.included) >= set(wanted.included)
-        )
-
-
 def check_structure(
     name: DatabaseName, inspection: Inspection, queries: Iterable[Query], role: str, *, overlaid: bool
 ) -> Iterator[Finding]:
@@ -74,14 +51,14 @@ def check_structure(
     columns = needed_columns(name, queries)
     found = _look_for(columns, inspection)
     table_names = sorted({column.table for column in columns})
-    tables = {row[0]: _FoundTable(*row) for row in inspection.fetch("fetch_tables", table_names=table_names)}
+    tables = look_at_tables(inspection, table_names)
     if overlaid:
         means = "SQL_PATH replaces statements: the tables are the app's own, and only preparing tells"
         yield Finding(Level.OK, name, "tables", means)
     else:
         yield from _check_tables(name, columns, found, tables)
     yield from _check_rights(name, found, tables, role)
-    yield from _check_indexes(name, inspection, tables, overlaid=overlaid)
+    yield from check_indexes(name, inspection, tables, overlaid=overlaid)
 
 
 def _look_for(columns: Sequence[Column], inspection: Inspection) -> list[_FoundColumn]:
@@ -100,7 +77,7 @@ def _check_tables(
     name: DatabaseName,
     columns: Sequence[Column],
     found: Sequence[_FoundColumn],
-    tables: dict[str, _FoundTable],
+    tables: dict[str, FoundTable],
 ) -> Iterator[Finding]:
     needed = {(column.table, column.name): column for column in columns}
     for table_name, group in groupby(found, key=lambda column: column.table):
@@ -118,8 +95,7 @@ def _check_tables(
             yield _column_fault(name, needed[column.table, column.name], column)
         if not faults:
             types = ", ".join(f"{column.name} {column.type}" for column in listed)
-            rows = tables[table_name].row_estimate
-            yield Finding(Level.OK, name, f"table {table_name}", f"about {rows:,} rows; {types}")
+            yield Finding(Level.OK, name, f"table {table_name}", f"{tables[table_name].rows}; {types}")
 
 
 def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Finding:
@@ -137,7 +113,7 @@ def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Fi
 
 
 def _check_rights(
-    name: DatabaseName, found: Sequence[_FoundColumn], tables: dict[str, _FoundTable], role: str
+    name: DatabaseName, found: Sequence[_FoundColumn], tables: dict[str, FoundTable], role: str
 ) -> Iterator[Finding]:
     for table in tables.values():
         about = f"rights on {table.name}"
@@ -145,11 +121,11 @@ def _check_rights(
         unreadable = [column.name for column in columns if not column.is_readable]
         if unreadable:
             what = "it" if len(unreadable) == len(columns) else ", ".join(unreadable)
-            to_do = f"GRANT SELECT ON {table.name} TO {_as_role(role)};"
+            to_do = f"GRANT SELECT ON {table.name} TO {quoted(role)};"
             yield Finding(Level.ERROR, name, about, f"{role} may not read {what}", to_do)
         if table.write_rights:
             rights = ", ".join(table.write_rights)
-            revoke = f"REVOKE {rights} ON {table.name} FROM {_as_role(role)};"
+            revoke = f"REVOKE {rights} ON {table.name} FROM {quoted(role)};"
             to_do = (
                 f"Connect as a role that may only read ({OPERATIONS})."
                 if table.is_owned
@@ -159,37 +135,3 @@ def _check_rights(
             yield Finding(Level.WARNING, name, about, means, to_do)
         elif not unreadable:
             yield Finding(Level.OK, name, about, f"{role} may read, and not write")
-
-
-def _check_indexes(
-    name: DatabaseName, inspection: Inspection, tables: dict[str, _FoundTable], *, overlaid: bool
-) -> Iterator[Finding]:
-    found = [_FoundIndex(*row) for row in inspection.fetch("fetch_indexes", table_names=list(tables))]
-    for wanted in needed_indexes(name):
-        about = f"index {wanted.name}"
-        serving = next((index for index in found if index.serves_as(wanted)), None)
-        if serving is not None:
-            means = "is there" if serving.name == wanted.name else f"{serving.name} does the same"
-            yield Finding(Level.OK, name, about, means)
-        elif wanted.table in tables:
-            yield _missing_index(name, about, wanted, found)
-        elif overlaid:
-            yield Finding(Level.OK, name, about, f"does not apply: there is no {wanted.table}")
-
-
-def _missing_index(name: DatabaseName, about: str, wanted: Index, found: Sequence[_FoundIndex]) -> Finding:
-    means, to_do = "is missing: requests read more than they need", wanted.definition
-    namesake = next((index for index in found if index.name == wanted.name), None)
-    if namesake is not None:
-        # CREATE INDEX would stumble over the name.
-        to_do = f"DROP INDEX CONCURRENTLY {wanted.name}; {to_do}"
-        means = (
-            "has other columns than ours: requests read more than they need"
-            if namesake.is_valid
-            else "is not valid, so that no statement can use it: building it failed, or is not over yet"
-        )
-    return Finding(Level.WARNING, name, about, means, to_do)
-
-
-def _as_role(role: str) -> str:
-    return role if role.isidentifier() and role == role.lower() else '"' + role.replace('"', '""') + '"'

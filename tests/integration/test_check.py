@@ -1,12 +1,14 @@
 """`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
 
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from recommender.cli.main import main
-from recommender.databases.queries import SQL_ROOT
+from recommender.databases.database import Database, PoolOptions
+from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
 from tests.support.checks import PASSWORD, Checker, change, overlay
@@ -210,8 +212,8 @@ def test_a_request_that_would_read_a_large_table_whole_is_a_warning(
     change(
         databases,
         USER,
-        "INSERT INTO tb_user_genre SELECT up.user_id, 'GENRE ' || n "
-        "FROM user_preferences AS up, generate_series(1, 50) AS n",
+        "INSERT INTO tb_user_genre SELECT up.user_id, ug.genre_name "
+        "FROM user_preferences AS up, (SELECT genre_name FROM tb_user_genre LIMIT 50) AS ug",
         "DROP INDEX tb_user_genre_user_id_idx",
         "ANALYZE tb_user_genre",
     )
@@ -251,6 +253,44 @@ def test_an_overlay_that_does_not_keep_the_contract_is_an_error(
     finding = report.find("statement fetch_media")
     assert reason in finding["means"]
     assert str(tmp_path) in finding["to_do"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "-- what :users like, it's 100 % of $1; or more",
+        "/* :users -- it's /* nested */ 100 %; $1 */",
+        "-- name: a name",
+        "-- 'unbalanced\n-- \"so is this",
+    ],
+)
+def test_a_comment_in_an_overlay_cannot_break_it(
+    check: Checker, urls: Urls, tmp_path: Path, comment: str
+) -> None:
+    path = tmp_path / USER / "fetch_genre_preferences.sql"
+    sql_path = overlay(tmp_path, USER, path.stem, "SELECT\n", f"{comment}\nSELECT {comment}\n")
+    path.write_text(path.read_text() + comment)
+    assert check(urls, SQL_PATH=sql_path).faults == set()
+    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), PoolOptions())) as database:
+        database.open()
+        user_id = database.fetch("search_users", prefix="", top_k=1)[0][0]
+        assert len(database.fetch(path.stem, user_ids=[user_id, user_id])) <= 1
+
+
+def test_an_overlay_with_percent_signs_prepares_and_runs(check: Checker, urls: Urls, tmp_path: Path) -> None:
+    edit = "ug.genre_name IS NOT NULL", "ug.genre_name LIKE '%' AND 7 % 4 = 3"
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", *edit)
+    assert check(urls, SQL_PATH=sql_path).faults == set()
+    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), PoolOptions())) as database:
+        database.open()
+        ids = [row[0] for row in database.fetch("search_users", prefix="", top_k=10)]
+        assert database.fetch("fetch_genre_preferences", user_ids=ids)
+
+
+def test_an_overlay_of_two_statements_is_an_error(check: Checker, urls: Urls, tmp_path: Path) -> None:
+    sql_path = overlay(tmp_path, USER, "stream_users", "ASC;", "ASC; SELECT 1;")
+    report = check(urls, SQL_PATH=sql_path)
+    assert (report.status, report.faults) == (2, {("error", USER, "SQL_PATH")})
 
 
 def test_an_overlay_that_writes_is_an_error(check: Checker, databases: Urls, tmp_path: Path) -> None:
@@ -336,3 +376,39 @@ def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, ur
     assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
     assert "up to 102 " in report.find("connections")["means"]
     assert check(urls, POOL_SIZE="15", WORKERS="2").faults == set()
+
+
+def test_a_role_limit_below_what_workers_open_is_a_warning(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    # 2 × 5 connections of requests for each of three databases, and in the background 2 × 1 and 2 × 2.
+    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 35")
+    try:
+        report = check(urls)
+        about = "connection limit of role marquee"
+        assert (report.status, report.faults) == (1, {("warning", ", ".join(DatabaseName), about)})
+        assert report.find(about)["means"].startswith("35; the workers open up to 36 ")
+        assert check(urls, THREADS="3").faults == set()
+        assert check(urls, THREADS="4", POOL_SIZE="4").faults == set()
+    finally:
+        change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT -1")
+    assert not [finding for finding in check(urls).findings if "limit" in finding["about"]]
+
+
+def test_a_database_limit_is_compared_with_its_own_connections(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    name = databases[ENGAGEMENT].rpartition("/")[2]
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 13")
+    report = check(urls)
+    about = f"connection limit of database {name}"
+    assert report.faults == {("warning", ENGAGEMENT, about)}
+    assert report.find(about)["means"].startswith("13; the workers open up to 14 ")
+    change(databases, ENGAGEMENT, report.find(about)["to_do"].partition(";")[0])
+    assert check(urls).faults == set()
+
+
+def test_a_limit_does_not_hold_for_superusers(check: Checker, databases: Urls) -> None:
+    name = databases[ENGAGEMENT].rpartition("/")[2]
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 1")
+    assert not [finding for finding in check(databases).findings if "limit" in finding["about"]]

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import psycopg
+import pytest
 
+from recommender.doctor import interaction_types
 from recommender.domain import DatabaseName
 from tests.support.checks import Checker, change, overlay
 from tests.support.postgres import Urls
@@ -94,3 +96,232 @@ def test_empty_tables_are_found(check: Checker, urls: Urls, databases: Urls) -> 
         ("error", CATALOG, "media"),
         ("warning", ENGAGEMENT, "interactions"),
     }
+
+
+def test_types_in_other_spelling_are_a_warning_and_the_settings_mend_it(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(databases, ENGAGEMENT, "UPDATE interaction SET type = lower(type)")
+    report = check(urls)
+    assert report.faults >= {
+        ("warning", ENGAGEMENT, "spelling of types"),
+        ("warning", ENGAGEMENT, "types that do not occur"),
+        ("warning", ENGAGEMENT, "positive interactions"),
+    }
+    finding = report.find("spelling of types")
+    assert "like " in finding["means"]
+    assert " %)" in finding["means"]
+    assert "LIKE_TYPES=LIKE,like and WATCH_TYPES=WATCH,watch" in finding["to_do"]
+    settings = {"LIKE_TYPES": "like", "WATCH_TYPES": "watch", "DISLIKE_TYPES": "dislike"}
+    assert check(urls, **settings).faults == set()
+
+
+def test_blanks_around_a_type_are_for_the_data_to_lose(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(databases, ENGAGEMENT, "UPDATE interaction SET type = type || ' ' WHERE id % 10 = 0")
+    report = check(urls)
+    assert report.faults == {("warning", ENGAGEMENT, "spelling of types")}
+    assert "'WATCH '" in report.find("spelling of types")["means"]
+    assert report.find("spelling of types")["to_do"] == "Correct them in the data."
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        "UPDATE interaction SET type = 'IMPRESSION' WHERE type = 'VIEW'",
+        "UPDATE interaction SET type = NULL WHERE type = 'VIEW'",
+        "UPDATE interaction SET type = E'odd\\nline' WHERE type = 'VIEW'",
+        "UPDATE interaction SET type = '' WHERE type = 'VIEW'",
+    ],
+)
+def test_types_that_mean_nothing_and_exclude_are_a_warning(
+    check: Checker, urls: Urls, databases: Urls, rename: str
+) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "INSERT INTO interaction "
+        "SELECT id + 1000000, user_id, media_id, 'VIEW', 1, timestamp FROM interaction LIMIT 700",
+        rename,
+    )
+    report = check(urls)
+    assert (report.status, report.faults) == (1, {("warning", ENGAGEMENT, "types without meaning")})
+    finding = report.find("types without meaning")
+    assert " 700 (" in finding["means"]
+    assert "EXCLUDING_TYPES=DISLIKE,LIKE,WATCH" in finding["to_do"]
+    assert check(urls, EXCLUDING_TYPES="DISLIKE,LIKE,WATCH").faults == set()
+
+
+def test_types_that_the_settings_name_in_vain_are_a_warning(check: Checker, urls: Urls) -> None:
+    report = check(urls, LIKE_TYPES="LIKE,FAVOURITE")
+    assert report.faults == {("warning", ENGAGEMENT, "types that do not occur")}
+    assert "is FAVOURITE" in report.find("types that do not occur")["means"]
+    assert "LIKE_TYPES" in report.find("types that do not occur")["to_do"]
+
+
+def test_an_app_without_dislikes_is_healthy(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(databases, ENGAGEMENT, "DELETE FROM interaction WHERE type = 'DISLIKE'")
+    report = check(urls)
+    assert report.faults == set()
+    assert "DISLIKE" in report.find("types that do not occur")["means"]
+
+
+def test_positive_interactions_before_the_window_only_are_a_warning(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "UPDATE interaction SET timestamp = timestamp - interval '200 days' WHERE type <> 'DISLIKE'",
+    )
+    assert check(urls).faults == {("warning", ENGAGEMENT, "positive interactions")}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE interaction SET interaction_value = NULL",
+        "UPDATE interaction SET interaction_value = 0",
+        "UPDATE interaction SET interaction_value = -1",
+        "UPDATE interaction SET interaction_value = NULL WHERE type <> 'DISLIKE'",
+    ],
+)
+def test_values_that_are_worth_nothing_are_a_warning(
+    check: Checker, urls: Urls, databases: Urls, spoil: str
+) -> None:
+    change(databases, ENGAGEMENT, spoil)
+    report = check(urls)
+    assert report.faults == {("warning", ENGAGEMENT, "values")}
+    assert "every collaborative_score is 0" in report.find("values")["means"]
+
+
+def test_values_that_cannot_be_added_up_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "UPDATE interaction SET interaction_value = "
+        "(ARRAY['NaN', 'Infinity', '-Infinity', '1e200'])[1 + id % 4]::float8 "
+        "WHERE id IN (SELECT id FROM interaction WHERE type = 'LIKE' ORDER BY id LIMIT 8)",
+    )
+    report = check(urls)
+    assert report.faults == {("warning", ENGAGEMENT, "unusable values")}
+    assert report.find("unusable values")["means"].startswith("8 (")
+
+
+def test_timestamps_of_the_future_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "UPDATE interaction SET timestamp = 'infinity' WHERE id = (SELECT min(id) FROM interaction)",
+        "UPDATE interaction SET timestamp = now() AT TIME ZONE 'UTC' + interval '20 hours' "
+        "WHERE id = (SELECT max(id) FROM interaction)",
+    )
+    report = check(urls)
+    assert report.faults == {("warning", ENGAGEMENT, "future timestamps")}
+    assert report.find("future timestamps")["means"].startswith("1 (")
+    change(databases, ENGAGEMENT, "UPDATE interaction SET timestamp = now() + interval '3 years'")
+    assert check(urls).faults == {
+        ("warning", ENGAGEMENT, "future timestamps"),
+        ("warning", ENGAGEMENT, "interactions"),
+    }
+
+
+def test_rows_without_ids_are_counted(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(
+        databases,
+        ENGAGEMENT,
+        "ALTER TABLE interaction ALTER COLUMN user_id DROP NOT NULL, ALTER COLUMN media_id DROP NOT NULL",
+        "INSERT INTO interaction "
+        "SELECT id + 1000000, NULL, media_id, 'LIKE', 1, timestamp FROM interaction LIMIT 5",
+        "INSERT INTO interaction SELECT id + 2000000, user_id, NULL, 'VIEW', 1, timestamp FROM interaction "
+        "WHERE user_id IS NOT NULL LIMIT 3",
+        "INSERT INTO interaction VALUES (-1)",
+    )
+    change(databases, CATALOG, "INSERT INTO tb_media_genre VALUES (NULL, 'DRAMA'), (NULL, NULL)")
+    change(
+        databases,
+        USER,
+        "ALTER TABLE user_preferences ALTER COLUMN user_id DROP NOT NULL",
+        "INSERT INTO user_preferences VALUES (gen_random_uuid(), NULL)",
+        "INSERT INTO tb_user_genre VALUES (NULL, 'DRAMA'), (NULL, 'NO SUCH GENRE')",
+    )
+    report = check(urls)
+    assert report.faults == {("warning", name, "ids") for name in DatabaseName}
+    counts = [finding["means"].split()[0] for finding in report.findings if finding["about"] == "ids"]
+    assert counts == ["3", "2", "9"]
+
+
+def test_stated_genres_that_no_medium_has_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(
+        databases,
+        USER,
+        "UPDATE tb_user_genre SET genre_name = 'Sci''Fi' "
+        "WHERE genre_name = (SELECT min(genre_name) FROM tb_user_genre)",
+        "INSERT INTO user_preferences SELECT gen_random_uuid(), "
+        "('00000000-0000-4000-8000-0000000000' || lpad(n::text, 2, '0'))::uuid "
+        "FROM generate_series(1, 3) AS n",
+        "INSERT INTO tb_user_genre SELECT user_id, 'Cosy crime' FROM user_preferences "
+        "WHERE user_id < '00000000-0000-4000-8000-000000000099' "
+        "AND user_id >= '00000000-0000-4000-8000-000000000001'",
+    )
+    report = check(urls)
+    about = "stated genres"
+    assert (report.status, report.faults) == (1, {("warning", f"{USER}, {CATALOG}", about)})
+    means = report.find(about)["means"]
+    assert "2 (" in means
+    assert "Cosy crime (3)" in means
+    assert '"Sci\'Fi"' in means
+    assert "of the users with genres" in means
+
+
+def test_genres_that_differ_in_case_alone_are_the_same(check: Checker, urls: Urls, databases: Urls) -> None:
+    change(databases, USER, "UPDATE tb_user_genre SET genre_name = lower(genre_name)")
+    report = check(urls)
+    assert report.faults == set()
+    assert report.find("stated genres")["level"] == "ok"
+
+
+def test_with_an_overlay_types_and_genres_are_for_it_to_say(
+    check: Checker, urls: Urls, databases: Urls, tmp_path: Path
+) -> None:
+    change(databases, ENGAGEMENT, "UPDATE interaction SET type = 'VIEW'")
+    change(databases, USER, "UPDATE tb_user_genre SET genre_name = 'G' || genre_name")
+    overlay(tmp_path, ENGAGEMENT, "fetch_histories", "SELECT\n", "SELECT /* ours */\n")
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", "SELECT\n", "SELECT /* ours */\n")
+    report = check(urls, SQL_PATH=sql_path)
+    assert report.faults == set()
+    assert "fetch_histories in SQL_PATH" in report.find("types")["means"]
+
+
+def test_a_view_and_a_large_table_are_sampled(
+    check: Checker, urls: Urls, databases: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interaction_types, "_SAMPLE_ROWS", 1_000)
+    change(databases, ENGAGEMENT, "ANALYZE interaction")
+    report = check(urls)
+    assert report.faults == set()
+    assert "in a sample of 14 % of the table" in report.find("types")["means"]
+    change(
+        databases,
+        ENGAGEMENT,
+        "ALTER TABLE interaction RENAME TO events",
+        "CREATE VIEW interaction AS SELECT * FROM events",
+        "GRANT SELECT ON interaction TO marquee",
+    )
+    report = check(urls)
+    assert report.faults == set()
+    assert "of the latest 1,000 rows" in report.find("types")["means"]
+
+
+def test_what_a_sample_does_not_show_is_looked_for_in_the_whole(
+    check: Checker, urls: Urls, databases: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interaction_types, "_SAMPLE_ROWS", 1)
+    change(
+        databases,
+        ENGAGEMENT,
+        "UPDATE interaction SET type = 'DISLIKE' WHERE id > (SELECT min(id) FROM interaction)",
+        "UPDATE interaction SET type = 'LIKE', interaction_value = 1, timestamp = now() AT TIME ZONE 'UTC' "
+        "WHERE id = (SELECT min(id) FROM interaction)",
+        "VACUUM (FULL, ANALYZE) interaction",
+    )
+    assert check(urls).faults == set()

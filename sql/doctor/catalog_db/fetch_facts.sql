@@ -6,15 +6,21 @@
 --   media bigint
 --   deleted_media bigint
 --   media_without_genres bigint  of those that are not deleted
+--   idless_rows bigint           of medias without id, and of tb_media_genre without media_id
 --   media_keys bytea             8 bytes a medium, deleted or not, equal for equal ids in every database;
 --                                NULL without media
 -- Index: none needed
 -- Why: read whole, once, by hand. Other databases cannot be joined: hashes of the ids are compared instead,
 --   and as text, so that integer keys will do.
 SELECT
-    count(*) AS media,
-    count(m.deleted_at) AS deleted_media,
-    count(*) FILTER (WHERE m.deleted_at IS NULL AND g.media_id IS NULL) AS media_without_genres,
+    count(m.id) AS media,
+    count(m.id) FILTER (WHERE m.deleted_at IS NOT NULL) AS deleted_media,
+    count(m.id) FILTER (WHERE m.deleted_at IS NULL AND g.media_id IS NULL) AS media_without_genres,
+    (
+        SELECT count(*) FROM tb_media_genre AS stray
+        WHERE stray.media_id IS NULL
+    )
+    + count(*) FILTER (WHERE m.id IS NULL) AS idless_rows,
     string_agg(substring(sha256(convert_to(m.id::text, 'UTF8')) FROM 1 FOR 8), ''::bytea) AS media_keys
 FROM medias AS m
 LEFT JOIN (

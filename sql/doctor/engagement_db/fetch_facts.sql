@@ -1,30 +1,46 @@
--- name: fetch_facts(window_start)
+-- name: fetch_facts(window_start, window_end)
 -- How many interactions there are, when they took place, and with which media.
 --
 -- Parameters:
 --   window_start text            a timestamp, or '-infinity'
--- Returns: one row
+--   window_end text              a timestamp: what is later lies in no window
+-- Returns: one row; all but the first of rows with both ids
+--   idless_interactions bigint   without user_id or media_id
 --   interactions bigint
---   recent_interactions bigint   since the start of the window
+--   recent_interactions bigint   in the window
 --   undated_interactions bigint  without timestamp
+--   future_interactions bigint   after the end of the window
 --   media_keys bytea             8 bytes a medium, equal for equal ids in every database; NULL without rows
---   media_counts bytea           in step: its interactions, as int8send gives them
+--   media_counts bytea           in the same order: its interactions, as int8send gives them
 -- Index: none needed
 -- Why: the table is read whole, once, by hand; grouped by medium, so that what is hashed, and what the
 --   caller compares with the catalogue, is as many values as there are media.
 SELECT
-    coalesce(sum(per_media.row_count), 0)::bigint AS interactions,
+    coalesce(sum(per_media.row_count - per_media.whole_count), 0)::bigint AS idless_interactions,
+    coalesce(sum(per_media.whole_count), 0)::bigint AS interactions,
     coalesce(sum(per_media.recent_count), 0)::bigint AS recent_interactions,
-    coalesce(sum(per_media.row_count - per_media.dated_count), 0)::bigint AS undated_interactions,
-    string_agg(substring(sha256(convert_to(per_media.media_id, 'UTF8')) FROM 1 FOR 8), ''::bytea)
-        AS media_keys,
-    string_agg(int8send(per_media.row_count), ''::bytea) AS media_counts
+    coalesce(sum(per_media.undated_count), 0)::bigint AS undated_interactions,
+    coalesce(sum(per_media.future_count), 0)::bigint AS future_interactions,
+    string_agg(substring(sha256(convert_to(per_media.media_id, 'UTF8')) FROM 1 FOR 8), ''::bytea) FILTER (
+        WHERE per_media.whole_count > 0
+    ) AS media_keys,
+    string_agg(int8send(per_media.whole_count), ''::bytea) FILTER (
+        WHERE per_media.whole_count > 0
+    ) AS media_counts
 FROM (
     SELECT
-        coalesce(i.media_id::text, '') AS media_id,
+        i.media_id::text AS media_id,
         count(*) AS row_count,
-        count(i.timestamp) AS dated_count,
-        count(*) FILTER (WHERE i.timestamp >= :window_start::timestamp) AS recent_count
+        count(i.user_id) FILTER (WHERE i.media_id IS NOT NULL) AS whole_count,
+        count(i.user_id) FILTER (WHERE i.media_id IS NOT NULL AND i.timestamp IS NULL) AS undated_count,
+        count(i.user_id) FILTER (
+            WHERE i.media_id IS NOT NULL AND i.timestamp > :window_end::timestamp
+        ) AS future_count,
+        count(i.user_id) FILTER (
+            WHERE
+            i.media_id IS NOT NULL
+            AND i.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp
+        ) AS recent_count
     FROM interaction AS i
     GROUP BY i.media_id
 ) AS per_media;

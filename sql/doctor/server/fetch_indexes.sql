@@ -3,17 +3,38 @@
 --
 -- Parameters:
 --   table_names text[]       which tables
--- Returns: a row for each index
---   table_name text, index_name text
+-- Returns: a row for each index of them and of their partitions
+--   table_name text
+--   holder_name text         what it is an index of, the table or a partition, as a statement may write it
+--   is_whole boolean         of the table itself, and so of all partitions
+--   index_name text
 --   key_columns text[]       in order, with DESC and NULLS where that is not the default
 --   included_columns text[]
 --   is_partial boolean       it has a predicate
---   is_valid boolean         false after a CREATE INDEX CONCURRENTLY that failed, or while it runs
--- Index: pg_index_indrelid_index
+--   is_valid boolean         false after a CREATE INDEX CONCURRENTLY that failed, or while it runs; of a
+--                            partitioned table also until each partition has its part of the index
+-- Index: pg_index_indrelid_index, pg_inherits_parent_index
 -- Why: pg_get_indexdef would have to be parsed; indoption holds 1 for DESC and 2 for NULLS FIRST, and DESC
 --   alone means both.
+WITH RECURSIVE part AS (
+    SELECT
+        named.table_name,
+        to_regclass(named.table_name)::oid AS part_id,
+        TRUE AS is_whole
+    FROM unnest(:table_names::text[]) AS named (table_name)
+    UNION
+    SELECT
+        p.table_name,
+        child.inhrelid AS part_id,
+        FALSE AS is_whole
+    FROM part AS p
+    INNER JOIN pg_inherits AS child ON p.part_id = child.inhparent
+)
+
 SELECT
-    wanted.table_name,
+    p.table_name,
+    i.indrelid::regclass::text AS holder_name,
+    p.is_whole,
     c.relname::text AS index_name,
     array(
         SELECT
@@ -36,8 +57,8 @@ SELECT
     ) AS included_columns,
     i.indpred IS NOT NULL AS is_partial,
     i.indisvalid AND i.indisready AS is_valid
-FROM unnest(:table_names::text[]) AS wanted (table_name)
-INNER JOIN pg_index AS i ON i.indrelid = to_regclass(wanted.table_name)
+FROM part AS p
+INNER JOIN pg_index AS i ON p.part_id = i.indrelid
 INNER JOIN pg_class AS c ON i.indexrelid = c.oid
 INNER JOIN pg_am AS am ON c.relam = am.oid
 WHERE am.amname = 'btree';

@@ -8,13 +8,24 @@
 --   started_at text            the same for databases of one server
 --   max_connections int
 --   reserved_connections int   of those, for superusers and for pg_use_reserved_connections
--- Index: none needed
+--   database_name text
+--   login_name text            the role that connected, whatever it was set to since
+--   role_limit int             CONNECTION LIMIT of that role, -1 for none and for superusers
+--   database_limit int         the same of the database
+-- Index: pg_roles, pg_database: a row of each
 -- Why: the time of its start tells servers apart whatever address they are reached at; reserved_connections
---   is a setting of PostgreSQL 16 and later.
+--   is a setting of PostgreSQL 16 and later. Superusers are let in beyond either limit.
 SELECT
     split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,
     pg_postmaster_start_time()::text AS started_at,
     current_setting('max_connections')::int AS max_connections,
     current_setting('superuser_reserved_connections')::int
-    + coalesce(current_setting('reserved_connections', TRUE)::int, 0) AS reserved_connections;
+    + coalesce(current_setting('reserved_connections', TRUE)::int, 0) AS reserved_connections,
+    current_database()::text AS database_name,
+    session_user::text AS login_name,
+    CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END AS role_limit,
+    CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END AS database_limit
+FROM pg_roles AS r
+CROSS JOIN pg_database AS d
+WHERE r.rolname = session_user AND d.datname = current_database();

@@ -1,26 +1,101 @@
 -- name: fetch_tables(table_names)
--- How large tables are, and what we could do to them.
+-- How large tables are, of which kind, and what we could do to them.
 --
 -- Parameters:
---   table_names text[]    as the statements write them, or with their schema
+--   table_names text[]      as the statements write them, or with their schema
 -- Returns: a row for each of them that exists
 --   table_name text
---   row_estimate bigint   of the last ANALYZE; without one, by size
---   write_rights text[]   of INSERT, UPDATE, DELETE and TRUNCATE
---   is_owned boolean      ours, or we are a superuser: no REVOKE will help
--- Index: pg_class_oid_index
--- Why: counting would read the tables.
+--   row_estimate bigint     of the last ANALYZE, with the rows of all partitions; without one, by size; NULL
+--                           of a view, and of a foreign table without ANALYZE
+--   is_sampleable boolean   TABLESAMPLE takes it
+--   kind text               as in pg_class.relkind: r, p, v, m or f
+--   write_rights text[]     of INSERT, UPDATE, DELETE and TRUNCATE
+--   is_owned boolean        ours, or we are a superuser: no REVOKE will help
+--   sql_name text           with its schema, as SQL takes it
+--   root_name text          the same of what it is a partition of, at whatever depth; else of itself
+-- Index: pg_class_oid_index, pg_inherits_parent_index, pg_inherits_relid_seqno_index
+-- Why: counting would read the tables. A partitioned table holds no rows, and says so in reltuples until it is
+--   analysed itself, which autovacuum never does: the estimate is that of what it is made of. A table with
+--   children of the older kind is read together with them, too.
+WITH RECURSIVE wanted AS (
+    SELECT
+        named.table_name,
+        to_regclass(named.table_name)::oid AS table_id
+    FROM unnest(:table_names::text[]) AS named (table_name)
+    WHERE to_regclass(named.table_name) IS NOT NULL
+),
+
+part AS (
+    SELECT
+        w.table_id,
+        w.table_id AS part_id
+    FROM wanted AS w
+    UNION
+    SELECT
+        p.table_id,
+        child.inhrelid AS part_id
+    FROM part AS p
+    INNER JOIN pg_inherits AS child ON p.part_id = child.inhparent
+),
+
+ancestor AS (
+    SELECT
+        w.table_id,
+        w.table_id AS ancestor_id,
+        0 AS depth
+    FROM wanted AS w
+    UNION
+    SELECT
+        a.table_id,
+        parent.inhparent AS ancestor_id,
+        a.depth + 1 AS depth
+    FROM ancestor AS a
+    INNER JOIN pg_inherits AS parent ON a.ancestor_id = parent.inhrelid
+),
+
+size AS (
+    SELECT
+        p.table_id,
+        bool_and(c.relkind IN ('r', 'p', 'm')) AS is_sampleable,
+        sum(
+            CASE
+                WHEN c.relkind = 'p' THEN 0
+                WHEN c.relkind = 'v' THEN NULL
+                WHEN c.reltuples >= 0 THEN c.reltuples::bigint
+                WHEN c.relkind = 'f' THEN NULL
+                ELSE pg_relation_size(c.oid) / 64
+            END
+        )::bigint AS row_estimate
+    FROM part AS p
+    INNER JOIN pg_class AS c ON p.part_id = c.oid
+    GROUP BY p.table_id
+),
+
+root AS (
+    SELECT DISTINCT ON (a.table_id)
+        a.table_id,
+        a.ancestor_id
+    FROM ancestor AS a
+    ORDER BY a.table_id ASC, a.depth DESC, a.ancestor_id ASC
+)
+
 SELECT
-    wanted.table_name,
-    CASE
-        WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 64
-        ELSE c.reltuples::bigint
-    END AS row_estimate,
+    w.table_name,
+    s.row_estimate,
+    s.is_sampleable,
+    c.relkind::text AS kind,
     array(
         SELECT possible.name
         FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS possible (name)
         WHERE has_table_privilege(c.oid, possible.name)
     ) AS write_rights,
-    pg_has_role(c.relowner, 'USAGE') AS is_owned
-FROM unnest(:table_names::text[]) AS wanted (table_name)
-INNER JOIN pg_class AS c ON c.oid = to_regclass(wanted.table_name);
+    pg_has_role(c.relowner, 'USAGE') AS is_owned,
+    format('%I.%I', n.nspname, c.relname) AS sql_name,
+    format('%I.%I', root_n.nspname, root_c.relname) AS root_name
+FROM wanted AS w
+INNER JOIN pg_class AS c ON w.table_id = c.oid
+INNER JOIN size AS s ON w.table_id = s.table_id
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+INNER JOIN root AS r ON w.table_id = r.table_id
+INNER JOIN pg_class AS root_c ON r.ancestor_id = root_c.oid
+INNER JOIN pg_namespace AS root_n ON root_c.relnamespace = root_n.oid;

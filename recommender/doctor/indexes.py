@@ -1,0 +1,132 @@
+"""The indexes of sql/indexes/: are they there, and where do they belong if not?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from recommender.databases.inspection import Inspection
+from recommender.doctor.expectations import Index, needed_indexes
+from recommender.doctor.findings import Finding, Level
+from recommender.doctor.tables import (
+    FoundIndex,
+    FoundTable,
+    Kind,
+    leaves_of,
+    look_at_indexes,
+    tables_under,
+)
+from recommender.domain import DatabaseName
+
+_MISSING = "is missing: requests read more than they need"
+_OTHER_COLUMNS = "has other columns than ours: requests read more than they need"
+_NOT_VALID = "is not valid, so that no statement can use it"
+_ORDER = (" DESC NULLS LAST", " DESC", " NULLS FIRST")
+
+
+def check_indexes(
+    name: DatabaseName, inspection: Inspection, tables: Mapping[str, FoundTable], *, overlaid: bool
+) -> Iterator[Finding]:
+    """Yield a finding on each index of sql/indexes/ whose table is there.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    found = look_at_indexes(inspection, list(tables))
+    for wanted in needed_indexes(name):
+        table = tables.get(wanted.table)
+        if table is None:
+            if overlaid:
+                means = f"does not apply: there is no {wanted.table}"
+                yield Finding(Level.OK, name, f"index {wanted.name}", means)
+        elif table.kind is Kind.VIEW:
+            yield _on_view(name, inspection, wanted)
+        elif table.kind is Kind.FOREIGN:
+            means = (
+                f"does not apply: {table.name} is a foreign table, and indexes are for its own server to have"
+            )
+            yield Finding(Level.OK, name, f"index {wanted.name}", means)
+        else:
+            listed = [index for index in found if index.table == wanted.table]
+            yield _on_table(name, inspection, wanted, table, listed)
+
+
+def _on_table(
+    name: DatabaseName, inspection: Inspection, wanted: Index, table: FoundTable, found: Sequence[FoundIndex]
+) -> Finding:
+    about = f"index {wanted.name}"
+    whole = [index for index in found if index.is_whole]
+    serving = next((index for index in whole if index.serves_as(wanted)), None)
+    if serving is not None:
+        means = "is there" if serving.name == wanted.name else f"{serving.name} does the same"
+        return Finding(Level.OK, name, about, means)
+    if table.kind is Kind.PARTITIONED:
+        return _on_partitions(name, inspection, wanted, found)
+    namesake = next((index for index in whole if index.name == wanted.name), None)
+    if namesake is None:
+        return Finding(Level.WARNING, name, about, _MISSING, wanted.definition)
+    means = _OTHER_COLUMNS if namesake.is_valid else f"{_NOT_VALID}: building it failed, or is not over yet"
+    # CREATE INDEX would stumble over the name.
+    to_do = f"DROP INDEX CONCURRENTLY {wanted.name}; {wanted.definition}"
+    return Finding(Level.WARNING, name, about, means, to_do)
+
+
+def _on_partitions(
+    name: DatabaseName, inspection: Inspection, wanted: Index, found: Sequence[FoundIndex]
+) -> Finding:
+    """CONCURRENTLY is for partitions; an index of their parent takes over what they have."""
+    about = f"index {wanted.name}"
+    leaves = leaves_of(inspection, wanted.table)
+    missing = sorted(set(leaves) - {index.holder for index in found if index.serves_as(wanted)})
+    if leaves and not missing:
+        return Finding(Level.OK, name, about, f"is on each of the {len(leaves):,} partitions")
+    create = wanted.definition.replace(" CONCURRENTLY", "")
+    slow = (
+        f"It blocks writes while it is built; where that is too long, first create one of these columns "
+        f"CONCURRENTLY on each partition, and it takes them over ({len(missing):,} of {len(leaves):,} "
+        "partitions have none)."
+    )
+    namesake = next((index for index in found if index.is_whole and index.name == wanted.name), None)
+    if namesake is None:
+        return Finding(Level.WARNING, name, about, _MISSING, f"{create} {slow}")
+    means = _OTHER_COLUMNS if namesake.is_valid else f"{_NOT_VALID}: not all partitions have their part of it"
+    return Finding(Level.WARNING, name, about, means, f"DROP INDEX {wanted.name}; {create} {slow}")
+
+
+def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Finding:
+    """Where the columns are called otherwise under the view, only the plans of the statements tell."""
+    about = f"index {wanted.name}"
+    bases = tables_under(inspection, wanted.table)
+    found = look_at_indexes(inspection, [base.name for base in bases])
+    serving = next((index for index in found if index.is_whole and index.serves_as(wanted)), None)
+    listed = ", ".join(base.name for base in bases) or "what it selects"
+    if serving is not None:
+        return Finding(Level.OK, name, about, f"{serving.name} is on {serving.table}, under a view")
+    columns = _columns(wanted)
+    on = next(
+        (base for base in bases if set(columns) <= set(base.columns) and base.kind != Kind.FOREIGN), None
+    )
+    if on is None:
+        means = (
+            f"cannot be on a view: {wanted.table} reads {listed}, where an index of the columns behind "
+            f"{', '.join(columns)} does the same; whether there is one shows in what the statements read"
+        )
+        return Finding(Level.OK, name, about, means)
+    means = f"is missing on {listed}, which the view {wanted.table} reads: requests read more than they need"
+    order = f"{', '.join(wanted.keys)}{_including(wanted)}"
+    to_do = f"An index cannot be on a view: create one of the columns {order} on the table {on.name}."
+    return Finding(Level.WARNING, name, about, means, to_do)
+
+
+def _columns(index: Index) -> list[str]:
+    """The columns of an index without their order."""
+    names = []
+    for key in (*index.keys, *index.included):
+        bare = key
+        for suffix in _ORDER:
+            bare = bare.removesuffix(suffix)
+        names.append(bare)
+    return names
+
+
+def _including(index: Index) -> str:
+    included = f" INCLUDE ({', '.join(index.included)})" if index.included else ""
+    predicate = index.definition.partition(" WHERE ")[2].rstrip(";")
+    return included + (f" WHERE {predicate}" if predicate else "")

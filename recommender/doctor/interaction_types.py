@@ -1,0 +1,234 @@
+"""What is done with media: are the types those of the settings, and are the values worth anything?"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from recommender.databases.inspection import Inspection
+from recommender.doctor.findings import CONTRACT, Finding, Level, share, shown, some
+from recommender.doctor.tables import look_at_tables
+from recommender.domain import DEFAULT_TYPES, DatabaseName, InteractionTypes
+
+ENGAGEMENT = DatabaseName.ENGAGEMENT
+
+_SAMPLE_ROWS = 1_000_000
+_WHOLE = 100
+# Statements that decide what a type means; where they are the app's own, the settings need not hold.
+_DECIDING = ("fetch_histories", "fetch_candidates")
+
+
+class TypeCount(NamedTuple):
+    """Rows of one type. `recent` ones lie in the window; their value is NULL, 0 or less, or above 0."""
+
+    name: str | None
+    rows: int
+    recent: int
+    recent_null: int
+    recent_zero: int
+    recent_worth: int
+    unusable: int
+
+
+@dataclass(frozen=True, slots=True)
+class TypeFacts:
+    """What the rows read say. `source`: which rows, in words; empty for all of them.
+
+    `has_positive`, `has_recent`, `has_worth`: of all rows: is any positive, in the window, worth something?
+    """
+
+    counts: tuple[TypeCount, ...]
+    source: str
+    has_positive: bool
+    has_recent: bool
+    has_worth: bool
+
+    @property
+    def rows(self) -> int:
+        """How many were read."""
+        return sum(count.rows for count in self.counts)
+
+
+def look_at_types(inspection: Inspection, types: InteractionTypes, window: tuple[str, str]) -> TypeFacts:
+    """Count interactions by type, in a sample of about a million rows where there are far more.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    start, end = window
+    known = list(dict.fromkeys((*types.positive, *types.dislikes, *types.excluding)))
+    bounds = {"window_start": start, "window_end": end, "known_types": known}
+    table = look_at_tables(inspection, ["interaction"])["interaction"]
+    rows = table.row_estimate or 0
+    percent = max(1, _WHOLE * _SAMPLE_ROWS // rows) if rows > 2 * _SAMPLE_ROWS else _WHOLE
+    found, source = [], ""
+    if table.is_sampleable:
+        found = inspection.fetch("fetch_types", sample_percent=percent, **bounds)
+        source = "" if percent == _WHOLE else f"in a sample of {percent} % of the table"
+    # The pages of a sample may all be empty, after a large DELETE.
+    if not found:
+        found = inspection.fetch("fetch_latest_types", row_limit=_SAMPLE_ROWS, **bounds)
+        source = "" if rows < _SAMPLE_ROWS else f"of the latest {_SAMPLE_ROWS:,} rows"
+    counts = tuple(TypeCount(*row) for row in found)
+    positive = [count for count in counts if count.name in types.positive]
+    # One row is enough to know; none in a sample is not.
+    has = [
+        bool(positive),
+        any(count.recent for count in positive),
+        any(count.recent_worth for count in positive),
+    ]
+    if source and not all(has):
+        ((*has,),) = inspection.fetch(
+            "fetch_positives", positive_types=list(types.positive), window_start=start, window_end=end
+        )
+    return TypeFacts(counts, source, *has)
+
+
+def check_types(
+    facts: TypeFacts, types: InteractionTypes, window_days: int, *, overlaid: Collection[str]
+) -> Iterator[Finding]:
+    """Yield findings on types and values; `overlaid` are statements that are not ours."""
+    if not facts.rows:
+        return
+    deciding = [name for name in _DECIDING if name in overlaid]
+    if deciding:
+        means = (
+            f"{_listed(facts.counts, facts)}; what they mean is for {', '.join(deciding)} in SQL_PATH to say"
+        )
+        yield Finding(Level.OK, ENGAGEMENT, "types", means)
+        return
+    by_role = {
+        "LIKE_TYPES": types.likes,
+        "WATCH_TYPES": types.watches,
+        "DISLIKE_TYPES": types.dislikes,
+        "EXCLUDING_TYPES": types.excluding,
+    }
+    known = {name for names in by_role.values() for name in names}
+    by_spelling = {_spelling(name): name for name in known}
+    strange = [count for count in facts.counts if count.name not in known]
+    misspelt = [count for count in strange if _spelling(count.name) in by_spelling]
+    meaningless = [count for count in strange if count not in misspelt]
+    understood = [count for count in facts.counts if count.name in known]
+    yield Finding(Level.OK, ENGAGEMENT, "types", _listed(understood, facts) or "none that the settings name")
+    if misspelt:
+        yield _misspelt(misspelt, by_role, facts)
+    if meaningless:
+        yield _meaningless(meaningless, types, facts)
+    yield from _absent(known, facts, by_role, all_understood=not strange)
+    yield from _check_positives(facts, types, strange, window_days)
+    yield from _check_values(facts, types)
+
+
+def _misspelt(counts: Sequence[TypeCount], by_role: dict[str, tuple[str, ...]], facts: TypeFacts) -> Finding:
+    listed = _listed(counts, facts)
+    means = f"{listed}: in case or blanks they differ from types of the settings, and so they mean nothing"
+    settings = []
+    for setting, names in by_role.items():
+        spellings = {_spelling(name) for name in names}
+        added = [count.name for count in counts if count.name and _spelling(count.name) in spellings]
+        if any(_can_be_set(name) for name in added):
+            settings.append(f"{setting}={','.join([*names, *filter(_can_be_set, added)])}")
+    to_do = "Set " + " and ".join(settings) if settings else "Correct them in the data"
+    if settings and not all(count.name is not None and _can_be_set(count.name) for count in counts):
+        to_do += "; those with blanks around them cannot be set, correct them in the data"
+    return Finding(Level.WARNING, ENGAGEMENT, "spelling of types", means, f"{to_do}.")
+
+
+def _meaningless(counts: Sequence[TypeCount], types: InteractionTypes, facts: TypeFacts) -> Finding:
+    about = "types without meaning"
+    listed = _listed(counts, facts)
+    if types.excluding:
+        means = f"{listed}: they count for nothing, and exclude nothing (EXCLUDING_TYPES)"
+        return Finding(Level.OK, ENGAGEMENT, about, means)
+    means = f"{listed}: they count for nothing, yet keep media from being recommended to the same users again"
+    wanted = ",".join((*types.dislikes, *types.positive))
+    to_do = (
+        "Name those that speak for a medium in LIKE_TYPES or WATCH_TYPES. If the others are not meant to "
+        f"exclude, set EXCLUDING_TYPES={wanted}; if some are, add these."
+    )
+    return Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
+
+
+def _absent(
+    known: set[str], facts: TypeFacts, by_role: dict[str, tuple[str, ...]], *, all_understood: bool
+) -> Iterator[Finding]:
+    """What the settings name and no row has: named on purpose, or looked for in vain among other types."""
+    absent = sorted(known - {count.name for count in facts.counts})
+    if not absent:
+        return
+    about = "types that do not occur"
+    listed = ", ".join(map(shown, absent))
+    means = f"no row {facts.source} is {listed}".replace("  ", " ")
+    defaults = {*DEFAULT_TYPES.positive, *DEFAULT_TYPES.dislikes}
+    if all_understood and set(absent) <= defaults:
+        yield Finding(Level.OK, ENGAGEMENT, about, f"{means}; all that do occur are known")
+        return
+    settings = ", ".join(setting for setting, names in by_role.items() if set(names) & set(absent))
+    to_do = f"See how the app writes them, and set {settings} to that."
+    yield Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
+
+
+def _check_positives(
+    facts: TypeFacts, types: InteractionTypes, strange: Sequence[TypeCount], window_days: int
+) -> Iterator[Finding]:
+    about = "positive interactions"
+    names = " or ".join(map(shown, types.positive))
+    effect = "there are no similar users, and nothing is popular"
+    recent = sum(count.recent for count in facts.counts)
+    positive = [count for count in facts.counts if count.name in types.positive]
+    if not facts.has_positive:
+        commonest = f"; most rows are {shown(strange[0].name)}" if strange else ""
+        to_do = f"Name in LIKE_TYPES or WATCH_TYPES the types that speak for a medium{commonest}."
+        yield Finding(Level.WARNING, ENGAGEMENT, about, f"no interaction is {names}: {effect}", to_do)
+    elif facts.has_recent:
+        rows, of_these = sum(count.rows for count in positive), sum(count.recent for count in positive)
+        means = f"{share(rows, facts.rows)} {facts.source}, of which {share(of_these, rows)} in the window"
+        yield Finding(Level.OK, ENGAGEMENT, about, means.replace(" ,", ","))
+    elif recent:
+        window = f"of the last {window_days} days" if window_days else "with a timestamp"
+        means = f"none of the interactions {window} is {names}: {effect}"
+        to_do = "See why the app writes none any more, or set INTERACTION_WINDOW_DAYS higher."
+        yield Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
+
+
+def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding]:
+    positive = [count for count in facts.counts if count.name in types.positive]
+    recent = sum(count.recent for count in positive)
+    means = (
+        f"of {recent:,} positive interactions in the window {facts.source}, "
+        f"{share(sum(count.recent_worth for count in positive), recent)} have a value above 0, "
+        f"{share(sum(count.recent_zero for count in positive), recent)} 0 or less, "
+        f"{share(sum(count.recent_null for count in positive), recent)} none"
+    ).replace(" ,", ",")
+    if facts.has_recent and not facts.has_worth:
+        means += ": every collaborative_score is 0, and rankings follow stated genres and popularity alone"
+        to_do = (
+            "Write an interaction_value above 0 with each, or put versions of fetch_candidates and "
+            f"stream_positive_histories that take 1 for it under SQL_PATH/{ENGAGEMENT}/ ({CONTRACT})."
+        )
+        yield Finding(Level.WARNING, ENGAGEMENT, "values", means, to_do)
+    elif facts.has_recent:
+        yield Finding(Level.OK, ENGAGEMENT, "values", means)
+    unusable = sum(count.unusable for count in positive)
+    if unusable:
+        means = (
+            f"{share(unusable, sum(count.rows for count in positive))} of the positive interactions "
+            f"{facts.source} have a value that is NaN, infinite or beyond 1e100, and counts as 0"
+        ).replace("  ", " ")
+        to_do = "See what writes them, and correct them."
+        yield Finding(Level.WARNING, ENGAGEMENT, "unusable values", means, to_do)
+
+
+def _listed(counts: Sequence[TypeCount], facts: TypeFacts) -> str:
+    """Types with their numbers of rows, the commonest first."""
+    ordered = sorted(counts, key=lambda count: -count.rows)
+    listed = some([f"{shown(count.name)} {share(count.rows, facts.rows)}" for count in ordered])
+    return f"{listed} {facts.source}".rstrip()
+
+
+def _spelling(name: str | None) -> str | None:
+    return None if name is None else " ".join(name.casefold().split())
+
+
+def _can_be_set(name: str) -> bool:
+    """Whether a setting can hold it: commas separate, and blanks around a name are dropped."""
+    return name == name.strip() != "" and "," not in name

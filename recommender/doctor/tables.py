@@ -1,0 +1,117 @@
+"""The tables, views and indexes that are there, with partitions taken together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from recommender.databases.inspection import Inspection
+from recommender.doctor.expectations import Index
+from recommender.errors import InspectionError
+
+
+class Kind(StrEnum):
+    """What a table is, as in pg_class.relkind."""
+
+    TABLE = "r"
+    PARTITIONED = "p"
+    VIEW = "v"
+    MATERIALIZED_VIEW = "m"
+    FOREIGN = "f"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table or view; `row_estimate` is None where it cannot be known."""
+
+    name: str
+    row_estimate: int | None
+    is_sampleable: bool
+    kind: Kind
+    write_rights: list[str]
+    is_owned: bool
+    sql_name: str
+    root_name: str
+
+    @property
+    def rows(self) -> str:
+        """How large it is, in words."""
+        return "of unknown size" if self.row_estimate is None else f"about {self.row_estimate:,} rows"
+
+
+class FoundIndex(NamedTuple):
+    """An index of a table or of one of its partitions, the `holder`."""
+
+    table: str
+    holder: str
+    is_whole: bool
+    name: str
+    keys: list[str]
+    included: list[str]
+    is_partial: bool
+    is_valid: bool
+
+    def serves_as(self, wanted: Index) -> bool:
+        """Whether the planner can do everything with it that it could with the one wanted."""
+        return (
+            self.is_valid
+            and (tuple(self.keys), self.is_partial) == (wanted.keys, wanted.is_partial)
+            and set(self.included) >= set(wanted.included)
+        )
+
+
+class ViewTable(NamedTuple):
+    """A table that a view reads."""
+
+    view: str
+    name: str
+    kind: str
+    columns: list[str]
+
+
+def look_at_tables(inspection: Inspection, names: Sequence[str]) -> dict[str, FoundTable]:
+    """Return what there is of some tables, by name. Of views, the rows are what the planner expects.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    found = {}
+    for name, rows, is_sampleable, kind, *others in inspection.fetch("fetch_tables", table_names=list(names)):
+        table = FoundTable(name, rows, is_sampleable, Kind(kind), *others)
+        found[name] = table if rows is not None else _planned(inspection, table)
+    return found
+
+
+def look_at_indexes(inspection: Inspection, names: Sequence[str]) -> list[FoundIndex]:
+    """Return the indexes of some tables and of their partitions.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    return [FoundIndex(*row) for row in inspection.fetch("fetch_indexes", table_names=list(names))]
+
+
+def leaves_of(inspection: Inspection, name: str) -> list[str]:
+    """Return the partitions that hold the rows of a partitioned table.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    return [leaf for _, leaf in inspection.fetch("fetch_leaves", table_names=[name])]
+
+
+def tables_under(inspection: Inspection, view: str) -> list[ViewTable]:
+    """Return the tables that a view reads.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    return [ViewTable(*row) for row in inspection.fetch("fetch_view_tables", table_names=[view])]
+
+
+def _planned(inspection: Inspection, table: FoundTable) -> FoundTable:
+    try:
+        return replace(table, row_estimate=inspection.estimate_rows(table.sql_name))
+    except InspectionError:
+        # Not ours to read, or a view that leads nowhere: other findings say so.
+        return table

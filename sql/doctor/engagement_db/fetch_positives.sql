@@ -1,0 +1,39 @@
+-- name: fetch_positives(positive_types, window_start, window_end)
+-- Whether there is any positive interaction, any in the window, and any that is worth something.
+--
+-- Parameters:
+--   positive_types text[]    types that speak for a medium
+--   window_start text, window_end text
+--                            timestamps: what is not between them lies in no window
+-- Returns: one row; rows without user_id or media_id do not count
+--   has_positive boolean
+--   has_recent boolean       in the window
+--   has_worth boolean        in the window, with a value above 0 and no more than 1e100
+-- Index: none needed
+-- Why: asked where a sample shows none, which does not prove that there are none. Each stops at the first row.
+SELECT
+    exists(
+        SELECT 1
+        FROM interaction AS i
+        WHERE i.type::text = any(:positive_types::text[]) AND i.user_id IS NOT NULL AND i.media_id IS NOT NULL
+    ) AS has_positive,
+    exists(
+        SELECT 1
+        FROM interaction AS i
+        WHERE
+            i.type::text = any(:positive_types::text[])
+            AND i.user_id IS NOT NULL
+            AND i.media_id IS NOT NULL
+            AND i.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp
+    ) AS has_recent,
+    exists(
+        SELECT 1
+        FROM interaction AS i
+        WHERE
+            i.type::text = any(:positive_types::text[])
+            AND i.user_id IS NOT NULL
+            AND i.media_id IS NOT NULL
+            AND i.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp
+            AND i.interaction_value::double precision > 0
+            AND i.interaction_value::double precision <= 1e100
+    ) AS has_worth;
