@@ -71,9 +71,8 @@ def test_a_user_whose_history_takes_too_long_costs_nobody_else_the_database(
         tmp_path,
         "fetch_histories(user_ids)",
         "SELECT u.user_id, NULL::text[], NULL::text[], NULL::int[], NULL::boolean[] "
-        "FROM unnest(:user_ids::text[]) AS u (user_id) WHERE u.user_id <> 'HEAVY' OR pg_sleep(30) IS NULL;".replace(
-            "HEAVY", heavy
-        ),
+        "FROM unnest(:user_ids::text[]) AS u (user_id) "
+        "WHERE u.user_id <> '" + heavy + "' OR pg_sleep(30) IS NULL;",
     )
     done = threading.Event()
     with running_client(databases, SQL_PATH=str(sql_path), TIME_BUDGET_MS="600", **NO_CAPS) as client:
