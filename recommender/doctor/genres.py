@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import Finding, Level, share, shown, some
-from recommender.domain import DatabaseName, distinct_genres
+from recommender.domain import DatabaseName
 
 _BETWEEN = f"{DatabaseName.USER}, {DatabaseName.CATALOG}"
 _EXAMPLES = 5
@@ -25,7 +25,7 @@ def look_at_genres(inspection: Inspection) -> Genres:
 
 def genres_without_media(stated: Genres, of_media: Genres) -> list[str]:
     """Return the stated genres that no medium has, however either is spelt, the commonest first."""
-    known = distinct_genres(list(of_media)).keys()
+    known = distinct_names(list(of_media)).keys()
     return [name for name in sorted(stated, key=lambda name: -stated[name]) if not _keys(name) <= known]
 
 
@@ -37,7 +37,7 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
     """
     about = "stated genres"
     unknown = genres_without_media(stated, of_media)
-    kinds = distinct_genres(list(stated))
+    kinds = distinct_names(list(stated))
     if inspection is None or not unknown:
         means = f"each of the {len(kinds):,} is that of a medium"
         return Finding(Level.OK, _BETWEEN, about, means)
@@ -45,7 +45,7 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
     rows = Counter({name: stated[name] for name in unknown})
     examples = some([f"{shown(name)} ({rows[name]:,})" for name in unknown], _EXAMPLES)
     means = (
-        f"{share(len(distinct_genres(unknown)), len(kinds))} are those of no medium: {examples}; "
+        f"{share(len(distinct_names(unknown)), len(kinds))} are those of no medium: {examples}; "
         f"{share(any_count, users)} of the users with genres state some of these, "
         f"{share(only_count, users)} nothing else, so that genres say nothing for them"
     )
@@ -59,4 +59,4 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
 
 def _keys(name: str) -> set[str]:
     """What a genre is compared by; none of one that is blank."""
-    return set(distinct_genres([name]))
+    return set(distinct_names([name]))
