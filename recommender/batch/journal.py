@@ -33,7 +33,8 @@ class Progress:
     """What has been done, and is safe on disk.
 
     `list_bytes`: how far the user list is done. `position`: how much of the output belongs to it, in bytes or
-    in parts. `recommendations`, `degraded`: counted over all runs of the job.
+    in parts. `recommendations`, `degraded`, `held_back`: counted over all runs of the job; the last are users
+    answered while a load of the catalogue was held back.
     """
 
     users: int = 0
@@ -41,6 +42,7 @@ class Progress:
     position: int = 0
     recommendations: int = 0
     degraded: int = 0
+    held_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
