@@ -12,6 +12,7 @@ from gunicorn.glogging import Logger
 
 from config.logging import logging_config
 from config.settings import Settings, SettingsError, load_settings
+from config.worker_catalogue import catalogue_folder, remove_catalogue
 from config.worker_metrics import remove_metrics, share_metrics
 from recommender.errors import ConfigurationError
 
@@ -39,6 +40,7 @@ try:
     _settings = _tried_settings()
 except (SettingsError, ConfigurationError) as exc:
     remove_metrics()
+    remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
 bind = (
@@ -74,7 +76,9 @@ _READER_STALL_S = 60
 
 
 def when_ready(server: Any) -> None:
-    """Say once, and loudly, that there are no keys."""
+    """Say once what the workers go without: keys, and loudly, or a shared folder."""
+    if catalogue_folder() is None:
+        server.log.warning("No temporary folder can be made: each worker reads the catalogue for itself.")
     if not _settings.api_keys:
         server.log.warning(
             "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
@@ -93,6 +97,9 @@ def post_worker_init(worker: Any) -> None:
     _obey_the_first_request_to_stop()
     _give_up_on_stalled_callers(worker)
     marquee = worker.wsgi.extensions["marquee"]
+    folder = catalogue_folder()
+    if folder is not None:
+        marquee.share_catalogue(folder)
     marquee.open()
     marquee.wait_until_loaded(_LOAD_WAIT_S)
 
@@ -117,6 +124,7 @@ def child_exit(_server: Any, worker: Any) -> None:
 def on_exit(_server: Any) -> None:
     """Leave nothing behind."""
     remove_metrics()
+    remove_catalogue()
 
 
 def _obey_the_first_request_to_stop() -> None:

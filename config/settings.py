@@ -131,6 +131,8 @@ class Settings(BaseModel):
     media_id_pattern: str = UUID_PATTERN
     catalogue_refresh_seconds: Count = 300
     catalogue_timeout_ms: Count = 120_000
+    catalogue_max_loss: Share = 0.2
+    catalogue_loss_seconds: Count = 60
     media_cache_size: Count = 10_000
     media_cache_mb: int = Field(default=64, ge=1, le=1_000_000)
     model_path: Path = ROOT / ".models"

@@ -140,6 +140,8 @@ class UserAnswer(TypedDict):
     model: str
     """How similar users are found: `live` or `neighbours`."""
     model_version: str | None
+    index: str
+    """The version of the catalogue index that was ranked by, for `index` of the next page."""
     basis: NotRequired[BasisAnswer]
     """With `explain` only."""
 
@@ -198,6 +200,8 @@ class PopularAnswer(TypedDict):
     counting: bool
     """Whether the window asked for is being counted: ask again in a few seconds."""
     degraded: list[DatabaseName]
+    index: str
+    """The version of the catalogue index that was ranked by, for `index` of the next page."""
 
 
 @_described
@@ -226,6 +230,8 @@ class SimilarAnswer(TypedDict):
     degraded: list[DatabaseName]
     model: str
     model_version: str | None
+    index: str
+    """The version of the catalogue index that was ranked by, for `index` of the next page."""
 
 
 def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:
@@ -250,6 +256,7 @@ def user_of(result: UserRecommendations) -> UserAnswer:
         degraded=list(result.degraded),
         model=result.model,
         model_version=result.model_version,
+        index=result.index_version,
     )
     if result.basis is not None:
         answer["basis"] = _basis(result.basis)
@@ -271,6 +278,7 @@ def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
         window_days=popular.window_days,
         counting=popular.is_counting,
         degraded=list(popular.degraded),
+        index=popular.index_version,
     )
 
 
@@ -294,6 +302,7 @@ def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
         degraded=list(similar.degraded),
         model=similar.model,
         model_version=similar.model_version,
+        index=similar.index_version,
     )
 
 

@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
 
 from config.settings import Settings
 from recommender.background import Background
+from recommender.catalogue.gate import CatalogueGate
 from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.connections import PoolOptions
@@ -27,7 +31,8 @@ from recommender.serving.status import DatabaseChecker, StatusReader
 class Marquee:
     """The joined parts, which have to be opened, after a fork if there is one, and closed at the end.
 
-    `databases`: by name, and by what the pool is for, `requests` or `catalogue`.
+    `databases`: by name, and by what the pool is for, `requests` or `catalogue`. `catalogue_source`: names
+    what the catalogue index is made from and by; processes with the same one may share it.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class Marquee:
         *,
         databases: Mapping[tuple[DatabaseName, str], Database],
         catalogue: CatalogueRefresher,
+        catalogue_source: str,
         models: ModelWatcher,
         others: Iterable[Background],
         service: RecommendationService,
@@ -48,6 +54,7 @@ class Marquee:
         self.profiles = profiles
         self.status = status
         self._catalogue = catalogue
+        self._catalogue_source = catalogue_source
         self._models = models
         self._others = [models, *others]
         self._lock = threading.Lock()
@@ -56,6 +63,10 @@ class Marquee:
     def add(self, part: Background) -> None:
         """Have one more part opened and closed with the others."""
         self._others.append(part)
+
+    def share_catalogue(self, folder: Path) -> None:
+        """Load the catalogue together with the other processes that use a folder; before `open`."""
+        self._catalogue.share(SnapshotFolder(folder / self._catalogue_source))
 
     def open(self) -> None:
         """Start the pools, and load catalogue index and model in the background; safe to call again."""
@@ -102,6 +113,7 @@ def join_parts(settings: Settings) -> Marquee:
     catalogue = CatalogueRefresher(
         CatalogDatabase(background[DatabaseName.CATALOG]),
         background_engagement_db,
+        CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds),
         window_days=settings.interaction_window_days,
         refresh_seconds=settings.catalogue_refresh_seconds,
     )
@@ -138,6 +150,7 @@ def join_parts(settings: Settings) -> Marquee:
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
+        catalogue_source=_catalogue_source(settings),
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
@@ -151,6 +164,16 @@ def join_parts(settings: Settings) -> Marquee:
         ),
         status=StatusReader(serving, catalogue, models, media_cache),
     )
+
+
+def _catalogue_source(settings: Settings) -> str:
+    """A hash of the databases, statements and settings that a catalogue index is made from and by."""
+    digest = sha256(f"{settings.interaction_window_days} {settings.interaction_types}".encode())
+    for name in BACKGROUND_CONNECTIONS:
+        digest.update(settings.database_url(name).encode())
+        for query in load_queries(name, settings.sql_path).values():
+            digest.update(query.statement)
+    return digest.hexdigest()[:16]
 
 
 def _caps(settings: Settings) -> NeighbourCaps:

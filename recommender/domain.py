@@ -101,12 +101,14 @@ class Options:
     """How recommendations are asked for, beside for whom.
 
     `explained`: say how each came about. `weights`, `window_days`: other than the configured ones.
+    `index_version`: the catalogue index to rank by, where it is still kept.
     """
 
     filters: MediaFilter = ANY_MEDIA
     explained: bool = False
     weights: Weights | None = None
     window_days: int | None = None
+    index_version: str | None = None
 
 
 DEFAULT_OPTIONS = Options()
@@ -207,7 +209,8 @@ class Recommendation:
 class UserRecommendations:
     """One user's page, what it was made of, and which databases failed on the way.
 
-    `model`, `model_version`: what found, or would have found, similar users. `basis`: with explanations.
+    `model`, `model_version`: what found, or would have found, similar users. `index_version`: of the
+    catalogue index that was ranked by. `basis`: with explanations.
     """
 
     user_id: str
@@ -216,6 +219,7 @@ class UserRecommendations:
     degraded: tuple[DatabaseName, ...]
     model: str
     model_version: str | None
+    index_version: str
     basis: Basis | None = None
 
 
@@ -255,6 +259,7 @@ class PopularMedia:
     window_days: int
     is_counting: bool
     degraded: tuple[DatabaseName, ...]
+    index_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +287,7 @@ class SimilarMedia:
     degraded: tuple[DatabaseName, ...]
     model: str
     model_version: str | None
+    index_version: str
 
 
 def in_order(names: Collection[DatabaseName]) -> tuple[DatabaseName, ...]:

@@ -31,6 +31,10 @@ class NothingToRecommendFromError(MarqueeError):
     """catalog_db does not answer, and nothing fitting is cached."""
 
 
+class EmptyCatalogueError(NothingToRecommendFromError):
+    """catalog_db answers, and holds no media."""
+
+
 class StillCountingError(MarqueeError):
     """What was asked for is being counted, and takes longer than a request can wait."""
 

@@ -112,6 +112,23 @@ class Flag(_Field):
         return {"type": "boolean"}
 
 
+@dataclass(frozen=True, slots=True)
+class Text(_Field):
+    """A text of 1 to `most` characters."""
+
+    most: int
+
+    def validate(self, value: object, *, from_query: bool) -> str:  # noqa: ARG002 - the same in both
+        """The text."""
+        if isinstance(value, str) and 0 < len(value) <= self.most:
+            return value
+        raise WrongValueError(f"{NAME} must be a text of 1 to {self.most} characters, got {shown(value)}")
+
+    def json_schema(self) -> JsonSchemaValue:
+        """A string of that length."""
+        return {"type": "string", "minLength": 1, "maxLength": self.most}
+
+
 class _List(_Field):
     """A list of texts."""
 

@@ -1,5 +1,6 @@
 """The endpoints for monitors and load balancers."""
 
+import time
 from http import HTTPStatus
 from typing import NotRequired
 
@@ -9,6 +10,7 @@ from typing_extensions import TypedDict  # Pydantic asks for this one before Pyt
 
 from recommender import __version__
 from recommender.api.responses import json_response
+from recommender.catalogue.gate import HeldBack, HoldReason
 from recommender.catalogue.refresh import CatalogueStatus
 from recommender.domain import DatabaseState
 from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
@@ -26,6 +28,18 @@ class HealthAnswer(TypedDict):
 
 
 @_described
+class HeldBackAnswer(TypedDict):
+    """A later load of the catalogue that is not used, as too much is missing from it."""
+
+    media: int
+    """How many media it found."""
+    since_seconds: float
+    """Since it was first found so."""
+    reason: HoldReason
+    """What is missing: all media, too many media, their genres, or the interactions that make popularity."""
+
+
+@_described
 class CatalogueAnswer(TypedDict):
     """What is kept of the catalogue in memory."""
 
@@ -33,6 +47,9 @@ class CatalogueAnswer(TypedDict):
     """Since it was read."""
     media: int
     """How many media may be recommended."""
+    index: str
+    """Its version."""
+    held_back: HeldBackAnswer | None
 
 
 @_described
@@ -98,7 +115,20 @@ def _ready_of(status: Status) -> ReadyAnswer:
 
 
 def _catalogue_of(catalogue: CatalogueStatus) -> CatalogueAnswer:
-    return CatalogueAnswer(age_seconds=round(catalogue.age_s, 1), media=catalogue.media)
+    return CatalogueAnswer(
+        age_seconds=round(catalogue.age_s, 1),
+        media=catalogue.media,
+        index=catalogue.version,
+        held_back=None if catalogue.held_back is None else _held_back_of(catalogue.held_back),
+    )
+
+
+def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:
+    return HeldBackAnswer(
+        media=held_back.media,
+        since_seconds=round(time.monotonic() - held_back.since, 1),
+        reason=held_back.reason,
+    )
 
 
 def _model_of(model: ModelStatus) -> ModelAnswer:

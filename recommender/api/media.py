@@ -24,7 +24,9 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
         query = parse_query(request.args, models.popular)
         asked_at = time.monotonic()
         with gate.place():
-            popular = media.popular(query.page, query.filters, query.window_days, asked_at=asked_at)
+            popular = media.popular(
+                query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
+            )
         with stage(JSON):
             content = popular_of(popular, query.page)
         return json_response(content)
@@ -35,7 +37,9 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
         query = parse_query(request.args, models.similar)
         asked_at = time.monotonic()
         with gate.place():
-            similar = media.similar(canonical_id, query.page, query.filters, asked_at=asked_at)
+            similar = media.similar(
+                canonical_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
+            )
         with stage(JSON):
             content = similar_of(similar, query.page)
         return json_response(content)

@@ -148,6 +148,12 @@ class _State:
             multiprocess_mode="livemin",
             registry=registry,
         )
+        self.held_back = Gauge(
+            "marquee_catalogue_held_back",
+            "1 where a load of the catalogue lacks too much to be used, else 0",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.model_age = Gauge(
             "marquee_model_age_seconds",
             "Time since the model was built; 0 for live SQL, which is not built",
@@ -294,6 +300,7 @@ class Metrics:
         if status.catalogue is not None:
             state.index_age.set(status.catalogue.age_s)
             state.index_media.set(status.catalogue.media)
+            state.held_back.set(status.catalogue.held_back is not None)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:
             state.model.labels(*self._model).set(0)

@@ -5,13 +5,14 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from recommender.api.fields import Flag, Ids, Texts, WholeNumber, WrongValueError
+from recommender.api.fields import Flag, Ids, Text, Texts, WholeNumber, WrongValueError
 from recommender.domain import DEFAULT_LIMIT, MAX_WINDOW_DAYS, MediaFilter, Options, Page
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
 _MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
+_MAX_VERSION = 64
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100
 
@@ -83,6 +84,8 @@ class Offset(BaseModel):
 
     offset: Annotated[int, WholeNumber(0, MAX_OFFSET)] = 0
     """How many media of the ranking come before the page."""
+    index: Annotated[str | None, Text(_MAX_VERSION)] = None
+    """`index` of the answer before: rank by the same catalogue index, where it is still kept."""
 
 
 class RecommendationsQuery(Offset, Explainable):
@@ -92,6 +95,11 @@ class RecommendationsQuery(Offset, Explainable):
     def page(self) -> Page:
         """The page asked for."""
         return Page(self.limit, self.offset)
+
+    @property
+    def options(self) -> Options:
+        """How recommendations are asked for."""
+        return Options(filters=self.filters, explained=self.explain, index_version=self.index)
 
 
 class SimilarQuery(Offset, Filtered):

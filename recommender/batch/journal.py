@@ -41,8 +41,8 @@ class Progress:
     """What has been done, and is safe on disk.
 
     `list_bytes`: how far the user list is done. `position`: how much of the output belongs to it, in bytes or
-    in parts. `fingerprint`: a digest of the end of that. `recommendations`, `degraded`: counted over all runs
-    of the job.
+    in parts. `fingerprint`: a digest of the end of that. `recommendations`, `degraded`, `held_back`: counted
+    over all runs of the job; the last are users answered while a load of the catalogue was held back.
     """
 
     users: int = 0
@@ -51,6 +51,7 @@ class Progress:
     fingerprint: str = ""
     recommendations: int = 0
     degraded: int = 0
+    held_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)

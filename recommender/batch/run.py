@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
 from recommender.batch.users import InvalidIds, read_list, write_list
 from recommender.batch.writers import Safe, Writer
+from recommender.catalogue.refresh import CatalogueStatus
 from recommender.domain import DatabaseName, UserRecommendations
-from recommender.errors import BatchError, NothingToRecommendFromError
+from recommender.errors import BatchError, EmptyCatalogueError, NothingToRecommendFromError
 
 ALL_USERS = "all users"
 DEFUSED, AS_THEY_ARE = "defused", "as they are"
 # What the service works on at a time.
 _USERS_AT_ONCE = 100
+
+_EMPTY = "the catalogue is empty: catalog_db answers, and holds no media"
+_NO_ANSWER = "catalog_db does not answer, or no database does"
 
 Recommend = Callable[[Iterable[str]], Iterator[UserRecommendations]]
 
@@ -29,10 +33,41 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far a run has come, and why it went no further, if it did not."""
+    """How far a run has come, and why it went no further, if it did not.
+
+    `grown`: the catalogue was still being filled when it began.
+    """
 
     journal: Journal
     stopped: str | None
+    grown: bool = False
+
+
+@dataclass(slots=True)
+class CatalogueUse:
+    """What the catalogue was like while users were answered.
+
+    `read_status`: as known now. `max_loss`: the share of media that may be missing.
+    """
+
+    read_status: Callable[[], CatalogueStatus | None]
+    max_loss: float
+    smallest: int | None = None
+    largest: int = 0
+
+    def note(self) -> bool:
+        """Look at the catalogue; whether a load of it is held back."""
+        status = self.read_status()
+        if status is None:
+            return False
+        self.smallest = status.media if self.smallest is None else min(self.smallest, status.media)
+        self.largest = max(self.largest, status.media)
+        return status.held_back is not None
+
+    @property
+    def grown(self) -> bool:
+        """Whether the first users were answered from a part of what the catalogue turned out to be."""
+        return self.smallest is not None and self.smallest < (1 - self.max_loss) * self.largest
 
 
 def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid: InvalidIds) -> Journal:
@@ -71,6 +106,7 @@ def work(
     recommend: Recommend,
     target: Target,
     *,
+    catalogue: CatalogueUse,
     stop_asked: Callable[[], bool],
     show: Callable[[int], None],
 ) -> Outcome:
@@ -80,6 +116,7 @@ def work(
         journal: from `begin`.
         recommend: the service's answers for some users.
         target: where to write.
+        catalogue: looked at after each one hundred users.
         stop_asked: asked between one hundred users and the next.
         show: is told how many users are done.
     """
@@ -90,12 +127,13 @@ def work(
                 if stop_asked():
                     stopped = "interrupted"
                     break
-                answers = _ask(recommend, user_ids)
-                if answers is None:
-                    stopped = "catalog_db does not answer, or no database does"
+                try:
+                    answers = _ask(recommend, user_ids)
+                except NothingToRecommendFromError as exc:
+                    stopped = _EMPTY if isinstance(exc, EmptyCatalogueError) else _NO_ANSWER
                     break
                 target.writer.write(answers)
-                done = _advanced(done, answers, list_bytes)
+                done = _advanced(done, answers, list_bytes, held_back=catalogue.note())
                 show(done.users)
                 if target.writer.due:
                     journal = _made_safe(journal, done, target)
@@ -105,7 +143,8 @@ def work(
             return Outcome(journal, f"{exc.strerror or exc}")
     if stopped is None:
         target.folder.forget()
-    return Outcome(journal, stopped)
+    catalogue.note()
+    return Outcome(journal, stopped, catalogue.grown)
 
 
 def _left_behind(options: JobOptions, target: Target) -> Journal | None:
@@ -164,13 +203,16 @@ def _refuse_unless_told(target: Target, difference: str) -> None:
         )
 
 
-def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations] | None:
-    """Some users' answers, or None where they would say nothing about the users."""
-    try:
-        answers = list(recommend(user_ids))
-    except NothingToRecommendFromError:
-        return None
-    return None if any(map(_says_nothing, answers)) else answers
+def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations]:
+    """Some users' answers.
+
+    Raises:
+        NothingToRecommendFromError: they would say nothing about the users.
+    """
+    answers = list(recommend(user_ids))
+    if any(map(_says_nothing, answers)):
+        raise NothingToRecommendFromError
+    return answers
 
 
 def _says_nothing(answer: UserRecommendations) -> bool:
@@ -180,13 +222,16 @@ def _says_nothing(answer: UserRecommendations) -> bool:
     )
 
 
-def _advanced(done: Progress, answers: list[UserRecommendations], list_bytes: int) -> Progress:
+def _advanced(
+    done: Progress, answers: list[UserRecommendations], list_bytes: int, *, held_back: bool
+) -> Progress:
     return replace(
         done,
         users=done.users + len(answers),
         list_bytes=list_bytes,
         recommendations=done.recommendations + sum(len(answer.items) for answer in answers),
         degraded=done.degraded + sum(bool(answer.degraded) for answer in answers),
+        held_back=done.held_back + (len(answers) if held_back else 0),
     )
 
 

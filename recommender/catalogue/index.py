@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from hashlib import blake2b
 from itertools import repeat
 
 import numpy as np
@@ -52,6 +53,7 @@ class Popularity:
 
 
 _NO_TYPE, _UNKNOWN_TYPE = -1, -2
+_VERSION_BYTES = 8
 
 UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
 
@@ -74,6 +76,28 @@ class CatalogueIndex:
     release_years: NDArray[np.float64]
     user_counts: NDArray[np.int64]
     popularity: Popularity
+
+    @cached_property
+    def version(self) -> str:
+        """A hash of all that a ranking reads from the index: the same content has the same version.
+
+        Not of the start of the window, which moves on with each load whether or not a count changes.
+        """
+        counts, known_idx = self.popularity.positive_users, self._media_idx
+        elsewhere = sorted(media_id for media_id in counts if media_id not in known_idx)
+        digest = blake2b(digest_size=_VERSION_BYTES)
+        for texts in (self.media_ids, self.genre_numbers, self.type_numbers, elsewhere):
+            digest.update("\0".join([*texts, "\n"]).encode())
+        for array in (self.genre_masks, self.media_types, self.release_years, self.user_counts):
+            digest.update(array.tobytes())
+        others = [counts[media_id] for media_id in elsewhere]
+        digest.update(repr((others, self.popularity.active_users, self.popularity.known)).encode())
+        return digest.hexdigest()
+
+    @property
+    def genre_count(self) -> int:
+        """How many genres the media have in all."""
+        return int(np.unpackbits(self.genre_masks.view(np.uint8)).sum())
 
     @cached_property
     def _media_idx(self) -> dict[str, int]:

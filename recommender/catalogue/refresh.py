@@ -1,13 +1,18 @@
 """Keeps a catalogue index loaded: a thread reads it in the background and swaps it whole."""
 
 import logging
+import math
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.background import Pause, RepeatingThread
+from recommender.catalogue.gate import CatalogueGate, HeldBack, HoldReason
 from recommender.catalogue.index import (
     UNKNOWN_POPULARITY,
     CatalogueIndex,
@@ -15,50 +20,91 @@ from recommender.catalogue.index import (
     build_index,
     window_start,
 )
+from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.catalogue.versions import IndexVersions, Loaded
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
-from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
+from recommender.domain import CatalogueEntry
+from recommender.errors import (
+    DatabaseUnavailableError,
+    EmptyCatalogueError,
+    NothingToRecommendFromError,
+)
 
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
+# An index that was replaced can be asked for during a refresh interval, and at least this long.
+_KEEP_S = 60.0
+# How often a worker looks for what another one has announced.
+_TICK_S = 0.2
+# How long before its moment an index is announced: at least this, and so many times as it took to build.
+_LEAD_S, _LEAD_BUILDS = 1.0, 3.0
+# After the shared folder could not be used, each worker loads for itself for this long.
+_UNSHARED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueStatus:
-    """The index in use. `popularity_known`: engagement_db could be counted for it, or for one before it."""
+    """The index in use. `popularity_known`: engagement_db could be counted for it, or for one before it.
 
+    `held_back`: a later load that lacks too much to be used.
+    """
+
+    version: str
     age_s: float
     media: int
     popularity_known: bool
+    held_back: HeldBack | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What was read for an index, and what was held back of it."""
+
+    entries: Sequence[CatalogueEntry]
+    popularity: Popularity
+    started_at: float
+    held_back: HeldBack | None = None
+    complete: bool = True
 
 
 class CatalogueRefresher:
-    """Owns the current index. Requests only ever wait for the very first load, and not long.
+    """Owns the index in use. Requests only ever wait for the very first load, and not long.
 
     What a database cannot give is carried over from the last index; with no last popularity the media
     stand by id alone, with no last media list there is no index. A large engagement_db takes a while to be
-    counted, so the first index does without.
+    counted, so the first index does without. What has lost too much is held back, and loaded again soon.
     """
 
     def __init__(
         self,
         catalog_db: CatalogDatabase,
         engagement_db: EngagementDatabase,
+        gate: CatalogueGate,
+        *,
         window_days: int,
         refresh_seconds: float,
     ) -> None:
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
+        self._gate = gate
         self._window_days = window_days
         self._refresh_seconds = refresh_seconds
-        self._index: CatalogueIndex | None = None
-        self._loaded_at = 0.0
-        self._gone: tuple[CatalogueIndex | None, frozenset[str]] = (None, frozenset())
-        self._gone_lock = threading.Lock()
+        self._versions = IndexVersions(max(_KEEP_S, refresh_seconds))
+        self._held_back: HeldBack | None = None
+        self._shared: SnapshotFolder | None = None
+        self._unshared_until = -math.inf
+        self._leads = False
+        self._checksum = ""
+        self._may_load_at = self._load_due_at = -math.inf
         self._first_attempt_done = threading.Event()
-        self._thread = RepeatingThread("catalogue", self._load, _RETRY_S)
+        self._thread = RepeatingThread("catalogue", self._run, _RETRY_S)
+
+    def share(self, folder: SnapshotFolder) -> None:
+        """Load for, or with, the other processes that share a folder; before `open`."""
+        self._shared = folder
 
     def open(self) -> None:
         """Start loading in the background."""
@@ -71,74 +117,210 @@ class CatalogueRefresher:
     def close(self) -> None:
         """Stop the thread and wait until it has let go of the databases."""
         self._thread.close()
+        if self._shared is not None:
+            self._shared.close()
 
-    def current(self, deadline: Deadline) -> CatalogueIndex:
-        """The index as last loaded; a partial one where the first load takes longer than until the deadline.
+    def current(self, deadline: Deadline, version: str | None = None) -> CatalogueIndex:
+        """The index of a version where it is still kept, else the one in use.
+
+        That is a partial one where the first load takes longer than until the deadline.
 
         Raises:
+            EmptyCatalogueError: catalog_db holds no media, and never did since the start.
             NothingToRecommendFromError: none could be loaded so far.
         """
         if not self._first_attempt_done.is_set():
             self.wait_for_first_load(deadline.remaining_s)
-        if self._index is None:
-            raise NothingToRecommendFromError
-        return self._index
+        wanted = None if version is None else self._versions.find(version)
+        if wanted is not None:
+            return wanted
+        loaded = self._versions.current()
+        if loaded is not None:
+            return loaded.index
+        if self._held_back is not None and self._held_back.reason is HoldReason.EMPTY:
+            raise EmptyCatalogueError
+        raise NothingToRecommendFromError
 
     def latest(self) -> CatalogueIndex | None:
-        """The index as last loaded, without waiting; None where none is."""
-        return self._index
+        """The index in use, without waiting; None where none is."""
+        loaded = self._versions.current()
+        return None if loaded is None else loaded.index
 
     def status(self) -> CatalogueStatus | None:
         """What is loaded, without waiting; None where nothing is."""
-        index = self._index
-        if index is None:
+        loaded = self._versions.current()
+        if loaded is None:
             return None
+        index = loaded.index
         return CatalogueStatus(
-            time.monotonic() - self._loaded_at, len(index.media_ids), index.popularity.known
+            version=index.version,
+            age_s=time.monotonic() - loaded.loaded_at,
+            media=len(index.media_ids),
+            popularity_known=index.popularity.known,
+            held_back=self._held_back,
         )
 
-    def gone_since(self, index: CatalogueIndex) -> frozenset[str]:
-        """Media of `index` that were found to be gone after it was loaded."""
-        found_with, media_ids = self._gone
-        return media_ids if found_with is index else frozenset()
+    def existing(self, index: CatalogueIndex) -> NDArray[np.bool_]:
+        """A mask over an index, false for media that were found to be gone since it was loaded."""
+        return self._versions.existing(index)
 
-    def mark_gone(self, index: CatalogueIndex, media_ids: Iterable[str]) -> None:
-        """Leave media out from now on, and load the catalogue again soon."""
-        with self._gone_lock:
-            self._gone = (index, self.gone_since(index).union(media_ids))
+    def mark_gone(self, index: CatalogueIndex, media_ids: Iterable[str], asked_at: float) -> None:
+        """Leave media out that were not there at `asked_at`, and load the catalogue again soon."""
+        media_idx = index.locate(list(media_ids))
+        self._versions.mark_gone(index, media_idx[media_idx >= 0], asked_at)
+        self.load_soon()
+
+    def load_soon(self) -> None:
+        """Load the catalogue again as soon as its pause allows."""
+        if self._shared is not None:
+            self._shared.ask_for_load()
         self._thread.hurry()
 
-    def _load(self) -> Pause:
+    def _run(self) -> Pause:
+        """Load, or take what another worker has loaded; when to do so again."""
+        self._versions.drop_expired()
+        if self._shared is not None and time.monotonic() >= self._unshared_until:
+            try:
+                self._run_shared(self._shared)
+            except OSError as exc:
+                self._stop_sharing(self._shared, exc)
+            else:
+                return Pause(_TICK_S, _TICK_S)
+        self._leads = False
+        self._load()
+        now = time.monotonic()
+        return Pause(max(0.0, self._may_load_at - now), max(0.0, self._load_due_at - now))
+
+    def _run_shared(self, shared: SnapshotFolder) -> None:
+        led_before, self._leads = self._leads, shared.try_to_lead()
+        if self._leads and led_before:
+            now = time.monotonic()
+            due = now >= self._load_due_at or (now >= self._may_load_at and shared.take_asked())
+            # A load meanwhile could only announce the one that waits.
+            if due and not self._versions.is_waiting:
+                self._load()
+            return
+        self._follow(shared)
+        loaded = self._versions.current()
+        if self._leads and loaded is not None:
+            index = loaded.index
+            self._gate.settle_as(index)
+            self._may_load_at, self._load_due_at = -math.inf, loaded.loaded_at + self._refresh_seconds
+
+    def _stop_sharing(self, shared: SnapshotFolder, reason: OSError) -> None:
+        logger.warning(
+            "catalogue index: the shared folder cannot be used (%s); this worker loads for itself", reason
+        )
+        shared.close()
+        self._unshared_until = time.monotonic() + _UNSHARED_S
+
+    def _follow(self, shared: SnapshotFolder) -> None:
+        """Use what was announced, from its moment on."""
+        try:
+            news = shared.news()
+            if news is None:
+                return
+            if news.version is not None:
+                index = self._versions.find(news.version)
+                if index is None:
+                    index = build_index(*shared.read(news))
+                self._checksum = news.checksum
+                self._versions.schedule(Loaded(index, news.loaded_at), news.starts_at)
+            self._held_back = news.held_back
+            if news.complete:
+                self._first_attempt_done.set()
+        except (SnapshotError, ValueError) as exc:
+            logger.warning("catalogue index: %s; this worker loads for itself", exc)
+            shared.ask_for_load()
+            loaded = self._versions.current()
+            if loaded is not None:
+                self._gate.settle_as(loaded.index)
+            self._load(announced=False)
+
+    def _load(self, *, announced: bool = True) -> None:
         started = time.monotonic()
         try:
-            complete = self._refresh()
+            complete = self._refresh(started, announced=announced)
         finally:
             self._first_attempt_done.set()
-        # However often it fails or is asked for, refreshing takes no more than half of the time. Workers that
-        # start together should not go on in step.
-        elapsed_s = time.monotonic() - started
+        # However often it fails or is asked for, refreshing takes no more than half of the time. Hosts that
+        # start together should not go on loading together.
+        now = time.monotonic()
+        elapsed_s = now - started
         spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
-        wanted_s = self._refresh_seconds * spread if complete else _RETRY_S
-        least_s = max(min(_RETRY_S, wanted_s), elapsed_s)
-        return Pause(least_s, max(least_s, wanted_s - elapsed_s))
+        settled = complete and not self._gate.unsettled
+        wanted_s = self._refresh_seconds * spread if settled else min(_RETRY_S, self._refresh_seconds)
+        self._may_load_at = now + max(min(_RETRY_S, wanted_s), elapsed_s)
+        self._load_due_at = max(self._may_load_at, started + wanted_s)
 
-    def _refresh(self) -> bool:
+    def _refresh(self, started: float, *, announced: bool) -> bool:
         """Load and swap; whether everything in the new index is fresh."""
-        started = time.monotonic()
         try:
             entries = self._catalog_db.fetch_catalogue()
         except DatabaseUnavailableError:
             return False
-        if self._index is None:
+        loaded = self._versions.current()
+        held_back = self._gate.examine_media(entries, time.monotonic(), first=loaded is None)
+        if held_back is not None:
+            self._hold(held_back, announced=announced)
+            return False
+        if loaded is None:
             # Counting may take long or fail; stated genres can be matched without.
-            self._loaded_at = started
-            self._index = build_index(entries, UNKNOWN_POPULARITY)
+            self._use(_Load(entries, UNKNOWN_POPULARITY, started, complete=False), announced=announced)
         popularity = self._load_popularity()
-        self._index = build_index(entries, popularity or self._index.popularity)
-        self._loaded_at = started
+        held_back = None
+        if popularity is not None:
+            held_back = self._gate.examine_popularity(popularity, len(entries), time.monotonic())
+        if popularity is None or held_back is not None:
+            before = self._versions.current()
+            carried = UNKNOWN_POPULARITY if before is None else before.index.popularity
+            self._use(_Load(entries, carried, started, held_back), announced=announced)
+            return False
+        self._use(_Load(entries, popularity, started), announced=announced)
         elapsed_ms = (time.monotonic() - started) * 1000
         logger.info("catalogue index: %d media in %.0f ms", len(entries), elapsed_ms)
-        return popularity is not None
+        return True
+
+    def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
+        """Go on with the index in use, and say why."""
+        self._note_held_back(held_back)
+        if self._leads and announced and self._shared is not None:
+            loaded = self._versions.current()
+            version, loaded_at = (None, 0.0) if loaded is None else (loaded.index.version, loaded.loaded_at)
+            self._shared.announce(
+                Announcement(
+                    version, self._checksum, loaded_at, loaded_at, complete=True, held_back=held_back
+                )
+            )
+
+    def _note_held_back(self, held_back: HeldBack | None) -> None:
+        before, self._held_back = self._held_back, held_back
+        if held_back is not None and (before is None or before.reason is not held_back.reason):
+            logger.warning(
+                "catalogue index: held back (%s): %d media were found", held_back.reason, held_back.media
+            )
+
+    def _use(self, load: _Load, *, announced: bool) -> None:
+        """Switch to the index of a load, and tell the others, who do so at the same moment."""
+        build_started = time.monotonic()
+        index = build_index(load.entries, load.popularity)
+        version = index.version
+        build_s = time.monotonic() - build_started
+        self._note_held_back(load.held_back)
+        starts_at = time.monotonic()
+        if self._leads and announced and self._shared is not None:
+            loaded = self._versions.current()
+            if loaded is None or loaded.index.version != version or not self._shared.has(version):
+                self._checksum = self._shared.write(version, load.entries, load.popularity)
+            # What a partial index lacks is not to be waited for.
+            if loaded is not None and loaded.index.popularity.known:
+                starts_at = time.monotonic() + max(_LEAD_S, _LEAD_BUILDS * build_s)
+            self._shared.announce(
+                Announcement(
+                    version, self._checksum, load.started_at, starts_at, load.complete, load.held_back
+                )
+            )
+        self._versions.schedule(Loaded(index, load.started_at), starts_at)
 
     def _load_popularity(self) -> Popularity | None:
         start = window_start(self._window_days)

@@ -14,7 +14,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
-from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, Outcome, Target, begin, work
+from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogueUse, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database, quiet
@@ -53,7 +53,7 @@ class _Refusal(click.ClickException):
             0: "all users have whole answers",
             1: "stopped before the end: run the same command again",
             2: "the command is wrong, or something is in the way",
-            3: "finished, but ids were skipped, or answers lack what a database did not give",
+            3: "finished, but ids were skipped, or answers lack what a database did not give or had lost",
         },
     )
 )
@@ -197,6 +197,7 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
             # Each hundred by themselves: their time budget begins when their turn comes.
             lambda user_ids: marquee.service.recommend(user_ids, page),
             target,
+            catalogue=CatalogueUse(lambda: marquee.status.read().catalogue, settings.catalogue_max_loss),
             stop_asked=stop.is_set,
             show=show,
         )
@@ -238,6 +239,18 @@ def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
             f"Error: stopped before the end: {outcome.stopped}. The same command goes on from here.", err=True
         )
         return _STOPPED
-    if done.degraded or users.invalid:
+    if done.held_back:
+        click.echo(
+            f"Warning: {done.held_back:,} users were answered while catalog_db or engagement_db lacked much "
+            "of what they held before.",
+            err=True,
+        )
+    if outcome.grown:
+        click.echo(
+            "Warning: the catalogue was still being filled when the job began; run it again with "
+            "--overwrite.",
+            err=True,
+        )
+    if done.degraded or done.held_back or outcome.grown or users.invalid:
         return _LACKING
     return _WHOLE

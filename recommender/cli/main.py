@@ -18,6 +18,7 @@ from recommender.cli.serve import serve
 from recommender.cli.train import train
 from recommender.errors import (
     DatabaseUnavailableError,
+    EmptyCatalogueError,
     LoadError,
     MarqueeError,
     NothingToRecommendFromError,
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _in_words(exc: Exception) -> str:
     """What is wrong, and what to do."""
     match exc:
+        case EmptyCatalogueError():
+            return f"the catalogue is empty: catalog_db answers, and holds no media. {_CHECK}"
         case NothingToRecommendFromError():
             return f"catalog_db does not answer. {_CHECK}"
         case DatabaseUnavailableError():

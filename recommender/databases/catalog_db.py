@@ -30,6 +30,11 @@ class CatalogDatabase:
             for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
         }
 
+    def fetch_existing_keys(self, deadline: Deadline) -> bytes:
+        """The keys of all media that are not deleted, one after the other."""
+        ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
+        return media_keys or b""
+
     def fetch_catalogue(self) -> list[CatalogueEntry]:
         """Every medium that is not deleted."""
         return [CatalogueEntry(*row) for row in self._database.fetch("fetch_catalogue")]

@@ -25,7 +25,7 @@ OCCASIONAL = {
     "fetch_random_user": "the explorer has no surprises",
     "fetch_recent_interactions": "the explorer shows no histories",
 }
-_BACKGROUND = re.compile("fetch_catalogue|fetch_example_user|count_|stream_")
+_BACKGROUND = re.compile("fetch_catalogue|fetch_existing_keys|fetch_example_user|count_|stream_")
 
 
 @dataclass(frozen=True, slots=True)

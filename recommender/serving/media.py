@@ -87,6 +87,7 @@ class MediaService:
         filters: MediaFilter = ANY_MEDIA,
         window_days: int | None = None,
         *,
+        index_version: str | None = None,
         asked_at: float | None = None,
     ) -> PopularMedia:
         """A page of the media most users liked or watched; ties by the configured window, then by id.
@@ -98,7 +99,7 @@ class MediaService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(INDEX_SHARE))
+        index = self._catalogue.current(deadline.share(INDEX_SHARE), index_version)
         failed: frozenset[DatabaseName] = frozenset()
         counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
@@ -128,6 +129,7 @@ class MediaService:
             window_days=counted_days,
             is_counting=is_counting,
             degraded=in_order(failed | filled.failed),
+            index_version=index.version,
         )
 
     def similar(
@@ -136,6 +138,7 @@ class MediaService:
         page: Page,
         filters: MediaFilter = ANY_MEDIA,
         *,
+        index_version: str | None = None,
         asked_at: float | None = None,
     ) -> SimilarMedia:
         """A page of media like one: by cosine over users, then by genres in common.
@@ -147,7 +150,7 @@ class MediaService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(INDEX_SHARE))
+        index = self._catalogue.current(deadline.share(INDEX_SHARE), index_version)
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
             raise UnknownMediaError
@@ -156,7 +159,7 @@ class MediaService:
             shared, failed = self._find_shared_users(media_id, index, model, deadline)
             rank = _SimilarRanker(anchor_idx, shared, index, filters)
             filled = self._pages.fill(rank, page, index, deadline)
-        if media_id in self._catalogue.gone_since(index):
+        if not self._catalogue.existing(index)[anchor_idx]:
             raise UnknownMediaError
         (ranked,) = filled.pages
         media = _details(ranked.media_idx, filled.media, index)
@@ -168,6 +171,7 @@ class MediaService:
             degraded=in_order(failed | filled.failed),
             model=model.name,
             model_version=model.version,
+            index_version=index.version,
         )
 
     def _find_shared_users(

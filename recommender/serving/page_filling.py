@@ -1,5 +1,7 @@
 """From a ranking to pages of media with their details, and what remains of them when catalog_db fails."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -53,8 +55,20 @@ class FilledPages(Generic[P]):
     failed: frozenset[DatabaseName] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """Which media of an index still exist, and since when that was asked, by the monotonic clock."""
+
+    version: str
+    asked_at: float
+    existing: NDArray[np.bool_]
+
+
 class PageFiller:
-    """Reads the details of what is on pages: one statement for all of them, or two where media are gone."""
+    """Reads the details of what is on pages: one statement for all of them, two where media are gone.
+
+    Where that does not fill them, two more: which media are left, and their details.
+    """
 
     def __init__(
         self, catalog_db: CatalogDatabase, catalogue: CatalogueRefresher, media_cache: MediaCache
@@ -62,6 +76,8 @@ class PageFiller:
         self._catalog_db = catalog_db
         self._catalogue = catalogue
         self._media_cache = media_cache
+        self._survey: _Survey | None = None
+        self._survey_lock = threading.Lock()
 
     def fill(self, rank: Ranker[P], page: Page, index: CatalogueIndex, deadline: Deadline) -> FilledPages[P]:
         """The pages that `rank` gives for `page`, with details; from what is cached where catalog_db is down.
@@ -80,36 +96,90 @@ class PageFiller:
         """Media deleted since the index was loaded show as missing details.
 
         They are left out from then on, and the pages filled from what ranks next; that is read with something
-        to spare, as more may be gone.
+        to spare, as more may be gone. Where all of that is gone too, it is asked what is left.
         """
+        asked_at = time.monotonic()
         scope = self._existing(index)
         pages = rank(page, scope)
         wanted = _media_on(pages, index)
-        media = self._fetch_media(wanted, index, deadline)
+        media = self._fetch_media(wanted, deadline)
         if len(media) == len(wanted):
             return FilledPages(pages, media)
-        reserve = rank(Page(page.limit + _SPARE_MEDIA, page.offset), self._existing(index))
+        missing = [media_id for media_id in wanted if media_id not in media]
+        reserve = rank(Page(page.limit + _SPARE_MEDIA, page.offset), _without(scope, missing, index))
         more = [media_id for media_id in _media_on(reserve, index) if media_id not in media]
-        media = {**media, **self._fetch_media(more, index, deadline)}
-        return FilledPages(rank(page, self._existing(index)), media)
+        media |= self._fetch_media(more, deadline)
+        missing = [media_id for media_id in dict.fromkeys((*wanted, *more)) if media_id not in media]
+        if media:
+            pages = rank(page, _without(scope, missing, index))
+            if media.keys() >= set(_media_on(pages, index)):
+                self._leave_out(index, missing, asked_at)
+                return FilledPages(pages, media)
+        return self._fill_from_what_is_left(rank, page, index, media, deadline)
+
+    def _fill_from_what_is_left(
+        self,
+        rank: Ranker[P],
+        page: Page,
+        index: CatalogueIndex,
+        media: Mapping[str, Media],
+        deadline: Deadline,
+    ) -> FilledPages[P]:
+        """Pages ranked among the media that exist.
+
+        Raises:
+            DatabaseUnavailableError: none does: catalog_db is being filled anew, which is as good as down.
+        """
+        survey = self._look_what_is_left(index, deadline)
+        if not survey.existing.any():
+            self._catalogue.load_soon()
+            raise DatabaseUnavailableError(DatabaseName.CATALOG)
+        scope = self._existing(index)
+        gone = np.flatnonzero(scope.existing & ~survey.existing)
+        self._leave_out(index, [index.media_ids[media_idx] for media_idx in gone.tolist()], survey.asked_at)
+        existing = scope.existing & survey.existing
+        pages = rank(page, Scope(existing=existing, showable=existing))
+        unread = [media_id for media_id in _media_on(pages, index) if media_id not in media]
+        return FilledPages(pages, {**media, **self._fetch_media(unread, deadline)})
+
+    def _look_what_is_left(self, index: CatalogueIndex, deadline: Deadline) -> _Survey:
+        """Ask catalog_db which media exist; requests that wait for the same answer share it.
+
+        Raises:
+            DatabaseUnavailableError: catalog_db does not say, or not in time.
+        """
+        wanted_at = time.monotonic()
+        if not self._survey_lock.acquire(timeout=deadline.remaining_s):
+            raise DatabaseUnavailableError(DatabaseName.CATALOG)
+        try:
+            survey = self._survey
+            if survey is None or survey.version != index.version or survey.asked_at < wanted_at:
+                asked_at = time.monotonic()
+                found = index.media_keys.locate(self._catalog_db.fetch_existing_keys(deadline))
+                existing = np.zeros(len(index.media_ids), dtype=np.bool_)
+                existing[found[found >= 0]] = True
+                survey = self._survey = _Survey(index.version, asked_at, existing)
+            return survey
+        finally:
+            self._survey_lock.release()
 
     def _existing(self, index: CatalogueIndex) -> Scope:
-        existing = ~index.mark(list(self._catalogue.gone_since(index)))
+        existing = self._catalogue.existing(index)
         return Scope(existing=existing, showable=existing)
 
-    def _fetch_media(
-        self, media_ids: Sequence[str], index: CatalogueIndex, deadline: Deadline
-    ) -> Mapping[str, Media]:
-        """Details of those that still exist; the others are noted as gone."""
+    def _fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Media]:
+        """Details of those that still exist."""
         if not media_ids:
             return {}
         media = self._catalog_db.fetch_media(media_ids, deadline)
         self._media_cache.remember(media)
-        gone = [media_id for media_id in media_ids if media_id not in media]
-        if gone:
-            self._media_cache.forget(gone)
-            self._catalogue.mark_gone(index, gone)
         return media
+
+    def _leave_out(self, index: CatalogueIndex, media_ids: Sequence[str], asked_at: float) -> None:
+        """Note media as gone. Only now: where all are, catalog_db is being filled anew."""
+        if media_ids:
+            self._media_cache.forget(media_ids)
+            self._catalogue.mark_gone(index, media_ids, asked_at)
 
     def _recall(
         self, rank: Ranker[P], page: Page, index: CatalogueIndex, failed: DatabaseName
@@ -120,6 +190,11 @@ class PageFiller:
         if not scope.showable.any():
             raise NothingToRecommendFromError
         return FilledPages(rank(page, scope), media, frozenset({failed}))
+
+
+def _without(scope: Scope, media_ids: Sequence[str], index: CatalogueIndex) -> Scope:
+    existing = scope.existing & ~index.mark(media_ids)
+    return Scope(existing=existing, showable=existing)
 
 
 def _media_on(pages: Iterable[RankedPage], index: CatalogueIndex) -> list[str]:

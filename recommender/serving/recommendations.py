@@ -79,7 +79,7 @@ class RecommendationService:
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[UserRecommendations]:
-        """A page for each distinct user, in the order of the ids; at most 5 statements per 100 users.
+        """A page for each distinct user, in the order of the ids; at most 7 statements per 100 users.
 
         Works on 100 users at a time, when their results are asked for; one model answers for all.
 
@@ -151,7 +151,7 @@ class RecommendationService:
             weights=options.weights or self._weights,
             window_days=window_days,
             window_start=window_start(window_days),
-            index=self._catalogue.current(deadline.share(INDEX_SHARE)),
+            index=self._catalogue.current(deadline.share(INDEX_SHARE), options.index_version),
             model=model,
             deadline=deadline,
         )
@@ -205,6 +205,7 @@ class RecommendationService:
                 degraded=degraded,
                 model=chunk.model.name,
                 model_version=chunk.model.version,
+                index_version=chunk.index.version,
                 basis=None if ranked.grounds is None else basis_of(ranked.grounds, chunk.window_days),
             )
             for ranked in filled.pages

@@ -49,7 +49,7 @@ class Status:
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
         if self.catalogue is None or (DatabaseName.CATALOG in down and not self.details_cached):
             return Readiness.UNAVAILABLE
-        if down or not self.catalogue.popularity_known:
+        if down or self.catalogue.held_back is not None or not self.catalogue.popularity_known:
             return Readiness.DEGRADED
         return Readiness.READY
 

@@ -47,6 +47,7 @@ def test_a_recommendation_answer_has_the_documented_keys_in_order(
         "degraded",
         "model",
         "model_version",
+        "index",
     ]
     assert (answer["user_id"], answer["limit"], answer["offset"]) == (reference.users[0], 3, 2)
     assert answer["count"] == 3
@@ -110,6 +111,7 @@ def test_a_batch_answers_repeated_ids_once_in_the_order_of_the_request(
             "degraded",
             "model",
             "model_version",
+            "index",
         ]
         assert result["count"] == 2
 

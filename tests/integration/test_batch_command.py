@@ -1,8 +1,11 @@
 """`batch`: what the API would answer, for many users, in a file."""
 
+import itertools
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
@@ -12,7 +15,8 @@ from flask.testing import FlaskClient
 from config.settings import ROOT
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
-from recommender.domain import DatabaseName
+from recommender.domain import DatabaseName, Page, UserRecommendations
+from recommender.serving.recommendations import RecommendationService
 from tests.support.batches import STRANGER, flat, ids_file, read_csv, read_parquet, streamed
 from tests.support.checks import overlay
 from tests.support.commands import Run, variables
@@ -205,3 +209,63 @@ def test_all_users_need_both_databases(
     assert result.status == 1
     assert "engagement_db did not answer" in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_catalogue_stops_the_job_with_a_sentence(
+    run_alone: Run, databases: Urls, tmp_path: Path
+) -> None:
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("TRUNCATE medias")
+    result = run_alone("batch", "--all-users", "--output", tmp_path / "out")
+    assert result.status == 1
+    assert "stopped before the end: the catalogue is empty" in result.err
+
+
+LOSSES = {
+    "deleted": (CATALOG, "DELETE FROM medias WHERE id::text < '8'"),
+    "soft-deleted": (CATALOG, "UPDATE medias SET deleted_at = now() WHERE id::text < '8'"),
+    "interactions": (ENGAGEMENT, "DELETE FROM interaction WHERE media_id::text < '8'"),
+}
+
+
+def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str) -> None:
+    """Have a job of many users take some seconds, and a database changed after its first users."""
+    recommend, asked = RecommendationService.recommend, itertools.count()
+
+    def slow(
+        service: RecommendationService, user_ids: Iterable[str], page: Page
+    ) -> list[UserRecommendations]:
+        if next(asked) == 1:
+            with psycopg.connect(url) as connection:
+                connection.execute(statement.encode())
+        time.sleep(0.7)
+        return list(recommend(service, user_ids, page))
+
+    monkeypatch.setattr(RecommendationService, "recommend", slow)
+    monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 20)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_under_the_running_job_is_told_by_the_status(
+    run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    name, statement = LOSSES[loss]
+    monkeypatch.setenv("CATALOGUE_REFRESH_SECONDS", "1")
+    users = ids_file(tmp_path, Reference(databases).users[:180])
+    change_midway(monkeypatch, databases[name], statement)
+    result = run_alone("batch", users, "--output", tmp_path / "out")
+    assert result.status == 3
+    assert "lacked much of what they held before" in result.err
+
+
+def test_a_catalogue_still_being_filled_is_told_by_the_status(
+    run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = ids_file(tmp_path, Reference(databases).users[:180])
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM medias WHERE id::text < '8'")
+        connection.execute("DELETE FROM medias WHERE id::text < '8'")
+    change_midway(monkeypatch, databases[CATALOG], "INSERT INTO medias SELECT * FROM kept")
+    result = run_alone("batch", users, "--output", tmp_path / "out")
+    assert result.status == 3
+    assert "was still being filled when the job began" in result.err

@@ -41,7 +41,16 @@ def test_popular_media_agree_with_the_definition(client: FlaskClient, reference:
     ranked = sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
     given = [(item["id"], item["user_count"]) for item in answer["media"]]
     assert given == [(media, reference.popularity[media]) for media in ranked[:100]]
-    assert list(answer) == ["media", "count", "limit", "offset", "window_days", "counting", "degraded"]
+    assert list(answer) == [
+        "media",
+        "count",
+        "limit",
+        "offset",
+        "window_days",
+        "counting",
+        "degraded",
+        "index",
+    ]
     assert (answer["count"], answer["limit"], answer["window_days"]) == (100, 100, 90)
     assert ask(client, "popular", limit=5, offset=7)["media"] == answer["media"][7:12]
 
@@ -143,6 +152,7 @@ def test_a_similar_answer_has_the_documented_keys_and_costs_two_statements(
         "degraded",
         "model",
         "model_version",
+        "index",
     ]
     assert (answer["media_id"], answer["count"], answer["offset"]) == (media, 4, 2)
     assert answer["similar"] == similar(client, media, limit=6)["similar"][2:]

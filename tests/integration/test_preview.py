@@ -51,6 +51,7 @@ def test_a_preview_has_the_documented_keys_and_takes_three_statements_at_most(
         "degraded",
         "model",
         "model_version",
+        "index",
         "unknown_media",
     ]
     assert (answer["count"], answer["strategy"], answer["model"]) == (3, "hybrid", "live")

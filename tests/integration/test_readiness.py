@@ -44,11 +44,12 @@ def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) ->
     assert eventually(lambda: says(live, 200, "ready"))
     body = ready(live)[1]
     age = body["catalogue"].pop("age_seconds")
+    assert body["catalogue"].pop("index") == get(live, NOBODY)["index"]
     assert 0 <= age < 30
     assert body == {
         "status": "ready",
         "databases": {"user_db": "up", "catalog_db": "up", "engagement_db": "up"},
-        "catalogue": {"media": len(Reference(databases).catalogue)},
+        "catalogue": {"media": len(Reference(databases).catalogue), "held_back": None},
         "model": {"name": "live", "version": None},
     }
 

@@ -64,6 +64,29 @@ def test_an_empty_catalogue_is_an_index_too() -> None:
     assert len(count_matches(index.genre_masks, index.genre_mask(["x"]))) == 0
 
 
+def test_the_same_content_has_the_same_version_in_whatever_order_it_is_read() -> None:
+    media = entries(a=["X", "Y"], b=["Y"], c=None)
+    version = build_index(media, POPULARITY).version
+    later = Popularity(dict(reversed(list(POPULARITY.positive_users.items()))), 8, window_start="2026-01-01")
+    assert build_index(reversed(media), later).version == version
+
+
+def test_whatever_a_ranking_reads_changes_the_version() -> None:
+    media = entries(a=["X", "Y"], b=["Y"], c=None)
+    others = [
+        build_index(media, Popularity({"b": 5, "c": 5, "gone": 3}, 8)),
+        build_index(media, Popularity({"b": 5, "c": 6, "gone": 2}, 8)),
+        build_index(media, Popularity({"b": 5, "c": 5, "gone": 2}, 9)),
+        build_index(media, UNKNOWN_POPULARITY),
+        build_index(media[:2], POPULARITY),
+        build_index(entries(a=["X"], b=["Y"], c=None), POPULARITY),
+        build_index([media[0]._replace(media_type="FILM"), *media[1:]], POPULARITY),
+        build_index([media[0]._replace(release_year=1999), *media[1:]], POPULARITY),
+    ]
+    versions = {index.version for index in (build_index(media, POPULARITY), *others)}
+    assert len(versions) == 1 + len(others)
+
+
 def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
     now = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     assert window_start(90, now) == "2025-12-01T12:30:00"

@@ -19,8 +19,16 @@ from recommender.answers import (
     SimilarMedium,
     UserAnswer,
 )
-from recommender.api.health import CatalogueAnswer, HealthAnswer, ModelAnswer, ReadyAnswer, RefusedModelAnswer
+from recommender.api.health import (
+    CatalogueAnswer,
+    HealthAnswer,
+    HeldBackAnswer,
+    ModelAnswer,
+    ReadyAnswer,
+    RefusedModelAnswer,
+)
 from recommender.api.problems import broken_off
+from recommender.catalogue.gate import HoldReason
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.serving.status import Readiness
 
@@ -29,6 +37,7 @@ Examples = dict[str, Any]
 USER_ID = "770b13a5-a0a3-4f45-83b2-712fc40ecc19"
 MEDIA_ID = "54c6a916-f55a-4738-9b84-72c39552b524"
 LIKED_ID = "d0f184a2-283e-4f4a-b630-65d7f8b27f71"
+_INDEX = "9f2c51d07be84a36"
 
 _GUNSLINGER = MediaAnswer(
     id=MEDIA_ID,
@@ -76,6 +85,7 @@ _PLAIN_USER = UserAnswer(
     degraded=[],
     model="live",
     model_version=None,
+    index=_INDEX,
 )
 _EXPLAINED_USER: UserAnswer = {**_PLAIN_USER, "recommendations": [_EXPLAINED], "basis": _BASIS}
 _DEGRADED_USER: UserAnswer = {
@@ -116,6 +126,7 @@ POPULAR: Examples = {
         window_days=90,
         counting=False,
         degraded=[],
+        index=_INDEX,
     ),
 }
 SIMILAR: Examples = {
@@ -129,6 +140,7 @@ SIMILAR: Examples = {
         degraded=[],
         model="live",
         model_version=None,
+        index=_INDEX,
     ),
 }
 HEALTH: Examples = {
@@ -139,19 +151,19 @@ READY: Examples = {
     "ready": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(age_seconds=41.7, media=9742),
+        catalogue=CatalogueAnswer(age_seconds=41.7, media=9742, index=_INDEX, held_back=None),
         model=ModelAnswer(name="live", version=None),
     ),
     "degraded": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
-        catalogue=CatalogueAnswer(age_seconds=102.3, media=9742),
+        catalogue=CatalogueAnswer(age_seconds=102.3, media=9742, index=_INDEX, held_back=None),
         model=ModelAnswer(name="live", version=None),
     ),
     "model refused": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
-        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742),
+        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742, index=_INDEX, held_back=None),
         model=ModelAnswer(
             name="neighbours",
             version="20261120T031502.104833Z",
@@ -161,6 +173,17 @@ READY: Examples = {
         ),
     ),
 }
+READY["held_back"] = ReadyAnswer(
+    status=Readiness.DEGRADED,
+    databases=_ALL_UP,
+    catalogue=CatalogueAnswer(
+        age_seconds=308.2,
+        media=9742,
+        index=_INDEX,
+        held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY),
+    ),
+    model=ModelAnswer(name="live", version=None),
+)
 UNAVAILABLE: Examples = {
     "unavailable": ReadyAnswer(
         status=Readiness.UNAVAILABLE,

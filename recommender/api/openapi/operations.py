@@ -93,8 +93,9 @@ def _one_user(models: RequestModels, limits: RequestLimits) -> Operation:
         "getRecommendations",
         RECOMMENDATIONS,
         "Recommend to a user",
-        "Best first; pages neither overlap nor skip, and one past the end is empty. A user nobody has heard "
-        "of gets popular media.",
+        "Best first; a page past the end is empty. Pages that ask for the `index` of the first one neither "
+        "overlap nor skip, unless media are deleted, or the user or similar users do something meanwhile. An "
+        "unknown user gets popular media.",
         answers=(Answer(_of(OneUserAnswer), examples.ONE_USER),),
         problems=(
             wrong_path_id(form, "user_id", ErrorCode.INVALID_USER_ID),

@@ -1,0 +1,153 @@
+"""The catalogue indexes that may be asked for: the one in use, the next one, and some before."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+
+# Of the indexes before the last one, only as many are kept as have so many media together, some 200 MB.
+_MAX_KEPT_MEDIA = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An index, and when its load began, by the monotonic clock."""
+
+    index: CatalogueIndex
+    loaded_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Scheduled:
+    loaded: Loaded
+    starts_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    index: CatalogueIndex
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """Media found to be gone, as positions in the index of a version."""
+
+    found_at: float
+    media_idx: NDArray[np.intp]
+
+
+class IndexVersions:
+    """Owns the indexes of a process; switches to the next one at its moment. Safe between threads."""
+
+    def __init__(self, keep_s: float) -> None:
+        """An index that was replaced can be asked for during the next `keep_s` seconds."""
+        self._keep_s = keep_s
+        self._current: Loaded | None = None
+        self._next: _Scheduled | None = None
+        self._replaced: tuple[_Replaced, ...] = ()
+        self._gone: dict[str, list[_Gone]] = {}
+        self._existing: dict[str, NDArray[np.bool_]] = {}
+        self._lock = threading.Lock()
+
+    def current(self) -> Loaded | None:
+        """The index in use; None where there is none yet."""
+        scheduled = self._next
+        if scheduled is not None and time.monotonic() >= scheduled.starts_at:
+            with self._lock:
+                if self._next is scheduled:
+                    self._next = None
+                    self._switch(scheduled.loaded)
+        return self._current
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an index waits for its moment."""
+        return self._next is not None and self._next.starts_at > time.monotonic()
+
+    def find(self, version: str) -> CatalogueIndex | None:
+        """The index of a version, if it is in use, about to be, or was of late."""
+        current, scheduled, now = self.current(), self._next, time.monotonic()
+        candidates = [
+            *([current.index] if current else ()),
+            *([scheduled.loaded.index] if scheduled else ()),
+            *(replaced.index for replaced in self._replaced if replaced.until > now),
+        ]
+        return next((index for index in candidates if index.version == version), None)
+
+    def schedule(self, loaded: Loaded, starts_at: float) -> None:
+        """Switch to an index at a moment, by the monotonic clock, or at once where that has passed.
+
+        Where it is of the version in use, that stays, and was confirmed by this load.
+        """
+        # Before the lock, as it takes a while.
+        version = loaded.index.version
+        current = self.current()
+        with self._lock:
+            if current is not None and current.index.version == version:
+                self._next = None
+                self._current = Loaded(current.index, loaded.loaded_at)
+                self._forget_gone_before(version, loaded.loaded_at)
+            elif current is None or starts_at <= time.monotonic():
+                self._next = None
+                self._switch(loaded)
+            else:
+                self._next = _Scheduled(loaded, starts_at)
+
+    def existing(self, index: CatalogueIndex) -> NDArray[np.bool_]:
+        """A mask over an index, false for media that were found to be gone since it was loaded."""
+        mask = self._existing.get(index.version)
+        return np.ones(len(index.media_ids), dtype=np.bool_) if mask is None else mask
+
+    def mark_gone(self, index: CatalogueIndex, media_idx: NDArray[np.intp], asked_at: float) -> None:
+        """Leave media out that were not there at `asked_at`, unless a load has begun since then."""
+        with self._lock:
+            current = self._current
+            if current and current.index.version == index.version and current.loaded_at > asked_at:
+                return
+            self._gone.setdefault(index.version, []).append(_Gone(asked_at, media_idx))
+            mask = self.existing(index).copy()
+            mask[media_idx] = False
+            self._existing[index.version] = mask
+
+    def drop_expired(self) -> None:
+        """Let go of replaced indexes that can no longer be asked for."""
+        with self._lock:
+            now, media = time.monotonic(), 0
+            kept: list[_Replaced] = []
+            for replaced in self._replaced:
+                media += len(replaced.index.media_ids)
+                if replaced.until > now and (not kept or media <= _MAX_KEPT_MEDIA):
+                    kept.append(replaced)
+            self._replaced = tuple(kept)
+            versions = {replaced.index.version for replaced in kept}
+            versions |= {self._current.index.version} if self._current else set()
+            for version in self._gone.keys() - versions:
+                del self._gone[version], self._existing[version]
+
+    def _switch(self, loaded: Loaded) -> None:
+        before = self._current
+        self._current = loaded
+        version = loaded.index.version
+        self._forget_gone_before(version, loaded.loaded_at)
+        others = tuple(replaced for replaced in self._replaced if replaced.index.version != version)
+        if before is not None:
+            others = (_Replaced(before.index, time.monotonic() + self._keep_s), *others)
+        self._replaced = others
+
+    def _forget_gone_before(self, version: str, moment: float) -> None:
+        later = [gone for gone in self._gone.get(version, ()) if gone.found_at >= moment]
+        mask = self._existing.pop(version, None)
+        if mask is None:
+            return
+        self._gone.pop(version)
+        if later:
+            mask = np.ones_like(mask)
+            for gone in later:
+                mask[gone.media_idx] = False
+            self._gone[version] = later
+            self._existing[version] = mask

@@ -1,0 +1,287 @@
+"""Catalogues that are emptied, halved, swapped and refilled under the running service."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.databases.database import recorded_statements
+from recommender.domain import DatabaseName
+from tests.support.clients import NO_CAPS, get, ids, running_client
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.waiting import eventually
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+NEWCOMER = "11111111-1111-4111-8111-111111111111"
+# Rows that come back count within this: a look every two seconds, and some slack for a slow machine.
+_SECONDS = 8.0
+_LOSS_SECONDS = 6.0
+
+
+@pytest.fixture
+def live(databases: Urls) -> Iterator[FlaskClient]:
+    with running_client(databases, **NO_CAPS) as client:
+        yield client
+
+
+def change(urls: Urls, name: DatabaseName, *statements: str, **values: object) -> None:
+    with psycopg.connect(urls[name]) as connection:
+        for statement in statements:
+            connection.execute(statement.encode(), values or None)
+
+
+def catalogue(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/ready").get_json()["catalogue"]
+    return found
+
+
+def reason(client: FlaskClient) -> str | None:
+    held_back = catalogue(client)["held_back"]
+    return None if held_back is None else str(held_back["reason"])
+
+
+def ready(client: FlaskClient) -> str:
+    return str(client.get("/ready").get_json()["status"])
+
+
+def status_of(client: FlaskClient, user: str) -> tuple[int, tuple[str, ...], int]:
+    """Status, degraded, and how many media; nothing of the last two with an error."""
+    response = client.get(f"/api/recommendations/{user}")
+    body = response.get_json()
+    return response.status_code, tuple(body.get("degraded", ())), body.get("count", 0)
+
+
+EMPTIED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "truncated": (
+        ("CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias"),
+        ("INSERT INTO medias SELECT * FROM kept",),
+    ),
+    "soft-deleted": (
+        ("ALTER TABLE medias ADD was timestamp", "UPDATE medias SET was = deleted_at, deleted_at = now()"),
+        ("UPDATE medias SET deleted_at = was",),
+    ),
+    "swapped": (
+        ("ALTER TABLE medias RENAME TO kept", "CREATE TABLE medias (LIKE kept INCLUDING ALL)"),
+        ("DROP TABLE medias", "ALTER TABLE kept RENAME TO medias"),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", EMPTIED)
+def test_an_emptied_catalogue_is_answered_from_what_is_cached_until_it_is_back(
+    live: FlaskClient, databases: Urls, how: str
+) -> None:
+    emptied, filled = EMPTIED[how]
+    user = Reference(databases).users[0]
+    before, media = get(live, user), catalogue(live)["media"]
+    change(databases, CATALOG, *emptied)
+    for _ in range(8):
+        answer = get(live, user)
+        assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
+        time.sleep(0.5)
+    assert ready(live) == "degraded"
+    assert reason(live) == "empty"
+    assert catalogue(live)["held_back"]["media"] == 0
+    assert 0 <= catalogue(live)["held_back"]["since_seconds"] < 8
+    assert catalogue(live)["media"] == media
+    change(databases, CATALOG, *filled)
+    assert get(live, user) == before
+    assert eventually(lambda: ready(live) == "ready", _SECONDS)
+    assert catalogue(live)["held_back"] is None
+
+
+def test_an_emptied_catalogue_with_nothing_cached_is_503_and_never_an_empty_list(
+    live: FlaskClient, databases: Urls
+) -> None:
+    user = Reference(databases).users[0]
+    assert get(live, user, offset=2_000_000)["count"] == 0
+    change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+    assert status_of(live, user)[0] == 503
+    change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+    assert status_of(live, user) == (200, (), 10)
+
+
+def test_a_catalogue_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
+    user = Reference(databases).users[0]
+    before = get(live, user, limit=30)
+    media = catalogue(live)["media"]
+    change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+    get(live, user)
+    for part in range(5):
+        change(
+            databases,
+            CATALOG,
+            "INSERT INTO medias SELECT * FROM kept WHERE mod(abs(hashtext(id::text)), 5) = %(part)s",
+            part=part,
+        )
+        answer = get(live, user)
+        assert answer["count"] == 10
+        assert catalogue(live)["media"] >= 0.8 * media
+        time.sleep(1.0)
+    assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
+    assert eventually(lambda: ready(live) == "ready", _SECONDS)
+
+
+def test_half_a_catalogue_is_held_back_and_pages_are_full(live: FlaskClient, databases: Urls) -> None:
+    user = Reference(databases).users[0]
+    before, media = get(live, user, limit=30), catalogue(live)["media"]
+    change(
+        databases,
+        CATALOG,
+        "CREATE TABLE kept AS SELECT * FROM medias WHERE id::text < '8'",
+        "DELETE FROM medias WHERE id::text < '8'",
+    )
+    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    assert ids(get(live, user, limit=30)) == expected[:30]
+    assert eventually(lambda: reason(live) == "fewer_media", _SECONDS)
+    assert (ready(live), catalogue(live)["media"]) == ("degraded", media)
+    assert ids(get(live, user, limit=30)) == expected[:30]
+    change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+    assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
+    assert eventually(lambda: ready(live) == "ready", _SECONDS)
+
+
+def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
+    with running_client(databases, CATALOGUE_LOSS_SECONDS=str(int(_LOSS_SECONDS)), **NO_CAPS) as client:
+        get(client, NEWCOMER)
+        change(databases, CATALOG, "DELETE FROM medias WHERE id::text < 'c'")
+        get(client, NEWCOMER, limit=50)
+        left = len(Reference(databases).catalogue)
+        assert eventually(lambda: reason(client) == "fewer_media", _SECONDS)
+        assert eventually(lambda: catalogue(client)["media"] == left, _LOSS_SECONDS + _SECONDS)
+        assert ready(client) == "ready"
+
+
+def test_a_catalogue_emptied_for_good_is_never_believed_while_another_serves(databases: Urls) -> None:
+    with running_client(databases, CATALOGUE_LOSS_SECONDS="1", **NO_CAPS) as client:
+        before = get(client, NEWCOMER)
+        change(databases, CATALOG, "DELETE FROM medias")
+        get(client, NEWCOMER)
+        assert eventually(lambda: reason(client) == "empty", _SECONDS)
+        time.sleep(5.0)
+        answer = get(client, NEWCOMER)
+        assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
+
+
+def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) -> None:
+    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+        user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)
+        before = get(client, user)
+        change(
+            databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM tb_media_genre", "TRUNCATE tb_media_genre"
+        )
+        assert eventually(lambda: reason(client) == "fewer_genres", _SECONDS)
+        assert ids(get(client, user)) == ids(before)
+        change(databases, CATALOG, "INSERT INTO tb_media_genre SELECT * FROM kept")
+        assert eventually(lambda: ready(client) == "ready", _SECONDS)
+        assert get(client, user) == before
+
+
+def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databases: Urls) -> None:
+    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+        before = get(client, NEWCOMER, limit=30)
+        change(
+            databases, ENGAGEMENT, "CREATE TABLE kept AS SELECT * FROM interaction", "TRUNCATE interaction"
+        )
+        assert eventually(lambda: reason(client) == "fewer_interactions", _SECONDS)
+        assert ready(client) == "degraded"
+        assert get(client, NEWCOMER, limit=30) == before
+        change(databases, CATALOG, "INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
+        media = len(Reference(databases).catalogue)
+        assert eventually(lambda: catalogue(client)["media"] == media, _SECONDS), "media are not held back"
+        change(databases, ENGAGEMENT, "INSERT INTO interaction SELECT * FROM kept")
+        assert eventually(lambda: ready(client) == "ready", _SECONDS)
+        assert ids(get(client, NEWCOMER, limit=30)) == ids(before)
+
+
+def test_started_with_an_empty_catalogue_it_is_unavailable_until_there_are_media(databases: Urls) -> None:
+    change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+    with running_client(databases, **NO_CAPS) as client:
+        response = client.get(f"/api/recommendations/{NEWCOMER}")
+        assert (response.status_code, response.get_json()["code"]) == (503, "service_unavailable")
+        assert (client.get("/ready").status_code, ready(client)) == (503, "unavailable")
+        change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+        assert eventually(lambda: status_of(client, NEWCOMER) == (200, (), 10), _SECONDS)
+        assert eventually(lambda: ready(client) == "ready", _SECONDS)
+
+
+def test_started_while_the_catalogue_is_being_filled_the_rest_counts_within_seconds(databases: Urls) -> None:
+    change(
+        databases,
+        CATALOG,
+        "CREATE TABLE kept AS SELECT * FROM medias WHERE id::text < 'a'",
+        "DELETE FROM medias WHERE id::text < 'a'",
+    )
+    with running_client(databases, **NO_CAPS) as client:
+        get(client, NEWCOMER)
+        change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+        media = len(Reference(databases).catalogue)
+        assert eventually(lambda: catalogue(client)["media"] == media, _SECONDS)
+
+
+def popular(client: FlaskClient) -> list[str]:
+    return [item["id"] for item in client.get("/api/media/popular?limit=20").get_json()["media"]]
+
+
+def recommended(client: FlaskClient) -> list[str]:
+    return ids(get(client, NEWCOMER, limit=20))
+
+
+@pytest.mark.parametrize("ask", [popular, recommended])
+def test_after_a_mass_deletion_pages_are_full_while_anything_is_left(
+    databases: Urls, ask: Callable[[FlaskClient], list[str]]
+) -> None:
+    # So many that a page and what is read to spare are gone at once.
+    change(
+        databases,
+        CATALOG,
+        "INSERT INTO medias (id, title) SELECT gen_random_uuid(), 'M' FROM generate_series(1, 5000)",
+    )
+    with running_client(databases, **NO_CAPS) as client:
+        assert len(ask(client)) == 20
+        ranked = _by_popularity(Reference(databases))
+        left = ranked[4500:]
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (ranked[:4500],))
+        with recorded_statements() as statements:
+            assert ask(client) == left[:20]
+        assert [run.name for run in statements if run.name.startswith("catalog_db")] == [
+            "catalog_db.fetch_media",
+            "catalog_db.fetch_media",
+            "catalog_db.fetch_existing_keys",
+            "catalog_db.fetch_media",
+        ]
+        with recorded_statements() as statements:
+            assert ask(client) == left[:20]
+        assert [run.name for run in statements if run.name.startswith("catalog_db")] == [
+            "catalog_db.fetch_media"
+        ], "what is gone is remembered"
+
+
+def _by_popularity(reference: Reference) -> list[str]:
+    return sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
+
+
+def test_after_a_mass_deletion_every_page_to_the_end_is_full(live: FlaskClient, databases: Urls) -> None:
+    ranked = _by_popularity(Reference(databases))
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (ranked[:-25],))
+    pages = [ids(get(live, NEWCOMER, offset=offset)) for offset in (0, 10, 20, 30)]
+    assert pages == [ranked[-25:-15], ranked[-15:-5], ranked[-5:], []]
+
+
+def test_a_filter_whose_media_are_all_deleted_is_an_empty_page_and_nothing_is_degraded(
+    databases: Urls,
+) -> None:
+    change(databases, CATALOG, "UPDATE medias SET media_type = 'OTHER'")
+    doomed = _by_popularity(Reference(databases))[3]
+    change(databases, CATALOG, "UPDATE medias SET media_type = 'DOOMED' WHERE id = %(id)s", id=doomed)
+    with running_client(databases, **NO_CAPS) as client:
+        assert ids(get(client, NEWCOMER, media_type="DOOMED")) == [doomed]
+        change(databases, CATALOG, "DELETE FROM medias WHERE id = %(id)s", id=doomed)
+        answer = get(client, NEWCOMER, media_type="DOOMED")
+        assert (answer["count"], answer["degraded"]) == (0, [])

@@ -1,0 +1,167 @@
+"""Workers of one Gunicorn rank by the same catalogue index, and pages hold while it changes."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from recommender.domain import DatabaseName
+from tests.support.clients import running_app
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.waiting import eventually
+
+CATALOG, ENGAGEMENT = DatabaseName.CATALOG, DatabaseName.ENGAGEMENT
+QUICK = {"CATALOGUE_REFRESH_SECONDS": "1"}
+PATHS = ("/api/recommendations/11111111-1111-4111-8111-111111111111", "/api/media/popular")
+
+
+@contextmanager
+def popularity_moving(urls: Urls) -> Iterator[None]:
+    """New users like media at the end of the ranking, all the time."""
+    media = sorted(Reference(urls).catalogue)
+    done = threading.Event()
+
+    def like() -> None:
+        with psycopg.connect(urls[ENGAGEMENT], autocommit=True) as connection:
+            for number in itertools.count(20_000_000):
+                if done.wait(0.02):
+                    return
+                connection.execute(
+                    "INSERT INTO interaction VALUES "
+                    "(%s, gen_random_uuid(), %s, 'LIKE', 1.0, now() AT TIME ZONE 'UTC')",
+                    (number, media[number * 7 % len(media)]),
+                )
+
+    thread = threading.Thread(target=like)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def ids(body: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in body.get("recommendations") or body["media"]]
+
+
+def six_pages(server: GunicornServer, path: str) -> list[str]:
+    """Each page asks for the index that the first one named."""
+    first = server.get(f"{path}?limit=10").body
+    seen = ids(first)
+    for offset in range(10, 60, 10):
+        time.sleep(0.25)
+        page = server.get(f"{path}?limit=10&offset={offset}&index={first['index']}").body
+        assert page["index"] == first["index"]
+        seen += ids(page)
+    return seen
+
+
+@pytest.fixture
+def moving(databases: Urls) -> Iterator[GunicornServer]:
+    with running_gunicorn(databases, **QUICK) as server, popularity_moving(databases):
+        yield server
+
+
+def test_pages_neither_repeat_nor_skip_while_popularity_moves(moving: GunicornServer) -> None:
+    for path in PATHS * 2:
+        seen = six_pages(moving, path)
+        assert len(seen) == len(set(seen)) == 60
+
+
+def test_workers_switch_to_the_same_index_at_the_same_moment(moving: GunicornServer) -> None:
+    versions: list[list[str]] = []
+    stop = time.monotonic() + 8.0
+    while time.monotonic() < stop:
+        # Connections of their own, so that either worker answers.
+        versions.append([moving.get("/ready").body["catalogue"]["index"] for _ in range(6)])
+        time.sleep(0.1)
+    assert len({version for group in versions for version in group}) >= 3, "it did move"
+    # Where they differ at all, the switch fell in between: one change, and never back.
+    order = [version for version, _ in itertools.groupby(version for group in versions for version in group)]
+    again = [version for version, times in Counter(order).items() if times > 1]
+    assert len(again) <= 1, order
+
+
+def test_an_index_that_is_not_kept_is_answered_with_the_one_in_use(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases) as server:
+        for path in PATHS:
+            current = server.get(path).body
+            assert server.get(f"{path}?index=0123456789abcdef").body == current
+            assert server.get(f"{path}?index={'x' * 65}").status == 400
+
+
+def test_one_worker_reads_the_databases_for_all(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases, WORKERS="4", LOG_FORMAT="json", **QUICK) as server:
+        time.sleep(4.0)
+        readers = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+    assert len(readers) == 1
+
+
+def test_a_killed_reader_is_followed_by_another(databases: Urls) -> None:
+    with running_gunicorn(databases, LOG_FORMAT="json", **QUICK) as server:
+        (reader,) = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+        server.workers()[reader].kill()
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
+        media = len(Reference(databases).catalogue)
+
+        def all_have_it() -> bool:
+            found = [server.get("/ready").body["catalogue"] for _ in range(8)]
+            return all(each is not None and each["media"] == media for each in found)
+
+        assert eventually(all_have_it, 20.0)
+        readers = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+        assert len(readers) == 2
+
+
+def test_a_folder_that_cannot_be_used_leaves_each_worker_to_itself(databases: Urls, tmp_path: Path) -> None:
+    with running_gunicorn(databases, TMPDIR=str(tmp_path), **QUICK) as server:
+        (folder,) = tmp_path.glob("marquee-catalogue-*/*")
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        folder.write_text("in the way")
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
+        media = len(Reference(databases).catalogue)
+        assert eventually(
+            lambda: {server.get("/ready").body["catalogue"]["media"] for _ in range(8)} == {media}, 20.0
+        )
+        assert "this worker loads for itself" in server.log.read_text()
+        folder.unlink()
+
+
+@pytest.mark.parametrize("damage", [b"", b"damaged" * 1000])
+def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
+    shared_databases: Urls, tmp_path: Path, damage: bytes
+) -> None:
+    with running_app(shared_databases) as reader, running_app(shared_databases) as other:
+        parts = [app.extensions["marquee"] for app in (reader, other)]
+        for part in parts:
+            part.share_catalogue(tmp_path)
+        parts[0].open()
+        parts[0].wait_until_loaded(10.0)
+        version = parts[0].status.read().catalogue.version
+        (snapshot,) = tmp_path.glob(f"*/{version}.entries")
+        snapshot.write_bytes(damage)
+        parts[1].open()
+        parts[1].wait_until_loaded(10.0)
+        assert parts[1].status.read().catalogue.version == version
+        assert eventually(lambda: snapshot.exists() and snapshot.read_bytes() != damage), "written again"
+
+
+def test_nothing_is_left_behind(shared_databases: Urls, tmp_path: Path) -> None:
+    with running_gunicorn(shared_databases, TMPDIR=str(tmp_path)) as server:
+        assert server.get("/ready").status == 200
+        assert list(tmp_path.glob("marquee-catalogue-*/*/announcement.json"))
+    assert not list(tmp_path.iterdir())

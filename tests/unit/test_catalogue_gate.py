@@ -1,0 +1,74 @@
+"""Which losses are held back, for how long, and when to look again soon."""
+
+from recommender.catalogue.gate import CatalogueGate, HoldReason, LossGate
+from recommender.domain import CatalogueEntry
+
+
+def gate(*counts: int) -> LossGate:
+    """One that has seen some counts, two seconds apart, up to the moment 0."""
+    found = LossGate(max_loss=0.2, patience_s=60)
+    for number, count in enumerate(counts):
+        found.admits(count, 2.0 * (number - len(counts)))
+    return found
+
+
+def test_a_small_loss_is_admitted_and_a_large_one_is_not() -> None:
+    assert gate(100, 100).admits(80, 0.0)
+    assert not gate(100, 100).admits(79, 0.0)
+
+
+def test_a_large_loss_is_admitted_once_it_has_lasted() -> None:
+    found = gate(100, 100)
+    assert [found.admits(50, moment) for moment in (0.0, 30.0, 59.0, 60.0)] == [False, False, False, True]
+    assert not found.unsettled
+
+
+def test_a_loss_that_changes_begins_to_last_anew() -> None:
+    found = gate(100, 100)
+    assert not found.admits(10, 0.0)
+    assert not found.admits(50, 50.0)
+    assert not found.admits(50, 100.0)
+    assert found.admits(50, 110.0)
+
+
+def test_nothing_at_all_is_never_admitted_where_there_was_something() -> None:
+    found = gate(100, 100)
+    assert not any(found.admits(0, moment) for moment in (0.0, 100.0, 10_000.0))
+
+
+def test_small_losses_add_up() -> None:
+    found = gate(100, 100)
+    assert [found.admits(count, 0.0) for count in (90, 81, 72)] == [True, True, False]
+
+
+def test_a_count_that_falls_by_little_each_time_is_no_loss() -> None:
+    found = gate(1000, 1000)
+    for number in range(1, 500):
+        assert found.admits(1000 - number, 300.0 * number)
+        assert not found.unsettled
+
+
+def test_a_first_count_and_a_loss_are_looked_at_again_until_they_are_steady() -> None:
+    assert gate(100).unsettled
+    assert gate(100, 200).unsettled
+    assert not gate(100, 200, 200).unsettled
+    found = gate(100, 100)
+    found.admits(85, 0.0)
+    assert found.unsettled
+    assert [found.admits(100, moment) for moment in (2.0, 4.0)] == [True, True]
+    assert not gate(100, 100, 85, 100, 100).unsettled
+
+
+def test_the_reason_names_what_is_missing() -> None:
+    media = [CatalogueEntry(["X"], None, None, str(number), b"") for number in range(10)]
+    bare = [entry._replace(genre_names=None) for entry in media]
+    for found, reason in (
+        ([], HoldReason.EMPTY),
+        (media[:5], HoldReason.FEWER_MEDIA),
+        (bare, HoldReason.FEWER_GENRES),
+    ):
+        whole = CatalogueGate(0.2, 60)
+        assert whole.examine_media(media, 0.0, first=True) is None
+        held_back = whole.examine_media(found, 1.0, first=False)
+        assert held_back is not None
+        assert (held_back.media, held_back.reason) == (len(found), reason)

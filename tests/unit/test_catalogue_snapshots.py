@@ -1,0 +1,99 @@
+"""What one worker reads of the catalogue reaches the others whole, or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from recommender.catalogue.gate import HeldBack, HoldReason
+from recommender.catalogue.index import Popularity, build_index
+from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.domain import CatalogueEntry
+
+ENTRIES = [
+    CatalogueEntry(["Drama", "ÄÖ"], "MOVIE", 1999, "a", b"a" * 16),
+    CatalogueEntry(None, None, None, "b", b"b" * 16),
+]
+POPULARITY = Popularity({"b": 3, "gone": 2}, active_users=4, window_start="2026-01-01T00:00:00")
+VERSION = build_index(ENTRIES, POPULARITY).version
+
+
+@pytest.fixture
+def leader(tmp_path: Path) -> SnapshotFolder:
+    folder = SnapshotFolder(tmp_path / "shared")
+    assert folder.try_to_lead()
+    return folder
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> SnapshotFolder:
+    return SnapshotFolder(tmp_path / "shared")
+
+
+def announced(leader: SnapshotFolder) -> Announcement:
+    checksum = leader.write(VERSION, ENTRIES, POPULARITY)
+    held_back = HeldBack(0, 12.5, HoldReason.EMPTY)
+    announcement = Announcement(VERSION, checksum, 1.0, 2.0, complete=True, held_back=held_back)
+    leader.announce(announcement)
+    return announcement
+
+
+def test_what_is_written_is_what_is_read(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
+    assert follower.news() is None
+    announcement = announced(leader)
+    assert follower.news() == announcement
+    assert follower.news() is None, "it is told once"
+    assert follower.read(announcement) == (ENTRIES, POPULARITY)
+    assert build_index(*follower.read(announcement)).version == VERSION
+
+
+def test_an_empty_catalogue_can_be_written_too(leader: SnapshotFolder) -> None:
+    checksum = leader.write("empty", [], POPULARITY)
+    announcement = Announcement("empty", checksum, 1.0, 2.0, complete=True)
+    assert leader.read(announcement) == ([], POPULARITY)
+
+
+def test_one_leads_until_it_lets_go(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
+    assert not follower.try_to_lead()
+    leader.close()
+    assert follower.try_to_lead()
+    follower.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x00" * 300])
+def test_a_damaged_snapshot_is_refused_and_removed(
+    leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path, damage: bytes
+) -> None:
+    announcement = announced(leader)
+    (tmp_path / "shared" / f"{VERSION}.entries").write_bytes(damage)
+    for words in ("is damaged", "is gone"):
+        with pytest.raises(SnapshotError, match=words):
+            follower.read(announcement)
+    assert not leader.has(VERSION)
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "x": 1}'])
+def test_a_damaged_announcement_is_refused(
+    leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path, damage: bytes
+) -> None:
+    announced(leader)
+    (tmp_path / "shared" / "announcement.json").write_bytes(damage)
+    with pytest.raises(SnapshotError):
+        follower.news()
+
+
+def test_a_load_is_asked_for_once(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
+    follower.ask_for_load()
+    assert leader.take_asked()
+    assert not leader.take_asked()
+
+
+def test_old_snapshots_are_removed_and_other_files_are_not(leader: SnapshotFolder, tmp_path: Path) -> None:
+    (tmp_path / "shared" / "notes.txt").write_text("of another")
+    for version in ("one", "two", "three"):
+        leader.write(version, ENTRIES, POPULARITY)
+    assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
+        "lock",
+        "notes.txt",
+        "three.entries",
+        "two.entries",
+    ]
