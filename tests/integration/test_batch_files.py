@@ -11,6 +11,7 @@ import pytest
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
 from recommender.domain import DatabaseName
+from recommender.errors import NothingToRecommendFromError
 from tests.support.batches import STRANGERS, flat, ids_file, interrupted, read_csv, read_parquet
 from tests.support.commands import Run
 from tests.support.postgres import Urls
@@ -219,8 +220,12 @@ def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
     run: Run, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
+
+    def answer_nothing(*_: object) -> None:
+        raise NothingToRecommendFromError
+
     with monkeypatch.context() as patch:
-        patch.setattr(batch_run, "_ask", lambda *_: None)
+        patch.setattr(batch_run, "_ask", answer_nothing)
         assert run(*arguments).status == 1
     journal = tmp_path / f"{name}.resume" / "journal.json"
     begun = json.loads(journal.read_text())
