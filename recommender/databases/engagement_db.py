@@ -126,15 +126,19 @@ class EngagementDatabase:
         *,
         caps: NeighbourCaps,
         rows_per_user: int,
+        repeated: bool,
         deadline: Deadline,
     ) -> list[OtherUser]:
         """The users who share most with any of those asked about; each of them once.
+
+        `repeated`: most of what is read are repetitions, for which there is a statement of its own; what it
+        returns are the interactions of each user, medium and kind put together.
 
         `user_ids`, `media_ids`, `idf_weights` and `row_limits` are parallel: one entry for each medium of
         each user's positive history that is to count, and how many of its latest interactions are read.
         """
         rows = self._database.fetch(
-            "fetch_candidates",
+            "fetch_candidates_repeated" if repeated else "fetch_candidates",
             deadline,
             # NULL, whatever type the ids have: no user has it.
             user_ids=[user_id or None for user_id in user_ids],

@@ -13,7 +13,7 @@ _INDEX = re.compile(
     r"CREATE INDEX IF NOT EXISTS (?P<name>\w+)\s+ON (?P<table>\w+) \((?P<keys>[^)]*)\)"
     r"(?:\s+INCLUDE \((?P<included>[^)]*)\))?(?P<predicate>\s+WHERE [^;]+)?;"
 )
-_RETURNED = re.compile(r"\b\w+ ((?:text|int|bigint|float8|bytea)(?:\[\])?)(?=[\s,;]|$)")
+_RETURNED = re.compile(r"\b\w+ ((?:text|int|bigint|float8|bytea|boolean)(?:\[\])?)(?=[\s,;]|$)")
 _COMMENT = re.compile(r"--.*")
 
 # Statements that no request and no refresh runs, and when they do run.

@@ -19,6 +19,7 @@ _ALIKE = {
     "bpchar": "text",
     "name": "text",
     "int2": "int",
+    "bool": "boolean",
     "int4": "int",
     "int8": "int",
     "bigint": "int",

@@ -14,8 +14,7 @@ from recommender.domain import DatabaseName
 
 # What statements make no difference between; whatever counts as a string in PostgreSQL is another such.
 _ALIKE = (
-    {"smallint", "integer", "bigint"},
-    {"real", "double precision"},
+    {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
     {"timestamp without time zone", "timestamp with time zone"},
 )
 _STRINGS = ("S", "E")  # Categories in pg_type: strings and enums.

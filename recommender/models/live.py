@@ -1,5 +1,7 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +25,14 @@ _EVERYTHING = 2_147_483_647
 # Where interactions are repeated, a cap counts each pair of user and medium once, and up to so many of its
 # interactions are read.
 _MAX_REPEATS = 40
+# From so many interactions read for each user of a medium on, they are repetitions for the most part.
+_REPEATED = 2
 # The caps are lifted where that has no more than so many interactions read for each pair.
 _EXACT_REPEATS = 2
 # What an exact search may take of the time that is left; the caps then have the rest.
 _EXACT_SHARE = 0.6
+# After that was not enough, the caps answer from the beginning for this long: there is too much else to do.
+_EXACT_PAUSE_S = 30.0
 
 _NO_TIMES, _NO_KINDS, _NO_VALUES = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.float64)
 
@@ -44,6 +50,10 @@ class _Reads:
         repeats = min(self.repeats.get(media_id, 1), _MAX_REPEATS)
         return min(self.caps.users_per_item * repeats + min(own_rows, _MAX_REPEATS), _EVERYTHING)
 
+    def are_repeated(self, row_limits: Sequence[int]) -> bool:
+        """Whether most of what is read may be repetitions."""
+        return self.typical_repeats > 1 or max(row_limits) > _REPEATED * self.caps.users_per_item
+
     @property
     def rows_of_user(self) -> int:
         """How many of a similar user's latest interactions are read."""
@@ -54,7 +64,8 @@ class LiveModel:
     """Asks engagement_db for similar users and what they liked, one statement for all users.
 
     In a window of up to `exact_up_to_pairs` pairs of user and medium, and not many more interactions, the
-    caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold.
+    caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold for
+    a while.
     """
 
     name = LIVE
@@ -74,6 +85,7 @@ class LiveModel:
             items_per_user=_EVERYTHING,
         )
         self._exact_up_to_pairs = exact_up_to_pairs
+        self._exact_again_at = -math.inf
 
     def find_candidates(
         self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
@@ -84,8 +96,7 @@ class LiveModel:
                 reads = _Reads(self._no_caps, {}, 1)
                 return self._find(histories, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE))
             except StatementTimeoutError:
-                # Others are at it, too: rather an answer within the caps than none.
-                pass
+                self._exact_again_at = time.monotonic() + _EXACT_PAUSE_S
         return self._find(histories, index, window_start, self._bounded(index), deadline)
 
     def _find(
@@ -114,6 +125,7 @@ class LiveModel:
             window_start,
             caps=reads.caps,
             rows_per_user=reads.rows_of_user,
+            repeated=reads.are_repeated(row_limits),
             deadline=deadline,
         )
         return _candidates_by_user(others, index, reads.caps)
@@ -129,7 +141,7 @@ class LiveModel:
                     media_id, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE)
                 )
             except StatementTimeoutError:
-                pass
+                self._exact_again_at = time.monotonic() + _EXACT_PAUSE_S
         return self._find_shared(media_id, index, window_start, self._bounded(index), deadline)
 
     def _find_shared(
@@ -156,13 +168,17 @@ class LiveModel:
         )
 
     def _can_be_exact(self, index: CatalogueIndex, window_start: str) -> bool:
-        """Whether the window is known to hold little: how much a longer one holds is not known."""
+        """Whether the window is known to hold little, and reading all of it did not take too long lately.
+
+        How much a longer window holds is not known.
+        """
         popularity = index.popularity
         # Timestamps as text are in order, and -infinity comes before them all.
         return (
             popularity.pairs <= self._exact_up_to_pairs
             and popularity.rows <= self._exact_up_to_pairs * _EXACT_REPEATS
             and window_start >= popularity.window_start
+            and time.monotonic() >= self._exact_again_at
         )
 
     def _bounded(self, index: CatalogueIndex) -> _Reads:
