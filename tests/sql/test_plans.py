@@ -207,6 +207,52 @@ def test_fetch_candidates_reads_each_history_once_for_a_hundred_users(skewed: Ur
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_candidates_repeated_reads_no_more_than_its_rows_allow(skewed: Urls, mode: str) -> None:
+    """Users are looked for in stretches, each twice as long as the one before."""
+    media_ids = heaviest_history(skewed)
+    users_per_item, row_limit, shortlist, rows_per_user = 20, 320, 30, 100
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_candidates_repeated",
+        mode,
+        user_ids=[HEAVIEST] * len(media_ids),
+        media_ids=media_ids,
+        idf_weights=[1_000_000] * len(media_ids),
+        row_limits=[row_limit] * len(media_ids),
+        window_start="-infinity",
+        users_per_item=users_per_item,
+        shortlist=shortlist,
+        rows_per_user=rows_per_user,
+    )
+    bound = len(media_ids) * 3 * row_limit + shortlist * rows_per_user
+    assert_bounded(
+        plan, {"interaction_media_latest_idx", "interaction_user_recent_idx"}, {"interaction": bound}
+    )
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_fetch_candidates_repeated_reads_a_short_stretch_where_users_are_many(
+    skewed: Urls, mode: str
+) -> None:
+    """Medium 1 was watched by every third user, once: the first stretch has all that are asked for."""
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_candidates_repeated",
+        mode,
+        user_ids=["00000000-0000-4000-8000-000000009999"],
+        media_ids=[f"{HEAVIEST[:-1]}1"],
+        idf_weights=[1_000_000],
+        row_limits=[800],
+        window_start="-infinity",
+        users_per_item=20,
+        shortlist=10,
+        rows_per_user=10,
+    )
+    # Looked through for users, then read.
+    assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": 2 * 80 + 10 * 10})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode: str) -> None:
     """For the medium that every third user watched, the heaviest among them."""
     plan = explain(

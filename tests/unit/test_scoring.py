@@ -1,6 +1,7 @@
 """Properties of the scoring functions, and the numbers of small examples."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -133,6 +134,22 @@ def test_media_that_everybody_has_or_that_are_unknown_tell_nothing() -> None:
     assert telling_media(np.array([9]), np.array([1]), np.array([0]), histories, 3)[0].tolist() == []
     none = np.array([], dtype=np.intp)
     assert [each.tolist() for each in telling_media(np.array([9]), none, none, histories, 3)] == [[]]
+
+
+def test_a_long_history_takes_memory_only_for_what_similar_users_share() -> None:
+    """With a column for each medium of the history it would be 50 × 200,000 numbers."""
+    rng = np.random.default_rng(5)
+    histories = SimilarHistories(np.arange(0, 50 * 200 + 1, 200), rng.integers(0, 300_000, size=50 * 200))
+    history = rng.permutation(300_000)[:200_000]
+    idf_weights = np.full(len(history), 1 << 26)
+    tracemalloc.start()
+    try:
+        telling = telling_media(histories.media_idx[:100], history, idf_weights, histories, 3)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(len(each) for each in telling) > 100
+    assert peak < 20e6
 
 
 def test_cosines_of_users_read_whole_and_in_part() -> None:
