@@ -52,7 +52,11 @@ class Breaker:
             if self._suspected_at is not None or self._stopping.is_set():
                 return
             self._suspected_at = time.monotonic()
-        threading.Thread(target=self._watch, name=f"{self._name} probe", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name=f"{self._name} probe", daemon=True).start()
+        except RuntimeError:
+            # The process has no thread to spare: the next failure asks again.
+            self._suspected_at = None
 
     def stop(self) -> None:
         """Stop probing for good."""

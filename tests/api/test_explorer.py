@@ -252,7 +252,7 @@ def slow_to_count(shared_databases: Urls, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("sql")
     (folder / "engagement_db").mkdir()
     ours = (SQL_ROOT / "engagement_db" / "count_positive_users.sql").read_text()
-    slowed = ours.replace("WHERE\n    i.type", "WHERE\n    (SELECT pg_sleep(1)) IS NOT NULL AND i.type")
+    slowed = ours.replace("media_id IS NOT NULL", "(SELECT pg_sleep(1)) IS NOT NULL AND media_id IS NOT NULL")
     assert slowed != ours
     (folder / "engagement_db" / "count_positive_users.sql").write_text(slowed)
     with running_client(shared_databases, SQL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
