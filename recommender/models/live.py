@@ -1,9 +1,9 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
+import itertools
 import math
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -201,18 +201,34 @@ def _candidates_by_user(
     )
     items = positive_items(interactions, caps.items_per_user)
     media_idx = index.media_keys.locate_folded(keys[items.rows])
-    shared: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    sizes = items.sizes
-    for other_idx, other in enumerate(others):
-        if sizes[other_idx]:
-            for user_id, overlap in zip(other.asked_ids, other.overlaps, strict=True):
-                shared[user_id].append((other_idx, overlap))
     found = {}
-    for user_id, pairs in shared.items():
-        other_idx, overlaps = np.array(pairs, dtype=np.int64).T
-        similar = other_idx[most_similar(overlaps, sizes[other_idx], caps.similar_users)]
-        found[user_id] = _candidates(similar, items, media_idx, len(index.media_ids))
+    for user_id, other_idx, overlaps in _overlaps_by_user(others, items.sizes):
+        similar = other_idx[most_similar(overlaps, items.sizes[other_idx], caps.similar_users)]
+        if similar.size:
+            found[user_id] = _candidates(similar, items, media_idx, len(index.media_ids))
     return found
+
+
+def _overlaps_by_user(
+    others: Sequence[OtherUser], sizes: NDArray[np.int64]
+) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.int64]]]:
+    """For each user asked about, the positions in `others` of those who share media, and the overlaps.
+
+    Those of size 0 are left out: of them, only what they dislike was read.
+    """
+    asked_ids = list(itertools.chain.from_iterable(other.asked_ids for other in others))
+    number_of = {user_id: number for number, user_id in enumerate(dict.fromkeys(asked_ids))}
+    numbers = np.fromiter(map(number_of.__getitem__, asked_ids), dtype=np.intp, count=len(asked_ids))
+    overlaps = np.fromiter(
+        itertools.chain.from_iterable(other.overlaps for other in others), dtype=np.int64, count=len(numbers)
+    )
+    other_idx = np.repeat(np.arange(len(others)), [len(other.overlaps) for other in others])
+    order = np.argsort(numbers, kind="stable")
+    order = order[sizes[other_idx[order]] > 0]
+    starts = np.searchsorted(numbers[order], np.arange(len(number_of) + 1))
+    for user_id, start, end in zip(number_of, starts, starts[1:], strict=False):
+        own = order[start:end]
+        yield user_id, other_idx[own], overlaps[own]
 
 
 def _candidates(
