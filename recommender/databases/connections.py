@@ -57,7 +57,7 @@ class PoolOptions:
 
     @property
     def patience_s(self) -> float:
-        """How long to wait for a statement where nobody says; without a statement timeout, for ever."""
+        """How long to wait for a statement without a deadline; for ever without a statement timeout."""
         return self.statement_timeout_ms / 1000 + _NETWORK_GRACE_S if self.statement_timeout_ms else math.inf
 
 

@@ -268,7 +268,7 @@ class Database:
                 "%s: a statement could not be cancelled: %s", self.name, " ".join(str(exc).split())
             )
         finally:
-            # Its answer is still to come, and nobody else may get to read it.
+            # The answer of its last statement is still to come: it must not be used again.
             connection.close()
             self._pool.putconn(connection)
 
