@@ -1,1 +1,1 @@
-"""A soak: mixed load on a real Gunicorn while its databases are killed, hung and restarted in turn."""
+"""A soak: mixed load on a real Gunicorn while its databases, its data and its clock are disturbed in turn."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from recommender.databases.loading import create_databases
 from recommender.demo.embedded import PostgresServer, embedded_server, server_url
@@ -18,9 +19,16 @@ from recommender.domain import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.postgres import Urls
 
-# How long a database stays away, and how long the service may take to notice that it is back.
-_OUTAGE_S = 3.0
-FAULTS = ("killed", "shut down", "hung")
+# How long a database stays away.
+OUTAGE_S = 3.0
+# Longer, so that most requests come after the first ones, which find out.
+_LOCK_S = 5.0
+# What the service reads of each with every request.
+_LOCKED_TABLE = {
+    DatabaseName.USER: "tb_user_genre",
+    DatabaseName.CATALOG: "medias",
+    DatabaseName.ENGAGEMENT: "interaction",
+}
 
 
 @dataclass(frozen=True)
@@ -33,27 +41,33 @@ class Servers:
     def urls(self) -> Urls:
         return {name: server_url(server, name) for name, server in self.by_name.items()}
 
-    def break_and_mend(self, name: DatabaseName, fault: str) -> None:
-        """Take one server away for a few seconds."""
-        server = self.by_name[name]
-        postmaster = psutil.Process(server.get_postmaster_info().pid)
-        everything = [postmaster, *postmaster.children(recursive=True)]
-        if fault == "hung":
-            for process in everything:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.suspend()
-            time.sleep(_OUTAGE_S)
-            for process in everything:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.resume()
-            return
-        # A kill takes the backends too, as a machine that loses its power would.
-        for process in everything if fault == "killed" else [postmaster]:
+    def hang(self, name: DatabaseName) -> None:
+        """Suspend every process of a server for a few seconds."""
+        processes = self._processes(name)
+        for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL if fault == "killed" else signal.SIGINT)
-        psutil.wait_procs(everything, timeout=10)
-        time.sleep(_OUTAGE_S)
-        server.ensure_postgres_running()
+                process.suspend()
+        time.sleep(OUTAGE_S)
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def kill(self, name: DatabaseName) -> None:
+        """Kill a server, its backends too, as a machine that loses its power would, and start it again."""
+        self._end(name, signal.SIGKILL, self._processes(name))
+
+    def shut_down(self, name: DatabaseName) -> None:
+        """Have a server end in good order, and start it again."""
+        self._end(name, signal.SIGINT, self._processes(name)[:1])
+
+    def lock(self, name: DatabaseName) -> tuple[float, float]:
+        """Lock a table for a few seconds, as a migration does; when the lock began and ended."""
+        with psycopg.connect(self.urls[name]) as connection:
+            table = sql.Identifier(_LOCKED_TABLE[name])
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
+            began_at = time.monotonic()
+            time.sleep(_LOCK_S)
+            return began_at, time.monotonic()
 
     def connections(self) -> dict[DatabaseName, int]:
         """How many the service holds."""
@@ -67,6 +81,21 @@ class Servers:
                 counts[name] = int(row[0])
         return counts
 
+    def _processes(self, name: DatabaseName) -> list[psutil.Process]:
+        """The postmaster, then its children."""
+        postmaster = psutil.Process(self.by_name[name].get_postmaster_info().pid)
+        return [postmaster, *postmaster.children(recursive=True)]
+
+    def _end(self, name: DatabaseName, how: signal.Signals, told: list[psutil.Process]) -> None:
+        everything = self._processes(name)
+        for process in told:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(how)
+        ended_at = time.monotonic()
+        psutil.wait_procs(everything, timeout=10)
+        time.sleep(max(0.0, OUTAGE_S - (time.monotonic() - ended_at)))
+        self.by_name[name].ensure_postgres_running()
+
 
 @contextlib.contextmanager
 def three_servers(folder: Path, data: DemoData) -> Iterator[Servers]:
@@ -76,6 +105,11 @@ def three_servers(folder: Path, data: DemoData) -> Iterator[Servers]:
             {name: stack.enter_context(embedded_server(folder / name)) for name in DatabaseName}
         )
         for server in servers.by_name.values():
-            create_databases(server_url(server, "postgres"))
+            maintenance_url = server_url(server, "postgres")
+            create_databases(maintenance_url)
+            with psycopg.connect(maintenance_url, autocommit=True) as connection:
+                # A killed process loses nothing that it has handed to the system.
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
         load_demo(servers.urls, data, no_progress)
         yield servers
