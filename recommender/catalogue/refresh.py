@@ -328,7 +328,7 @@ class CatalogueRefresher:
             counts = self._engagement_db.count_media(start)
             return Popularity(
                 positive_users=counts.users,
-                active_users=self._engagement_db.count_active_users(start),
+                active_users=counts.active_users,
                 window_start=start,
                 rows=counts.rows,
                 repeats=counts.repeats,

@@ -4,12 +4,13 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg_pool import ConnectionPool
 
@@ -23,6 +24,8 @@ from recommender.domain import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # How long a probe, or a check of a database that no request has asked, may take after it has connected.
 _PROBE_TIMEOUT_S = 1.0
@@ -150,22 +153,27 @@ class Database:
         query = self._queries[query_name]
         if deadline is None:
             deadline = Deadline.after(self._options.patience_s)
-        # Without any time there is nothing to learn about the database.
-        if not deadline.remaining_s:
-            raise StatementTimeoutError(self.name)
-        if not self._is_asked:
-            raise DatabaseUnavailableError(self.name)
-        try:
-            return self._run(query, parameters, deadline)
-        except _StatementError as exc:
-            if not exc.outcome.is_worth_a_retry:
-                raise self._failure(query, exc) from exc
-            if exc.outcome.spoils_the_pool:
-                self._pool.drain()
-        try:
-            return self._run(query, parameters, deadline)
-        except _StatementError as exc:
-            raise self._failure(query, exc) from exc
+        return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
+
+    def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
+        """Run queries on one state of the database, whatever is written meanwhile; the rows of each.
+
+        Raises:
+            DatabaseUnavailableError: as `fetch`.
+        """
+        queries = [self._queries[name] for name in query_names]
+
+        def read_all(connection: BoundedConnection) -> list[list[Row]]:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            try:
+                with connection.transaction():
+                    return [_rows(connection, query, parameters) for query in queries]
+            finally:
+                if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
+                    connection.isolation_level = None
+
+        deadline = Deadline.after(self._options.patience_s * len(queries))
+        return self._try(queries[0], read_all, deadline)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
         """Run one query and yield its rows through a cursor, in memory that does not grow with them.
@@ -201,12 +209,31 @@ class Database:
         is_slow = error.outcome is Outcome.SLOW
         return StatementTimeoutError(self.name) if is_slow else DatabaseUnavailableError(self.name)
 
-    def _run(self, query: Query, parameters: Mapping[str, object], deadline: Deadline) -> list[Row]:
-        """Run a statement, and note how long it took and how the database did."""
+    def _try(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
+        """Read on a connection, again where that is likely to help; a failure is said to be of `query`."""
+        # Without any time there is nothing to learn about the database.
+        if not deadline.remaining_s:
+            raise StatementTimeoutError(self.name)
+        if not self._is_asked:
+            raise DatabaseUnavailableError(self.name)
+        try:
+            return self._run(query, read, deadline)
+        except _StatementError as exc:
+            if not exc.outcome.is_worth_a_retry:
+                raise self._failure(query, exc) from exc
+            if exc.outcome.spoils_the_pool:
+                self._pool.drain()
+        try:
+            return self._run(query, read, deadline)
+        except _StatementError as exc:
+            raise self._failure(query, exc) from exc
+
+    def _run(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
+        """Read, and note how long it took and how the database did."""
         started = time.perf_counter()
         outcome: Outcome | None = None
         try:
-            return self._execute(query, parameters, deadline)
+            return self._execute(read, deadline)
         except _StatementError as exc:
             outcome = exc.outcome
             raise
@@ -228,7 +255,7 @@ class Database:
         self._state = DatabaseState.UP
         self._asked_at = time.monotonic()
 
-    def _execute(self, query: Query, parameters: Mapping[str, object], deadline: Deadline) -> list[Row]:
+    def _execute(self, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
         patience_s = min(self._options.pool_timeout_ms / 1000, deadline.remaining_s)
         try:
             connection = self._pool.getconn(timeout=patience_s)
@@ -236,8 +263,7 @@ class Database:
             raise _StatementError(outcome_of(exc, connection_broken=False), exc) from exc
         connection.deadline = deadline
         try:
-            with connection.cursor(binary=True) as cursor:
-                return cursor.execute(query.statement, parameters).fetchall()
+            return read(connection)
         except psycopg.Error as exc:
             reason: Exception = exc
             if not connection.broken and connection.info.transaction_status is TransactionStatus.ACTIVE:
@@ -308,6 +334,11 @@ class _StatementError(Exception):
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason
+
+
+def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(query.statement, parameters).fetchall()
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:

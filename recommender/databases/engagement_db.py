@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.domain import DEFAULT_TYPES, NEWCOMER, History, InteractionTypes
@@ -59,12 +60,13 @@ class MediaOfUsers(NamedTuple):
 class MediaCounts(NamedTuple):
     """How popular media are in a window.
 
-    `users`: by medium, how many users have it in their favour. `rows`: interactions with media that have any,
-    of whatever type and user. `repeats`: how many interactions a medium has for each of its users, rounded,
-    where that is more than one.
+    `users`: by medium, how many users have it in their favour. `active_users`: how many have any. `rows`:
+    interactions of whatever type and user. `repeats`: how many interactions a medium has for each of its
+    users, rounded, where that is more than one.
     """
 
     users: dict[str, int]
+    active_users: int
     rows: int
     repeats: dict[str, int]
 
@@ -191,18 +193,22 @@ class EngagementDatabase:
         return MediaOfUsers(media_keys, user_counts, read_users)
 
     def count_media(self, window_start: str) -> MediaCounts:
-        """How many users have each medium in their favour in the window, and how many interactions it has."""
-        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._types)
+        """How popular each medium is in the window, counted in one state of the table."""
+        rows, ((active_users,),) = self._database.fetch_snapshot(
+            ["count_positive_users", "count_active_users"], window_start=window_start, **self._types
+        )
         repeats = {media_id: round(row_count / users) for media_id, users, row_count in rows if users}
         return MediaCounts(
-            users={media_id: users for media_id, users, _ in rows if users},
+            users=_positive_users(rows),
+            active_users=int(active_users),
             rows=sum(row_count for *_, row_count in rows),
             repeats={media_id: count for media_id, count in repeats.items() if count > 1},
         )
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users have each medium in their favour in the window."""
-        return self.count_media(window_start).users
+        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._types)
+        return _positive_users(rows)
 
     def count_active_users(self, window_start: str) -> int:
         """How many users have any medium in their favour in the window."""
@@ -240,3 +246,7 @@ class EngagementDatabase:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id
+
+
+def _positive_users(rows: Sequence[Row]) -> dict[str, int]:
+    return {media_id: users for media_id, users, _ in rows if users}

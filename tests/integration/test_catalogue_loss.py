@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -9,8 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
+from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
-from tests.support.clients import NO_CAPS, get, ids, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually
@@ -285,3 +287,43 @@ def test_a_filter_whose_media_are_all_deleted_is_an_empty_page_and_nothing_is_de
         change(databases, CATALOG, "DELETE FROM medias WHERE id = %(id)s", id=doomed)
         answer = get(client, NEWCOMER, media_type="DOOMED")
         assert (answer["count"], answer["degraded"]) == (0, [])
+
+
+@pytest.mark.parametrize("statement", ["TRUNCATE interaction", "DELETE FROM interaction"])
+def test_interactions_that_go_while_they_are_counted_leave_no_torn_index(
+    databases: Urls, tmp_path: Path, statement: str
+) -> None:
+    """Popularity and the number of users are of one state of the table, or every idf is wrong."""
+    user = max(Reference(databases).positive.items(), key=lambda item: len(item[1]))[0]
+    text = (SQL_ROOT / ENGAGEMENT / "count_positive_users.sql").read_text()
+    # The statement takes a second, as for some millions of rows.
+    slow = text.replace(
+        "GROUP BY pair.media_id;", "WHERE (SELECT pg_sleep(1)) IS NOT NULL GROUP BY pair.media_id;"
+    )
+    assert slow != text
+    (tmp_path / ENGAGEMENT).mkdir()
+    (tmp_path / ENGAGEMENT / "count_positive_users.sql").write_text(slow)
+    with running_client(
+        databases, SQL_PATH=str(tmp_path), CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
+    ) as client:
+        assert eventually(lambda: ready(client) == "ready")
+        before = get(client, user)
+        with psycopg.connect(databases[ENGAGEMENT], autocommit=True) as connection:
+            assert eventually(lambda: _is_counting(connection))
+            connection.execute("CREATE TABLE kept AS TABLE interaction")
+            connection.execute(statement.encode())
+        # Longer than a load takes.
+        time.sleep(3.0)
+        change(databases, ENGAGEMENT, "INSERT INTO interaction TABLE kept")
+        after = get(client, user)
+    assert (before["strategy"], after["strategy"], after["degraded"]) == ("hybrid", "hybrid", [])
+    assert ids(after) == ids(before)
+
+
+def _is_counting(connection: psycopg.Connection[Any]) -> bool:
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
+            "AND query LIKE '%AS row_count%' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    )

@@ -51,20 +51,16 @@ def add_heavy_user(urls: Urls) -> None:
 
 @dataclass
 class _Lagging(Reference):
-    """Interactions as they are, ranked by an index that was counted from others.
-
-    The index takes popularity and U from two statements, so that rows may change in between.
-    """
+    """Interactions as they are, ranked by an index that was counted from others."""
 
     counted: Reference = field(kw_only=True)
-    users_counted: Reference = field(kw_only=True)
 
     @cached_property
     def popularity(self) -> Counter[str]:
         return self.counted.popularity
 
     def idf(self, media: str) -> float:
-        ratio = len(self.users_counted.positive) / max(1, self.popularity[media])
+        ratio = len(self.counted.positive) / max(1, self.popularity[media])
         return max(0.0, math.log(ratio))
 
 
@@ -79,24 +75,18 @@ class SoakData:
         self.movements = self._movements()
         self.moved = self._reference()
         self.moved.interactions = [*self.settled.interactions, *(row[1:] for row in self.movements)]
-        both = (self.settled, self.moved)
         # Likes count at once, popularity with the next index. The likelier come first.
         self.while_moving: list[Reference] = [
-            self._lagging(self.moved, self.settled, self.settled),
+            self._lagging(self.moved, self.settled),
             self.moved,
-            self._lagging(self.settled, self.moved, self.moved),
-            *(
-                self._lagging(rows, counted, users_counted)
-                for rows in both
-                for counted, users_counted in (both, reversed(both))
-            ),
+            self._lagging(self.settled, self.moved),
         ]
 
     def _reference(self) -> Reference:
         return Reference(self._urls, window_days=WINDOW_DAYS)
 
-    def _lagging(self, rows: Reference, counted: Reference, users_counted: Reference) -> Reference:
-        lagging = _Lagging(self._urls, window_days=WINDOW_DAYS, counted=counted, users_counted=users_counted)
+    def _lagging(self, rows: Reference, counted: Reference) -> Reference:
+        lagging = _Lagging(self._urls, window_days=WINDOW_DAYS, counted=counted)
         lagging.interactions = rows.interactions
         return lagging
 
