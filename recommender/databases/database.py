@@ -220,13 +220,13 @@ class Database:
             return self._run(query, read, deadline)
         except _StatementError as exc:
             if not exc.outcome.is_worth_a_retry:
-                raise self._failure(query, exc) from exc
+                raise self._failure(query, exc) from exc.reason
             if exc.outcome.spoils_the_pool:
                 self._pool.drain()
         try:
             return self._run(query, read, deadline)
         except _StatementError as exc:
-            raise self._failure(query, exc) from exc
+            raise self._failure(query, exc) from exc.reason
 
     def _run(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
         """Read, and note how long it took and how the database did."""

@@ -1,7 +1,16 @@
 -- name: fetch_candidates_repeated(user_ids, media_ids, idf_weights, row_limits, window_start, like_types, watch_types, dislike_types, users_per_item, shortlist, rows_per_user)
 -- What fetch_candidates returns, where interactions with a medium are repeated: plays, heartbeats, bots.
 --
--- Parameters: those of fetch_candidates, and of the same meaning
+-- Parameters:
+--   user_ids text[], media_ids text[], idf_weights int[], row_limits int[]
+--                       parallel arrays, as in fetch_candidates; row_limits is the most that is read
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   users_per_item int  how many of a medium's latest users count
+--   shortlist int       how many users are returned for each user asked about, by overlap
+--   rows_per_user int   how many of a shortlisted user's latest interactions are put together
 -- Returns: a row for each shortlisted user
 --   other_id text
 --   asked_ids text[], overlap_sums bigint[]

@@ -5,11 +5,13 @@ import weakref
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 
 from recommender.catalogue import refresh
 from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.domain import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -27,6 +29,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogueIndex]]:
         return index
 
     monkeypatch.setattr(refresh, "build_index", build)
+    # For pages that ask for it, the one before is kept for as long as a refresh takes to come.
+    monkeypatch.setattr(refresh, "_KEEP_S", 0.0)
     return built
 
 
@@ -38,21 +42,31 @@ def has_more_than(built: list[weakref.ref[CatalogueIndex]], number: int) -> bool
     return len(built) > number
 
 
+def move_popularity(urls: Urls, media: str) -> None:
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction SELECT max(id) + 1, gen_random_uuid(), %s, 'LIKE', 1.0, "
+            "now() AT TIME ZONE 'UTC' FROM interaction",
+            (media,),
+        )
+
+
 def test_an_index_that_was_swapped_out_is_collected(
-    shared_databases: Urls, built: list[weakref.ref[CatalogueIndex]]
+    databases: Urls, built: list[weakref.ref[CatalogueIndex]]
 ) -> None:
-    reference = Reference(shared_databases)
+    reference = Reference(databases)
     media = reference.popularity.most_common(1)[0][0]
-    with running_client(shared_databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
         used = 0
         for window_days in (7, 30, 0):
+            move_popularity(databases, media)
             number = len(built)
             wait_until(partial(is_counted, client, window_days))
             client.get(f"/api/media/{media}/similar")
             client.post("/api/recommendations/preview", json={"genres": ["Drama"], "liked": [media]})
             get(client, reference.users[0], explain="true", genre="DRAMA")
             client.get(f"/explorer/users/{reference.users[0]}")
-            wait_until(partial(has_more_than, built, number + 1))
+            wait_until(partial(has_more_than, built, number + 2))
             used = number
         gc.collect()
         assert used > 1

@@ -268,5 +268,5 @@ def test_metadata_without_the_flag_can_be_read(
     version = train_on(databases, folder, monkeypatch)
     path = folder / NAME / version / "metadata.json"
     path.write_text(path.read_text().replace('"shrinkage_accepted"', '"something_else"'))
-    change_metadata(path.parent, format=1)
+    change_metadata(path.parent, format=artefact.FORMAT)
     assert artefact.read_metadata(folder, NAME, version).shrinkage_accepted is False

@@ -200,7 +200,7 @@ def test_a_current_that_is_no_link_to_a_version_is_refused(
         {"checksums": {}},
         {"version": 5},
         {"model": "other"},
-        {"format": 3},
+        {"format": 2},
         {"format": "2"},
         {"shrinkage_accepted": "perhaps"},
     ],
