@@ -1,4 +1,4 @@
--- name: fetch_candidates(user_ids, media_ids, idf_weights, row_limits, window_start, like_types, watch_types, dislike_types, users_per_item, shortlist, rows_per_user)
+-- name: fetch_candidates(user_ids, media_ids, idf_weights, row_limits, window_start, like_types, watch_types, dislike_types, shortlist, rows_per_user)
 -- The users who share most with each of some users, and their latest interactions.
 --
 -- Parameters:
@@ -10,7 +10,6 @@
 --                       timestamp does not count
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
---   users_per_item int  how many of a medium's latest users count
 --   shortlist int       how many users are returned for each user asked about, by overlap
 --   rows_per_user int   how many of a shortlisted user's latest interactions are returned
 -- Returns: a row for each shortlisted user
@@ -51,13 +50,15 @@ shortlisted AS (
     FROM history AS h
     INNER JOIN LATERAL (
         SELECT
-            other.user_id AS other_id,
-            sum(item.idf_weight) AS overlap
-        FROM unnest(h.media_ids, h.idf_weights, h.row_limits) AS item (media_id, idf_weight, row_limit)
-        CROSS JOIN
-            LATERAL (
-                SELECT latest.user_id
-                FROM (
+            pair.user_id AS other_id,
+            sum(pair.idf_weight) AS overlap
+        FROM (
+            SELECT
+                latest.user_id,
+                item.idf_weight
+            FROM unnest(h.media_ids, h.idf_weights, h.row_limits) AS item (media_id, idf_weight, row_limit)
+            CROSS JOIN
+                LATERAL (
                     SELECT
                         i.user_id,
                         i.timestamp,
@@ -74,22 +75,20 @@ shortlisted AS (
                     ORDER BY i.timestamp DESC, i.user_id ASC, i.type ASC
                     LIMIT item.row_limit
                 ) AS latest
-                WHERE
-                    latest.user_id IS DISTINCT FROM h.user_id
-                    AND latest.user_id IS NOT NULL
-                    AND latest.kind IS NOT NULL
-                GROUP BY latest.user_id
-                HAVING
-                    coalesce(
-                        max(latest.timestamp) FILTER (WHERE latest.kind = 1)
-                        > max(latest.timestamp) FILTER (WHERE latest.kind = 3),
-                        max(latest.timestamp) FILTER (WHERE latest.kind = 3) IS NULL
-                    )
-                ORDER BY max(latest.timestamp) DESC, latest.user_id ASC
-                LIMIT :users_per_item
-            ) AS other
-        WHERE item.idf_weight > 0
-        GROUP BY other.user_id
+            WHERE
+                item.idf_weight > 0
+                AND latest.user_id IS DISTINCT FROM h.user_id
+                AND latest.user_id IS NOT NULL
+                AND latest.kind IS NOT NULL
+            GROUP BY latest.user_id, item.media_id, item.idf_weight
+            HAVING
+                coalesce(
+                    max(latest.timestamp) FILTER (WHERE latest.kind = 1)
+                    > max(latest.timestamp) FILTER (WHERE latest.kind = 3),
+                    max(latest.timestamp) FILTER (WHERE latest.kind = 3) IS NULL
+                )
+        ) AS pair
+        GROUP BY pair.user_id
         ORDER BY overlap DESC, other_id ASC
         LIMIT :shortlist
     ) AS top ON TRUE

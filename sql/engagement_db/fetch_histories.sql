@@ -45,37 +45,31 @@ FROM (
             > max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 3),
             max(latest.timestamp) FILTER (WHERE latest.in_window AND latest.kind = 3) IS NULL
         ) AS approved
-    FROM (
-        SELECT
-            asked.user_id,
-            i.media_id,
-            i.timestamp,
-            coalesce(
-                i.timestamp BETWEEN :window_start::timestamp
-                AND (now() AT TIME ZONE 'UTC') + interval '1 day',
-                FALSE
-            ) AS in_window,
-            CASE
-                WHEN i.type::text = any(:like_types::text[]) THEN 1
-                WHEN i.type::text = any(:watch_types::text[]) THEN 2
-                WHEN i.type::text = any(:dislike_types::text[]) THEN 3
-            END AS kind,
-            cardinality(:excluding_types::text[]) = 0
-            OR i.type::text = any(:excluding_types::text[]) AS excludes
-        FROM (SELECT DISTINCT u.user_id FROM unnest(:user_ids::text[]::uuid[]) AS u (user_id)) AS asked
-        CROSS JOIN
-            LATERAL (
-                SELECT
-                    own.media_id,
-                    own.timestamp,
-                    own.type
-                FROM interaction AS own
-                WHERE own.user_id = asked.user_id
-                ORDER BY own.timestamp DESC, own.media_id ASC, own.type ASC
-                LIMIT :rows_per_user
-            ) AS i
-        WHERE i.media_id IS NOT NULL
-    ) AS latest
+    FROM (SELECT DISTINCT u.user_id FROM unnest(:user_ids::text[]::uuid[]) AS u (user_id)) AS asked
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                i.user_id,
+                i.media_id,
+                i.timestamp,
+                coalesce(
+                    i.timestamp >= :window_start::timestamp
+                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day',
+                    FALSE
+                ) AS in_window,
+                CASE
+                    WHEN i.type::text = any(:like_types::text[]) THEN 1
+                    WHEN i.type::text = any(:watch_types::text[]) THEN 2
+                    WHEN i.type::text = any(:dislike_types::text[]) THEN 3
+                END AS kind,
+                cardinality(:excluding_types::text[]) = 0
+                OR i.type::text = any(:excluding_types::text[]) AS excludes
+            FROM interaction AS i
+            WHERE i.user_id = asked.user_id
+            ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
+            LIMIT :rows_per_user
+        ) AS latest
+    WHERE latest.media_id IS NOT NULL
     GROUP BY latest.user_id, latest.media_id
 ) AS h
 GROUP BY h.user_id;
