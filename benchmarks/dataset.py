@@ -24,7 +24,7 @@ SMALL, LARGE = 600_000, 20_000_000
 BENCH_SQL = Path(__file__).parent / "sql"
 
 _FOLDER = ROOT / ".bench"
-_VERSION = 2
+_VERSION = 3
 _SEED = 4_711
 _BLOCK_ROWS = 100_000
 _SAMPLED_USERS = 20_000

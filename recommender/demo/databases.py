@@ -20,7 +20,7 @@ from recommender.errors import LoadError
 logger = logging.getLogger(__name__)
 
 # Goes up when the generated data or the tables change, so that old demo folders are made anew.
-_DEMO_VERSION = 2
+_DEMO_VERSION = 3
 _WANTED = {"version": _DEMO_VERSION, "seed": DEMO_SEED}
 _MARKER = "demo.json"
 _STALE_AFTER = timedelta(hours=12)
