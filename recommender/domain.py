@@ -119,8 +119,8 @@ class History:
     """What a user has interacted with, as far as it was read.
 
     `seen_ids`: media not to be given again. `positive_ids`: liked or watched in the window and not disliked
-    since, latest first. Parallel to these, `positive_rows`: the user's interactions with each in the window,
-    and `positive_liked`: whether there is a like among them.
+    since, latest first. Parallel to these, `positive_rows`: how many of the user's interactions are with
+    each, and `positive_liked`: whether there is a like among them.
     """
 
     seen_ids: Sequence[str] = ()

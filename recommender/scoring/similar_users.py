@@ -104,18 +104,34 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
         top_k: how many are wanted.
     """
     similarities = overlaps / np.sqrt(sizes + DAMPING)
-    contenders = np.arange(len(overlaps))
+    contenders: NDArray[np.intp] = np.arange(len(overlaps))
     if len(overlaps) > top_k:
         place = len(overlaps) - top_k
         contenders = np.flatnonzero(similarities >= np.partition(similarities, place)[place] * _ROUNDING)
+    order = contenders[np.argsort(-similarities[contenders], kind="stable")]
+    if not _any_tie(order, similarities, overlaps, sizes):
+        return order[:top_k]
     # The square of a similarity is a fraction of whole numbers; 64 more bits tell fractions apart.
     exact = [
         (overlap * overlap << 64) // (size + DAMPING)
         for overlap, size in zip(overlaps[contenders].tolist(), sizes[contenders].tolist(), strict=True)
     ]
-    order = sorted(range(len(exact)), key=exact.__getitem__, reverse=True)
     # A reversed sort keeps the order of equals.
-    return contenders[order[:top_k]] if order else contenders
+    ranked = sorted(range(len(exact)), key=exact.__getitem__, reverse=True)
+    return contenders[ranked[:top_k]]
+
+
+def _any_tie(
+    order: NDArray[np.intp],
+    similarities: NDArray[np.float64],
+    overlaps: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+) -> bool:
+    """Whether rounding may have put neighbours of the order into it; those with equal numbers it has not."""
+    before, after = order[:-1], order[1:]
+    close = similarities[after] >= similarities[before] * _ROUNDING
+    same = (overlaps[after] == overlaps[before]) & (sizes[after] == sizes[before])
+    return bool((close & ~same).any())
 
 
 def damping_weights(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
