@@ -280,7 +280,7 @@ def test_answers_without_a_database_are_described_too(
 def test_a_stream_that_breaks_off_is_described(
     shared_databases: Urls, contract: Contract, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_app(shared_databases, **NO_CAPS) as app:
+    with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
         service = app.extensions["marquee"].service
         recommend = service.recommend
 

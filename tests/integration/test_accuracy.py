@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.accuracy import Split, loaded, popularity_ndcg, service_ndcg, split_ratings
-from tests.support.clients import no_progress, settings_for
+from tests.support.clients import PATIENT, no_progress, settings_for
 from tests.support.postgres import Urls
 
 
@@ -26,8 +26,8 @@ def test_the_service_is_far_better_than_popularity(
 ) -> None:
     popularity = popularity_ndcg(split)
     window = {"INTERACTION_WINDOW_DAYS": "0", "STATEMENT_TIMEOUT_MS": "60000"}
-    exact = service_ndcg(split, settings_for(urls, **window, EXACT_UP_TO_PAIRS="1000000"))
-    capped = service_ndcg(split, settings_for(urls, **window, EXACT_UP_TO_PAIRS="0"))
+    exact = service_ndcg(split, settings_for(urls, **window, **PATIENT, EXACT_UP_TO_PAIRS="1000000"))
+    capped = service_ndcg(split, settings_for(urls, **window, **PATIENT, EXACT_UP_TO_PAIRS="0"))
     with capsys.disabled():
         print(
             f"\nNDCG@10 on ml-latest-small, {len(split.liked_later)} users: popularity {popularity:.4f}, "

@@ -171,9 +171,9 @@ def test_live_and_model_find_the_same_similar_media(
     reference = Reference(databases)
     version = train_on(databases, tmp_path / "models", monkeypatch)
     some = [media for media, _ in reference.popularity.most_common() if media in reference.catalogue][::15]
-    with running_client(databases, **NO_CAPS) as live_client:
+    with running_client(databases, **NO_CAPS, **PATIENT) as live_client:
         live = {media: similar(live_client, media, limit=50)["similar"] for media in some}
-    with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS) as client:
+    with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS, **PATIENT) as client:
         wait_until(lambda: answers_with(client, reference.users[0], version))
         for media in some:
             answer = similar(client, media, limit=50)

@@ -7,7 +7,7 @@ import psycopg
 
 from recommender.databases.loading import WritableDatabase
 from recommender.domain import DatabaseName
-from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.postgres import Urls
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -59,7 +59,8 @@ class Tiny:
 
     def answer(self, user: str = ASKER, **variables: str) -> dict[str, Any]:
         """The asker's recommendations, explained, in a service without caps unless told otherwise."""
-        with running_client(self.urls, **{"EXACT_UP_TO_PAIRS": "0", **NO_CAPS, **variables}) as client:
+        settings = {"EXACT_UP_TO_PAIRS": "0", **NO_CAPS, **PATIENT, **variables}
+        with running_client(self.urls, **settings) as client:
             answer = get(client, user, limit=100, explain="true")
         assert answer["degraded"] == []
         return answer
