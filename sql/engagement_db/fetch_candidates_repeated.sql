@@ -16,14 +16,15 @@
 --   asked_ids text[], overlap_sums bigint[]
 --                       as fetch_candidates returns them
 --   media_keys bytea, times bytea, kinds bytea, interaction_values bytea
---                       as there, but a medium once for each kind, with the latest time and the sum of the
+--                       as there, but a medium once for each type, with the latest time and the sum of the
 --                       values
 -- Index: interaction_media_latest_idx, interaction_user_recent_idx
 -- Why: the latest users of a medium may be anywhere in its row limit. They are looked for in stretches that
 --   double, until there are a quarter more users than count (some of them will have disliked it), so that
 --   40 rows a pair cost little more than one where they are spread. What a shortlisted user did is grouped
---   here, as it would be 40 times as much to send. Both would make fetch_candidates slower by a tenth. Values
---   count in steps of 10^-9: sums of whole steps do not depend on the order of the rows.
+--   here, as it would be 40 times as much to send, and types are looked at after that. Both would make
+--   fetch_candidates slower by a tenth. Values count in steps of 10^-9: sums of whole steps do not depend on
+--   the order of the rows.
 WITH history AS (
     SELECT
         h.user_id,
@@ -136,36 +137,42 @@ CROSS JOIN LATERAL (
         string_agg(float8send(own.interaction_value), ''::bytea) AS interaction_values
     FROM (
         SELECT
-            latest.media_id,
-            latest.kind,
-            max(latest.timestamp) AS timestamp,
-            sum(latest.value_steps) / 1e9 AS interaction_value
+            per_type.media_id,
+            per_type.timestamp,
+            per_type.value_steps / 1e9 AS interaction_value,
+            CASE
+                WHEN per_type.type = any(:like_types::text[]) THEN '\x01'::bytea
+                WHEN per_type.type = any(:watch_types::text[]) THEN '\x02'::bytea
+                WHEN per_type.type = any(:dislike_types::text[]) THEN '\x03'::bytea
+            END AS kind
         FROM (
             SELECT
-                i.media_id,
-                i.timestamp,
-                CASE
-                    WHEN i.type::text = any(:like_types::text[]) THEN '\x01'::bytea
-                    WHEN i.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
-                    WHEN i.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
-                END AS kind,
-                CASE
-                    WHEN i.interaction_value BETWEEN -1e100 AND 1e100
-                        THEN round(i.interaction_value::double precision * 1e9)
-                    ELSE 0
-                END AS value_steps
-            FROM interaction AS i
-            WHERE
-                i.user_id = s.other_id
-                AND i.timestamp >= :window_start::timestamp
-                AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
-            ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC, i.interaction_value ASC
-            LIMIT :rows_per_user::bigint
-        ) AS latest
-        WHERE
-            latest.media_id IS NOT NULL
-            AND latest.kind IS NOT NULL
-        GROUP BY latest.media_id, latest.kind
-        ORDER BY max(latest.timestamp) DESC, latest.media_id ASC, latest.kind ASC
+                latest.media_id,
+                latest.type,
+                max(latest.timestamp) AS timestamp,
+                sum(latest.value_steps) AS value_steps
+            FROM (
+                SELECT
+                    i.media_id,
+                    i.timestamp,
+                    i.type::text AS type,
+                    CASE
+                        WHEN i.interaction_value BETWEEN -1e100 AND 1e100
+                            THEN round(i.interaction_value::double precision * 1e9)
+                        ELSE 0
+                    END AS value_steps
+                FROM interaction AS i
+                WHERE
+                    i.user_id = s.other_id
+                    AND i.timestamp >= :window_start::timestamp
+                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC, i.interaction_value ASC
+                LIMIT :rows_per_user::bigint
+            ) AS latest
+            WHERE latest.media_id IS NOT NULL
+            GROUP BY latest.media_id, latest.type
+        ) AS per_type
+        ORDER BY per_type.timestamp DESC, per_type.media_id ASC, per_type.type ASC
     ) AS own
+    WHERE own.kind IS NOT NULL
 ) AS item;
