@@ -321,7 +321,7 @@ class Database:
         try:
             with BoundedConnection.connect(self._url, **arguments) as connection:
                 connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
-                connection.execute("SELECT 1")
+                self._pool.check_connection(connection)
                 return self._suspect is None or _prepares(connection, self._suspect)
         except psycopg.Error:
             return False
