@@ -1,7 +1,9 @@
 """engagement_db: who did what with which medium."""
 
-from collections.abc import Generator, Iterator, Sequence
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,16 +31,18 @@ class NeighbourCaps:
     items_per_user: int
 
 
-class OtherUser(NamedTuple):
-    """A user who shares media with those of `asked_ids`, and the user's latest interactions.
+class OtherUsers(NamedTuple):
+    """Users who share media with those asked about, in the order of their ids, and their latest interactions.
 
-    `overlaps`: parallel to `asked_ids`, the sums of the idf of the shared media. `media_keys` (one after the
-    other), `times` (microseconds), `kinds` (1 like, 2 watch, 3 dislike) and `values`: parallel, latest first.
+    Parallel, one entry a user: `asked_ids`, which of those asked about; `overlaps`, the sums of the idf of
+    what is shared with each of these; `sizes`, how many interactions were read. Parallel, one entry an
+    interaction, those of one user after those of another, latest first: `media_keys` (one after the other),
+    `times` (microseconds), `kinds` (1 like, 2 watch, 3 dislike) and `values`.
     """
 
-    user_id: str
-    asked_ids: list[str]
-    overlaps: list[int]
+    asked_ids: list[list[str]]
+    overlaps: list[list[int]]
+    sizes: NDArray[np.int64]
     media_keys: bytes
     times: NDArray[np.int64]
     kinds: NDArray[np.uint8]
@@ -130,7 +134,7 @@ class EngagementDatabase:
         rows_per_user: int,
         repeated: bool,
         deadline: Deadline,
-    ) -> list[OtherUser]:
+    ) -> OtherUsers:
         """The users who share most with any of those asked about; each of them once.
 
         `repeated`: most of what is read are repetitions, for which there is a statement of its own; what it
@@ -153,18 +157,19 @@ class EngagementDatabase:
             rows_per_user=rows_per_user,
             **self._types,
         )
-        return [
-            OtherUser(
-                other_id,
-                [user_id or NEWCOMER for user_id in asked_ids],
-                overlaps,
-                media_keys or b"",
-                np.frombuffer(times or b"", dtype=_TIME),
-                np.frombuffer(kinds or b"", dtype=np.uint8),
-                np.frombuffer(values or b"", dtype=_VALUE),
-            )
-            for other_id, asked_ids, overlaps, media_keys, times, kinds, values in rows
-        ]
+        # Ties between users go to the smaller id.
+        rows.sort(key=itemgetter(0))
+        columns = zip(*rows, strict=True) if rows else itertools.repeat((), 7)
+        _, asked_ids, overlaps, media_keys, times, kinds, values = columns
+        return OtherUsers(
+            asked_ids=[[user_id or NEWCOMER for user_id in own] for own in asked_ids],
+            overlaps=list(overlaps),
+            sizes=np.array([len(own or b"") for own in kinds], dtype=np.int64),
+            media_keys=_joined(media_keys),
+            times=np.frombuffer(_joined(times), dtype=_TIME),
+            kinds=np.frombuffer(_joined(kinds), dtype=np.uint8),
+            values=np.frombuffer(_joined(values), dtype=_VALUE),
+        )
 
     def fetch_shared_users(
         self,
@@ -246,6 +251,10 @@ class EngagementDatabase:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id
+
+
+def _joined(parts: Iterable[bytes | None]) -> bytes:
+    return b"".join(part for part in parts if part)
 
 
 def _positive_users(rows: Sequence[Row]) -> dict[str, int]:

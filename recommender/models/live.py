@@ -3,7 +3,8 @@
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, OtherUser
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, OtherUsers
 from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.errors import StatementTimeoutError
@@ -25,7 +26,7 @@ _EVERYTHING = 2_147_483_647
 # Where interactions are repeated, a cap counts each pair of user and medium once, and up to so many of its
 # interactions are read.
 _MAX_REPEATS = 40
-# From so many interactions read for each user of a medium on, they are repetitions for the most part.
+# With more interactions for each user of a medium than this, most of them are repetitions.
 _REPEATED = 2
 # The caps are lifted where that has no more than so many interactions read for each pair.
 _EXACT_REPEATS = 2
@@ -34,14 +35,16 @@ _EXACT_SHARE = 0.6
 # After that was not enough, the caps answer from the beginning for this long: there is too much else to do.
 _EXACT_PAUSE_S = 30.0
 
-_NO_TIMES, _NO_KINDS, _NO_VALUES = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.float64)
-
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """What is read for a request: caps, and how many interactions are read for each pair that counts."""
+    """What is read for a request: caps, and how many interactions are read for each pair that counts.
+
+    `users`, `repeats`: by medium, how many users it has, and how many interactions with each of them.
+    """
 
     caps: NeighbourCaps
+    users: Mapping[str, int]
     repeats: Mapping[str, int]
     typical_repeats: int
 
@@ -50,9 +53,14 @@ class _Reads:
         repeats = min(self.repeats.get(media_id, 1), _MAX_REPEATS)
         return min(self.caps.users_per_item * repeats + min(own_rows, _MAX_REPEATS), _EVERYTHING)
 
-    def are_repeated(self, row_limits: Sequence[int]) -> bool:
-        """Whether most of what is read may be repetitions."""
-        return self.typical_repeats > 1 or max(row_limits) > _REPEATED * self.caps.users_per_item
+    def are_repeated(self, media_ids: AbstractSet[str]) -> bool:
+        """Whether most of what is read of any of the media may be repetitions."""
+        return self.typical_repeats > 1 or any(map(self._is_repeated, self.repeats.keys() & media_ids))
+
+    def _is_repeated(self, media_id: str) -> bool:
+        """Whether the cap would be spent on repetitions; of a medium with few interactions, all are read."""
+        repeats = self.repeats[media_id]
+        return repeats > _REPEATED and repeats * self.users.get(media_id, 0) > self.caps.users_per_item
 
     @property
     def rows_of_user(self) -> int:
@@ -93,7 +101,7 @@ class LiveModel:
         """Candidates by user, from the latest media of each history, or from all of a small database."""
         if self._can_be_exact(index, window_start):
             try:
-                reads = _Reads(self._no_caps, {}, 1)
+                reads = _Reads(self._no_caps, {}, {}, 1)
                 return self._find(histories, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE))
             except StatementTimeoutError:
                 self._exact_again_at = time.monotonic() + _EXACT_PAUSE_S
@@ -125,7 +133,7 @@ class LiveModel:
             window_start,
             caps=reads.caps,
             rows_per_user=reads.rows_of_user,
-            repeated=reads.are_repeated(row_limits),
+            repeated=reads.are_repeated(set(media_ids)),
             deadline=deadline,
         )
         return _candidates_by_user(others, index, reads.caps)
@@ -136,7 +144,7 @@ class LiveModel:
         """What the medium's latest users have, or all of its users in a small database."""
         if self._can_be_exact(index, window_start):
             try:
-                reads = _Reads(self._no_caps, {}, 1)
+                reads = _Reads(self._no_caps, {}, {}, 1)
                 return self._find_shared(
                     media_id, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE)
                 )
@@ -182,23 +190,16 @@ class LiveModel:
         )
 
     def _bounded(self, index: CatalogueIndex) -> _Reads:
-        return _Reads(self._caps, index.popularity.repeats, index.popularity.typical_repeats)
+        popularity = index.popularity
+        return _Reads(self._caps, popularity.positive_users, popularity.repeats, popularity.typical_repeats)
 
 
 def _candidates_by_user(
-    others: Sequence[OtherUser], index: CatalogueIndex, caps: NeighbourCaps
+    others: OtherUsers, index: CatalogueIndex, caps: NeighbourCaps
 ) -> dict[str, Candidates]:
     """Candidates by user asked about, from the interactions of users who share media with them."""
-    # Ties between users go to the smaller id.
-    others = sorted(others, key=lambda other: other.user_id)
-    keys = index.media_keys.fold(b"".join(other.media_keys for other in others))
-    interactions = Interactions(
-        user_sizes=np.array([len(other.kinds) for other in others], dtype=np.int64),
-        items=keys,
-        times=np.concatenate([_NO_TIMES, *(other.times for other in others)]).astype(np.int64),
-        kinds=np.concatenate([_NO_KINDS, *(other.kinds for other in others)]),
-        values=np.concatenate([_NO_VALUES, *(other.values for other in others)]).astype(np.float64),
-    )
+    keys = index.media_keys.fold(others.media_keys)
+    interactions = Interactions(others.sizes, keys, others.times, others.kinds, others.values)
     items = positive_items(interactions, caps.items_per_user)
     media_idx = index.media_keys.locate_folded(keys[items.rows])
     found = {}
@@ -210,19 +211,17 @@ def _candidates_by_user(
 
 
 def _overlaps_by_user(
-    others: Sequence[OtherUser], sizes: NDArray[np.int64]
+    others: OtherUsers, sizes: NDArray[np.int64]
 ) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.int64]]]:
     """For each user asked about, the positions in `others` of those who share media, and the overlaps.
 
     Those of size 0 are left out: of them, only what they dislike was read.
     """
-    asked_ids = list(itertools.chain.from_iterable(other.asked_ids for other in others))
+    asked_ids = list(itertools.chain.from_iterable(others.asked_ids))
     number_of = {user_id: number for number, user_id in enumerate(dict.fromkeys(asked_ids))}
     numbers = np.fromiter(map(number_of.__getitem__, asked_ids), dtype=np.intp, count=len(asked_ids))
-    overlaps = np.fromiter(
-        itertools.chain.from_iterable(other.overlaps for other in others), dtype=np.int64, count=len(numbers)
-    )
-    other_idx = np.repeat(np.arange(len(others)), [len(other.overlaps) for other in others])
+    overlaps = np.fromiter(itertools.chain.from_iterable(others.overlaps), dtype=np.int64, count=len(numbers))
+    other_idx = np.repeat(np.arange(len(others.overlaps)), [len(own) for own in others.overlaps])
     order = np.argsort(numbers, kind="stable")
     order = order[sizes[other_idx[order]] > 0]
     starts = np.searchsorted(numbers[order], np.arange(len(number_of) + 1))
@@ -235,16 +234,14 @@ def _candidates(
     similar: NDArray[np.int64], items: PositiveItems, media_idx: NDArray[np.intp], media_count: int
 ) -> Candidates:
     """One user's candidates, from what the similar users have in their favour."""
-    parts = [slice(items.user_start[user], items.user_start[user + 1]) for user in similar.tolist()]
+    _, pairs = items.of_users(similar)
+    own_idx = media_idx[pairs]
+    known = own_idx >= 0
+    steps = items.value_steps[pairs][known]
 
     def similar_histories() -> SimilarHistories:
         # Only now: for a hundred users, copies would take far more memory than what they are copied from.
-        sizes = [part.stop - part.start for part in parts]
-        return SimilarHistories(
-            np.concatenate(([0], np.cumsum(sizes))), np.concatenate([media_idx[part] for part in parts])
-        )
+        user_start, pairs = items.of_users(similar)
+        return SimilarHistories(user_start, media_idx[pairs])
 
-    own_idx = np.concatenate([media_idx[part] for part in parts])
-    own_steps = np.concatenate([items.value_steps[part] for part in parts])
-    known = own_idx >= 0
-    return Candidates(*add_up_media(own_idx[known], own_steps[known], media_count), similar_histories)
+    return Candidates(*add_up_media(own_idx[known], steps, media_count), similar_histories)

@@ -1,7 +1,7 @@
 """From interactions to similar users: what users have in their favour, and which of them are most similar."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,12 +52,21 @@ class PositiveItems(NamedTuple):
         """|P(v)| of each user."""
         return np.diff(self.user_start)
 
+    def of_users(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which pairs are those of some users, one user after the other, and where those of each begin."""
+        starts = self.user_start[users]
+        sizes = self.user_start[users + 1] - starts
+        user_start = _starts(sizes)
+        return user_start, np.arange(user_start[-1]) + np.repeat(starts - user_start[:-1], sizes)
+
 
 def value_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values in whole steps of 10^-9; 0 for what is not finite or beyond 1e100."""
+    native = values.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        usable = np.abs(values) <= _MAX_VALUE
-    return np.rint(np.where(usable, values, 0.0) * VALUE_STEPS)
+        native[~(np.abs(native) <= _MAX_VALUE)] = 0.0
+    native *= VALUE_STEPS
+    return np.rint(native, out=native)
 
 
 def positive_items(interactions: Interactions, items_per_user: int) -> PositiveItems:
@@ -70,27 +79,25 @@ def positive_items(interactions: Interactions, items_per_user: int) -> PositiveI
     users = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
     pairs = interactions.items ^ (users * _SPREAD)
     kept = interactions.kinds != DISLIKE
-    steps = np.where(kept, value_steps(interactions.values), 0.0)
-    ordered = np.sort(pairs)
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    steps = value_steps(interactions.values)
+    repeated = _repeated_rows(pairs)
     if repeated.size:
-        rows = _rows_of(repeated, pairs)
-        starts = np.flatnonzero(np.diff(pairs[rows], prepend=~pairs[rows[:1]]))
-        approved = _are_approved(interactions.times[rows], interactions.kinds[rows], starts)
-        totals = np.add.reduceat(steps[rows], starts)
+        starts = np.flatnonzero(np.diff(pairs[repeated], prepend=~pairs[repeated[:1]]))
+        kinds = interactions.kinds[repeated]
+        totals = np.add.reduceat(np.where(kinds == DISLIKE, 0.0, steps[repeated]), starts)
         # The latest interaction of each pair stands for all of them.
-        latest = rows[starts]
-        kept[rows] = False
-        kept[latest] = approved
+        latest = repeated[starts]
+        kept[repeated] = False
+        kept[latest] = _are_approved(interactions.times[repeated], kinds, starts)
         steps[latest] = totals
     rows = np.flatnonzero(kept)
-    owners = users[rows].astype(np.intp)
-    start = _starts(np.bincount(owners, minlength=len(sizes)))
-    recent = np.arange(len(rows)) - start[owners] < items_per_user
-    rows, owners = rows[recent], owners[recent]
-    return PositiveItems(
-        user_start=_starts(np.bincount(owners, minlength=len(sizes))), rows=rows, value_steps=steps[rows]
-    )
+    user_start = _starts(kept)[_starts(sizes)]
+    counts = np.diff(user_start)
+    if counts.max(initial=0) > items_per_user:
+        places = np.arange(len(rows)) - np.repeat(user_start[:-1], counts)
+        rows = rows[places < items_per_user]
+        user_start = _starts(np.minimum(counts, items_per_user))
+    return PositiveItems(user_start=user_start, rows=rows, value_steps=steps[rows])
 
 
 def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: int) -> NDArray[np.intp]:
@@ -139,11 +146,26 @@ def damping_weights(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
     return np.rint(math.pow(2, 16) / np.sqrt(sizes + DAMPING)).astype(np.int64)
 
 
-def _rows_of(repeated: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
+def _repeated_rows(pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Positions of the interactions of pairs that have several, pair by pair, the latest of each first."""
-    place = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
-    rows = np.flatnonzero(repeated[place] == pairs)
-    return rows[np.argsort(pairs[rows], kind="stable")]
+    ordered = np.sort(pairs)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not repeated.size:
+        return np.empty(0, dtype=np.intp)
+    # Nearly all of the others are told apart by their first bits, without a search.
+    marked = np.zeros(1 << 16, dtype=np.bool_)
+    marked[_first_bits(repeated)] = True
+    rows: NDArray[np.intp] = np.flatnonzero(marked[_first_bits(pairs)])
+    own = pairs[rows]
+    place = np.minimum(np.searchsorted(repeated, own), len(repeated) - 1)
+    rows = rows[repeated[place] == own]
+    order = np.argsort(pairs[rows], kind="stable")
+    return rows[order]
+
+
+def _first_bits(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The first 16 bits of each number."""
+    return (numbers >> np.uint64(48)).view(np.int64)
 
 
 def _are_approved(
@@ -158,5 +180,7 @@ def _are_approved(
     return np.asarray(speaks_for & ((disliked_at == _NEVER) | (liked_at > disliked_at)))
 
 
-def _starts(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+def _starts(sizes: NDArray[Any]) -> NDArray[np.int64]:
+    starts = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    return starts
