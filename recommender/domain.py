@@ -120,13 +120,15 @@ class History:
 
     `seen_ids`: media not to be given again. `positive_ids`: liked or watched in the window and not disliked
     since, latest first. Parallel to these, `positive_rows`: how many of the user's interactions are with
-    each, and `positive_liked`: whether there is a like among them.
+    each, and `positive_liked`: whether there is a like among them. `user_key`: the user's id in binary, empty
+    for somebody without one.
     """
 
     seen_ids: Sequence[str] = ()
     positive_ids: Sequence[str] = ()
     positive_rows: Sequence[int] = ()
     positive_liked: Sequence[bool] = ()
+    user_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,6 @@ class MediaKeys:
         self._shift = np.uint64(64 - max(1, len(keys).bit_length() + 2))
         buckets = np.arange(1 << (64 - int(self._shift)), dtype=np.uint64) << self._shift
         self._starts = np.searchsorted(self._folded, buckets)
-        self._longest = int(np.diff(self._starts, append=len(keys)).max())
 
     def locate(self, keys: bytes) -> NDArray[np.intp]:
         """The position of each of some keys, given one after the other; -1 for those that are unknown."""
@@ -43,9 +42,12 @@ class MediaKeys:
 
     def locate_folded(self, wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
         """The position of each of some keys as `fold` returns them; -1 for those that are unknown."""
-        place = self._starts[wanted >> self._shift]
-        for _ in range(self._longest):
-            place += self._folded[place] < wanted
+        place = self._starts[(wanted >> self._shift).view(np.int64)]
+        # Few share a bucket with smaller ones, which are passed over.
+        behind = np.flatnonzero(self._folded[place] < wanted)
+        while behind.size:
+            place[behind] += 1
+            behind = behind[self._folded[place[behind]] < wanted[behind]]
         found = np.flatnonzero(self._folded[place] == wanted)
         positions = np.full(len(wanted), -1, dtype=np.intp)
         positions[found] = self._position[place[found]]
@@ -53,10 +55,15 @@ class MediaKeys:
 
     def fold(self, keys: bytes) -> NDArray[np.uint64]:
         """A number for each of some keys, given one after the other."""
-        words = np.frombuffer(keys, dtype=np.uint64).reshape(-1, self._words)
-        folded = words[:, 0].copy()
-        for column in range(1, self._words):
-            folded = (folded * _FOLD) ^ (folded >> np.uint64(29)) ^ words[:, column]
-        # Multiplied once more, as the first bits, which choose the bucket, must depend on all the others.
-        mixed: NDArray[np.uint64] = np.minimum(folded * _FOLD, _NO_KEY - np.uint64(1))
-        return mixed
+        return fold_keys(keys, self._words)
+
+
+def fold_keys(keys: bytes, words: int) -> NDArray[np.uint64]:
+    """A number for each of some keys of so many times 8 bytes, given one after the other."""
+    columns = np.frombuffer(keys, dtype=np.uint64).reshape(-1, words)
+    folded = columns[:, 0].copy()
+    for column in range(1, words):
+        folded = (folded * _FOLD) ^ (folded >> np.uint64(29)) ^ columns[:, column]
+    # Multiplied once more, as the first bits, which choose the bucket, must depend on all the others.
+    mixed: NDArray[np.uint64] = np.minimum(folded * _FOLD, _NO_KEY - np.uint64(1))
+    return mixed

@@ -14,9 +14,9 @@ from psycopg import IsolationLevel
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg_pool import ConnectionPool
 
+from recommender.databases.arrays import adapt_arrays
 from recommender.databases.breaker import Breaker
 from recommender.databases.connections import BoundedConnection, PoolOptions, Row, connection_arguments
-from recommender.databases.float_arrays import read_float_arrays_as_numpy
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query
 from recommender.deadline import Deadline
@@ -100,7 +100,7 @@ class Database:
             reconnect_timeout=_RECONNECT_TIMEOUT_S,
             open=False,
             name=name.value,
-            configure=read_float_arrays_as_numpy,
+            configure=adapt_arrays,
         )
         self._breaker = (
             Breaker(name, self._probe, on_open=self._pool.drain, on_close=self._note_recovery)

@@ -1,9 +1,7 @@
 """engagement_db: who did what with which medium."""
 
-import itertools
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +10,12 @@ from numpy.typing import NDArray
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import DEFAULT_TYPES, NEWCOMER, History, InteractionTypes
+from recommender.domain import DEFAULT_TYPES, History, InteractionTypes
 
 # How many of a user's latest interactions a history is read from.
 HISTORY_ROWS = 20_000
 
-_TIME, _VALUE = np.dtype(">i8"), np.dtype(">f8")
+_SIZE, _TIME, _VALUE = np.dtype(">i4"), np.dtype(">i8"), np.dtype(">f8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +29,22 @@ class NeighbourCaps:
     items_per_user: int
 
 
-class OtherUsers(NamedTuple):
-    """Users who share media with those asked about, in the order of their ids, and their latest interactions.
+class InteractionLists(NamedTuple):
+    """The latest interactions of users, or with media: one list after the other, the latest first in each.
 
-    Parallel, one entry a user: `asked_ids`, which of those asked about; `overlaps`, the sums of the idf of
-    what is shared with each of these; `sizes`, how many interactions were read. Parallel, one entry an
-    interaction, those of one user after those of another, latest first: `media_keys` (one after the other),
-    `times` (microseconds), `kinds` (1 like, 2 watch, 3 dislike) and `values`.
+    `sizes`: shape (lists,), how many there are in each list. Parallel, one entry an interaction: `keys` of
+    the media, or of the users (one after the other), `times` (microseconds), `kinds` (1 like, 2 watch, 3
+    dislike) and `values`.
     """
 
-    asked_ids: list[list[str]]
-    overlaps: list[list[int]]
     sizes: NDArray[np.int64]
-    media_keys: bytes
+    keys: bytes
     times: NDArray[np.int64]
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
 
 
-class MediaOfUsers(NamedTuple):
+class SharedMedia(NamedTuple):
     """What the users of a medium liked or watched besides.
 
     `media_keys`, `user_counts`: parallel, the keys of the media, one after the other, and how many of the
@@ -118,58 +113,64 @@ class EngagementDatabase:
             **self._types,
         )
         return {
-            user_id: History(seen_ids or (), positive_ids or (), positive_rows or (), positive_liked or ())
-            for user_id, seen_ids, positive_ids, positive_rows, positive_liked in rows
+            user_id: History(
+                seen_ids or (), positive_ids or (), positive_rows or (), positive_liked or (), user_key
+            )
+            for user_id, seen_ids, positive_ids, positive_rows, positive_liked, user_key in rows
         }
 
-    def fetch_candidates(
+    def fetch_users_of_media(
         self,
-        user_ids: Sequence[str],
         media_ids: Sequence[str],
-        idf_weights: Sequence[int],
         row_limits: Sequence[int],
         window_start: str,
-        *,
-        caps: NeighbourCaps,
-        rows_per_user: int,
-        repeated: bool,
         deadline: Deadline,
-    ) -> OtherUsers:
-        """The users who share most with any of those asked about; each of them once.
+        *,
+        enough_users: int | None = None,
+    ) -> InteractionLists:
+        """Who interacted last with each of some media; `keys` are those of users, `values` all 0.
 
-        `repeated`: most of what is read are repetitions, for which there is a statement of its own; what it
-        returns are the interactions of each user, medium and kind put together.
-
-        `user_ids`, `media_ids`, `idf_weights` and `row_limits` are parallel: one entry for each medium of
-        each user's positive history that is to count, and how many of its latest interactions are read.
+        `media_ids` and `row_limits` are parallel: how many of the latest interactions are read. With
+        `enough_users`, most of these may be repetitions: each user is there once for each kind, and so many
+        users of a medium are enough.
         """
-        rows = self._database.fetch(
-            "fetch_candidates_repeated" if repeated else "fetch_candidates",
+        query_name, parameters = "fetch_users_of_media", {}
+        if enough_users is not None:
+            query_name, parameters = "fetch_users_of_media_repeated", {"users_per_item": enough_users}
+        (row,) = self._database.fetch(
+            query_name,
             deadline,
-            # NULL, whatever type the ids have: no user has it.
-            user_ids=[user_id or None for user_id in user_ids],
             media_ids=list(media_ids),
-            idf_weights=list(idf_weights),
             row_limits=list(row_limits),
             window_start=window_start,
-            users_per_item=caps.users_per_item,
-            shortlist=caps.shortlist,
+            **parameters,
+            **self._types,
+        )
+        return _lists(*row)
+
+    def fetch_media_of_users(
+        self,
+        user_keys: Sequence[bytes],
+        window_start: str,
+        rows_per_user: int,
+        deadline: Deadline,
+        *,
+        repeated: bool,
+    ) -> InteractionLists:
+        """What each of some users did last; `keys` are those of media.
+
+        `repeated`: most of this may be repetitions: each medium is there once for each kind, with the sum of
+        the values.
+        """
+        (row,) = self._database.fetch(
+            "fetch_media_of_users_repeated" if repeated else "fetch_media_of_users",
+            deadline,
+            user_keys=[key.hex() for key in user_keys],
+            window_start=window_start,
             rows_per_user=rows_per_user,
             **self._types,
         )
-        # Ties between users go to the smaller id.
-        rows.sort(key=itemgetter(0))
-        columns = zip(*rows, strict=True) if rows else itertools.repeat((), 7)
-        _, asked_ids, overlaps, media_keys, times, kinds, values = columns
-        return OtherUsers(
-            asked_ids=[[user_id or NEWCOMER for user_id in own] for own in asked_ids],
-            overlaps=list(overlaps),
-            sizes=np.array([len(own or b"") for own in kinds], dtype=np.int64),
-            media_keys=_joined(media_keys),
-            times=np.frombuffer(_joined(times), dtype=_TIME),
-            kinds=np.frombuffer(_joined(kinds), dtype=np.uint8),
-            values=np.frombuffer(_joined(values), dtype=_VALUE),
-        )
+        return _lists(*row)
 
     def fetch_shared_users(
         self,
@@ -180,7 +181,7 @@ class EngagementDatabase:
         caps: NeighbourCaps,
         rows_per_user: int,
         deadline: Deadline,
-    ) -> MediaOfUsers:
+    ) -> SharedMedia:
         """What the latest users of a medium have in their favour, that medium included."""
         ((media_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
@@ -194,8 +195,8 @@ class EngagementDatabase:
             **self._types,
         )
         if media_keys is None:
-            return MediaOfUsers(b"", np.empty(0), 0)
-        return MediaOfUsers(media_keys, user_counts, read_users)
+            return SharedMedia(b"", np.empty(0), 0)
+        return SharedMedia(media_keys, user_counts, read_users)
 
     def count_media(self, window_start: str) -> MediaCounts:
         """How popular each medium is in the window, counted in one state of the table."""
@@ -253,8 +254,20 @@ class EngagementDatabase:
             yield user_id
 
 
-def _joined(parts: Iterable[bytes | None]) -> bytes:
-    return b"".join(part for part in parts if part)
+def _lists(
+    sizes: bytes | None,
+    keys: bytes | None,
+    times: bytes | None,
+    kinds: bytes | None,
+    values: bytes | None = None,
+) -> InteractionLists:
+    return InteractionLists(
+        sizes=np.frombuffer(sizes or b"", dtype=_SIZE).astype(np.int64),
+        keys=keys or b"",
+        times=np.frombuffer(times or b"", dtype=_TIME),
+        kinds=np.frombuffer(kinds or b"", dtype=np.uint8),
+        values=np.zeros(len(kinds or b"")) if values is None else np.frombuffer(values, dtype=_VALUE),
+    )
 
 
 def _positive_users(rows: Sequence[Row]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import OPERATIONS, Finding, Level, quoted
 from recommender.domain import DatabaseName
 
-# A request goes there and back four times, and has a second in all.
+# A request goes there and back five times, and has a second in all.
 _FAR_MS = 20.0
 
 
@@ -50,7 +50,7 @@ def check_connection(name: DatabaseName, inspection: Inspection, server: Server)
     round_trip_ms = inspection.measure_round_trip_ms()
     means = f"PostgreSQL {server.version} as {server.role}, {round_trip_ms:.1f} ms there and back"
     if round_trip_ms > _FAR_MS:
-        to_do = "Run the service nearer to it: each request asks four times."
+        to_do = "Run the service nearer to it: each request asks five times."
         return Finding(Level.WARNING, name, "connection", means, to_do)
     return Finding(Level.OK, name, "connection", means)
 

@@ -14,7 +14,7 @@ ENGAGEMENT = DatabaseName.ENGAGEMENT
 _SAMPLE_ROWS = 1_000_000
 _WHOLE = 100
 # Statements that decide what a type means; where they are the app's own, the settings need not hold.
-_DECIDING = ("fetch_histories", "fetch_candidates")
+_DECIDING = ("fetch_histories", "fetch_users_of_media", "fetch_media_of_users")
 
 
 class TypeCount(NamedTuple):
@@ -202,7 +202,7 @@ def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding
     if facts.has_recent and not facts.has_worth:
         means += ": every collaborative_score is 0, and rankings follow stated genres and popularity alone"
         to_do = (
-            "Write an interaction_value above 0 with each, or put versions of fetch_candidates and "
+            "Write an interaction_value above 0 with each, or put versions of fetch_media_of_users and "
             f"stream_positive_histories that take 1 for it under SQL_PATH/{ENGAGEMENT}/ ({CONTRACT})."
         )
         yield Finding(Level.WARNING, ENGAGEMENT, "values", means, to_do)

@@ -1,25 +1,21 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
-import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps, OtherUsers
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
 from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.errors import StatementTimeoutError
 from recommender.models.base import LIVE, Candidates, SharedUsers
-from recommender.scoring.collaborative import add_up_media
-from recommender.scoring.explanation import SimilarHistories
-from recommender.scoring.similar_users import Interactions, PositiveItems, most_similar, positive_items
+from recommender.models.live_arrays import ask_about, candidates_by_user, find_neighbours
 
 # PostgreSQL's largest int: no cap at all.
 _EVERYTHING = 2_147_483_647
@@ -69,7 +65,7 @@ class _Reads:
 
 
 class LiveModel:
-    """Asks engagement_db for similar users and what they liked, one statement for all users.
+    """Asks engagement_db for the latest users of some media, and for what those did last: two statements.
 
     In a window of up to `exact_up_to_pairs` pairs of user and medium, and not many more interactions, the
     caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold for
@@ -115,28 +111,28 @@ class LiveModel:
         reads: _Reads,
         deadline: Deadline,
     ) -> Mapping[str, Candidates]:
-        user_ids: list[str] = []
-        media_ids: list[str] = []
-        row_limits: list[int] = []
-        for user_id, history in histories.items():
-            latest = history.positive_ids[: reads.caps.history_items]
-            user_ids += [user_id] * len(latest)
-            media_ids += latest
-            row_limits += map(reads.rows_of_medium, latest, history.positive_rows)
-        if not media_ids:
+        asked, media = ask_about(histories, index, reads.caps.history_items, reads.rows_of_medium)
+        if not asked:
             return {}
-        others = self._engagement_db.fetch_candidates(
-            user_ids,
-            media_ids,
-            index.idf_weights(media_ids),
-            row_limits,
+        repeated = reads.are_repeated(set(media.media_ids))
+        users = self._engagement_db.fetch_users_of_media(
+            media.media_ids,
+            media.row_limits,
             window_start,
-            caps=reads.caps,
-            rows_per_user=reads.rows_of_user,
-            repeated=reads.are_repeated(set(media_ids)),
-            deadline=deadline,
+            deadline,
+            enough_users=reads.caps.users_per_item if repeated else None,
         )
-        return _candidates_by_user(others, index, reads.caps)
+        neighbours = find_neighbours(asked, users, reads.caps)
+        if not neighbours.user_keys:
+            return {}
+        others = self._engagement_db.fetch_media_of_users(
+            neighbours.user_keys,
+            window_start,
+            reads.rows_of_user,
+            deadline,
+            repeated=reads.typical_repeats > 1,
+        )
+        return candidates_by_user(asked, neighbours, others, index, reads.caps)
 
     def find_shared_users(
         self, media_id: str, index: CatalogueIndex, window_start: str, deadline: Deadline
@@ -192,56 +188,3 @@ class LiveModel:
     def _bounded(self, index: CatalogueIndex) -> _Reads:
         popularity = index.popularity
         return _Reads(self._caps, popularity.positive_users, popularity.repeats, popularity.typical_repeats)
-
-
-def _candidates_by_user(
-    others: OtherUsers, index: CatalogueIndex, caps: NeighbourCaps
-) -> dict[str, Candidates]:
-    """Candidates by user asked about, from the interactions of users who share media with them."""
-    keys = index.media_keys.fold(others.media_keys)
-    interactions = Interactions(others.sizes, keys, others.times, others.kinds, others.values)
-    items = positive_items(interactions, caps.items_per_user)
-    media_idx = index.media_keys.locate_folded(keys[items.rows])
-    found = {}
-    for user_id, other_idx, overlaps in _overlaps_by_user(others, items.sizes):
-        similar = other_idx[most_similar(overlaps, items.sizes[other_idx], caps.similar_users)]
-        if similar.size:
-            found[user_id] = _candidates(similar, items, media_idx, len(index.media_ids))
-    return found
-
-
-def _overlaps_by_user(
-    others: OtherUsers, sizes: NDArray[np.int64]
-) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.int64]]]:
-    """For each user asked about, the positions in `others` of those who share media, and the overlaps.
-
-    Those of size 0 are left out: of them, only what they dislike was read.
-    """
-    asked_ids = list(itertools.chain.from_iterable(others.asked_ids))
-    number_of = {user_id: number for number, user_id in enumerate(dict.fromkeys(asked_ids))}
-    numbers = np.fromiter(map(number_of.__getitem__, asked_ids), dtype=np.intp, count=len(asked_ids))
-    overlaps = np.fromiter(itertools.chain.from_iterable(others.overlaps), dtype=np.int64, count=len(numbers))
-    other_idx = np.repeat(np.arange(len(others.overlaps)), [len(own) for own in others.overlaps])
-    order = np.argsort(numbers, kind="stable")
-    order = order[sizes[other_idx[order]] > 0]
-    starts = np.searchsorted(numbers[order], np.arange(len(number_of) + 1))
-    for user_id, start, end in zip(number_of, starts, starts[1:], strict=False):
-        own = order[start:end]
-        yield user_id, other_idx[own], overlaps[own]
-
-
-def _candidates(
-    similar: NDArray[np.int64], items: PositiveItems, media_idx: NDArray[np.intp], media_count: int
-) -> Candidates:
-    """One user's candidates, from what the similar users have in their favour."""
-    _, pairs = items.of_users(similar)
-    own_idx = media_idx[pairs]
-    known = own_idx >= 0
-    steps = items.value_steps[pairs][known]
-
-    def similar_histories() -> SimilarHistories:
-        # Only now: for a hundred users, copies would take far more memory than what they are copied from.
-        user_start, pairs = items.of_users(similar)
-        return SimilarHistories(user_start, media_idx[pairs])
-
-    return Candidates(*add_up_media(own_idx[known], steps, media_count), similar_histories)

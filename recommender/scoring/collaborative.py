@@ -22,7 +22,7 @@ def collaborative_products(
     Returns:
         Shape (candidates,): int64, or Python's integers where these are too small.
     """
-    largest = float(similar_user_counts.max(initial=0)) * float(np.abs(value_steps).max(initial=0.0))
+    largest = float(similar_user_counts.max(initial=1)) * float(np.abs(value_steps).max(initial=0.0))
     if largest < _LARGEST_PRODUCT:
         return np.maximum(similar_user_counts * value_steps.astype(np.int64), 0)
     exact = [

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.scoring.similarity import DAMPING
 
-# Kinds of interaction, as fetch_candidates numbers them.
+# Kinds of interaction, as fetch_media_of_users numbers them.
 LIKE, WATCH, DISLIKE = 1, 2, 3
 # Values count in steps of 10^-9: whole numbers of them add up to the same sum in any order.
 VALUE_STEPS = 1e9
@@ -25,7 +25,8 @@ class Interactions(NamedTuple):
     """Interactions of users, those of one user after those of another, latest first.
 
     `user_sizes`: shape (users,), how many there are of each user. The others are parallel, one entry an
-    interaction: `items` any number that tells them apart, `times` in microseconds.
+    interaction: `items` any number that tells them apart, `times` in microseconds. Likewise for the users of
+    media: what is said of users then holds for media, and of items for users.
     """
 
     user_sizes: NDArray[np.int64]

@@ -2,7 +2,7 @@
 
 import math
 
-# sim(u, v) divides by sqrt(|P(v)| + DAMPING); fetch_candidates.sql says the same in SQL.
+# sim(u, v) divides by sqrt(|P(v)| + DAMPING).
 DAMPING = 10
 
 # Bits behind the point. Integer sums do not depend on the order of their terms, so users with equal

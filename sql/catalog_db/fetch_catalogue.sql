@@ -7,7 +7,7 @@
 --   media_type text     its first 100 characters
 --   release_year int    NULL where it is out of range
 --   media_id text
---   media_key bytea     the id in binary, as fetch_candidates gives it: of one width, a multiple of 8 bytes
+--   media_key bytea     the id in binary, as fetch_media_of_users gives it: of one width, a multiple of 8 bytes
 -- Index: none needed; the genres' index spares their table
 -- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
 --   is read once. They are cut as in fetch_media, so that a medium is found by what is shown of it.

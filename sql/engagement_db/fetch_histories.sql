@@ -17,6 +17,7 @@
 --                         parallel arrays, latest first, NULL if there are none: media liked or watched in the
 --                         window and not disliked since; how many of the user's interactions that were read are
 --                         with each; whether there is a like among those in the window
+--   user_key bytea        the id in binary, as fetch_users_of_media returns it
 -- Index: interaction_user_recent_idx
 -- Why: exclusions need as much of a history as can be read, the scores need its latest part; one read serves
 --   both. The LIMIT keeps an account with millions of interactions as cheap as any other. Each user's rows are
@@ -26,7 +27,8 @@ SELECT
     own.seen_ids,
     own.positive_ids,
     own.positive_rows,
-    own.positive_liked
+    own.positive_liked,
+    uuid_send(asked.user_id) AS user_key
 FROM (SELECT DISTINCT u.user_id FROM unnest(:user_ids::text[]::uuid[]) AS u (user_id)) AS asked
 CROSS JOIN LATERAL (
     SELECT
@@ -62,7 +64,7 @@ CROSS JOIN LATERAL (
                 CASE
                     WHEN
                         i.timestamp < :window_start::timestamp
-                        OR i.timestamp > (now() AT TIME ZONE 'UTC') + interval '1 day'
+                        OR i.timestamp > (SELECT (now() AT TIME ZONE 'UTC') + interval '1 day')
                         THEN NULL
                     WHEN i.type::text = any(:like_types::text[]) THEN 1
                     WHEN i.type::text = any(:watch_types::text[]) THEN 2

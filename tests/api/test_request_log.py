@@ -92,7 +92,7 @@ def test_a_get_is_one_line_that_says_what_it_rests_on_and_what_it_ran(
         "degraded": [],
         "model": "live",
         "model_version": None,
-        "statements": 4,
+        "statements": 5,
     }
 
 
@@ -102,7 +102,7 @@ def test_a_batch_is_one_line_that_counts_strategies(
     users = reference.users[:150]
     results = post_batch(client, [*users, NOBODY])["results"].values()
     line = lines.only()
-    assert (line["users"], line["statements"], line["endpoint"]) == (151, 8, BATCH)
+    assert (line["users"], line["statements"], line["endpoint"]) == (151, 10, BATCH)
     assert sum(line["strategies"].values()) == 151
     for strategy, count in line["strategies"].items():
         assert count == sum(result["strategy"] == strategy for result in results)
@@ -121,7 +121,7 @@ def test_a_stream_is_logged_when_it_ends(client: FlaskClient, reference: Referen
     assert sum(1 for _ in chunks) == 249
     response.close()
     line = lines.only()
-    assert (line["users"], line["statements"], line["status"]) == (250, 12, 200)
+    assert (line["users"], line["statements"], line["status"]) == (250, 15, 200)
 
 
 def test_a_stream_that_the_client_leaves_is_logged_with_what_was_sent(
@@ -136,7 +136,7 @@ def test_a_stream_that_the_client_leaves_is_logged_with_what_was_sent(
     next(iter(response.response))
     response.close()
     response.close()
-    assert lines.only()["statements"] == 4
+    assert lines.only()["statements"] == 5
 
 
 def test_what_was_missing_is_said(databases: Urls, outage: Outage, lines: Lines) -> None:

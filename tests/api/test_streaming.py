@@ -87,7 +87,7 @@ def test_a_client_that_goes_away_stops_the_work(client: FlaskClient, reference: 
         next(iter(response.response))
         response.close()
     assert len(reference.users) > 200
-    assert len(statements) == 4, "those of the first hundred users"
+    assert len(statements) == 5, "those of the first hundred users"
 
 
 def test_an_error_in_the_middle_is_a_last_line_that_says_so(

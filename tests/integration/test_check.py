@@ -43,7 +43,7 @@ def test_of_a_database_that_is_down_it_says_so_and_checks_the_others(
     outage.stop(CATALOG)
     report = check(urls)
     assert (report.status, report.faults) == (2, {("error", CATALOG, "connection")})
-    assert report.find("statement fetch_candidates")["level"] == "ok"
+    assert report.find("statement fetch_users_of_media")["level"] == "ok"
     assert report.find("histories")["level"] == "ok"
 
 
@@ -72,13 +72,13 @@ def test_a_renamed_column_is_named_with_the_statements_that_need_it(
     assert report.status == 2
     assert report.faults == {
         ("error", ENGAGEMENT, "column interaction.interaction_value"),
-        ("error", ENGAGEMENT, "statement fetch_candidates"),
-        ("error", ENGAGEMENT, "statement fetch_candidates_repeated"),
+        ("error", ENGAGEMENT, "statement fetch_media_of_users"),
+        ("error", ENGAGEMENT, "statement fetch_media_of_users_repeated"),
         ("warning", ENGAGEMENT, "statement fetch_recent_interactions"),
         ("warning", ENGAGEMENT, "statement stream_positive_histories"),
         ("warning", ENGAGEMENT, "index interaction_user_recent_idx"),
     }
-    assert "fetch_candidates" in report.find("column interaction.interaction_value")["means"]
+    assert "fetch_media_of_users" in report.find("column interaction.interaction_value")["means"]
 
 
 def test_a_column_that_no_statement_needs_may_be_missing(check: Checker, urls: Urls, databases: Urls) -> None:

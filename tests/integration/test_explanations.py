@@ -83,7 +83,7 @@ def test_explaining_costs_no_statement_and_changes_nothing_else(
     with recorded_statements() as runs:
         answer = explained(client, user)
     assert [run.name for run in runs] == [run.name for run in plain_runs]
-    assert len(runs) == 4
+    assert len(runs) == 5
     assert {key: value for key, value in answer.items() if key not in ("recommendations", "basis")} == {
         key: value for key, value in plain.items() if key != "recommendations"
     }
@@ -97,7 +97,7 @@ def test_a_batch_explains_as_single_requests_do(client: FlaskClient, reference: 
         response = client.post(
             "/api/recommendations/batch", json={"user_ids": users, "limit": 7, "explain": True}
         )
-    assert len(runs) == 4 * 2
+    assert len(runs) == 5 * 2
     for user, result in response.get_json()["results"].items():
         single = explained(client, user, limit=7)
         assert {key: single[key] for key in result} == result

@@ -47,7 +47,10 @@ def integer_sql(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         for path in (SQL_ROOT / name).glob("*.sql"):
             (tmp_path / name / path.name).write_text(
-                path.read_text().replace("uuid_send", "int8send").replace("uuid", "bigint")
+                path.read_text()
+                .replace("given.user_key::uuid", "('x' || given.user_key)::bit(64)::bigint")
+                .replace("uuid_send", "int8send")
+                .replace("uuid", "bigint")
             )
     return tmp_path
 

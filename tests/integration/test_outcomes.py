@@ -70,7 +70,7 @@ def test_a_user_whose_history_takes_too_long_costs_nobody_else_the_database(
     sql_path = overlay(
         tmp_path,
         "fetch_histories(user_ids)",
-        "SELECT u.user_id, NULL::text[], NULL::text[], NULL::int[], NULL::boolean[] "
+        "SELECT u.user_id, NULL::text[], NULL::text[], NULL::int[], NULL::boolean[], ''::bytea "
         "FROM unnest(:user_ids::text[]) AS u (user_id) "
         "WHERE u.user_id <> '" + heavy + "' OR pg_sleep(30) IS NULL;",
     )
@@ -178,12 +178,12 @@ def test_a_search_without_caps_that_takes_too_long_falls_back_to_them(
     """Slow only where everything is read: the answer then is that of the caps, and lacks nothing."""
     reference = Reference(databases)
     user = max(reference.positive, key=lambda user: len(reference.positive[user]))
-    text = load_queries(ENGAGEMENT)["fetch_candidates"].path.read_text()
-    pause = "CASE WHEN :shortlist > 1000000 THEN left(pg_sleep(1)::text, 0) ELSE '' END"
-    slow = text.replace("    s.other_id::text AS other_id,", f"    {pause} || s.other_id::text AS other_id,")
+    text = load_queries(ENGAGEMENT)["fetch_media_of_users"].path.read_text()
+    pause = "CASE WHEN :rows_per_user > 1000000 THEN left(pg_sleep(1)::text, 0)::bytea END"
+    slow = text.replace("list.media_keys, ''::bytea", f"list.media_keys, coalesce({pause}, ''::bytea)")
     assert slow != text
     (tmp_path / ENGAGEMENT).mkdir()
-    (tmp_path / ENGAGEMENT / "fetch_candidates.sql").write_text(slow)
+    (tmp_path / ENGAGEMENT / "fetch_media_of_users.sql").write_text(slow)
     with running_client(databases, EXACT_UP_TO_PAIRS="0") as client:
         expected = get(client, user)
     with running_client(databases, SQL_PATH=str(tmp_path)) as client:

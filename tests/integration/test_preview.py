@@ -43,7 +43,11 @@ def test_a_preview_has_the_documented_keys_and_takes_three_statements_at_most(
     liked = [media for media, _ in reference.popularity.most_common(3)]
     with recorded_statements() as runs:
         answer = preview(client, genres=["Drama"], liked=liked, limit=3)
-    assert [run.name for run in runs] == ["engagement_db.fetch_candidates", "catalog_db.fetch_media"]
+    assert [run.name for run in runs] == [
+        "engagement_db.fetch_users_of_media",
+        "engagement_db.fetch_media_of_users",
+        "catalog_db.fetch_media",
+    ]
     assert list(answer) == [
         "recommendations",
         "count",

@@ -42,7 +42,7 @@ def test_a_header_says_parameters_columns_index_and_why(path: Path) -> None:
 def test_a_header_describes_exactly_the_parameters_there_are(path: Path) -> None:
     query = parse_query_file(path)
     section = query.header.partition("Parameters:")[2].partition("Returns:")[0]
-    described = re.findall(r"\b(\w+) +(?:text|int|float8)(?:\[\]|\b)", section)
+    described = re.findall(r"\b(\w+) +(?:text|int|float8|bytea)(?:\[\]|\b)", section)
     assert sorted(described) == sorted(query.parameters)
 
 

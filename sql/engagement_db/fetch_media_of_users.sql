@@ -1,0 +1,72 @@
+-- name: fetch_media_of_users(user_keys, window_start, like_types, watch_types, dislike_types, rows_per_user)
+-- The latest interactions of each of some users.
+--
+-- Parameters:
+--   user_keys text[]    users, by their ids in binary as hexadecimal digits
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   rows_per_user int   how many of a user's latest interactions are read
+-- Returns: one row
+--   sizes bytea         how many interactions of each user there are, in the order of user_keys, as int4send
+--                       writes them
+--   media_keys bytea, times bytea, kinds bytea, interaction_values bytea
+--                       parallel, those of one user after those of another, the latest first of each: the keys
+--                       of fetch_catalogue, timestamps as timestamp_send writes them, a byte for the kind (1
+--                       like, 2 watch, 3 dislike), and the values as float8send writes them; NULL for none
+-- Index: interaction_user_recent_idx
+-- Why: each user is a bounded stretch of one index, whose entries hold every column: the LIMIT comes before any
+--   look at types and media. What a user likes is worked out by the caller: to group rows by medium and verdict
+--   takes numpy a tenth of the time.
+SELECT
+    string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
+    string_agg(list.media_keys, ''::bytea) AS media_keys,
+    string_agg(list.times, ''::bytea) AS times,
+    string_agg(list.kinds, ''::bytea) AS kinds,
+    string_agg(list.interaction_values, ''::bytea) AS interaction_values
+FROM (
+    SELECT own.*
+    FROM (
+        SELECT
+            given.number,
+            given.user_key::uuid AS user_id
+        FROM unnest(:user_keys::text[]) WITH ORDINALITY AS given (user_key, number)
+    ) AS asked
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                string_agg(uuid_send(latest.media_id), ''::bytea) AS media_keys,
+                string_agg(timestamp_send(latest.timestamp::timestamp), ''::bytea) AS times,
+                string_agg(latest.kind, ''::bytea) AS kinds,
+                string_agg(float8send(latest.interaction_value), ''::bytea) AS interaction_values
+            FROM (
+                SELECT
+                    i.media_id,
+                    i.timestamp,
+                    CASE
+                        WHEN i.type::text = any(:like_types::text[]) THEN '\x01'::bytea
+                        WHEN i.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
+                        WHEN i.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
+                    END AS kind,
+                    -- A numeric beyond the range of float8 would not cast; NULL and NaN are 0 too.
+                    CASE
+                        WHEN
+                            i.interaction_value BETWEEN -1e100 AND 1e100
+                            THEN i.interaction_value::double precision
+                        ELSE 0
+                    END AS interaction_value
+                FROM interaction AS i
+                WHERE
+                    i.user_id = asked.user_id
+                    AND i.timestamp >= :window_start::timestamp
+                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC, i.interaction_value ASC
+                LIMIT :rows_per_user
+            ) AS latest
+            WHERE
+                latest.media_id IS NOT NULL
+                AND latest.kind IS NOT NULL
+        ) AS own
+    ORDER BY asked.number
+) AS list;

@@ -1,0 +1,96 @@
+-- name: fetch_users_of_media_repeated(media_ids, row_limits, window_start, like_types, watch_types, dislike_types, users_per_item)
+-- What fetch_users_of_media returns, where interactions with a medium are repeated: plays, heartbeats, bots.
+--
+-- Parameters:
+--   media_ids text[], row_limits int[]
+--                       parallel arrays: media, and the most that is read of each
+--   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
+--                       timestamp does not count
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   users_per_item int  how many of a medium's latest users count
+-- Returns: one row
+--   sizes bytea, user_keys bytea, times bytea, kinds bytea
+--                       as fetch_users_of_media returns them, but a user of a medium once for each kind, with the
+--                       latest time
+-- Index: interaction_media_latest_idx
+-- Why: the latest users of a medium may be anywhere in its row limit. They are looked for in stretches that
+--   double, until there are a quarter more users than count (some of them will have disliked it), so that
+--   40 rows a pair cost little more than one where they are spread. What a user repeated is put together here:
+--   it would be 40 times as much to send.
+SELECT
+    string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
+    string_agg(list.user_keys, ''::bytea) AS user_keys,
+    string_agg(list.times, ''::bytea) AS times,
+    string_agg(list.kinds, ''::bytea) AS kinds
+FROM (
+    SELECT own.*
+    FROM
+        unnest(:media_ids::text[]::uuid[], :row_limits::int[])
+        WITH ORDINALITY AS asked (media_id, row_limit, number)
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                string_agg(uuid_send(per_kind.user_id), ''::bytea) AS user_keys,
+                string_agg(timestamp_send(per_kind.timestamp::timestamp), ''::bytea) AS times,
+                string_agg(per_kind.kind, ''::bytea) AS kinds
+            FROM (
+                SELECT
+                    latest.user_id,
+                    latest.kind,
+                    max(latest.timestamp) AS timestamp
+                FROM (
+                    SELECT
+                        i.user_id,
+                        i.timestamp,
+                        CASE
+                            WHEN i.type::text = any(:like_types::text[]) THEN '\x01'::bytea
+                            WHEN i.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
+                            WHEN i.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
+                        END AS kind
+                    FROM interaction AS i
+                    WHERE
+                        i.media_id = asked.media_id
+                        AND i.timestamp >= :window_start::timestamp
+                        AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                    ORDER BY i.timestamp DESC, i.user_id ASC, i.type ASC
+                    LIMIT
+                        CASE
+                            WHEN asked.row_limit <= :users_per_item::bigint THEN asked.row_limit
+                            ELSE (
+                                WITH RECURSIVE stretch AS (
+                                    SELECT least(4 * :users_per_item::bigint, asked.row_limit) AS row_count
+                                    UNION ALL
+                                    SELECT least(2 * s.row_count, asked.row_limit) AS row_count
+                                    FROM stretch AS s
+                                    WHERE
+                                        s.row_count < asked.row_limit
+                                        AND 1.25 * :users_per_item::bigint > (
+                                            SELECT count(DISTINCT d.user_id)
+                                            FROM (
+                                                SELECT r.user_id
+                                                FROM interaction AS r
+                                                WHERE
+                                                    r.media_id = asked.media_id
+                                                    AND r.timestamp >= :window_start::timestamp
+                                                    AND r.timestamp
+                                                    <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                                                ORDER BY r.timestamp DESC, r.user_id ASC, r.type ASC
+                                                LIMIT s.row_count
+                                            ) AS d
+                                        )
+                                )
+
+                                SELECT max(stretch.row_count) FROM stretch
+                            )
+                        END
+                ) AS latest
+                WHERE
+                    latest.user_id IS NOT NULL
+                    AND latest.kind IS NOT NULL
+                GROUP BY latest.user_id, latest.kind
+                ORDER BY max(latest.timestamp) DESC, latest.user_id ASC, latest.kind ASC
+            ) AS per_kind
+        ) AS own
+    ORDER BY asked.number
+) AS list;
