@@ -17,6 +17,8 @@ _MAX_VALUE = 1e100
 _NEVER = np.iinfo(np.int64).min
 # Odd, with bits all over: what tells the pairs of one user from those of another.
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
+# So many more users than are wanted are sorted as quickly as they are sifted.
+_WORTH_A_PARTITION = 200
 # What rounding may make of a similarity.
 _ROUNDING = 1.0 - 1e-12
 
@@ -112,13 +114,15 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
         top_k: how many are wanted.
     """
     similarities = overlaps / np.sqrt(sizes + DAMPING)
-    contenders: NDArray[np.intp] = np.arange(len(overlaps))
-    if len(overlaps) > top_k:
+    if len(overlaps) > _WORTH_A_PARTITION + top_k:
         place = len(overlaps) - top_k
         contenders = np.flatnonzero(similarities >= np.partition(similarities, place)[place] * _ROUNDING)
-    order = contenders[np.argsort(-similarities[contenders], kind="stable")]
-    if not _any_tie(order, similarities, overlaps, sizes):
+        order = contenders[np.argsort(-similarities[contenders], kind="stable")]
+    else:
+        order = contenders = np.argsort(-similarities, kind="stable")
+    if not _any_tie(order[: top_k + 1], similarities, overlaps, sizes):
         return order[:top_k]
+    contenders.sort()
     # The square of a similarity is a fraction of whole numbers; 64 more bits tell fractions apart.
     exact = [
         (overlap * overlap << 64) // (size + DAMPING)
@@ -136,10 +140,12 @@ def _any_tie(
     sizes: NDArray[np.int64],
 ) -> bool:
     """Whether rounding may have put neighbours of the order into it; those with equal numbers it has not."""
-    before, after = order[:-1], order[1:]
-    close = similarities[after] >= similarities[before] * _ROUNDING
-    same = (overlaps[after] == overlaps[before]) & (sizes[after] == sizes[before])
-    return bool((close & ~same).any())
+    ordered = similarities[order]
+    close = ordered[1:] >= ordered[:-1] * _ROUNDING
+    if not close.any():
+        return False
+    before, after = order[:-1][close], order[1:][close]
+    return bool(((overlaps[after] != overlaps[before]) | (sizes[after] != sizes[before])).any())
 
 
 def damping_weights(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
