@@ -40,6 +40,11 @@ class Popularity:
         return sum(self.positive_users.values())
 
     @cached_property
+    def most_repeats(self) -> int:
+        """The most interactions that a medium has for each of its users."""
+        return max(self.repeats.values(), default=1)
+
+    @cached_property
     def typical_repeats(self) -> int:
         """The median over pairs of how many interactions a medium has for each of its users."""
         passed = self.pairs - sum(self.positive_users.get(media_id, 0) for media_id in self.repeats)

@@ -1,11 +1,11 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
-import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,16 +20,19 @@ from recommender.models.live_arrays import ask_about, candidates_by_user, find_n
 # PostgreSQL's largest int: no cap at all.
 _EVERYTHING = 2_147_483_647
 # Where interactions are repeated, a cap counts each pair of user and medium once, and up to so many of its
-# interactions are read.
-_MAX_REPEATS = 40
+# interactions are read; or only so few, where there is no time for more.
+_MAX_REPEATS, _FEW_REPEATS = 40, 2
 # With more interactions for each user of a medium than this, most of them are repetitions.
 _REPEATED = 2
 # The caps are lifted where that has no more than so many interactions read for each pair.
 _EXACT_REPEATS = 2
-# What an exact search may take of the time that is left; the caps then have the rest.
-_EXACT_SHARE = 0.6
-# After that was not enough, the caps answer from the beginning for this long: there is too much else to do.
-_EXACT_PAUSE_S = 30.0
+# What a search may take of the time that is left; one that reads less then has the rest.
+_SEARCH_SHARE = 0.4
+# After that was not enough, such searches are left out for this long: there is too much else to do.
+_PAUSE_S = 30.0
+
+T = TypeVar("T")
+_Bounds = tuple[NeighbourCaps, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,24 @@ class _Reads:
     """What is read for a request: caps, and how many interactions are read for each pair that counts.
 
     `users`, `repeats`: by medium, how many users it has, and how many interactions with each of them.
+    `max_repeats`: how many of these are read at most.
     """
 
     caps: NeighbourCaps
     users: Mapping[str, int]
     repeats: Mapping[str, int]
     typical_repeats: int
+    max_repeats: int = _MAX_REPEATS
+
+    @property
+    def bounds(self) -> _Bounds:
+        """What sets one search apart from another."""
+        return self.caps, self.max_repeats
 
     def rows_of_medium(self, media_id: str, own_rows: int) -> int:
         """How many of a medium's latest interactions are read, some of which may be the user's own."""
-        repeats = min(self.repeats.get(media_id, 1), _MAX_REPEATS)
-        return min(self.caps.users_per_item * repeats + min(own_rows, _MAX_REPEATS), _EVERYTHING)
+        repeats = min(self.repeats.get(media_id, 1), self.max_repeats)
+        return min(self.caps.users_per_item * repeats + min(own_rows, self.max_repeats), _EVERYTHING)
 
     def are_repeated(self, media_ids: AbstractSet[str]) -> bool:
         """Whether most of what is read of any of the media may be repetitions."""
@@ -61,7 +71,7 @@ class _Reads:
     @property
     def rows_of_user(self) -> int:
         """How many of a similar user's latest interactions are read."""
-        return min(self.caps.items_per_user * min(self.typical_repeats, _MAX_REPEATS), _EVERYTHING)
+        return min(self.caps.items_per_user * min(self.typical_repeats, self.max_repeats), _EVERYTHING)
 
 
 class LiveModel:
@@ -69,7 +79,7 @@ class LiveModel:
 
     In a window of up to `exact_up_to_pairs` pairs of user and medium, and not many more interactions, the
     caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold for
-    a while.
+    a while; and where interactions are repeated and to read all repetitions takes too long, few of them are.
     """
 
     name = LIVE
@@ -89,19 +99,18 @@ class LiveModel:
             items_per_user=_EVERYTHING,
         )
         self._exact_up_to_pairs = exact_up_to_pairs
-        self._exact_again_at = -math.inf
+        # When a search within such bounds, which took too long, may be tried again.
+        self._again_at: dict[_Bounds, float] = {}
 
     def find_candidates(
         self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> Mapping[str, Candidates]:
         """Candidates by user, from the latest media of each history, or from all of a small database."""
-        if self._can_be_exact(index, window_start):
-            try:
-                reads = _Reads(self._no_caps, {}, {}, 1)
-                return self._find(histories, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE))
-            except StatementTimeoutError:
-                self._exact_again_at = time.monotonic() + _EXACT_PAUSE_S
-        return self._find(histories, index, window_start, self._bounded(index), deadline)
+
+        def search(reads: _Reads, until: Deadline) -> Mapping[str, Candidates]:
+            return self._find(histories, index, window_start, reads, until)
+
+        return self._in_time(search, self._searches(index, window_start), deadline)
 
     def _find(
         self,
@@ -138,15 +147,11 @@ class LiveModel:
         self, media_id: str, index: CatalogueIndex, window_start: str, deadline: Deadline
     ) -> SharedUsers:
         """What the medium's latest users have, or all of its users in a small database."""
-        if self._can_be_exact(index, window_start):
-            try:
-                reads = _Reads(self._no_caps, {}, {}, 1)
-                return self._find_shared(
-                    media_id, index, window_start, reads, deadline.part_of_rest(_EXACT_SHARE)
-                )
-            except StatementTimeoutError:
-                self._exact_again_at = time.monotonic() + _EXACT_PAUSE_S
-        return self._find_shared(media_id, index, window_start, self._bounded(index), deadline)
+
+        def search(reads: _Reads, until: Deadline) -> SharedUsers:
+            return self._find_shared(media_id, index, window_start, reads, until)
+
+        return self._in_time(search, self._searches(index, window_start), deadline)
 
     def _find_shared(
         self, media_id: str, index: CatalogueIndex, window_start: str, reads: _Reads, deadline: Deadline
@@ -171,20 +176,45 @@ class LiveModel:
             read_users=read_users,
         )
 
-    def _can_be_exact(self, index: CatalogueIndex, window_start: str) -> bool:
-        """Whether the window is known to hold little, and reading all of it did not take too long lately.
+    def _in_time(
+        self, search: Callable[[_Reads, Deadline], T], searches: Sequence[_Reads], deadline: Deadline
+    ) -> T:
+        """What the first search finds that is done in time; those that took too long lately are left out."""
+        *others, last = searches
+        for reads in others:
+            again_at = self._again_at.get(reads.bounds)
+            if again_at is not None:
+                if time.monotonic() < again_at:
+                    continue
+                # One request tries, and the others wait for what comes of it.
+                self._again_at[reads.bounds] = time.monotonic() + _PAUSE_S
+            try:
+                found = search(reads, deadline.part_of_rest(_SEARCH_SHARE))
+            except StatementTimeoutError:
+                self._again_at[reads.bounds] = time.monotonic() + _PAUSE_S
+            else:
+                self._again_at.pop(reads.bounds, None)
+                return found
+        return search(last, deadline)
 
-        How much a longer window holds is not known.
-        """
+    def _searches(self, index: CatalogueIndex, window_start: str) -> list[_Reads]:
+        """What may be read, the most first."""
+        popularity = index.popularity
+        bounded = _Reads(
+            self._caps, popularity.positive_users, popularity.repeats, popularity.typical_repeats
+        )
+        searches = [_Reads(self._no_caps, {}, {}, 1)] if self._can_be_exact(index, window_start) else []
+        searches.append(bounded)
+        if popularity.most_repeats > _FEW_REPEATS:
+            searches.append(replace(bounded, max_repeats=_FEW_REPEATS))
+        return searches
+
+    def _can_be_exact(self, index: CatalogueIndex, window_start: str) -> bool:
+        """Whether the window is known to hold little. How much a longer window holds is not known."""
         popularity = index.popularity
         # Timestamps as text are in order, and -infinity comes before them all.
         return (
             popularity.pairs <= self._exact_up_to_pairs
             and popularity.rows <= self._exact_up_to_pairs * _EXACT_REPEATS
             and window_start >= popularity.window_start
-            and time.monotonic() >= self._exact_again_at
         )
-
-    def _bounded(self, index: CatalogueIndex) -> _Reads:
-        popularity = index.popularity
-        return _Reads(self._caps, popularity.positive_users, popularity.repeats, popularity.typical_repeats)

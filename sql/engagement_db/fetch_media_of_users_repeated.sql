@@ -10,12 +10,12 @@
 --   rows_per_user int   how many of a user's latest interactions are put together
 -- Returns: one row
 --   sizes bytea, media_keys bytea, times bytea, kinds bytea, interaction_values bytea
---                       as fetch_media_of_users returns them, but a medium of a user once for each type, with the
---                       latest time and the sum of the values
+--                       as fetch_media_of_users returns them, but a medium of a user once for each type and value,
+--                       with the latest time and the value as often as it is repeated
 -- Index: interaction_user_recent_idx
--- Why: what a user did is grouped here, as it would be 40 times as much to send, and types are looked at after
---   that. Where little is repeated, this takes longer than to send it. Values count in steps of 10^-9: sums of
---   whole steps do not depend on the order of the rows.
+-- Why: what a user repeated is put together here, as it would be 40 times as much to send; types and values are
+--   looked at after that. Where little is repeated, this takes longer than to send it. Values count in steps of
+--   10^-9, and so they do for the caller.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.media_keys, ''::bytea) AS media_keys,
@@ -41,28 +41,32 @@ FROM (
                 SELECT
                     per_type.media_id,
                     per_type.timestamp,
-                    per_type.value_steps / 1e9 AS interaction_value,
                     CASE
-                        WHEN per_type.type = any(:like_types::text[]) THEN '\x01'::bytea
-                        WHEN per_type.type = any(:watch_types::text[]) THEN '\x02'::bytea
-                        WHEN per_type.type = any(:dislike_types::text[]) THEN '\x03'::bytea
+                        WHEN per_type.interaction_value BETWEEN -1e100 AND 1e100
+                            THEN
+                                per_type.row_count
+                                * round(per_type.interaction_value::double precision * 1e9)
+                                / 1e9
+                        ELSE 0
+                    END AS interaction_value,
+                    CASE
+                        WHEN per_type.type::text = any(:like_types::text[]) THEN '\x01'::bytea
+                        WHEN per_type.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
+                        WHEN per_type.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
                     END AS kind
                 FROM (
                     SELECT
                         latest.media_id,
                         latest.type,
+                        latest.interaction_value,
                         max(latest.timestamp) AS timestamp,
-                        sum(latest.value_steps) AS value_steps
+                        count(*) AS row_count
                     FROM (
                         SELECT
                             i.media_id,
                             i.timestamp,
-                            i.type::text AS type,
-                            CASE
-                                WHEN i.interaction_value BETWEEN -1e100 AND 1e100
-                                    THEN round(i.interaction_value::double precision * 1e9)
-                                ELSE 0
-                            END AS value_steps
+                            i.type,
+                            i.interaction_value
                         FROM interaction AS i
                         WHERE
                             i.user_id = asked.user_id
@@ -72,9 +76,15 @@ FROM (
                         LIMIT :rows_per_user::bigint
                     ) AS latest
                     WHERE latest.media_id IS NOT NULL
-                    GROUP BY latest.media_id, latest.type
+                    GROUP BY latest.media_id, latest.type, latest.interaction_value
                 ) AS per_type
-                ORDER BY per_type.timestamp DESC, per_type.media_id ASC, per_type.type ASC
+                ORDER BY
+                    per_type.timestamp DESC,
+                    per_type.media_id ASC,
+                    per_type.type ASC,
+                    per_type.interaction_value ASC
+                -- Keeps the condition below from being tested for each row that is read.
+                OFFSET 0
             ) AS per_kind
             WHERE per_kind.kind IS NOT NULL
         ) AS own

@@ -11,13 +11,13 @@
 --   users_per_item int  how many of a medium's latest users count
 -- Returns: one row
 --   sizes bytea, user_keys bytea, times bytea, kinds bytea
---                       as fetch_users_of_media returns them, but a user of a medium once for each kind, with the
+--                       as fetch_users_of_media returns them, but a user of a medium once for each type, with the
 --                       latest time
 -- Index: interaction_media_latest_idx
--- Why: the latest users of a medium may be anywhere in its row limit. They are looked for in stretches that
---   double, until there are a quarter more users than count (some of them will have disliked it), so that
---   40 rows a pair cost little more than one where they are spread. What a user repeated is put together here:
---   it would be 40 times as much to send.
+-- Why: the latest users of a medium may be anywhere in its row limit. They are looked for in stretches, each four
+--   times as long as the one before, until there are a quarter more users than count (some of them will have
+--   disliked it). What a user repeated is put together here, as it would be 40 times as much to send; types are
+--   looked at after that.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,
@@ -37,17 +37,17 @@ FROM (
             FROM (
                 SELECT
                     latest.user_id,
-                    latest.kind,
+                    CASE
+                        WHEN latest.type::text = any(:like_types::text[]) THEN '\x01'::bytea
+                        WHEN latest.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
+                        WHEN latest.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
+                    END AS kind,
                     max(latest.timestamp) AS timestamp
                 FROM (
                     SELECT
                         i.user_id,
                         i.timestamp,
-                        CASE
-                            WHEN i.type::text = any(:like_types::text[]) THEN '\x01'::bytea
-                            WHEN i.type::text = any(:watch_types::text[]) THEN '\x02'::bytea
-                            WHEN i.type::text = any(:dislike_types::text[]) THEN '\x03'::bytea
-                        END AS kind
+                        i.type
                     FROM interaction AS i
                     WHERE
                         i.media_id = asked.media_id
@@ -61,13 +61,13 @@ FROM (
                                 WITH RECURSIVE stretch AS (
                                     SELECT least(4 * :users_per_item::bigint, asked.row_limit) AS row_count
                                     UNION ALL
-                                    SELECT least(2 * s.row_count, asked.row_limit) AS row_count
+                                    SELECT least(4 * s.row_count, asked.row_limit) AS row_count
                                     FROM stretch AS s
                                     WHERE
                                         s.row_count < asked.row_limit
                                         AND 1.25 * :users_per_item::bigint > (
-                                            SELECT count(DISTINCT d.user_id)
-                                            FROM (
+                                            SELECT count(*)
+                                            FROM (SELECT DISTINCT e.user_id FROM (
                                                 SELECT r.user_id
                                                 FROM interaction AS r
                                                 WHERE
@@ -77,7 +77,7 @@ FROM (
                                                     <= (now() AT TIME ZONE 'UTC') + interval '1 day'
                                                 ORDER BY r.timestamp DESC, r.user_id ASC, r.type ASC
                                                 LIMIT s.row_count
-                                            ) AS d
+                                            ) AS e) AS d
                                         )
                                 )
 
@@ -85,12 +85,13 @@ FROM (
                             )
                         END
                 ) AS latest
-                WHERE
-                    latest.user_id IS NOT NULL
-                    AND latest.kind IS NOT NULL
-                GROUP BY latest.user_id, latest.kind
-                ORDER BY max(latest.timestamp) DESC, latest.user_id ASC, latest.kind ASC
+                WHERE latest.user_id IS NOT NULL
+                GROUP BY latest.user_id, latest.type
+                ORDER BY max(latest.timestamp) DESC, latest.user_id ASC, latest.type ASC
+                -- Keeps the condition below from being tested for each row that is read.
+                OFFSET 0
             ) AS per_kind
+            WHERE per_kind.kind IS NOT NULL
         ) AS own
     ORDER BY asked.number
 ) AS list;

@@ -1,9 +1,12 @@
 """What the live caps leave out, on a data set small enough to see through."""
 
+from pathlib import Path
+
 import pytest
 
+from recommender.databases.queries import load_queries
 from tests.support.postgres import Urls
-from tests.support.tiny import Tiny, key
+from tests.support.tiny import ENGAGEMENT, Tiny, key
 
 
 @pytest.fixture
@@ -85,3 +88,18 @@ def test_caps_count_users_and_media_and_not_how_often_they_are_repeated(tiny: Ti
             tiny.add(user, media, hours_ago + repeat * (0.01 if media % 2 else 30))
     assert len(once) >= 3
     assert tiny.collaborative(**caps) == once
+
+
+def test_where_repetitions_take_too_long_to_read_fewer_are_read(tiny: Tiny, tmp_path: Path) -> None:
+    for user in (1, 10, 11):
+        for repeat in range(10):
+            for media in (100, 200 + user % 2):
+                tiny.add(user, media, hours_ago=user + repeat)
+    text = load_queries(ENGAGEMENT)["fetch_media_of_users_repeated"].path.read_text()
+    pause = "CASE WHEN :rows_per_user > 6 THEN left(pg_sleep(9)::text, 0)::bytea END"
+    slow = text.replace("list.media_keys, ''::bytea", f"list.media_keys, coalesce({pause}, ''::bytea)")
+    assert slow != text
+    (tmp_path / ENGAGEMENT).mkdir()
+    (tmp_path / ENGAGEMENT / "fetch_media_of_users_repeated.sql").write_text(slow)
+    found = tiny.collaborative(ITEMS_PER_USER="3", SQL_PATH=str(tmp_path), TIME_BUDGET_MS="4000")
+    assert set(found) == {key(200)}
