@@ -26,5 +26,5 @@ ENV PATH=/venv/bin:$PATH \
 USER marquee
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\", timeout=2)"]
+    CMD ["python", "-c", "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
 CMD ["gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]

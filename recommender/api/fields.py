@@ -186,6 +186,9 @@ class Ids(_List):
 
 def shown(value: object) -> str:
     """A value in an error message; not all of it, where it is long."""
+    # Lists within lists may be nested deeper than repr can follow.
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 

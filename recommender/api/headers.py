@@ -1,5 +1,6 @@
 """Headers that go with every answer: what a browser may do with it, and which pages may ask."""
 
+import re
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
@@ -42,10 +43,11 @@ def register_cors(app: Flask, origins: Sequence[str]) -> None:
     """Let pages of these origins, and no others, call the API and read its answers and errors."""
     CORS(
         app,
-        origins=list(origins),
+        # Flask-CORS takes texts with brackets, as IPv6 addresses have, for patterns, without anchors.
+        origins=[re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "OPTIONS"],
-        allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key"],
-        expose_headers=[*RATE_HEADERS, "WWW-Authenticate"],
+        allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+        expose_headers=[*RATE_HEADERS, "WWW-Authenticate", "X-Request-ID"],
         max_age=_PREFLIGHT_S,
         # A caller that names no origin is not told which there are.
         always_send=False,

@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from flask_limiter import HeaderNames, Limiter
 
 from recommender.api.doorkeeper import is_open, known_key
+from recommender.api.rate_windows import SteadyMemoryStorage
 
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
 _ITS_RETRY_AFTER = "X-RateLimit-Retry-After"
@@ -29,7 +30,7 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
         headers_enabled=True,
         # It would put its own over a 503's, and on every other answer too.
         header_name_mapping={HeaderNames.RETRY_AFTER: _ITS_RETRY_AFTER},
-        storage_uri=storage,
+        storage_uri=f"{SteadyMemoryStorage.STORAGE_SCHEME[0]}://" if in_memory else storage,
         storage_options={} if in_memory else waits,
         in_memory_fallback_enabled=not in_memory,
         # Of itself it does not count requests for addresses that do not exist.

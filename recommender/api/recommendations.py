@@ -3,6 +3,7 @@
 import time
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import MethodNotAllowed
 
 from recommender.answers import BatchAnswer, one_user_of, preview_of, user_of
@@ -35,7 +36,7 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
 
     @blueprint.post("/batch")
     def post_batch() -> Response:
-        streamed = NDJSON in request.accept_mimetypes.values()
+        streamed = _accepts_ndjson(request.accept_mimetypes)
         if streamed:
             batch = parse_body(request, models.streamed_batch, MAX_STREAM_BODY_BYTES)
         else:
@@ -69,6 +70,11 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
         raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
 
     return blueprint
+
+
+def _accepts_ndjson(accepted: MIMEAccept) -> bool:
+    """Whether it is named, and not by a quality of 0, which refuses it."""
+    return any(name == NDJSON and quality > 0 for name, quality in accepted)
 
 
 def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:

@@ -174,3 +174,68 @@ def test_cross_origin_requests_are_allowed_for_the_configured_origins_only(share
     with running_client(shared_databases) as client:
         headers = client.get("/health", headers={"Origin": "https://a.example"}).headers
         assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "mimetype"),
+    [
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("application/json;q=0.5, application/x-ndjson;q=0.1", "application/x-ndjson"),
+        ("application/x-ndjson;q=0", "application/json"),
+        ("application/json, application/x-ndjson; q=0.0", "application/json"),
+        ("*/*", "application/json"),
+    ],
+)
+def test_a_batch_is_streamed_to_who_accepts_lines(
+    client: FlaskClient, reference: Reference, accepted: str, mimetype: str
+) -> None:
+    body = {"user_ids": reference.users[:2], "limit": 1}
+    response = client.post("/api/recommendations/batch", json=body, headers={"Accept": accepted})
+    assert response.mimetype == mimetype
+
+
+@pytest.mark.parametrize("depth", [1, 200, 1_000])
+@pytest.mark.parametrize("name", ["limit", "user_ids", "genre", "explain", "content_weight"])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+def test_lists_within_lists_are_refused_however_deep(
+    client: FlaskClient, name: str, depth: int, start: str, end: str
+) -> None:
+    body = f'{{"user_ids": [], "{name}": {start * depth}1{end * depth}}}'
+    response = client.post("/api/recommendations/batch", data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert len(response.get_json()["error"]) < 300
+
+
+@pytest.mark.parametrize("own", ["https://[::1]:8443", "http://[2001:db8::7]", "https://a.example"])
+def test_an_origin_is_allowed_as_it_is_written_and_nothing_like_it(shared_databases: Urls, own: str) -> None:
+    with running_client(shared_databases, CORS_ORIGINS=own) as client:
+
+        def allowed(origin: str) -> str | None:
+            headers = client.get("/health", headers={"Origin": origin}).headers
+            return headers.get("Access-Control-Allow-Origin")
+
+        assert allowed(own) == own
+        for other in (
+            f"{own}.evil.example",
+            f"{own}0",
+            own[:-1],
+            "https://1",
+            "http://2",
+            "https://aXexample",
+        ):
+            assert allowed(other) is None
+
+
+def test_pages_of_other_origins_may_send_and_read_the_id_of_a_request(shared_databases: Urls) -> None:
+    origin = {"Origin": "https://a.example"}
+    asked = {
+        **origin,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "x-request-id",
+    }
+    with running_client(shared_databases, CORS_ORIGINS="https://a.example") as client:
+        assert (
+            client.options("/health", headers=asked).headers["Access-Control-Allow-Headers"] == "x-request-id"
+        )
+        exposed = client.get("/health", headers=origin).headers["Access-Control-Expose-Headers"]
+    assert "X-Request-ID" in exposed.split(", ")

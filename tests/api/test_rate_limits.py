@@ -71,6 +71,20 @@ def test_after_the_time_said_requests_pass_again() -> None:
         assert ask(client).status_code == 404
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_the_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = time.time
+    with running_client(NOWHERE, RATE_LIMIT="2/minute") as client:
+        assert statuses(client, 3) == [404, 404, 429]
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "time", lambda: real() - 7_200)
+            assert statuses(client, 2) == [404, 404]
+            refused = ask(client)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) <= 60
+
+
 def test_the_smaller_of_two_rates_holds() -> None:
     with running_client(NOWHERE, RATE_LIMIT="2/hour;100/day") as client:
         assert statuses(client, 3) == [404, 404, 429]
