@@ -63,7 +63,10 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         ConfigurationError: a database URL or an SQL file is unusable.
     """
     options = PoolOptions(
-        size=1, pool_timeout_ms=_PATIENCE * settings.pool_timeout_ms, statement_timeout_ms=_NO_TIMEOUT
+        prepared_statements=settings.prepared_statements,
+        size=1,
+        pool_timeout_ms=_PATIENCE * settings.pool_timeout_ms,
+        statement_timeout_ms=_NO_TIMEOUT,
     )
     queries = load_queries(name, settings.sql_path)
     database = Database(name, settings.database_url(name), queries, options)

@@ -164,7 +164,8 @@ def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
 
 def _example_user(url: str, settings: Settings) -> str | None:
     queries = load_queries(DatabaseName.ENGAGEMENT, settings.sql_path)
-    database = Database(DatabaseName.ENGAGEMENT, url, queries, PoolOptions(size=1))
+    options = PoolOptions(prepared_statements=settings.prepared_statements, size=1)
+    database = Database(DatabaseName.ENGAGEMENT, url, queries, options)
     database.open()
     try:
         return EngagementDatabase(database, settings.interaction_types).fetch_example_user()

@@ -45,14 +45,14 @@ SESSION_SETTINGS = {
 class PoolOptions:
     """How a pool behaves.
 
-    `prepared_statements` must be off behind PgBouncer in transaction mode. `breaker`: stop asking for a while
-    where asking has failed; for callers that have something else to give.
+    `prepared_statements` must be off behind PgBouncer in transaction mode, so every caller says. `breaker`:
+    stop asking for a while where asking has failed; for callers that have something else to give.
     """
 
+    prepared_statements: bool
     size: int = 10
     pool_timeout_ms: int = 1_000
     statement_timeout_ms: int = 5_000
-    prepared_statements: bool = True
     breaker: bool = False
 
     @property

@@ -47,7 +47,8 @@ class NeighboursModel:
         self.metadata = artefact.metadata
         self.version: str | None = artefact.metadata.version
         self.built_at: datetime | None = datetime.fromisoformat(artefact.metadata.built_at)
-        self._similar_users = similar_users
+        # As many places are set aside for them with each request.
+        self._similar_users = min(similar_users, max(1, len(arrays["user_ids"])))
         self._user_ids = arrays["user_ids"]
         self._user_start = arrays["user_start"]
         self._media_of_user = arrays["media_of_user"]

@@ -37,7 +37,7 @@ def opened(urls: Urls, sql_path: Path, **options: int | bool) -> Iterator[Databa
         ENGAGEMENT,
         urls[ENGAGEMENT],
         load_queries(ENGAGEMENT, sql_path),
-        PoolOptions(**options),  # type: ignore[arg-type]
+        PoolOptions(prepared_statements=True, **options),  # type: ignore[arg-type]
     )
     database.open()
     try:

@@ -110,7 +110,9 @@ def test_an_insert_through_a_pool_of_the_service_is_refused_even_to_a_superuser(
     query = _QUERIES[name]
     (tmp_path / name).mkdir()
     (tmp_path / name / f"{query}.sql").write_text(f"-- name: {query}()\n{_INSERTS[name]};\n")
-    database = Database(name, databases[name], load_queries(name, tmp_path), PoolOptions(size=1))
+    database = Database(
+        name, databases[name], load_queries(name, tmp_path), PoolOptions(prepared_statements=True, size=1)
+    )
     database.open()
     try:
         with pytest.raises(DatabaseUnavailableError) as caught:

@@ -13,9 +13,12 @@ import psycopg
 import pytest
 
 from config.settings import ROOT
+from recommender.cli.common import patient_database
+from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domain import DatabaseName
 from recommender.models import artefact
 from recommender.models.base import NEIGHBOURS as NAME
+from tests.support.clients import settings_for
 from tests.support.commands import Result, runner
 from tests.support.postgres import Urls
 from tests.support.training import change_metadata, copy_version, make_current, train_on, versions_in
@@ -270,3 +273,16 @@ def test_metadata_without_the_flag_can_be_read(
     path.write_text(path.read_text().replace('"shrinkage_accepted"', '"something_else"'))
     change_metadata(path.parent, format=artefact.FORMAT)
     assert artefact.read_metadata(folder, NAME, version).shrinkage_accepted is False
+
+
+@pytest.mark.parametrize(("prepared_statements", "expected"), [("true", 1), ("false", 0)])
+def test_training_prepares_statements_only_where_the_settings_allow_it(
+    databases: Urls, tmp_path: Path, prepared_statements: str, expected: int
+) -> None:
+    (tmp_path / ENGAGEMENT).mkdir()
+    (tmp_path / ENGAGEMENT / "count_active_users.sql").write_text(
+        "-- name: count_active_users()\nSELECT count(*) AS user_count FROM pg_prepared_statements;\n"
+    )
+    settings = settings_for(databases, SQL_PATH=str(tmp_path), PREPARED_STATEMENTS=prepared_statements)
+    with patient_database(ENGAGEMENT, settings) as database:
+        assert EngagementDatabase(database).count_active_users("-infinity") == expected

@@ -95,3 +95,9 @@ def test_a_catalogue_index_that_was_replaced_is_let_go_of(model: NeighboursModel
     del index
     gc.collect()
     assert alive() is None
+
+
+def test_as_many_similar_users_as_there_are_may_be_asked_for_and_more(arrays: Arrays) -> None:
+    metadata = Metadata("neighbours", "v", "2026-01-01T00:00:00+00:00", "", {}, {}, {})
+    greedy = NeighboursModel(Artefact(metadata, arrays), similar_users=2_000_000_000)
+    assert found(greedy, arrays, 5) == most_similar(arrays, 5, len(arrays["user_ids"]))
