@@ -1,5 +1,6 @@
 """Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
+import logging
 import signal
 import socket
 import struct
@@ -12,21 +13,40 @@ from gunicorn.glogging import Logger
 
 from config.logging import logging_config
 from config.settings import Settings, SettingsError, load_settings
+from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
 from config.worker_metrics import remove_metrics, share_metrics
 from recommender.errors import ConfigurationError
 
 
-def _tried_settings() -> Settings:
-    """The settings, once an app could be made from them.
+def _make_app() -> TriedApp:
+    """An app from the settings as they are now.
 
     Before any worker exists: several that fail to start end in a traceback of Gunicorn's. Nothing connects.
     """
     from app import create_app  # noqa: PLC0415 - it imports prometheus_client, see share_metrics
 
     settings = load_settings()
-    create_app(settings)
-    return settings
+    return TriedApp(settings, create_app(settings))
+
+
+def _served_settings() -> Settings:
+    """The settings of the app that the workers serve: at a reload with bad ones, those from before.
+
+    Raises:
+        SettingsError, ConfigurationError: the settings are bad, and there are none from before.
+    """
+    try:
+        return keep_tried_app(_make_app).settings
+    except (SettingsError, ConfigurationError) as exc:
+        before = latest_tried_app()
+        if before is None:
+            raise
+        logging.getLogger("gunicorn.error").error(
+            "The reload changes nothing, as Marquee could not start by the configuration as it is now. %s",
+            exc,
+        )
+        return before.settings
 
 
 class _ErrorLog(Logger):
@@ -37,7 +57,7 @@ class _ErrorLog(Logger):
 
 share_metrics()
 try:
-    _settings = _tried_settings()
+    _settings = _served_settings()
 except (SettingsError, ConfigurationError) as exc:
     remove_metrics()
     remove_catalogue()
@@ -53,6 +73,8 @@ threads = _settings.threads + _settings.max_waiting + 4
 # A worker that leaks is replaced in time, and not all of them at once.
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 10
+# Idle connections take no thread.
+keepalive = _settings.keep_alive_seconds
 reload = _settings.debug
 logger_class = _ErrorLog
 logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)

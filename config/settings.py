@@ -95,6 +95,8 @@ class Settings(BaseModel):
     threads: int = Field(default=4, ge=1, le=256)
     max_waiting: int = Field(default=16, ge=0, le=1000)
     max_requests: int = Field(default=100_000, ge=0)
+    # Common load balancers keep idle connections for 60 s, and use one again that is closed here meanwhile.
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3_600)
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["auto", "plain", "json"] = "auto"

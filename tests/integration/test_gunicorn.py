@@ -1,17 +1,21 @@
 """Stopping, reloading, losing and replacing workers, and having more to do than there is time for."""
 
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from config.settings import ROOT
 from recommender.domain import DatabaseName
-from tests.support.gunicorn import Answer, GunicornServer, running_gunicorn
+from tests.support.gunicorn import Answer, GunicornServer, gunicorn_in, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
@@ -82,6 +86,62 @@ def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: U
             time.sleep(0.5)
         assert {answer.status for answer in answers} == {200}
         assert len(answers) > 20
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what serves, with an `.env` and statements of its own."""
+    for name in ("config", "recommender", "sql"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("app.py", "wsgi.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [(".env", "POOL_SIZE=ten"), ("sql/engagement_db/fetch_histories.sql", "-- name: other()\nSELECT 1;")],
+)
+def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
+    shared_databases: Urls, path: str, tree: Path, file: str, content: str
+) -> None:
+    with gunicorn_in(tree, shared_databases, {}) as server:
+        wait_until(lambda: len(server.workers()) == 2)
+        before = set(server.workers())
+        (tree / file).write_text(content)
+        with asked_all_the_time(server, path) as answers:
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 30)
+            # One that starts later finds the same files.
+            victim = next(iter(server.workers().values()))
+            victim.terminate()
+            wait_until(lambda: len(server.workers()) == 2 and victim.pid not in server.workers())
+            time.sleep(1.0)
+        assert {answer.status for answer in answers} == {200}
+        assert server.process.poll() is None
+        (said,) = [line["message"] for line in server.logged() if "changes nothing" in line["message"]]
+        assert ("POOL_SIZE" if file == ".env" else file) in said
+
+
+def test_an_idle_connection_is_used_again_and_keeps_no_worker_from_stopping(
+    shared_databases: Urls, path: str
+) -> None:
+    with (
+        running_gunicorn(shared_databases) as server,
+        closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection,
+    ):
+        connection.request("GET", path)
+        connection.getresponse().read()
+        # Longer than Gunicorn keeps it by default.
+        time.sleep(3)
+        own_socket = connection.sock
+        connection.request("GET", path)
+        assert connection.getresponse().read()
+        assert connection.sock is own_socket
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - started < 10
 
 
 def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(shared_databases: Urls, path: str) -> None:

@@ -116,6 +116,15 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
 @contextlib.contextmanager
 def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
     """Gunicorn on some databases, answering; stopped at the end if it still runs."""
+    nothing_of_ours = {name.upper(): "" for name in Settings.model_fields}
+    settings = {**nothing_of_ours, "MODEL_PATH": "/nonexistent", **variables}
+    with gunicorn_in(ROOT, urls, settings) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def gunicorn_in(root: Path, urls: Urls, variables: Mapping[str, str]) -> Iterator[GunicornServer]:
+    """Likewise from a tree of files, by its own `.env` too."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -123,16 +132,14 @@ def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
         log = Path(folder) / "log"
         environment = {
             **os.environ,
-            **{name.upper(): "" for name in Settings.model_fields},
+            **variables,
             **{f"{name.upper()}_URL": url for name, url in urls.items()},
             "PORT": str(port),
-            "MODEL_PATH": "/nonexistent",
-            **variables,
         }
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"],
-                cwd=ROOT,
+                cwd=root,
                 env=environment,
                 stdout=file,
                 stderr=file,
@@ -140,9 +147,9 @@ def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
         server = GunicornServer(port, process, log)
         try:
             _wait_until_it_answers(server)
-            if not {"API_KEYS", "RATE_LIMIT"} & set(variables):
+            if not variables.get("API_KEYS") and not variables.get("RATE_LIMIT"):
                 # Where it may be asked for, and does not count.
-                workers = int(variables.get("WORKERS", "2"))
+                workers = int(variables.get("WORKERS") or "2")
                 assert eventually(
                     lambda: server.value("marquee_workers", {"status": "ready"}) == workers, _START_S
                 )

@@ -1,0 +1,32 @@
+"""The app that Gunicorn's workers serve: made in the master, where a bad configuration harms nobody."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from wsgiref.types import WSGIApplication
+
+from config.settings import Settings
+
+
+class TriedApp(NamedTuple):
+    """An app and the settings it was made from."""
+
+    settings: Settings
+    app: WSGIApplication
+
+
+_latest: TriedApp | None = None
+
+
+def latest_tried_app() -> TriedApp | None:
+    """The last app that could be made in this process, or in the one that it was forked from."""
+    return _latest
+
+
+def keep_tried_app(make: Callable[[], TriedApp]) -> TriedApp:
+    """Make an app and keep it for the workers, who are forked later.
+
+    Whatever `make` raises is raised, and the app before, if there is one, is kept.
+    """
+    global _latest  # noqa: PLW0603 - the one thing that outlives a reload of Gunicorn's configuration
+    _latest = make()
+    return _latest
