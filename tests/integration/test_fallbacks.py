@@ -34,6 +34,8 @@ _RECOVERY_S = 5.0
 @pytest.fixture
 def live(databases: Urls) -> Iterator[FlaskClient]:
     with running_client(databases, **NO_CAPS) as client:
+        # On a busy machine the first load may find no connection in the short time that it has here.
+        assert eventually(lambda: client.get("/ready").get_json()["status"] == "ready")
         yield client
 
 
