@@ -1,4 +1,4 @@
-"""The app that Gunicorn's workers serve: made in the master, where a bad configuration harms nobody."""
+"""The app that Gunicorn's workers serve, made in the master before they are forked."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -121,7 +121,7 @@ class History:
     `seen_ids`: media not to be given again. `positive_ids`: liked or watched in the window and not disliked
     since, latest first. Parallel to these, `positive_rows`: how many of the user's interactions are with
     each, and `positive_liked`: whether there is a like among them. `user_key`: the user's id in binary, empty
-    for somebody without one.
+    for a user without an id.
     """
 
     seen_ids: Sequence[str] = ()

@@ -202,7 +202,8 @@ def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding
     if facts.has_recent and not facts.has_worth:
         means += ": every collaborative_score is 0, and rankings follow stated genres and popularity alone"
         to_do = (
-            "Write an interaction_value above 0 with each, or put versions of fetch_media_of_users and "
+            "Write an interaction_value above 0 with each, or put versions of fetch_media_of_users, "
+            "fetch_media_of_users_repeated and "
             f"stream_positive_histories that take 1 for it under SQL_PATH/{ENGAGEMENT}/ ({CONTRACT})."
         )
         yield Finding(Level.WARNING, ENGAGEMENT, "values", means, to_do)

@@ -27,8 +27,8 @@ class Interactions(NamedTuple):
     """Interactions of users, those of one user after those of another, latest first.
 
     `user_sizes`: shape (users,), how many there are of each user. The others are parallel, one entry an
-    interaction: `items` any number that tells them apart, `times` in microseconds. Likewise for the users of
-    media: what is said of users then holds for media, and of items for users.
+    interaction: `items` any number that tells them apart, `times` in microseconds. It also holds the latest
+    users of media: media then take the place of users, and users that of items.
     """
 
     user_sizes: NDArray[np.int64]

@@ -17,8 +17,8 @@
 --                       them; and how many of the users have each. NULL where there are no users
 --   read_users bigint   how many users were found
 -- Index: interaction_media_latest_idx, interaction_user_recent_idx
--- Why: bounded stretches of both indexes, as in fetch_users_of_media and fetch_media_of_users. Counts are whole numbers sent as float8, which
---   is the array that is read without a look at each element.
+-- Why: bounded stretches of both indexes, as in fetch_users_of_media and fetch_media_of_users. Counts are whole
+--   numbers sent as float8, which is the array that is read without a look at each element.
 WITH reader AS MATERIALIZED (
     SELECT latest.user_id
     FROM (
