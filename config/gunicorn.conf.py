@@ -75,7 +75,6 @@ max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 10
 # Idle connections take no thread.
 keepalive = _settings.keep_alive_seconds
-reload = _settings.debug
 logger_class = _ErrorLog
 logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)
 # Of a worker as a whole, whose threads may well take longer over a request.
