@@ -86,6 +86,7 @@ class Settings(BaseModel):
     pool_timeout_ms: Count = 1_000
     statement_timeout_ms: Count = 5_000
     prepared_statements: bool = True
+    session_settings_by: Literal["startup", "set", "role"] = "startup"
     time_budget_ms: Count = 1_000
     sql_path: Path | None = None
 

@@ -13,7 +13,7 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.connections import PoolOptions
+from recommender.databases.connections import ConnectionOptions, PoolOptions, SettingsBy
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
 from recommender.databases.queries import load_queries
@@ -166,6 +166,11 @@ def join_parts(settings: Settings) -> Marquee:
     )
 
 
+def connection_options(settings: Settings) -> ConnectionOptions:
+    """How every connection is made that reads a database."""
+    return ConnectionOptions(settings.prepared_statements, SettingsBy(settings.session_settings_by))
+
+
 def _catalogue_source(settings: Settings) -> str:
     """A hash of the databases, statements and settings that a catalogue index is made from and by."""
     digest = sha256(f"{settings.interaction_window_days} {settings.interaction_types}".encode())
@@ -189,10 +194,10 @@ def _caps(settings: Settings) -> NeighbourCaps:
 def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
     """A pool for requests, or a small and patient one for what is read whole."""
     options = PoolOptions(
+        connection_options(settings),
         size=BACKGROUND_CONNECTIONS[name] if background else settings.pool_size,
         pool_timeout_ms=settings.pool_timeout_ms,
         statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
-        prepared_statements=settings.prepared_statements,
         breaker=not background,
     )
     queries = load_queries(name, settings.sql_path)

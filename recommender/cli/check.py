@@ -10,6 +10,7 @@ import click
 from config.settings import Settings, SettingsError, load_settings
 from recommender.cli.common import quiet
 from recommender.cli.help_text import epilog
+from recommender.composition import connection_options
 from recommender.doctor.check import CheckOptions, check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName
@@ -41,14 +42,15 @@ def check(*, as_json: bool) -> int:
     except SettingsError as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
-    # What the driver warns of when a connection fails is in the findings.
-    with quiet("psycopg"):
+    # What the driver warns of when a connection fails, and what sessions lack, is in the findings.
+    with quiet("psycopg", "recommender"):
         findings = check_databases(urls, _options(settings))
         return _show_json(list(findings)) if as_json else _show_table(findings)
 
 
 def _options(settings: Settings) -> CheckOptions:
     return CheckOptions(
+        connection=connection_options(settings),
         sql_path=settings.sql_path,
         statement_timeout_ms=settings.catalogue_timeout_ms,
         window_days=settings.interaction_window_days,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 
 from config.settings import Settings
-from recommender.composition import Marquee, join_parts
+from recommender.composition import Marquee, connection_options, join_parts
 from recommender.databases.connections import PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
@@ -63,7 +63,7 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         ConfigurationError: a database URL or an SQL file is unusable.
     """
     options = PoolOptions(
-        prepared_statements=settings.prepared_statements,
+        connection_options(settings),
         size=1,
         pool_timeout_ms=_PATIENCE * settings.pool_timeout_ms,
         statement_timeout_ms=_NO_TIMEOUT,

@@ -19,6 +19,7 @@ from config.logging import logging_config
 from config.settings import ROOT, Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
+from recommender.composition import connection_options
 from recommender.databases.connections import PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
@@ -164,7 +165,7 @@ def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
 
 def _example_user(url: str, settings: Settings) -> str | None:
     queries = load_queries(DatabaseName.ENGAGEMENT, settings.sql_path)
-    options = PoolOptions(prepared_statements=settings.prepared_statements, size=1)
+    options = PoolOptions(connection_options(settings), size=1)
     database = Database(DatabaseName.ENGAGEMENT, url, queries, options)
     database.open()
     try:

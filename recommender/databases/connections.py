@@ -1,16 +1,25 @@
 """How connections are made and set, and how long they wait."""
 
+import logging
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
+from recommender.databases.arrays import adapt_arrays
+from recommender.databases.queries import load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 RV = TypeVar("RV")
@@ -20,11 +29,11 @@ _CONNECT_TIMEOUT_S = 2
 # What the network may take on top of a statement's own timeout before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
 
-# What every connection is set to, beside its statement timeout.
+# What every session is set to, beside its statement timeout; without units, as pg_settings has them.
 SESSION_SETTINGS = {
     "default_transaction_read_only": "on",
     # The window's start is in UTC; an overlay for timestamptz columns depends on the session's zone.
-    "timezone": "UTC",
+    "TimeZone": "UTC",
     # The statements are short, and many run at once: neither workers nor compiled code pay.
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
@@ -36,20 +45,50 @@ SESSION_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     # The indexes the statements live on are in memory, where the next page is as near as any other.
     "random_page_cost": "1.1",
-    # A chunk of 100 users is aggregated without spilling to disk.
-    "work_mem": "64MB",
+    # Kilobytes: a chunk of 100 users is aggregated without spilling to disk.
+    "work_mem": "65536",
 }
+_TIMEOUT = "statement_timeout"
+# Without these, statements may write, answers be wrong, or nothing end; without the others all is slower.
+ESSENTIAL_SETTINGS = frozenset({"default_transaction_read_only", "TimeZone", _TIMEOUT})
+_SAME_VALUES = {"TimeZone": {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Etc/UCT"}}
+_WRITABLE = re.compile(
+    r"default_transaction_read_only\s*=\s*(off?|f|fa|fal|fals|false|no?|0)\b", re.IGNORECASE
+)
+
+
+class SettingsBy(StrEnum):
+    """How a session gets its settings.
+
+    `startup`: sent with the request to connect. `set`: by a statement after connecting, for poolers that
+    refuse the other. `role`: role or database have them, for poolers that share a session among clients.
+    """
+
+    STARTUP = "startup"
+    SET = "set"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """What lies between the service and its databases.
+
+    `prepared_statements` must be off behind a pooler that shares a session among clients and does not know
+    the statements of each.
+    """
+
+    prepared_statements: bool = True
+    settings_by: SettingsBy = SettingsBy.STARTUP
 
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
     """How a pool behaves.
 
-    `prepared_statements` must be off behind PgBouncer in transaction mode, so every caller says. `breaker`:
-    stop asking for a while where asking has failed; for callers that have something else to give.
+    `breaker`: stop asking for a while where asking has failed; for callers that have something else to give.
     """
 
-    prepared_statements: bool
+    connection: ConnectionOptions
     size: int = 10
     pool_timeout_ms: int = 1_000
     statement_timeout_ms: int = 5_000
@@ -73,29 +112,163 @@ class BoundedConnection(psycopg.Connection[Row]):
         return super().wait(gen, interval, timeout)
 
 
-def connection_arguments(name: DatabaseName, url: str, options: PoolOptions) -> dict[str, Any]:
-    """How every connection is made, beside its URL.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting that a session does not have as it should: `wanted` and `found` without units."""
+
+    setting: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} is {self.found or 'unknown'} instead of {self.wanted}"
+
+
+class Connector:
+    """Makes every connection that reads one database, be it for a pool, a probe or a command.
 
     Raises:
-        ConfigurationError: the URL cannot be read.
+        ConfigurationError: the URL cannot be read, or contradicts what every session is set to.
     """
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.Error:
-        # The driver's message may quote the URL, password and all.
-        raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
-    settings = {**SESSION_SETTINGS, "statement_timeout": str(options.statement_timeout_ms)}
-    flags = [str(given.get("options") or "")] + [f"-c {k}={v}" for k, v in settings.items()]
+
+    def __init__(
+        self, name: DatabaseName, url: str, options: ConnectionOptions, statement_timeout_ms: int
+    ) -> None:
+        given = _parsed(name, url)
+        _refuse_contradictions(name, given)
+        self.url = url
+        self._name = name
+        self._options = options
+        self._settings = {**SESSION_SETTINGS, _TIMEOUT: str(statement_timeout_ms)}
+        if not options.prepared_statements:
+            del self._settings["plan_cache_mode"]
+        self._queries = load_queries("session")
+        self._told: frozenset[Difference] = frozenset()
+        self.arguments = {
+            **_common_arguments("marquee", statement_timeout_ms),
+            "prepare_threshold": 0 if options.prepared_statements else None,
+        }
+        if options.settings_by is SettingsBy.STARTUP:
+            flags = [str(given.get("options") or ""), *(f"-c {k}={v}" for k, v in self._settings.items())]
+            self.arguments["options"] = " ".join(flags).strip()
+
+    def connect(self) -> BoundedConnection:
+        """A connection outside of any pool, within seconds.
+
+        Raises:
+            psycopg.Error: the server refuses, or does not answer.
+        """
+        connection = BoundedConnection.connect(self.url, **self.arguments)
+        try:
+            self.configure(connection)
+        except psycopg.Error:
+            connection.close()
+            raise
+        return connection
+
+    def configure(self, connection: BoundedConnection) -> None:
+        """Set up a new connection, and log what it should have and has not, once for each difference.
+
+        Raises:
+            psycopg.Error: the server refuses, or does not answer.
+        """
+        adapt_arrays(connection)
+        # A pool does not bound this; a pooler may have accepted what no server answers.
+        connection.deadline = Deadline.after(_CONNECT_TIMEOUT_S)
+        try:
+            if self._options.settings_by is SettingsBy.SET:
+                self._fetch(connection, "set_settings", setting_values=list(self._settings.values()))
+            differences = frozenset(self.differences(connection))
+        finally:
+            connection.deadline = None
+        if differences - self._told:
+            self._told |= differences
+            listed = "; ".join(sorted(map(str, differences)))
+            logger.warning(
+                "%s: sessions do not have the settings they should have: %s. See SESSION_SETTINGS_BY",
+                self._name,
+                listed,
+            )
+
+    def differences(self, connection: BoundedConnection) -> list[Difference]:
+        """What a session does not have as it should.
+
+        Raises:
+            psycopg.Error: the server refuses, or does not answer.
+        """
+        found: dict[str, str] = dict(self._fetch(connection, "fetch_settings"))
+        return [
+            Difference(setting, wanted, found.get(setting, ""))
+            for setting, wanted in self._settings.items()
+            if not self._is_fulfilled(setting, wanted, found.get(setting, ""))
+        ]
+
+    def _is_fulfilled(self, setting: str, wanted: str, found: str) -> bool:
+        if setting == _TIMEOUT and self._options.settings_by is SettingsBy.ROLE:
+            # One for requests and for what is read whole; each is bounded on this side, too.
+            return found not in {"", "0"} or wanted == "0"
+        if setting == "work_mem":
+            return found.isdecimal() and int(found) >= int(wanted)
+        return found == wanted or {found, wanted} <= _SAME_VALUES.get(setting, set())
+
+    def _fetch(self, connection: BoundedConnection, query_name: str, **parameters: object) -> list[Row]:
+        statement = self._queries[query_name].statement
+        names = {"setting_names": list(self._settings)}
+        # Not prepared: it runs once a connection.
+        return connection.execute(statement, {**names, **parameters}, prepare=False).fetchall()
+
+
+def connect_to_write(url: str) -> psycopg.Connection[Row]:
+    """A connection for loading data, which no setting of the service's sessions applies to.
+
+    Raises:
+        psycopg.Error: the server refuses, or does not answer.
+    """
+    return psycopg.connect(url, **_common_arguments("marquee load", 0), prepare_threshold=None)
+
+
+def _common_arguments(application_name: str, statement_timeout_ms: int) -> dict[str, Any]:
     return {
         "autocommit": True,
-        "application_name": "marquee",
+        "application_name": application_name,
         "client_encoding": "UTF8",
         "connect_timeout": _CONNECT_TIMEOUT_S,
         # A host that is gone without a word is noticed in seconds, not in the kernel's quarter of an hour.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
-        "tcp_user_timeout": options.statement_timeout_ms + 5_000,
-        "options": " ".join(flags).strip(),
-        "prepare_threshold": 0 if options.prepared_statements else None,
+        "tcp_user_timeout": statement_timeout_ms + 5_000,
     }
+
+
+def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        # The driver's message may quote the URL, password and all.
+        raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
+    # What libpq takes from the environment, such as PGOPTIONS, counts where the URL says nothing.
+    defaults = {
+        option.keyword.decode(): option.val.decode()
+        for option in Conninfo.get_defaults()
+        if option.val is not None
+    }
+    return {**defaults, **given}
+
+
+def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any]) -> None:
+    """Refuse what could never work, or would take effect against what the service promises.
+
+    Raises:
+        ConfigurationError: there is such a thing; the message names it.
+    """
+    if given.get("target_session_attrs") == "read-write":
+        raise ConfigurationError(
+            f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-write: the service's "
+            "sessions are read-only, so that no server would do. Use target_session_attrs=primary"
+        )
+    if _WRITABLE.search(str(given.get("options") or "")):
+        raise ConfigurationError(
+            f"the URL of {name}, or PGOPTIONS, turns default_transaction_read_only off: the service's "
+            "sessions are read-only. Remove it"
+        )

@@ -11,12 +11,11 @@ from typing import NamedTuple, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool
 
-from recommender.databases.arrays import adapt_arrays
 from recommender.databases.breaker import Breaker
-from recommender.databases.connections import BoundedConnection, PoolOptions, Row, connection_arguments
+from recommender.databases.connections import BoundedConnection, Connector, PoolOptions, Row
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query
 from recommender.deadline import Deadline
@@ -82,25 +81,24 @@ class Database:
         options: PoolOptions,
     ) -> None:
         self.name = name
-        self._url = url
         self._queries = queries
         self._options = options
         self._state = DatabaseState.DOWN
         self._asked_at = -math.inf
         # What the probe prepares: the statement that failed last.
         self._suspect: Query | None = None
-        self._arguments = connection_arguments(name, url, options)
+        self._connector = Connector(name, url, options.connection, options.statement_timeout_ms)
         self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
             url,
             connection_class=BoundedConnection,
-            kwargs=self._arguments,
+            kwargs=self._connector.arguments,
             min_size=0,
             max_size=options.size,
             timeout=options.pool_timeout_ms / 1000,
             reconnect_timeout=_RECONNECT_TIMEOUT_S,
             open=False,
             name=name.value,
-            configure=adapt_arrays,
+            configure=self._connector.configure,
         )
         self._breaker = (
             Breaker(name, self._probe, on_open=self._pool.drain, on_close=self._note_recovery)
@@ -316,10 +314,8 @@ class Database:
 
         To prepare takes the locks that the statement takes, and reads none of its rows.
         """
-        arguments = {**self._arguments}
-        arguments["options"] += f" -c lock_timeout={_PROBE_LOCK_TIMEOUT_MS}"
         try:
-            with BoundedConnection.connect(self._url, **arguments) as connection:
+            with self._connector.connect() as connection:
                 connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
                 self._pool.check_connection(connection)
                 return self._suspect is None or _prepares(connection, self._suspect)
@@ -342,10 +338,15 @@ def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, 
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:
-    """Whether the server parses a statement in time; one that it refuses at once is no outage."""
-    prepared = connection.pgconn.prepare(b"", query.numbered)
-    if prepared.status == ExecStatus.COMMAND_OK:
-        return True
-    code = (prepared.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode()
-    error = psycopg.errors.lookup(code)() if code else psycopg.OperationalError()
-    return not outcome_of(error, connection_broken=False).may_be_an_outage
+    """Whether the server parses a statement in time; one that it refuses at once is no outage.
+
+    In one transaction, whose settings are its own, for a pooler to send all of it to one session.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = {_PROBE_LOCK_TIMEOUT_MS}".encode())
+            connection.execute(b"PREPARE probed AS " + query.numbered)
+            connection.execute(b"DEALLOCATE probed")
+    except psycopg.Error as exc:
+        return not outcome_of(exc, connection_broken=connection.broken).may_be_an_outage
+    return True

@@ -4,14 +4,14 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from recommender.databases.connections import BoundedConnection, PoolOptions, Row, connection_arguments
+from recommender.databases.connections import ConnectionOptions, Connector, Difference, PoolOptions, Row
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
@@ -46,18 +46,19 @@ class Inspection:
         DatabaseUnavailableError: from every method, where it has stopped answering; the connection is closed.
     """
 
-    def __init__(self, name: DatabaseName, url: str, statement_timeout_ms: int) -> None:
+    def __init__(
+        self, name: DatabaseName, url: str, options: ConnectionOptions, statement_timeout_ms: int
+    ) -> None:
         self._name = name
-        self._url = url
-        options = PoolOptions(statement_timeout_ms=statement_timeout_ms, prepared_statements=False)
-        self._patience_s = options.patience_s
-        self._arguments = connection_arguments(name, url, options)
-        self._arguments["options"] += f" -c lock_timeout={_LOCK_TIMEOUT_MS}"
+        self._patience_s = PoolOptions(options, statement_timeout_ms=statement_timeout_ms).patience_s
+        # Each statement runs once.
+        options = replace(options, prepared_statements=False)
+        self._connector = Connector(name, url, options, statement_timeout_ms)
         self._queries = load_queries("doctor/server") | load_queries(f"doctor/{name}")
 
     def __enter__(self) -> Self:
         try:
-            self._connection = BoundedConnection.connect(self._url, **self._arguments)
+            self._connection = self._connector.connect()
         except psycopg.Error as exc:
             raise InspectionError(_one_line(str(exc))) from exc
         return self
@@ -72,34 +73,38 @@ class Inspection:
 
     def fetch(self, query_name: str, **parameters: object) -> list[Row]:
         """Run one of the statements of sql/doctor/ and return its rows."""
-        self._connection.deadline = Deadline.after(self._patience_s)
-        with self._refusals(), self._connection.cursor(binary=True) as cursor:
+        with self._transaction(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
+
+    def settings_missed(self) -> list[Difference]:
+        """What the session should be set to and is not."""
+        with self._transaction():
+            return self._connector.differences(self._connection)
 
     def measure_round_trip_ms(self) -> float:
         """The quickest of a few."""
+        statement = self._queries["fetch_round_trip"].statement
         taken = []
-        for _ in range(_ROUND_TRIPS):
-            started = time.perf_counter()
-            self.fetch("fetch_round_trip")
-            taken.append(time.perf_counter() - started)
+        with self._transaction():
+            for _ in range(_ROUND_TRIPS):
+                started = time.perf_counter()
+                self._connection.execute(statement)
+                taken.append(time.perf_counter() - started)
         return min(taken) * 1000
 
     def estimate_rows(self, sql_name: str) -> int:
         """Return how many rows the planner expects of a table or view, named as SQL takes it."""
-        self._connection.deadline = Deadline.after(self._patience_s)
-        with self._refusals():
+        with self._transaction():
             cursor = self._connection.execute(f"EXPLAIN (FORMAT JSON) TABLE {sql_name}".encode())
             row = cursor.fetchone()
         return int(row[0][0]["Plan"]["Plan Rows"]) if row else 0
 
     def examine(self, query: Query) -> Examination:
-        """Prepare a statement and look at its generic plan, in one transaction, as PgBouncer needs it.
+        """Prepare a statement and look at its generic plan.
 
         EXPLAIN (GENERIC_PLAN) would show the same plan, from PostgreSQL 16 on. Permissions are checked too.
         """
-        self._connection.deadline = Deadline.after(self._patience_s)
-        with self._refusals(), self._connection.transaction(), self._refusals():
+        with self._transaction():
             types = self._column_types(query)
             self._connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             # By the NULLs below every partition could be left out of the plan, and nothing would be seen.
@@ -136,6 +141,14 @@ class Inspection:
         if known is None:
             return "?"
         return f"{known.name}[]" if oid == known.array_oid else known.name
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A transaction, which a pooler sends to one session, with a bound on its locks and on all of it."""
+        self._connection.deadline = Deadline.after(self._patience_s)
+        with self._refusals(), self._connection.transaction(), self._refusals():
+            self._connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}".encode())
+            yield
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import Self
 
 import psycopg
 
-from recommender.databases.connections import Row
+from recommender.databases.connections import Row, connect_to_write
 from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
@@ -22,7 +22,7 @@ def create_databases(maintenance_url: str) -> None:
     """
     script = (SQL_ROOT / "schema" / "databases.sql").read_text()
     try:
-        with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        with connect_to_write(maintenance_url) as connection:
             # One at a time: CREATE DATABASE cannot be part of a transaction, nor of a longer script.
             for statement in script.split(";"):
                 connection.execute(statement.encode())
@@ -44,9 +44,7 @@ class WritableDatabase:
 
     def __enter__(self) -> Self:
         try:
-            self._connection = psycopg.connect(
-                self._url, autocommit=True, application_name="marquee load", connect_timeout=5
-            )
+            self._connection = connect_to_write(self._url)
         except psycopg.Error as exc:
             raise LoadError(
                 f"{self.name}: {str(exc).strip()} "

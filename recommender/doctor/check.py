@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recommender.catalogue.index import window_start
+from recommender.databases.connections import ConnectionOptions
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries
 from recommender.doctor.connections import (
@@ -13,7 +14,9 @@ from recommender.doctor.connections import (
     check_connection,
     check_limits,
     check_pools,
+    check_session,
     look_at_server,
+    unusable_connection,
 )
 from recommender.doctor.data import Facts, check_data, check_data_between
 from recommender.doctor.findings import CONTRACT, Finding, Level
@@ -34,6 +37,7 @@ _GENRE_STATEMENTS = {"fetch_genre_preferences", "fetch_catalogue"}
 class CheckOptions:
     """The settings that the findings depend on."""
 
+    connection: ConnectionOptions
     sql_path: Path | None
     statement_timeout_ms: int
     window_days: int
@@ -60,8 +64,7 @@ class Check:
                 with self._inspection(name) as inspection:
                     yield from self._check(name, inspection)
             except (InspectionError, DatabaseUnavailableError) as exc:
-                to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
-                yield Finding(Level.ERROR, name, "connection", f"cannot be used: {exc}", to_do)
+                yield unusable_connection(name, str(exc))
             except ConfigurationError as exc:
                 yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
         yield from check_data_between(self._facts)
@@ -74,6 +77,7 @@ class Check:
         server = look_at_server(inspection)
         self._servers[name] = server
         yield check_connection(name, inspection, server)
+        yield check_session(name, inspection)
         ours = load_queries(name)
         queries = ours
         try:
@@ -127,7 +131,8 @@ class Check:
             yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)
 
     def _inspection(self, name: DatabaseName) -> Inspection:
-        return Inspection(name, self._urls[name], self._options.statement_timeout_ms)
+        options = self._options
+        return Inspection(name, self._urls[name], options.connection, options.statement_timeout_ms)
 
     def _window(self) -> tuple[str, str]:
         """From where to where interactions count, as SQL takes it."""

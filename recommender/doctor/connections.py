@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from recommender.databases.connections import ESSENTIAL_SETTINGS
 from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import OPERATIONS, Finding, Level, quoted
@@ -53,6 +54,29 @@ def check_connection(name: DatabaseName, inspection: Inspection, server: Server)
         to_do = "Run the service nearer to it: each request asks five times."
         return Finding(Level.WARNING, name, "connection", means, to_do)
     return Finding(Level.OK, name, "connection", means)
+
+
+def unusable_connection(name: DatabaseName, reason: str) -> Finding:
+    """What to do where a database cannot be reached for a reason."""
+    to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
+    if "startup parameter" in reason:
+        to_do = f"A pooler refuses settings that come with a connection: SESSION_SETTINGS_BY ({OPERATIONS})."
+    return Finding(Level.ERROR, name, "connection", f"cannot be used: {reason}", to_do)
+
+
+def check_session(name: DatabaseName, inspection: Inspection) -> Finding:
+    """Whether a session has the settings it should have; poolers drop them.
+
+    Raises:
+        InspectionError: PostgreSQL refuses.
+    """
+    missed = inspection.settings_missed()
+    if not missed:
+        return Finding(Level.OK, name, "session", "read-only, bounded in time, and set as it should be")
+    needed = any(difference.setting in ESSENTIAL_SETTINGS for difference in missed)
+    to_do = f"See SESSION_SETTINGS_BY ({OPERATIONS}): a pooler drops settings, or a role lacks them."
+    means = "; ".join(map(str, missed))
+    return Finding(Level.ERROR if needed else Level.WARNING, name, "session", means, to_do)
 
 
 def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers: int) -> Iterator[Finding]:

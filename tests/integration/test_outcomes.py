@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.databases.connections import PoolOptions
+from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.deadline import Deadline
@@ -37,7 +37,7 @@ def opened(urls: Urls, sql_path: Path, **options: int | bool) -> Iterator[Databa
         ENGAGEMENT,
         urls[ENGAGEMENT],
         load_queries(ENGAGEMENT, sql_path),
-        PoolOptions(prepared_statements=True, **options),  # type: ignore[arg-type]
+        PoolOptions(ConnectionOptions(), **options),  # type: ignore[arg-type]
     )
     database.open()
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
-from recommender.databases.connections import PoolOptions
+from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database, recorded_statements
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
@@ -142,7 +142,7 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
     databases: Urls, statement_timeout_ms: int, *, answers: bool
 ) -> None:
     """Longer than what the network is given on top of a statement's own timeout."""
-    options = PoolOptions(prepared_statements=True, size=1, statement_timeout_ms=statement_timeout_ms)
+    options = PoolOptions(ConnectionOptions(), size=1, statement_timeout_ms=statement_timeout_ms)
     database = Database(ENGAGEMENT, databases[ENGAGEMENT], load_queries(ENGAGEMENT), options)
     database.open()
     try:

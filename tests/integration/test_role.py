@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from config.settings import ROOT
-from recommender.databases.connections import PoolOptions
+from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.demo.embedded import PostgresServer, server_url
@@ -111,7 +111,7 @@ def test_an_insert_through_a_pool_of_the_service_is_refused_even_to_a_superuser(
     (tmp_path / name).mkdir()
     (tmp_path / name / f"{query}.sql").write_text(f"-- name: {query}()\n{_INSERTS[name]};\n")
     database = Database(
-        name, databases[name], load_queries(name, tmp_path), PoolOptions(prepared_statements=True, size=1)
+        name, databases[name], load_queries(name, tmp_path), PoolOptions(ConnectionOptions(), size=1)
     )
     database.open()
     try:

@@ -1,0 +1,9 @@
+-- name: set_settings(setting_names, setting_values)
+-- Set what the session is to have.
+--
+-- Parameters: setting_names text[], setting_values text[], of the same length
+-- Returns: one row a setting
+--   setting_value text   as it is now
+-- Index: none
+SELECT set_config(wanted.setting_name, wanted.setting_value, FALSE)::text AS setting_value
+FROM unnest(:setting_names::text[], :setting_values::text[]) AS wanted (setting_name, setting_value);
