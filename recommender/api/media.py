@@ -5,7 +5,7 @@ import time
 from flask import Blueprint, Response, request
 
 from recommender.answers import popular_of, similar_of
-from recommender.api.overload import Gate
+from recommender.api.concurrency import Lane
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.problems import ErrorCode
 from recommender.api.request_models import RequestLimits, RequestModels
@@ -14,8 +14,8 @@ from recommender.serving.media import MediaService
 from recommender.telemetry import JSON, stage
 
 
-def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> Blueprint:
-    """Endpoints that answer from `media`, as `gate` admits."""
+def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
+    """Endpoints that answer from `media`, as `lane` admits."""
     blueprint = Blueprint("media", __name__, url_prefix="/api/media")
     models = RequestModels(limits)
 
@@ -23,7 +23,7 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
     def get_popular() -> Response:
         query = parse_query(request.args, models.popular)
         asked_at = time.monotonic()
-        with gate.place():
+        with lane.limit():
             popular = media.popular(
                 query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
             )
@@ -36,7 +36,7 @@ def media_blueprint(media: MediaService, limits: RequestLimits, gate: Gate) -> B
         canonical_id = parse_id(media_id, limits.media_id_form, "media_id", ErrorCode.INVALID_MEDIA_ID)
         query = parse_query(request.args, models.similar)
         asked_at = time.monotonic()
-        with gate.place():
+        with lane.limit():
             similar = media.similar(
                 canonical_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
             )

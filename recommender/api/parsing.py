@@ -14,7 +14,6 @@ from recommender.api.fields import FROM_QUERY, NAME, shown
 from recommender.api.problems import BadRequestError, ErrorCode
 from recommender.ids import IdForm
 
-NDJSON = "application/x-ndjson"
 _MAX_BODY_BYTES = 1024 * 1024
 MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
 _QUERY_CONTEXT = MappingProxyType({FROM_QUERY: True})

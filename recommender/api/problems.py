@@ -8,7 +8,7 @@ from flask import Flask, Response
 from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
-from recommender.api.overload import OverloadedError
+from recommender.api.concurrency import OverloadedError
 from recommender.api.responses import json_response
 from recommender.errors import NothingToRecommendFromError, UnknownMediaError
 
@@ -94,6 +94,14 @@ _CODES_OF_HTTP_ERRORS = {
 }
 
 
+class BreakOff(StrEnum):
+    """Why a stream ends before its last user."""
+
+    FAULT = "something went wrong on our side"
+    STOPPING = "this server stops; ask again for the users that are missing"
+    TOO_LONG = "it took too long; ask again for the users that are missing"
+
+
 class BadRequestError(Exception):
     """The request is wrong in a way its sender can mend; the message says how."""
 
@@ -112,11 +120,10 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Exception, _fault)
 
 
-def broken_off() -> Problem:
+def broken_off(reason: BreakOff) -> Problem:
     """The last line of a stream that could not be finished."""
-    return Problem(
-        error="the answer breaks off here: something went wrong on our side", code=ErrorCode.INTERNAL_ERROR
-    )
+    code = ErrorCode.INTERNAL_ERROR if reason is BreakOff.FAULT else ErrorCode.SERVICE_UNAVAILABLE
+    return Problem(error=f"the answer breaks off here: {reason}", code=code)
 
 
 def _problem(status: int, code: ErrorCode, message: str) -> Response:

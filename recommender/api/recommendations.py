@@ -1,25 +1,33 @@
 """The recommendation endpoints."""
 
 import time
+from collections.abc import Iterator
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import MethodNotAllowed
 
 from recommender.answers import BatchAnswer, one_user_of, preview_of, user_of
-from recommender.api.overload import Gate
-from recommender.api.parsing import MAX_STREAM_BODY_BYTES, NDJSON, parse_body, parse_id, parse_query
-from recommender.api.problems import ErrorCode, broken_off
-from recommender.api.request_models import RequestLimits, RequestModels
-from recommender.api.responses import json_response, ndjson_response
+from recommender.api.concurrency import Lanes
+from recommender.api.parsing import MAX_STREAM_BODY_BYTES, parse_body, parse_id, parse_query
+from recommender.api.problems import BadRequestError, ErrorCode
+from recommender.api.request_models import BatchBody, RequestLimits, RequestModels
+from recommender.api.responses import json_response
+from recommender.api.streams import NDJSON, ndjson_response
 from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, counted, stage
 
+_JSON = "application/json"
+# What an explained recommendation takes, in bytes and in time, of one that is not.
+_EXPLAINED_WEIGHT = 5
 
-def recommendations_blueprint(service: RecommendationService, limits: RequestLimits, gate: Gate) -> Blueprint:
-    """Endpoints that answer from `service`, as `gate` admits."""
+
+def recommendations_blueprint(
+    service: RecommendationService, limits: RequestLimits, lanes: Lanes
+) -> Blueprint:
+    """Endpoints that answer from `service`, as `lanes` admit."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
     models = RequestModels(limits)
 
@@ -27,7 +35,9 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     def get_recommendations(user_id: str) -> Response:
         canonical_id = parse_id(user_id, limits.user_id_form, "user_id", ErrorCode.INVALID_USER_ID)
         query = parse_query(request.args, models.recommendations)
-        (result,) = gate.held(service.recommend([canonical_id], query.page, query.options))
+        found = service.recommend([canonical_id], query.page, query.options)
+        with lanes.pages.limit():
+            (result,) = found
         _refuse_emptiness_by_outage(result, query.page)
         count(result, first_page=query.offset == 0)
         with stage(JSON):
@@ -36,26 +46,43 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
 
     @blueprint.post("/batch")
     def post_batch() -> Response:
-        streamed = _accepts_ndjson(request.accept_mimetypes)
-        if streamed:
+        return stream_batch() if _accepts_ndjson(request.accept_mimetypes) else answer_batch()
+
+    def stream_batch() -> Response:
+        with lanes.bodies.limit():
             batch = parse_body(request, models.streamed_batch, MAX_STREAM_BODY_BYTES)
-        else:
+        close = lanes.streams.open()
+        try:
+            chunks = service.recommend_in_chunks(batch.user_ids, Page(batch.limit), batch.options)
+            return ndjson_response(chunks, lanes, close)
+        except BaseException:
+            close()
+            raise
+
+    def answer_batch() -> Response:
+        with lanes.bodies.limit():
             batch = parse_body(request, models.batch)
-        found = counted(gate.held(service.recommend(batch.user_ids, Page(batch.limit), batch.options)))
-        if streamed:
-            return ndjson_response(found, broken_off())
-        results = {}
-        for result in found:
-            with stage(JSON):
-                results[result.user_id] = user_of(result)
-        return json_response(BatchAnswer(results=results, total_users=len(results)))
+        _refuse_more_than_fits(batch, limits.max_batch_recommendations)
+        close = lanes.batches.open()
+        try:
+            with lanes.batches.working():
+                response = _batch_response(
+                    counted(service.recommend(batch.user_ids, Page(batch.limit), batch.options))
+                )
+        except BaseException:
+            close()
+            raise
+        # It is open until it has been sent: a slow reader of a long answer takes a thread.
+        response.call_on_close(close)
+        return response
 
     @blueprint.post("/preview")
     def post_preview() -> Response:
-        body = parse_body(request, models.preview)
+        with lanes.bodies.limit():
+            body = parse_body(request, models.preview)
         page = Page(body.limit)
         asked_at = time.monotonic()
-        with gate.place():
+        with lanes.pages.limit():
             preview = service.preview(Taste(body.genres, body.liked), page, body.options, asked_at=asked_at)
         _refuse_emptiness_by_outage(preview.result, page)
         count(preview.result, first_page=True)
@@ -72,9 +99,35 @@ def recommendations_blueprint(service: RecommendationService, limits: RequestLim
     return blueprint
 
 
+def _batch_response(found: Iterator[UserRecommendations]) -> Response:
+    results = {}
+    for result in found:
+        with stage(JSON):
+            results[result.user_id] = user_of(result)
+    return json_response(BatchAnswer(results=results, total_users=len(results)))
+
+
+def _refuse_more_than_fits(batch: BatchBody, max_recommendations: int) -> None:
+    """An answer in one piece is made in memory, and kept there until it is sent.
+
+    Raises:
+        BadRequestError: it could be larger than allowed.
+    """
+    users, asked = len(batch.user_ids), len(batch.user_ids) * batch.limit
+    weight = asked * (_EXPLAINED_WEIGHT if batch.explain else 1)
+    if weight > max_recommendations:
+        counted_as = f", which explained count as {weight}" if batch.explain else ""
+        raise BadRequestError(
+            ErrorCode.INVALID_BODY,
+            f"user_ids and limit ask for {users} x {batch.limit} recommendations{counted_as}; at most "
+            f"{max_recommendations} fit into one answer. Ask for fewer at a time, or for {NDJSON}",
+        )
+
+
 def _accepts_ndjson(accepted: MIMEAccept) -> bool:
-    """Whether it is named, and not by a quality of 0, which refuses it."""
-    return any(name == NDJSON and quality > 0 for name, quality in accepted)
+    """Whether it is named, not refused by a quality of 0, and JSON is not named as wanted as much."""
+    named = dict.fromkeys((_JSON, NDJSON), 0.0) | {name.lower(): quality for name, quality in accepted}
+    return named[NDJSON] > named[_JSON]
 
 
 def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:

@@ -29,6 +29,7 @@ class RequestLimits:
     max_limit: int
     max_batch_users: int
     max_stream_users: int
+    max_batch_recommendations: int
     user_id_form: IdForm
     media_id_form: IdForm
 

@@ -57,7 +57,7 @@ def _options(settings: Settings) -> CheckOptions:
         types=settings.interaction_types,
         pool_size=settings.pool_size,
         workers=settings.workers,
-        threads=settings.threads,
+        requests_at_once=settings.requests_at_once,
     )
 
 

@@ -44,7 +44,7 @@ class CheckOptions:
     types: InteractionTypes
     pool_size: int
     workers: int
-    threads: int
+    requests_at_once: int
 
 
 class Check:
@@ -71,7 +71,7 @@ class Check:
         yield from self._check_genres()
         pool_size, workers = self._options.pool_size, self._options.workers
         yield from check_pools(self._servers, pool_size, workers)
-        yield from check_limits(self._servers, pool_size, workers, self._options.threads)
+        yield from check_limits(self._servers, pool_size, workers, self._options.requests_at_once)
 
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)

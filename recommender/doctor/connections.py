@@ -99,7 +99,7 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
 
 
 def check_limits(
-    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, threads: int
+    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, requests_at_once: int
 ) -> Iterator[Finding]:
     """Yield a finding for each role and database whose CONNECTION LIMIT is below what the workers open.
 
@@ -112,7 +112,7 @@ def check_limits(
         databases.setdefault((server.started_at, server.database), []).append(name)
     opened = {
         # A request holds one connection to a database, and one more sees whether it is up again.
-        name: workers * (min(pool_size, threads + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
+        name: workers * (min(pool_size, requests_at_once + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
         for name in servers
     }
     for (_, role), names in roles.items():
@@ -129,7 +129,7 @@ def _check_limit(
     if limit < 0:
         return
     listed, about = ", ".join(databases), f"connection limit of {kind} {name}"
-    means = f"{limit}; the workers open up to {wanted} by WORKERS × (THREADS + 1) and in the background"
+    means = f"{limit}; the workers open up to {wanted} by WORKERS and THREADS, and in the background"
     if wanted > limit:
         to_do = (
             f"ALTER {kind.upper()} {quoted(name)} CONNECTION LIMIT {wanted}; or more, as other users of it "

@@ -86,6 +86,16 @@ class RecommendationService:
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
+        return itertools.chain.from_iterable(self.recommend_in_chunks(user_ids, page, options))
+
+    def recommend_in_chunks(
+        self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
+    ) -> Iterator[Sequence[UserRecommendations]]:
+        """The same, 100 users at a time: all of them are worked on when a chunk is asked for.
+
+        Raises:
+            NothingToRecommendFromError: as `recommend`.
+        """
         # No generator itself: the time budget runs from now, not from when results are asked for.
         return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, options, time.monotonic())
 
@@ -118,13 +128,13 @@ class RecommendationService:
 
     def _recommend_chunks(
         self, user_ids: Iterator[str], page: Page, options: Options, asked_at: float
-    ) -> Iterator[UserRecommendations]:
+    ) -> Iterator[Sequence[UserRecommendations]]:
         model = self._model_for(options)
         while chunk_ids := list(itertools.islice(user_ids, CHUNK_USERS)):
             chunk = self._chunk(chunk_ids, page, options, model, asked_at)
             with stage(SERVICE):
                 answers = self._answer(chunk, self._gather(chunk))
-            yield from answers
+            yield answers
             asked_at = time.monotonic()
 
     def _model_for(self, options: Options) -> CollaborativeModel:

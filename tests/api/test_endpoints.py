@@ -180,7 +180,9 @@ def test_cross_origin_requests_are_allowed_for_the_configured_origins_only(share
     ("accepted", "mimetype"),
     [
         ("application/x-ndjson", "application/x-ndjson"),
-        ("application/json;q=0.5, application/x-ndjson;q=0.1", "application/x-ndjson"),
+        ("application/json;q=0.5, application/x-ndjson;q=0.1", "application/json"),
+        ("application/json, application/x-ndjson", "application/json"),
+        ("application/x-ndjson, application/json;q=0.5", "application/x-ndjson"),
         ("application/x-ndjson;q=0", "application/json"),
         ("application/json, application/x-ndjson; q=0.0", "application/json"),
         ("*/*", "application/json"),

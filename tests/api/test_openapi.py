@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -14,9 +13,9 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from recommender import __version__
+from recommender.api.concurrency import Lane, OverloadedError
 from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import status_of
-from recommender.api.overload import Gate, OverloadedError
 from recommender.api.problems import ErrorCode
 from recommender.api_keys import Scope, make_key
 from recommender.domain import DatabaseName, Options, Page, UserRecommendations
@@ -282,15 +281,15 @@ def test_a_stream_that_breaks_off_is_described(
 ) -> None:
     with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
         service = app.extensions["marquee"].service
-        recommend = service.recommend
+        in_chunks = service.recommend_in_chunks
 
         def breaking_off(
             user_ids: Sequence[str], page: Page, options: Options
-        ) -> Iterator[UserRecommendations]:
-            yield from recommend(user_ids[:1], page, options)
+        ) -> Iterator[Sequence[UserRecommendations]]:
+            yield from in_chunks(user_ids[:1], page, options)
             raise RuntimeError
 
-        monkeypatch.setattr(service, "recommend", breaking_off)
+        monkeypatch.setattr(service, "recommend_in_chunks", breaking_off)
         response = app.test_client().post(
             "/api/recommendations/batch", json={"user_ids": reference.users[:3]}, headers=NDJSON
         )
@@ -351,16 +350,14 @@ def test_an_overload_and_an_outage_are_told_as_described(
         problem(response, ErrorCode.SERVICE_UNAVAILABLE)
         contract.check(name, response)
         contract.check("getReady", client.get("/ready"))
-        monkeypatch.setattr(Gate, "place", full)
+        monkeypatch.setattr(Lane, "open", full)
         response = client.open(**REQUESTS[name])
     problem(response, ErrorCode.OVERLOADED)
     contract.check(name, response)
 
 
-@contextmanager
-def full(_: Gate) -> Iterator[None]:
+def full(_: Lane) -> None:
     raise OverloadedError
-    yield
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))

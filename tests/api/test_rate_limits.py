@@ -10,7 +10,7 @@ from flask import Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from recommender.api.overload import OverloadedError
+from recommender.api.concurrency import OverloadedError
 from recommender.api_keys import Scope, make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import PATIENT, running_app, running_client

@@ -1,6 +1,7 @@
 """NDJSON: one line a user, sent as it is ready, for lists too long for one answer."""
 
 import json
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from recommender.api.problems import BreakOff
 from recommender.databases.database import recorded_statements
 from recommender.domain import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
@@ -95,19 +97,44 @@ def test_an_error_in_the_middle_is_a_last_line_that_says_so(
 ) -> None:
     with running_app(shared_databases, **NO_CAPS) as app:
         service = app.extensions["marquee"].service
-        recommend = service.recommend
+        in_chunks = service.recommend_in_chunks
 
-        def breaking_off(user_ids: list[str], page: Page, _: Options) -> Iterator[UserRecommendations]:
-            yield from recommend(user_ids[:2], page)
+        def breaking_off(user_ids: list[str], page: Page, _: Options) -> Iterator[list[UserRecommendations]]:
+            yield from in_chunks(user_ids[:2], page)
             raise RuntimeError("the secret reason")
 
-        monkeypatch.setattr(service, "recommend", breaking_off)
+        monkeypatch.setattr(service, "recommend_in_chunks", breaking_off)
         response = app.test_client().post(BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON)
     *whole, last = lines(response.data)
     assert [line["user_id"] for line in whole] == reference.users[:2]
     assert set(last) == {"error", "code"}
     assert last["code"] == "internal_error"
     assert "secret" not in last["error"]
+
+
+@pytest.mark.parametrize("reason", [BreakOff.TOO_LONG, BreakOff.STOPPING])
+def test_a_stream_that_has_to_end_says_so_in_its_last_line(
+    shared_databases: Urls, reference: Reference, reason: BreakOff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app._STOPPING_S", 0.0)
+    with running_app(shared_databases, MAX_STREAM_SECONDS="1") as app:
+        response = app.test_client().post(
+            BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON, buffered=False
+        )
+        chunks = response.iter_encoded()
+        received = next(chunks)
+        if reason is BreakOff.STOPPING:
+            app.extensions["lanes"].stream_end.stop()
+        else:
+            time.sleep(1)
+        received += b"".join(chunks)
+        assert app.extensions["lanes"].streams.occupancy.open == 1
+        response.close()
+        assert app.extensions["lanes"].streams.occupancy.open == 0
+    whole, last = lines(received)
+    assert whole["user_id"] == reference.users[0]
+    assert last["code"] == "service_unavailable"
+    assert reason in last["error"]
 
 
 def test_an_error_before_the_first_line_has_its_status(
@@ -119,7 +146,7 @@ def test_an_error_before_the_first_line_has_its_status(
             raise NothingToRecommendFromError
             yield
 
-        monkeypatch.setattr(app.extensions["marquee"].service, "recommend", nothing)
+        monkeypatch.setattr(app.extensions["marquee"].service, "recommend_in_chunks", nothing)
         response = app.test_client().post(BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON)
     assert response.status_code == 503
     assert response.get_json()["code"] == "service_unavailable"

@@ -46,6 +46,11 @@ def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) ->
     age = body["catalogue"].pop("age_seconds")
     assert body["catalogue"].pop("index") == get(live, NOBODY)["index"]
     assert 0 <= age < 30
+    load = body.pop("load")
+    assert set(load) == {"pages", "batches", "streams"}
+    for lane in load.values():
+        assert (lane["working"], lane["open"], lane["saturated"]) == (0, 0, False)
+        assert 1 <= lane["max_working"] <= lane["max_open"]
     assert body == {
         "status": "ready",
         "databases": {"user_db": "up", "catalog_db": "up", "engagement_db": "up"},

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from recommender.api.concurrency import Lane
 from recommender.api.explorer.tuning import Tuning
-from recommender.api.overload import Gate
 from recommender.databases.database import StatementRun, recorded_statements
 from recommender.domain import (
     DatabaseName,
@@ -74,13 +74,13 @@ class PanelReader:
         service: RecommendationService,
         media: MediaService,
         profiles: ProfileReader,
-        gate: Gate,
+        lane: Lane,
         defaults: Tuning,
     ) -> None:
         self._service = service
         self._media = media
         self._profiles = profiles
-        self._gate = gate
+        self._lane = lane
         self._defaults = defaults
 
     def search(self, prefix: str) -> FoundUsers:
@@ -111,7 +111,7 @@ class PanelReader:
         return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
 
     def _in_turn(self, work: Callable[[], T]) -> T:
-        with self._gate.place():
+        with self._lane.limit():
             return work()
 
     def _rank(self, user_id: str, tuning: Tuning, baseline: tuple[str, ...]) -> Ranking:
@@ -144,7 +144,9 @@ class PanelReader:
         before_s = _service_s()
         with recorded_statements() as runs:
             try:
-                (result,) = self._gate.held(self._service.recommend([user_id], Page(tuning.limit), options))
+                found = self._service.recommend([user_id], Page(tuning.limit), options)
+                with self._lane.limit():
+                    (result,) = found
             except NothingToRecommendFromError:
                 return None
         timings.update(_timings_ms(runs, _service_s() - before_s))

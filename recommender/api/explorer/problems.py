@@ -6,7 +6,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, Unauthorized
 
-from recommender.api.overload import OverloadedError
+from recommender.api.concurrency import OverloadedError
 from recommender.api.problems import BadRequestError
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError, UnknownMediaError
 

@@ -23,11 +23,13 @@ from recommender.api.health import (
     CatalogueAnswer,
     HealthAnswer,
     HeldBackAnswer,
+    LaneAnswer,
+    LoadAnswer,
     ModelAnswer,
     ReadyAnswer,
     RefusedModelAnswer,
 )
-from recommender.api.problems import broken_off
+from recommender.api.problems import BreakOff, broken_off
 from recommender.catalogue.gate import HoldReason
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.serving.status import Readiness
@@ -112,7 +114,7 @@ BATCH: Examples = {
     "explained": BatchAnswer(results={USER_ID: _EXPLAINED_USER}, total_users=1),
 }
 _LINE: LineAnswer = {"user_id": USER_ID, **_PLAIN_USER}
-LINE: Examples = {"line": _LINE, "broken_off": broken_off()}
+LINE: Examples = {"line": _LINE, "broken_off": broken_off(BreakOff.FAULT)}
 PREVIEW: Examples = {
     "plain": PreviewAnswer(**_PLAIN_USER, unknown_media=[]),
     "explained": PreviewAnswer(**_EXPLAINED_USER, unknown_media=[]),
@@ -147,18 +149,25 @@ HEALTH: Examples = {
     "healthy": HealthAnswer(status="healthy", service="ml-service", version=__version__),
 }
 _ALL_UP = {name.value: DatabaseState.UP for name in DatabaseName}
+_LOAD = LoadAnswer(
+    pages=LaneAnswer(working=1, max_working=4, open=1, max_open=20, saturated=False),
+    batches=LaneAnswer(working=0, max_working=2, open=0, max_open=10, saturated=False),
+    streams=LaneAnswer(working=1, max_working=1, open=8, max_open=8, saturated=True),
+)
 READY: Examples = {
     "ready": ReadyAnswer(
         status=Readiness.READY,
         databases=_ALL_UP,
         catalogue=CatalogueAnswer(age_seconds=41.7, media=9742, index=_INDEX, held_back=None),
         model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
     ),
     "degraded": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
         catalogue=CatalogueAnswer(age_seconds=102.3, media=9742, index=_INDEX, held_back=None),
         model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
     ),
     "model refused": ReadyAnswer(
         status=Readiness.READY,
@@ -171,6 +180,7 @@ READY: Examples = {
                 version="20261121T031457.920154Z", reason="values.npy: the checksum is wrong"
             ),
         ),
+        load=_LOAD,
     ),
 }
 READY["held_back"] = ReadyAnswer(
@@ -183,6 +193,7 @@ READY["held_back"] = ReadyAnswer(
         held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY),
     ),
     model=ModelAnswer(name="live", version=None),
+    load=_LOAD,
 )
 UNAVAILABLE: Examples = {
     "unavailable": ReadyAnswer(
@@ -190,6 +201,7 @@ UNAVAILABLE: Examples = {
         databases=dict.fromkeys(_ALL_UP, DatabaseState.DOWN),
         catalogue=None,
         model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
     ),
 }
 METRICS: Examples = {

@@ -17,9 +17,9 @@ from recommender.api.health import HealthAnswer, ReadyAnswer
 from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import fixed, wrong_bodies, wrong_path_id, wrong_queries
 from recommender.api.openapi.schemas import Schema, query_parameters, reference
-from recommender.api.parsing import NDJSON
 from recommender.api.problems import ErrorCode, Problem
 from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.streams import NDJSON
 from recommender.api_keys import Scope
 from recommender.ids import IdForm
 

@@ -1,0 +1,98 @@
+"""Answers of a line a user, sent while the next users are worked on."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Self
+
+import orjson
+from flask import Response
+
+from recommender.answers import line_of
+from recommender.api.concurrency import Lanes
+from recommender.api.problems import BreakOff, broken_off
+from recommender.domain import UserRecommendations
+from recommender.telemetry import JSON, count, stage
+
+logger = logging.getLogger(__name__)
+
+NDJSON = "application/x-ndjson"
+
+
+def ndjson_response(
+    chunks: Iterator[Sequence[UserRecommendations]], lanes: Lanes, close: Callable[[], None]
+) -> Response:
+    """A line of JSON a user; `close` is called when the last one has been sent, or sending has failed.
+
+    Raises:
+        OverloadedError: no place became free in time for the first users.
+        NothingToRecommendFromError: as the chunks do, before the first line. What goes wrong after it, is
+            said by the last line.
+    """
+    lines = _Lines(chunks, lanes, close)
+    lines.work()
+    return Response(lines, mimetype=NDJSON)
+
+
+class _Lines:
+    """The lines. A place is held while users are worked on, and none while lines are sent."""
+
+    def __init__(
+        self,
+        chunks: Iterator[Sequence[UserRecommendations]],
+        lanes: Lanes,
+        close: Callable[[], None],
+    ) -> None:
+        self._chunks = chunks
+        self._lane = lanes.streams
+        self._end = lanes.stream_end
+        self._close = close
+        self._ends_at = time.monotonic() + self._end.longest_s
+        self._results: deque[UserRecommendations] = deque()
+        self._is_over = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._is_over:
+            raise StopIteration
+        try:
+            return self._next_line()
+        except StopIteration:
+            raise
+        except Exception:
+            # The status has been sent long ago; that the list is not complete must not go unnoticed.
+            logger.exception("a streamed batch broke off")
+            return self._last_line(broken_off(BreakOff.FAULT))
+
+    def close(self) -> None:
+        """Stop the work."""
+        self._is_over = True
+        self._results.clear()
+        self._close()
+
+    def work(self, patience_s: float | None = None) -> None:
+        """Have the next users' results."""
+        with self._lane.working(patience_s):
+            self._results.extend(next(self._chunks, ()))
+
+    def _next_line(self) -> bytes:
+        remaining_s = self._ends_at - time.monotonic()
+        if remaining_s <= 0:
+            return self._last_line(broken_off(BreakOff.TOO_LONG))
+        if self._end.is_stopping_now:
+            return self._last_line(broken_off(BreakOff.STOPPING))
+        if not self._results:
+            self.work(remaining_s)
+        if not self._results:
+            raise StopIteration
+        result = self._results.popleft()
+        count(result, first_page=True)
+        with stage(JSON):
+            return line_of(result)
+
+    def _last_line(self, problem: Mapping[str, object]) -> bytes:
+        self._is_over = True
+        return orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,158 @@
+"""Clients that send or read slowly, by the dozen, leave the others alone."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.waiting import eventually
+
+BATCH = "/api/recommendations/batch"
+HEAD = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+ONE_WORKER = {"WORKERS": "1"}
+
+
+def connected(server: GunicornServer, stack: contextlib.ExitStack, sent: bytes = b"") -> socket.socket:
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+    connection.settimeout(60)
+    connection.sendall(sent)
+    return connection
+
+
+def request(content: dict[str, Any], accept: str = "*/*") -> bytes:
+    body = json.dumps(content).encode()
+    return f"{HEAD}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.fixture(scope="module")
+def alone(shared_databases: Urls) -> Iterator[GunicornServer]:
+    with running_gunicorn(shared_databases, **ONE_WORKER) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def path(shared_databases: Urls) -> str:
+    return f"/api/recommendations/{Reference(shared_databases).users[0]}"
+
+
+def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: GunicornServer, path: str) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [connected(alone, stack) for _ in range(200)]
+        dripping = threading.Event()
+
+        def drip() -> None:
+            for letter in "GET /health HTTP/1.1\r\nX-Slow: " + "x" * 1000:
+                for connection in slow:
+                    with contextlib.suppress(OSError):
+                        connection.send(letter.encode())
+                if dripping.wait(0.1):
+                    return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            time.sleep(2)
+            answers = [alone.get(path) for _ in range(10)]
+            assert {answer.status for answer in answers} == {200}
+            assert max(answer.seconds for answer in answers) < 1.5
+            assert alone.get("/health").seconds < 1.5
+            # They may go on for ten seconds in all, however often a byte comes.
+            assert eventually(lambda: all(map(is_closed, slow)), 15)
+        finally:
+            dripping.set()
+            thread.join()
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_head_that_comes_in_pieces_is_answered(alone: GunicornServer) -> None:
+    with contextlib.ExitStack() as stack:
+        connection = connected(alone, stack)
+        for piece in (b"GET /hea", b"lth HTTP/1.1\r\nHo", b"st: localhost\r\n", b"\r", b"\n"):
+            connection.sendall(piece)
+            time.sleep(0.2)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        # Then on the same connection two at once.
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 2:
+            received += connection.recv(65536)
+
+
+def test_a_connection_that_ends_within_a_head_is_closed(alone: GunicornServer) -> None:
+    with contextlib.ExitStack() as stack:
+        connection = connected(alone, stack, b"GET /health HT")
+        time.sleep(0.3)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        assert connection.recv(65536) == b""
+
+
+def test_slow_senders_of_bodies_are_bounded_and_given_up_on(alone: GunicornServer, path: str) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [
+            connected(alone, stack, f'{HEAD}Content-Length: 5000\r\n\r\n{{"user_ids"'.encode())
+            for _ in range(60)
+        ]
+        time.sleep(1)
+        answers = [alone.get(path) for _ in range(10)]
+        assert {answer.status for answer in answers} == {200}
+        assert max(answer.seconds for answer in answers) < 1.5
+        refused = sum(connection.recv(65536).startswith(b"HTTP/1.1 503") for connection in slow[-20:])
+        assert refused == 20
+        assert eventually(lambda: all(map(is_closed, slow[:5])), 40)
+
+
+def test_slow_readers_of_streams_leave_pages_and_batches_alone(
+    alone: GunicornServer, path: str, shared_databases: Urls
+) -> None:
+    users = Reference(shared_databases).users
+    # Ids that nobody has get popular media: a stream of some megabytes.
+    strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(5_000)]
+    stream = request({"user_ids": [*users, *strangers], "limit": 100}, "application/x-ndjson")
+    with contextlib.ExitStack() as stack:
+        slow = [connected(alone, stack, stream) for _ in range(16)]
+        assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["saturated"], 20)
+        time.sleep(1)
+        answers = [alone.get(path) for _ in range(10)]
+        assert {answer.status for answer in answers} == {200}
+        assert max(answer.seconds for answer in answers) < 1.5
+        batch = alone.post(BATCH, {"user_ids": users[:50], "limit": 10})
+        assert batch.status == 200
+        load = alone.get("/ready").body["load"]
+        assert load["streams"]["open"] == load["streams"]["max_open"] == 8
+        # What is sent and not read holds no place.
+        assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["working"] == 0, 20)
+        started = [connection.recv(12, socket.MSG_PEEK) for connection in slow]
+        assert sorted(started) == [b"HTTP/1.1 200"] * 8 + [b"HTTP/1.1 503"] * 8
+    assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["open"] == 0, 20)
+
+
+def test_a_reader_below_the_least_rate_is_given_up_on(alone: GunicornServer) -> None:
+    strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(20_000)]
+    stream = request({"user_ids": strangers, "limit": 100}, "application/x-ndjson")
+    with contextlib.ExitStack() as stack:
+        connection = connected(alone, stack)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.sendall(stream)
+        assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["open"] == 1, 20)
+        started = time.monotonic()
+        while alone.get("/ready").body["load"]["streams"]["open"] and time.monotonic() - started < 90:
+            connection.recv(1024)
+            time.sleep(1)
+        assert 20 < time.monotonic() - started < 80
