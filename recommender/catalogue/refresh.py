@@ -195,7 +195,10 @@ class CatalogueRefresher:
         led_before, self._leads = self._leads, shared.try_to_lead()
         if self._leads and led_before:
             now = time.monotonic()
-            due = now >= self._load_due_at or (now >= self._may_load_at and shared.take_asked())
+            # Without an announcement, as in a folder that was removed, a worker that starts has no index.
+            due = now >= self._load_due_at or (
+                now >= self._may_load_at and (shared.take_asked() or not shared.is_announced())
+            )
             # A load meanwhile could only announce the one that waits.
             if due and not self._versions.is_waiting:
                 self._load()

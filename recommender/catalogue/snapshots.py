@@ -56,14 +56,21 @@ class SnapshotFolder:
         self._path = path
         self._announcement = path / "announcement.json"
         self._asked = path / "load-asked"
+        self._lock_path = path / "lock"
         self._lock: int | None = None
         self._seen: tuple[int, int] | None = None
 
     def try_to_lead(self) -> bool:
-        """Whether this worker has the lock, which it takes where that is free."""
+        """Whether this worker has the lock, which it takes where that is free.
+
+        A folder that was removed is made again.
+        """
+        if self._lock is not None and self._is_removed(self._lock):
+            # Others lock another file by now, or will.
+            self.close()
         if self._lock is None:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._make()
+            handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -74,6 +81,20 @@ class SnapshotFolder:
             else:
                 self._lock = handle
         return self._lock is not None
+
+    def _is_removed(self, lock: int) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(lock), self._lock_path.stat())
+        except FileNotFoundError:
+            return True
+
+    def _make(self) -> None:
+        """Make the folder where it is missing, and the one it is in, which Gunicorn's master had made."""
+        for folder in (self._path.parent, self._path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.lstat().st_uid != os.geteuid():
+                # In a /tmp for all, another user may have been quicker.
+                raise PermissionError(f"{folder} belongs to another user")
 
     def close(self) -> None:
         """Release the lock."""
@@ -105,6 +126,10 @@ class SnapshotFolder:
     def has(self, version: str) -> bool:
         """Whether the snapshot of a version is still there."""
         return (self._path / f"{version}{_SUFFIX}").exists()
+
+    def is_announced(self) -> bool:
+        """Whether there is an announcement."""
+        return self._announcement.exists()
 
     def announce(self, announcement: Announcement) -> None:
         """Tell the other workers."""
@@ -161,9 +186,15 @@ class SnapshotFolder:
         """Write aside, then rename: a reader sees all of it or nothing."""
         draft = path.with_name(f"{path.name}.draft")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        draft.replace(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            draft.replace(path)
+        except OSError:
+            # On a full disk it would take the space that others wait for.
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
 
 
 def _held_back(values: dict[str, Any]) -> HeldBack:

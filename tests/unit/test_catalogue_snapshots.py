@@ -1,5 +1,8 @@
 """What one worker reads of the catalogue reaches the others whole, or not at all."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,50 @@ def test_one_leads_until_it_lets_go(leader: SnapshotFolder, follower: SnapshotFo
     leader.close()
     assert follower.try_to_lead()
     follower.close()
+
+
+def test_a_folder_that_was_removed_is_made_again_for_its_owner_alone(
+    leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path
+) -> None:
+    announced(leader)
+    shutil.rmtree(tmp_path / "shared")
+    assert leader.try_to_lead()
+    assert not leader.is_announced()
+    assert not follower.try_to_lead()
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o700
+    assert follower.news() is None
+    announcement = announced(leader)
+    assert follower.news() == announcement
+
+
+def test_where_a_folder_was_removed_one_leads_and_the_one_before_does_not(
+    leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "shared")
+    assert follower.try_to_lead()
+    assert not leader.try_to_lead()
+    follower.close()
+    assert leader.try_to_lead()
+
+
+def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shared").mkdir()
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    with pytest.raises(PermissionError, match="another user"):
+        SnapshotFolder(tmp_path / "shared").try_to_lead()
+
+
+def test_what_a_full_disk_did_not_take_is_removed(
+    leader: SnapshotFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        leader.write(VERSION, ENTRIES, POPULARITY)
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x00" * 300])
