@@ -1,6 +1,7 @@
 """Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -81,6 +82,10 @@ graceful_timeout = 30
 # The pools open after the fork, in each worker.
 preload_app = False
 control_socket_disable = True
+# The master makes a file for each worker, whose times say that the worker lives, and ends where it cannot. So
+# not in TMPDIR, which may be full or removed by then. Its name is random, and removed at once.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
+worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
 # The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
