@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
+    app.extensions["metrics"] = metrics
     app.register_blueprint(health_blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.explorer))
     lanes = _lanes(settings)

@@ -10,11 +10,12 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+from app import create_app
 from config.logging import logging_config
 from config.settings import Settings, SettingsError, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
-from config.worker_metrics import remove_metrics, share_metrics
+from config.worker_metrics import shared_counts
 from recommender.errors import ConfigurationError
 
 
@@ -23,8 +24,6 @@ def _make_app() -> TriedApp:
 
     Before any worker exists: several that fail to start end in a traceback of Gunicorn's. Nothing connects.
     """
-    from app import create_app  # noqa: PLC0415 - it imports prometheus_client, see share_metrics
-
     settings = load_settings()
     return TriedApp(settings, create_app(settings))
 
@@ -54,11 +53,9 @@ class _ErrorLog(Logger):
     access_log_enabled = False
 
 
-share_metrics()
 try:
     _settings = _served_settings()
 except (SettingsError, ConfigurationError) as exc:
-    remove_metrics()
     remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
@@ -86,6 +83,8 @@ control_socket_disable = True
 # not in TMPDIR, which may be full or removed by then. Its name is random, and removed at once.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
+# Before the fork.
+_counts = shared_counts(workers)
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
 # The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
@@ -99,6 +98,8 @@ def when_ready(server: Any) -> None:
     """Say once what the workers go without: keys, and loudly, or a shared folder."""
     if catalogue_folder() is None:
         server.log.warning("No temporary folder can be made: each worker reads the catalogue for itself.")
+    if _counts is None:
+        server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
     if not _settings.api_keys:
         server.log.warning(
             "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
@@ -115,6 +116,8 @@ _LOAD_WAIT_S = 15.0
 def post_worker_init(worker: Any) -> None:
     """Open the pools and load the catalogue index before the first request asks for them."""
     _obey_the_first_request_to_stop()
+    if _counts is not None:
+        worker.flask_app.extensions["metrics"].share(_counts)
     marquee = worker.flask_app.extensions["marquee"]
     folder = catalogue_folder()
     if folder is not None:
@@ -123,16 +126,10 @@ def post_worker_init(worker: Any) -> None:
     marquee.wait_until_loaded(_LOAD_WAIT_S)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    """Take a worker that has ended out of the metrics of the present."""
-    from recommender.api.metrics import forget_worker  # noqa: PLC0415 - see share_metrics
-
-    forget_worker(worker.pid)
-
-
 def on_exit(_server: Any) -> None:
     """Leave nothing behind."""
-    remove_metrics()
+    if _counts is not None:
+        _counts.close()
     remove_catalogue()
 
 

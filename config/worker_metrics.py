@@ -1,23 +1,22 @@
-"""Where Gunicorn's workers put their counts, for whichever of them is asked to add up."""
+"""Where Gunicorn's workers count, for whichever of them is asked to add up."""
 
-import functools
-import os
-import shutil
-import tempfile
+from recommender.api.metrics_memory import CountsMemory
+
+# More than there are workers: at a reload old and new ones live side by side, and reloads may follow quickly.
+_LEAST_SLOTS = 64
+_SLOTS_A_WORKER = 4
+
+_made: list[CountsMemory | None] = []
 
 
-@functools.cache
-def share_metrics() -> str:
-    """Make an empty folder for this start, and name it in the environment.
+def shared_counts(workers: int) -> CountsMemory | None:
+    """The memory of this start, made at the first call; None where that fails, and each worker counts alone.
 
-    Before prometheus_client is imported, which then decides how to count. A reload, which runs the
-    configuration again, keeps the folder: its old workers still write there.
+    A reload, which runs the configuration again, keeps it: its old workers still count there.
     """
-    folder = tempfile.mkdtemp(prefix="marquee-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    return folder
-
-
-def remove_metrics() -> None:
-    """Remove the folder."""
-    shutil.rmtree(share_metrics(), ignore_errors=True)
+    if not _made:
+        try:
+            _made.append(CountsMemory(max(_LEAST_SLOTS, workers * _SLOTS_A_WORKER)))
+        except OSError:
+            _made.append(None)
+    return _made[0]

@@ -100,7 +100,7 @@ class _Exchange:
         try:
             self._report()
         except Exception:
-            # A full disk, say, under the files of the metrics: no reason to keep an answer back.
+            # A disk too full for another line, say: no reason to keep an answer back.
             logger.exception("a request could not be counted")
 
     def _report(self) -> None:

@@ -1,24 +1,23 @@
 """Prometheus: what is counted, and GET /metrics. The only module that knows its client.
 
-Under Gunicorn each worker counts into files of its own in PROMETHEUS_MULTIPROC_DIR, and whichever is asked
-adds up those of all. Without that variable there is one process, which counts in memory.
+Under Gunicorn each worker counts in memory that it shares with the others, and whichever is asked adds up
+what all have counted. Elsewhere there is one process, which counts for itself.
 """
 
 import functools
 import logging
-import os
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
-from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
+from recommender.api.metrics_memory import CountsMemory, Slot
+from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.models.base import LIVE
@@ -30,15 +29,20 @@ logger = logging.getLogger(__name__)
 PoolStats = Callable[[], Mapping[str, int]]
 
 _SAMPLE_S = 1.0
-# Nobody's process: the counts of all workers that have ended.
-_ENDED = 0
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# Of gauges that are no sums over workers: the worst of them.
+_WORST: Mapping[str, Callable[[list[float]], float]] = {
+    "marquee_catalogue_index_age_seconds": max,
+    "marquee_catalogue_index_media": min,
+    "marquee_catalogue_held_back": max,
+    "marquee_model_age_seconds": max,
+}
 
 
 class _Requests:
     """What requests leave behind; series are looked up in a cache, as finding them costs like counting."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
         self.duration = functools.cache(
             Histogram(
                 "marquee_request_duration_seconds",
@@ -57,12 +61,7 @@ class _Requests:
                 registry=registry,
             ).labels
         )
-        self.in_flight = Gauge(
-            "marquee_requests_in_flight",
-            "Requests being answered",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
+        self.in_flight = Gauge("marquee_requests_in_flight", "Requests being answered", registry=gauges)
         self.answers = functools.cache(
             Counter(
                 "marquee_answers_total",
@@ -95,15 +94,9 @@ class _Requests:
 class _Pools:
     """What psycopg_pool counts; `pool` is `requests`, or `catalogue` for the one that loads the index."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(
-                f"marquee_pool_{name}",
-                text,
-                ["database", "pool"],
-                multiprocess_mode="livesum",
-                registry=registry,
-            )
+            return Gauge(f"marquee_pool_{name}", text, ["database", "pool"], registry=gauges)
 
         def counter(name: str, text: str) -> Counter:
             return Counter(f"marquee_pool_{name}", text, ["database", "pool"], registry=registry)
@@ -126,84 +119,102 @@ class _State:
             "marquee_workers",
             "Worker processes by what /ready says in them",
             ["status"],
-            multiprocess_mode="livesum",
             registry=registry,
         )
         self.databases = Gauge(
             "marquee_database_state",
             "Workers that find a database in a state",
             ["database", "state"],
-            multiprocess_mode="livesum",
             registry=registry,
         )
         self.index_age = Gauge(
             "marquee_catalogue_index_age_seconds",
             "Age of the oldest worker's catalogue index; 0 where none is loaded",
-            multiprocess_mode="livemax",
             registry=registry,
         )
         self.index_media = Gauge(
             "marquee_catalogue_index_media",
             "Media in the smallest worker's catalogue index",
-            multiprocess_mode="livemin",
             registry=registry,
         )
         self.held_back = Gauge(
             "marquee_catalogue_held_back",
             "1 where a load of the catalogue lacks too much to be used, else 0",
-            multiprocess_mode="livemax",
             registry=registry,
         )
         self.model_age = Gauge(
             "marquee_model_age_seconds",
             "Time since the model was built; 0 for live SQL, which is not built",
-            multiprocess_mode="livemax",
             registry=registry,
         )
         self.model = Gauge(
             "marquee_model_info",
             "Workers that answer with a model of a version",
             ["model", "version"],
-            multiprocess_mode="livesum",
             registry=registry,
         )
 
 
-class _WorkersCollector(MultiProcessCollector):
-    """Adds up what all workers have written.
+class _Series:
+    """All of them, once a process; in a slot of memory where it shares one with others."""
 
-    Without the files that are still empty, on which the client would fail: a starting worker's for a moment,
-    and for good that of a worker killed in it.
-    """
+    def __init__(self, slot: Slot | None) -> None:
+        # Where the client looks it up, each time that a series is opened.
+        values.ValueClass = values.MutexValue if slot is None else functools.partial(_open_value, slot)
+        self.counts = CollectorRegistry()
+        self.gauges = CollectorRegistry()
+        self.requests = _Requests(self.counts, self.gauges)
+        self.pools = _Pools(self.counts, self.gauges)
+        self.state = _State(self.gauges)
+        # What they are, without samples.
+        self.families = [
+            Metric(each.name, each.documentation, each.type)
+            for registry in (self.counts, self.gauges)
+            for each in registry.collect()
+        ]
+
+
+class _SharedValue(values.MutexValue):
+    """A value that other processes see."""
+
+    def __init__(self, slot: Slot, place: int, *parameters: object) -> None:
+        super().__init__(*parameters)  # type: ignore[no-untyped-call]  # ships few types
+        self._slot = slot
+        self._place = place
+
+    def inc(self, amount: float) -> None:
+        self._slot.add(self._place, amount)
+
+    def get(self) -> float:
+        return self._slot.get(self._place)
+
+
+def _open_value(slot: Slot, kind: str, *parameters: Any, **mode: str) -> values.MutexValue:
+    """What the client counts in: in the slot, but for gauges and for series that it has no room for."""
+    family, name, label_names, label_values, _ = parameters
+    place = None
+    if kind != "gauge":
+        place = slot.place(pack_series(family, name, dict(zip(label_names, label_values, strict=True))))
+    if place is None:
+        return values.MutexValue(kind, *parameters, **mode)  # type: ignore[no-untyped-call]  # ships few types
+    return _SharedValue(slot, place, kind, *parameters)
+
+
+class _WorkersCollector(Collector):
+    """Adds up what all workers have counted, and puts together the gauges of those that live."""
+
+    def __init__(self, families: Iterable[Metric], memory: CountsMemory) -> None:
+        self._families = families
+        self._memory = memory
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric, of all workers."""
-        while True:
-            files = [str(path) for path in Path(self._path).glob("*.db") if _is_begun(path)]
-            try:
-                merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]  # ships few types
-            except FileNotFoundError:
-                # What a worker that has just ended had counted is in another file by now.
-                continue
-            return merged
-
-
-def _is_begun(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        # A gauge of a worker that has just ended.
-        return False
-
-
-class _Series:
-    """All of them, once a process."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = _Requests(self.registry)
-        self.pools = _Pools(self.registry)
-        self.state = _State(self.registry)
+        """Every metric that there is a sample of."""
+        families = {each.name: Metric(each.name, each.documentation, each.type) for each in self._families}
+        merged = (*merge_counts(self._memory.counts()), *merge_gauges(self._memory.gauges(), _WORST))
+        for family, name, labels, value in merged:
+            if family in families:
+                families[family].add_sample(name, labels, value)
+        return [family for family in families.values() if family.samples]
 
 
 class Metrics:
@@ -214,6 +225,8 @@ class Metrics:
     ) -> None:
         self._read_status = read_status
         self._pools = pools
+        self._memory: CountsMemory | None = None
+        self._slot: Slot | None = None
         self._made: _Series | None = None
         self._making = threading.Lock()
         self._flying = threading.Lock()
@@ -231,8 +244,17 @@ class Metrics:
     def _make_series(self) -> _Series:
         with self._making:
             if self._made is None:
-                self._made = _Series()
+                self._made = _Series(self._slot)
             return self._made
+
+    def share(self, memory: CountsMemory) -> None:
+        """Count together with the other processes that share a memory; before `open`."""
+        self._memory = memory
+        self._slot = memory.take_slot()
+        if self._slot is None:
+            logger.warning(
+                "metrics: more workers than there are places for; what this one does is not counted"
+            )
 
     def open(self) -> None:
         """Start sampling in the background."""
@@ -271,13 +293,10 @@ class Metrics:
     def render(self) -> bytes:
         """Everything in Prometheus' text format, of all workers."""
         self._sample()
-        try:
-            registry = CollectorRegistry()
-            _WorkersCollector(registry)  # type: ignore[no-untyped-call]  # ships few types
-        except ValueError:
-            # There is no folder: this is the only process.
-            registry = self._series.registry
-        return generate_latest(registry)
+        series = self._series
+        if self._memory is None:
+            return generate_latest(series.counts) + generate_latest(series.gauges)
+        return generate_latest(_WorkersCollector(series.families, self._memory))
 
     def _sample_now_and_then(self) -> Pause:
         self._sample()
@@ -289,6 +308,9 @@ class Metrics:
             self._sample_state(self._read_status())
             for (name, pool), stats in self._pools.items():
                 self._sample_pool(name, pool, stats())
+            if self._slot is not None:
+                samples = (sample for each in self._series.gauges.collect() for sample in each.samples)
+                self._slot.write_gauges(pack_gauges((each.name, each.labels, each.value) for each in samples))
 
     def _sample_state(self, status: Status) -> None:
         state = self._series.state
@@ -303,7 +325,7 @@ class Metrics:
             state.held_back.set(status.catalogue.held_back is not None)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:
-            state.model.labels(*self._model).set(0)
+            state.model.remove(*self._model)
         self._model = model
         state.model.labels(*model).set(1)
         state.model_age.set(status.model.age_s or 0)
@@ -335,33 +357,3 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
         return Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return blueprint
-
-
-def forget_worker(pid: int) -> None:
-    """Take a worker that has ended out of the gauges; what it counted stays, with that of all before it.
-
-    Workers come and go; a file of each would be read at every scrape.
-    """
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # ships few types
-    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    for kind in ("counter", "histogram"):
-        _add_up(folder / f"{kind}_{pid}.db", folder / f"{kind}_{_ENDED}.db")
-
-
-def _add_up(own: Path, of_all: Path) -> None:
-    """Add one file's counts to another's, and remove it."""
-    files = [file for file in (of_all, own) if file.exists() and file.stat().st_size]
-    if own not in files:
-        return
-    totals: defaultdict[str, float] = defaultdict(float)
-    for file in files:
-        for key, value, *_ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
-            totals[key] += value
-    aside = of_all.with_suffix(".aside")
-    aside.unlink(missing_ok=True)
-    summed = MmapedDict(str(aside))  # type: ignore[no-untyped-call]
-    for key, value in totals.items():
-        summed.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
-    summed.close()  # type: ignore[no-untyped-call]
-    aside.replace(of_all)
-    own.unlink()

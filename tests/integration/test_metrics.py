@@ -1,18 +1,25 @@
 """GET /metrics under two real workers: whichever is asked speaks for both."""
 
+import itertools
 import os
 import re
 import signal
 import threading
 import time
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client import values
+from werkzeug.exceptions import default_exceptions
 
 from app import create_app
-from recommender.domain import DatabaseName
+from recommender.api.metrics_memory import CountsMemory
+from recommender.domain import DatabaseName, Strategy
+from recommender.telemetry import Tally
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
 from tests.support.gunicorn import GunicornServer, running_gunicorn, sum_of
 from tests.support.postgres import Outage, Urls
@@ -30,6 +37,11 @@ STAGES = ("user_db", "catalog_db", "engagement_db", "scoring", "json")
 
 def value(client: FlaskClient, name: str, **labels: str) -> float:
     return sum_of(client.get("/metrics").text, name, labels)
+
+
+def are_replaced(server: GunicornServer, before: set[int]) -> bool:
+    workers = server.workers()
+    return len(workers) == 2 and not before & workers.keys()
 
 
 def test_requests_to_both_workers_are_counted_whichever_is_asked(
@@ -126,14 +138,49 @@ def test_a_killed_worker_leaves_the_gauges_and_what_it_counted_stays(shared_data
         assert second.pid in server.workers()
         assert server.value("marquee_workers") == 2
         assert server.value(REQUESTS, labels) == wanted
-        (folder,) = {
-            Path(file.path).parent for file in second.open_files() if "marquee-metrics-" in file.path
-        }
-        assert not list(folder.glob(f"*_{first.pid}.db")), "files pile up where workers come and go"
-        # What a worker leaves that is killed between making a file and sizing it.
-        (folder / "counter_1.db").touch()
-        assert server.value(REQUESTS, labels) == wanted
-    assert not folder.exists()
+
+
+def test_what_all_the_workers_before_have_counted_stays(shared_databases: Urls) -> None:
+    with running_gunicorn(shared_databases) as server:
+        counted = 0
+        for _ in range(3):
+            counted += 10
+            for _ in range(10):
+                server.ask("/health")
+            before = server.workers()
+            for worker in before.values():
+                worker.kill()
+            assert eventually(partial(are_replaced, server, set(before)), 30)
+            assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 2, 30)
+            assert server.value("marquee_workers") == 2
+            assert server.value(REQUESTS, {"endpoint": "/health", "status": "200"}) >= counted
+
+
+def test_every_series_that_requests_may_open_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every rule with every status that Flask or the service may give, and of every count beside."""
+    # Sharing sets it for the process.
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    app = create_app(settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")))
+    metrics = app.extensions["metrics"]
+    rules = {*(rule.rule for rule in app.url_map.iter_rules()), "none"}
+    statuses = {200, 201, 204, 206, 301, 302, 304, 307, 308, *default_exceptions}
+    with closing(CountsMemory(1)) as memory:
+        metrics.share(memory)
+        for model in ("live", "neighbours"):
+            tally = Tally(dict.fromkeys(Strategy, 1), dict.fromkeys(DatabaseName, 1), 1, 1, model)
+            metrics.answered(tally)
+        for rule, status in itertools.product(rules, statuses):
+            metrics.request_begins()
+            metrics.request_ends(rule, status, 0.1, dict.fromkeys(STAGES, 0.1))
+        # Parsing the buckets would take ten seconds.
+        text = "\n".join(line for line in metrics.render().decode().splitlines() if "_bucket{" not in line)
+    requests = len(rules) * len(statuses)
+    assert sum_of(text, REQUESTS, {}) == requests
+    for stage in STAGES:
+        assert sum_of(text, "marquee_stage_duration_seconds_count", {"stage": stage}) == requests
+    assert sum_of(text, "marquee_answers_total", {}) == 2 * len(Strategy)
+    assert sum_of(text, "marquee_pool_wait_seconds_total", {}) == 0
+    assert 'marquee_pool_timeouts_total{database="user_db",pool="requests"}' in text
 
 
 def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(databases: Urls) -> None:

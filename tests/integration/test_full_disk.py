@@ -1,0 +1,126 @@
+"""A disk that fills up, or a cleaner that takes the temporary folder away, costs no answer."""
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recommender.domain import DatabaseName
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.small_disk import SmallDisk, mounted_small_disk
+from tests.support.waiting import eventually, wait_until
+
+REQUESTS = "marquee_request_duration_seconds_count"
+NOT_FOUND = {"endpoint": "none", "status": "404"}
+QUICK = {"CATALOGUE_REFRESH_SECONDS": "1"}
+# Of addresses and statuses that no request had before.
+NEW_SERIES = (
+    ("GET", "/nowhere", 404),
+    ("DELETE", "/health", 405),
+    ("GET", "/docs", 200),
+    ("GET", "/openapi.json", 200),
+    ("GET", "/api/recommendations/not-an-id", 400),
+    ("GET", "/api/media/popular?limit=0", 400),
+    ("GET", "/api/media/11111111-1111-4111-8111-111111111111/similar", 404),
+    ("POST", "/api/recommendations/batch", 415),
+)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with mounted_small_disk(tmp_path, "1m") as disk:
+        yield disk
+
+
+def open_new_series(server: GunicornServer) -> None:
+    """From connections enough that each worker gets some."""
+    for _ in range(6):
+        for method, path, status in NEW_SERIES:
+            assert server.request(method, path).status == status
+
+
+def replace_workers(server: GunicornServer, number: signal.Signals) -> None:
+    """Kill one, or reload."""
+    before = set(server.workers())
+    if number == signal.SIGHUP:
+        server.process.send_signal(number)
+        wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()))
+    else:
+        victim = before.pop()
+        server.workers()[victim].send_signal(number)
+        wait_until(lambda: len(server.workers()) == 2 and victim not in server.workers())
+    wait_until(lambda: server.value("marquee_workers", {"status": "ready"}) == 2)
+
+
+def test_on_a_full_disk_new_series_are_counted_and_workers_replaced(
+    shared_databases: Urls, disk: SmallDisk
+) -> None:
+    with running_gunicorn(shared_databases, TMPDIR=str(disk.path)) as server:
+        workers = set(server.workers())
+        disk.fill()
+        open_new_series(server)
+        assert set(server.workers()) == workers
+        wanted = server.value(REQUESTS, NOT_FOUND)
+        assert wanted == 6
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):
+            replace_workers(server, number)
+            wanted += 6
+            open_new_series(server)
+            assert server.value(REQUESTS, NOT_FOUND) == wanted
+        assert server.process.poll() is None
+
+
+def test_on_a_full_disk_workers_are_recycled(shared_databases: Urls, disk: SmallDisk) -> None:
+    with running_gunicorn(shared_databases, TMPDIR=str(disk.path), MAX_REQUESTS="60") as server:
+        workers = set(server.workers())
+        disk.fill()
+        answers = [server.get("/nowhere").status for _ in range(400)]
+        assert set(answers) == {404}
+        assert eventually(lambda: not workers & set(server.workers()))
+        assert server.value(REQUESTS, NOT_FOUND) == 400
+
+
+@pytest.mark.parametrize("vanished", ["what is in it", "all of it"])
+def test_where_the_temporary_folder_vanishes_it_serves_and_counts_on(
+    shared_databases: Urls, tmp_path: Path, vanished: str
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with running_gunicorn(shared_databases, TMPDIR=str(folder)) as server:
+        open_new_series(server)
+        for path in list(folder.iterdir()) if vanished == "what is in it" else [folder]:
+            shutil.rmtree(path)
+        open_new_series(server)
+        wait_until(lambda: any(folder.glob("marquee-catalogue-*/*/announcement.json")))
+        for number in (signal.SIGKILL, signal.SIGHUP):
+            replace_workers(server, number)
+            assert server.value(REQUESTS, NOT_FOUND) == 12
+        assert server.process.poll() is None
+
+
+def test_on_a_full_disk_each_worker_loads_the_catalogue_for_itself(databases: Urls, disk: SmallDisk) -> None:
+    with running_gunicorn(databases, TMPDIR=str(disk.path), **QUICK) as server:
+        disk.fill()
+        add_a_medium(databases)
+        assert eventually(lambda: all_have_all_media(server, databases), 20.0)
+        assert "this worker loads for itself" in server.log.read_text()
+        assert not list(disk.path.glob("marquee-catalogue-*/*/*.draft")), (
+            "it takes what little space there is"
+        )
+        replace_workers(server, signal.SIGKILL)
+        assert all_have_all_media(server, databases)
+
+
+def add_a_medium(urls: Urls) -> None:
+    with psycopg.connect(urls[DatabaseName.CATALOG]) as connection:
+        connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
+
+
+def all_have_all_media(server: GunicornServer, urls: Urls) -> bool:
+    found = [server.get("/ready").body["catalogue"] for _ in range(8)]
+    return {each["media"] for each in found if each is not None} == {len(Reference(urls).catalogue)}

@@ -1,0 +1,153 @@
+"""Processes that count in one memory: what they count stays, whatever becomes of them."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from recommender.api.metrics_memory import CountsMemory, Slot
+
+
+@pytest.fixture
+def memory() -> Iterator[CountsMemory]:
+    with closing(CountsMemory(6)) as memory:
+        yield memory
+
+
+class Worker:
+    """A process that does something, and then waits to be killed."""
+
+    def __init__(self, memory: CountsMemory, act: Callable[[Slot | None], object]) -> None:
+        read, write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                act(memory.take_slot())
+                os.write(write, b"done")
+                signal.pause()
+            finally:
+                os._exit(1)
+        os.close(write)
+        assert os.read(read, 4) == b"done"
+        os.close(read)
+        self._lives = True
+
+    def kill(self) -> None:
+        if self._lives:
+            self._lives = False
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+
+@pytest.fixture
+def start(memory: CountsMemory) -> Iterator[Callable[[Callable[[Slot | None], object]], Worker]]:
+    workers: list[Worker] = []
+
+    def begin(act: Callable[[Slot | None], object]) -> Worker:
+        workers.append(Worker(memory, act))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.kill()
+
+
+Start = Callable[[Callable[[Slot | None], object]], Worker]
+
+
+def count(slot: Slot | None) -> None:
+    """One of each of two series, and a gauge."""
+    assert slot is not None
+    for key in (b"one", b"two"):
+        place = slot.place(key)
+        assert place is not None
+        slot.add(place, 1.0)
+    slot.write_gauges(str(os.getpid()).encode())
+
+
+def totals(memory: CountsMemory) -> Counter[bytes]:
+    found: Counter[bytes] = Counter()
+    for key, value in memory.counts():
+        found[key] += int(value)
+    return found
+
+
+def test_what_all_have_counted_stays_and_gauges_are_of_those_that_live(
+    memory: CountsMemory, start: Start
+) -> None:
+    workers = [start(count) for _ in range(3)]
+    assert totals(memory) == {b"one": 3, b"two": 3}
+    assert set(memory.gauges()) == {str(worker.pid).encode() for worker in workers}
+    workers[1].kill()
+    assert totals(memory) == {b"one": 3, b"two": 3}
+    assert set(memory.gauges()) == {str(workers[0].pid).encode(), str(workers[2].pid).encode()}
+
+
+def test_a_worker_goes_on_in_the_slot_of_one_that_ended(memory: CountsMemory, start: Start) -> None:
+    start(count)
+    for _ in range(40):
+        start(count).kill()
+    assert totals(memory) == {b"one": 41, b"two": 41}
+    # Two keys in each of two slots, however many workers there have been.
+    assert len(list(memory.counts())) == 4
+
+
+def test_a_worker_that_has_taken_over_shows_no_gauges_of_the_one_before(
+    memory: CountsMemory, start: Start
+) -> None:
+    start(count).kill()
+    start(lambda slot: slot)
+    assert list(memory.gauges()) == []
+
+
+def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, start: Start) -> None:
+    slot = memory.take_slot()
+    count(slot)
+    assert list(memory.gauges()) == [str(os.getpid()).encode()]
+    start(count)
+    assert len(list(memory.gauges())) == 2
+
+
+def test_with_all_slots_taken_there_is_none_until_a_worker_ends(memory: CountsMemory, start: Start) -> None:
+    workers = [start(count) for _ in range(6)]
+    start(lambda slot: slot is None or os._exit(2))
+    workers[3].kill()
+    start(count)
+    assert totals(memory)[b"one"] == 7
+
+
+def test_a_slot_without_room_for_another_series_keeps_those_it_has(memory: CountsMemory) -> None:
+    slot = memory.take_slot()
+    assert slot is not None
+    places: list[int] = []
+    while (place := slot.place(b"k" * 1_000 + str(len(places)).encode())) is not None:
+        slot.add(place, 1.0)
+        places.append(place)
+    assert len(places) > 1_000
+    assert [value for _, value in memory.counts()] == [1.0] * len(places)
+    assert slot.place(b"k" * 1_000 + b"0") == 0
+    slot.write_gauges(b"g")
+    assert list(memory.gauges()) == [b"g"], "nothing was written over"
+    slot.write_gauges(b"g" * 100_000)
+    assert list(memory.gauges()) == [], "too much of it"
+
+
+def test_a_slot_holds_so_many_short_series_and_no_more(memory: CountsMemory) -> None:
+    slot = memory.take_slot()
+    assert slot is not None
+    places = [slot.place(str(number).encode()) for number in range(20_000)]
+    assert places.count(None) == 20_000 - 16_384
+
+
+def test_where_the_system_has_no_files_in_memory_a_temporary_one_holds_the_locks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    with closing(CountsMemory(2)) as memory:
+        worker = Worker(memory, count)
+        assert len(list(memory.gauges())) == 1
+        worker.kill()
+        assert list(memory.gauges()) == []
