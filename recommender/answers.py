@@ -4,7 +4,7 @@ The types say what an answer holds; the API's description is generated from them
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, NotRequired
+from typing import Any, Literal, NamedTuple, NotRequired
 
 import orjson
 from pydantic import with_config
@@ -84,8 +84,8 @@ class ScoreParts(TypedDict):
 
 
 @_described
-class Recommended(MediaAnswer):
-    """A recommended medium and its scores."""
+class ScoredMedium(MediaAnswer):
+    """A medium and its scores."""
 
     recommendation_score: float
     """content_weight × content_score + collaborative_weight × collaborative_score, to 4 decimals."""
@@ -96,8 +96,8 @@ class Recommended(MediaAnswer):
 
 
 @_described
-class Explained(Recommended):
-    """A recommended medium and how it came about."""
+class ExplanationAnswer(TypedDict, total=False):
+    """How a recommended medium came about: all of it with `explain`, else nothing."""
 
     matched_genres: list[str]
     """The stated genres that the medium has."""
@@ -110,6 +110,19 @@ class Explained(Recommended):
     score_parts: ScoreParts
     reason: str
     """All of it in a sentence."""
+
+
+def _all_or_none(kind: type) -> dict[str, Any]:
+    """What JSON Schema says of keys that an object has all or none of."""
+    names = list(kind.__annotations__)
+    return {"dependentRequired": {name: [other for other in names if other != name] for name in names}}
+
+
+# One type with and without: of a union, a generated client takes the first member that fits, and a type that
+# asks for less fits every time.
+@with_config(use_attribute_docstrings=True, json_schema_extra=_all_or_none(ExplanationAnswer))
+class Recommended(ScoredMedium, ExplanationAnswer):
+    """A recommended medium and its scores; with `explain` also how it came about."""
 
 
 @_described
@@ -130,8 +143,8 @@ class BasisAnswer(TypedDict):
 class UserAnswer(TypedDict):
     """One user's recommendations."""
 
-    recommendations: list[Recommended] | list[Explained]
-    """Explained with `explain` only."""
+    recommendations: list[Recommended]
+    """Best first; with `explain`, each says how it came about."""
     count: int
     strategy: Strategy
     """What the ranking rests on."""
@@ -250,7 +263,7 @@ def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:
 def user_of(result: UserRecommendations) -> UserAnswer:
     """What all forms of an answer say alike of one user's recommendations."""
     answer = UserAnswer(
-        recommendations=_items(result),
+        recommendations=[_recommended(item) for item in result.items],
         count=len(result.items),
         strategy=result.strategy,
         degraded=list(result.degraded),
@@ -356,23 +369,20 @@ def _media(media: Media) -> MediaAnswer:
     )
 
 
-def _items(result: UserRecommendations) -> list[Recommended] | list[Explained]:
-    explained = [_explained(item, item.explanation) for item in result.items if item.explanation is not None]
-    return explained or [_recommended(item) for item in result.items]
-
-
 def _recommended(item: Recommendation) -> Recommended:
-    return Recommended(
+    scored = ScoredMedium(
         **_media(item.media),
         recommendation_score=rounded(item.recommendation_score),
         content_score=rounded(item.content_score),
         collaborative_score=rounded(item.collaborative_score),
     )
+    return {**scored, **_explanation(item, item.explanation)}
 
 
-def _explained(item: Recommendation, explanation: Explanation) -> Explained:
-    return Explained(
-        **_recommended(item),
+def _explanation(item: Recommendation, explanation: Explanation | None) -> ExplanationAnswer:
+    if explanation is None:
+        return ExplanationAnswer()
+    return ExplanationAnswer(
         matched_genres=list(explanation.matched_genres),
         similar_user_count=explanation.similar_user_count,
         total_interaction_value=_readable(explanation.total_interaction_value),

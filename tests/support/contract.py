@@ -61,6 +61,15 @@ class Contract:
             for code in part.get("properties", {}).get("code", {}).get("enum", ())
         }
 
+    def objects(self, union: list[Schema]) -> list[Schema]:
+        """What a union is of, where it is objects or lists of them."""
+        members = []
+        for member in union:
+            found = member.get("items", member)
+            if "$ref" in found:
+                members.append(self.document["components"]["schemas"][found["$ref"].rpartition("/")[2]])
+        return members
+
     def check(self, name: str, response: TestResponse) -> None:
         """The answer has a status, headers, a type and a body that the operation is said to have."""
         described = self.operations[name]["responses"][str(response.status_code)]

@@ -7,7 +7,7 @@ from recommender.answers import (
     BasisAnswer,
     BatchAnswer,
     BecauseItem,
-    Explained,
+    ExplanationAnswer,
     LineAnswer,
     MediaAnswer,
     OneUserAnswer,
@@ -15,6 +15,7 @@ from recommender.answers import (
     PopularMedium,
     PreviewAnswer,
     Recommended,
+    ScoredMedium,
     SimilarAnswer,
     SimilarMedium,
     UserAnswer,
@@ -59,11 +60,13 @@ _CANYON = MediaAnswer(
     cover_url=None,
     genres=["ACTION", "WAR", "WESTERN"],
 )
-_RECOMMENDED = Recommended(
+_UNEXPLAINED = ExplanationAnswer()
+_SCORED = ScoredMedium(
     **_GUNSLINGER, recommendation_score=0.8667, content_score=0.6667, collaborative_score=1.0
 )
-_EXPLAINED = Explained(
-    **_RECOMMENDED,
+_RECOMMENDED = Recommended(**_SCORED, **_UNEXPLAINED)
+_EXPLAINED = Recommended(
+    **_SCORED,
     matched_genres=["ACTION", "WESTERN"],
     similar_user_count=37,
     total_interaction_value=62.57,
@@ -93,7 +96,13 @@ _EXPLAINED_USER: UserAnswer = {**_PLAIN_USER, "recommendations": [_EXPLAINED], "
 _DEGRADED_USER: UserAnswer = {
     **_PLAIN_USER,
     "recommendations": [
-        Recommended(**_GUNSLINGER, recommendation_score=0.2667, content_score=0.6667, collaborative_score=0.0)
+        Recommended(
+            **_GUNSLINGER,
+            **_UNEXPLAINED,
+            recommendation_score=0.2667,
+            content_score=0.6667,
+            collaborative_score=0.0,
+        )
     ],
     "strategy": Strategy.CONTENT,
     "degraded": [DatabaseName.ENGAGEMENT],
