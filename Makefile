@@ -35,8 +35,8 @@ format: $(VENV)/.dev ## Put Python and SQL into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix sql benchmarks/sql
 
-clean: ## Remove the virtual environment, the demo's and benchmarks' data, every cache
-	rm -rf $(VENV) .demo .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove the virtual environment, the demo's and benchmarks' data, npm's packages, every cache
+	rm -rf $(VENV) .demo .bench .clients .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,0 +1,81 @@
+"""Asks a running service through the Python client made from its description, and prints what it got as JSON.
+
+Arguments: the service's address, and two users or more.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, TypeVar
+from uuid import UUID
+
+from marquee_client import Client
+from marquee_client.api.recommendations import get_recommendations, post_batch
+from marquee_client.models import (
+    BatchAnswer,
+    BatchBody,
+    GetRecommendationsResponse400,
+    LineAnswer,
+    OneUserAnswer,
+    Recommended,
+    StreamedBatchBody,
+)
+from marquee_client.types import Unset
+
+T = TypeVar("T")
+
+
+def main(url: str, *users: str) -> None:
+    """Ask for a page, an explained page, a batch, a stream, and for what is refused."""
+    ids = [UUID(user) for user in users]
+    with Client(base_url=url) as client:
+        page = of(OneUserAnswer, get_recommendations.sync(ids[0], client=client, limit=3))
+        explained = of(OneUserAnswer, get_recommendations.sync(ids[0], client=client, limit=3, explain=True))
+        batch = of(BatchAnswer, post_batch.sync(client=client, body=BatchBody(user_ids=ids, limit=3)))
+        lines = list(stream(client, StreamedBatchBody(user_ids=ids, limit=3, explain=True)))
+        refused = get_recommendations.sync(ids[0], client=client, limit=0)
+        error = of(GetRecommendationsResponse400, refused)
+    got = {
+        "page": page.to_dict(),
+        "explained": explained.to_dict(),
+        "explanations": [explanation(item) for item in explained.recommendations],
+        "batch": batch.to_dict(),
+        "lines": [line.to_dict() for line in lines],
+        "reasons": [
+            {"user_id": line.user_id, "reasons": [item.reason for item in line.recommendations]}
+            for line in lines
+        ],
+        "error": {"error": error.error, "code": error.code.value},
+    }
+    sys.stdout.write(json.dumps(got))
+
+
+def of(kind: type[T], answer: object) -> T:
+    """The answer, which has to be of this type."""
+    if not isinstance(answer, kind):
+        raise TypeError(f"{answer} is no {kind.__name__}")
+    return answer
+
+
+def explanation(item: Recommended) -> dict[str, Any]:
+    """What an item says of how it came about."""
+    if isinstance(item.because_you_liked, Unset) or isinstance(item.score_parts, Unset):
+        raise TypeError(f"{item.id} has no explanation")
+    titles: list[str | None] = [own.title for own in item.because_you_liked]
+    return {"reason": item.reason, "titles": titles, "content": item.score_parts.content}
+
+
+def stream(client: Client, body: StreamedBatchBody) -> Iterator[LineAnswer]:
+    """A batch, user by user; the generated function for it reads JSON alone."""
+    accepted = {"Accept": "application/x-ndjson"}
+    with client.get_httpx_client().stream(
+        "POST", "/api/recommendations/batch", json=body.to_dict(), headers=accepted
+    ) as response:
+        rest = b""
+        for chunk in response.raise_for_status().iter_bytes():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (LineAnswer.from_dict(json.loads(line)) for line in lines)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
