@@ -26,10 +26,10 @@ from recommender.composition import Marquee, join_parts
 from recommender.domain import Weights
 
 _EXPLORER_LIMIT = 12
-# How long a batch waits for others to be worked on, which take seconds.
-_BATCH_PATIENCE_S = 10.0
-# How long streams go on in a process that is to stop; Gunicorn waits for twice as long.
-_STOPPING_S = 15.0
+# How long a list of users waits for others to be worked on, which take seconds.
+_LIST_PATIENCE_S = 30.0
+# How long streams go on in a process that is to stop; well within Gunicorn's graceful_timeout.
+_STOPPING_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -78,16 +78,15 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _lanes(settings: Settings) -> Lanes:
-    batches, bodies = settings.batches, settings.max_bodies
     return Lanes(
         pages=Lane(
             settings.threads,
             settings.threads + settings.max_waiting,
             patience_s=settings.time_budget_ms / 2000,
         ),
-        batches=Lane(batches, batches + settings.waiting_batches, _BATCH_PATIENCE_S),
-        streams=Lane(settings.streams, settings.max_streams, _BATCH_PATIENCE_S),
-        bodies=Lane(bodies, bodies, patience_s=0),
+        batches=Lane(settings.lists_at_once, settings.max_batches, _LIST_PATIENCE_S),
+        streams=Lane(settings.lists_at_once, settings.max_streams, _LIST_PATIENCE_S),
+        bodies=Lane(settings.max_bodies, settings.max_bodies, patience_s=0),
         stream_end=StreamEnd(settings.max_stream_seconds, _STOPPING_S),
     )
 

@@ -269,35 +269,30 @@ class Settings(BaseModel):
             )
 
     @property
-    def batches(self) -> int:
-        """How many batches a process works on at a time, beside `threads` other requests."""
-        return max(1, self.threads // 2)
-
-    @property
-    def streams(self) -> int:
-        """How many of its open streams a process works on at a time."""
+    def lists_at_once(self) -> int:
+        """How many batches, and how many streams, a process works on beside `threads` other requests."""
         return max(1, self.threads // 4)
 
     @property
     def requests_at_once(self) -> int:
         """How many requests of all kinds a process works on at a time."""
-        return self.threads + self.batches + self.streams
+        return self.threads + 2 * self.lists_at_once
 
     @property
-    def waiting_batches(self) -> int:
-        """How many batches more may wait for their turn or for being read."""
-        return self.max_waiting // 2
-
-    @property
-    def request_threads(self) -> int:
-        """How many threads all of those hold at most that are worked on, wait, or are sent and received."""
-        pages = self.threads + self.max_waiting
-        return pages + self.batches + self.waiting_batches + self.max_streams + self.max_bodies
+    def max_batches(self) -> int:
+        """How many batches a process has open at a time."""
+        return self.lists_at_once + self.max_waiting // 2
 
     @property
     def max_bodies(self) -> int:
         """How many requests a process reads the bodies of at a time."""
-        return self.batches + self.max_streams
+        return self.max_batches
+
+    @property
+    def request_threads(self) -> int:
+        """How many threads requests hold at most, be they worked on, waiting, received or sent."""
+        pages = self.threads + self.max_waiting
+        return pages + self.max_batches + self.max_streams + self.max_bodies
 
     @property
     def ranking(self) -> str:

@@ -109,6 +109,8 @@ class ReadyAnswer(TypedDict):
     """None until it has been read once."""
     model: ModelAnswer
     load: LoadAnswer
+    stopped: NotRequired[list[str]]
+    """Only where there are any: background threads that have ended and could not be started again."""
 
 
 @health_blueprint.get("/health")
@@ -132,7 +134,7 @@ def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
 
 
 def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
-    return ReadyAnswer(
+    answer = ReadyAnswer(
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
         catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
@@ -143,6 +145,9 @@ def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
             streams=_lane_of(lanes.streams.occupancy),
         ),
     )
+    if status.stopped:
+        answer["stopped"] = list(status.stopped)
+    return answer
 
 
 def _lane_of(occupancy: Occupancy) -> LaneAnswer:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.background import start_thread
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.window_counts import WindowCounts
 from recommender.databases.engagement_db import EngagementDatabase
@@ -85,11 +86,11 @@ class WindowPopularity:
         elif len(self._counting) >= _MAX_COUNTING:
             counting.set_exception(StillCountingError())
         else:
-            # Nobody waits for it at the end of the process.
-            threading.Thread(
-                target=self._count, args=(window_days, counting), name="window popularity", daemon=True
-            ).start()
+            # In its own place before the thread looks for it.
             self._counting[window_days] = counting
+            if start_thread("window popularity", self._count, window_days, counting) is None:
+                del self._counting[window_days]
+                counting.set_exception(StillCountingError())
         return counting
 
     def _count(self, window_days: int, counting: Future[WindowCounts]) -> None:

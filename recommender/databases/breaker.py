@@ -5,11 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName
 
 logger = logging.getLogger(__name__)
 
-_PROBE_INTERVAL_S = 0.5
+_UNTIL_NEXT_PROBE = Pause(0.5, 0.5)
+# A suspicion ends it.
+_UNTIL_SUSPECTED = Pause(0.0, 3_600.0)
 # How long requests go on asking a database that is suspected and has not answered the probe.
 _PATIENCE_S = 1.0
 
@@ -38,7 +41,7 @@ class Breaker:
         self._is_open = False
         self._suspected_at: float | None = None
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._thread = RepeatingThread(f"{name} probe", self._look, _UNTIL_NEXT_PROBE.least_s)
 
     @property
     def closed(self) -> bool:
@@ -46,38 +49,40 @@ class Breaker:
         suspected_at = self._suspected_at
         return not self._is_open and (suspected_at is None or time.monotonic() - suspected_at < _PATIENCE_S)
 
+    def open(self) -> None:
+        """Be ready to probe."""
+        self._thread.open()
+
+    def close(self) -> None:
+        """Stop probing for good; a probe under way ends by itself."""
+        self._thread.stop()
+
     def suspect(self) -> None:
         """Have a probe find out whether the database is out; does not wait for it."""
         with self._lock:
-            if self._suspected_at is not None or self._stopping.is_set():
+            if self._suspected_at is not None:
                 return
             self._suspected_at = time.monotonic()
-        try:
-            threading.Thread(target=self._watch, name=f"{self._name} probe", daemon=True).start()
-        except RuntimeError:
-            # The process has no thread to spare: the next failure asks again.
-            self._suspected_at = None
+        self._thread.hurry()
 
-    def stop(self) -> None:
-        """Stop probing for good."""
-        self._stopping.set()
-
-    def _watch(self) -> None:
-        """Probe until the database answers."""
-        while not self._answers():
+    def _look(self) -> Pause:
+        """Probe, where there is a suspicion."""
+        if self._suspected_at is None:
+            return _UNTIL_SUSPECTED
+        if not self._answers():
             if not self._is_open:
                 self._is_open = True
                 logger.warning(
                     "%s is out: answering without it, and probing it in the background", self._name
                 )
                 self._on_open()
-            if self._stopping.wait(_PROBE_INTERVAL_S):
-                return
+            return _UNTIL_NEXT_PROBE
         was_open, self._is_open = self._is_open, False
         self._suspected_at = None
         if was_open:
             logger.info("%s answers again", self._name)
             self._on_close()
+        return _UNTIL_SUSPECTED
 
     def _answers(self) -> bool:
         try:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool
 
+from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
 from recommender.databases.connections import BoundedConnection, Connector, PoolOptions, Row
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
@@ -109,11 +109,13 @@ class Database:
     def open(self) -> None:
         """Start the pool; safe to call twice. Does not wait for a connection."""
         self._pool.open()
+        if self._breaker is not None:
+            self._breaker.open()
 
     def close(self) -> None:
         """Close every connection; the instance cannot be opened again."""
         if self._breaker is not None:
-            self._breaker.stop()
+            self._breaker.close()
         self._pool.close()
 
     @property
@@ -277,10 +279,8 @@ class Database:
         Until then it keeps its place in the pool, which so never has more statements running than its size.
         """
         if connection.info.transaction_status is TransactionStatus.ACTIVE:
-            thread = threading.Thread(
-                target=self._cancel, args=(connection,), name=f"{self.name} cancel", daemon=True
-            )
-            thread.start()
+            if start_thread(f"{self.name} cancel", self._cancel, connection) is None:
+                self._drop(connection)
         else:
             self._pool.putconn(connection)
 
@@ -292,9 +292,12 @@ class Database:
                 "%s: a statement could not be cancelled: %s", self.name, " ".join(str(exc).split())
             )
         finally:
-            # The answer of its last statement is still to come: it must not be used again.
-            connection.close()
-            self._pool.putconn(connection)
+            self._drop(connection)
+
+    def _drop(self, connection: BoundedConnection) -> None:
+        """Give up a connection whose last statement's answer is still to come, and its place in the pool."""
+        connection.close()
+        self._pool.putconn(connection)
 
     def _pool_answers(self) -> bool:
         """Whether a connection can be had, and does anything."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
-from recommender.background import Pause, RepeatingThread
+from recommender.background import Pause, RepeatingThread, revive_threads
 from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
@@ -36,12 +36,16 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A moment of the service. `details_cached`: of some media, for when catalog_db is down."""
+    """A moment of the service.
+
+    `details_cached`: of some media, for when catalog_db is down. `stopped`: background threads that ended.
+    """
 
     databases: Mapping[DatabaseName, DatabaseState]
     catalogue: CatalogueStatus | None
     model: ModelStatus
     details_cached: bool
+    stopped: tuple[str, ...] = ()
 
     @property
     def readiness(self) -> Readiness:
@@ -49,7 +53,8 @@ class Status:
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
         if self.catalogue is None or (DatabaseName.CATALOG in down and not self.details_cached):
             return Readiness.UNAVAILABLE
-        if down or self.catalogue.held_back is not None or not self.catalogue.popularity_known:
+        lacks = self.catalogue.held_back is not None or not self.catalogue.popularity_known
+        if down or lacks or self.stopped:
             return Readiness.DEGRADED
         return Readiness.READY
 
@@ -70,7 +75,7 @@ class StatusReader:
         self._media_cache = media_cache
 
     def read(self) -> Status:
-        """The status now; waits for nothing."""
+        """The status now, after an attempt to start threads again that have ended; waits for nothing."""
         model = self._models.current()
         built_at = model.built_at
         # The clock may have been turned back since.
@@ -80,6 +85,7 @@ class StatusReader:
             catalogue=self._catalogue.status(),
             model=ModelStatus(model.name, model.version, age_s, self._models.refused()),
             details_cached=len(self._media_cache) > 0,
+            stopped=revive_threads(),
         )
 
 

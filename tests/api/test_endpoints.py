@@ -177,6 +177,23 @@ def test_cross_origin_requests_are_allowed_for_the_configured_origins_only(share
 
 
 @pytest.mark.parametrize(
+    ("users", "limit", "explain", "weight"),
+    [(200, 100, True, "100000"), (101, 100, True, "50500"), (500, 21, True, "52500")],
+)
+def test_a_batch_that_fits_into_no_answer_is_refused_with_the_numbers(
+    client: FlaskClient, users: int, limit: int, weight: str, *, explain: bool
+) -> None:
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(users)]
+    body = {"user_ids": ids, "limit": limit, "explain": explain}
+    response = client.post("/api/recommendations/batch", json=body)
+    assert (response.status_code, response.get_json()["code"]) == (400, "invalid_body")
+    for number in (f"{users} x {limit}", weight, "50000", "application/x-ndjson"):
+        assert number in response.get_json()["error"]
+    for fitting in ({**body, "explain": False, "limit": 10}, {**body, "user_ids": ids[:2]}):
+        assert client.post("/api/recommendations/batch", json=fitting).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("accepted", "mimetype"),
     [
         ("application/x-ndjson", "application/x-ndjson"),

@@ -1,13 +1,14 @@
 """Stopping, reloading, losing and replacing workers, and having more to do than there is time for."""
 
+import json
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import psycopg
@@ -162,6 +163,71 @@ def test_workers_are_recycled_after_so_many_requests(shared_databases: Urls, pat
         with asked_all_the_time(server, path) as answers:
             wait_until(lambda: not before & set(server.workers()), 30)
         assert {answer.status for answer in answers} == {200}
+
+
+@pytest.fixture
+def stream() -> bytes:
+    """A request for a stream that is too long for the kernel to take before it is read."""
+    strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(400)]
+    return json.dumps({"user_ids": strangers, "limit": 100}).encode()
+
+
+@contextmanager
+def opened_stream(server: GunicornServer, body: bytes) -> Iterator[HTTPResponse]:
+    headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson"}
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("POST", "/api/recommendations/batch", body, headers)
+        yield connection.getresponse()
+
+
+def test_a_worker_is_recycled_after_its_streams(shared_databases: Urls, path: str, stream: bytes) -> None:
+    with running_gunicorn(shared_databases, WORKERS="1", MAX_REQUESTS="50") as server:
+        (before,) = server.workers()
+        with opened_stream(server, stream) as response:
+            lines = [response.readline()]
+            answers = [server.get(path) for _ in range(80)]
+            assert {answer.status for answer in answers} == {200}, "the worker is due, and goes on"
+            assert list(server.workers()) == [before]
+            lines += response.readlines()
+        assert len(lines) == 400
+        assert "error" not in json.loads(lines[-1])
+        wait_until(lambda: before not in server.workers() and len(server.workers()) == 1, 30)
+
+
+def test_asked_to_stop_it_ends_streams_in_a_last_line_that_says_so(
+    shared_databases: Urls, stream: bytes
+) -> None:
+    with running_gunicorn(shared_databases, WORKERS="1") as server:
+        with opened_stream(server, stream) as response:
+            lines = [response.readline()]
+            server.process.send_signal(signal.SIGTERM)
+            # As a reader does that is slow, and not too slow.
+            time.sleep(7)
+            lines += response.readlines()
+        assert server.process.wait(20) == 0
+    assert 1 < len(lines) < 400
+    last = json.loads(lines[-1])
+    assert last["code"] == "service_unavailable"
+    assert "this server stops" in last["error"]
+
+
+def test_eight_long_batches_at_once_leave_pages_alone(shared_databases: Urls, path: str) -> None:
+    users = Reference(shared_databases).users
+    strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(500 - len(users))]
+    body = json.dumps({"user_ids": [*users, *strangers], "limit": 100}).encode()
+    headers = {"Content-Type": "application/json"}
+    with running_gunicorn(shared_databases) as server, ExitStack() as open_connections:
+        batches = []
+        for _ in range(8):
+            connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+            open_connections.callback(connection.close)
+            connection.request("POST", "/api/recommendations/batch", body, headers)
+            batches.append(connection)
+        # Their answers are not read meanwhile: it is the service's time that counts, not the test's.
+        answers = [server.get(path) for _ in range(40)]
+        assert {connection.getresponse().status for connection in batches} <= {200, 503}
+    assert {answer.status for answer in answers} == {200}
+    assert sorted(answer.seconds for answer in answers)[len(answers) * 9 // 10] < 1.5
 
 
 def test_beyond_what_may_wait_requests_are_refused_at_once_and_monitors_are_not(

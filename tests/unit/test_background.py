@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from recommender.background import Pause, RepeatingThread
+from recommender.background import Pause, RepeatingThread, revive_threads
 
 LONG_S = 60.0
 
@@ -88,3 +88,55 @@ def test_closed_while_it_works_it_stops_after_that() -> None:
 
 def test_what_was_never_started_can_be_closed() -> None:
     RepeatingThread("worker", lambda: Pause(0.0, 0.0), retry_s=0.01).close()
+
+
+def test_what_would_end_a_thread_does_not_end_it() -> None:
+    third = threading.Event()
+    runs: list[int] = []
+
+    def run() -> Pause:
+        runs.append(1)
+        if len(runs) < 3:
+            raise SystemExit
+        third.set()
+        return Pause(LONG_S, LONG_S)
+
+    with repeating(run):
+        assert third.wait(5)
+
+
+def test_a_thread_that_cannot_be_started_is_named_and_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = threading.Event()
+
+    def run() -> Pause:
+        ran.set()
+        return Pause(LONG_S, LONG_S)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        thread = RepeatingThread("worker", run, retry_s=0.01)
+        thread.open()
+        assert "worker" in revive_threads()
+        assert not ran.is_set()
+    assert "worker" not in revive_threads()
+    assert ran.wait(5)
+    thread.close()
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_closed_thread_is_not_started_again() -> None:
+    runs: list[int] = []
+
+    def run() -> Pause:
+        runs.append(1)
+        return Pause(0.0, 0.0)
+
+    with repeating(run):
+        pass
+    before = len(runs)
+    assert "worker" not in revive_threads()
+    time.sleep(0.05)
+    assert len(runs) == before
