@@ -2,6 +2,7 @@
 
 from html import escape
 
+from recommender.bidi import without_controls
 from recommender.covers.motifs import MOTIFS
 from recommender.covers.palettes import PALETTES
 from recommender.covers.shapes import HEIGHT, WIDTH, Dice, Palette, number, rect
@@ -68,7 +69,7 @@ def _head(genre: str, year: int | None, colours: Palette) -> str:
     shown_year = "" if year is None else str(year)
     return (
         f"{rect(0, 0, WIDTH, 58, colours.ground)}"
-        f'<text x="{_MARGIN}" {common} letter-spacing="1.8">{escape(label)}</text>'
+        f'<text x="{_MARGIN}" {common} letter-spacing="1.8" unicode-bidi="plaintext">{escape(label)}</text>'
         f'<text x="{WIDTH - _MARGIN}" {common} text-anchor="end" letter-spacing="0.8">{shown_year}</text>'
         f"{rect(_MARGIN, 45, _TITLE_WIDTH, 1.5, colours.ink)}"
     )
@@ -84,7 +85,8 @@ def _title(title: str, colours: Palette, *, serif: bool) -> str:
         tight = f' textLength="{_TITLE_WIDTH}" lengthAdjust="spacingAndGlyphs"'
         fit = tight if _width(text, size) > _TITLE_WIDTH else ""
         spans.append(
-            f'<tspan x="{_MARGIN}" y="{number(first + place * spacing)}"{fit}>{escape(text)}</tspan>'
+            f'<tspan x="{_MARGIN}" y="{number(first + place * spacing)}"{fit} unicode-bidi="plaintext">'
+            f"{escape(text)}</tspan>"
         )
     family = _SERIF if serif else _SANS
     return (
@@ -131,5 +133,5 @@ def _ems(character: str) -> float:
 
 
 def _printable(text: str) -> str:
-    """The text without what XML cannot hold, and on one line."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    """The text without what XML cannot hold or what only directs, and on one line."""
+    return "".join(letter if letter.isprintable() else " " for letter in without_controls(text))

@@ -1,12 +1,14 @@
 """Values as the page words them."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
+from recommender.bidi import balanced, isolated
 from recommender.covers.urls import COVERS_PATH, cover_url
-from recommender.domain import Media, Recommendation
+from recommender.domain import Explanation, Media, Recommendation
 from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -75,14 +77,29 @@ def part(text: str) -> str:
     return quote(text, safe="")
 
 
-FILTERS: dict[str, Callable[..., str | float | None]] = {
+def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
+    """Yield the pieces of a reason, in order, each with whether it is a title or a genre of a database."""
+    titles = {own.media.title for own in told.because if own.media.title}
+    texts = titles | {name_of(genre) for genre in told.matched_genres}
+    # The longest first, as one may hold another.
+    pattern = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
+    pieces = re.split(f"({pattern})", told.reason) if pattern else [told.reason]
+    for place, piece in enumerate(pieces):
+        if piece:
+            yield piece, place % 2 == 1
+
+
+FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "amount": amount,
+    "balanced": balanced,
     "cover": cover,
     "day": day,
     "drawn_cover": drawn_cover,
+    "isolated": isolated,
     "name_of": name_of,
     "part": part,
+    "reason_parts": reason_parts,
     "rest": rest,
     "score": score,
     "window": window,

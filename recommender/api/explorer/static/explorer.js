@@ -85,7 +85,8 @@ listen("click", ({ target }) => {
 function openSimilar(opener) {
   const reason = opener.closest(".card")?.querySelector(".reason");
   byId("similar-why").hidden = !reason;
-  byId("similar-why").textContent = reason?.textContent ?? "";
+  // With its markup: what isolates the direction of titles.
+  byId("similar-why").replaceChildren(...(reason?.cloneNode(true).childNodes ?? []));
   if (byId("similar").open) return;
   byId("similar-body").replaceChildren();
   byId("similar").showModal();
