@@ -15,6 +15,7 @@ from psycopg.pq import Conninfo
 
 from recommender.databases.arrays import adapt_arrays
 from recommender.databases.queries import load_queries
+from recommender.databases.texts import adapt_texts
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError
@@ -176,6 +177,7 @@ class Connector:
         # A pool does not bound this; a pooler may have accepted what no server answers.
         connection.deadline = Deadline.after(_CONNECT_TIMEOUT_S)
         try:
+            adapt_texts(connection)
             if self._options.settings_by is SettingsBy.SET:
                 self._fetch(connection, "set_settings", setting_values=list(self._settings.values()))
             differences = frozenset(self.differences(connection))

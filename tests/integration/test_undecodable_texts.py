@@ -1,0 +1,157 @@
+"""Databases of the encoding SQL_ASCII hold whatever bytes were sent: what is not UTF-8 is replaced."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from recommender.databases.texts import adapt_texts
+from recommender.demo.embedded import PostgresServer, server_url
+from recommender.demo.generate import DemoData
+from recommender.demo.load import load_demo
+from recommender.domain import DatabaseName
+from tests.support.checks import Checker
+from tests.support.clients import NO_CAPS, PATIENT, get, no_progress, post_batch, running_client
+from tests.support.commands import runner
+from tests.support.postgres import Urls
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+# Latin-1 in part, UTF-8 in part, and the first half of a letter of UTF-8.
+TITLE, TITLE_SHOWN = rb"Am\xe9lie \xc3\xa0 Paris \xc3", "Am\ufffdlie à Paris \ufffd"
+GENRE, GENRE_SHOWN = rb"Com\xe9die", "Com\ufffddie"
+
+
+@pytest.fixture(scope="module")
+def urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
+    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection, ExitStack() as stack:
+        for name in DatabaseName:
+            connection.execute(
+                f"CREATE DATABASE ascii_{name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' "
+                "TEMPLATE template0".encode()
+            )
+            stack.callback(connection.execute, f"DROP DATABASE ascii_{name} WITH (FORCE)".encode())
+        urls = {name: server_url(server, f"ascii_{name}") for name in DatabaseName}
+        load_demo(urls, generated, no_progress)
+        yield urls
+
+
+def execute(url: str, statement: bytes) -> None:
+    """Run a statement as it is: a client of the same encoding sends and gets bytes."""
+    with psycopg.connect(url) as connection:
+        connection.execute(statement)
+
+
+def answers(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
+    with running_client(urls, **NO_CAPS, **PATIENT) as client:
+        return [get(client, user, explain="true", limit=100) for user in users]
+
+
+@pytest.fixture(scope="module")
+def users(urls: Urls) -> list[str]:
+    """Some who state the genre that is spoiled, and like or watch media."""
+    with psycopg.connect(urls[USER]) as connection:
+        rows = connection.execute(
+            b"SELECT DISTINCT user_id FROM tb_user_genre WHERE genre_name = 'DRAMA' ORDER BY 1 LIMIT 20"
+        )
+        return [str(user_id) for (user_id,) in rows]
+
+
+@pytest.fixture(scope="module")
+def before(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
+    """What they were recommended before."""
+    return answers(urls, users)
+
+
+@pytest.fixture(scope="module")
+def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
+    """Texts of every kind are not UTF-8; among the titles, that of one medium."""
+    media_id = before[0]["recommendations"][0]["id"].encode()
+    execute(urls[CATALOG], b"UPDATE medias SET title = E'" + TITLE + b"' WHERE id = '" + media_id + b"'")
+    execute(urls[CATALOG], b"UPDATE medias SET description = E'\\xff', media_type = E'S\\xe9rie'")
+    for name, table in ((CATALOG, b"tb_media_genre"), (USER, b"tb_user_genre")):
+        execute(
+            urls[name], b"UPDATE " + table + b" SET genre_name = E'" + GENRE + b"' WHERE genre_name = 'DRAMA'"
+        )
+    execute(
+        urls[ENGAGEMENT],
+        b"INSERT INTO interaction (id, user_id, media_id, type, timestamp) "
+        b"VALUES (-1, gen_random_uuid(), '" + media_id + b"', E'\\xfc', now() AT TIME ZONE 'UTC')",
+    )
+    return urls
+
+
+def test_one_title_costs_no_page_and_nothing_else_is_degraded(
+    spoiled: Urls, users: list[str], before: list[dict[str, Any]]
+) -> None:
+    after = answers(spoiled, users)
+    assert [answer["degraded"] for answer in after] == [[]] * len(users)
+    first = after[0]["recommendations"][0]
+    assert (first["title"], first["description"], first["media_type"]) == (
+        TITLE_SHOWN,
+        "\ufffd",
+        "S\ufffdrie",
+    )
+    for now, then in zip(after, before, strict=True):
+        assert [(item["id"], item["recommendation_score"]) for item in now["recommendations"]] == [
+            (item["id"], item["recommendation_score"]) for item in then["recommendations"]
+        ]
+        assert {GENRE_SHOWN for item in now["recommendations"] if GENRE_SHOWN in item["matched_genres"]} == {
+            GENRE_SHOWN
+        }
+
+
+def test_every_part_of_the_service_reads_them(spoiled: Urls, users: list[str]) -> None:
+    with running_client(spoiled, **NO_CAPS, **PATIENT) as client:
+        assert post_batch(client, users)["total_users"] == len(users)
+        answer = client.get("/api/media/popular", query_string={"genre": GENRE_SHOWN}).get_json()
+        assert answer["media"]
+        assert answer["degraded"] == []
+        for path in ("users", f"users/{users[0]}", f"media/{answer['media'][0]['id']}/similar"):
+            response = client.get(f"/explorer/{path}")
+            assert (response.status_code, "does not answer" in response.text) == (200, False)
+            assert GENRE_SHOWN in response.text
+
+
+def test_commands_read_them(
+    spoiled: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(spoiled, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    batch = run("batch", "--all-users", "--output", tmp_path / "out.ndjson")
+    assert (batch.status, "0 degraded, 0 skipped" in batch.out) == (0, True)
+    lines = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
+    items = [item for line in lines for item in line["recommendations"]]
+    assert GENRE_SHOWN in {genre for item in items for genre in item["genres"]}
+    assert run("train", "neighbours").status == 0
+
+
+def test_check_reads_them(spoiled: Urls, check: Checker) -> None:
+    report = check(spoiled)
+    assert "error" not in {finding["level"] for finding in report.findings}, report.findings
+    assert "\ufffd" in json.dumps(report.findings, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_texts_of_every_type_are_replaced_in_either_format(urls: Urls, *, binary: bool) -> None:
+    with psycopg.connect(urls[CATALOG], client_encoding="UTF8") as connection:
+        adapt_texts(connection)
+        cursor = connection.cursor(binary=binary)
+        for kind in ("text", "varchar(9)", "char(3)", "name"):
+            row = cursor.execute(
+                f"SELECT E'\\xe9a\\xc3'::{kind}, ARRAY[E'\\xe9', 'à', NULL]::{kind}[]".encode()
+            ).fetchone()
+            assert row is not None
+            assert row[0] == "\ufffda\ufffd", kind
+            assert [value and value.strip() for value in row[1]] == ["\ufffd", "à", None], kind
+        row = cursor.execute("SELECT %s::text, %s::text[]", ("é日", ["é", "日"])).fetchone()
+        assert row == ("é日", ["é", "日"])
+
+
+def test_databases_of_other_encodings_are_read_as_before(shared_databases: Urls) -> None:
+    with psycopg.connect(shared_databases[CATALOG], client_encoding="UTF8") as connection:
+        adapt_texts(connection)
+        assert connection.info.encoding == "utf-8"
