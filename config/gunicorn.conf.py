@@ -5,10 +5,14 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from gunicorn.glogging import Logger
+
+# Gunicorn reads this file before it changes to the folder of --chdir and makes that importable.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
 from config.logging import logging_config

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.support.waiting import eventually
 
 _START_S = 60.0
 _STOP_S = 40.0
+_COMMAND = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
 
 Labels = Mapping[str, str]
 
@@ -113,18 +114,24 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
     )
 
 
+def settings_alone(**variables: str) -> dict[str, str]:
+    """Environment variables that set these settings and leave the others, whatever the environment says."""
+    nothing_of_ours = {name.upper(): "" for name in Settings.model_fields}
+    return {**nothing_of_ours, "MODEL_PATH": "/nonexistent", **variables}
+
+
 @contextlib.contextmanager
 def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
     """Gunicorn on some databases, answering; stopped at the end if it still runs."""
-    nothing_of_ours = {name.upper(): "" for name in Settings.model_fields}
-    settings = {**nothing_of_ours, "MODEL_PATH": "/nonexistent", **variables}
-    with gunicorn_in(ROOT, urls, settings) as server:
+    with gunicorn_in(ROOT, urls, settings_alone(**variables)) as server:
         yield server
 
 
 @contextlib.contextmanager
-def gunicorn_in(root: Path, urls: Urls, variables: Mapping[str, str]) -> Iterator[GunicornServer]:
-    """Likewise from a tree of files, by its own `.env` too."""
+def gunicorn_in(
+    root: Path, urls: Urls, variables: Mapping[str, str], *, command: Sequence[str] = _COMMAND
+) -> Iterator[GunicornServer]:
+    """Likewise from a tree of files, by its own `.env` too, or by another command in any folder."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -137,8 +144,8 @@ def gunicorn_in(root: Path, urls: Urls, variables: Mapping[str, str]) -> Iterato
             "PORT": str(port),
         }
         with log.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"],
+            process = subprocess.Popen(  # noqa: S603 - Gunicorn
+                command,
                 cwd=root,
                 env=environment,
                 stdout=file,

@@ -1,0 +1,37 @@
+"""Gunicorn starts, and reloads, from whatever folder it is called in."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import ROOT
+from tests.support.gunicorn import gunicorn_in, settings_alone
+from tests.support.postgres import Urls
+from tests.support.waiting import wait_until
+
+# As installed: unlike `python -m gunicorn`, it does not make the folder it is called in importable.
+GUNICORN = str(Path(sys.executable).parent / "gunicorn")
+CONFIG = "config/gunicorn.conf.py"
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments"),
+    [
+        (Path("/"), ["--chdir", str(ROOT), "-c", str(ROOT / CONFIG)]),
+        (Path("/"), ["-c", str(ROOT / CONFIG)]),
+        (ROOT, ["-c", CONFIG, "--chdir", str(ROOT)]),
+        (ROOT.parent, ["-c", f"{ROOT.name}/{CONFIG}"]),
+        (ROOT, ["-c", CONFIG]),
+    ],
+)
+def test_it_starts_and_reloads_from_any_folder(
+    shared_databases: Urls, folder: Path, arguments: list[str]
+) -> None:
+    command = [GUNICORN, *arguments, "wsgi:app"]
+    with gunicorn_in(folder, shared_databases, settings_alone(WORKERS="1"), command=command) as server:
+        (before,) = server.workers()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: set(server.workers()) not in (set(), {before}) and len(server.workers()) == 1)
+        assert server.get("/ready").status == 200
