@@ -14,8 +14,9 @@ class ConfigurationError(MarqueeError):
 class DatabaseUnavailableError(MarqueeError):
     """A database did not answer a statement: down, too slow, out of connections, or changed."""
 
-    def __init__(self, database: DatabaseName) -> None:
-        super().__init__(f"{database} did not answer")
+    def __init__(self, database: DatabaseName, reason: str = "") -> None:
+        """`reason`: the driver's, in one line, where it is known; for operators."""
+        super().__init__(f"{database} did not answer" + (f": {reason}" if reason else ""))
         self.database = database
 
 

@@ -83,7 +83,7 @@ def _in_words(exc: Exception) -> str:
         case NothingToRecommendFromError():
             return f"catalog_db does not answer. {_CHECK}"
         case DatabaseUnavailableError():
-            return f"{exc}. {_CHECK}"
+            return f"{str(exc).rstrip('.')}. {_CHECK}"
         case LoadError():
             # The driver's words may go over several lines.
             return " ".join(str(exc).split())

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
@@ -33,6 +33,8 @@ _PROBE_LOCK_TIMEOUT_MS = 300
 # How long it may take to tell the server that a statement is no longer wanted.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
+# How long a transaction of several reads may be idle between two of them.
+_LONGEST_PAUSE = "1h"
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
 # is asked for a connection. Long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
@@ -167,6 +169,7 @@ class Database:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
+                    _allow_pauses(connection)
                     return [_rows(connection, query, parameters) for query in queries]
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
@@ -188,11 +191,12 @@ class Database:
                 connection.transaction(),
                 connection.cursor("stream", binary=True) as cursor,
             ):
+                _allow_pauses(connection)
                 cursor.itersize = _STREAM_ROWS
                 cursor.execute(query.statement, parameters)
                 yield from cursor
         except psycopg.Error as exc:
-            raise DatabaseUnavailableError(self.name) from exc
+            raise DatabaseUnavailableError(self.name, self._reason(exc)) from exc
 
     @property
     def _is_asked(self) -> bool:
@@ -201,13 +205,26 @@ class Database:
     def _failure(self, query: Query, error: "_StatementError") -> DatabaseUnavailableError:
         """Log a failed statement, have an outage looked into, and say it in the service's own terms."""
         # A line: in an outage many requests log one, and the driver's words say all there is to say.
-        reason = " ".join(str(error.reason).split()) or type(error.reason).__name__
+        reason = self._reason(error.reason)
         logger.warning("%s.%s failed (%s): %s", self.name, query.name, error.outcome, reason)
         if self._breaker is not None and error.outcome.may_be_an_outage:
             self._suspect = query
             self._breaker.suspect()
         is_slow = error.outcome is Outcome.SLOW
-        return StatementTimeoutError(self.name) if is_slow else DatabaseUnavailableError(self.name)
+        kind = StatementTimeoutError if is_slow else DatabaseUnavailableError
+        return kind(self.name, reason)
+
+    def _reason(self, error: Exception) -> str:
+        """Return in one line why a statement failed, by the driver's words.
+
+        A pool that gave no connection in time does not say why. Where no request waits, it is found out.
+        """
+        if isinstance(error, PoolTimeout) and not self._options.breaker:
+            try:
+                self._connector.connect().close()
+            except psycopg.Error as exc:
+                error = exc
+        return " ".join(str(error).split()) or type(error).__name__
 
     def _try(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
         """Read on a connection, again where that is likely to help; a failure is said to be of `query`."""
@@ -333,6 +350,16 @@ class _StatementError(Exception):
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason
+
+
+def _allow_pauses(connection: BoundedConnection) -> None:
+    """Let a transaction wait for what is done with its rows, whatever the server allows others.
+
+    It still ends where this process stands still, so that it does not hold up VACUUM for ever.
+    """
+    connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_LONGEST_PAUSE,)
+    )
 
 
 def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:

@@ -161,7 +161,7 @@ class Inspection:
             ):
                 # Given up on, with the answer still to come: not even a rollback can be asked for.
                 self._connection.close()
-                raise DatabaseUnavailableError(self._name) from exc
+                raise DatabaseUnavailableError(self._name, _one_line(str(exc))) from exc
             raise InspectionError(_one_line(str(exc))) from exc
 
 

@@ -207,7 +207,8 @@ def test_all_users_need_both_databases(
     monkeypatch.setenv("POOL_TIMEOUT_MS", "100")
     result = run_alone("batch", "--all-users", "--output", tmp_path / "out")
     assert result.status == 1
-    assert "engagement_db did not answer" in result.err
+    assert "engagement_db did not answer: " in result.err
+    assert "is not currently accepting connections" in result.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,115 @@
+"""A server that ends idle transactions after a second ends none of ours between two reads."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recommender.databases import database as database_module
+from recommender.databases.connections import BoundedConnection, PoolOptions, Row
+from recommender.databases.database import Database
+from recommender.databases.queries import Query, load_queries
+from recommender.domain import DatabaseName
+from recommender.errors import DatabaseUnavailableError
+from tests.support.commands import Run
+from tests.support.postgres import Outage, Urls
+
+USER, CATALOG, ENGAGEMENT = DatabaseName
+_PAUSE_S = 1.5
+
+
+@pytest.fixture
+def strict(databases: Urls) -> Urls:
+    """Databases that end an idle transaction after a second."""
+    for url in databases.values():
+        with psycopg.connect(url) as connection:
+            name = connection.info.dbname
+            connection.execute(
+                f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1s'".encode()
+            )
+    return databases
+
+
+@pytest.fixture
+def database(strict: Urls) -> Iterator[Database]:
+    options = PoolOptions(ConnectionOptions(), size=1)
+    database = Database(ENGAGEMENT, strict[ENGAGEMENT], load_queries(ENGAGEMENT), options)
+    database.open()
+    yield database
+    database.close()
+
+
+def setting(database: Database) -> str:
+    with database._pool.connection() as connection:  # noqa: SLF001 - what a transaction leaves behind
+        row = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_stream_waits_for_its_reader(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_STREAM_ROWS", 50)
+    expected = list(database.stream("stream_users"))
+    rows = database.stream("stream_users")
+    read = [next(rows)]
+    time.sleep(_PAUSE_S)
+    assert [*read, *rows] == expected
+    assert len(expected) > 100
+    assert setting(database) == "1s"
+
+
+def test_a_snapshot_waits_between_its_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_of = database_module._rows  # noqa: SLF001 - slowed down as by many rows
+
+    def slow(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
+        rows = rows_of(connection, query, parameters)
+        time.sleep(_PAUSE_S)
+        return rows
+
+    monkeypatch.setattr(database_module, "_rows", slow)
+    first, second = database.fetch_snapshot(["fetch_random_user", "fetch_random_user"])
+    assert len(first) == len(second) == 1
+    assert setting(database) == "1s"
+
+
+def test_a_stream_whose_reader_stands_still_is_ended_by_the_server(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_STREAM_ROWS", 50)
+    monkeypatch.setattr(database_module, "_LONGEST_PAUSE", "200ms")
+    rows = database.stream("stream_users")
+    next(rows)
+    time.sleep(_PAUSE_S)
+    with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction timeout"):
+        list(rows)
+
+
+def test_batch_says_why_users_cannot_be_listed(
+    run_alone: Run, databases: Urls, outage: Outage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "100")
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("ALTER TABLE interaction RENAME TO moved")
+    arguments = ("batch", "--all-users", "--output", tmp_path / "out")
+    result = run_alone(*arguments)
+    assert (result.status, len(result.err.splitlines())) == (1, 1)
+    assert 'engagement_db did not answer: relation "interaction" does not exist' in result.err
+    with psycopg.connect(databases[USER]) as connection:
+        connection.execute("CREATE ROLE nobody_else LOGIN CONNECTION LIMIT 0")
+    try:
+        url = databases[USER].replace("postgres@", "nobody_else:s3cret@")
+        monkeypatch.setenv("USER_DB_URL", url)
+        result = run_alone(*arguments)
+        assert (result.status, len(result.err.splitlines())) == (1, 1)
+        assert "user_db did not answer: " in result.err
+        assert 'too many connections for role "nobody_else"' in result.err
+        assert "s3cret" not in result.err
+        assert "postgresql://" not in result.err
+    finally:
+        with psycopg.connect(databases[USER]) as connection:
+            connection.execute("DROP ROLE nobody_else")
+    outage.stop(ENGAGEMENT)
+    result = run_alone("train", "neighbours")
+    assert result.status == 1
+    assert "is not currently accepting connections" in result.err
