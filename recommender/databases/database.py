@@ -33,6 +33,8 @@ _PROBE_LOCK_TIMEOUT_MS = 300
 # How long it may take to tell the server that a statement is no longer wanted.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
+# Twice, four times, eight times that between the attempts of a statement that conflicts more than once.
+_CONFLICT_PAUSE_S = 0.005
 # How long a transaction of several reads may be idle between two of them.
 _LONGEST_PAUSE = "1h"
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
@@ -145,7 +147,8 @@ class Database:
 
         A connection that turns out dead was most likely cut by a server restart while it sat in the pool, and
         a prepared statement that has become invalid was changed by DDL: the other connections are dropped,
-        too, and the statement is tried once more on a new one. So it is where the server asks for that.
+        too, and the statement is tried once more on a new one. Where the server asks for that, as a standby
+        does, it is tried a few times.
 
         Raises:
             StatementTimeoutError: the statement took longer than the deadline, or the server, allows.
@@ -233,17 +236,19 @@ class Database:
             raise StatementTimeoutError(self.name)
         if not self._is_asked:
             raise DatabaseUnavailableError(self.name)
-        try:
-            return self._run(query, read, deadline)
-        except _StatementError as exc:
-            if not exc.outcome.is_worth_a_retry:
-                raise self._failure(query, exc) from exc.reason
-            if exc.outcome.spoils_the_pool:
-                self._pool.drain()
-        try:
-            return self._run(query, read, deadline)
-        except _StatementError as exc:
-            raise self._failure(query, exc) from exc.reason
+        failures = 0
+        while True:
+            try:
+                return self._run(query, read, deadline)
+            except _StatementError as exc:
+                failures += 1
+                if failures > exc.outcome.retries or not deadline.remaining_s:
+                    raise self._failure(query, exc) from exc.reason
+                if exc.outcome.spoils_the_pool:
+                    self._pool.drain()
+            if failures > 1:
+                # At once is what the server asks for; what goes on for longer is given some time.
+                time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))
 
     def _run(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
         """Read, and note how long it took and how the database did."""

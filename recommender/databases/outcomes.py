@@ -5,6 +5,8 @@ from enum import StrEnum
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
+_CONFLICT_RETRIES = 5
+
 
 class Outcome(StrEnum):
     """How a statement failed.
@@ -28,9 +30,14 @@ class Outcome(StrEnum):
         return self in {Outcome.NO_CONNECTION, Outcome.CONNECTION_LOST, Outcome.SLOW}
 
     @property
-    def is_worth_a_retry(self) -> bool:
-        """Whether the same statement is likely to succeed at once."""
-        return self in {Outcome.CONNECTION_LOST, Outcome.STALE_PLAN, Outcome.TRY_AGAIN}
+    def retries(self) -> int:
+        """How often the same statement is worth to be tried again.
+
+        A standby that replays what a primary vacuums and locks ends one statement after the other.
+        """
+        if self is Outcome.TRY_AGAIN:
+            return _CONFLICT_RETRIES
+        return 1 if self.spoils_the_pool else 0
 
     @property
     def spoils_the_pool(self) -> bool:
@@ -43,11 +50,14 @@ _BY_CODE = {
     "55P03": Outcome.SLOW,  # lock_not_available
     "40001": Outcome.TRY_AGAIN,  # serialization_failure, as in a conflict with recovery
     "40P01": Outcome.TRY_AGAIN,  # deadlock_detected
+    "25P04": Outcome.SLOW,  # transaction_timeout
+    "25P03": Outcome.CONNECTION_LOST,  # idle_in_transaction_session_timeout
     "26000": Outcome.STALE_PLAN,  # invalid_sql_statement_name
     "42P05": Outcome.STALE_PLAN,  # duplicate_prepared_statement
     "57P01": Outcome.CONNECTION_LOST,  # admin_shutdown
     "57P02": Outcome.CONNECTION_LOST,  # crash_shutdown
     "57P03": Outcome.CONNECTION_LOST,  # cannot_connect_now
+    "57P04": Outcome.CONNECTION_LOST,  # database_dropped
     "57P05": Outcome.CONNECTION_LOST,  # idle_session_timeout
 }
 _CONNECTION_EXCEPTIONS = "08"
