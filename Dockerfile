@@ -2,10 +2,10 @@
 # not start without API_KEYS (or ALLOW_ANONYMOUS=true).
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements.txt constraints.txt ./
+COPY hashes/service.txt ./
 RUN python -m venv /venv \
     && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-        -r requirements.txt \
+        --require-hashes -r service.txt \
     && /venv/bin/python -m pip uninstall --yes --quiet pip setuptools
 
 FROM python:3.11-slim

@@ -44,12 +44,12 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt requirements-demo.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/.run: hashes/demo.txt | $(VENV)/bin/python
 	@echo "Installing what the service and its demo need …"
-	@$(PIP) install -r requirements-demo.txt
+	@$(PIP) install --require-hashes -r hashes/demo.txt
 	@touch $@
 
-$(VENV)/.dev: requirements.txt requirements-demo.txt requirements-parquet.txt requirements-dev.txt constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: hashes/dev.txt | $(VENV)/bin/python
 	@echo "Installing what tests and linters need …"
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install --require-hashes -r hashes/dev.txt
 	@touch $(VENV)/.run $@

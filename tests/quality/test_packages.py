@@ -3,6 +3,7 @@
 import re
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -34,6 +35,32 @@ def test_the_requirements_are_pinned_alike() -> None:
     for file in FILES:
         for name, pin in pins(file).items():
             assert pin.specifier == constraints[name].specifier, f"{pin} in {file}"
+
+
+@pytest.mark.parametrize(
+    ("hashes", "files"),
+    [("service", FILES[:1]), ("demo", FILES[:2]), ("dev", FILES)],
+)
+def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[str]) -> None:
+    text = (ROOT / "hashes" / f"{hashes}.txt").read_text()
+    assert "://" not in text
+    listed: dict[str, Requirement] = {}
+    for entry in re.sub(r"\\\n", " ", text).splitlines():
+        if entry.startswith("#") or not entry.strip():
+            continue
+        named, *digests = entry.split(" --hash=")
+        assert digests, entry
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest.strip()) for digest in digests), entry
+        requirement = Requirement(named)
+        listed[canonicalize_name(requirement.name)] = requirement
+    constraints = pins("constraints.txt")
+    for listed_name, requirement in listed.items():
+        assert requirement.specifier == constraints[listed_name].specifier, f"{requirement} in {hashes}"
+    direct = {name: pin for file in files for name, pin in pins(file).items()}
+    for name, pin in direct.items():
+        assert listed[name].specifier == pin.specifier, f"{pin} is not in {hashes}"
+    if hashes == "dev":
+        assert listed.keys() == constraints.keys()
 
 
 def test_everything_below_the_requirements_is_pinned() -> None:
