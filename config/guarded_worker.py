@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.util import close_graceful
-from gunicorn.workers.gthread import _DEFER, ThreadWorker
+from gunicorn.workers.gthread import _DEFER, STOP_KEEPALIVE_LINGER, ThreadWorker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -111,9 +111,11 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         if not hasattr(conn, "head_ends_at"):
             conn.head_ends_at = time.monotonic() + _HEAD_S
         is_complete = self._has_head(conn)
-        if not is_complete and time.monotonic() < conn.head_ends_at:
+        is_overdue = time.monotonic() >= conn.head_ends_at
+        # One that stops has no event loop to leave a connection to.
+        if not is_complete and not is_overdue and self.alive:
             return _DEFER
-        if not is_complete:
+        if not is_complete and is_overdue:
             self.log.info("a client did not send the head of its request in %d s: connection closed", _HEAD_S)
             _close(conn)
             return False
@@ -123,16 +125,27 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             is_kept = super().handle(conn)
         finally:
             self._exchanges.discard(exchange)
+        if is_kept is _DEFER and not self.alive:
+            is_kept = False
         if is_kept is True:
             del conn.head_ends_at
         elif is_kept is False:
             _close(conn)
         return is_kept
 
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Take note of what `handle` came to."""
+        if not self.alive and not fs.cancelled() and fs.exception() is None and fs.result() is _DEFER:
+            # A connection made just before: its request is answered.
+            self.enqueue_req(conn)
+        else:
+            super().finish_request(conn, fs)
+
     def murder_pending(self) -> None:
         """Do what is to be done every second, of which Gunicorn's part is to close idle connections."""
         for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, conn.head_ends_at if self.alive else 0.0)
+            latest = conn.head_ends_at if self.alive else time.monotonic() + STOP_KEEPALIVE_LINGER
+            conn.timeout = min(conn.timeout, latest)
         super().murder_pending()
         for exchange in tuple(self._exchanges):
             if exchange.stop_if_overdue():

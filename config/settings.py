@@ -281,7 +281,7 @@ class Settings(BaseModel):
     @property
     def max_batches(self) -> int:
         """How many batches a process has open at a time."""
-        return self.lists_at_once + self.max_waiting // 2
+        return self.lists_at_once + self.max_waiting
 
     @property
     def max_bodies(self) -> int:

@@ -12,7 +12,7 @@ from recommender.api.concurrency import Lanes
 from recommender.api.parsing import MAX_STREAM_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.problems import BadRequestError, ErrorCode
 from recommender.api.request_models import BatchBody, RequestLimits, RequestModels
-from recommender.api.responses import json_response
+from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
@@ -73,8 +73,7 @@ def recommendations_blueprint(
             close()
             raise
         # It is open until it has been sent: a slow reader of a long answer takes a thread.
-        response.call_on_close(close)
-        return response
+        return told_when_sent(response, close)
 
     @blueprint.post("/preview")
     def post_preview() -> Response:

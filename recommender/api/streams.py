@@ -73,6 +73,10 @@ class _Lines:
         self._results.clear()
         self._close()
 
+    def __del__(self) -> None:
+        # Not every caller of the app closes what it is given.
+        self._close()
+
     def work(self, patience_s: float | None = None) -> None:
         """Have the next users' results."""
         with self._lane.working(patience_s):
@@ -87,6 +91,7 @@ class _Lines:
         if not self._results:
             self.work(remaining_s)
         if not self._results:
+            self.close()
             raise StopIteration
         result = self._results.popleft()
         count(result, first_page=True)

@@ -172,7 +172,7 @@ class Database:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
-                    _allow_pauses(connection)
+                    self._set_for_long(connection)
                     return [_rows(connection, query, parameters) for query in queries]
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
@@ -194,12 +194,24 @@ class Database:
                 connection.transaction(),
                 connection.cursor("stream", binary=True) as cursor,
             ):
-                _allow_pauses(connection)
+                self._set_for_long(connection)
                 cursor.itersize = _STREAM_ROWS
                 cursor.execute(query.statement, parameters)
                 yield from cursor
         except psycopg.Error as exc:
             raise DatabaseUnavailableError(self.name, self._reason(exc)) from exc
+
+    def _set_for_long(self, connection: BoundedConnection) -> None:
+        """Let a transaction wait for what is done with its rows, whatever the server allows others.
+
+        It still ends where this process stands still, so that it does not hold up VACUUM for ever. The time
+        for each statement is ours, also where a role's settings say something else.
+        """
+        connection.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
+            "set_config('statement_timeout', %s, true)",
+            (_LONGEST_PAUSE, str(self._options.statement_timeout_ms)),
+        )
 
     @property
     def _is_asked(self) -> bool:
@@ -355,16 +367,6 @@ class _StatementError(Exception):
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason
-
-
-def _allow_pauses(connection: BoundedConnection) -> None:
-    """Let a transaction wait for what is done with its rows, whatever the server allows others.
-
-    It still ends where this process stands still, so that it does not hold up VACUUM for ever.
-    """
-    connection.execute(
-        "SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_LONGEST_PAUSE,)
-    )
 
 
 def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from recommender.databases import database as database_module
-from recommender.databases.connections import BoundedConnection, PoolOptions, Row
+from recommender.databases.connections import BoundedConnection, ConnectionOptions, PoolOptions, Row
 from recommender.databases.database import Database
 from recommender.databases.queries import Query, load_queries
 from recommender.domain import DatabaseName

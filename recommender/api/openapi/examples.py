@@ -160,7 +160,7 @@ HEALTH: Examples = {
 _ALL_UP = {name.value: DatabaseState.UP for name in DatabaseName}
 _LOAD = LoadAnswer(
     pages=LaneAnswer(working=1, max_working=4, open=1, max_open=20, saturated=False),
-    batches=LaneAnswer(working=0, max_working=1, open=0, max_open=9, saturated=False),
+    batches=LaneAnswer(working=0, max_working=1, open=0, max_open=17, saturated=False),
     streams=LaneAnswer(working=1, max_working=1, open=8, max_open=8, saturated=True),
 )
 READY: Examples = {
