@@ -1,5 +1,6 @@
 """The SQL files: found, overlaid, parsed and checked once at start."""
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +46,17 @@ def parse_query_file(path: Path) -> Query:
             declares a name other than its own.
     """
     try:
-        source = _read(path.read_text(encoding="utf-8-sig"))
-        queries = aiosql.from_str(source.text, "psycopg")
+        return _parse(path, path.read_text(encoding="utf-8-sig"))
     except (SQLLoadException, SQLParseException, OSError, ValueError) as exc:
         raise ConfigurationError(f"{path}: cannot be read as a query file: {exc}") from exc
+
+
+# Each of the pools on a database, and whatever else asks for its statements, parses the same files.
+@functools.lru_cache(maxsize=256)
+def _parse(path: Path, text: str) -> Query:
+    """Parse the text of a query file; the same text at the same path is parsed once."""
+    source = _read(text)
+    queries = aiosql.from_str(source.text, "psycopg")
     names = [name for name in queries.available_queries if not name.endswith("_cursor")]
     if names != [path.stem]:
         raise ConfigurationError(f"{path}: must declare one query named {path.stem}, not {names}")
