@@ -14,7 +14,7 @@ import pytest
 
 from config.settings import ROOT
 from recommender.api_keys import Scope, make_key
-from tests.support.gunicorn import running_gunicorn
+from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, free_port, refusal
 from tests.support.redis import RedisServer, redis_binary
@@ -25,12 +25,12 @@ KEY, ENTRY = make_key("caller", [Scope.READ])
 ANYWHERE = "0.0.0.0"  # noqa: S104 - refused
 
 
-def test_without_keys_gunicorn_says_once_and_loudly_that_it_is_open(shared_databases: Urls) -> None:
-    with running_gunicorn(shared_databases, WORKERS="2") as server:
-        printed = server.log.read_text().splitlines()
+def test_without_keys_gunicorn_says_once_and_loudly_that_it_is_open(service: GunicornServer) -> None:
+    assert len(service.workers()) == 2
+    printed = service.log.read_text().splitlines()
     (line,) = [line for line in printed if "NO API KEYS ARE SET" in line]
     assert "WARNING" in line
-    assert f"127.0.0.1:{server.port}" in line
+    assert f"127.0.0.1:{service.port}" in line
 
 
 def test_with_keys_gunicorn_asks_for_one(shared_databases: Urls) -> None:

@@ -92,12 +92,11 @@ def test_workers_switch_to_the_same_index_at_the_same_moment(moving: GunicornSer
     assert len(again) <= 1, order
 
 
-def test_an_index_that_is_not_kept_is_answered_with_the_one_in_use(shared_databases: Urls) -> None:
-    with running_gunicorn(shared_databases) as server:
-        for path in PATHS:
-            current = server.get(path).body
-            assert server.get(f"{path}?index=0123456789abcdef").body == current
-            assert server.get(f"{path}?index={'x' * 65}").status == 400
+def test_an_index_that_is_not_kept_is_answered_with_the_one_in_use(service: GunicornServer) -> None:
+    for path in PATHS:
+        current = service.get(path).body
+        assert service.get(f"{path}?index=0123456789abcdef").body == current
+        assert service.get(f"{path}?index={'x' * 65}").status == 400
 
 
 def test_one_worker_reads_the_databases_for_all(shared_databases: Urls) -> None:
@@ -164,4 +163,5 @@ def test_nothing_is_left_behind(shared_databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(shared_databases, TMPDIR=str(tmp_path)) as server:
         assert server.get("/ready").status == 200
         assert list(tmp_path.glob("marquee-catalogue-*/*/announcement.json"))
+        assert server.stop() == 0
     assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.support.waiting import eventually
 _START_S = 60.0
 _STOP_S = 40.0
 _COMMAND = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
+_PAUSE_S = 0.02
 
 Labels = Mapping[str, str]
 
@@ -103,6 +105,11 @@ class GunicornServer:
         """The worker processes, by pid."""
         return {child.pid: child for child in psutil.Process(self.process.pid).children()}
 
+    def stop(self) -> int:
+        """Ask the master to stop and wait for it; its exit status."""
+        self.process.terminate()
+        return self.process.wait(_STOP_S)
+
 
 def sum_of(text: str, name: str, labels: Labels) -> float:
     """The sum of a metric's samples in Prometheus' text format."""
@@ -122,7 +129,10 @@ def settings_alone(**variables: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
-    """Gunicorn on some databases, answering; stopped at the end if it still runs."""
+    """Gunicorn on some databases, answering; killed at the end if it still runs.
+
+    To stop as it is asked to takes it seconds, and is for the tests of stopping.
+    """
     with gunicorn_in(ROOT, urls, settings_alone(**variables)) as server:
         yield server
 
@@ -139,6 +149,8 @@ def gunicorn_in(
         log = Path(folder) / "log"
         environment = {
             **os.environ,
+            # With which goes what a killed master leaves.
+            "TMPDIR": folder,
             **variables,
             **{f"{name.upper()}_URL": url for name, url in urls.items()},
             "PORT": str(port),
@@ -150,6 +162,7 @@ def gunicorn_in(
                 env=environment,
                 stdout=file,
                 stderr=file,
+                start_new_session=True,
             )
         server = GunicornServer(port, process, log)
         try:
@@ -162,8 +175,16 @@ def gunicorn_in(
                 )
             yield server
         finally:
-            process.terminate()
-            process.wait(_STOP_S)
+            _kill(process)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a master, if it still runs, with its workers, and wait until they are gone."""
+    if process.poll() is None:
+        workers = psutil.Process(process.pid).children()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(_STOP_S)
+        psutil.wait_procs(workers, _STOP_S)
 
 
 def _wait_until_it_answers(server: GunicornServer) -> None:
@@ -173,5 +194,5 @@ def _wait_until_it_answers(server: GunicornServer) -> None:
             if server.get("/health", timeout_s=5).status == http.client.OK:
                 return
         except (OSError, http.client.HTTPException):
-            time.sleep(0.1)
+            time.sleep(_PAUSE_S)
     raise AssertionError(f"Gunicorn did not come up:\n{server.log.read_text()}")
