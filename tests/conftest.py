@@ -18,7 +18,7 @@ from recommender.demo.generate import DemoData, DemoSize, generate
 from recommender.demo.load import load_demo
 from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
 from tests.support.gunicorn import GunicornServer, running_gunicorn
-from tests.support.postgres import Outage, Templates, Urls
+from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
 
 _TESTS_TAKE = timedelta(hours=2)
@@ -43,14 +43,17 @@ SMALL = DemoSize(
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
     """A server that may lose everything in a crash, which makes it fast."""
-    # Not pytest's own folder: run as root, the server runs as somebody else, who may not go there.
+    # Not pytest's own folder: run as root, the server runs as another user, who may not go there.
     with (
-        tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(
+            prefix="marquee-", dir=folder_in_memory(), ignore_cleanup_errors=True
+        ) as folder,
         embedded_server(Path(folder) / "postgres") as server,
     ):
         with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
             for name in ("fsync", "synchronous_commit", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
+            connection.execute(f"ALTER SYSTEM SET max_wal_size = '{MAX_WAL_MB}MB'".encode())
             connection.execute("SELECT pg_reload_conf()")
         yield server
 
