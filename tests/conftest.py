@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from flask.testing import FlaskClient
@@ -20,6 +21,10 @@ from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 _TESTS_TAKE = timedelta(hours=2)
 
