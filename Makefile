@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test bench soak lint format clean
+.PHONY: help run test bench soak lint lint-types lint-sql lint-style format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +22,17 @@ soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--se
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, SQL, the import contract, risky code and packages
+	@$(MAKE) --no-print-directory --jobs 2 lint-types lint-sql lint-style
+
+lint-types:
+	$(BIN)/mypy
+
+lint-sql:
+	$(BIN)/sqlfluff lint sql benchmarks/sql
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 sql benchmarks/sql
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive app.py wsgi.py config recommender
 	$(BIN)/python -m pip check
