@@ -13,7 +13,7 @@ run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with
 	@$(BIN)/python app.py
 
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
-	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about eleven, and three for the data
 	@$(BIN)/python -m benchmarks.run $(ARGS)

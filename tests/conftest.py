@@ -28,6 +28,13 @@ hypothesis.settings.load_profile("patient")
 
 _TESTS_TAKE = timedelta(hours=2)
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two cores: about half of the time a test waits for a server or for an interval."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
+
+
 # A little of everything, and more dirt than any real database has. The data reaches back further than the
 # window, so that what lies outside of it has to be left out.
 SMALL = DemoSize(
