@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 _PAUSE_S = 0.05
 
 
