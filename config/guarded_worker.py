@@ -22,6 +22,8 @@ _LEAST_BYTES_PER_S = 32 * 1024
 _READER_S = 30.0
 # How much of a head is looked at while it arrives; a longer one is read as Gunicorn reads it.
 _PEEKED_BYTES = 64 * 1024
+# How often slow clients are looked for.
+_LOOK_S = 0.5
 # How much of an answer the kernel takes at once, whatever the rate of the reader.
 _SEND_BUFFER_BYTES = 256 * 1024
 # How long a client has to hang up after its answer, before it is hung up on.
@@ -91,6 +93,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         # Gunicorn would stop at once, and cut streams off.
         self._replaced_after, self.max_requests = self.max_requests, sys.maxsize
         self._overdue_at: float | None = None
+        self._look_at = 0.0
         self._exchanges: set[Exchange] = set()
         self._of_thread = threading.local()
 
@@ -142,7 +145,10 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Do what is to be done every second, of which Gunicorn's part is to close idle connections."""
+        """Do what is to be done now and then, of which Gunicorn's part is to close idle connections."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_S
         for conn in self.pending_conns:
             latest = conn.head_ends_at if self.alive else time.monotonic() + STOP_KEEPALIVE_LINGER
             conn.timeout = min(conn.timeout, latest)

@@ -11,7 +11,7 @@ from recommender.answers import BatchAnswer, one_user_of, preview_of, user_of
 from recommender.api.concurrency import Lanes
 from recommender.api.parsing import MAX_STREAM_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.problems import BadRequestError, ErrorCode
-from recommender.api.request_models import BatchBody, RequestLimits, RequestModels
+from recommender.api.request_models import EXPLAINED_WEIGHT, BatchBody, RequestLimits, RequestModels
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
@@ -20,8 +20,6 @@ from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, counted, stage
 
 _JSON = "application/json"
-# What an explained recommendation takes, in bytes and in time, of one that is not.
-_EXPLAINED_WEIGHT = 5
 
 
 def recommendations_blueprint(
@@ -113,7 +111,7 @@ def _refuse_more_than_fits(batch: BatchBody, max_recommendations: int) -> None:
         BadRequestError: it could be larger than allowed.
     """
     users, asked = len(batch.user_ids), len(batch.user_ids) * batch.limit
-    weight = asked * (_EXPLAINED_WEIGHT if batch.explain else 1)
+    weight = asked * (EXPLAINED_WEIGHT if batch.explain else 1)
     if weight > max_recommendations:
         counted_as = f", which explained count as {weight}" if batch.explain else ""
         raise BadRequestError(

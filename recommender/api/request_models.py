@@ -16,6 +16,9 @@ _MAX_VERSION = 64
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100
 
+# What an explained recommendation takes, in bytes and in time, of one that is not.
+EXPLAINED_WEIGHT = 5
+
 M = TypeVar("M", bound=BaseModel)
 
 Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]

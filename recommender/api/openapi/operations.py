@@ -18,7 +18,7 @@ from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import fixed, wrong_bodies, wrong_path_id, wrong_queries
 from recommender.api.openapi.schemas import Schema, query_parameters, reference
 from recommender.api.problems import ErrorCode, Problem
-from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.request_models import EXPLAINED_WEIGHT, RequestLimits, RequestModels
 from recommender.api.streams import NDJSON
 from recommender.api_keys import Scope
 from recommender.ids import IdForm
@@ -117,6 +117,8 @@ def _batch(models: RequestModels, limits: RequestLimits) -> Operation:
         RECOMMENDATIONS,
         "Recommend to many users",
         "Each user's answer equals that of GET, and they come in the order asked for, repeated ids once. "
+        f"It has room for {limits.max_batch_recommendations} recommendations, where an explained one counts "
+        f"as {EXPLAINED_WEIGHT}. "
         f"With `Accept: {NDJSON}` the answer is a stream, for more users: a line a user, sent while the next "
         "users are worked on. Should it break off, the last line is an error.",
         answers=(
