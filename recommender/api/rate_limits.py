@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, Response, request
 from flask_limiter import HeaderNames, Limiter
+from limits.strategies import FixedWindowRateLimiter
 
 from recommender.api.doorkeeper import is_open, known_key
 from recommender.api.rate_windows import SteadyMemoryStorage
@@ -24,7 +25,7 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
     """
     in_memory = storage.startswith("memory:")
     waits: dict[str, str | int] = {"socket_connect_timeout": _REDIS_WAIT_S, "socket_timeout": _REDIS_WAIT_S}
-    limiter = Limiter(
+    limiter = _SteadyLimiter(
         _caller,
         application_limits=[rate],
         headers_enabled=True,
@@ -40,6 +41,16 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
     # Functions after a request run last to first: this one after the limiter's.
     app.after_request(_retry_after_when_refused)
     limiter.init_app(app)
+
+
+class _SteadyLimiter(Limiter):
+    """Counts by a steady clock also while it counts in memory for a Redis that does not answer."""
+
+    def init_app(self, app: Flask) -> None:
+        super().init_app(app)
+        if self._fallback_limiter is not None:
+            self._fallback_storage = SteadyMemoryStorage()
+            self._fallback_limiter = FixedWindowRateLimiter(self._fallback_storage)
 
 
 def _caller() -> str:

@@ -71,11 +71,12 @@ def test_after_the_time_said_requests_pass_again() -> None:
         assert ask(client).status_code == 404
 
 
+@pytest.mark.parametrize("storage", ["memory://", "redis://127.0.0.1:1/0"])
 def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_the_window(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, storage: str
 ) -> None:
     real = time.time
-    with running_client(NOWHERE, RATE_LIMIT="2/minute") as client:
+    with running_client(NOWHERE, RATE_LIMIT="2/minute", RATE_LIMIT_STORAGE=storage) as client:
         assert statuses(client, 3) == [404, 404, 429]
         with monkeypatch.context() as clock:
             clock.setattr(time, "time", lambda: real() - 7_200)
