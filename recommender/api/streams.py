@@ -57,6 +57,7 @@ class _Lines:
 
     def __next__(self) -> bytes:
         if self._is_over:
+            self.close()
             raise StopIteration
         try:
             return self._next_line()

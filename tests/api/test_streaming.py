@@ -123,13 +123,12 @@ def test_a_stream_that_has_to_end_says_so_in_its_last_line(
         )
         chunks = response.iter_encoded()
         received = next(chunks)
+        assert app.extensions["lanes"].streams.occupancy.open == 1
         if reason is BreakOff.STOPPING:
             app.extensions["lanes"].stream_end.stop()
         else:
             time.sleep(1)
         received += b"".join(chunks)
-        assert app.extensions["lanes"].streams.occupancy.open == 1
-        response.close()
         assert app.extensions["lanes"].streams.occupancy.open == 0
     whole, last = lines(received)
     assert whole["user_id"] == reference.users[0]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,14 +11,26 @@ from typing import Any
 
 import pytest
 
-from tests.support.gunicorn import GunicornServer, running_gunicorn
+from config.settings import ROOT
+from tests.support.gunicorn import GunicornServer, gunicorn_in, settings_alone
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually
 
 BATCH = "/api/recommendations/batch"
 HEAD = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-ONE_WORKER = {"WORKERS": "1"}
+# What the service waits for clients, in seconds: a third, for the tests to be over sooner.
+HEAD_S, BODY_S, READER_S = 3.0, 8.0, 10.0
+CONFIGURATION = f"""
+from pathlib import Path
+
+import config.guarded_worker as worker
+
+worker._HEAD_S, worker._BODY_S, worker._READER_S = {HEAD_S}, {BODY_S}, {READER_S}
+worker._LEAST_BYTES_PER_S = 1_000_000
+__file__ = "config/gunicorn.conf.py"
+exec(compile(Path(__file__).read_text(), __file__, "exec"))
+"""
 
 
 def connected(server: GunicornServer, stack: contextlib.ExitStack, sent: bytes = b"") -> socket.socket:
@@ -33,8 +46,12 @@ def request(content: dict[str, Any], accept: str = "*/*") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def alone(shared_databases: Urls) -> Iterator[GunicornServer]:
-    with running_gunicorn(shared_databases, **ONE_WORKER) as server:
+def alone(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
+    """One worker."""
+    path = tmp_path_factory.mktemp("gunicorn") / "gunicorn.conf.py"
+    path.write_text(CONFIGURATION)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
+    with gunicorn_in(ROOT, shared_databases, settings_alone(WORKERS="1"), command=command) as server:
         yield server
 
 
@@ -59,13 +76,13 @@ def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: Gunicor
         thread = threading.Thread(target=drip)
         thread.start()
         try:
-            time.sleep(2)
+            time.sleep(1)
             answers = [alone.get(path) for _ in range(10)]
             assert {answer.status for answer in answers} == {200}
             assert max(answer.seconds for answer in answers) < 1.5
             assert alone.get("/health").seconds < 1.5
-            # They may go on for ten seconds in all, however often a byte comes.
-            assert eventually(lambda: all(map(is_closed, slow)), 15)
+            # They have so long in all, however often a byte comes.
+            assert eventually(lambda: all(map(is_closed, slow)), HEAD_S + 5)
         finally:
             dripping.set()
             thread.join()
@@ -115,7 +132,7 @@ def test_slow_senders_of_bodies_are_bounded_and_given_up_on(alone: GunicornServe
         assert max(answer.seconds for answer in answers) < 1.5
         refused = sum(connection.recv(65536).startswith(b"HTTP/1.1 503") for connection in slow[-20:])
         assert refused == 20
-        assert eventually(lambda: all(map(is_closed, slow[:5])), 40)
+        assert eventually(lambda: all(map(is_closed, slow[:5])), BODY_S + 5)
 
 
 def test_slow_readers_of_streams_leave_pages_and_batches_alone(
@@ -152,7 +169,8 @@ def test_a_reader_below_the_least_rate_is_given_up_on(alone: GunicornServer) -> 
         connection.sendall(stream)
         assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["open"] == 1, 20)
         started = time.monotonic()
-        while alone.get("/ready").body["load"]["streams"]["open"] and time.monotonic() - started < 90:
+        while alone.get("/ready").body["load"]["streams"]["open"]:
+            assert time.monotonic() - started < 2 * READER_S
             connection.recv(1024)
-            time.sleep(1)
-        assert 20 < time.monotonic() - started < 80
+            time.sleep(0.5)
+        assert time.monotonic() - started > READER_S / 2
