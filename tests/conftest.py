@@ -31,8 +31,8 @@ _TESTS_TAKE = timedelta(hours=2)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for two cores: about half of the time a test waits for a server or for an interval."""
-    return max(1, (os.cpu_count() or 1) * 3 // 2)
+    """Two processes a core: about half of the time a test waits for a server or for an interval."""
+    return 2 * (os.cpu_count() or 1)
 
 
 # A little of everything, and more dirt than any real database has. The data reaches back further than the

@@ -4,12 +4,16 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import psycopg
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
 from config.settings import Settings, load_settings
+from recommender.composition import Marquee
+from recommender.domain import DatabaseName
 from tests.support.postgres import Urls
+from tests.support.waiting import eventually
 
 # Caps above anything in the test data: the answers must be exact.
 NO_CAPS = {
@@ -51,9 +55,21 @@ def running_app(urls: Urls, **variables: str) -> Iterator[Flask]:
 def running_client(urls: Urls, **variables: str) -> Iterator[FlaskClient]:
     with running_app(urls, **variables) as app:
         # As a worker does: a slow machine must not look like one without an index.
-        app.extensions["marquee"].open()
-        app.extensions["marquee"].wait_until_loaded(_LOAD_WAIT_S)
+        marquee: Marquee = app.extensions["marquee"]
+        marquee.open()
+        marquee.wait_until_loaded(_LOAD_WAIT_S)
+        if marquee.status.read().catalogue is None and _lets_in(urls[DatabaseName.CATALOG]):
+            # On a busy machine the first connection may take longer than POOL_TIMEOUT_MS.
+            eventually(lambda: marquee.status.read().catalogue is not None, _LOAD_WAIT_S)
         yield app.test_client()
+
+
+def _lets_in(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def get(client: FlaskClient, user_id: str, **arguments: Any) -> dict[str, Any]:
