@@ -31,8 +31,8 @@ _TESTS_TAKE = timedelta(hours=2)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes a core: about half of the time a test waits for a server or for an interval."""
-    return 2 * (os.cpu_count() or 1)
+    """Three processes for two cores: tests wait for servers and intervals, and time-outs need some room."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 # A little of everything, and more dirt than any real database has. The data reaches back further than the

@@ -8,7 +8,7 @@ from recommender.answers import popular_of, similar_of
 from recommender.api.concurrency import Lane
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.problems import ErrorCode
-from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.request_models import RequestLimits, request_models
 from recommender.api.responses import json_response
 from recommender.serving.media import MediaService
 from recommender.telemetry import JSON, stage
@@ -17,7 +17,7 @@ from recommender.telemetry import JSON, stage
 def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
     """Endpoints that answer from `media`, as `lane` admits."""
     blueprint = Blueprint("media", __name__, url_prefix="/api/media")
-    models = RequestModels(limits)
+    models = request_models(limits)
 
     @blueprint.get("/popular")
     def get_popular() -> Response:

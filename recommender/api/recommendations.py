@@ -11,7 +11,7 @@ from recommender.answers import BatchAnswer, one_user_of, preview_of, user_of
 from recommender.api.concurrency import Lanes
 from recommender.api.parsing import MAX_STREAM_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.problems import BadRequestError, ErrorCode
-from recommender.api.request_models import EXPLAINED_WEIGHT, BatchBody, RequestLimits, RequestModels
+from recommender.api.request_models import EXPLAINED_WEIGHT, BatchBody, RequestLimits, request_models
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
@@ -27,7 +27,7 @@ def recommendations_blueprint(
 ) -> Blueprint:
     """Endpoints that answer from `service`, as `lanes` admit."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
-    models = RequestModels(limits)
+    models = request_models(limits)
 
     @blueprint.get("/<user_id>")
     def get_recommendations(user_id: str) -> Response:

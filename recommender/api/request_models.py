@@ -1,5 +1,6 @@
 """What requests may hold, a model an endpoint: they validate requests, and the API is described by them."""
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -166,3 +167,9 @@ class RequestModels:
             for name, (kind, default) in {**self._common, **fields}.items()
         }
         return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **described)
+
+
+@functools.lru_cache(maxsize=8)
+def request_models(limits: RequestLimits) -> RequestModels:
+    """The models for some limits; making them takes longer than all the rest of the app."""
+    return RequestModels(limits)

@@ -35,6 +35,11 @@ def folder_in_memory() -> Path | None:
     return folder
 
 
+def maintenance(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection as the owner, to none of the databases that are made and dropped."""
+    return psycopg.connect(server_url(server, "postgres"), autocommit=True)
+
+
 @dataclass(frozen=True)
 class Templates:
     """A template database for each of the three, on one server."""
@@ -47,35 +52,42 @@ class Templates:
         """Empty template databases, to be filled before the first clone."""
         with contextlib.ExitStack() as stack:
             for name in DatabaseName:
-                stack.enter_context(self._janitor(self._template(name), as_template=True))
+                stack.enter_context(self._janitor(self._template(name)))
             yield {name: server_url(self.server, self._template(name)) for name in DatabaseName}
 
     @contextlib.contextmanager
     def clone(self) -> Iterator[Urls]:
         """A fresh copy of all three, dropped at the end."""
         number = next(_clone_numbers)
-        with contextlib.ExitStack() as stack:
-            urls = {}
-            for name in DatabaseName:
-                copy = f"{name}_{number}"
-                stack.enter_context(self._janitor(copy, template=self._template(name)))
-                urls[name] = server_url(self.server, copy)
-            yield urls
+        copies = {name: f"{name}_{number}" for name in DatabaseName}
+        # As files, which is quickest in memory, and over one connection, as so many tests do it.
+        with maintenance(self.server) as connection:
+            for name, copy in copies.items():
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                        sql.Identifier(copy), sql.Identifier(self._template(name))
+                    )
+                )
+        try:
+            yield {name: server_url(self.server, copy) for name, copy in copies.items()}
+        finally:
+            with maintenance(self.server) as connection:
+                for copy in copies.values():
+                    connection.execute(
+                        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy))
+                    )
 
     def _template(self, name: DatabaseName) -> str:
         return f"{self.label}_{name}"
 
-    def _janitor(
-        self, database: str, *, template: str | None = None, as_template: bool = False
-    ) -> DatabaseJanitor:
+    def _janitor(self, database: str) -> DatabaseJanitor:
         info = self.server.get_postmaster_info()
         return DatabaseJanitor(
             user=self.server.postgres_user,
             host=str(info.socket_dir),
             port=str(info.port),
             dbname=database,
-            template_dbname=template,
-            as_template=as_template,
+            as_template=True,
         )
 
 
@@ -90,7 +102,7 @@ class Outage:
         """Cut every connection and refuse new ones."""
         for name in names:
             self._allow_connections(name, allowed=False)
-            with self._maintenance() as connection:
+            with maintenance(self.server) as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                     (self._database(name),),
@@ -102,7 +114,7 @@ class Outage:
             self._allow_connections(name, allowed=True)
 
     def _allow_connections(self, name: DatabaseName, *, allowed: bool) -> None:
-        with self._maintenance() as connection:
+        with maintenance(self.server) as connection:
             connection.execute(
                 sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
                     sql.Identifier(self._database(name)), sql.Literal(allowed)
@@ -111,6 +123,3 @@ class Outage:
 
     def _database(self, name: DatabaseName) -> str:
         return self.urls[name].rpartition("/")[2]
-
-    def _maintenance(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(server_url(self.server, "postgres"), autocommit=True)

@@ -22,7 +22,7 @@ from recommender.api.openapi.operations import (
 from recommender.api.openapi.refusals import HEADERS, MEANINGS, fixed, status_of
 from recommender.api.openapi.schemas import Schema, answer_schemas, body_schema, reference
 from recommender.api.problems import ErrorCode, Problem
-from recommender.api.request_models import RequestLimits, RequestModels
+from recommender.api.request_models import RequestLimits, request_models
 from recommender.api_keys import Scope
 
 TITLE = "Marquee API"
@@ -88,7 +88,7 @@ def describe(limits: RequestLimits, *, keyed: bool) -> dict[str, Any]:
 
 
 def _schemas(limits: RequestLimits) -> dict[str, Schema]:
-    models = RequestModels(limits)
+    models = request_models(limits)
     bodies = {
         BATCH_BODY: ("For an answer in one piece.", models.batch),
         STREAMED_BATCH_BODY: ("For a streamed answer.", models.streamed_batch),

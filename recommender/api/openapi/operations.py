@@ -18,7 +18,7 @@ from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import fixed, wrong_bodies, wrong_path_id, wrong_queries
 from recommender.api.openapi.schemas import Schema, query_parameters, reference
 from recommender.api.problems import ErrorCode, Problem
-from recommender.api.request_models import EXPLAINED_WEIGHT, RequestLimits, RequestModels
+from recommender.api.request_models import EXPLAINED_WEIGHT, RequestLimits, RequestModels, request_models
 from recommender.api.streams import NDJSON
 from recommender.api_keys import Scope
 from recommender.ids import IdForm
@@ -71,7 +71,7 @@ class Operation:
 
 def operations(limits: RequestLimits) -> tuple[Operation, ...]:
     """All of them, within these limits."""
-    models = RequestModels(limits)
+    models = request_models(limits)
     return (
         _one_user(models, limits),
         _batch(models, limits),
