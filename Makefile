@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test bench soak lint lint-types lint-sql lint-style format clean
+.PHONY: help run test golden bench soak lint lint-types lint-sql lint-style format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with
 
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+golden: $(VENV)/.dev ## Write down anew what every answer is, where answers are meant to change
+	@MARQUEE_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden
 
 bench: $(VENV)/.dev ## Measure speed, ARGS=--quick in two minutes, else about eleven, and three for the data
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -5,9 +5,8 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import psycopg
@@ -18,6 +17,7 @@ from recommender.demo.embedded import PostgresServer, embedded_server, server_ur
 from recommender.demo.generate import DemoData, DemoSize, generate
 from recommender.demo.load import load_demo
 from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
+from tests.support.edges import off_the_edges
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
@@ -25,8 +25,6 @@ from tests.support.reference import Reference
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-_TESTS_TAKE = timedelta(hours=2)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,18 +72,7 @@ def server() -> Iterator[PostgresServer]:
 def generated() -> DemoData:
     now = datetime.now(UTC).replace(tzinfo=None)
     data = generate(SMALL, seed=11, now=now)
-    return replace(
-        data, interactions=[(*row[:-1], _off_the_edges(row[-1], now)) for row in data.interactions]
-    )
-
-
-def _off_the_edges(at: Any, now: datetime) -> Any:
-    """Later, where it would fall out of a window while the tests run."""
-    if at is not None:
-        for days in (7, 30, 90):
-            if timedelta() <= at - (now - timedelta(days=days)) < _TESTS_TAKE:
-                return at + _TESTS_TAKE
-    return at
+    return replace(data, interactions=[(*row[:-1], off_the_edges(row[-1], now)) for row in data.interactions])
 
 
 @pytest.fixture(scope="session")
