@@ -1,5 +1,6 @@
 """Gunicorn's threaded worker, guarded against clients that are slow, on purpose or by their network."""
 
+import math
 import socket
 import sys
 import threading
@@ -20,8 +21,12 @@ _BODY_S = 30.0
 # A client must read an answer at this rate, and has so much time on top.
 _LEAST_BYTES_PER_S = 32 * 1024
 _READER_S = 30.0
-# How much of a head is looked at while it arrives; a longer one is read as Gunicorn reads it.
-_PEEKED_BYTES = 64 * 1024
+# A head is looked at while it arrives. Browsers and proxies send a few kilobytes.
+_LONGEST_HEAD_BYTES = 64 * 1024
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+# With fewer threads than that left, no client is waited for longer than so many seconds in one go.
+_SPARE_THREADS = 4
+_SHORT_S = 2.0
 # How often slow clients are looked for.
 _LOOK_S = 0.5
 # How much of an answer the kernel takes at once, whatever the rate of the reader.
@@ -38,19 +43,25 @@ class Exchange:
 
     def __init__(self, client_socket: socket.socket, head_ends_at: float) -> None:
         self._socket = client_socket
+        self._waits_since = time.monotonic()
         self._waits_until: float | None = head_ends_at
         self._body_ends_at: float | None = None
         self._written_bytes = 0
         self._written_s = 0.0
 
-    def stop_if_overdue(self) -> bool:
-        """Shut the client's socket where it has kept the thread too long; that ends the wait."""
-        if self._waits_until is None or time.monotonic() < self._waits_until:
+    def stop_if_overdue(self, patience_s: float) -> bool:
+        """Stop where the client has kept the thread too long, or in one go for `patience_s`."""
+        ends_at, now = self._waits_until, time.monotonic()
+        if ends_at is None or (now < ends_at and now - self._waits_since < patience_s):
             return False
+        self.stop()
+        return True
+
+    def stop(self) -> None:
+        """Shut the client's socket; that ends a wait for it."""
         self._waits_until = None
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        return True
 
     def begin_work(self) -> None:
         """Note that nothing is waited for."""
@@ -60,7 +71,7 @@ class Exchange:
         """Read of the body, which must arrive in time as a whole."""
         if self._body_ends_at is None:
             self._body_ends_at = time.monotonic() + _BODY_S
-        self._waits_until = self._body_ends_at
+        self._waits_since, self._waits_until = time.monotonic(), self._body_ends_at
         try:
             return source.read(size)
         finally:
@@ -72,7 +83,7 @@ class Exchange:
             self._written_bytes += len(chunk)
             started = time.monotonic()
             allowed_s = _READER_S + self._written_bytes / _LEAST_BYTES_PER_S
-            self._waits_until = started + allowed_s - self._written_s
+            self._waits_since, self._waits_until = started, started + allowed_s - self._written_s
             yield chunk
             self._waits_until = None
             self._written_s += time.monotonic() - started
@@ -114,6 +125,10 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         if not hasattr(conn, "head_ends_at"):
             conn.head_ends_at = time.monotonic() + _HEAD_S
         is_complete = self._has_head(conn)
+        if is_complete is None:
+            conn.sock.sendall(_TOO_LONG)
+            _close(conn)
+            return False
         is_overdue = time.monotonic() >= conn.head_ends_at
         # One that stops has no event loop to leave a connection to.
         if not is_complete and not is_overdue and self.alive:
@@ -153,12 +168,22 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             latest = conn.head_ends_at if self.alive else time.monotonic() + STOP_KEEPALIVE_LINGER
             conn.timeout = min(conn.timeout, latest)
         super().murder_pending()
+        is_short = len(self._exchanges) > self.cfg.threads - _SPARE_THREADS
         for exchange in tuple(self._exchanges):
-            if exchange.stop_if_overdue():
+            if exchange.stop_if_overdue(_SHORT_S if is_short else math.inf):
                 self.log.info("a client kept a thread waiting for too long: connection closed")
         self._be_replaced_when_due()
         if not self.alive:
             self.flask_app.extensions["lanes"].stream_end.stop()
+            # Until the last process has, the system accepts connections that no worker will.
+            for listener in self.sockets:
+                listener.close()
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """Stop at once, whatever is waited for."""
+        for exchange in tuple(self._exchanges):
+            exchange.stop()
+        super().handle_quit(sig, frame)
 
     def _answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         exchange: Exchange = self._of_thread.exchange
@@ -170,22 +195,26 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         """Whether the connection can be used again; not where more of a refused body is to come."""
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _DRAINING_S))
 
-    def _has_head(self, conn: Any) -> bool:
-        """Whether the head of a request, or the end of the connection, has arrived."""
-        if conn.parser is not None and conn.parser.unreader.buf.getvalue():
+    def _has_head(self, conn: Any) -> bool | None:
+        """Whether a whole head, or the end of the connection, has arrived; None where it is too long."""
+        # What came in one packet with the request before.
+        read = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
+        if _HEAD_END in read:
             return True
         try:
-            seen = conn.sock.recv(_PEEKED_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            seen = conn.sock.recv(_LONGEST_HEAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
         except OSError:
             return True
         is_longer = len(seen) > getattr(conn, "seen_bytes", 0)
         conn.seen_bytes = len(seen)
-        if not is_longer or len(seen) == _PEEKED_BYTES or _HEAD_END in seen:
+        if not is_longer or _HEAD_END in read + seen:
             conn.seen_bytes = 0
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             return True
+        if len(read) + len(seen) >= _LONGEST_HEAD_BYTES:
+            return None
         # Readable, to the event loop, once there is more than that.
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
         return False

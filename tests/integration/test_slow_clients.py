@@ -88,6 +88,31 @@ def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: Gunicor
             thread.join()
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+        + b"".join(b"X-%d: %8000d\r\n" % (n, n) for n in range(9)),
+    ],
+    ids=["behind a whole one", "long"],
+)
+def test_half_a_head_holds_no_thread_however_it_comes(alone: GunicornServer, sent: bytes) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(120):
+            connected(alone, stack, sent)
+        time.sleep(0.5)
+        assert max(alone.get("/health").seconds for _ in range(5)) < 1.5
+
+
+def test_those_who_read_nothing_are_given_up_on_sooner_where_threads_run_short(alone: GunicornServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(120):
+            connected(alone, stack, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
+        time.sleep(1)
+        assert alone.get("/health").seconds < READER_S - 2
+
+
 def is_closed(connection: socket.socket) -> bool:
     try:
         return connection.recv(1, socket.MSG_DONTWAIT) == b""

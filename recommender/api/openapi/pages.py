@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 
 import orjson
 from flask import Blueprint, Response, abort, request, send_file
@@ -35,13 +36,18 @@ def openapi_blueprint(limits: RequestLimits, *, keyed: bool) -> Blueprint:
 
     page = (_OURS / "reader.html").read_bytes()
 
+    making = Lock()
+
     @cache
     def description() -> bytes:
         return orjson.dumps(describe(limits, keyed=keyed))
 
     @blueprint.get("/openapi.json")
     def get_description() -> Response:
-        return _revalidated(Response(description(), mimetype="application/json"))
+        # Made once, however many ask for it at first.
+        with making:
+            data = description()
+        return _revalidated(Response(data, mimetype="application/json"))
 
     @blueprint.get("/docs")
     def get_docs() -> Response:
