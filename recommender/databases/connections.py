@@ -1,5 +1,6 @@
 """How connections are made and set, and how long they wait."""
 
+import functools
 import logging
 import math
 import re
@@ -14,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from recommender.databases.arrays import adapt_arrays
-from recommender.databases.queries import load_queries
+from recommender.databases.queries import Query, load_queries
 from recommender.databases.texts import adapt_texts
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
@@ -143,7 +144,6 @@ class Connector:
         self._settings = {**SESSION_SETTINGS, _TIMEOUT: str(statement_timeout_ms)}
         if not options.prepared_statements:
             del self._settings["plan_cache_mode"]
-        self._queries = load_queries("session")
         self._told: frozenset[Difference] = frozenset()
         self.arguments = {
             **_common_arguments("marquee", statement_timeout_ms),
@@ -179,7 +179,7 @@ class Connector:
         try:
             adapt_texts(connection)
             if self._options.settings_by is SettingsBy.SET:
-                self._fetch(connection, "set_settings", setting_values=list(self._settings.values()))
+                _set(connection, self._settings, of_transaction=False)
             differences = frozenset(self.differences(connection))
         finally:
             connection.deadline = None
@@ -198,7 +198,10 @@ class Connector:
         Raises:
             psycopg.Error: the server refuses, or does not answer.
         """
-        found: dict[str, str] = dict(self._fetch(connection, "fetch_settings"))
+        statement = _queries()["fetch_settings"].statement
+        # Not prepared: it runs once a connection.
+        rows = connection.execute(statement, {"setting_names": list(self._settings)}, prepare=False)
+        found: dict[str, str] = dict(rows.fetchall())
         return [
             Difference(setting, wanted, found.get(setting, ""))
             for setting, wanted in self._settings.items()
@@ -213,11 +216,14 @@ class Connector:
             return found.isdecimal() and int(found) >= int(wanted)
         return found == wanted or {found, wanted} <= _SAME_VALUES.get(setting, set())
 
-    def _fetch(self, connection: BoundedConnection, query_name: str, **parameters: object) -> list[Row]:
-        statement = self._queries[query_name].statement
-        names = {"setting_names": list(self._settings)}
-        # Not prepared: it runs once a connection.
-        return connection.execute(statement, {**names, **parameters}, prepare=False).fetchall()
+
+def set_for_transaction(connection: BoundedConnection, settings: Mapping[str, str]) -> None:
+    """Set something for the transaction under way, which works behind every pooler.
+
+    Raises:
+        psycopg.Error: the server refuses, or does not answer.
+    """
+    _set(connection, settings, of_transaction=True)
 
 
 def connect_to_write(url: str) -> psycopg.Connection[Row]:
@@ -227,6 +233,20 @@ def connect_to_write(url: str) -> psycopg.Connection[Row]:
         psycopg.Error: the server refuses, or does not answer.
     """
     return psycopg.connect(url, **_common_arguments("marquee load", 0), prepare_threshold=None)
+
+
+@functools.cache
+def _queries() -> Mapping[str, Query]:
+    return load_queries("session")
+
+
+def _set(connection: BoundedConnection, settings: Mapping[str, str], *, of_transaction: bool) -> None:
+    parameters = {
+        "setting_names": list(settings),
+        "setting_values": list(settings.values()),
+        "of_transaction": of_transaction,
+    }
+    connection.execute(_queries()["set_settings"].statement, parameters, prepare=False)
 
 
 def _common_arguments(application_name: str, statement_timeout_ms: int) -> dict[str, Any]:

@@ -15,7 +15,13 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
-from recommender.databases.connections import BoundedConnection, Connector, PoolOptions, Row
+from recommender.databases.connections import (
+    BoundedConnection,
+    Connector,
+    PoolOptions,
+    Row,
+    set_for_transaction,
+)
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query
 from recommender.deadline import Deadline
@@ -29,7 +35,7 @@ T = TypeVar("T")
 # How long a probe, or a check of a database that no request has asked, may take after it has connected.
 _PROBE_TIMEOUT_S = 1.0
 # How long a probe waits for a lock that another session holds: statements would have to wait, too.
-_PROBE_LOCK_TIMEOUT_MS = 300
+_PROBE_LOCK_TIMEOUT = "300ms"
 # How long it may take to tell the server that a statement is no longer wanted.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
@@ -207,11 +213,11 @@ class Database:
         It still ends where this process stands still, so that it does not hold up VACUUM for ever. The time
         for each statement is ours, also where a role's settings say something else.
         """
-        connection.execute(
-            "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
-            "set_config('statement_timeout', %s, true)",
-            (_LONGEST_PAUSE, str(self._options.statement_timeout_ms)),
-        )
+        settings = {
+            "idle_in_transaction_session_timeout": _LONGEST_PAUSE,
+            "statement_timeout": str(self._options.statement_timeout_ms),
+        }
+        set_for_transaction(connection, settings)
 
     @property
     def _is_asked(self) -> bool:
@@ -381,7 +387,7 @@ def _prepares(connection: BoundedConnection, query: Query) -> bool:
     """
     try:
         with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = {_PROBE_LOCK_TIMEOUT_MS}".encode())
+            set_for_transaction(connection, {"lock_timeout": _PROBE_LOCK_TIMEOUT})
             connection.execute(b"PREPARE probed AS " + query.numbered)
             connection.execute(b"DEALLOCATE probed")
     except psycopg.Error as exc:

@@ -11,7 +11,14 @@ from typing import Any, Self
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from recommender.databases.connections import ConnectionOptions, Connector, Difference, PoolOptions, Row
+from recommender.databases.connections import (
+    ConnectionOptions,
+    Connector,
+    Difference,
+    PoolOptions,
+    Row,
+    set_for_transaction,
+)
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName
@@ -19,7 +26,7 @@ from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5
 # Somebody who rebuilds a table holds it for longer than anybody wants to wait to be told so.
-_LOCK_TIMEOUT_MS = 2_000
+_LOCK_TIMEOUT = "2s"
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
@@ -106,9 +113,9 @@ class Inspection:
         """
         with self._transaction():
             types = self._column_types(query)
-            self._connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             # By the NULLs below every partition could be left out of the plan, and nothing would be seen.
-            self._connection.execute("SET LOCAL enable_partition_pruning = off")
+            generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
+            set_for_transaction(self._connection, generic_and_whole)
             self._connection.execute(b"PREPARE examined AS " + query.numbered)
             nulls = ", ".join(["NULL"] * len(query.parameters))
             execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"
@@ -147,7 +154,7 @@ class Inspection:
         """A transaction, which a pooler sends to one session, with a bound on its locks and on all of it."""
         self._connection.deadline = Deadline.after(self._patience_s)
         with self._refusals(), self._connection.transaction(), self._refusals():
-            self._connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}".encode())
+            set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT})
             yield
 
     @contextmanager
