@@ -175,6 +175,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         self._be_replaced_when_due()
         if not self.alive:
             self.flask_app.extensions["lanes"].stream_end.stop()
+        if not (self.alive or self._accepting):
             # Until the last process has, the system accepts connections that no worker will.
             for listener in self.sockets:
                 listener.close()
