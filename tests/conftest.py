@@ -14,11 +14,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.demo.embedded import PostgresServer, embedded_server, server_url
-from recommender.demo.generate import DemoData, DemoSize, generate
+from recommender.demo.generate import DemoData, generate
 from recommender.demo.load import load_demo
 from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
-from tests.support.edges import off_the_edges
 from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.made_up import SMALL, off_the_edges
 from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
 
@@ -31,23 +31,6 @@ hypothesis.settings.load_profile("patient")
 def pytest_xdist_auto_num_workers() -> int:
     """Three processes for two cores: tests wait for servers and intervals, and time-outs need some room."""
     return max(1, (os.cpu_count() or 1) * 3 // 2)
-
-
-# A little of everything, and more dirt than any real database has. The data reaches back further than the
-# window, so that what lies outside of it has to be left out.
-SMALL = DemoSize(
-    media=160,
-    users=280,
-    interactions=7_000,
-    days=120,
-    deleted_media=0.06,
-    vanished_media=0.05,
-    users_without_preferences=0.12,
-    users_without_history=0.08,
-    repeated_interactions=0.15,
-    null_values=0.05,
-    null_timestamps=0.03,
-)
 
 
 @pytest.fixture(scope="session")

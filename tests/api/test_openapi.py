@@ -4,12 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from itertools import permutations
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from jsonschema import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
@@ -77,11 +75,6 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
         for name in POSTED
     ],
 ]
-
-
-@pytest.fixture(scope="module")
-def contract(client: FlaskClient) -> Contract:
-    return Contract(client.get("/openapi.json").get_json())
 
 
 @pytest.fixture(scope="module")
@@ -205,46 +198,6 @@ def test_schemas_have_no_made_up_titles_and_are_all_in_use(contract: Contract) -
         assert f'"#/components/schemas/{name}"' in text
         assert "title" not in schema
         assert not [key for key, field in schema.get("properties", {}).items() if "title" in field], name
-
-
-def test_the_types_in_a_union_of_answers_tell_themselves_apart(contract: Contract) -> None:
-    # A generated client takes the first that fits.
-    answers = [contract.document["components"], *(found for *_, found in contract.media_types())]
-    unions = [union for described in answers for union in unions_in(described)]
-    assert unions
-    for union in unions:
-        for one, other in permutations(contract.objects(union), 2):
-            assert set(one["required"]) - set(other["properties"]), union
-
-
-def unions_in(schema: Any) -> Iterator[list[Any]]:
-    """Of schemas, at any depth."""
-    if isinstance(schema, list):
-        for item in schema:
-            yield from unions_in(item)
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in {"anyOf", "oneOf"}:
-                yield value
-            if key not in {"example", "examples"}:
-                yield from unions_in(value)
-
-
-def test_an_explanation_is_described_as_whole_or_absent(contract: Contract) -> None:
-    schema = {"$ref": "#/components/schemas/Recommended"}
-    (plain,), (explained,) = (examples.ONE_USER[name]["recommendations"] for name in ("plain", "explained"))
-    for name in set(explained) - set(plain):
-        with pytest.raises(ValidationError):
-            contract.validate(schema, {key: value for key, value in explained.items() if key != name})
-
-
-def test_json_is_the_first_type_of_an_answer_that_has_more(contract: Contract) -> None:
-    # Generated clients ask for the first, or read the answer as such.
-    responses = [
-        found for operation in contract.operations.values() for found in operation["responses"].values()
-    ]
-    several = [list(found["content"]) for found in responses if len(found.get("content", ())) > 1]
-    assert several == [["application/json", "application/x-ndjson"]]
 
 
 @pytest.mark.parametrize("explain", ["false", "true"])

@@ -72,7 +72,7 @@ def test_after_the_time_said_requests_pass_again() -> None:
 
 
 @pytest.mark.parametrize("storage", ["memory://", "redis://127.0.0.1:1/0"])
-def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_the_window(
+def test_after_a_clock_was_set_back_no_caller_is_refused_for_longer_than_the_window(
     monkeypatch: pytest.MonkeyPatch, storage: str
 ) -> None:
     real = time.time

@@ -15,30 +15,18 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.demo.embedded import PostgresServer
-from recommender.demo.generate import DemoData, DemoSize, generate
+from recommender.demo.generate import DemoData, generate
 from recommender.demo.load import load_demo
 from recommender.domain import DatabaseName
 from tests.support.clients import PATIENT, no_progress, running_client
-from tests.support.edges import off_the_edges
+from tests.support.made_up import SMALL, off_the_edges
 from tests.support.postgres import Outage, Templates, Urls
 from tests.support.training import answers_with, train_on
 from tests.support.waiting import wait_until
 
 # A year's end would change the release years.
 _MADE_AT = datetime(2026, 11, 1, 12, tzinfo=UTC).replace(tzinfo=None)
-_SIZE = DemoSize(
-    media=220,
-    users=300,
-    interactions=9_000,
-    days=120,
-    deleted_media=0.06,
-    vanished_media=0.05,
-    users_without_preferences=0.12,
-    users_without_history=0.08,
-    repeated_interactions=0.15,
-    null_values=0.05,
-    null_timestamps=0.03,
-)
+_SIZE = replace(SMALL, media=220, users=300, interactions=9_000)
 _USERS: tuple[DatabaseName, LiteralString] = (
     DatabaseName.USER,
     "SELECT user_id::text FROM user_preferences ORDER BY 1",

@@ -12,8 +12,8 @@ from recommender.cli.demo import demo
 from recommender.demo.databases import demo_databases
 from recommender.domain import DatabaseName
 from recommender.errors import LoadError
-from tests.conftest import SMALL
 from tests.support.clients import no_progress
+from tests.support.made_up import SMALL
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 

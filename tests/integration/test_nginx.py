@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,28 +9,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from config.settings import ROOT
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.processes import free_port
+from tests.support.programs import installed
 from tests.support.reference import Reference
 from tests.support.waiting import eventually, wait_until
 
 _STOP_S = 10.0
 BATCH = "/api/recommendations/batch"
-
-
-def nginx_binary() -> str:
-    """Where it is installed. Without one a test is skipped, but in CI it fails."""
-    binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if binary is None:
-        message = "no nginx is installed (on Debian: apt-get install nginx-light)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return binary
 
 
 def documented_lines() -> str:
@@ -44,7 +31,7 @@ def documented_lines() -> str:
 @contextlib.contextmanager
 def behind_nginx(server: GunicornServer) -> Iterator[GunicornServer]:
     """The service as it is reached through nginx."""
-    binary, port = nginx_binary(), free_port()
+    binary, port = installed("nginx", package="nginx-light"), free_port()
     lines = documented_lines()
     for documented, here in (
         ("127.0.0.1:5000", f"127.0.0.1:{server.port}"),

@@ -14,7 +14,6 @@ import click
 
 from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.demo.generate import generate
-from tests.conftest import SMALL
 from tests.soak.data import HEAVY_USER, WINDOW_DAYS, SoakData, add_heavy_user
 from tests.soak.expectations import Expectations
 from tests.soak.faults import Faults, Kind, rounds
@@ -23,6 +22,7 @@ from tests.soak.servers import Servers, three_servers
 from tests.soak.wall_clock import WallClock
 from tests.support.clients import NO_CAPS
 from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.made_up import SMALL
 
 _USERS = 40
 _UNKNOWN_USER = "dddddddd-0000-4000-8000-000000000001"

@@ -1,16 +1,15 @@
 """A real browser on the explorer: Debian's Chromium, driven by Playwright."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+from tests.support.programs import installed
 
 _SETTLING_MS = 300
 _WATCH_SHIFTS = """
@@ -23,14 +22,8 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 
 
 def chromium_binary() -> str:
-    """Where it is installed. Without one a test is skipped, but in CI it fails."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser")
-    if binary is None:
-        message = "no chromium is installed (on Debian: apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return binary
+    """Where it is installed."""
+    return installed("chromium", "chromium-browser", package="chromium")
 
 
 @dataclass

@@ -9,31 +9,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from recommender.demo.embedded import PostgresServer
 from tests.support.postgres import Urls
 from tests.support.processes import free_port
+from tests.support.programs import installed
 from tests.support.waiting import wait_until
 
 _STOP_S = 10.0
 
 
-def pgbouncer_binary() -> str:
-    """Where it is installed. Without one a test is skipped, but in CI it fails."""
-    binary = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if binary is None:
-        message = "no pgbouncer is installed (on Debian: apt-get install pgbouncer)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return binary
-
-
 @contextlib.contextmanager
 def running_pgbouncer(server: PostgresServer, urls: Urls, settings: Mapping[str, str]) -> Iterator[Urls]:
     """The URLs of the databases through a PgBouncer that lets the URLs' own roles in."""
-    binary = pgbouncer_binary()
+    binary = installed("pgbouncer", package="pgbouncer")
     info = server.get_postmaster_info()
     port = free_port()
     role = _role_of(next(iter(urls.values())))

@@ -1,7 +1,5 @@
 """A real Redis, to be stopped and started."""
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,22 +7,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from tests.support.processes import free_port
+from tests.support.programs import installed
 
 _WAIT_S = 10.0
 
 
 def redis_binary() -> str:
-    """Where it is installed. Without one a test is skipped, but in CI it fails."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        message = "no redis-server is installed (on Debian: apt-get install redis-server)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return binary
+    """Where it is installed."""
+    return installed("redis-server", package="redis-server")
 
 
 @dataclass
