@@ -21,6 +21,7 @@ from recommender.domain import (
     PopularMedia,
     Preview,
     Recommendation,
+    SimilarItem,
     SimilarMedia,
     Strategy,
     UserRecommendations,
@@ -102,20 +103,25 @@ class ExplanationAnswer(TypedDict, total=False):
     matched_genres: list[str]
     """The stated genres that the medium has."""
     similar_user_count: int
-    """How many of the similar users liked or watched it."""
+    """How many of the similar users liked or watched it; only by a model that goes by similar users."""
     total_interaction_value: float
-    """The sum of the values of their likes and watches."""
+    """The sum of the values of their likes and watches; only by a model that goes by similar users."""
     because_you_liked: list[BecauseItem]
-    """Up to three media of the user's own that similar users who have this one share, most telling first."""
+    """Up to three media of the user's own that contribute most to the collaborative score, the most first."""
     score_parts: ScoreParts
     reason: str
     """All of it in a sentence."""
 
 
+# What only some models can say.
+_BY_SIMILAR_USERS = ("similar_user_count", "total_interaction_value")
+
+
 def _all_or_none(kind: type) -> dict[str, Any]:
-    """What JSON Schema says of keys that an object has all or none of."""
+    """What JSON Schema says of keys that an object has all or none of, save those of some models only."""
     names = list(kind.__annotations__)
-    return {"dependentRequired": {name: [other for other in names if other != name] for name in names}}
+    common = [name for name in names if name not in _BY_SIMILAR_USERS]
+    return {"dependentRequired": {name: [other for other in common if other != name] for name in names}}
 
 
 # One type with and without: of a union, a generated client takes the first member that fits, and a type that
@@ -130,10 +136,11 @@ class BasisAnswer(TypedDict):
     """What the explanations refer to."""
 
     stated_genres: list[str]
-    similar_users: int
-    """How many similar users were found."""
+    similar_users: NotRequired[int]
+    """How many similar users were found; only by a model that goes by them."""
     max_score: float
-    """The largest similar_user_count × total_interaction_value of any medium the user may be given."""
+    """The model's largest score of any medium the user may be given: with similar users, the largest
+    similar_user_count × total_interaction_value."""
     content_weight: float
     collaborative_weight: float
     window_days: int
@@ -151,7 +158,7 @@ class UserAnswer(TypedDict):
     degraded: list[DatabaseName]
     """The databases that did not answer; normally empty."""
     model: str
-    """How similar users are found: `live` or `neighbours`."""
+    """What scored: `live`, or a trained model such as `neighbours`."""
     model_version: str | None
     index: str
     """The version of the catalogue index that was ranked by, for `index` of the next page."""
@@ -223,8 +230,8 @@ class SimilarMedium(MediaAnswer):
 
     similarity: float
     """Cosine over users, 0 to 1."""
-    shared_user_count: int
-    """How many of the users looked at have both."""
+    shared_user_count: NotRequired[int]
+    """How many of the users looked at have both; only by a model that keeps users."""
     genre_overlap: float
     """Genres in common by genres in either, 0 to 1."""
 
@@ -299,15 +306,7 @@ def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
     """The answer about media like one."""
     return SimilarAnswer(
         media_id=similar.media_id,
-        similar=[
-            SimilarMedium(
-                **_media(item.media),
-                similarity=rounded(item.similarity),
-                shared_user_count=item.shared_user_count,
-                genre_overlap=rounded(item.genre_overlap),
-            )
-            for item in similar.items
-        ],
+        similar=[_similar(item) for item in similar.items],
         count=len(similar.items),
         limit=page.limit,
         offset=page.offset,
@@ -382,30 +381,43 @@ def _recommended(item: Recommendation) -> Recommended:
 def _explanation(item: Recommendation, explanation: Explanation | None) -> ExplanationAnswer:
     if explanation is None:
         return ExplanationAnswer()
-    return ExplanationAnswer(
-        matched_genres=list(explanation.matched_genres),
-        similar_user_count=explanation.similar_user_count,
-        total_interaction_value=_readable(explanation.total_interaction_value),
-        because_you_liked=[
-            BecauseItem(
-                id=own.media.id, title=own.media.title, interaction="liked" if own.liked else "watched"
-            )
-            for own in explanation.because
-        ],
-        score_parts=score_parts(item, explanation),
-        reason=explanation.reason,
-    )
+    answer = ExplanationAnswer(matched_genres=list(explanation.matched_genres))
+    if explanation.similar_user_count is not None and explanation.total_interaction_value is not None:
+        answer["similar_user_count"] = explanation.similar_user_count
+        answer["total_interaction_value"] = _readable(explanation.total_interaction_value)
+    answer["because_you_liked"] = [
+        BecauseItem(id=own.media.id, title=own.media.title, interaction="liked" if own.liked else "watched")
+        for own in explanation.because
+    ]
+    answer["score_parts"] = score_parts(item, explanation)
+    answer["reason"] = explanation.reason
+    return answer
 
 
 def _basis(basis: Basis) -> BasisAnswer:
-    return BasisAnswer(
+    answer = BasisAnswer(
         stated_genres=list(basis.stated_genres),
-        similar_users=basis.similar_users,
+        similar_users=basis.similar_users or 0,
         max_score=_readable(basis.max_score),
         content_weight=basis.weights.content,
         collaborative_weight=basis.weights.collaborative,
         window_days=basis.window_days,
     )
+    if basis.similar_users is None:
+        del answer["similar_users"]
+    return answer
+
+
+def _similar(item: SimilarItem) -> SimilarMedium:
+    answer = SimilarMedium(
+        **_media(item.media),
+        similarity=rounded(item.similarity),
+        shared_user_count=item.shared_user_count or 0,
+        genre_overlap=rounded(item.genre_overlap),
+    )
+    if item.shared_user_count is None:
+        del answer["shared_user_count"]
+    return answer
 
 
 def _readable(value: float) -> float:

@@ -19,10 +19,10 @@ from recommender.databases.engagement_db import EngagementDatabase, NeighbourCap
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
-from recommender.models.live import LiveModel
-from recommender.models.watcher import ModelWatcher
+from recommender.model_store.watcher import ModelWatcher
+from recommender.models.user_knn.live import UserKnnSql
+from recommender.serving.hydration import Hydrator
 from recommender.serving.media import MediaService
-from recommender.serving.page_filling import PageFiller
 from recommender.serving.profiles import ProfileReader
 from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
@@ -119,21 +119,22 @@ def join_parts(settings: Settings) -> Marquee:
     )
     engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], settings.interaction_types)
     models = ModelWatcher(
-        LiveModel(engagement_db, _caps(settings), settings.exact_up_to_pairs),
+        UserKnnSql(engagement_db, _caps(settings), settings.exact_up_to_pairs),
         settings.model_path,
-        similar_users=settings.similar_users,
-        current_index=catalogue.latest,
+        settings.interaction_window_days,
+        catalogue.latest,
+        {"neighbours": {"similar_users": settings.similar_users}},
     )
     media_cache = MediaCache(settings.media_cache_size, settings.media_cache_mb * 1_000_000)
     user_db = UserDatabase(serving[DatabaseName.USER])
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
-    pages = PageFiller(catalog_db, catalogue, media_cache)
+    hydrator = Hydrator(catalog_db, catalogue, media_cache)
     service = RecommendationService(
         user_db=user_db,
         engagement_db=engagement_db,
         models=models,
         catalogue=catalogue,
-        pages=pages,
+        hydrator=hydrator,
         weights=Weights(settings.content_weight, settings.collaborative_weight),
         window_days=settings.interaction_window_days,
         time_budget_s=settings.time_budget_ms / 1000,
@@ -141,7 +142,7 @@ def join_parts(settings: Settings) -> Marquee:
     media = MediaService(
         models=models,
         catalogue=catalogue,
-        pages=pages,
+        hydrator=hydrator,
         window_popularity=WindowPopularity(background_engagement_db, settings.catalogue_refresh_seconds),
         window_days=settings.interaction_window_days,
         time_budget_s=settings.time_budget_ms / 1000,

@@ -166,15 +166,16 @@ class OwnMedia:
 class Explanation:
     """How a recommendation came about.
 
-    content_score is the number of `matched_genres` by that of the stated genres, collaborative_score is
-    `similar_user_count` × `total_interaction_value` by `Basis.max_score`; the parts are these times their
-    weights, and add up to the recommendation_score. `because`: media of the user's own history that similar
-    users who have this one share with the user, the most telling first. `reason`: all of it in a sentence.
+    content_score is the number of `matched_genres` by that of the stated genres, collaborative_score is the
+    model's score by `Basis.max_score`; the parts are these times their weights, and add up to the
+    recommendation_score. `similar_user_count`, `total_interaction_value`: the product of these is the score
+    of a model that goes by similar users; None for others. `because`: the media of the user's own history
+    that contribute most to the score, the most first. `reason`: all of it in a sentence.
     """
 
     matched_genres: tuple[str, ...]
-    similar_user_count: int
-    total_interaction_value: float
+    similar_user_count: int | None
+    total_interaction_value: float | None
     content_part: float
     collaborative_part: float
     because: tuple[OwnMedia, ...]
@@ -185,12 +186,12 @@ class Explanation:
 class Basis:
     """What the explanations of one user's page refer to.
 
-    `max_score`: the largest similar_user_count × total_interaction_value of any medium the user may be given.
-    `similar_users`: how many were found.
+    `max_score`: the model's largest score of any medium the user may be given. `similar_users`: how many were
+    found, by a model that goes by them; None for others.
     """
 
     stated_genres: tuple[str, ...]
-    similar_users: int
+    similar_users: int | None
     max_score: float
     weights: Weights
     window_days: int
@@ -268,13 +269,14 @@ class PopularMedia:
 class SimilarItem:
     """A medium like another one.
 
-    `similarity`: cosine over users, in [0, 1]. `shared_user_count`: users found who have both.
+    `similarity`: in [0, 1], by users. `shared_user_count`: users found who have both; None where the model
+    keeps none.
     `genre_overlap`: genres in common by genres in either, in [0, 1].
     """
 
     media: Media
     similarity: float
-    shared_user_count: int
+    shared_user_count: int | None
     genre_overlap: float
 
 

@@ -24,7 +24,7 @@ class StatementTimeoutError(DatabaseUnavailableError):
     """A statement was given up because of its deadline; the database may well answer others."""
 
 
-class ArtefactError(MarqueeError):
+class ArtifactError(MarqueeError):
     """A trained model on disk cannot be used; the message names the file and says why."""
 
 

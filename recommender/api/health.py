@@ -64,10 +64,10 @@ class RefusedModelAnswer(TypedDict):
 
 @_described
 class ModelAnswer(TypedDict):
-    """What finds similar users."""
+    """What scores."""
 
     name: str
-    """`live` or `neighbours`."""
+    """`live`, or a trained model such as `neighbours`."""
     version: str | None
     refused: NotRequired[RefusedModelAnswer]
     """Only where a model is published and refused: the one named above answers in its place."""

@@ -20,7 +20,7 @@ from recommender.api.metrics_memory import CountsMemory, Slot
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
-from recommender.models.base import LIVE
+from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.status import Readiness, Status
 from recommender.telemetry import Tally
 
@@ -86,7 +86,7 @@ class _Requests:
         )
         # Series that begin at 0: of one that begins at 1, rate() would miss the first.
         for strategy in Strategy:
-            self.answers(strategy, LIVE)
+            self.answers(strategy, UserKnnSql.name)
         for name in DatabaseName:
             self.degraded(name)
 

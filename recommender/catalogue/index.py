@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from recommender.catalogue.media_keys import MediaKeys
 from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter
 from recommender.names import distinct_names, name_key
-from recommender.scoring.content import pack_genres
-from recommender.scoring.similarity import idf_weight
+from recommender.ranking.content import pack_genres
 
 
 @dataclass(frozen=True)
@@ -143,12 +142,6 @@ class CatalogueIndex:
         """The bit mask of genres by their keys; those that no medium has are left out. Shape (words,)."""
         numbers = [self.genre_numbers[genre] for genre in genres if genre in self.genre_numbers]
         return np.asarray(pack_genres([numbers], len(self.genre_numbers))[0])
-
-    def idf_weights(self, media_ids: Sequence[str]) -> list[int]:
-        """The idf of each medium in fixed point, for media in the catalogue or not."""
-        count = self.popularity.positive_users.get
-        active_users = self.popularity.active_users
-        return [idf_weight(active_users, count(media_id, 1)) for media_id in media_ids]
 
 
 def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> CatalogueIndex:

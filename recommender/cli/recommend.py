@@ -125,7 +125,8 @@ def _basis_notes(basis: Basis) -> Iterator[str]:
     """What explanations refer to."""
     genres = ", ".join(basis.stated_genres) or "none"
     window = f"the last {basis.window_days} days" if basis.window_days else "all time"
-    yield f"Stated genres: {genres}. Similar users: {basis.similar_users}, by {window}."
+    similar = "" if basis.similar_users is None else f" Similar users: {basis.similar_users}, by {window}."
+    yield f"Stated genres: {genres}.{similar}"
     weights = basis.weights
     yield f"score = {weights.content:g} × content + {weights.collaborative:g} × collaborative."
 

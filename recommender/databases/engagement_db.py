@@ -71,11 +71,17 @@ class MediaCounts(NamedTuple):
 
 
 class PositiveHistory(NamedTuple):
-    """What a user has in their favour, each medium once, and the sums of the user's values; parallel."""
+    """What a user has a positive interaction with; parallel, each item once, in no order.
+
+    `total_values`: the sums of the values of the user's likes and watches. `liked`: whether there is a like
+    among them. `times`: of the last of them, in seconds since 1970 UTC.
+    """
 
     user_id: str
-    media_ids: list[str]
+    item_ids: list[str]
     total_values: NDArray[np.float64]
+    liked: list[bool]
+    times: NDArray[np.float64]
 
 
 class InteractionRow(NamedTuple):

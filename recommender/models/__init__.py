@@ -1,1 +1,1 @@
-"""Ways to find what similar users liked; one interface, the service does not know which is used."""
+"""Ways to score items for users, behind one seam (`base`) and by name (`registry`)."""

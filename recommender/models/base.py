@@ -1,127 +1,246 @@
-"""The interface of collaborative models."""
+"""The seam that every way of scoring fits: what a model is given, what it gives, what it may offer.
 
-from collections.abc import Callable, Mapping
+A model is a `Scorer`. One that learns is a `TrainableModel`, too. `SimilarItems` and `Explainer` are
+capabilities that a model has or has not.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from recommender.catalogue.index import CatalogueIndex
+from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.domain import History
-from recommender.scoring.explanation import SimilarHistories
+from recommender.models.vocabulary import ItemVocabulary
 
-# What answers call the models.
-LIVE = "live"
-NEIGHBOURS = "neighbours"
+# Steps between 0 and the largest score of a user, where a model's scores are floats.
+_FLOAT_STEPS = float(1 << 40)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """What a user's similar users have in their favour; three parallel arrays, no medium twice.
+class Window(NamedTuple):
+    """The stretch of time that interactions are read from.
 
-    `media_idx` are positions in the catalogue index that was asked with; media the user has seen may be
-    among them. `value_steps`: total_interaction_value in whole steps of 10^-9. `similar_histories` looks up
-    which of the similar users has what: only explanations need that.
+    `days`: its length, 0 for all time. `start`: its first moment, as SQL takes it (`index.window_start`).
     """
 
-    media_idx: NDArray[np.intp]
-    similar_user_counts: NDArray[np.int64]
-    value_steps: NDArray[np.float64]
-    similar_histories: Callable[[], SimilarHistories]
-
-
-def _no_histories() -> SimilarHistories:
-    return SimilarHistories(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.intp))
-
-
-NO_CANDIDATES = Candidates(
-    np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64), _no_histories
-)
+    days: int
+    start: str
 
 
 @dataclass(frozen=True, slots=True)
-class SharedUsers:
-    """Which media the users of one medium have, too; three arrays in step, no medium twice.
+class UserContext:
+    """What is known of a user when a request is answered, the same for every model.
 
-    `media_idx`: positions in the catalogue index that was asked with. `shared_user_counts`: how many of the
-    `read_users` have it. `user_counts`: how many users it has in all. `all_users`: how many the medium asked
-    about has, of whom `read_users` were looked at.
+    `user_id`: empty for a user without an account. `stated_genres`: {key: as written}. `history`: read in
+    `window` a moment ago; empty where engagement_db did not answer.
     """
 
-    media_idx: NDArray[np.intp]
-    shared_user_counts: NDArray[np.int64]
-    user_counts: NDArray[np.int64]
-    all_users: int
-    read_users: int
+    user_id: str
+    stated_genres: Mapping[str, str]
+    history: History
+    window: Window
 
 
-NO_SHARED_USERS = SharedUsers(
-    np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), 0, 0
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScores:
+    """One user's scores, for some items (sparse) or for all (dense).
+
+    Scores are kept as whole numbers, so that those which are equal in exact arithmetic are equal here, in
+    whatever order they were added up. `values`: int64, or Python's integers where these are too small; never
+    below 0. `item_idx`: parallel, positions in the catalog index, each once; None where `values` has one for
+    every item of it. `steps`: how many of them are a score of 1.
+    """
+
+    values: NDArray[Any]
+    item_idx: NDArray[np.intp] | None = None
+    steps: float = 1.0
 
 
-class CollaborativeModel(Protocol):
-    """Finds, for many users at once, what their similar users liked or watched."""
+NO_SCORES = ItemScores(values=np.empty(0, dtype=np.int64), item_idx=np.empty(0, dtype=np.intp))
 
-    @property
-    def name(self) -> str:
-        """What answers call it."""
-        ...
-
-    @property
-    def version(self) -> str | None:
-        """Which build of it answers; None for one that is not built."""
-        ...
-
-    @property
-    def built_at(self) -> datetime | None:
-        """When it was built; None for one that is not."""
-        ...
-
-    def find_candidates(
-        self, histories: Mapping[str, History], index: CatalogueIndex, window_start: str, deadline: Deadline
-    ) -> Mapping[str, Candidates]:
-        """Candidates by user; users without similar users may be absent.
-
-        Raises:
-            DatabaseUnavailableError: a database the model reads did not answer before the deadline.
-        """
-        ...
-
-    def find_shared_users(
-        self, media_id: str, index: CatalogueIndex, window_start: str, deadline: Deadline
-    ) -> SharedUsers:
-        """What the users of a medium have, too; the medium itself may be among it.
-
-        Raises:
-            DatabaseUnavailableError: a database the model reads did not answer before the deadline.
-        """
-        ...
+# One entry for each of the users asked about, in their order.
+Scores = Sequence[ItemScores]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A published model that is not used; no version where what is published has none."""
+def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.intp] | None) -> ItemScores:
+    """Return scores that a model computed as floats, in steps of 2^-40 of the largest; below 0 they are 0."""
+    largest = float(values.max(initial=0.0))
+    if largest <= 0.0:
+        return NO_SCORES
+    steps = _FLOAT_STEPS / largest
+    whole = np.rint(np.maximum(values, 0.0) * steps).astype(np.int64)
+    return ItemScores(values=whole, item_idx=item_idx, steps=steps)
 
+
+class Scorer(Protocol):
+    """Scores items for users.
+
+    `name`: what answers, commands and folders call it. `version`: which build of it answers; None for one
+    that is not built.
+    """
+
+    name: str
     version: str | None
-    reason: str
+
+    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+        """Return each user's scores of items in `items`; those the user has seen may be among them.
+
+        Raises:
+            DatabaseUnavailableError: a database the model reads did not answer before the deadline.
+        """
+        ...
 
 
-class ModelSource(Protocol):
-    """Says which model answers; it may be another one for the next request."""
+class TrainableModel(Scorer, Protocol):
+    """A scorer that learns from a dataset and is kept in a folder.
+
+    Its hyperparameters, `config`, are saved with it.
+    """
 
     @property
-    def live(self) -> CollaborativeModel:
-        """The model that answers for any window."""
+    def config(self) -> BaseModel:
+        """Its hyperparameters."""
         ...
 
-    def current(self) -> CollaborativeModel:
-        """The model to ask now."""
+    @property
+    def items(self) -> ItemVocabulary:
+        """The items it knows."""
         ...
 
-    def refused(self) -> Refusal | None:
-        """What is published and not used, if anything."""
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Those of the counts of its dataset (`Dataset.counts`) that what it keeps can vouch for."""
+        ...
+
+    def fit(self, data: Dataset) -> None:
+        """Learn from a dataset that is not empty, anew."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write arrays and JSON into an empty folder.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, **overrides: object) -> Self:
+        """Return the model that a folder holds, ready to score: checked, and compiled where it has kernels.
+
+        Args:
+            folder: what `save` has written to.
+            overrides: hyperparameters in place of the saved ones, such as are read when scoring.
+
+        Raises:
+            ArtifactError: the files are not those of such a model. The message names no path.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSimilarities:
+    """How similar items are to one item; parallel arrays, no item twice.
+
+    `item_idx`: positions in the catalog index. `similarities`: in [0, 1]. `shared_user_counts`: how many of
+    the users looked at have both; None where the model keeps no users.
+    """
+
+    item_idx: NDArray[np.intp]
+    similarities: NDArray[np.float64]
+    shared_user_counts: NDArray[np.int64] | None = None
+
+
+@runtime_checkable
+class SimilarItems(Protocol):
+    """Says which items are similar to one."""
+
+    name: str
+    version: str | None
+
+    def similar_items(
+        self, item_id: str, items: CatalogueIndex, window: Window, deadline: Deadline
+    ) -> ItemSimilarities:
+        """Return the similar items that the model knows of; the item itself may be among them.
+
+        Raises:
+            DatabaseUnavailableError: a database the model reads did not answer before the deadline.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What items of a user's own history add to one score, the largest contributions first.
+
+    `item_idx`: positions in the catalog index. `values`: parallel, none below 0, in the unit of the score
+    (`ItemScores.values / steps`). All of them together add up to the score; an item of the history that is
+    not in the catalog contributes without being named.
+    """
+
+    item_idx: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarUserEvidence:
+    """What similar users have to do with some scores.
+
+    `similar_users`: how many were found. Parallel to the items explained: `counts`, how many of them have
+    each, and `total_values`, the sums of the values of their interactions with it.
+    """
+
+    similar_users: int
+    counts: NDArray[np.int64]
+    total_values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreExplanation:
+    """How the scores of some items came about.
+
+    `contributions`: one entry an item. `evidence`: of models that score by similar users.
+    """
+
+    contributions: Sequence[Contributions]
+    evidence: SimilarUserEvidence | None = None
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """Explains its scores by the items of the user's own history."""
+
+    def explain(
+        self,
+        user: UserContext,
+        scores: ItemScores,
+        item_idx: NDArray[np.intp],
+        items: CatalogueIndex,
+        top_k: int,
+    ) -> ScoreExplanation:
+        """Return the up to `top_k` largest contributions to the score of each item of `item_idx`.
+
+        Args:
+            user, items: as they were given to `score`.
+            scores: what `score` gave for the user.
+        """
+        ...
+
+
+class ModelSelector(Protocol):
+    """Says which model answers; it does not change while a request is answered."""
+
+    @property
+    def similar_items(self) -> SimilarItems:
+        """The model that says which items are similar."""
+        ...
+
+    def select(self, user: UserContext) -> Scorer:
+        """Return the model that scores for a user."""
         ...

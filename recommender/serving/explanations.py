@@ -1,108 +1,128 @@
 """Puts into words and numbers how a page of recommendations came about."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.domain import Basis, Explanation, Media, OwnMedia
+from recommender.domain import Basis, Explanation, Media, OwnMedia, Weights
+from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
-from recommender.serving.user_ranking import Grounds, UserPage
+from recommender.serving.ranker import RankedPage
 from recommender.words import name_of
 
-
-def basis_of(grounds: Grounds, window_days: int) -> Basis:
-    """What the explanations of a page refer to."""
-    return Basis(
-        stated_genres=tuple(grounds.stated_genres.values()),
-        similar_users=grounds.similar_users,
-        max_score=grounds.max_score,
-        weights=grounds.weights,
-        window_days=window_days,
-    )
-
-
 # More of them make a sentence hard to read.
-_TOLD_TITLES = 2
+_NAMED_TITLES = 2
 
 
-class Explainer:
-    """Explains one user's page; `media` are details by id."""
+class PageExplainer:
+    """Explains one user's page.
+
+    `explanation`: of the page. `media`: details by id, of the page and of what its explanations name.
+    """
 
     def __init__(
-        self, page: UserPage, grounds: Grounds, media: Mapping[str, Media], index: CatalogueIndex
+        self,
+        page: RankedPage,
+        explanation: ScoreExplanation,
+        media: Mapping[str, Media],
+        index: CatalogueIndex,
+        weights: Weights,
     ) -> None:
         self._page = page
-        self._grounds = grounds
+        self._evidence = explanation.evidence
+        self._contributions = explanation.contributions
         self._media = media
         self._index = index
+        self._weights = weights
+        history = page.user.history
+        self._liked_ids = frozenset(itertools.compress(history.positive_ids, history.positive_liked))
 
-    def explain(self, place: int, media: Media) -> Explanation:
-        """How the medium at a place of the page came there."""
-        page, grounds = self._page, self._grounds
-        media_idx = page.media_idx[place]
-        matched = self._matched_genres(media, self._index.genre_masks[media_idx])
-        users = int(grounds.similar_user_counts[place])
-        because = self._because(place)
-        popularity = int(self._index.user_counts[media_idx])
+    def basis(self) -> Basis:
+        """What the explanations of the page refer to."""
+        return Basis(
+            stated_genres=tuple(self._page.user.stated_genres.values()),
+            similar_users=None if self._evidence is None else self._evidence.similar_users,
+            max_score=self._page.max_score,
+            weights=self._weights,
+            window_days=self._page.user.window.days,
+        )
+
+    def explain(self, rank: int, media: Media) -> Explanation:
+        """How the item at a rank of the page, counted from 0, came there."""
+        page, weights, evidence = self._page, self._weights, self._evidence
+        item_idx = page.item_idx[rank]
+        matched = self._matched_genres(media, self._index.genre_masks[item_idx])
+        because = self._because(rank)
         return Explanation(
             matched_genres=matched,
-            similar_user_count=users,
-            total_interaction_value=float(grounds.total_values[place]),
-            content_part=grounds.weights.content * float(page.content[place]),
-            collaborative_part=grounds.weights.collaborative * float(page.collaborative[place]),
+            similar_user_count=None if evidence is None else int(evidence.counts[rank]),
+            total_interaction_value=None if evidence is None else float(evidence.total_values[rank]),
+            content_part=weights.content * float(page.content[rank]),
+            collaborative_part=weights.collaborative * float(page.collaborative[rank]),
             because=because,
             reason=_reason(
-                matched if grounds.weights.content else (),
-                users if grounds.weights.collaborative else 0,
-                grounds.similar_users,
-                because,
-                popularity,
+                matched if weights.content else (),
+                _people(evidence, rank) if weights.collaborative else None,
+                because if weights.collaborative else (),
+                popularity=int(self._index.user_counts[item_idx]),
             ),
         )
 
-    def _matched_genres(self, media: Media, media_mask: NDArray[np.uint64]) -> tuple[str, ...]:
-        """The stated genres that the medium was scored by, as the catalogue writes them."""
+    def _matched_genres(self, media: Media, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
+        """The stated genres that the item was scored by, as the catalog writes them."""
         written = {name_key(genre): genre for genre in media.genres}
         return tuple(
             written.get(genre, stated)
-            for genre, stated in self._grounds.stated_genres.items()
-            if (self._index.genre_mask([genre]) & media_mask).any()
+            for genre, stated in self._page.user.stated_genres.items()
+            if (self._index.genre_mask([genre]) & item_mask).any()
         )
 
-    def _because(self, place: int) -> tuple[OwnMedia, ...]:
-        """The user's own media that led there, as far as their details can be had."""
-        ids = [self._index.media_ids[media_idx] for media_idx in self._grounds.telling_idx[place]]
+    def _because(self, rank: int) -> tuple[OwnMedia, ...]:
+        """The user's own items that led there, as far as their details can be had."""
+        if not self._contributions:
+            return ()
+        ids = [self._index.media_ids[idx] for idx in self._contributions[rank].item_idx]
         return tuple(
-            OwnMedia(self._media[media_id], liked=media_id in self._grounds.liked_ids)
-            for media_id in ids
-            if media_id in self._media
+            OwnMedia(self._media[item_id], liked=item_id in self._liked_ids)
+            for item_id in ids
+            if item_id in self._media
         )
 
 
-def _reason(
-    matched: Sequence[str], users: int, similar_users: int, because: Sequence[OwnMedia], user_count: int
-) -> str:
+def _people(evidence: SimilarUserEvidence | None, rank: int) -> str | None:
+    """Which of the similar users have the item at a rank; None where none of them has."""
+    if evidence is None or not evidence.counts[rank]:
+        return None
+    if evidence.similar_users == 1:
+        return "the one person"
+    return f"{int(evidence.counts[rank]):,} of the {evidence.similar_users:,} people"
+
+
+def _reason(matched: Sequence[str], people: str | None, because: Sequence[OwnMedia], popularity: int) -> str:
     """One plain sentence, of what counts."""
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
-    told_media = [own for own in because if own.media.title][:_TOLD_TITLES]
-    if users:
-        people = f"{users:,} of the {similar_users:,} people" if similar_users > 1 else "the one person"
-        told = f"{people} most like you liked or watched it"
-        if told_media:
-            told = f"because you {_own_history(told_media)}: {told} too"
-        return _sentence(f"{told}, and {genres}" if genres else told)
-    if genres:
-        return _sentence(genres)
-    if user_count:
-        people = "person" if user_count == 1 else "people"
-        return _sentence(f"popular: {user_count:,} {people} liked or watched it")
+    titled = [own for own in because if own.media.title][:_NAMED_TITLES]
+    own_history = f"because you {_own_history(titled)}" if titled else ""
+    if people:
+        liked = f"{people} most like you liked or watched it"
+        told = f"{own_history}: {liked} too" if own_history else liked
+    else:
+        told = own_history
+    if told and genres:
+        return _sentence(f"{told}, and {genres}")
+    if told or genres:
+        return _sentence(told or genres)
+    if popularity:
+        people = "person" if popularity == 1 else "people"
+        return _sentence(f"popular: {popularity:,} {people} liked or watched it")
     return _sentence("nothing fits better, and you have not seen it yet")
 
 
 def _own_history(own_media: Sequence[OwnMedia]) -> str:
-    """What the user did with media of their own: liked “A” and watched “B”."""
+    """What the user did with items of their own: liked “A” and watched “B”."""
     parts = [
         f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"
         for liked, verb in ((True, "liked"), (False, "watched"))

@@ -21,44 +21,26 @@ from recommender.domain import (
     SimilarItem,
     SimilarMedia,
     Strategy,
-    in_order,
 )
-from recommender.errors import DatabaseUnavailableError, StillCountingError, UnknownMediaError
-from recommender.models.base import NO_SHARED_USERS, CollaborativeModel, ModelSource, SharedUsers
-from recommender.scoring.ranking import rank_page
-from recommender.scoring.similar_media import cosine_similarities, genre_overlaps
-from recommender.serving.page_filling import PageFiller, Scope
+from recommender.errors import StillCountingError, UnknownMediaError
+from recommender.model_store.watcher import ModelWatcher
+from recommender.models.base import ItemSimilarities, SimilarItems, Window
+from recommender.ranking.item_similarity import genre_overlaps
+from recommender.ranking.top_k import top_k
+from recommender.serving.failures import Failures
+from recommender.serving.hydration import Hydrator, Scope
 from recommender.telemetry import SERVICE, stage
 
 
 @dataclass(frozen=True, slots=True)
-class _PopularPage:
-    """Positions in the catalogue index, and how many users each medium has, in step."""
-
-    media_idx: NDArray[np.intp]
-    user_counts: NDArray[np.int64]
-
-    @property
-    def shown_idx(self) -> NDArray[np.intp]:
-        """The media of the page."""
-        return self.media_idx
-
-
-@dataclass(frozen=True, slots=True)
 class _SimilarPage:
-    """Positions in the catalogue index of one medium, and in step of those like it and how much they are."""
+    """Positions in the catalog index of items similar to one, and parallel to these how much they are."""
 
-    anchor_idx: int
-    media_idx: NDArray[np.intp]
+    item_idx: NDArray[np.intp]
     similarities: NDArray[np.float64]
-    shared_user_counts: NDArray[np.int64]
+    shared_user_counts: NDArray[np.int64] | None
     genre_overlaps: NDArray[np.float64]
     strategy: Strategy
-
-    @property
-    def shown_idx(self) -> NDArray[np.intp]:
-        """The media of the page, and the one they are like: it may be gone."""
-        return np.append(self.media_idx, self.anchor_idx)
 
 
 class MediaService:
@@ -67,16 +49,16 @@ class MediaService:
     def __init__(
         self,
         *,
-        models: ModelSource,
+        models: ModelWatcher,
         catalogue: CatalogueRefresher,
-        pages: PageFiller,
+        hydrator: Hydrator,
         window_popularity: WindowPopularity,
         window_days: int,
         time_budget_s: float,
     ) -> None:
         self._models = models
         self._catalogue = catalogue
-        self._pages = pages
+        self._hydrator = hydrator
         self._window_popularity = window_popularity
         self._window_days = window_days
         self._time_budget_s = time_budget_s
@@ -100,35 +82,34 @@ class MediaService:
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalogue.current(deadline.share(INDEX_SHARE), index_version)
-        failed: frozenset[DatabaseName] = frozenset()
+        failures = Failures()
         counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
+            until = deadline.share(ENGAGEMENT_DB_SHARE)
             try:
-                until = deadline.share(ENGAGEMENT_DB_SHARE)
-                counts = self._window_popularity.user_counts(window_days, index, until)
-                counted_days = window_days
+                with failures:
+                    counts = self._window_popularity.user_counts(window_days, index, until)
+                    counted_days = window_days
             except StillCountingError:
                 is_counting = True
-            except DatabaseUnavailableError as exc:
-                failed |= {exc.database}
         elif not index.popularity.known:
-            failed |= {DatabaseName.ENGAGEMENT}
+            failures.add(DatabaseName.ENGAGEMENT)
         matching = index.matching(filters)
 
-        def rank(wanted: Page, scope: Scope) -> list[_PopularPage]:
-            eligible = scope.showable if matching is None else scope.showable & matching
-            media_idx = rank_page(counts, eligible, wanted.limit, wanted.offset)
-            return [_PopularPage(media_idx, counts[media_idx])]
-
         with stage(SERVICE):
-            filled = self._pages.fill(rank, page, index, deadline)
-        (ranked,) = filled.pages
-        media = _details(ranked.media_idx, filled.media, index)
+            hydration = self._hydrator.begin(index, page, deadline, failures)
+            complete = False
+            while not complete:
+                showable, wanted = hydration.scope.showable, hydration.page
+                eligible = showable if matching is None else showable & matching
+                item_idx = top_k(counts, eligible, wanted.limit, wanted.offset)
+                complete = hydration.read(item_idx)
+        media = _details(item_idx, hydration.media, index)
         return PopularMedia(
-            items=tuple(PopularItem(media[place], int(ranked.user_counts[place])) for place in media),
+            items=tuple(PopularItem(media[rank], int(counts[item_idx[rank]])) for rank in media),
             window_days=counted_days,
             is_counting=is_counting,
-            degraded=in_order(failed | filled.failed),
+            degraded=failures.names,
             index_version=index.version,
         )
 
@@ -154,89 +135,96 @@ class MediaService:
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
             raise UnknownMediaError
-        model = self._models.current()
+        model = self._models.selection().similar_items
+        failures = Failures()
         with stage(SERVICE):
-            shared, failed = self._find_shared_users(media_id, index, model, deadline)
-            rank = _SimilarRanker(anchor_idx, shared, index, filters)
-            filled = self._pages.fill(rank, page, index, deadline)
+            similarities = self._find_similar(media_id, index, model, deadline, failures)
+            ranker = _SimilarRanker(anchor_idx, similarities, index, filters)
+            hydration = self._hydrator.begin(index, page, deadline, failures)
+            complete = False
+            while not complete:
+                ranked = ranker.rank(hydration.scope, hydration.page)
+                # The item itself is shown, too: it may be deleted.
+                complete = hydration.read(np.append(ranked.item_idx, anchor_idx))
         if not self._catalogue.existing(index)[anchor_idx]:
             raise UnknownMediaError
-        (ranked,) = filled.pages
-        media = _details(ranked.media_idx, filled.media, index)
+        media = _details(ranked.item_idx, hydration.media, index)
         return SimilarMedia(
             media_id=media_id,
-            media=filled.media.get(media_id),
-            items=tuple(_similar_item(ranked, place, media[place]) for place in media),
+            media=hydration.media.get(media_id),
+            items=tuple(_similar_item(ranked, rank, media[rank]) for rank in media),
             strategy=ranked.strategy,
-            degraded=in_order(failed | filled.failed),
+            degraded=failures.names,
             model=model.name,
             model_version=model.version,
             index_version=index.version,
         )
 
-    def _find_shared_users(
-        self, media_id: str, index: CatalogueIndex, model: CollaborativeModel, deadline: Deadline
-    ) -> tuple[SharedUsers, frozenset[DatabaseName]]:
-        """What the users of the medium have, nothing where engagement_db cannot say, which then is named."""
+    def _find_similar(
+        self, item_id: str, index: CatalogueIndex, model: SimilarItems, deadline: Deadline, failures: Failures
+    ) -> ItemSimilarities:
+        """What the model knows of; nothing where engagement_db cannot say, which then is named."""
         if not index.popularity.known:
-            return NO_SHARED_USERS, frozenset({DatabaseName.ENGAGEMENT})
-        try:
-            until = deadline.share(ENGAGEMENT_DB_SHARE)
-            start = window_start(self._window_days)
-            return model.find_shared_users(media_id, index, start, until), frozenset()
-        except DatabaseUnavailableError as exc:
-            return NO_SHARED_USERS, frozenset({exc.database})
+            failures.add(DatabaseName.ENGAGEMENT)
+            return _NO_SIMILARITIES
+        with failures:
+            window = Window(self._window_days, window_start(self._window_days))
+            return model.similar_items(item_id, index, window, deadline.share(ENGAGEMENT_DB_SHARE))
+        return _NO_SIMILARITIES
+
+
+_NO_SIMILARITIES = ItemSimilarities(
+    np.empty(0, dtype=np.intp), np.empty(0), shared_user_counts=np.empty(0, dtype=np.int64)
+)
 
 
 class _SimilarRanker:
-    """Ranks media by how much they are like one; the scope and the page may be others each time."""
+    """Ranks items by how similar they are to one: by users, then by genres, then by popularity."""
 
     def __init__(
-        self, anchor_idx: int, shared: SharedUsers, index: CatalogueIndex, filters: MediaFilter
+        self, anchor_idx: int, similar: ItemSimilarities, index: CatalogueIndex, filters: MediaFilter
     ) -> None:
-        self._anchor_idx = anchor_idx
-        self._counts = np.zeros(len(index.media_ids), dtype=np.int64)
-        self._counts[shared.media_idx] = shared.shared_user_counts
-        self._similarities = np.zeros(len(index.media_ids))
-        self._similarities[shared.media_idx] = cosine_similarities(
-            shared.shared_user_counts, shared.user_counts, shared.all_users, shared.read_users
-        )
+        item_count = len(index.media_ids)
+        self._counts: NDArray[np.int64] | None = None
+        if similar.shared_user_counts is not None:
+            self._counts = np.zeros(item_count, dtype=np.int64)
+            self._counts[similar.item_idx] = similar.shared_user_counts
+        self._similarities = np.zeros(item_count)
+        self._similarities[similar.item_idx] = similar.similarities
         self._overlaps = genre_overlaps(index.genre_masks, index.genre_masks[anchor_idx])
         wanted = (self._similarities > 0.0) | (self._overlaps > 0.0)
         wanted[anchor_idx] = False
         matching = index.matching(filters)
         self._wanted = wanted if matching is None else wanted & matching
 
-    def __call__(self, page: Page, scope: Scope) -> list[_SimilarPage]:
-        """One page."""
+    def rank(self, scope: Scope, page: Page) -> _SimilarPage:
+        """Return a page of the items in `scope`."""
         found = np.flatnonzero(self._wanted & scope.showable)
         order = np.lexsort((-self._overlaps[found], -self._similarities[found]))
-        media_idx = found[order][page.offset : page.offset + page.limit]
+        item_idx = found[order][page.offset : page.offset + page.limit]
         is_collaborative = bool((self._similarities[found] > 0.0).any())
-        return [
-            _SimilarPage(
-                anchor_idx=self._anchor_idx,
-                media_idx=media_idx,
-                similarities=self._similarities[media_idx],
-                shared_user_counts=self._counts[media_idx],
-                genre_overlaps=self._overlaps[media_idx],
-                strategy=Strategy.COLLABORATIVE if is_collaborative else Strategy.CONTENT,
-            )
-        ]
+        return _SimilarPage(
+            item_idx=item_idx,
+            similarities=self._similarities[item_idx],
+            shared_user_counts=None if self._counts is None else self._counts[item_idx],
+            genre_overlaps=self._overlaps[item_idx],
+            strategy=Strategy.COLLABORATIVE if is_collaborative else Strategy.CONTENT,
+        )
 
 
-def _similar_item(ranked: _SimilarPage, place: int, media: Media) -> SimilarItem:
+def _similar_item(ranked: _SimilarPage, rank: int, media: Media) -> SimilarItem:
+    counts = ranked.shared_user_counts
     return SimilarItem(
         media=media,
-        similarity=float(ranked.similarities[place]),
-        shared_user_count=int(ranked.shared_user_counts[place]),
-        genre_overlap=float(ranked.genre_overlaps[place]),
+        similarity=float(ranked.similarities[rank]),
+        shared_user_count=None if counts is None else int(counts[rank]),
+        genre_overlap=float(ranked.genre_overlaps[rank]),
     )
 
 
 def _details(
-    media_idx: NDArray[np.intp], media: Mapping[str, Media], index: CatalogueIndex
+    item_idx: NDArray[np.intp], media: Mapping[str, Media], index: CatalogueIndex
 ) -> dict[int, Media]:
-    """Details by place on a page, in its order, without the places whose details cannot be had."""
-    found = ((place, media.get(index.media_ids[idx])) for place, idx in enumerate(media_idx))
-    return {place: details for place, details in found if details is not None}
+    """Details by rank on a page, in its order, without the ranks whose details cannot be had."""
+    found = ((rank, media.get(index.media_ids[idx])) for rank, idx in enumerate(item_idx))
+    return {rank: details for rank, details in found if details is not None}

@@ -1,20 +1,17 @@
 """What the explorer shows of users: who there is, what they say they like, what they did last."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from recommender.catalogue.media_cache import MediaCache
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
-from recommender.domain import DatabaseName, Media, in_order
-from recommender.errors import DatabaseUnavailableError
+from recommender.domain import DatabaseName, Media
 from recommender.names import distinct_names
-
-T = TypeVar("T")
+from recommender.serving.failures import Failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +76,23 @@ class ProfileReader:
             # PostgreSQL's text cannot hold all that is typed, and no id has any of it.
             return FoundUsers(users=(), more=False, missing=())
         deadline = Deadline.after(self._time_budget_s)
-        missing = _Missing()
+        failures = Failures()
         first, second = deadline.share(USER_DB_SHARE), deadline.share(ENGAGEMENT_DB_SHARE)
         # One more than are shown tells whether there are more.
         wanted = top_k + 1
-        stated: Sequence[str] = missing.note(lambda: self._user_db.search_users(prefix, wanted, first), ())
-        active: Sequence[str] = missing.note(
-            lambda: self._engagement_db.search_users(prefix, wanted, second), ()
-        )
+        stated: Sequence[str] = ()
+        active: Sequence[str] = ()
+        with failures:
+            stated = self._user_db.search_users(prefix, wanted, first)
+        with failures:
+            active = self._engagement_db.search_users(prefix, wanted, second)
         found = sorted({*stated, *active})[:wanted]
         shown = found[:top_k]
-        genres = self._genres(shown, deadline, missing)
+        genres = self._genres(shown, deadline, failures)
         return FoundUsers(
             users=tuple(FoundUser(user_id, genres.get(user_id, ())) for user_id in shown),
             more=len(found) > top_k,
-            missing=missing.names,
+            missing=failures.names,
         )
 
     def surprise(self) -> str | None:
@@ -107,13 +106,13 @@ class ProfileReader:
     def read(self, user_id: str, top_k: int) -> Profile:
         """What a user states and did last, `top_k` things at most; nothing of somebody nobody knows."""
         deadline = Deadline.after(self._time_budget_s)
-        missing = _Missing()
-        genres = self._genres([user_id], deadline.share(USER_DB_SHARE), missing)
-        until = deadline.share(ENGAGEMENT_DB_SHARE)
-        rows: Sequence[InteractionRow] = missing.note(
-            lambda: self._engagement_db.fetch_recent_interactions(user_id, top_k, until), ()
-        )
-        media = self._media([row.media_id for row in rows], deadline, missing)
+        failures = Failures()
+        genres = self._genres([user_id], deadline.share(USER_DB_SHARE), failures)
+        rows: Sequence[InteractionRow] = ()
+        with failures:
+            until = deadline.share(ENGAGEMENT_DB_SHARE)
+            rows = self._engagement_db.fetch_recent_interactions(user_id, top_k, until)
+        media = self._media([row.media_id for row in rows], deadline, failures)
         return Profile(
             user_id=user_id,
             genres=genres.get(user_id, ()),
@@ -127,55 +126,29 @@ class ProfileReader:
                 )
                 for row in rows
             ),
-            missing=missing.names,
+            missing=failures.names,
         )
 
     def _genres(
-        self, user_ids: Sequence[str], deadline: Deadline, missing: "_Missing"
+        self, user_ids: Sequence[str], deadline: Deadline, failures: Failures
     ) -> dict[str, tuple[str, ...]]:
         if not user_ids:
             return {}
-        stated: Mapping[str, Sequence[str]] = missing.note(
-            lambda: self._user_db.fetch_genre_preferences(user_ids, deadline), {}
-        )
+        stated: Mapping[str, Sequence[str]] = {}
+        with failures:
+            stated = self._user_db.fetch_genre_preferences(user_ids, deadline)
         return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
-    def _media(
-        self, media_ids: Sequence[str], deadline: Deadline, missing: "_Missing"
-    ) -> Mapping[str, Media]:
+    def _media(self, media_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Media]:
         """Details by id, the last good ones where the catalogue cannot be asked."""
         if not media_ids:
             return {}
         distinct = list(dict.fromkeys(media_ids))
-        try:
+        with failures:
             media = self._catalog_db.fetch_media(distinct, deadline)
-        except DatabaseUnavailableError as exc:
-            missing.add(exc.database)
-            return self._media_cache.snapshot()
-        self._media_cache.remember(media)
-        return media
-
-
-class _Missing:
-    """Which databases did not answer so far."""
-
-    def __init__(self) -> None:
-        self._names: set[DatabaseName] = set()
-
-    @property
-    def names(self) -> tuple[DatabaseName, ...]:
-        return in_order(self._names)
-
-    def add(self, name: DatabaseName) -> None:
-        self._names.add(name)
-
-    def note(self, ask: Callable[[], T], otherwise: T) -> T:
-        """The answer, or something in its place where there is none."""
-        try:
-            return ask()
-        except DatabaseUnavailableError as exc:
-            self.add(exc.database)
-            return otherwise
+            self._media_cache.remember(media)
+            return media
+        return self._media_cache.snapshot()
 
 
 def _moment(text: str | None) -> datetime | None:

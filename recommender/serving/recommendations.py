@@ -1,9 +1,15 @@
-"""The one path from users to recommendations, and what remains of it when databases fail."""
+"""The one path from users to recommendations: context, score, blend, select, hydrate.
+
+A single user is a batch of one. Each step takes what the one before gives; what a database cannot give in
+time is left out, and named in the answer.
+"""
 
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
@@ -23,13 +29,14 @@ from recommender.domain import (
     Taste,
     UserRecommendations,
     Weights,
-    in_order,
 )
-from recommender.errors import DatabaseUnavailableError
-from recommender.models.base import Candidates, CollaborativeModel, ModelSource
-from recommender.serving.explanations import Explainer, basis_of
-from recommender.serving.page_filling import PageFiller
-from recommender.serving.user_ranking import Evidence, UserPage, UserRanker
+from recommender.model_store.watcher import ModelWatcher
+from recommender.models.base import NO_SCORES, ItemScores, ModelSelector, Scorer, UserContext, Window
+from recommender.names import distinct_names
+from recommender.serving.explanations import PageExplainer
+from recommender.serving.failures import Failures
+from recommender.serving.hydration import Hydration, Hydrator
+from recommender.serving.ranker import RankedPage, Ranker
 from recommender.telemetry import SERVICE, stage
 
 CHUNK_USERS = 100
@@ -38,31 +45,37 @@ _USERS_A_BUDGET = 25
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
-    """What is asked for some users at a time, with what, and until when."""
+class _Request:
+    """What is asked for, whoever the users are, and which models answer."""
 
-    user_ids: Sequence[str]
     page: Page
     options: Options
     weights: Weights
-    window_days: int
-    window_start: str
+    window: Window
+    models: ModelSelector
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Up to `CHUNK_USERS` users' part of a request: what it is answered from, and until when."""
+
+    request: _Request
     index: CatalogueIndex
-    model: CollaborativeModel
     deadline: Deadline
+    failures: Failures
 
 
 class RecommendationService:
-    """Recommends media to users, in a number of statements that does not depend on how many they are."""
+    """Recommends items to users, in a number of statements that does not depend on how many they are."""
 
     def __init__(
         self,
         *,
         user_db: UserDatabase,
         engagement_db: EngagementDatabase,
-        models: ModelSource,
+        models: ModelWatcher,
         catalogue: CatalogueRefresher,
-        pages: PageFiller,
+        hydrator: Hydrator,
         weights: Weights,
         window_days: int,
         time_budget_s: float,
@@ -71,7 +84,7 @@ class RecommendationService:
         self._engagement_db = engagement_db
         self._models = models
         self._catalogue = catalogue
-        self._pages = pages
+        self._hydrator = hydrator
         self._weights = weights
         self._window_days = window_days
         self._time_budget_s = time_budget_s
@@ -113,126 +126,133 @@ class RecommendationService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         asked_at = time.monotonic() if asked_at is None else asked_at
-        chunk = self._chunk([NEWCOMER], page, options, self._model_for(options), asked_at)
-        known_idx = chunk.index.locate(taste.liked_ids)
-        unknown_ids = tuple(
-            media_id for media_id, media_idx in zip(taste.liked_ids, known_idx, strict=True) if media_idx < 0
-        )
+        request = self._request(page, options)
+        chunk = self._chunk(request, 1, asked_at)
         liked = taste.liked_ids
-        histories = {NEWCOMER: History(liked, liked, [1] * len(liked), [True] * len(liked))}
+        user = UserContext(
+            NEWCOMER,
+            distinct_names(taste.genres),
+            History(liked, liked, [1] * len(liked), [True] * len(liked)),
+            request.window,
+        )
+        unknown = chunk.index.locate(liked) < 0
         with stage(SERVICE):
-            candidates, failed = self._find_candidates(chunk, histories)
-            evidence = Evidence({NEWCOMER: taste.genres}, histories, candidates, failed)
-            (result,) = self._answer(chunk, evidence)
-        return Preview(result, unknown_ids)
+            (result,) = self._recommend_to([user], chunk)
+        return Preview(result, tuple(itertools.compress(liked, unknown)))
 
     def _recommend_chunks(
         self, user_ids: Iterator[str], page: Page, options: Options, asked_at: float
     ) -> Iterator[Sequence[UserRecommendations]]:
-        model = self._model_for(options)
+        request = self._request(page, options)
         while chunk_ids := list(itertools.islice(user_ids, CHUNK_USERS)):
-            chunk = self._chunk(chunk_ids, page, options, model, asked_at)
+            chunk = self._chunk(request, len(chunk_ids), asked_at)
             with stage(SERVICE):
-                answers = self._answer(chunk, self._gather(chunk))
+                answers = self._recommend_to(self._read_contexts(chunk_ids, chunk), chunk)
             yield answers
             asked_at = time.monotonic()
 
-    def _model_for(self, options: Options) -> CollaborativeModel:
-        """The model in use, unless another window is asked for than the one it was built with."""
-        is_other = options.window_days not in (None, self._window_days)
-        return self._models.live if is_other else self._models.current()
-
-    def _chunk(
-        self,
-        user_ids: Sequence[str],
-        page: Page,
-        options: Options,
-        model: CollaborativeModel,
-        asked_at: float,
-    ) -> _Chunk:
-        """Waits for the first catalogue index, if there is none yet."""
-        budget_s = self._time_budget_s * (1 + (len(user_ids) - 1) / _USERS_A_BUDGET)
-        deadline = Deadline(asked_at, asked_at + budget_s)
-        window_days = self._window_days if options.window_days is None else options.window_days
-        return _Chunk(
-            user_ids=user_ids,
+    def _request(self, page: Page, options: Options) -> _Request:
+        days = self._window_days if options.window_days is None else options.window_days
+        return _Request(
             page=page,
             options=options,
             weights=options.weights or self._weights,
-            window_days=window_days,
-            window_start=window_start(window_days),
-            index=self._catalogue.current(deadline.share(INDEX_SHARE), options.index_version),
-            model=model,
-            deadline=deadline,
+            window=Window(days, window_start(days)),
+            models=self._models.selection(),
         )
 
-    def _gather(self, chunk: _Chunk) -> Evidence:
-        """Ask user_db and engagement_db; what one of them cannot give in time is empty."""
-        failed: frozenset[DatabaseName] = frozenset()
+    def _chunk(self, request: _Request, users: int, asked_at: float) -> _Chunk:
+        """Begin to answer; waits for the first catalog index, if there is none yet."""
+        budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
+        deadline = Deadline(asked_at, asked_at + budget_s)
+        index = self._catalogue.current(deadline.share(INDEX_SHARE), request.options.index_version)
+        return _Chunk(request, index, deadline, Failures())
+
+    def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
+        """Read what is known of users: two statements."""
+        window, deadline = chunk.request.window, chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
         histories: Mapping[str, History] = {}
-        candidates: Mapping[str, Candidates] = {}
-        try:
-            until = chunk.deadline.share(USER_DB_SHARE)
-            preferences = self._user_db.fetch_genre_preferences(chunk.user_ids, until)
-        except DatabaseUnavailableError as exc:
-            failed |= {exc.database}
-        try:
-            until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
-            histories = self._engagement_db.fetch_histories(chunk.user_ids, chunk.window_start, until)
-        except DatabaseUnavailableError as exc:
-            failed |= {exc.database}
-        else:
-            candidates, missing = self._find_candidates(chunk, histories)
-            failed |= missing
-        return Evidence(preferences, histories, candidates, failed)
-
-    def _find_candidates(
-        self, chunk: _Chunk, histories: Mapping[str, History]
-    ) -> tuple[Mapping[str, Candidates], frozenset[DatabaseName]]:
-        """Candidates by user; none where engagement_db cannot say, which then is named."""
-        if not chunk.index.popularity.known:
-            # Without idf every user would seem to be like nobody: rather say that this is missing.
-            return {}, frozenset({DatabaseName.ENGAGEMENT})
-        try:
-            until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
-            found = chunk.model.find_candidates(histories, chunk.index, chunk.window_start, until)
-        except DatabaseUnavailableError as exc:
-            return {}, frozenset({exc.database})
-        return found, frozenset()
-
-    def _answer(self, chunk: _Chunk, evidence: Evidence) -> list[UserRecommendations]:
-        """Rank, and put details to what is on the pages."""
-        rank = UserRanker(chunk.user_ids, chunk.index, evidence, chunk.weights, chunk.options)
-        filled = self._pages.fill(rank, chunk.page, chunk.index, chunk.deadline)
-        failed = evidence.failed | filled.failed
-        degraded = in_order(failed)
+        with chunk.failures:
+            preferences = self._user_db.fetch_genre_preferences(user_ids, deadline.share(USER_DB_SHARE))
+        with chunk.failures:
+            until = deadline.share(ENGAGEMENT_DB_SHARE)
+            histories = self._engagement_db.fetch_histories(user_ids, window.start, until)
         return [
-            UserRecommendations(
-                user_id=ranked.user_id,
-                items=tuple(_recommendations(ranked, filled.media, chunk.index)),
-                strategy=ranked.strategy,
-                degraded=degraded,
-                model=chunk.model.name,
-                model_version=chunk.model.version,
-                index_version=chunk.index.version,
-                basis=None if ranked.grounds is None else basis_of(ranked.grounds, chunk.window_days),
+            UserContext(
+                user_id,
+                distinct_names(preferences.get(user_id)),
+                histories.get(user_id, _NO_HISTORY),
+                window,
             )
-            for ranked in filled.pages
+            for user_id in user_ids
+        ]
+
+    def _recommend_to(self, users: Sequence[UserContext], chunk: _Chunk) -> list[UserRecommendations]:
+        """Score, rank and hydrate: again, as long as what was ranked turns out to be deleted."""
+        request, index = chunk.request, chunk.index
+        scored = _score(users, chunk)
+        ranker = Ranker(index, request.weights, request.options)
+        hydration = self._hydrator.begin(index, request.page, chunk.deadline, chunk.failures)
+        complete = False
+        while not complete:
+            pages = [
+                ranker.rank(user, scorer, scores, hydration.scope, hydration.page)
+                for user, (scorer, scores) in zip(users, scored, strict=True)
+            ]
+            complete = hydration.read(np.concatenate([page.shown_idx for page in pages]))
+        return [
+            _answer(page, scorer, hydration, chunk) for page, (scorer, _) in zip(pages, scored, strict=True)
         ]
 
 
+_NO_HISTORY = History()
+
+
+def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Scorer, ItemScores]]:
+    """Return each user's model and scores; none where engagement_db cannot give what the model needs."""
+    scorers = [chunk.request.models.select(user) for user in users]
+    scores = [NO_SCORES] * len(users)
+    if not chunk.index.popularity.known:
+        # Without idf every user would seem to be like nobody: rather say that this is missing.
+        chunk.failures.add(DatabaseName.ENGAGEMENT)
+        return list(zip(scorers, scores, strict=True))
+    until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
+    for scorer in {id(scorer): scorer for scorer in scorers}.values():
+        own = [n for n, selected in enumerate(scorers) if selected is scorer]
+        with chunk.failures:
+            found = scorer.score([users[n] for n in own], chunk.index, until)
+            for n, own_scores in zip(own, found, strict=True):
+                scores[n] = own_scores
+    return list(zip(scorers, scores, strict=True))
+
+
+def _answer(page: RankedPage, scorer: Scorer, hydration: Hydration, chunk: _Chunk) -> UserRecommendations:
+    explainer = None
+    if page.explanation is not None:
+        explainer = PageExplainer(page, page.explanation, hydration.media, chunk.index, chunk.request.weights)
+    return UserRecommendations(
+        user_id=page.user.user_id,
+        items=tuple(_recommendations(page, explainer, hydration.media, chunk.index)),
+        strategy=page.strategy,
+        degraded=chunk.failures.names,
+        model=scorer.name,
+        model_version=scorer.version,
+        index_version=chunk.index.version,
+        basis=None if explainer is None else explainer.basis(),
+    )
+
+
 def _recommendations(
-    ranked: UserPage, media: Mapping[str, Media], index: CatalogueIndex
+    page: RankedPage, explainer: PageExplainer | None, media: Mapping[str, Media], index: CatalogueIndex
 ) -> Iterator[Recommendation]:
-    explainer = None if ranked.grounds is None else Explainer(ranked, ranked.grounds, media, index)
-    for place, media_idx in enumerate(ranked.media_idx):
-        details = media.get(index.media_ids[media_idx])
+    for rank, item_idx in enumerate(page.item_idx):
+        details = media.get(index.media_ids[item_idx])
         if details is not None:
             yield Recommendation(
                 media=details,
-                recommendation_score=float(ranked.recommendation[place]),
-                content_score=float(ranked.content[place]),
-                collaborative_score=float(ranked.collaborative[place]),
-                explanation=None if explainer is None else explainer.explain(place, details),
+                recommendation_score=float(page.recommendation[rank]),
+                content_score=float(page.content[rank]),
+                collaborative_score=float(page.collaborative[rank]),
+                explanation=None if explainer is None else explainer.explain(rank, details),
             )

@@ -11,7 +11,8 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
 from recommender.domain import DatabaseName, DatabaseState
-from recommender.models.base import ModelSource, Refusal
+from recommender.model_store.selection import Refusal
+from recommender.model_store.watcher import ModelWatcher
 
 _CHECK_S = 1.0
 
@@ -66,7 +67,7 @@ class StatusReader:
         self,
         databases: Mapping[DatabaseName, Database],
         catalogue: CatalogueRefresher,
-        models: ModelSource,
+        models: ModelWatcher,
         media_cache: MediaCache,
     ) -> None:
         self._databases = databases
@@ -76,14 +77,14 @@ class StatusReader:
 
     def read(self) -> Status:
         """The status now, after an attempt to start threads again that have ended; waits for nothing."""
-        model = self._models.current()
+        model = self._models.state()
         built_at = model.built_at
         # The clock may have been turned back since.
         age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
         return Status(
             databases={name: database.state for name, database in self._databases.items()},
             catalogue=self._catalogue.status(),
-            model=ModelStatus(model.name, model.version, age_s, self._models.refused()),
+            model=ModelStatus(model.name, model.version, age_s, model.refused),
             details_cached=len(self._media_cache) > 0,
             stopped=revive_threads(),
         )

@@ -1,5 +1,5 @@
 -- name: stream_positive_histories(window_start, like_types, watch_types, dislike_types)
--- Everything the neighbours model is made of: what each user has in their favour, and what it amounts to.
+-- Everything that models are trained on: what each user liked or watched, when, and what it amounts to.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
@@ -8,9 +8,10 @@
 --                       what the types of interactions mean; other types mean nothing
 -- Returns: a row for each user who has anything, in no order that matters
 --   user_id text
---   media_ids text[], total_values float8[]
---                      parallel arrays: each medium once, and the sum of the values of the user's likes and
---                      watches of it
+--   media_ids text[], total_values float8[], liked boolean[], times float8[]
+--                      parallel arrays: each medium once, the sum of the values of the user's likes and
+--                      watches of it, whether there is a like among them, and when the last of them was, in
+--                      seconds since 1970
 -- Index: interaction_user_recent_idx
 -- Why: run when a model is trained, through a cursor. The index delivers the rows user by user, so that
 --   nothing larger than one history is ever sorted, and the first rows come at once. Values count in steps of
@@ -18,12 +19,16 @@
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text) AS media_ids,
-    array_agg(h.total_value) AS total_values
+    array_agg(h.total_value) AS total_values,
+    array_agg(h.liked) AS liked,
+    array_agg(h.happened_at) AS times
 FROM (
     SELECT
         i.user_id,
         i.media_id,
-        (sum(i.value_steps) FILTER (WHERE i.kind IN (1, 2)) / 1e9)::double precision AS total_value
+        (sum(i.value_steps) FILTER (WHERE i.kind IN (1, 2)) / 1e9)::double precision AS total_value,
+        bool_or(i.kind = 1) AS liked,
+        extract(EPOCH FROM max(i.timestamp) FILTER (WHERE i.kind IN (1, 2)))::double precision AS happened_at
     FROM (
         SELECT
             user_id,

@@ -14,10 +14,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.domain import DatabaseName, Options, Page
-from recommender.models import artefact
-from recommender.models.base import NEIGHBOURS as NAME
-from recommender.models.neighbours_arrays import ARRAY_NAMES
-from recommender.models.publishing import publishing
+from recommender.model_store import artifact
+from recommender.model_store.publishing import publishing
+from recommender.models.files import map_arrays
+from recommender.models.user_knn.build import ARRAY_NAMES
+from recommender.models.user_knn.trained import UserKnn
 from tests.support.agreement import assert_agrees
 from tests.support.clients import (
     NO_CAPS,
@@ -30,9 +31,10 @@ from tests.support.clients import (
     whole_ranking,
 )
 from tests.support.commands import runner
+from tests.support.datasets import dataset
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
-from tests.support.training import answers_with, train_on
+from tests.support.training import NAME, answers_with, train_on
 from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -104,7 +106,7 @@ def test_a_like_made_just_now_changes_the_next_answer(
     assert liked not in ids(answer)
 
 
-def test_media_and_users_newer_than_the_artefact_work(
+def test_media_and_users_newer_than_the_artifact_work(
     client_with_model: FlaskClient, databases: Urls
 ) -> None:
     newcomer, medium = (f"33333333-3333-4333-8333-33333333333{n}" for n in (1, 2))
@@ -130,7 +132,7 @@ def test_without_engagement_db_the_model_cannot_be_asked(
     assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
 
 
-def test_a_new_artefact_is_picked_up_without_dropping_or_mixing_a_request(
+def test_a_new_artifact_is_picked_up_without_dropping_or_mixing_a_request(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = Reference(databases).users[:30]
@@ -201,7 +203,7 @@ def _change_the_format(version: Path) -> None:
         shutil.rmtree,
     ],
 )
-def test_a_broken_artefact_is_refused_and_the_old_one_stays(
+def test_a_broken_artifact_is_refused_and_the_old_one_stays(
     damage: Callable[[Path], None],
     client_with_model: FlaskClient,
     databases: Urls,
@@ -223,7 +225,7 @@ def test_a_broken_artefact_is_refused_and_the_old_one_stays(
     assert get(client_with_model, user) == before
 
 
-def test_an_artefact_half_written_is_never_current(
+def test_an_artifact_half_written_is_never_current(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(databases, folder, monkeypatch)
@@ -232,9 +234,12 @@ def test_an_artefact_half_written_is_never_current(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(np, "save", full)
+    data = dataset({"u": ["i"]})
+    model = UserKnn()
+    model.fit(data)
     with publishing(folder, NAME) as publisher, pytest.raises(OSError, match="No space left"):
-        publisher.publish({"values": np.zeros(3)}, "-infinity", {})
-    assert artefact.current_version(folder, NAME) == version
+        publisher.publish(model, data)
+    assert artifact.current_version(folder, NAME) == version
     assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
 
 
@@ -242,17 +247,18 @@ def test_the_metadata_says_when_and_from_what(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(databases, folder, monkeypatch)
-    loaded = artefact.load(folder, NAME, version, ARRAY_NAMES)
+    metadata = artifact.read_metadata(folder, NAME, version)
+    arrays = map_arrays(folder / NAME / version, ARRAY_NAMES)
     reference = Reference(databases)
-    assert loaded.metadata.counts == {
+    assert metadata.counts == {
         "users": len(reference.positive),
         "media": len(reference.popularity),
         "pairs": reference.popularity.total(),
     }
-    assert set(loaded.metadata.checksums) == set(ARRAY_NAMES)
-    assert loaded.metadata.built_at.startswith(version[:4])
-    assert all(isinstance(array, np.memmap) for array in loaded.arrays.values())
-    assert not any(array.flags.writeable for array in loaded.arrays.values())
+    assert set(metadata.checksums) == {*ARRAY_NAMES, "config.json"}
+    assert metadata.built_at.startswith(version[:4])
+    assert all(isinstance(array, np.memmap) for array in arrays.values())
+    assert not any(array.flags.writeable for array in arrays.values())
 
 
 def test_another_window_than_the_models_is_answered_by_live_sql(

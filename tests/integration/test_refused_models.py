@@ -11,13 +11,13 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
 from recommender.domain import DatabaseName
-from recommender.models import artefact
-from recommender.models.base import NEIGHBOURS as NAME
-from recommender.models.neighbours_arrays import ARRAY_NAMES
+from recommender.models.files import map_arrays
+from recommender.models.user_knn.build import ARRAY_NAMES
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.training import (
+    NAME,
     answers_with,
     change_arrays,
     copy_version,
@@ -89,7 +89,7 @@ def test_wrong_contents_with_right_checksums_crash_nothing(
     users = [user for user, media in Reference(databases).positive.items() if media][:5]
     before = [get(client, user) for user in users]
     (version,) = versions_in(folder)
-    arrays = artefact.load(folder, NAME, version, ARRAY_NAMES).arrays
+    arrays = map_arrays(folder / NAME / version, ARRAY_NAMES)
     for day, (name, change) in enumerate(WRONG, start=1):
         wrong = f"209901{day:02}T000000.000000Z"
         change_arrays(copy_version(folder, version, wrong), {name: change(arrays)})
@@ -106,7 +106,7 @@ def test_an_empty_model_does_not_replace_a_good_one(
     client: FlaskClient, databases: Urls, folder: Path
 ) -> None:
     (version,) = versions_in(folder)
-    arrays = artefact.load(folder, NAME, version, ARRAY_NAMES).arrays
+    arrays = map_arrays(folder / NAME / version, ARRAY_NAMES)
     empty = "20990101T000000.000000Z"
     change_arrays(
         copy_version(folder, version, empty),

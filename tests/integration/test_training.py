@@ -16,12 +16,11 @@ from config.settings import ROOT
 from recommender.cli.common import patient_database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domain import DatabaseName
-from recommender.models import artefact
-from recommender.models.base import NEIGHBOURS as NAME
+from recommender.model_store import artifact
 from tests.support.clients import settings_for
 from tests.support.commands import Result, runner
 from tests.support.postgres import Urls
-from tests.support.training import change_metadata, copy_version, make_current, train_on, versions_in
+from tests.support.training import NAME, change_metadata, copy_version, make_current, train_on, versions_in
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 LATER, LAST = "20990101T000000.000000Z", "99991231T235959.999999Z"
@@ -49,7 +48,7 @@ def execute(databases: Urls, statement: str) -> None:
 
 
 def current(folder: Path) -> str | None:
-    return artefact.current_version(folder, NAME)
+    return artifact.current_version(folder, NAME)
 
 
 @pytest.mark.parametrize("option", [[], ["--accept-shrinkage"]])
@@ -133,7 +132,7 @@ def test_versions_count_upwards_whatever_the_clock_says(train: Train, folder: Pa
         assert after is not None
         assert after > before
         assert versions_in(folder) == [before, after]
-        assert artefact.read_metadata(folder, NAME, after).built_at < "2099"
+        assert artifact.read_metadata(folder, NAME, after).built_at < "2099"
 
 
 def test_a_current_version_without_a_folder_is_counted_on_from(train: Train, folder: Path) -> None:
@@ -262,7 +261,7 @@ def test_the_metadata_says_whether_shrinkage_was_accepted(
 ) -> None:
     for options, accepted in (((), False), (("--accept-shrinkage",), True)):
         version = train_on(databases, folder, monkeypatch, *options)
-        assert artefact.read_metadata(folder, NAME, version).shrinkage_accepted is accepted
+        assert artifact.read_metadata(folder, NAME, version).shrinkage_accepted is accepted
 
 
 def test_metadata_without_the_flag_can_be_read(
@@ -271,8 +270,8 @@ def test_metadata_without_the_flag_can_be_read(
     version = train_on(databases, folder, monkeypatch)
     path = folder / NAME / version / "metadata.json"
     path.write_text(path.read_text().replace('"shrinkage_accepted"', '"something_else"'))
-    change_metadata(path.parent, format=artefact.FORMAT)
-    assert artefact.read_metadata(folder, NAME, version).shrinkage_accepted is False
+    change_metadata(path.parent, format=artifact.FORMAT)
+    assert artifact.read_metadata(folder, NAME, version).shrinkage_accepted is False
 
 
 @pytest.mark.parametrize(("prepared_statements", "expected"), [("true", 1), ("false", 0)])

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from recommender.cli.train import train
 from recommender.domain import DatabaseName
-from recommender.models import artefact
-from recommender.models.base import NEIGHBOURS as NAME
+from recommender.model_store import artifact
+from recommender.models.user_knn.trained import UserKnn
 from tests.support.clients import get
 from tests.support.postgres import Urls
+
+NAME = UserKnn.name
 
 
 def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
@@ -29,7 +31,7 @@ def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options
         patch.setenv("MODEL_PATH", str(folder))
         result = CliRunner().invoke(train, ["neighbours", *options])
     assert result.exit_code == 0, result.output
-    version = artefact.current_version(folder, NAME)
+    version = artifact.current_version(folder, NAME)
     assert version is not None
     assert f"Published neighbours {version}" in result.output
     return version
@@ -73,4 +75,4 @@ def make_current(folder: Path, name: str) -> None:
 
 def versions_in(folder: Path) -> list[str]:
     home = folder / NAME
-    return sorted(path.name for path in home.iterdir() if artefact.VERSION.fullmatch(path.name))
+    return sorted(path.name for path in home.iterdir() if artifact.VERSION.fullmatch(path.name))

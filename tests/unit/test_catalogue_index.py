@@ -5,9 +5,9 @@ from typing import Any
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
 from recommender.domain import CatalogueEntry, MediaFilter
+from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
-from recommender.scoring.content import count_matches
-from recommender.scoring.similarity import idf_weight
+from recommender.ranking.content import count_matches
 
 
 def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
@@ -55,7 +55,11 @@ def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
 
 def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_once() -> None:
     index = build_index(entries(b=[]), POPULARITY)
-    assert index.idf_weights(["b", "gone", "new"]) == [idf_weight(8, 5), idf_weight(8, 2), idf_weight(8, 1)]
+    assert idf_weights(index.popularity, ["b", "gone", "new"]) == [
+        idf_weight(8, 5),
+        idf_weight(8, 2),
+        idf_weight(8, 1),
+    ]
 
 
 def test_an_empty_catalogue_is_an_index_too() -> None:

@@ -1,0 +1,1 @@
+"""What models are trained and evaluated on, and where it comes from."""

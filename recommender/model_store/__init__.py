@@ -1,0 +1,1 @@
+"""Trained models on disk: versions are written whole, checked byte by byte, and swapped in."""

@@ -1,0 +1,144 @@
+"""A version of a model on disk: the model's own files, and what the version says of itself."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from recommender.errors import ArtifactError
+from recommender.models.files import refuse_unless_file
+
+FORMAT = 3
+CURRENT = "current"
+METADATA = "metadata.json"
+VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
+
+# Several hundred times what one has.
+_MAX_METADATA_BYTES = 1 << 20
+# Checksums go by a file's name, that of an array without its suffix.
+_ARRAY_SUFFIX = ".npy"
+# Of the files that models write.
+OWN_SUFFIXES = (_ARRAY_SUFFIX, ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What an artifact says of itself.
+
+    `version`: its name; later ones sort after earlier ones. `window_start`: where the window of its data
+    begins. `counts`: how many users, media and pairs it is made of. `checksums`: SHA-256 of each file that
+    the model wrote. `shrinkage_accepted`: it was published to replace a larger one on purpose.
+    """
+
+    model: str
+    version: str
+    built_at: str
+    window_start: str
+    counts: Mapping[str, int]
+    libraries: Mapping[str, str]
+    checksums: Mapping[str, str]
+    format: int = FORMAT
+    shrinkage_accepted: bool = False
+
+
+_METADATA_READER = TypeAdapter(Metadata)
+
+
+def current_version(folder: Path, model: str) -> str | None:
+    """The version that is published, None where there is none.
+
+    Raises:
+        ArtifactError: `current` cannot be read, or is no link to a version.
+    """
+    try:
+        name = (folder / model / CURRENT).readlink().name
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise ArtifactError(f"{CURRENT} cannot be read as a symbolic link: {exc.strerror}") from None
+    if not VERSION.fullmatch(name):
+        raise ArtifactError(f"{CURRENT} is a link to something that is no version")
+    return name
+
+
+def is_there(folder: Path, model: str, version: str) -> bool:
+    """Whether a version has a folder; what is in it may still be incomplete."""
+    return (folder / model / version).is_dir()
+
+
+def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:
+    """Something that differs once a version's files, or the rights to read them, have changed."""
+    home = folder / model / version
+    try:
+        found = [(path.name, path.stat()) for path in sorted(home.iterdir())]
+    except OSError as exc:
+        return (exc.errno,)
+    return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_mode) for name, s in found)
+
+
+def read_metadata(folder: Path, model: str, version: str) -> Metadata:
+    """What a version says of itself.
+
+    Raises:
+        ArtifactError: it cannot be read, or is of another model, version or format.
+    """
+    path = folder / model / version / METADATA
+    try:
+        refuse_unless_file(path)
+        with path.open("rb") as file:
+            text = file.read(_MAX_METADATA_BYTES)
+        metadata = _METADATA_READER.validate_json(text, strict=True)
+        is_aware = datetime.fromisoformat(metadata.built_at).tzinfo is not None
+    except ValidationError as exc:
+        raise ArtifactError(f"{METADATA} is not as it must be: {exc.errors()[0]['msg']}") from None
+    except OSError as exc:
+        raise ArtifactError(f"{METADATA} cannot be read: {exc.strerror}") from None
+    except ValueError:
+        is_aware = False
+    if not is_aware:
+        raise ArtifactError(f"{METADATA}: built_at is no time with a time zone")
+    if (metadata.model, metadata.version, metadata.format) != (model, version, FORMAT):
+        raise ArtifactError(f"{METADATA} is of another model, version or format")
+    return metadata
+
+
+def verify(home: Path, metadata: Metadata) -> None:
+    """Check every byte of a version's files against their checksums.
+
+    Raises:
+        ArtifactError: it is not complete, or not intact. The message names the file, without its folder.
+    """
+    for name, expected in metadata.checksums.items():
+        path = home / (name if "." in name else f"{name}{_ARRAY_SUFFIX}")
+        try:
+            refuse_unless_file(path)
+            found = _sha256(path)
+        except OSError as exc:
+            raise ArtifactError(f"{path.name} cannot be read: {exc.strerror or exc}") from None
+        if found != expected:
+            raise ArtifactError(f"{path.name}: the checksum is wrong")
+    for path in home.iterdir():
+        if (
+            path.suffix in OWN_SUFFIXES
+            and path.name != METADATA
+            and _name_of(path) not in metadata.checksums
+        ):
+            raise ArtifactError(f"{path.name}: the checksum is wrong")
+
+
+def checksums_of(home: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file, in hexadecimal."""
+    return {_name_of(path): _sha256(path) for path in sorted(home.iterdir())}
+
+
+def _name_of(path: Path) -> str:
+    return path.name.removesuffix(_ARRAY_SUFFIX)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

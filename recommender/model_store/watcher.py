@@ -1,0 +1,260 @@
+"""Which model answers: the one published last where it is good, live SQL where there is none."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from recommender.background import Pause, RepeatingThread
+from recommender.catalogue.index import CatalogueIndex
+from recommender.errors import ArtifactError
+from recommender.model_store import artifact
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.retries import Retries
+from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
+from recommender.model_store.shrinkage import find_shrinkage
+from recommender.models.base import TrainableModel
+from recommender.models.registry import MODELS
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+# While a model waits for the first catalogue index, requests do so too.
+_WAITING_POLL_S = 0.1
+# With fewer of its media in the catalogue, a model is hardly of these databases.
+_KNOWN_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model of a version, sound."""
+
+    model: TrainableModel
+    metadata: Metadata
+
+    @property
+    def key(self) -> "_Key":
+        return self.metadata.model, self.metadata.version
+
+    def is_of(self, index: CatalogueIndex) -> bool:
+        """Whether the catalog has enough of the model's items."""
+        return self.model.items.known_share(index) >= _KNOWN_SHARE
+
+
+# The name of a model, and a version of it.
+_Key = tuple[str, str]
+
+
+class ModelWatcher:
+    """Looks for newly published models and swaps the one that answers whole; requests never wait for it.
+
+    Of several models, the one that was published last answers. It is loaded and checked first, and then
+    judged: against the model in use, of which it must not have lost too much, and against the catalog index,
+    which must know its items. What is refused is looked at again. A request keeps the selection it has begun
+    with, so that none mixes two models.
+    """
+
+    def __init__(
+        self,
+        live: LiveModel,
+        folder: Path,
+        window_days: int,
+        current_index: Callable[[], CatalogueIndex | None],
+        overrides: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        """Watch a folder.
+
+        Args:
+            live: what answers where no model does.
+            folder: of the models, each in a folder of its name.
+            window_days: of the window that models are trained on.
+            current_index: gives the catalog index to judge by.
+            overrides: hyperparameters that replace saved ones, by model; such as are read when scoring.
+        """
+        self._live = live
+        self._folder = folder
+        self._window_days = window_days
+        self._current_index = current_index
+        self._overrides = overrides or {}
+        self._in_use: _Loaded | None = None
+        # Loaded and sound, though perhaps refused for what they are made of.
+        self._candidates: dict[_Key, _Loaded] = {}
+        self._retries: dict[_Key, Retries] = {}
+        self._refused: Refusal | None = None
+        self._looked = threading.Event()
+        self._decided = threading.Event()
+        self._thread = RepeatingThread("model", self._look, _POLL_S)
+
+    def open(self) -> None:
+        """Start looking in the background."""
+        self._thread.open()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._thread.close()
+
+    def wait_for_first_look(self, timeout_s: float) -> None:
+        """Wait until what has been published is in use or refused, at most for `timeout_s` seconds.
+
+        Without a catalogue index there is nothing to judge a model by: then only loading is waited for.
+        """
+        started = time.monotonic()
+        self._looked.wait(timeout_s)
+        if self._index_to_judge_by() is not None:
+            self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
+
+    def selection(self) -> Selection:
+        """Return what answers a request that begins now."""
+        in_use = self._in_use
+        return Selection(self._live, None if in_use is None else in_use.model, self._window_days)
+
+    def state(self) -> ModelState:
+        """Return which model answers, and what is published and does not."""
+        in_use = self._in_use
+        if in_use is None:
+            return ModelState(self._live.name, self._live.version, None, self._refused)
+        built_at = datetime.fromisoformat(in_use.metadata.built_at)
+        return ModelState(in_use.model.name, in_use.model.version, built_at, self._refused)
+
+    def _look(self) -> Pause:
+        index = self._index_to_judge_by()
+        if self._in_use is not None and index is not None and not self._in_use.is_of(index):
+            # As `_judge` will say of it where it is still the published one.
+            self._in_use = None
+        is_decided = self._follow(self._published(), index)
+        self._looked.set()
+        if is_decided:
+            self._decided.set()
+            return Pause(_POLL_S, _POLL_S)
+        return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
+
+    def _published(self) -> Sequence[tuple[str, str | None, str]]:
+        """Return models and the versions that are published, the latest first, and why there is none."""
+        found: list[tuple[str, str | None, str]] = []
+        for name in MODELS:
+            try:
+                version = artifact.current_version(self._folder, name)
+            except ArtifactError as exc:
+                found.append((name, None, str(exc)))
+            else:
+                if version is not None:
+                    found.append((name, version, ""))
+        if not found and self._in_use is not None:
+            found.append((self._in_use.model.name, None, f"{artifact.CURRENT} is gone"))
+        return sorted(found, key=lambda each: each[1] or "", reverse=True)
+
+    def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogueIndex | None) -> bool:
+        """Use the latest of what is published, or what is next where no model is in use yet.
+
+        Returns:
+            False while that waits for an index to judge by.
+        """
+        keys = {(name, version) for name, version, _ in published}
+        self._candidates = {key: loaded for key, loaded in self._candidates.items() if key in keys}
+        self._retries = {key: retries for key, retries in self._retries.items() if key in keys}
+        refusal: Refusal | None = None
+        for name, version, fault in published:
+            cause: BaseException | None = None
+            try:
+                if version is None:
+                    raise ArtifactError(fault)
+                is_decided = self._use(name, version, index)
+            except ArtifactError as exc:
+                reason, cause = str(exc), exc.__cause__
+            else:
+                self._refused = refusal
+                return is_decided
+            refusal = refusal or self._refuse(Refusal(name, version, reason), cause)
+            if self._in_use is not None:
+                return True
+        self._refused = refusal
+        return True
+
+    def _use(self, name: str, version: str, index: CatalogueIndex | None) -> bool:
+        """Use what is published; false while that waits for an index to judge by.
+
+        Raises:
+            ArtifactError: it is refused.
+        """
+        if not artifact.is_there(self._folder, name, version):
+            raise ArtifactError(f"{artifact.CURRENT} names a version that is not there")
+        loaded = self._sound(name, version)
+        if loaded is self._in_use:
+            return True
+        if index is None:
+            return False
+        self._judge(loaded, index)
+        self._in_use = loaded
+        self._candidates.clear()
+        logger.info("model %s %s", name, version)
+        return True
+
+    def _sound(self, name: str, version: str) -> _Loaded:
+        """Return the model of a version, from memory where that has been loaded.
+
+        Raises:
+            ArtifactError: it is not sound.
+        """
+        key = (name, version)
+        if self._in_use is not None and self._in_use.key == key:
+            return self._in_use
+        if key not in self._candidates:
+            signature = artifact.signature(self._folder, name, version)
+            retries = self._retries.setdefault(key, Retries())
+            self._candidates[key] = retries.run(lambda: self._load(name, version), signature)
+        return self._candidates[key]
+
+    def _load(self, name: str, version: str) -> _Loaded:
+        started = time.monotonic()
+        home = self._folder / name / version
+        try:
+            metadata = artifact.read_metadata(self._folder, name, version)
+            artifact.verify(home, metadata)
+            model = MODELS[name].load_class().load(home, **self._overrides.get(name, {}))
+            for what, count in model.sizes.items():
+                if metadata.counts.get(what) != count:
+                    raise ArtifactError(f"it says {metadata.counts.get(what)} {what}, and has {count}")
+        except ArtifactError:
+            raise
+        except Exception as exc:
+            # The thread must outlive whatever a folder holds: the next version may be sound.
+            raise ArtifactError(f"it cannot be loaded ({type(exc).__name__})") from exc
+        model.version = version
+        logger.info("model %s %s loaded in %.1f s", name, version, time.monotonic() - started)
+        return _Loaded(model, metadata)
+
+    def _judge(self, loaded: _Loaded, index: CatalogueIndex) -> None:
+        """Refuse a model for what it is made of.
+
+        Raises:
+            ArtifactError: it is of other databases, or has lost too much compared with the one in use.
+        """
+        if not loaded.is_of(index):
+            raise ArtifactError(
+                f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalogue: was it "
+                "trained on other databases?"
+            )
+        if self._in_use is not None and not loaded.metadata.shrinkage_accepted:
+            lost = find_shrinkage(loaded.metadata.counts, self._in_use.metadata.counts)
+            if lost is not None:
+                raise ArtifactError(f"it has {lost} than the model in use")
+
+    def _refuse(self, refusal: Refusal, cause: BaseException | None) -> Refusal:
+        if refusal != self._refused:
+            logger.error(
+                "model %s refused, %s stays: %s",
+                refusal.version or refusal.model,
+                self.state().name,
+                refusal.reason,
+                exc_info=cause,
+            )
+        self._refused = refusal
+        return refusal
+
+    def _index_to_judge_by(self) -> CatalogueIndex | None:
+        """The catalog index; None where an empty one knows no model's items."""
+        index = self._current_index()
+        return index if index is not None and index.media_ids else None

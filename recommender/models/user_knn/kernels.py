@@ -1,0 +1,187 @@
+"""The loops of the neighbours model, compiled; they run without the interpreter's lock, side by side.
+
+Overlaps of everybody with a user are first added up roughly, in 16 bits, where a popular medium's users are a
+row of bits and a processor takes dozens at a time. Who cannot be ruled out by that is looked at exactly.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _compiled(function: Function) -> Function:
+    """Compile at the first call, for good: seconds during which other threads would get little done."""
+    compiled: Any
+    try:
+        compiled = numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        # Neither the package's own folder nor a user's cache can be written to.
+        compiled = numba.njit(nogil=True)(function)
+    return cast("Function", compiled)
+
+
+# Users passed over at once where none of them is similar enough.
+_SCANNED_USERS = 64
+# What rounding in 32-bit floats may make of a similarity.
+_ROUNDING = 1.0 - 1e-5
+
+
+@_compiled
+def _add_where_set(
+    overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
+) -> None:
+    # Apart from the loops around it, and of one width throughout, or the compiler does not vectorise it.
+    for place in range(overlaps.size):
+        if words[place] & bit:
+            overlaps[place] += weight
+
+
+@_compiled
+def add_popular(
+    overlaps: NDArray[np.uint16],
+    user_bits: NDArray[np.uint16],
+    rows: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+) -> None:
+    """Add each medium's weight to the overlaps of its users, for media that have a row of bits.
+
+    Args:
+        overlaps: shape (16 x words,), added to in place.
+        user_bits: shape (media with a row, words), whole blocks of words.
+        rows, weights: in step, one entry a medium.
+    """
+    words = user_bits.shape[1]
+    for start in range(0, words, BLOCK_WORDS):
+        end = min(start + BLOCK_WORDS, words)
+        for place in range(rows.size):
+            block = user_bits[rows[place], start:end]
+            for bit in range(WORD_USERS):
+                first = bit * words
+                _add_where_set(
+                    overlaps[first + start : first + end], block, np.uint16(1 << bit), weights[place]
+                )
+
+
+@_compiled
+def add_rare(
+    overlaps: NDArray[np.uint16],
+    media_start: NDArray[np.int64],
+    users_of_media: NDArray[np.int32],
+    media: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+) -> None:
+    """Add each medium's weight to the overlaps of its users, one by one.
+
+    Args:
+        overlaps: shape (users or more,), added to in place.
+        media_start, users_of_media: those of medium m are users_of_media[media_start[m]:media_start[m + 1]].
+        media, weights: in step, one entry a medium.
+    """
+    for place in range(media.size):
+        weight = weights[place]
+        for entry in range(media_start[media[place]], media_start[media[place] + 1]):
+            overlaps[users_of_media[entry]] += weight
+
+
+@_compiled
+def find_contenders(
+    overlaps: NDArray[np.uint16],
+    inverse_norms: NDArray[np.float32],
+    user_start: NDArray[np.int64],
+    top_k: int,
+) -> NDArray[np.int64]:
+    """Everybody who may be among the `top_k` most similar, by position.
+
+    Args:
+        overlaps: rounded up, by less than 1 for each medium in common.
+        inverse_norms: shape (users,), 1 / sqrt(|P(v)| + 10).
+        user_start: |P(v)| is user_start[v + 1] - user_start[v].
+        top_k: how many are wanted.
+    """
+    users = inverse_norms.size
+    best = np.zeros(top_k, dtype=np.float32)
+    surest = np.zeros(top_k, dtype=np.float32)
+    for start in range(0, users, _SCANNED_USERS):
+        end = min(start + _SCANNED_USERS, users)
+        if not _any_reaches(overlaps[start:end], inverse_norms[start:end], best[top_k - 1]):
+            continue
+        for user in range(start, end):
+            similarity = np.float32(overlaps[user]) * inverse_norms[user]
+            if similarity > best[top_k - 1]:
+                excess = np.float32(min(overlaps[user], user_start[user + 1] - user_start[user]))
+                place = _insert(best, similarity)
+                surest[place + 1 :] = surest[place:-1].copy()
+                surest[place] = similarity - excess * inverse_norms[user]
+    # Less similar than `top_k` others for sure are those who even rounded up fall short of all of these.
+    needed = max(np.float32(0.0), surest.min() * np.float32(_ROUNDING))
+    contenders = [np.int64(0) for _ in range(0)]
+    for start in range(0, users, _SCANNED_USERS):
+        end = min(start + _SCANNED_USERS, users)
+        if not _any_reaches(overlaps[start:end], inverse_norms[start:end], needed):
+            continue
+        for user in range(start, end):
+            if overlaps[user] and np.float32(overlaps[user]) * inverse_norms[user] >= needed:
+                contenders.append(np.int64(user))  # noqa: PERF401 - compiled
+    return np.array(contenders, dtype=np.int64)
+
+
+@_compiled
+def _any_reaches(
+    overlaps: NDArray[np.uint16], inverse_norms: NDArray[np.float32], similarity: np.float32
+) -> bool:
+    # Counted, not broken off at the first: that is what can be vectorised.
+    reached = np.int32(0)
+    for place in range(overlaps.size):
+        reached += np.int32(np.float32(overlaps[place]) * inverse_norms[place] >= similarity)
+    return bool(reached > 0)
+
+
+@_compiled
+def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
+    """Put a value into its place behind its equals; the last one falls out."""
+    place = descending.size - 1
+    while place > 0 and descending[place - 1] < value:
+        descending[place] = descending[place - 1]
+        place -= 1
+    descending[place] = value
+    return place
+
+
+@_compiled
+def overlaps_of(
+    users: NDArray[np.int64],
+    media_weights: NDArray[np.int64],
+    user_start: NDArray[np.int64],
+    media_of_user: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    """The exact overlaps of some users; `media_weights` has the idf of the history's media, else 0."""
+    overlaps = np.zeros(users.size, dtype=np.int64)
+    for place in range(users.size):
+        for entry in range(user_start[users[place]], user_start[users[place] + 1]):
+            overlaps[place] += media_weights[media_of_user[entry]]
+    return overlaps
+
+
+@_compiled
+def sum_of_users(
+    users: NDArray[np.int64],
+    user_start: NDArray[np.int64],
+    media_of_user: NDArray[np.int32],
+    values: NDArray[np.float64],
+    media_count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """How many of `users` have each medium, and the sum of their values; two arrays of shape (media,)."""
+    counts = np.zeros(media_count, dtype=np.int64)
+    totals = np.zeros(media_count, dtype=np.float64)
+    for user in users:
+        for entry in range(user_start[user], user_start[user + 1]):
+            counts[media_of_user[entry]] += 1
+            totals[media_of_user[entry]] += values[entry]
+    return counts, totals

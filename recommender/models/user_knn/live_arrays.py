@@ -1,0 +1,164 @@
+"""What the live search works out between and after its two statements, in numpy."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.catalogue.media_keys import fold_keys
+from recommender.databases.engagement_db import InteractionLists, NeighbourCaps
+from recommender.models.base import UserContext
+from recommender.models.user_knn.contributions import SimilarHistories
+from recommender.models.user_knn.scores import (
+    SimilarUserScores,
+    add_up_items,
+    scores_by_similar_users,
+)
+from recommender.models.user_knn.shortlist import Audiences, draw_up_shortlist
+from recommender.models.user_knn.similar_users import (
+    Interactions,
+    PositiveItems,
+    most_similar,
+    positive_items,
+)
+from recommender.models.user_knn.similarity import idf_weights
+
+_WORD = np.dtype(">u8")
+
+
+class AskedUser(NamedTuple):
+    """A user asked about. `media`: which of the media of `AskedMedia` count for the user.
+
+    `idf_weights`: parallel to `media`, in fixed point and above 0. `user_key`: as in `History`.
+    """
+
+    user_id: str
+    media: NDArray[np.intp]
+    idf_weights: NDArray[np.int64]
+    user_key: bytes
+
+
+class AskedMedia(NamedTuple):
+    """The media of the users asked about, and how many interactions of each are read; parallel."""
+
+    media_ids: Sequence[str]
+    row_limits: Sequence[int]
+
+
+class Neighbours(NamedTuple):
+    """Who shares most with the users asked about.
+
+    `user_keys`: each of these users once, in the order of their ids. `of_asked`: for each user asked about,
+    positions in `user_keys`, in order, and parallel to these the sums of the idf of what is shared.
+    """
+
+    user_keys: Sequence[bytes]
+    of_asked: Sequence[tuple[NDArray[np.intp], NDArray[np.int64]]]
+
+
+def ask_about(
+    users: Sequence[UserContext],
+    items: CatalogueIndex,
+    history_items: int,
+    row_limit: Callable[[str, int], int],
+) -> tuple[list[AskedUser], AskedMedia]:
+    """Users who have anything that could be shared, and which media are to be read for them.
+
+    `row_limit`: how many interactions are read of a medium, by its id and the number of the user's own.
+    """
+    places: dict[tuple[str, int], int] = {}
+    asked = []
+    for user in users:
+        latest = user.history.positive_ids[:history_items]
+        weights = np.array(idf_weights(items.popularity, latest), dtype=np.int64)
+        limits = map(row_limit, latest, user.history.positive_rows)
+        media = np.array(
+            [places.setdefault(key, len(places)) for key in zip(latest, limits, strict=False)], dtype=np.intp
+        )
+        counts = weights > 0
+        if counts.any():
+            asked.append(AskedUser(user.user_id, media[counts], weights[counts], user.history.user_key))
+    return asked, AskedMedia([media_id for media_id, _ in places], [limit for _, limit in places])
+
+
+def find_neighbours(asked: Sequence[AskedUser], users: InteractionLists, caps: NeighbourCaps) -> Neighbours:
+    """Those who share most with each user asked about, from the latest users of all of their media."""
+    if not users.kinds.size:
+        return Neighbours([], [(np.empty(0, np.intp), np.empty(0, np.int64))] * len(asked))
+    words = np.frombuffer(users.keys, dtype=_WORD).reshape(len(users.kinds), -1)
+    numbers = fold_keys(users.keys, words.shape[1])
+    # One more than count: the user asked about may be among them.
+    positive = positive_items(
+        Interactions(users.sizes, numbers, users.times, users.kinds, users.values), caps.users_per_item + 1
+    )
+    audiences = Audiences(positive, numbers[positive.rows], words[positive.rows])
+    lists = [
+        draw_up_shortlist(
+            audiences,
+            user.media,
+            user.idf_weights,
+            fold_keys(user.user_key, words.shape[1])[0] if user.user_key else None,
+            users_per_item=caps.users_per_item,
+            length=caps.shortlist,
+        )
+        for user in asked
+    ]
+    pairs = np.concatenate([own.pairs for own in lists])
+    _, first, user_of_pair = np.unique(audiences.numbers[pairs], return_index=True, return_inverse=True)
+    keys = audiences.keys[pairs[first]]
+    by_id = np.lexsort(keys.T[::-1])
+    place = np.empty(len(by_id), dtype=np.intp)
+    place[by_id] = np.arange(len(by_id))
+    of_asked = []
+    ends = np.cumsum([len(own.pairs) for own in lists])
+    for own, end in zip(lists, ends.tolist(), strict=True):
+        others = place[user_of_pair[end - len(own.pairs) : end]]
+        order = np.argsort(others)
+        of_asked.append((others[order], own.overlaps[order]))
+    return Neighbours([key.tobytes() for key in keys[by_id]], of_asked)
+
+
+def scores_by_user(
+    asked: Sequence[AskedUser],
+    neighbours: Neighbours,
+    lists: InteractionLists,
+    items: CatalogueIndex,
+    caps: NeighbourCaps,
+) -> dict[str, SimilarUserScores]:
+    """Scores by user asked about, from what those who share most with them did last.
+
+    `lists`: one for each of `neighbours.user_keys`. Users without similar users are absent.
+    """
+    keys = items.media_keys.fold(lists.keys)
+    interactions = Interactions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
+    positive = positive_items(interactions, caps.items_per_user)
+    item_idx = items.media_keys.locate_folded(keys[positive.rows])
+    sizes = positive.sizes
+    found = {}
+    for user, (others, overlaps) in zip(asked, neighbours.of_asked, strict=True):
+        # Without a size are those whose latest interactions have nothing in their favour.
+        counts = sizes[others] > 0
+        others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
+        similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
+        if similar.size:
+            found[user.user_id] = _scores(similar, positive, item_idx, len(items.media_ids))
+    return found
+
+
+def _scores(
+    similar: NDArray[np.intp], positive: PositiveItems, item_idx: NDArray[np.intp], item_count: int
+) -> SimilarUserScores:
+    """One user's scores, from what the similar users have in their favour."""
+    _, pairs = positive.of_users(similar)
+    own_idx = item_idx[pairs]
+    known = own_idx >= 0
+    steps = positive.value_steps[pairs][known]
+
+    def histories() -> SimilarHistories:
+        # Only now: for a hundred users, copies would take far more memory than what they are copied from.
+        user_start, pairs = positive.of_users(similar)
+        return SimilarHistories(user_start, item_idx[pairs])
+
+    return scores_by_similar_users(*add_up_items(own_idx[known], steps, item_count), histories)

@@ -1,0 +1,87 @@
+"""Who shares most with a user: the first half of the search for similar users."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.models.user_knn.similar_users import PositiveItems
+
+
+class Audiences(NamedTuple):
+    """The users who have each of some media in their favour.
+
+    `users`: the pairs of each medium, those of the latest users first. Parallel to the pairs: `numbers`,
+    which tell users apart, and `keys`, shape (pairs, words), their ids in binary as whole numbers, in the
+    order of the ids.
+    """
+
+    users: PositiveItems
+    numbers: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+
+
+class Shortlist(NamedTuple):
+    """Users who share media with one user: a pair of `Audiences` for each of them, and the overlap.
+
+    `overlaps`: parallel to `pairs`, the sums of the idf of what is shared, in fixed point.
+    """
+
+    pairs: NDArray[np.int64]
+    overlaps: NDArray[np.int64]
+
+
+def draw_up_shortlist(
+    audiences: Audiences,
+    media: NDArray[np.intp],
+    idf_weights: NDArray[np.int64],
+    own_number: np.uint64 | None,
+    *,
+    users_per_item: int,
+    length: int,
+) -> Shortlist:
+    """The users with the largest overlaps, in no order; ties at the end of the list go to the smaller id.
+
+    Args:
+        audiences: with one user more of each medium than `users_per_item`, as the user may be among them.
+        media: which of the media of `audiences` the user has.
+        idf_weights: parallel to `media`, above 0.
+        own_number: the number of the user, who is not similar to themselves; None for a user without an id.
+        users_per_item: how many of the latest other users of a medium count.
+        length: how many users there are at most.
+    """
+    start, pairs = audiences.users.of_users(media)
+    medium = np.repeat(np.arange(len(media)), np.diff(start))
+    numbers = audiences.numbers[pairs]
+    places = np.arange(len(pairs)) - start[medium]
+    if own_number is None:
+        counts = places < users_per_item
+    else:
+        own = numbers == own_number
+        # Where the user is among the latest, another one counts.
+        is_among = np.bincount(medium[own & (places < users_per_item)], minlength=len(media))
+        counts = (places < users_per_item + is_among[medium]) & ~own
+    order = np.flatnonzero(counts)
+    order = order[np.argsort(numbers[order])]
+    if not order.size:
+        return Shortlist(np.empty(0, np.int64), np.empty(0, np.int64))
+    numbers = numbers[order]
+    first = np.flatnonzero(np.concatenate(([True], numbers[1:] != numbers[:-1])))
+    overlaps = np.add.reduceat(idf_weights[medium[order]], first)
+    found = pairs[order[first]]
+    if len(found) > length:
+        chosen = _largest(overlaps, audiences.keys, found, length)
+        found, overlaps = found[chosen], overlaps[chosen]
+    return Shortlist(found, overlaps)
+
+
+def _largest(
+    overlaps: NDArray[np.int64], keys: NDArray[np.uint64], pairs: NDArray[np.int64], length: int
+) -> NDArray[np.intp]:
+    """Positions of the `length` largest overlaps; of equal ones, those of the smaller ids."""
+    place = len(overlaps) - length
+    smallest = np.partition(overlaps, place)[place]
+    above = np.flatnonzero(overlaps > smallest)
+    equal = np.flatnonzero(overlaps == smallest)
+    by_id = np.lexsort(keys[pairs[equal]].T[::-1])
+    return np.concatenate((above, equal[by_id[: length - len(above)]]))

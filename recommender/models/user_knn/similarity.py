@@ -1,0 +1,30 @@
+"""idf, in the fixed point that overlaps are added up in."""
+
+import math
+from collections.abc import Sequence
+
+from recommender.catalogue.index import Popularity
+
+# sim(u, v) divides by sqrt(|P(v)| + DAMPING).
+DAMPING = 10
+
+# Bits behind the point. Integer sums do not depend on the order of their terms, so users with equal
+# overlaps have equal similarity and the tie goes to the user id. 26 bits keep ln(10^13) within an int32.
+_FRACTION_BITS = 26
+
+
+def idf_weight(active_users: int, positive_users: int) -> int:
+    """Return ln(U / |{v : m ∈ P(v)}|) in units of 2^-26.
+
+    An item that nobody was seen with when the counts were taken has been found by its first user since,
+    so counts below 1 are taken as 1.
+    """
+    ratio = max(active_users, 1) / max(positive_users, 1)
+    return max(0, round(math.log(ratio) * (1 << _FRACTION_BITS)))
+
+
+def idf_weights(popularity: Popularity, item_ids: Sequence[str]) -> list[int]:
+    """Return the idf of each item in fixed point, for items in the catalog or not."""
+    count = popularity.positive_users.get
+    active_users = popularity.active_users
+    return [idf_weight(active_users, count(item_id, 1)) for item_id in item_ids]

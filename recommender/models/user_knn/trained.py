@@ -1,0 +1,229 @@
+"""user_knn: the default formula exactly as defined, from arrays in memory.
+
+Its users are as of its training; the asking user's own history is whatever the request read a moment ago.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.data.dataset import Dataset
+from recommender.deadline import Deadline
+from recommender.models.base import NO_SCORES, ItemScores, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.files import Arrays, load_config, map_arrays, save_arrays, save_config
+from recommender.models.user_knn.build import ARRAY_NAMES, build_arrays
+from recommender.models.user_knn.checks import check_arrays
+from recommender.models.user_knn.contributions import SimilarHistories
+from recommender.models.user_knn.kernels import (
+    add_popular,
+    add_rare,
+    find_contenders,
+    overlaps_of,
+    sum_of_users,
+)
+from recommender.models.user_knn.layout import WORD_USERS
+from recommender.models.user_knn.scores import ExplainsBySimilarUsers, scores_by_similar_users
+from recommender.models.user_knn.similar_users import most_similar
+from recommender.models.vocabulary import ItemVocabulary
+from recommender.ranking.item_similarity import cosine_similarities
+
+# From so many items on, 16 bits are too coarse to rule many users out.
+_LONG_HISTORY = 4_096
+# The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
+_THREADS = os.cpu_count() or 1
+_USERS_WORTH_A_THREAD = 8
+
+
+class UserKnnConfig(BaseModel):
+    """Hyperparameters of `UserKnn`."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    similar_users: int = Field(default=50, ge=1)
+    """K: how many similar users count. Read when scoring: another number needs no training."""
+
+
+class UserKnn(ExplainsBySimilarUsers):
+    """Similar users from arrays that are mapped into memory."""
+
+    name = "neighbours"
+
+    def __init__(self, config: UserKnnConfig | None = None) -> None:
+        self.config = config or UserKnnConfig()
+        self.version: str | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="user_knn")
+
+    @property
+    def items(self) -> ItemVocabulary:
+        """The items it knows."""
+        return self._items
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many users, items and pairs it holds."""
+        return {"users": len(self._user_ids), "media": len(self._items), "pairs": len(self._values)}
+
+    def fit(self, data: Dataset) -> None:
+        """Keep all pairs of a dataset."""
+        self._use(build_arrays(data))
+
+    def save(self, folder: Path) -> None:
+        """Write arrays and hyperparameters into a folder, checked."""
+        check_arrays(self._arrays)
+        save_arrays(folder, self._arrays)
+        save_config(folder, self.config)
+
+    @classmethod
+    def load(cls, folder: Path, **overrides: object) -> Self:
+        """Return the model that a folder holds, checked and compiled."""
+        model = cls(load_config(folder, UserKnnConfig, overrides))
+        arrays = map_arrays(folder, ARRAY_NAMES)
+        check_arrays(arrays)
+        model._use(arrays)
+        model._warm_up()
+        return model
+
+    def _use(self, arrays: Arrays) -> None:
+        self._arrays = arrays
+        self._user_ids = arrays["user_ids"]
+        self._user_start = arrays["user_start"]
+        self._media_of_user = arrays["media_of_user"]
+        self._values = arrays["values"]
+        self._media_start = arrays["media_start"]
+        self._users_of_media = arrays["users_of_media"]
+        self._idf_weights = arrays["idf_weights"]
+        self._inverse_norms = arrays["inverse_norms"]
+        self._bits_row = arrays["bits_row"]
+        self._user_bits = arrays["user_bits"]
+        self._items = ItemVocabulary([item_id.decode() for item_id in arrays["media_ids"]])
+
+    def _warm_up(self) -> None:
+        """Compile the kernels for histories short and long, before a request has to wait for it."""
+        history = np.zeros(min(1, len(self._items)), dtype=np.int64)
+        weights = self._idf_weights[history].astype(np.int64)
+        for dtype in (np.uint16, np.uint32):
+            overlaps = self._rough_overlaps(history, weights, dtype)
+            self._sum(self._most_similar(history, weights, overlaps))
+
+    @property
+    def _top_k(self) -> int:
+        # As many places are set aside for them with each request.
+        return min(self.config.similar_users, max(1, len(self._user_ids)))
+
+    def score(
+        self,
+        users: Sequence[UserContext],
+        items: CatalogueIndex,
+        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+    ) -> Scores:
+        """Return scores exactly by the definition, whatever the window: that is the one of the training."""
+        positions = self._items.positions_in(items)
+
+        def score(user: UserContext) -> ItemScores:
+            return self._score(user, positions)
+
+        if len(users) < _USERS_WORTH_A_THREAD:
+            return [score(user) for user in users]
+        shares = [users[n::_THREADS] for n in range(_THREADS)]
+        scores: list[ItemScores] = [NO_SCORES] * len(users)
+        for n, share in enumerate(self._threads.map(lambda share: [score(user) for user in share], shares)):
+            scores[n::_THREADS] = share
+        return scores
+
+    def similar_items(
+        self,
+        item_id: str,
+        items: CatalogueIndex,
+        window: Window,  # noqa: ARG002 - its window is the one it was trained with
+        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+    ) -> ItemSimilarities:
+        """Return the cosine over all users of the item, as of the training."""
+        number = self._items.number_of(item_id)
+        users = np.empty(0, dtype=np.int32)
+        if number >= 0:
+            users = self._users_of_media[self._media_start[number] : self._media_start[number + 1]]
+        positions = self._items.positions_in(items)
+        counts, _ = self._sum(users.astype(np.int64))
+        found = np.flatnonzero(counts)
+        found = found[positions[found] >= 0]
+        shared = counts[found]
+        user_counts = self._media_start[found + 1] - self._media_start[found]
+        return ItemSimilarities(
+            positions[found], cosine_similarities(shared, user_counts, len(users), len(users)), shared
+        )
+
+    def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
+        if not user.history.positive_ids:
+            return NO_SCORES
+        history = self._items.numbers_of(user.history.positive_ids)
+        similar = self._similar(history[history >= 0], self._user_number(user.user_id))
+        counts, totals = self._sum(similar)
+        found = np.flatnonzero(counts)
+        found = found[positions[found] >= 0]
+        return scores_by_similar_users(
+            positions[found], counts[found], totals[found], lambda: self._histories(similar, positions)
+        )
+
+    def _histories(self, users: NDArray[np.int64], positions: NDArray[np.intp]) -> SimilarHistories:
+        items = [self._media_of_user[self._user_start[user] : self._user_start[user + 1]] for user in users]
+        sizes = [len(each) for each in items]
+        return SimilarHistories(
+            np.concatenate(([0], np.cumsum(sizes, dtype=np.intp))),
+            positions[np.concatenate([*items, np.empty(0, dtype=np.int32)])],
+        )
+
+    def _similar(self, history: NDArray[np.int64], own_user: int) -> NDArray[np.int64]:
+        """The most similar users, largest similarity first, ties by position."""
+        weights = self._idf_weights[history].astype(np.int64)
+        history, weights = history[weights > 0], weights[weights > 0]
+        dtype = np.uint16 if len(history) < _LONG_HISTORY else np.uint32
+        overlaps = self._rough_overlaps(history, weights, dtype)
+        if own_user >= 0:
+            overlaps[own_user] = 0
+        return self._most_similar(history, weights, overlaps)
+
+    def _rough_overlaps(
+        self, history: NDArray[np.int64], weights: NDArray[np.int64], dtype: type[np.unsignedinteger[Any]]
+    ) -> NDArray[np.unsignedinteger[Any]]:
+        """Everybody's overlap in a unit so coarse that the sum of all weights, each rounded up, has room."""
+        room = min(np.iinfo(dtype).max, 2**31) - len(history)
+        rough = (weights * room // max(1, weights.sum()) + 1).astype(dtype)
+        overlaps = np.zeros(max(self._user_bits.shape[1] * WORD_USERS, len(self._user_ids)), dtype=dtype)
+        rows = self._bits_row[history].astype(np.int64)
+        popular = rows >= 0
+        add_popular(overlaps, self._user_bits, rows[popular], rough[popular])
+        add_rare(overlaps, self._media_start, self._users_of_media, history[~popular], rough[~popular])
+        return overlaps
+
+    def _most_similar(
+        self,
+        history: NDArray[np.int64],
+        weights: NDArray[np.int64],
+        overlaps: NDArray[np.unsignedinteger[Any]],
+    ) -> NDArray[np.int64]:
+        """The most similar of those whose rough overlap does not rule them out."""
+        contenders = find_contenders(overlaps, self._inverse_norms, self._user_start, self._top_k)
+        media_weights = np.zeros(len(self._items), dtype=np.int64)
+        media_weights[history] = weights
+        exact = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
+        sizes = self._user_start[contenders + 1] - self._user_start[contenders]
+        return np.asarray(contenders[most_similar(exact, sizes, self._top_k)])
+
+    def _sum(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        sums: tuple[NDArray[np.int64], NDArray[np.float64]] = sum_of_users(
+            users, self._user_start, self._media_of_user, self._values, len(self._items)
+        )
+        return sums
+
+    def _user_number(self, user_id: str) -> int:
+        key = user_id.encode()
+        number = int(np.searchsorted(self._user_ids, key))
+        known = number < len(self._user_ids) and self._user_ids[number] == key
+        return number if known else -1

@@ -1,0 +1,1 @@
+"""Fits models to the databases and publishes them."""

@@ -1,0 +1,54 @@
+"""One training run: read a dataset, fit a model to it, publish the model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from recommender.data.dataset import Dataset
+from recommender.errors import ArtifactError
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.publishing import publishing
+from recommender.model_store.shrinkage import find_shrinkage
+from recommender.models.registry import MODELS
+
+
+def train(
+    name: str, folder: Path, read: Callable[[], Dataset], *, accept_shrinkage: bool = False
+) -> Metadata:
+    """Train a registered model and publish it, while no other run does.
+
+    Args:
+        name: of the model.
+        folder: of all models.
+        read: gives the dataset.
+        accept_shrinkage: publish even if the dataset has far fewer users or pairs than the one before.
+
+    Raises:
+        ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
+            published.
+        DatabaseUnavailableError: from `read`.
+        OSError: the folder cannot be written.
+    """
+    with publishing(folder, name) as publisher:
+        data = read()
+        _refuse_empty(data)
+        if not accept_shrinkage:
+            _refuse_shrunk(name, data, publisher.former())
+        model = MODELS[name].load_class()()
+        model.fit(data)
+        return publisher.publish(model, data, shrinkage_accepted=accept_shrinkage)
+
+
+def _refuse_empty(data: Dataset) -> None:
+    if not all(data.counts.values()):
+        raise ArtifactError(
+            "engagement_db has no likes or watches inside INTERACTION_WINDOW_DAYS. Nothing is published."
+        )
+
+
+def _refuse_shrunk(name: str, data: Dataset, former: Metadata | None) -> None:
+    lost = None if former is None else find_shrinkage(data.counts, former.counts)
+    if former is not None and lost is not None:
+        raise ArtifactError(
+            f"engagement_db gives {lost} than {name} {former.version} has. Nothing is published. Where "
+            f"that is as it should be, run `python -m recommender train {name} --accept-shrinkage`."
+        )

@@ -1,0 +1,52 @@
+"""Small datasets for models."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.databases.engagement_db import PositiveHistory
+from recommender.domain import CatalogueEntry, History
+from recommender.models.base import UserContext, Window
+
+ALL_TIME = Window(0, "-infinity")
+
+
+def dataset(histories: Mapping[str, Sequence[str]]) -> Dataset:
+    """Each user's items, the latest first, each liked once with the value 1."""
+    return dataset_of(
+        (
+            PositiveHistory(
+                user_id,
+                list(item_ids),
+                np.ones(len(item_ids)),
+                [True] * len(item_ids),
+                np.arange(len(item_ids), 0, -1).astype(np.float64),
+            )
+            for user_id, item_ids in histories.items()
+        ),
+        ALL_TIME.start,
+    )
+
+
+def index_of(data: Dataset, others: Collection[str] = ()) -> CatalogueIndex:
+    """A catalog of the items of a dataset and some others, with the popularity that they have in it."""
+    counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
+    popularity = Popularity(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
+    item_ids = sorted({*data.item_ids, *others})
+    entries = [
+        CatalogueEntry(None, None, None, item_id, number.to_bytes(8))
+        for number, item_id in enumerate(item_ids)
+    ]
+    return build_index(entries, popularity)
+
+
+def context(user_id: str, item_ids: Sequence[str]) -> UserContext:
+    """A user with a history, the latest item first, all of it liked."""
+    return UserContext(
+        user_id,
+        {},
+        History(item_ids, item_ids, [1] * len(item_ids), [True] * len(item_ids), user_id.encode()),
+        ALL_TIME,
+    )

@@ -1,0 +1,305 @@
+"""The watcher uses what is good, keeps what was, says what it refuses and why, and looks at that again."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.deadline import Deadline
+from recommender.domain import CatalogueEntry
+from recommender.model_store import artifact, retries, watcher
+from recommender.model_store.publishing import publishing
+from recommender.model_store.selection import Refusal
+from recommender.model_store.watcher import ModelWatcher
+from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.user_knn.trained import UserKnn
+from tests.support.datasets import dataset
+from tests.support.training import NAME, change_metadata, copy_version, make_current
+from tests.support.waiting import wait_until
+
+LATER, STILL_LATER = "20990101T000000.000000Z", "20990102T000000.000000Z"
+
+
+class Live:
+    """Stands in for live SQL, which the watcher only hands on."""
+
+    name = "live"
+    version: str | None = None
+
+    def score(
+        self,
+        users: Sequence[UserContext],
+        items: CatalogueIndex,  # noqa: ARG002 - the interface
+        deadline: Deadline,  # noqa: ARG002
+    ) -> Scores:
+        return [NO_SCORES] * len(users)
+
+    def similar_items(
+        self,
+        item_id: str,  # noqa: ARG002 - the interface
+        items: CatalogueIndex,  # noqa: ARG002
+        window: Window,  # noqa: ARG002
+        deadline: Deadline,  # noqa: ARG002
+    ) -> ItemSimilarities:
+        return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
+
+
+class Watched:
+    """A watcher of a folder, and the catalogue index that it judges by."""
+
+    def __init__(self, folder: Path, index: CatalogueIndex | None) -> None:
+        self.index = index
+        self.watcher = ModelWatcher(Live(), folder, 90, lambda: self.index)
+
+    @property
+    def state(self) -> tuple[str | None, Refusal | None]:
+        state = self.watcher.state()
+        return state.version, state.refused
+
+    def uses(self, version: str | None) -> None:
+        wait_until(lambda: self.state == (version, None))
+
+    def refuses(self, version: str | None, reason: str, *, using: str | None) -> None:
+        def found() -> bool:
+            refused = self.watcher.state().refused
+            return refused is not None and refused.version == version and reason in refused.reason
+
+        wait_until(found)
+        assert self.watcher.state().version == using
+
+
+def index_of(media: Iterable[int]) -> CatalogueIndex:
+    entries = [CatalogueEntry(None, None, None, f"{n:04}", n.to_bytes(8)) for n in media]
+    return build_index(entries, UNKNOWN_POPULARITY)
+
+
+def publish(folder: Path, users: int = 100, *, media: int = 20, accepted: bool = False) -> str:
+    data = dataset(
+        {f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)}
+    )
+    model = UserKnn()
+    model.fit(data)
+    with publishing(folder, NAME) as publisher:
+        return publisher.publish(model, data, shrinkage_accepted=accepted).version
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    monkeypatch.setattr(watcher, "_POLL_S", 0.02)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(retries, "_PAUSE_BY_DURATION", 0.0)
+    watched = Watched(folder, index_of(range(20)))
+    watched.watcher.open()
+    yield watched
+    watched.watcher.close()
+
+
+def test_what_is_published_is_used_and_nothing_is_refused(watched: Watched, folder: Path) -> None:
+    watched.uses(None)
+    for _ in range(2):
+        watched.uses(publish(folder))
+
+
+def test_a_version_that_arrives_after_its_link_is_used_once_it_is_there(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    make_current(folder, LATER)
+    watched.refuses(LATER, "names a version that is not there", using=version)
+    arriving = copy_version(folder, version, STILL_LATER)
+    files = sorted(arriving.iterdir())
+    home = folder / NAME / LATER
+    home.mkdir()
+    change_metadata(arriving, version=LATER)
+    watched.refuses(LATER, "metadata.json cannot be read", using=version)
+    for file in files:
+        shutil.copy(file, home / file.name)
+    watched.uses(LATER)
+
+
+def test_a_file_that_could_not_be_read_is_looked_at_again(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    home = copy_version(folder, version, LATER)
+    (home / "values.npy").rename(home / "aside")
+    (home / "values.npy").symlink_to("values.npy")
+    make_current(folder, LATER)
+    watched.refuses(LATER, "values.npy cannot be read: ", using=version)
+    (home / "aside").replace(home / "values.npy")
+    watched.uses(LATER)
+
+
+def test_what_is_no_file_does_not_keep_the_watcher_waiting(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    home = copy_version(folder, version, LATER)
+    (home / "values.npy").unlink()
+    os.mkfifo(home / "values.npy")
+    make_current(folder, LATER)
+    watched.refuses(LATER, "values.npy is not a file", using=version)
+
+
+def test_a_vanished_link_leaves_the_model_and_is_said(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    (folder / NAME / "current").unlink()
+    watched.refuses(None, "current is gone", using=version)
+    make_current(folder, version)
+    watched.uses(version)
+
+
+def test_a_vanished_folder_leaves_the_model_and_is_said(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    shutil.rmtree(folder / NAME / version)
+    watched.refuses(version, "names a version that is not there", using=version)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("folder", "as a symbolic link"), ("name", "something that is no version")]
+)
+def test_a_current_that_is_no_link_to_a_version_is_refused(
+    watched: Watched, folder: Path, kind: str, reason: str
+) -> None:
+    home = folder / NAME
+    home.mkdir(parents=True)
+    if kind == "folder":
+        (home / "current").mkdir()
+    else:
+        (home / "current").symlink_to("/etc/passwd")
+    watched.refuses(None, reason, using=None)
+    refused = watched.watcher.state().refused
+    assert refused is not None
+    assert "/" not in refused.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"counts": {"users": "many"}},
+        {"counts": {}},
+        {"counts": None},
+        {"built_at": "yesterday"},
+        {"built_at": "2026-01-01T00:00:00"},
+        {"built_at": 3},
+        {"checksums": ["values"]},
+        {"checksums": {}},
+        {"version": 5},
+        {"model": "other"},
+        {"format": 2},
+        {"format": "2"},
+        {"shrinkage_accepted": "perhaps"},
+    ],
+)
+def test_wrong_metadata_is_refused(watched: Watched, folder: Path, changes: dict[str, object]) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    change_metadata(copy_version(folder, version, LATER), **changes)
+    make_current(folder, LATER)
+    watched.refuses(LATER, "", using=version)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "null", "[" * 100_000, "\udcff", '{"model": "neighbours"}'])
+def test_metadata_that_is_no_metadata_is_refused(watched: Watched, folder: Path, text: str) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    home = copy_version(folder, version, LATER)
+    (home / "metadata.json").write_bytes(text.encode(errors="surrogateescape"))
+    make_current(folder, LATER)
+    watched.refuses(LATER, "metadata.json", using=version)
+
+
+def test_a_model_that_lost_more_than_half_of_its_users_is_refused(watched: Watched, folder: Path) -> None:
+    version = publish(folder, 100)
+    watched.uses(version)
+    smaller = publish(folder, 49)
+    watched.refuses(smaller, "51.0% fewer users than the model in use", using=version)
+    watched.uses(publish(folder, 50))
+
+
+def test_a_model_whose_shrinkage_was_accepted_is_used(watched: Watched, folder: Path) -> None:
+    watched.uses(publish(folder, 100))
+    watched.uses(publish(folder, 10, accepted=True))
+
+
+def test_a_model_of_other_media_is_refused_until_the_catalogue_has_them(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    watched.index = index_of(range(11, 31))
+    watched.refuses(version, "only 45.0% of its media are in the catalogue", using=None)
+    watched.index = index_of(range(10, 30))
+    watched.uses(version)
+
+
+def test_a_new_model_of_other_media_leaves_the_one_in_use(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    other = publish(folder, media=80)
+    watched.refuses(other, "only 25.0% of its media are in the catalogue", using=version)
+    watched.uses(publish(folder))
+
+
+def test_a_model_waits_for_the_first_catalogue_index(watched: Watched, folder: Path) -> None:
+    watched.index = None
+    version = publish(folder, media=80)
+    watched.watcher.wait_for_first_look(10)
+    assert watched.state == (None, None)
+    watched.index = index_of(range(20))
+    watched.refuses(version, "only 25.0%", using=None)
+    watched.index = index_of(range(80))
+    watched.watcher.wait_for_first_look(10)
+    watched.uses(version)
+
+
+def test_an_empty_catalogue_is_no_reason_to_drop_a_model(
+    watched: Watched, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    watched.index = index_of([])
+    for _ in range(10):
+        time.sleep(0.02)
+        assert watched.state == (version, None)
+    assert "refused" not in caplog.text
+
+
+def test_a_reason_is_logged_once_and_tells_no_path(
+    watched: Watched, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    version = publish(folder)
+    watched.uses(version)
+    (copy_version(folder, version, LATER) / "values.npy").write_bytes(b"half")
+    make_current(folder, LATER)
+    watched.refuses(LATER, "values.npy: the checksum is wrong", using=version)
+    tries = []
+    original = artifact.verify
+
+    def counted(*arguments: object) -> object:
+        tries.append(1)
+        return original(*arguments)  # type: ignore[arg-type]  # handed on
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifact, "verify", counted)
+        wait_until(lambda: len(tries) >= 3)
+    lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert lines == [f"model {LATER} refused, neighbours stays: values.npy: the checksum is wrong"]
+    (folder / NAME / LATER / "values.npy").unlink()
+    watched.refuses(LATER, "values.npy cannot be read", using=version)
+    refused = watched.watcher.state().refused
+    assert refused is not None
+    assert str(folder) not in refused.reason
