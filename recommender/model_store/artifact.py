@@ -122,11 +122,7 @@ def verify(home: Path, metadata: Metadata) -> None:
         if found != expected:
             raise ArtifactError(f"{path.name}: the checksum is wrong")
     for path in home.iterdir():
-        if (
-            path.suffix in OWN_SUFFIXES
-            and path.name != METADATA
-            and _name_of(path) not in metadata.checksums
-        ):
+        if path.suffix in OWN_SUFFIXES and path.name != METADATA and _name_of(path) not in metadata.checksums:
             raise ArtifactError(f"{path.name}: the checksum is wrong")
 
 

@@ -1,5 +1,7 @@
 """Small datasets for models."""
 
+import hashlib
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -35,10 +37,7 @@ def index_of(data: Dataset, others: Collection[str] = ()) -> CatalogueIndex:
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
-    entries = [
-        CatalogueEntry(None, None, None, item_id, number.to_bytes(8))
-        for number, item_id in enumerate(item_ids)
-    ]
+    entries = [CatalogueEntry(None, None, None, item_id, _key(item_id)) for item_id in item_ids]
     return build_index(entries, popularity)
 
 
@@ -47,6 +46,14 @@ def context(user_id: str, item_ids: Sequence[str]) -> UserContext:
     return UserContext(
         user_id,
         {},
-        History(item_ids, item_ids, [1] * len(item_ids), [True] * len(item_ids), user_id.encode()),
+        History(item_ids, item_ids, [1] * len(item_ids), [True] * len(item_ids), _key(user_id)),
         ALL_TIME,
     )
+
+
+def _key(text: str) -> bytes:
+    """The id as the databases have it in binary, where it is one of theirs."""
+    try:
+        return uuid.UUID(text).bytes
+    except ValueError:
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -145,7 +145,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
             repeated=reads.typical_repeats > 1,
         )
         found = scores_by_user(asked, neighbours, others, items, reads.caps)
-        return [found.get(user.user_id, NO_SCORES) for user in users]
+        return [found.get(position, NO_SCORES) for position in range(len(users))]
 
     def similar_items(
         self, item_id: str, items: CatalogueIndex, window: Window, deadline: Deadline

@@ -29,12 +29,12 @@ _WORD = np.dtype(">u8")
 
 
 class AskedUser(NamedTuple):
-    """A user asked about. `media`: which of the media of `AskedMedia` count for the user.
+    """A user asked about, by the position among all users. `media`: which of the media of `AskedMedia` count.
 
     `idf_weights`: parallel to `media`, in fixed point and above 0. `user_key`: as in `History`.
     """
 
-    user_id: str
+    position: int
     media: NDArray[np.intp]
     idf_weights: NDArray[np.int64]
     user_key: bytes
@@ -70,7 +70,7 @@ def ask_about(
     """
     places: dict[tuple[str, int], int] = {}
     asked = []
-    for user in users:
+    for position, user in enumerate(users):
         latest = user.history.positive_ids[:history_items]
         weights = np.array(idf_weights(items.popularity, latest), dtype=np.int64)
         limits = map(row_limit, latest, user.history.positive_rows)
@@ -79,7 +79,7 @@ def ask_about(
         )
         counts = weights > 0
         if counts.any():
-            asked.append(AskedUser(user.user_id, media[counts], weights[counts], user.history.user_key))
+            asked.append(AskedUser(position, media[counts], weights[counts], user.history.user_key))
     return asked, AskedMedia([media_id for media_id, _ in places], [limit for _, limit in places])
 
 
@@ -126,8 +126,8 @@ def scores_by_user(
     lists: InteractionLists,
     items: CatalogueIndex,
     caps: NeighbourCaps,
-) -> dict[str, SimilarUserScores]:
-    """Scores by user asked about, from what those who share most with them did last.
+) -> dict[int, SimilarUserScores]:
+    """Scores by the position of the user asked about, from what those who share most with them did last.
 
     `lists`: one for each of `neighbours.user_keys`. Users without similar users are absent.
     """
@@ -143,7 +143,7 @@ def scores_by_user(
         others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
         similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
         if similar.size:
-            found[user.user_id] = _scores(similar, positive, item_idx, len(items.media_ids))
+            found[user.position] = _scores(similar, positive, item_idx, len(items.media_ids))
     return found
 
 

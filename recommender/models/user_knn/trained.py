@@ -44,7 +44,7 @@ _USERS_WORTH_A_THREAD = 8
 class UserKnnConfig(BaseModel):
     """Hyperparameters of `UserKnn`."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     similar_users: int = Field(default=50, ge=1)
     """K: how many similar users count. Read when scoring: another number needs no training."""

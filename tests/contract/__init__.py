@@ -1,0 +1,1 @@
+"""What every model and every domain has to do, whichever it is."""

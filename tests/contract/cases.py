@@ -1,0 +1,82 @@
+"""The models that the contract is held against, and the small data that they are held against it with.
+
+A new model is one more entry in `TRAINED`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psycopg
+
+from recommender.cli.common import patient_database
+from recommender.data.dataset import Dataset
+from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.domain import DatabaseName
+from recommender.models.base import TrainableModel
+from recommender.models.registry import MODELS
+from recommender.models.user_knn.live import UserKnnSql
+from tests.support.clients import PATIENT, settings_for
+from tests.support.postgres import Urls
+from tests.support.tiny import Tiny, key
+
+# Hyperparameters by model, of such a size as suits a few dozen users.
+TRAINED: Mapping[str, Mapping[str, object]] = {
+    "neighbours": {},
+}
+
+LIVE = UserKnnSql.name
+
+BLOCKS, BLOCK_USERS, BLOCK_ITEMS = 4, 8, 6
+_MANY = 1_000_000
+_NO_CAPS = NeighbourCaps(_MANY, _MANY, _MANY, similar_users=50, items_per_user=_MANY)
+
+
+def user(block: int, number: int) -> str:
+    return key(1_000 * (block + 1) + number)
+
+
+def item(block: int, number: int) -> str:
+    return key(100_000 * (block + 1) + number)
+
+
+def missing_item(block: int, number: int) -> str:
+    """The one item of a user's block that the user does not have."""
+    return item(block, number % BLOCK_ITEMS)
+
+
+def checkerboard() -> dict[str, Sequence[str]]:
+    """Users of a block have all items of their block but one, and none of another block."""
+    return {
+        user(block, number): [
+            item(block, other) for other in range(BLOCK_ITEMS) if other != number % BLOCK_ITEMS
+        ]
+        for block in range(BLOCKS)
+        for number in range(BLOCK_USERS)
+    }
+
+
+def fitted(name: str, data: Dataset) -> TrainableModel:
+    """A registered model that has learned from a dataset."""
+    kind: Callable[..., TrainableModel] = MODELS[name].load_class()
+    model = kind(kind().config.model_copy(update=TRAINED[name]))
+    model.fit(data)
+    return model
+
+
+@contextmanager
+def live(urls: Urls, histories: Mapping[str, Sequence[str]]) -> Iterator[UserKnnSql]:
+    """The default formula by live SQL, on databases that hold some histories."""
+    Tiny(urls)
+    rows = [
+        (user_id, item_id, hour)
+        for user_id, item_ids in histories.items()
+        for hour, item_id in enumerate(item_ids, start=1)
+    ]
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        connection.cursor().executemany(
+            "INSERT INTO interaction VALUES"
+            " (%s, %s, %s, 'LIKE', 1.0, now() AT TIME ZONE 'UTC' - make_interval(hours => %s))",
+            [(number, *row) for number, row in enumerate(rows)],
+        )
+    with patient_database(DatabaseName.ENGAGEMENT, settings_for(urls, **PATIENT)) as database:
+        yield UserKnnSql(EngagementDatabase(database), _NO_CAPS, exact_up_to_pairs=0)
