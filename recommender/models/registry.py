@@ -25,6 +25,7 @@ class Registered:
 
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.
 MODELS: Mapping[str, Registered] = {
+    "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",
