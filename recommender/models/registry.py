@@ -26,6 +26,7 @@ class Registered:
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.
 MODELS: Mapping[str, Registered] = {
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
+    "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",
