@@ -23,17 +23,19 @@ from tests.support.postgres import Urls
 NAME = UserKnn.name
 
 
-def train_on(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
+def train_on(
+    urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, name: str = NAME
+) -> str:
     """Train and publish; the version."""
     with monkeypatch.context() as patch:
-        for name in DatabaseName:
-            patch.setenv(f"{name.upper()}_URL", urls[name])
+        for database in DatabaseName:
+            patch.setenv(f"{database.upper()}_URL", urls[database])
         patch.setenv("MODEL_PATH", str(folder))
-        result = CliRunner().invoke(train, ["neighbours", *options])
+        result = CliRunner().invoke(train, [name, *options])
     assert result.exit_code == 0, result.output
-    version = artifact.current_version(folder, NAME)
+    version = artifact.current_version(folder, name)
     assert version is not None
-    assert f"Published neighbours {version}" in result.output
+    assert f"Published {name} {version}" in result.output
     return version
 
 

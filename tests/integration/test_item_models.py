@@ -1,0 +1,65 @@
+"""The item-based models serve like any other: trained by the command, picked up, explained, similar items."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from recommender.models.registry import MODELS
+from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.training import answers_with, train_on
+from tests.support.waiting import wait_until
+
+# What only models that go by similar users can say.
+BY_SIMILAR_USERS = {"similar_user_count", "total_interaction_value"}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"neighbours"}))
+def test_a_model_of_items_answers_explains_and_says_what_is_similar(
+    shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    version = train_on(shared_databases, tmp_path, monkeypatch, name=name)
+    reference = Reference(shared_databases)
+    users = [user for user in reference.users if reference.positive.get(user)][:40]
+    with running_client(shared_databases, MODEL_PATH=str(tmp_path), **NO_CAPS, **PATIENT) as client:
+        wait_until(lambda: answers_with(client, users[0], version))
+        batch = post_batch(client, users)["results"]
+        for user in users:
+            answer = get(client, user, explain="true")
+            assert (answer["model"], answer["model_version"], answer["degraded"]) == (name, version, [])
+            assert answer["basis"].keys() == {
+                "stated_genres",
+                "max_score",
+                "content_weight",
+                "collaborative_weight",
+                "window_days",
+            }
+            plain = [
+                {key: value for key, value in item.items() if key in batch[user]["recommendations"][0]}
+                for item in answer["recommendations"]
+            ]
+            assert plain == batch[user]["recommendations"]
+            for item in answer["recommendations"]:
+                assert not BY_SIMILAR_USERS & item.keys()
+                assert item["score_parts"].keys() == {"content", "collaborative"}
+                if item["collaborative_score"] > 0:
+                    assert item["because_you_liked"]
+                    assert item["reason"].startswith("Because you ")
+        popular = client.get("/api/media/popular").get_json()["media"][0]["id"]
+        similar = client.get(f"/api/media/{popular}/similar").get_json()
+        assert (similar["model"], similar["strategy"]) == (name, "collaborative")
+        assert all("shared_user_count" not in item for item in similar["similar"])
+
+
+def test_of_several_models_the_one_trained_last_answers(
+    shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = Reference(shared_databases).users[0]
+    train_on(shared_databases, tmp_path, monkeypatch)
+    with running_client(shared_databases, MODEL_PATH=str(tmp_path), **NO_CAPS, **PATIENT) as client:
+        for name in ("item_knn", "neighbours"):
+            version = train_on(shared_databases, tmp_path, monkeypatch, name=name)
+            wait_until(partial(answers_with, client, user, version))
+            assert get(client, user)["model"] == name
