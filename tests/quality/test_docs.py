@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import create_app
 from config.settings import ROOT, Settings
-from recommender.api.problems import ErrorCode
+from recommender.api.errors import ErrorCode
 from recommender.cli.main import commands
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
