@@ -6,6 +6,7 @@ it is marked as `public`, and is not described.
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -120,10 +121,9 @@ class Endpoint:
         """Register the view, behind the validation of its requests.
 
         Raises:
-            ValueError: the rule's parameters are not those of `path`.
+            ValueError: the parameters of the rule or of the view are not those that are declared.
         """
-        if set(_PARAMETER.findall(self.rule)) != set(self.path):
-            raise ValueError(f"{self.name}: the parameters of {self.rule} are not those of its path")
+        self._check_parameters(view)
 
         @functools.wraps(view)
         def answer(**path: str) -> Response:
@@ -139,6 +139,19 @@ class Endpoint:
         """The bodies that it takes."""
         streamed = None if self.stream is None else self.stream.body
         return tuple(body for body in (self.body, streamed) if body is not None)
+
+    def _check_parameters(self, view: Callable[..., object]) -> None:
+        """Compare the rule and the view with the declaration.
+
+        Raises:
+            ValueError: they have other parameters.
+        """
+        if set(_PARAMETER.findall(self.rule)) != set(self.path):
+            raise ValueError(f"{self.name}: {self.rule} must have the parameters {sorted(self.path)}")
+        parts = {"query": self.query, "body": self.body, "lane": self.lane}
+        given = {*self.path, *(name for name, part in parts.items() if part is not None)}
+        if set(inspect.signature(view).parameters) != given:
+            raise ValueError(f"{self.name}: its view must take {sorted(given)}")
 
     def _validated(self, path: Mapping[str, str]) -> dict[str, Any]:
         """The arguments of the view.

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unsupporte
 from werkzeug.wrappers import Request
 
 from recommender.api.errors import BadRequestError, ErrorCode
-from recommender.api.fields import FROM_QUERY, NAME, shown
+from recommender.api.fields import FROM_QUERY, NAME, WrongValueError, shown
 from recommender.ids import IdForm
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -136,7 +136,11 @@ def _words(exc: ValidationError) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name} is missing"
-    return str(error["ctx"]["error"]).replace(NAME, name)
+    wrong = error.get("ctx", {}).get("error")
+    if isinstance(wrong, WrongValueError):
+        return str(wrong).replace(NAME, name)
+    # Of a field that has one of pydantic's own types.
+    return f"{name}: {error['msg']}"
 
 
 def _invalid_body(message: str) -> BadRequestError:

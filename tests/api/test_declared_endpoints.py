@@ -1,7 +1,8 @@
 """An endpoint is declared once: all that the service does for endpoints follows from the declaration."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import pytest
@@ -39,6 +40,8 @@ class ToyQuery(BaseModel):
     """How large."""
     colour: Annotated[tuple[str, ...], Texts(2)] = ()
     """Any of these."""
+    weight: float = 1.0
+    """Of a type of pydantic's own."""
 
 
 class ToyBody(BaseModel):
@@ -179,11 +182,16 @@ def test_a_request_is_validated_and_its_view_gets_what_is_declared(client: Flask
             ErrorCode.INVALID_PARAMETER,
             "size must be a whole number from 1 to 3, got '4'",
         ),
+        (
+            f"/toys/{ID}?weight=much",
+            ErrorCode.INVALID_PARAMETER,
+            "weight: Input should be a valid number, unable to parse string as a number",
+        ),
         (f"/toys/{ID}?size=1&size=2", ErrorCode.INVALID_PARAMETER, "size must be given once, got it 2 times"),
         (
             f"/toys/{ID}?page=1",
             ErrorCode.UNKNOWN_PARAMETER,
-            "unknown query parameter 'page'; size and colour are allowed",
+            "unknown query parameter 'page'; size, colour and weight are allowed",
         ),
     ],
 )
@@ -244,7 +252,7 @@ def test_an_endpoint_is_described_and_a_page_is_not(client: FlaskClient) -> None
     assert set(contract.operations) == {"getToy", "postToy", "getOpen", "getDescription"}
     toy = contract.operations["getToy"]
     assert (toy["path"], toy["method"], toy["tags"]) == ("/toys/{toy_id}", "GET", ["Toys"])
-    assert [parameter["name"] for parameter in toy["parameters"]] == ["toy_id", "size", "colour"]
+    assert [parameter["name"] for parameter in toy["parameters"]] == ["toy_id", "size", "colour", "weight"]
     assert toy["security"] == [{"bearer": ["read"]}, {"header": ["read"]}]
     assert set(document["components"]["schemas"]) == {"Toy", "ToyPart", "ToyBody", "Problem", "ErrorCode"}
     assert document["tags"][0] == {"name": "Toys", "description": "To play with."}
@@ -263,19 +271,30 @@ def test_the_errors_that_follow_from_a_declaration_are_described(client: FlaskCl
     assert contract.codes("postToy") == guarded | posted
 
 
-def test_a_path_that_is_not_declared_is_refused_when_the_app_is_made() -> None:
-    undeclared = Endpoint(
+@pytest.mark.parametrize(
+    ("rule", "view", "words"),
+    [
+        ("/<toy_id>", lambda query: {"query": query}, "/<toy_id> must have the parameters []"),
+        ("/", lambda body: {"body": body}, "its view must take ['query']"),
+        ("/", lambda query, body: {"query": query, "body": body}, "its view must take ['query']"),
+    ],
+)
+def test_what_is_not_as_declared_is_refused_when_the_app_is_made(
+    rule: str, view: Callable[..., Mapping[str, object]], words: str
+) -> None:
+    declared = Endpoint(
         Blueprint("toys", __name__),
         "GET",
-        "/<toy_id>",
+        rule,
         name="getToy",
         tag=TOYS,
         summary="",
         description="",
+        query=ToyQuery,
         answers=(),
     )
-    with pytest.raises(ValueError, match="getToy"):
-        undeclared(dict)
+    with pytest.raises(ValueError, match=f"getToy: {re.escape(words)}"):
+        declared(view)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The endpoints about media for nobody in particular."""
+"""The endpoints about media, which answer the same to every caller."""
 
 import time
 

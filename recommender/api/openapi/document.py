@@ -196,21 +196,21 @@ def _errors(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
     by_status: defaultdict[HTTPStatus, dict[ErrorCode, Problem]] = defaultdict(dict)
     for problem in problems:
         by_status[ERROR_KINDS[problem["code"]].status][problem["code"]] = problem
-    return {status: _error(told) for status, told in by_status.items()}
+    return {status: _error(by_code) for status, by_code in by_status.items()}
 
 
-def _error(told: dict[ErrorCode, Problem]) -> Schema:
+def _error(by_code: dict[ErrorCode, Problem]) -> Schema:
     """An error; its schema says which codes come with its status here."""
     # Side by side would mean the same, but Swagger UI then shows the code alone.
-    schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(told)}}}]}
+    schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(by_code)}}}]}
     response: Schema = {
-        "description": " ".join(ERROR_KINDS[code].meaning for code in told),
+        "description": " ".join(ERROR_KINDS[code].meaning for code in by_code),
         "content": {
             JSON: {
                 "schema": schema,
-                "examples": {code.value: {"value": problem} for code, problem in told.items()},
+                "examples": {code.value: {"value": problem} for code, problem in by_code.items()},
             }
         },
     }
-    headers = dict.fromkeys(ERROR_KINDS[code].header for code in told if ERROR_KINDS[code].header)
+    headers = dict.fromkeys(ERROR_KINDS[code].header for code in by_code if ERROR_KINDS[code].header)
     return {**response, "headers": list(headers)} if headers else response

@@ -152,10 +152,10 @@ def _add_preview(
 
 
 def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:
-    """An empty list would say that there is nothing for this user; where catalog_db is down, nobody can tell.
+    """Reject an empty first page where catalog_db is down: there may be something for this user.
 
     Raises:
-        NothingToRecommendFromError: it would be such a list.
+        NothingToRecommendFromError: it is such a page.
     """
     if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
         raise NothingToRecommendFromError
