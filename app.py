@@ -7,20 +7,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
+from recommender.api.auth import KeyAuth
 from recommender.api.concurrency import Lane, Lanes, StreamEnd
-from recommender.api.doorkeeper import Doorkeeper
+from recommender.api.errors import register_error_handlers
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import refuse_other_hosts, register_cors, register_security_headers
-from recommender.api.health import health_blueprint, ready_blueprint
+from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
-from recommender.api.media import media_blueprint
+from recommender.api.media.routes import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.openapi.pages import openapi_blueprint
-from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
-from recommender.api.recommendations import recommendations_blueprint
+from recommender.api.recommendations.routes import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
 from recommender.composition import Marquee, join_parts
 from recommender.domain import Weights
@@ -51,20 +51,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.extensions["metrics"] = metrics
-    app.register_blueprint(health_blueprint)
-    app.register_blueprint(home_blueprint(explorer=settings.explorer))
     lanes = _lanes(settings)
     app.extensions["lanes"] = lanes
     limits = _limits(settings)
-    app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
-    for blueprint in (
-        recommendations_blueprint(marquee.service, limits, lanes),
-        media_blueprint(marquee.media, limits, lanes.pages),
-        ready_blueprint(marquee.status, lanes),
-        metrics_blueprint(metrics),
-    ):
+    recommendations = recommendations_blueprint(marquee.service, limits, lanes)
+    media = media_blueprint(marquee.media, limits, lanes.pages)
+    ready = ready_blueprint(marquee.status, lanes)
+    scraped = metrics_blueprint(metrics)
+    for blueprint in (recommendations, media, ready, scraped):
         blueprint.before_request(marquee.open)
+    openapi = openapi_blueprint(keyed=bool(settings.api_keys))
+    # The API's description has the endpoints in this order.
+    for blueprint in (recommendations, media, health_blueprint, ready, scraped, openapi):
         app.register_blueprint(blueprint)
+    app.register_blueprint(home_blueprint(explorer=settings.explorer))
     if settings.explorer:
         shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, lanes.pages))
         fragments.before_request(marquee.open)
@@ -127,12 +127,12 @@ def _guard(app: Flask, settings: Settings) -> None:
     """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
     if settings.serves_this_host_only:
         refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.host})
-    doorkeeper = Doorkeeper(settings.api_keys)
-    app.before_request(doorkeeper.identify)
+    auth = KeyAuth(settings.api_keys)
+    app.before_request(auth.authenticate)
     if settings.rate_limit:
         # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
         register_rate_limit(app, settings.rate_limit, settings.rate_limit_storage)
-    app.before_request(doorkeeper.admit)
+    app.before_request(auth.authorize)
     register_security_headers(app)
     if settings.cors_origins:
         register_cors(app, settings.cors_origins)

@@ -16,8 +16,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.metrics_memory import CountsMemory, Slot
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
+from recommender.api.tags import SERVICE
+from recommender.api_keys import Scope
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.models.user_knn.live import UserKnnSql
@@ -37,6 +40,11 @@ _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_catalogue_held_back": max,
     "marquee_model_age_seconds": max,
 }
+_EXCERPT = (
+    "# HELP marquee_requests_in_flight Requests being answered\n"
+    "# TYPE marquee_requests_in_flight gauge\n"
+    "marquee_requests_in_flight 1.0\n"
+)
 
 
 class _Requests:
@@ -352,7 +360,17 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
     """The endpoint that Prometheus scrapes."""
     blueprint = Blueprint("metrics", __name__)
 
-    @blueprint.get("/metrics")
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/metrics",
+        name="getMetrics",
+        tag=SERVICE,
+        summary="Metrics for Prometheus",
+        description="Of all workers together.",
+        answers=(Answer({"type": "string"}, {"excerpt": _EXCERPT}, content_type="text/plain"),),
+        scope=Scope.OPS,
+    )
     def get_metrics() -> Response:
         return Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 

@@ -10,11 +10,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.wrappers import Request
 
-from recommender.api.fields import FROM_QUERY, NAME, shown
-from recommender.api.problems import BadRequestError, ErrorCode
+from recommender.api.errors import BadRequestError, ErrorCode
+from recommender.api.fields import FROM_QUERY, NAME, WrongValueError, shown
 from recommender.ids import IdForm
 
-_MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
 _QUERY_CONTEXT = MappingProxyType({FROM_QUERY: True})
 
@@ -71,7 +71,7 @@ def takes_many(model: type[BaseModel], name: str) -> bool:
     return get_args(model.model_fields[name].annotation) == (str, ...)
 
 
-def parse_body(request: Request, model: type[M], max_bytes: int = _MAX_BODY_BYTES) -> M:
+def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES) -> M:
     """A JSON body.
 
     Raises:
@@ -136,7 +136,11 @@ def _words(exc: ValidationError) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name} is missing"
-    return str(error["ctx"]["error"]).replace(NAME, name)
+    wrong = error.get("ctx", {}).get("error")
+    if isinstance(wrong, WrongValueError):
+        return str(wrong).replace(NAME, name)
+    # Of a field that has one of pydantic's own types.
+    return f"{name}: {error['msg']}"
 
 
 def _invalid_body(message: str) -> BadRequestError:

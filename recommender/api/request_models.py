@@ -1,29 +1,26 @@
-"""What requests may hold, a model an endpoint: they validate requests, and the API is described by them."""
+"""What the models of requests share; those of each endpoint stand beside its route."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from recommender.api.fields import Flag, Ids, Text, Texts, WholeNumber, WrongValueError
-from recommender.domain import DEFAULT_LIMIT, MAX_WINDOW_DAYS, MediaFilter, Options, Page
+from recommender.api.fields import Ids, Text, Texts, WholeNumber, WrongValueError
+from recommender.domain import DEFAULT_LIMIT, MediaFilter
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
 _MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
 _MAX_VERSION = 64
-# Anybody may send a history to be worked on, and its length is what it costs.
-_MAX_LIKED = 100
-
-# What an explained recommendation takes, in bytes and in time, of one that is not.
-EXPLAINED_WEIGHT = 5
-
-M = TypeVar("M", bound=BaseModel)
 
 Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
 Year = Annotated[int | None, WholeNumber(1, 9999)]
+
+
+F = TypeVar("F", bound="Filtered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +67,6 @@ class Filtered(BaseModel):
         return MediaFilter(self.genre, self.media_type, self.min_year, self.max_year, self.exclude)
 
 
-class Explainable(Filtered):
-    """A page of recommendations."""
-
-    explain: Annotated[bool, Flag()] = False
-    """Say of each how it came about."""
-
-    @property
-    def options(self) -> Options:
-        """How recommendations are asked for."""
-        return Options(filters=self.filters, explained=self.explain)
-
-
 class Offset(BaseModel):
     """A page further on."""
 
@@ -93,83 +78,39 @@ class Offset(BaseModel):
     """`index` of the answer before: rank by the same catalogue index, where it is still kept."""
 
 
-class RecommendationsQuery(Offset, Explainable):
-    """GET /api/recommendations/<user_id>."""
+class Bound:
+    """Marks a field of a request model whose type the settings decide."""
 
-    @property
-    def page(self) -> Page:
-        """The page asked for."""
-        return Page(self.limit, self.offset)
-
-    @property
-    def options(self) -> Options:
-        """How recommendations are asked for."""
-        return Options(filters=self.filters, explained=self.explain, index_version=self.index)
+    def __init__(self, draw: Callable[[RequestLimits], Any]) -> None:
+        """Have `draw` make the type from the limits."""
+        self.draw = draw
 
 
-class SimilarQuery(Offset, Filtered):
-    """GET /api/media/<media_id>/similar."""
+def bounded(model: type[F], limits: RequestLimits) -> type[F]:
+    """Return the model with the bounds that the settings draw.
 
-    @property
-    def page(self) -> Page:
-        """The page asked for."""
-        return Page(self.limit, self.offset)
-
-
-class PopularQuery(SimilarQuery):
-    """GET /api/media/popular."""
-
-    window_days: Annotated[int | None, WholeNumber(0, MAX_WINDOW_DAYS)] = None
-    """Popular in the last so many days; 0 is ever."""
+    It is made once for each model and limits: that takes longer than all the rest of the app.
+    """
+    return cast("type[F]", _bounded(model, limits))
 
 
-class BatchBody(Explainable):
-    """POST /api/recommendations/batch."""
-
-    user_ids: tuple[str, ...]
-    """Whom to recommend to."""
-
-
-class PreviewBody(Explainable):
-    """POST /api/recommendations/preview."""
-
-    genres: Names = ()
-    """The genres that somebody says they like."""
-    liked: tuple[str, ...] = ()
-    """Ids of media that they like."""
-
-
-class RequestModels:
-    """The models with the bounds that the settings draw."""
-
-    def __init__(self, limits: RequestLimits) -> None:
-        limit = WholeNumber(1, limits.max_limit)
-        media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
-        self._common: dict[str, Any] = {
-            "limit": (Annotated[int, limit], min(DEFAULT_LIMIT, limits.max_limit)),
-            "exclude": (Annotated[tuple[str, ...], media_ids], ()),
-        }
-        self.recommendations = self._bounded(RecommendationsQuery)
-        self.similar = self._bounded(SimilarQuery)
-        self.popular = self._bounded(PopularQuery)
-        liked = Ids(limits.media_id_form, 0, _MAX_LIKED)
-        self.preview = self._bounded(PreviewBody, liked=(Annotated[tuple[str, ...], liked], ()))
-        self.batch, self.streamed_batch = (
-            self._bounded(
-                BatchBody, user_ids=(Annotated[tuple[str, ...], Ids(limits.user_id_form, 1, users)], ...)
-            )
-            for users in (limits.max_batch_users, limits.max_stream_users)
-        )
-
-    def _bounded(self, model: type[M], **fields: Any) -> type[M]:
-        described: dict[str, Any] = {
-            name: (kind, Field(default, description=model.model_fields[name].description))
-            for name, (kind, default) in {**self._common, **fields}.items()
-        }
-        return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **described)
-
-
-@functools.lru_cache(maxsize=8)
-def request_models(limits: RequestLimits) -> RequestModels:
-    """The models for some limits; making them takes longer than all the rest of the app."""
-    return RequestModels(limits)
+@functools.lru_cache(maxsize=64)
+def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
+    media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
+    fields: dict[str, Any] = {
+        "limit": (
+            Annotated[int, WholeNumber(1, limits.max_limit)],
+            min(DEFAULT_LIMIT, limits.max_limit),
+        ),
+        "exclude": (Annotated[tuple[str, ...], media_ids], ()),
+    }
+    for name, found in model.model_fields.items():
+        for mark in found.metadata:
+            if isinstance(mark, Bound):
+                default = ... if found.is_required() else found.default
+                fields[name] = (Annotated[found.annotation, mark.draw(limits)], default)
+    described: dict[str, Any] = {
+        name: (kind, Field(default, description=model.model_fields[name].description))
+        for name, (kind, default) in fields.items()
+    }
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **described)

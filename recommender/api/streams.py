@@ -10,8 +10,8 @@ import orjson
 from flask import Response
 
 from recommender.answers import line_of
-from recommender.api.concurrency import Lanes
-from recommender.api.problems import BreakOff, broken_off
+from recommender.api.concurrency import Lane, StreamEnd
+from recommender.api.errors import BreakOff, broken_off
 from recommender.domain import UserRecommendations
 from recommender.telemetry import JSON, count, stage
 
@@ -21,7 +21,10 @@ NDJSON = "application/x-ndjson"
 
 
 def ndjson_response(
-    chunks: Iterator[Sequence[UserRecommendations]], lanes: Lanes, close: Callable[[], None]
+    chunks: Iterator[Sequence[UserRecommendations]],
+    lane: Lane,
+    stream_end: StreamEnd,
+    close: Callable[[], None],
 ) -> Response:
     """A line of JSON a user; `close` is called when the last one has been sent, or sending has failed.
 
@@ -30,7 +33,7 @@ def ndjson_response(
         NothingToRecommendFromError: as the chunks do, before the first line. What goes wrong after it, is
             said by the last line.
     """
-    lines = _Lines(chunks, lanes, close)
+    lines = _Lines(chunks, lane, stream_end, close)
     lines.work()
     return Response(lines, mimetype=NDJSON)
 
@@ -41,12 +44,13 @@ class _Lines:
     def __init__(
         self,
         chunks: Iterator[Sequence[UserRecommendations]],
-        lanes: Lanes,
+        lane: Lane,
+        stream_end: StreamEnd,
         close: Callable[[], None],
     ) -> None:
         self._chunks = chunks
-        self._lane = lanes.streams
-        self._end = lanes.stream_end
+        self._lane = lane
+        self._end = stream_end
         self._close = close
         self._ends_at = time.monotonic() + self._end.longest_s
         self._results: deque[UserRecommendations] = deque()

@@ -4,12 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
-from tests.support.clients import running_app, settings_for
+from tests.support.clients import running_app
 from tests.support.postgres import Urls
 
 USER = "11111111-1111-4111-8111-111111111111"
@@ -209,7 +207,7 @@ def test_a_fault_of_ours_is_a_generic_500_and_a_full_trace_in_the_log(
 
 
 def test_a_custom_id_pattern_is_named_in_the_error(shared_databases: Urls) -> None:
-    app: Flask = create_app(settings_for(shared_databases, ID_PATTERN="[1-9][0-9]{0,18}"))
-    response = app.test_client().get("/api/recommendations/007")
+    with running_app(shared_databases, ID_PATTERN="[1-9][0-9]{0,18}") as app:
+        response = app.test_client().get("/api/recommendations/007")
     message = problem(response, 400, "invalid_user_id")
     assert message == "user_id must be of the form [1-9][0-9]{0,18}, got '007'"

@@ -14,9 +14,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from recommender import __version__
 from recommender.api.concurrency import Lane, OverloadedError
-from recommender.api.openapi import examples
-from recommender.api.openapi.refusals import status_of
-from recommender.api.problems import ErrorCode
+from recommender.api.errors import ERROR_KINDS, ErrorCode
+from recommender.api.recommendations import examples
 from recommender.api_keys import Scope, make_key
 from recommender.domain import DatabaseName, Options, Page, UserRecommendations
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
@@ -91,7 +90,7 @@ def described(**variables: str) -> dict[str, Any]:
 
 def problem(response: TestResponse, code: ErrorCode) -> None:
     assert response.get_json()["code"] == code
-    assert response.status_code == status_of(code)
+    assert response.status_code == ERROR_KINDS[code].status
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_every_error_is_described_with_the_status_it_has(contract: Contract) -> 
         for name, example in media_type["examples"].items():
             if name in set(ErrorCode):
                 assert example["value"]["code"] == name
-                assert int(status) == status_of(ErrorCode(name))
+                assert int(status) == ERROR_KINDS[ErrorCode(name)].status
                 seen.add(name)
     assert seen == set(ErrorCode)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import ValidationError
 
-from recommender.api.openapi import examples
+from recommender.api.recommendations import examples
 from tests.support.contract import Contract
 
 

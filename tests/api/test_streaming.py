@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.api.problems import BreakOff
+from recommender.api.errors import BreakOff
 from recommender.databases.database import recorded_statements
 from recommender.domain import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError

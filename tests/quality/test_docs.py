@@ -1,20 +1,20 @@
 """The documents tell the truth: every setting, endpoint and command once, and nothing that is not there."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
 from flask import Flask
 
-from app import create_app
 from config.settings import ROOT, Settings
-from recommender.api.problems import ErrorCode
+from recommender.api.errors import ErrorCode
 from recommender.cli.main import commands
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
 from recommender.ids import UUID_PATTERN
-from tests.support.clients import settings_for
+from tests.support.clients import running_app
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,8 +22,10 @@ FIELDS = {name.upper(): field for name, field in Settings.model_fields.items()}
 
 
 @pytest.fixture(scope="module")
-def app() -> Flask:
-    return create_app(settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")))
+def app() -> Iterator[Flask]:
+    # Closed: what it opens when it is asked would go on trying to connect.
+    with running_app(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")) as app:
+        yield app
 
 
 def section(title: str) -> str:

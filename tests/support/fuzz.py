@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-from recommender.api.problems import ErrorCode
+from recommender.api.errors import ErrorCode
 
 USER = "11111111-1111-4111-8111-111111111111"
 NASTY = [

@@ -5,10 +5,10 @@ from datetime import datetime
 import pytest
 from werkzeug.datastructures import MultiDict
 
+from recommender.api.errors import BadRequestError
 from recommender.api.explorer import words
 from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
-from recommender.api.problems import BadRequestError
 from recommender.domain import Media, Weights
 from recommender.words import name_of
 

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request
 
+from recommender.api.endpoints import public
+from recommender.api.errors import ErrorCode
 from recommender.api.explorer import words
 from recommender.api.explorer.assets import Assets
+from recommender.api.explorer.fragment_errors import register_fragment_errors
 from recommender.api.explorer.panels import PanelReader, Ranking
-from recommender.api.explorer.problems import register_fragment_errors
 from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
-from recommender.api.problems import ErrorCode
 from recommender.api.request_models import RequestLimits
 from recommender.covers.drawing import cover_svg
 from recommender.domain import DatabaseName
@@ -75,6 +76,7 @@ def _shell_blueprint(assets: Assets) -> Blueprint:
     blueprint = Blueprint("explorer", __name__, url_prefix="/explorer", template_folder="templates")
 
     @blueprint.get("")
+    @public
     def get_page() -> str:
         user_id = request.args.get("user", "")
         given = {name: request.args[name] for name in _TUNING if request.args.get(name)}
@@ -86,10 +88,12 @@ def _shell_blueprint(assets: Assets) -> Blueprint:
         )
 
     @blueprint.get("/static/<path:name>")
+    @public
     def get_asset(name: str) -> Response:
         return assets.answer(name, request.args.get("v"))
 
     @blueprint.get("/covers/<media_id>.svg")
+    @public
     def get_cover(media_id: str) -> Response:
         year = request.args.get("year", "")
         svg = cover_svg(

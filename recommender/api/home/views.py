@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, render_template
 
 from recommender import __version__
+from recommender.api.endpoints import public
 
 _STYLE = (Path(__file__).parent / "home.css").read_text()
 
@@ -19,6 +20,7 @@ def home_blueprint(*, explorer: bool) -> Blueprint:
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
 
     @blueprint.get("/")
+    @public
     def get_home() -> Response:
         html = render_template("home/home.html", explorer=explorer, style=_STYLE, version=__version__)
         return Response(html, headers={"Content-Security-Policy": policy})

@@ -1,28 +1,25 @@
 """The description of the API in OpenAPI 3.1."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from recommender import __version__
-from recommender.api.openapi.operations import (
-    BATCH_BODY,
-    JSON,
-    PREVIEW_BODY,
-    STREAMED_BATCH_BODY,
-    TAGS,
-    Answer,
-    Operation,
-    named,
-    operations,
+from recommender.api.endpoints import JSON, Answer, Body, Endpoint, PathId
+from recommender.api.errors import ERROR_KINDS, ErrorCode, Problem
+from recommender.api.openapi.error_examples import error_examples
+from recommender.api.openapi.json_schema import (
+    Schema,
+    answer_schemas,
+    body_schema,
+    query_parameters,
+    reference,
 )
-from recommender.api.openapi.refusals import HEADERS, MEANINGS, fixed, status_of
-from recommender.api.openapi.schemas import Schema, answer_schemas, body_schema, reference
-from recommender.api.problems import ErrorCode, Problem
-from recommender.api.request_models import RequestLimits, request_models
+from recommender.api.streams import NDJSON
 from recommender.api_keys import Scope
 
 TITLE = "Marquee API"
@@ -54,27 +51,27 @@ _SCHEMES = {
         "description": "The same, in a header of its own.",
     },
 }
-_ALWAYS = (ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR)
-_GUARDED = (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY_REQUESTS)
 
 
-def describe(limits: RequestLimits, *, keyed: bool) -> dict[str, Any]:
-    """The description of a service with these limits; `keyed` where it asks for API keys.
+def describe(endpoints: Iterable[tuple[str, Endpoint]], *, keyed: bool) -> dict[str, Any]:
+    """Return the description of endpoints, which are given with their paths.
 
     What may be answered is described alike with and without keys, so that a client made from the one
-    handles the other's answers. How to send a key is described only where one has to be sent: no reader
-    should ask for one in vain.
+    handles the other's answers. How to send a key is described only where one has to be sent (`keyed`): no
+    reader should ask for one in vain.
     """
+    endpoints = tuple(endpoints)
     paths: defaultdict[str, Schema] = defaultdict(dict)
-    for operation in operations(limits):
-        paths[operation.path][operation.method.lower()] = _operation(operation, keyed=keyed)
-    schemas = _schemas(limits)
+    for path, endpoint in endpoints:
+        paths[path][endpoint.method.lower()] = _operation(endpoint, keyed=keyed)
+    tags = {endpoint.tag.name: endpoint.tag.description for _, endpoint in endpoints}
+    schemas = _schemas(endpoint for _, endpoint in endpoints)
     # Some types only give their fields to others, and stand nowhere themselves.
     written = orjson.dumps([paths, schemas])
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": __version__, "description": _DESCRIPTION},
-        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "tags": [{"name": name, "description": description} for name, description in tags.items()],
         "paths": dict(paths),
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if _pointer(name) in written},
@@ -87,38 +84,70 @@ def describe(limits: RequestLimits, *, keyed: bool) -> dict[str, Any]:
     }
 
 
-def _schemas(limits: RequestLimits) -> dict[str, Schema]:
-    models = request_models(limits)
-    bodies = {
-        BATCH_BODY: ("For an answer in one piece.", models.batch),
-        STREAMED_BATCH_BODY: ("For a streamed answer.", models.streamed_batch),
-        PREVIEW_BODY: ("What somebody says they like.", models.preview),
-    }
-    described = {
-        name: {"description": words, **body_schema(model)} for name, (words, model) in bodies.items()
-    }
-    return dict(sorted({**answer_schemas(), **described}.items()))
+def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
+    """The schemas of bodies and answers, by name and in its order."""
+    answers: list[type] = [Problem]
+    bodies: dict[str, Schema] = {}
+    for endpoint in endpoints:
+        bodies |= {body.model.__name__: body_schema(body.model) for body in endpoint.bodies}
+        answers += [answer.content for answer in endpoint.answers if isinstance(answer.content, type)]
+        answers += [] if endpoint.stream is None else [endpoint.stream.line]
+    return dict(sorted({**answer_schemas(answers), **bodies}.items()))
 
 
 def _pointer(name: str) -> bytes:
     return orjson.dumps(reference(name)["$ref"])
 
 
-def _operation(operation: Operation, *, keyed: bool) -> Schema:
+def _operation(endpoint: Endpoint, *, keyed: bool) -> Schema:
     described: Schema = {
-        "operationId": operation.name,
-        "tags": [operation.tag],
-        "summary": operation.summary,
-        "description": operation.description + _scope_words(operation.scope),
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag.name],
+        "summary": endpoint.summary,
+        "description": endpoint.description + _scope_words(endpoint.scope),
     }
-    if operation.parameters:
-        described["parameters"] = list(operation.parameters)
-    if operation.body is not None:
-        described["requestBody"] = operation.body
-    described["responses"] = _responses(operation)
-    if keyed and operation.scope is not None:
-        described["security"] = [{scheme: [operation.scope.value]} for scheme in _SCHEMES]
+    parameters = [_path_parameter(name, path_id) for name, path_id in endpoint.path.items()]
+    if endpoint.query is not None:
+        parameters += query_parameters(endpoint.query)
+    if parameters:
+        described["parameters"] = parameters
+    if endpoint.bodies:
+        described["requestBody"] = _request_body(endpoint.bodies)
+    described["responses"] = _responses(endpoint)
+    if keyed and endpoint.scope is not None:
+        described["security"] = [{scheme: [endpoint.scope.value]} for scheme in _SCHEMES]
     return described
+
+
+def _path_parameter(name: str, path_id: PathId) -> Schema:
+    parameter: Schema = {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": path_id.description,
+        "schema": path_id.form.json_schema(),
+    }
+    # Ids of another form than the example's would be refused.
+    fits = path_id.form.canonical(path_id.example) is not None
+    return {**parameter, "example": path_id.example} if fits else parameter
+
+
+def _request_body(bodies: tuple[Body, ...]) -> Schema:
+    """One of the bodies, with the example of the first."""
+    references = [reference(body.model.__name__) for body in bodies]
+    content: Schema = {"schema": {"anyOf": references} if len(references) > 1 else references[0]}
+    if _accepts_its_example(bodies[0]):
+        content["examples"] = _named({"plain": bodies[0].example})
+    return {"required": True, "content": {JSON: content}}
+
+
+def _accepts_its_example(body: Body) -> bool:
+    """Whether the ids in it are of this service's form."""
+    try:
+        body.model.model_validate(body.example)
+    except ValidationError:
+        return False
+    return True
 
 
 def _scope_words(scope: Scope | None) -> str:
@@ -127,46 +156,61 @@ def _scope_words(scope: Scope | None) -> str:
     return f" Where keys are set, needs one with the scope `{scope.value}`."
 
 
-def _responses(operation: Operation) -> Schema:
-    guarded = operation.scope is not None
-    problems = (*operation.problems, *fixed(*_ALWAYS, *(_GUARDED if guarded else ())))
-    by_status = _answers(operation.answers) | _refusals(problems)
+def _responses(endpoint: Endpoint) -> Schema:
+    by_status = _answers(endpoint) | _errors(error_examples(endpoint))
+    rate_headers = () if endpoint.scope is None else _RATE
     for response in by_status.values():
-        headers = [_REQUEST_ID, *(_RATE if guarded else ()), *response.get("headers", ())]
+        headers = [_REQUEST_ID, *rate_headers, *response.get("headers", ())]
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
     return {str(int(status)): by_status[status] for status in sorted(by_status)}
 
 
-def _answers(answers: Iterable[Answer]) -> dict[HTTPStatus, Schema]:
+def _answers(endpoint: Endpoint) -> dict[HTTPStatus, Schema]:
     responses: dict[HTTPStatus, Schema] = {}
-    for answer in answers:
+    for answer in endpoint.answers:
         response = responses.setdefault(answer.status, {"description": answer.description})
-        if answer.schema is not None:
-            media_type = {"schema": answer.schema, "examples": named(answer.examples)}
+        if answer.content is not None:
+            media_type = {"schema": _content_schema(answer), "examples": _named(answer.examples)}
             response.setdefault("content", {})[answer.content_type] = media_type
+    if endpoint.stream is not None:
+        line = [reference(endpoint.stream.line.__name__), reference(Problem.__name__)]
+        responses[HTTPStatus.OK]["content"][NDJSON] = {
+            "schema": {"description": "A line.", "anyOf": line},
+            "examples": _named(endpoint.stream.examples),
+        }
     return responses
 
 
-def _refusals(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
+def _content_schema(answer: Answer) -> Schema:
+    content = answer.content
+    return reference(content.__name__) if isinstance(content, type) else dict(content or {})
+
+
+def _named(examples: Mapping[str, Any]) -> Schema:
+    """Examples as OpenAPI has them."""
+    return {name: {"value": value} for name, value in examples.items()}
+
+
+def _errors(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
     """The errors, by status."""
     by_status: defaultdict[HTTPStatus, dict[ErrorCode, Problem]] = defaultdict(dict)
     for problem in problems:
-        by_status[status_of(problem["code"])][problem["code"]] = problem
-    return {status: _refusal(told) for status, told in by_status.items()}
+        by_status[ERROR_KINDS[problem["code"]].status][problem["code"]] = problem
+    return {status: _error(by_code) for status, by_code in by_status.items()}
 
 
-def _refusal(told: dict[ErrorCode, Problem]) -> Schema:
+def _error(by_code: dict[ErrorCode, Problem]) -> Schema:
     """An error; its schema says which codes come with its status here."""
     # Side by side would mean the same, but Swagger UI then shows the code alone.
-    schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(told)}}}]}
+    schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(by_code)}}}]}
     response: Schema = {
-        "description": " ".join(MEANINGS[code] for code in told),
+        "description": " ".join(ERROR_KINDS[code].meaning for code in by_code),
         "content": {
             JSON: {
                 "schema": schema,
-                "examples": {code.value: {"value": problem} for code, problem in told.items()},
+                "examples": {code.value: {"value": problem} for code, problem in by_code.items()},
             }
         },
     }
-    headers = dict.fromkeys(HEADERS[code] for code in told if code in HEADERS)
+    headers = dict.fromkeys(ERROR_KINDS[code].header for code in by_code if ERROR_KINDS[code].header)
     return {**response, "headers": list(headers)} if headers else response

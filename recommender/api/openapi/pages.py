@@ -1,15 +1,18 @@
 """The description as JSON, and Swagger UI, from its package, to read it and try things out."""
 
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 
 import orjson
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Blueprint, Response, abort, current_app, request, send_file
 
-from recommender.api.openapi.document import describe
-from recommender.api.request_models import RequestLimits
+from recommender import __version__
+from recommender.api.endpoints import Answer, Endpoint, declared_endpoints, public
+from recommender.api.openapi.document import TITLE, describe
+from recommender.api.tags import SERVICE
 
 # Nothing from elsewhere, and no inline script or style.
 CONTENT_SECURITY_POLICY = (
@@ -30,38 +33,66 @@ _ASSETS = {
 }
 
 
-def openapi_blueprint(limits: RequestLimits, *, keyed: bool) -> Blueprint:
-    """The description of a service with these limits, and the page to read it on."""
+_DOCUMENT = {"type": "object", "required": ["openapi", "info", "paths"]}
+_EXCERPT = {"openapi": "3.1.0", "info": {"title": TITLE, "version": __version__}, "paths": {}}
+
+
+def openapi_blueprint(*, keyed: bool) -> Blueprint:
+    """The description of the app's endpoints, and the page to read it on. `keyed`: whether keys are set."""
     blueprint = Blueprint("openapi", __name__)
+    _add_description(blueprint, keyed=keyed)
+    _add_reader(blueprint)
+    return blueprint
 
-    page = (_OURS / "reader.html").read_bytes()
 
+def _add_description(blueprint: Blueprint, *, keyed: bool) -> None:
     making = Lock()
 
     @cache
     def description() -> bytes:
-        return orjson.dumps(describe(limits, keyed=keyed))
+        return orjson.dumps(describe(declared_endpoints(current_app), keyed=keyed))
 
-    @blueprint.get("/openapi.json")
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/openapi.json",
+        name="getDescription",
+        tag=SERVICE,
+        summary="This description",
+        description="In OpenAPI 3.1.",
+        answers=(
+            Answer(_DOCUMENT, {"excerpt": _EXCERPT}),
+            Answer(
+                None,
+                status=HTTPStatus.NOT_MODIFIED,
+                description="It is still the one of the `If-None-Match` sent.",
+            ),
+        ),
+        scope=None,
+    )
     def get_description() -> Response:
         # Made once, however many ask for it at first.
         with making:
             data = description()
         return _revalidated(Response(data, mimetype="application/json"))
 
+
+def _add_reader(blueprint: Blueprint) -> None:
+    page = (_OURS / "reader.html").read_bytes()
+
     @blueprint.get("/docs")
+    @public
     def get_docs() -> Response:
         response = Response(page, mimetype="text/html")
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return _revalidated(response)
 
     @blueprint.get("/docs/<name>", endpoint="static")
+    @public
     def get_asset(name: str) -> Response:
         if name not in _ASSETS:
             abort(404)
         return send_file(_ASSETS[name])
-
-    return blueprint
 
 
 def _revalidated(response: Response) -> Response:

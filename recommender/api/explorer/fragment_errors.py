@@ -7,7 +7,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, Unauthorized
 
 from recommender.api.concurrency import OverloadedError
-from recommender.api.problems import BadRequestError
+from recommender.api.errors import BadRequestError
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError, UnknownMediaError
 
 logger = logging.getLogger(__name__)

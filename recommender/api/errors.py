@@ -1,6 +1,8 @@
 """The one shape of every error answer, and what becomes which status."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -44,44 +46,94 @@ class Problem(TypedDict):
     code: ErrorCode
 
 
-# Of every code whose words are always the same; those of the others, all 400, say what is wrong where.
-FIXED_PROBLEMS = {
-    ErrorCode.BAD_REQUEST: (HTTPStatus.BAD_REQUEST, "bad request"),
-    ErrorCode.UNAUTHORIZED: (
-        HTTPStatus.UNAUTHORIZED,
-        "this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """What comes with a code.
+
+    `words`: what the error says; None where that depends on the request. `header`: one that may come with it.
+    """
+
+    status: HTTPStatus
+    meaning: str
+    words: str | None = None
+    header: str | None = None
+
+
+ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
+    ErrorCode.BAD_REQUEST: ErrorKind(
+        HTTPStatus.BAD_REQUEST, "The request cannot be read.", words="bad request"
     ),
-    ErrorCode.FORBIDDEN: (HTTPStatus.FORBIDDEN, "this API key does not have the scope for this"),
-    ErrorCode.NOT_FOUND: (HTTPStatus.NOT_FOUND, "there is nothing at this address"),
-    ErrorCode.MEDIA_NOT_FOUND: (HTTPStatus.NOT_FOUND, "there is no medium of this id in the catalogue"),
-    ErrorCode.METHOD_NOT_ALLOWED: (
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "this address does not take this method",
-    ),
-    ErrorCode.BODY_TOO_LARGE: (
+    ErrorCode.BODY_TOO_LARGE: ErrorKind(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
+        "The body is over 1 MiB, or 8 MiB for a streamed answer.",
+        words="the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
     ),
-    ErrorCode.UNSUPPORTED_MEDIA_TYPE: (
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "the request body must be JSON, sent with Content-Type: application/json",
+    ErrorCode.FORBIDDEN: ErrorKind(
+        HTTPStatus.FORBIDDEN,
+        "The API key does not have the scope for this.",
+        words="this API key does not have the scope for this",
     ),
-    ErrorCode.TOO_MANY_REQUESTS: (
+    ErrorCode.INTERNAL_ERROR: ErrorKind(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "A fault of the service, whose log has the trace.",
+        words="something went wrong on our side",
+    ),
+    ErrorCode.INVALID_BODY: ErrorKind(HTTPStatus.BAD_REQUEST, "The body is not what it must be."),
+    ErrorCode.INVALID_MEDIA_ID: ErrorKind(
+        HTTPStatus.BAD_REQUEST, "The media id is not of the form that media ids have."
+    ),
+    ErrorCode.INVALID_PARAMETER: ErrorKind(
+        HTTPStatus.BAD_REQUEST, "A query parameter is not what it must be."
+    ),
+    ErrorCode.INVALID_USER_ID: ErrorKind(
+        HTTPStatus.BAD_REQUEST, "The user id is not of the form that user ids have."
+    ),
+    ErrorCode.MEDIA_NOT_FOUND: ErrorKind(
+        HTTPStatus.NOT_FOUND,
+        "The catalogue has no such medium.",
+        words="there is no medium of this id in the catalogue",
+    ),
+    ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "The address does not take the method.",
+        words="this address does not take this method",
+        header="Allow",
+    ),
+    ErrorCode.NOT_FOUND: ErrorKind(
+        HTTPStatus.NOT_FOUND, "There is no such address.", words="there is nothing at this address"
+    ),
+    ErrorCode.OVERLOADED: ErrorKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many requests are waiting already.",
+        words="too many requests are waiting already; try again in a moment",
+        header="Retry-After",
+    ),
+    ErrorCode.SERVICE_UNAVAILABLE: ErrorKind(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "catalog_db does not answer, and nothing fitting is cached.",
+        words="no recommendations can be given right now; try again in a moment",
+    ),
+    ErrorCode.TOO_MANY_REQUESTS: ErrorKind(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "too many requests; try again after the seconds in Retry-After",
+        "The caller asks more often than the rate limit allows, where there is one.",
+        words="too many requests; try again after the seconds in Retry-After",
+        header="Retry-After",
     ),
-    ErrorCode.INTERNAL_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong on our side"),
-    ErrorCode.OVERLOADED: (
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "too many requests are waiting already; try again in a moment",
+    ErrorCode.UNAUTHORIZED: ErrorKind(
+        HTTPStatus.UNAUTHORIZED,
+        "There is no valid API key, where keys are set.",
+        words="this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
+        header="WWW-Authenticate",
     ),
-    ErrorCode.SERVICE_UNAVAILABLE: (
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "no recommendations can be given right now; try again in a moment",
+    ErrorCode.UNKNOWN_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "There is no such query parameter."),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body is not sent as JSON.",
+        words="the request body must be JSON, sent with Content-Type: application/json",
     ),
 }
 _CODES_OF_HTTP_ERRORS = {
-    FIXED_PROBLEMS[code][0]: code
+    ERROR_KINDS[code].status: code
     for code in (
         ErrorCode.UNAUTHORIZED,
         ErrorCode.FORBIDDEN,
@@ -126,13 +178,24 @@ def broken_off(reason: BreakOff) -> Problem:
     return Problem(error=f"the answer breaks off here: {reason}", code=code)
 
 
+def fixed_problem(code: ErrorCode) -> Problem:
+    """What an error says whose words are always the same.
+
+    Raises:
+        ValueError: its words depend on the request.
+    """
+    words = ERROR_KINDS[code].words
+    if words is None:
+        raise ValueError(f"what {code} says depends on the request")
+    return Problem(error=words, code=code)
+
+
 def _problem(status: int, code: ErrorCode, message: str) -> Response:
     return json_response(Problem(error=message, code=code), status)
 
 
-def _fixed_problem(code: ErrorCode) -> Response:
-    status, message = FIXED_PROBLEMS[code]
-    return _problem(status, code, message)
+def _fixed_response(code: ErrorCode) -> Response:
+    return json_response(fixed_problem(code), ERROR_KINDS[code].status)
 
 
 def _bad_request(exc: BadRequestError) -> Response:
@@ -140,15 +203,15 @@ def _bad_request(exc: BadRequestError) -> Response:
 
 
 def _unavailable(_: NothingToRecommendFromError) -> Response:
-    return _fixed_problem(ErrorCode.SERVICE_UNAVAILABLE)
+    return _fixed_response(ErrorCode.SERVICE_UNAVAILABLE)
 
 
 def _unknown_media(_: UnknownMediaError) -> Response:
-    return _fixed_problem(ErrorCode.MEDIA_NOT_FOUND)
+    return _fixed_response(ErrorCode.MEDIA_NOT_FOUND)
 
 
 def _overloaded(_: OverloadedError) -> Response:
-    response = _fixed_problem(ErrorCode.OVERLOADED)
+    response = _fixed_response(ErrorCode.OVERLOADED)
     response.headers["Retry-After"] = "1"
     return response
 
@@ -159,7 +222,7 @@ def _http_error(exc: HTTPException) -> Response:
     if code is None:
         response = _problem(status, ErrorCode.BAD_REQUEST, status.phrase.lower())
     else:
-        response = _fixed_problem(code)
+        response = _fixed_response(code)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
     if isinstance(exc, Unauthorized):
@@ -170,4 +233,4 @@ def _http_error(exc: HTTPException) -> Response:
 
 def _fault(_: Exception) -> Response:
     logger.exception("a request failed")
-    return _fixed_problem(ErrorCode.INTERNAL_ERROR)
+    return _fixed_response(ErrorCode.INTERNAL_ERROR)

@@ -1,20 +1,14 @@
 """JSON Schemas of requests and answers, from the types that requests are checked and answers are made by."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
-from typing_extensions import is_typeddict
-
-from recommender import answers
-from recommender.api import health, problems
+from typing_extensions import get_type_hints, is_typeddict
 
 Schema = dict[str, Any]
 
 _ROOT = "#/components/schemas/"
-_ANSWERS = tuple(
-    kind for module in (answers, health, problems) for kind in vars(module).values() if is_typeddict(kind)
-)
 
 
 def reference(name: str) -> Schema:
@@ -22,23 +16,34 @@ def reference(name: str) -> Schema:
     return {"$ref": f"{_ROOT}{name}"}
 
 
-def answer_schemas() -> dict[str, Schema]:
-    """The schemas of all answers and their parts, by name."""
-    adapters: Sequence[tuple[str, Any, TypeAdapter[Any]]] = [
-        (kind.__name__, "serialization", TypeAdapter(kind)) for kind in _ANSWERS
+def answer_schemas(answers: Iterable[type]) -> dict[str, Schema]:
+    """The schemas of typed dicts, and of those that they are made of, by name."""
+    kinds = list(dict.fromkeys(part for answer in answers for part in _parts(answer)))
+    adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [
+        (kind.__name__, "serialization", TypeAdapter(kind)) for kind in kinds
     ]
     _, definitions = TypeAdapter.json_schemas(adapters, ref_template=f"{_ROOT}{{model}}")
     schemas: dict[str, Schema] = _tidy(definitions["$defs"])
-    _inherit_descriptions(schemas)
+    _inherit_descriptions(kinds, schemas)
     return schemas
 
 
+def _parts(kind: Any) -> Iterator[type]:
+    """The typed dicts that a type is made of; the bases of each come before it."""
+    if is_typeddict(kind):
+        for base in getattr(kind, "__orig_bases__", ()):
+            yield from _parts(base)
+        for held in get_type_hints(kind).values():
+            yield from _parts(held)
+        yield kind
+    else:
+        for argument in get_args(kind):
+            yield from _parts(argument)
+
+
 def body_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a JSON body."""
-    schema: Schema = _tidy(model.model_json_schema())
-    # It names the endpoint, under which it stands here.
-    del schema["description"]
-    return schema
+    """The schema of a JSON body, which is described by the model's docstring."""
+    return {"description": model.__doc__, **_tidy(model.model_json_schema())}
 
 
 def query_parameters(model: type[BaseModel]) -> list[Schema]:
@@ -57,9 +62,9 @@ def _query_parameter(name: str, field: Schema, *, required: bool) -> Schema:
     return {**described, **repeated, "schema": field}
 
 
-def _inherit_descriptions(schemas: dict[str, Schema]) -> None:
+def _inherit_descriptions(kinds: Iterable[type], schemas: dict[str, Schema]) -> None:
     """Pydantic reads what is said of a field only where the field itself is written."""
-    for kind in _ANSWERS:
+    for kind in kinds:
         # No base has bases of its own that were not described before it.
         for base in getattr(kind, "__orig_bases__", ()):
             inherited = schemas.get(base.__name__, {}).get("properties", {})

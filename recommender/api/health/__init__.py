@@ -1,0 +1,1 @@
+"""For monitors and load balancers."""

@@ -1,0 +1,78 @@
+"""Examples of what monitors are told, by what they show."""
+
+from recommender import __version__
+from recommender.api.endpoints import Examples
+from recommender.api.example_media import INDEX
+from recommender.api.health.schemas import (
+    CatalogueAnswer,
+    HealthAnswer,
+    HeldBackAnswer,
+    LaneAnswer,
+    LoadAnswer,
+    ModelAnswer,
+    ReadyAnswer,
+    RefusedModelAnswer,
+)
+from recommender.catalogue.gate import HoldReason
+from recommender.domain import DatabaseName, DatabaseState
+from recommender.serving.status import Readiness
+
+HEALTH: Examples = {
+    "healthy": HealthAnswer(status="healthy", service="ml-service", version=__version__),
+}
+_ALL_UP = {name.value: DatabaseState.UP for name in DatabaseName}
+_LOAD = LoadAnswer(
+    pages=LaneAnswer(working=1, max_working=4, open=1, max_open=20, saturated=False),
+    batches=LaneAnswer(working=0, max_working=1, open=0, max_open=17, saturated=False),
+    streams=LaneAnswer(working=1, max_working=1, open=8, max_open=8, saturated=True),
+)
+READY: Examples = {
+    "ready": ReadyAnswer(
+        status=Readiness.READY,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(age_seconds=41.7, media=9742, index=INDEX, held_back=None),
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
+    "degraded": ReadyAnswer(
+        status=Readiness.DEGRADED,
+        databases={**_ALL_UP, "user_db": DatabaseState.DOWN},
+        catalogue=CatalogueAnswer(age_seconds=102.3, media=9742, index=INDEX, held_back=None),
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
+    "model refused": ReadyAnswer(
+        status=Readiness.READY,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742, index=INDEX, held_back=None),
+        model=ModelAnswer(
+            name="neighbours",
+            version="20261120T031502.104833Z",
+            refused=RefusedModelAnswer(
+                version="20261121T031457.920154Z", reason="values.npy: the checksum is wrong"
+            ),
+        ),
+        load=_LOAD,
+    ),
+    "held_back": ReadyAnswer(
+        status=Readiness.DEGRADED,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(
+            age_seconds=308.2,
+            media=9742,
+            index=INDEX,
+            held_back=HeldBackAnswer(media=0, since_seconds=7.3, reason=HoldReason.EMPTY),
+        ),
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
+}
+UNAVAILABLE: Examples = {
+    "unavailable": ReadyAnswer(
+        status=Readiness.UNAVAILABLE,
+        databases=dict.fromkeys(_ALL_UP, DatabaseState.DOWN),
+        catalogue=None,
+        model=ModelAnswer(name="live", version=None),
+        load=_LOAD,
+    ),
+}

@@ -1,0 +1,122 @@
+"""The endpoints for monitors and load balancers."""
+
+import time
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+
+from recommender import __version__
+from recommender.api.concurrency import Lanes, Occupancy
+from recommender.api.endpoints import Answer, Endpoint
+from recommender.api.health import examples
+from recommender.api.health.schemas import (
+    CatalogueAnswer,
+    HealthAnswer,
+    HeldBackAnswer,
+    LaneAnswer,
+    LoadAnswer,
+    ModelAnswer,
+    ReadyAnswer,
+    RefusedModelAnswer,
+)
+from recommender.api.responses import json_response
+from recommender.api.tags import SERVICE
+from recommender.catalogue.gate import HeldBack
+from recommender.catalogue.refresh import CatalogueStatus
+from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
+
+health_blueprint = Blueprint("health", __name__)
+
+
+@Endpoint(
+    health_blueprint,
+    "GET",
+    "/health",
+    name="getHealth",
+    tag=SERVICE,
+    summary="Whether the service is alive",
+    description="Touches no database.",
+    answers=(Answer(HealthAnswer, examples.HEALTH),),
+    scope=None,
+)
+def get_health() -> HealthAnswer:
+    """Alive; says nothing about the databases and touches none."""
+    return HealthAnswer(status="healthy", service="ml-service", version=__version__)
+
+
+def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
+    """The endpoint that says whether requests are worth sending."""
+    blueprint = Blueprint("ready", __name__)
+    ready, unavailable = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
+
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/ready",
+        name="getReady",
+        tag=SERVICE,
+        summary="Whether requests are worth sending",
+        description="Touches no database.",
+        answers=(
+            Answer(ReadyAnswer, examples.READY, ready, "Useful answers can be given: all, or some."),
+            Answer(ReadyAnswer, examples.UNAVAILABLE, unavailable, "No useful answer can be given."),
+        ),
+        scope=None,
+    )
+    def get_ready() -> Response:
+        answer = _ready_of(status_reader.read(), lanes)
+        useless = answer["status"] is Readiness.UNAVAILABLE
+        return json_response(answer, unavailable if useless else ready)
+
+    return blueprint
+
+
+def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
+    answer = ReadyAnswer(
+        status=status.readiness,
+        databases={name.value: state for name, state in status.databases.items()},
+        catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
+        model=_model_of(status.model),
+        load=LoadAnswer(
+            pages=_lane_of(lanes.pages.occupancy),
+            batches=_lane_of(lanes.batches.occupancy),
+            streams=_lane_of(lanes.streams.occupancy),
+        ),
+    )
+    if status.stopped:
+        answer["stopped"] = list(status.stopped)
+    return answer
+
+
+def _lane_of(occupancy: Occupancy) -> LaneAnswer:
+    return LaneAnswer(
+        working=occupancy.working,
+        max_working=occupancy.max_working,
+        open=occupancy.open,
+        max_open=occupancy.max_open,
+        saturated=occupancy.open >= occupancy.max_open,
+    )
+
+
+def _catalogue_of(catalogue: CatalogueStatus) -> CatalogueAnswer:
+    return CatalogueAnswer(
+        age_seconds=round(catalogue.age_s, 1),
+        media=catalogue.media,
+        index=catalogue.version,
+        held_back=None if catalogue.held_back is None else _held_back_of(catalogue.held_back),
+    )
+
+
+def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:
+    return HeldBackAnswer(
+        media=held_back.media,
+        since_seconds=round(time.monotonic() - held_back.since, 1),
+        reason=held_back.reason,
+    )
+
+
+def _model_of(model: ModelStatus) -> ModelAnswer:
+    answer = ModelAnswer(name=model.name, version=model.version)
+    if model.refused is not None:
+        answer["refused"] = RefusedModelAnswer(version=model.refused.version, reason=model.refused.reason)
+    return answer

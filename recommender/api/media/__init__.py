@@ -1,0 +1,1 @@
+"""Media, the same for everybody: popular ones, and those like one."""

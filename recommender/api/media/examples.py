@@ -1,0 +1,33 @@
+"""Examples of answers about media, by what they show."""
+
+from recommender.answers import PopularAnswer, PopularMedium, SimilarAnswer, SimilarMedium
+from recommender.api.endpoints import Examples
+from recommender.api.example_media import CANYON, GUNSLINGER, INDEX, MEDIA_ID
+from recommender.domain import Strategy
+
+POPULAR: Examples = {
+    "plain": PopularAnswer(
+        media=[PopularMedium(**GUNSLINGER, user_count=1512)],
+        count=1,
+        limit=1,
+        offset=0,
+        window_days=90,
+        counting=False,
+        degraded=[],
+        index=INDEX,
+    ),
+}
+SIMILAR: Examples = {
+    "plain": SimilarAnswer(
+        media_id=MEDIA_ID,
+        similar=[SimilarMedium(**CANYON, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
+        count=1,
+        limit=1,
+        offset=0,
+        strategy=Strategy.COLLABORATIVE,
+        degraded=[],
+        model="live",
+        model_version=None,
+        index=INDEX,
+    ),
+}

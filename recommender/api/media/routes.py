@@ -1,0 +1,81 @@
+"""The endpoints about media, which answer the same to every caller."""
+
+import time
+
+from flask import Blueprint
+
+from recommender.answers import PopularAnswer, SimilarAnswer, popular_of, similar_of
+from recommender.api.concurrency import Lane
+from recommender.api.endpoints import Answer, Endpoint, PathId
+from recommender.api.errors import ErrorCode
+from recommender.api.example_media import MEDIA_ID
+from recommender.api.media import examples
+from recommender.api.media.requests import PopularQuery, SimilarQuery
+from recommender.api.request_models import RequestLimits, bounded
+from recommender.api.tags import MEDIA
+from recommender.serving.media import MediaService
+from recommender.telemetry import JSON, stage
+
+
+def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
+    """Endpoints that answer from `media`, as `lane` admits."""
+    blueprint = Blueprint("media", __name__, url_prefix="/api/media")
+    _add_popular(blueprint, media, limits, lane)
+    _add_similar(blueprint, media, limits, lane)
+    return blueprint
+
+
+def _add_popular(blueprint: Blueprint, media: MediaService, limits: RequestLimits, lane: Lane) -> None:
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/popular",
+        name="getPopular",
+        tag=MEDIA,
+        summary="Popular media",
+        description="What most users liked or watched. Another window than the configured one is counted "
+        "when first asked for; while that goes on (`counting`), and where it fails, the answer is about the "
+        "configured one, and says so in `window_days`.",
+        query=bounded(PopularQuery, limits),
+        answers=(Answer(PopularAnswer, examples.POPULAR),),
+        errors=(ErrorCode.SERVICE_UNAVAILABLE,),
+        lane=lane,
+    )
+    def get_popular(*, query: PopularQuery, lane: Lane) -> PopularAnswer:
+        asked_at = time.monotonic()
+        with lane.limit():
+            popular = media.popular(
+                query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
+            )
+        with stage(JSON):
+            return popular_of(popular, query.page)
+
+
+def _add_similar(blueprint: Blueprint, media: MediaService, limits: RequestLimits, lane: Lane) -> None:
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/<media_id>/similar",
+        name="getSimilar",
+        tag=MEDIA,
+        summary="Media like one",
+        description="What the same people liked or watched, then, and where nobody can be asked, genres in "
+        "common.",
+        path={
+            "media_id": PathId(
+                limits.media_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to start from.", MEDIA_ID
+            )
+        },
+        query=bounded(SimilarQuery, limits),
+        answers=(Answer(SimilarAnswer, examples.SIMILAR),),
+        errors=(ErrorCode.MEDIA_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
+        lane=lane,
+    )
+    def get_similar(*, media_id: str, query: SimilarQuery, lane: Lane) -> SimilarAnswer:
+        asked_at = time.monotonic()
+        with lane.limit():
+            similar = media.similar(
+                media_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
+            )
+        with stage(JSON):
+            return similar_of(similar, query.page)

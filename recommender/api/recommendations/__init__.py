@@ -1,0 +1,1 @@
+"""Recommendations for users, for many users, and for people without an account."""

@@ -1,0 +1,76 @@
+"""How batches of users are answered: in one piece, or as a stream."""
+
+from collections.abc import Iterator
+
+from flask import Response
+
+from recommender.answers import BatchAnswer, user_of
+from recommender.api.concurrency import Lane, StreamEnd
+from recommender.api.errors import BadRequestError, ErrorCode
+from recommender.api.recommendations.requests import BatchBody, StreamedBatchBody
+from recommender.api.responses import json_response, told_when_sent
+from recommender.api.streams import NDJSON, ndjson_response
+from recommender.domain import Page, UserRecommendations
+from recommender.serving.recommendations import RecommendationService
+from recommender.telemetry import JSON, counted, stage
+
+# What an explained recommendation takes, in bytes and in time, of one that is not.
+EXPLAINED_WEIGHT = 5
+
+
+def stream_batch(
+    service: RecommendationService, body: StreamedBatchBody, lane: Lane, stream_end: StreamEnd
+) -> Response:
+    """A line a user, sent while the next users are worked on; open in `lane` until the last one is sent."""
+    close = lane.open()
+    try:
+        chunks = service.recommend_in_chunks(body.user_ids, Page(body.limit), body.options)
+        return ndjson_response(chunks, lane, stream_end, close)
+    except BaseException:
+        close()
+        raise
+
+
+def answer_batch(
+    service: RecommendationService, body: BatchBody, lane: Lane, max_recommendations: int
+) -> Response:
+    """All users in one answer, which is open in `lane` until it is sent.
+
+    Raises:
+        BadRequestError: the answer could be larger than allowed.
+    """
+    _refuse_more_than_fits(body, max_recommendations)
+    close = lane.open()
+    try:
+        with lane.working():
+            response = _response(counted(service.recommend(body.user_ids, Page(body.limit), body.options)))
+    except BaseException:
+        close()
+        raise
+    # It is open until it has been sent: a slow reader of a long answer takes a thread.
+    return told_when_sent(response, close)
+
+
+def _response(found: Iterator[UserRecommendations]) -> Response:
+    results = {}
+    for result in found:
+        with stage(JSON):
+            results[result.user_id] = user_of(result)
+    return json_response(BatchAnswer(results=results, total_users=len(results)))
+
+
+def _refuse_more_than_fits(body: BatchBody, max_recommendations: int) -> None:
+    """An answer in one piece is made in memory, and kept there until it is sent.
+
+    Raises:
+        BadRequestError: it could be larger than allowed.
+    """
+    users, asked = len(body.user_ids), len(body.user_ids) * body.limit
+    weight = asked * (EXPLAINED_WEIGHT if body.explain else 1)
+    if weight > max_recommendations:
+        counted_as = f", which explained count as {weight}" if body.explain else ""
+        raise BadRequestError(
+            ErrorCode.INVALID_BODY,
+            f"user_ids and limit ask for {users} x {body.limit} recommendations{counted_as}; at most "
+            f"{max_recommendations} fit into one answer. Ask for fewer at a time, or for {NDJSON}",
+        )

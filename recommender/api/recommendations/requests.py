@@ -1,0 +1,63 @@
+"""What requests for recommendations may hold."""
+
+from typing import Annotated
+
+from recommender.api.fields import Flag, Ids
+from recommender.api.request_models import Bound, Filtered, Names, Offset
+from recommender.domain import Options, Page
+
+# Anybody may send a history to be worked on, and its length is what it costs.
+_MAX_LIKED = 100
+
+
+class Explainable(Filtered):
+    """A page of recommendations."""
+
+    explain: Annotated[bool, Flag()] = False
+    """Say of each how it came about."""
+
+    @property
+    def options(self) -> Options:
+        """How recommendations are asked for."""
+        return Options(filters=self.filters, explained=self.explain)
+
+
+class RecommendationsQuery(Offset, Explainable):
+    """For one user."""
+
+    @property
+    def page(self) -> Page:
+        """The page asked for."""
+        return Page(self.limit, self.offset)
+
+    @property
+    def options(self) -> Options:
+        """How recommendations are asked for."""
+        return Options(filters=self.filters, explained=self.explain, index_version=self.index)
+
+
+class BatchBody(Explainable):
+    """For an answer in one piece."""
+
+    user_ids: Annotated[
+        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.max_batch_users))
+    ]
+    """Whom to recommend to."""
+
+
+class StreamedBatchBody(Explainable):
+    """For a streamed answer."""
+
+    user_ids: Annotated[
+        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.max_stream_users))
+    ]
+    """Whom to recommend to."""
+
+
+class PreviewBody(Explainable):
+    """What somebody says they like."""
+
+    genres: Names = ()
+    """The genres that somebody says they like."""
+    liked: Annotated[tuple[str, ...], Bound(lambda limits: Ids(limits.media_id_form, 0, _MAX_LIKED))] = ()
+    """Ids of media that they like."""

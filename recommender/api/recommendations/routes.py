@@ -1,0 +1,161 @@
+"""The recommendation endpoints."""
+
+import time
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import MethodNotAllowed
+
+from recommender.answers import (
+    BatchAnswer,
+    LineAnswer,
+    OneUserAnswer,
+    PreviewAnswer,
+    one_user_of,
+    preview_of,
+)
+from recommender.api.concurrency import Lane, Lanes
+from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Stream
+from recommender.api.errors import ErrorCode
+from recommender.api.example_media import USER_ID
+from recommender.api.parsing import MAX_STREAM_BODY_BYTES
+from recommender.api.recommendations import examples
+from recommender.api.recommendations.batches import EXPLAINED_WEIGHT, answer_batch, stream_batch
+from recommender.api.recommendations.requests import (
+    BatchBody,
+    PreviewBody,
+    RecommendationsQuery,
+    StreamedBatchBody,
+)
+from recommender.api.request_models import RequestLimits, bounded
+from recommender.api.streams import NDJSON
+from recommender.api.tags import RECOMMENDATIONS
+from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
+from recommender.errors import NothingToRecommendFromError
+from recommender.serving.recommendations import RecommendationService
+from recommender.telemetry import JSON, count, stage
+
+
+def recommendations_blueprint(
+    service: RecommendationService, limits: RequestLimits, lanes: Lanes
+) -> Blueprint:
+    """Endpoints that answer from `service`, as `lanes` admit."""
+    blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
+    _add_recommendations(blueprint, service, limits, lanes.pages)
+    _add_batch(blueprint, service, limits, lanes)
+    _add_preview(blueprint, service, limits, lanes)
+
+    @blueprint.get("/batch")
+    @blueprint.get("/preview")
+    def get_body() -> Response:
+        # Without this, "batch" would be taken for a user id.
+        raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
+
+    return blueprint
+
+
+def _add_recommendations(
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lane: Lane
+) -> None:
+    @Endpoint(
+        blueprint,
+        "GET",
+        "/<user_id>",
+        name="getRecommendations",
+        tag=RECOMMENDATIONS,
+        summary="Recommend to a user",
+        description="Best first; a page past the end is empty. Pages that ask for the `index` of the first "
+        "one neither overlap nor skip, unless media are deleted, or the user or similar users do something "
+        "meanwhile. An unknown user gets popular media.",
+        path={
+            "user_id": PathId(
+                limits.user_id_form, ErrorCode.INVALID_USER_ID, "Whom to recommend to.", USER_ID
+            )
+        },
+        query=bounded(RecommendationsQuery, limits),
+        answers=(Answer(OneUserAnswer, examples.ONE_USER),),
+        errors=(ErrorCode.SERVICE_UNAVAILABLE,),
+        lane=lane,
+    )
+    def get_recommendations(*, user_id: str, query: RecommendationsQuery, lane: Lane) -> OneUserAnswer:
+        # Before it waits for a place: the time budget runs from here.
+        found = service.recommend([user_id], query.page, query.options)
+        with lane.limit():
+            (result,) = found
+        _refuse_emptiness_by_outage(result, query.page)
+        count(result, first_page=query.offset == 0)
+        with stage(JSON):
+            return one_user_of(result, query.page)
+
+
+def _add_batch(
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lanes: Lanes
+) -> None:
+    @Endpoint(
+        blueprint,
+        "POST",
+        "/batch",
+        name="postBatch",
+        tag=RECOMMENDATIONS,
+        summary="Recommend to many users",
+        description="Each user's answer equals that of GET, and they come in the order asked for, repeated "
+        f"ids once. It has room for {limits.max_batch_recommendations} recommendations, where an explained "
+        f"one counts as {EXPLAINED_WEIGHT}. "
+        f"With `Accept: {NDJSON}` the answer is a stream, for more users: a line a user, sent while the next "
+        "users are worked on. Should it break off, the last line is an error.",
+        body=Body(bounded(BatchBody, limits), lanes.bodies, examples.BATCH_BODY),
+        answers=(Answer(BatchAnswer, examples.BATCH),),
+        lane=lanes.batches,
+        stream=Stream(
+            LineAnswer,
+            examples.LINE,
+            Body(
+                bounded(StreamedBatchBody, limits),
+                lanes.bodies,
+                examples.BATCH_BODY,
+                MAX_STREAM_BODY_BYTES,
+            ),
+            lanes.streams,
+        ),
+        errors=(ErrorCode.SERVICE_UNAVAILABLE,),
+    )
+    def post_batch(*, body: BatchBody | StreamedBatchBody, lane: Lane) -> Response:
+        if isinstance(body, StreamedBatchBody):
+            return stream_batch(service, body, lane, lanes.stream_end)
+        return answer_batch(service, body, lane, limits.max_batch_recommendations)
+
+
+def _add_preview(
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lanes: Lanes
+) -> None:
+    @Endpoint(
+        blueprint,
+        "POST",
+        "/preview",
+        name="postPreview",
+        tag=RECOMMENDATIONS,
+        summary="Recommend to somebody without an account",
+        description="By the same formulas, as if `genres` were stated and `liked` were the history.",
+        body=Body(bounded(PreviewBody, limits), lanes.bodies, examples.PREVIEW_BODY),
+        answers=(Answer(PreviewAnswer, examples.PREVIEW),),
+        errors=(ErrorCode.SERVICE_UNAVAILABLE,),
+        lane=lanes.pages,
+    )
+    def post_preview(*, body: PreviewBody, lane: Lane) -> PreviewAnswer:
+        page = Page(body.limit)
+        asked_at = time.monotonic()
+        with lane.limit():
+            preview = service.preview(Taste(body.genres, body.liked), page, body.options, asked_at=asked_at)
+        _refuse_emptiness_by_outage(preview.result, page)
+        count(preview.result, first_page=True)
+        with stage(JSON):
+            return preview_of(preview)
+
+
+def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:
+    """Reject an empty first page where catalog_db is down: there may be something for this user.
+
+    Raises:
+        NothingToRecommendFromError: it is such a page.
+    """
+    if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
+        raise NothingToRecommendFromError
