@@ -24,6 +24,7 @@ from recommender.api.recommendations import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
 from recommender.composition import Marquee, join_parts
 from recommender.domain import Weights
+from recommender.log_filters import LOG_FILTERS
 
 _EXPLORER_LIMIT = 12
 # How long a list of users waits for others to be worked on, which take seconds.
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.extensions["marquee"] = marquee
     app.extensions["metrics"] = metrics
+    app.extensions["log_filters"] = LOG_FILTERS
     app.register_blueprint(health_blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.explorer))
     lanes = _lanes(settings)

@@ -16,11 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
 from config.logging import logging_config
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
-from config.worker_metrics import shared_counts
-from recommender.errors import ConfigurationError
 
 
 def _make_app() -> TriedApp:
@@ -32,15 +31,15 @@ def _make_app() -> TriedApp:
     return TriedApp(settings, create_app(settings))
 
 
-def _served_settings() -> Settings:
-    """The settings of the app that the workers serve: at a reload with bad ones, those from before.
+def _served_app() -> TriedApp:
+    """The app that the workers serve, with its settings: at a reload with bad ones, the one from before.
 
     Raises:
-        SettingsError, ConfigurationError: the settings are bad, and there are none from before.
+        SettingsError: the settings, or what they name, are bad, and there is no app from before.
     """
     try:
-        return keep_tried_app(_make_app).settings
-    except (SettingsError, ConfigurationError) as exc:
+        return keep_tried_app(_make_app)
+    except SettingsError as exc:
         before = latest_tried_app()
         if before is None:
             raise
@@ -48,7 +47,7 @@ def _served_settings() -> Settings:
             "The reload changes nothing, as Marquee could not start by the configuration as it is now. %s",
             exc,
         )
-        return before.settings
+        return before
 
 
 class _ErrorLog(Logger):
@@ -58,8 +57,8 @@ class _ErrorLog(Logger):
 
 
 try:
-    _settings = _served_settings()
-except (SettingsError, ConfigurationError) as exc:
+    _settings, _app = _served_app()
+except SettingsError as exc:
     remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
@@ -76,7 +75,11 @@ max_requests_jitter = _settings.max_requests // 10
 # Idle connections take no thread.
 keepalive = _settings.keep_alive_seconds
 logger_class = _ErrorLog
-logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)
+logconfig_dict = logging_config(
+    "DEBUG" if _settings.debug else _settings.log_level,
+    _settings.log_format,
+    _app.extensions["log_filters"],
+)
 # Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
 graceful_timeout = 30
@@ -88,7 +91,7 @@ control_socket_disable = True
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 # Before the fork.
-_counts = shared_counts(workers)
+_counts = _app.extensions["metrics"].shared_counts(workers)
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
 # The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers

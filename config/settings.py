@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from config.setting_types import SettingsError
 from recommender.api_keys import ApiKey, parse_entry
 from recommender.domain import MAX_WINDOW_DAYS, InteractionTypes
 from recommender.ids import UUID_PATTERN, IdForm
@@ -46,10 +47,6 @@ _RANKING = (
     "dislike_types",
     "excluding_types",
 )
-
-
-class SettingsError(Exception):
-    """The environment does not make a valid configuration; the message names the variables."""
 
 
 def _split_commas(value: object) -> object:

@@ -7,7 +7,8 @@ from itertools import groupby
 
 import click
 
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import Settings, load_settings
 from recommender.cli.common import quiet
 from recommender.cli.help_text import epilog
 from recommender.composition import connection_options

@@ -26,6 +26,7 @@ from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
+from recommender.log_filters import LOG_FILTERS
 
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
@@ -43,7 +44,7 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
-    logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
+    logging.config.dictConfig(logging_config(settings.log_level, settings.log_format, LOG_FILTERS))
     _refuse_taken_port(settings)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Until the server runs: unwind, so that what has been started is stopped.

@@ -5,7 +5,8 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import Settings, load_settings
 from recommender import api_keys
 from recommender.api_keys import ApiKey, Scope, find_key, make_key, parse_entry
 from recommender.cli.make_key import make_key as make_key_command

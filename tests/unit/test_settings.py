@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import Settings, load_settings
 
 URLS = {
     "USER_DB_URL": "postgresql://u:p@one/users",
