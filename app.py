@@ -5,6 +5,8 @@ import sys
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from config.http_settings import HttpSettings
+from config.request_settings import RequestSettings
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
 from recommender.api.concurrency import Lane, Lanes, StreamEnd
@@ -22,8 +24,8 @@ from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.composition import Marquee, join_parts
-from recommender.domain import Weights
+from recommender.composition import Marquee, configured_weights, join_parts
+from recommender.ids import IdForm
 from recommender.log_filters import LOG_FILTERS
 
 _EXPLORER_LIMIT = 12
@@ -54,11 +56,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["metrics"] = metrics
     app.extensions["log_filters"] = LOG_FILTERS
     app.register_blueprint(health_blueprint)
-    app.register_blueprint(home_blueprint(explorer=settings.explorer))
-    lanes = _lanes(settings)
+    app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
+    lanes = _lanes(settings.http, settings.requests)
     app.extensions["lanes"] = lanes
-    limits = _limits(settings)
-    app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
+    limits = _limits(settings.requests)
+    app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.access.api_keys)))
     for blueprint in (
         recommendations_blueprint(marquee.service, limits, lanes),
         media_blueprint(marquee.media, limits, lanes.pages),
@@ -67,7 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     ):
         blueprint.before_request(marquee.open)
         app.register_blueprint(blueprint)
-    if settings.explorer:
+    if settings.http.explorer:
         shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, lanes.pages))
         fragments.before_request(marquee.open)
         app.register_blueprint(shell)
@@ -79,36 +81,32 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _lanes(settings: Settings) -> Lanes:
+def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
     return Lanes(
-        pages=Lane(
-            settings.threads,
-            settings.threads + settings.max_waiting,
-            patience_s=settings.time_budget_ms / 2000,
-        ),
-        batches=Lane(settings.lists_at_once, settings.max_batches, _LIST_PATIENCE_S),
-        streams=Lane(settings.lists_at_once, settings.max_streams, _LIST_PATIENCE_S),
-        bodies=Lane(settings.max_bodies, settings.max_bodies, patience_s=0),
-        stream_end=StreamEnd(settings.max_stream_seconds, _STOPPING_S),
+        pages=Lane(http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2),
+        batches=Lane(http.lists_at_once, http.max_batches, _LIST_PATIENCE_S),
+        streams=Lane(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
+        bodies=Lane(http.max_bodies, http.max_bodies, patience_s=0),
+        stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
     )
 
 
-def _limits(settings: Settings) -> RequestLimits:
+def _limits(requests: RequestSettings) -> RequestLimits:
     return RequestLimits(
-        max_limit=settings.max_limit,
-        max_batch_users=settings.max_batch_users,
-        max_stream_users=settings.max_stream_users,
-        max_batch_recommendations=settings.max_batch_recommendations,
-        user_id_form=settings.user_id_form,
-        media_id_form=settings.media_id_form,
+        max_limit=requests.max_limit,
+        max_batch_users=requests.max_batch_users,
+        max_stream_users=requests.max_stream_users,
+        max_batch_recommendations=requests.max_batch_recommendations,
+        user_id_form=IdForm.of_pattern(requests.id_pattern),
+        media_id_form=IdForm.of_pattern(requests.media_id_pattern),
     )
 
 
 def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, lane: Lane) -> ExplorerParts:
     defaults = Tuning(
-        weights=Weights(settings.content_weight, settings.collaborative_weight),
-        window_days=settings.interaction_window_days,
-        limit=min(_EXPLORER_LIMIT, settings.max_limit),
+        weights=configured_weights(settings.ranking),
+        window_days=settings.ranking.interaction_window_days,
+        limit=min(_EXPLORER_LIMIT, settings.requests.max_limit),
     )
     return ExplorerParts(
         panels=PanelReader(
@@ -128,20 +126,21 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
 def _guard(app: Flask, settings: Settings) -> None:
     """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
     if settings.serves_this_host_only:
-        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.host})
-    doorkeeper = Doorkeeper(settings.api_keys)
+        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
+    access = settings.access
+    doorkeeper = Doorkeeper(access.api_keys)
     app.before_request(doorkeeper.identify)
-    if settings.rate_limit:
+    if access.rate_limit:
         # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
-        register_rate_limit(app, settings.rate_limit, settings.rate_limit_storage)
+        register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
     app.before_request(doorkeeper.admit)
     register_security_headers(app)
-    if settings.cors_origins:
-        register_cors(app, settings.cors_origins)
-    if settings.trusted_proxies:
+    if access.cors_origins:
+        register_cors(app, access.cors_origins)
+    if access.trusted_proxies:
         # Of what they add only the address is used. `wsgi_app` is there to be wrapped.
         proxied = ProxyFix(
-            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+            app.wsgi_app, x_for=access.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
         app.wsgi_app = proxied  # type: ignore[method-assign]
 

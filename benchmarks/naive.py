@@ -25,9 +25,9 @@ class _Databases:
         self._pools: dict[DatabaseName, ThreadedConnectionPool] = {}
 
     def open(self) -> None:
-        settings = load_settings()
+        databases = load_settings().databases
         for name in DatabaseName:
-            self._pools[name] = ThreadedConnectionPool(1, settings.pool_size, settings.database_url(name))
+            self._pools[name] = ThreadedConnectionPool(1, databases.pool_size, databases.url(name))
 
     @contextmanager
     def _connection(self, name: DatabaseName) -> Iterator[Any]:

@@ -62,23 +62,20 @@ except SettingsError as exc:
     remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
-bind = (
-    f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
-)
+_http, _logs = _settings.http, _settings.logging
+bind = f"[{_http.host}]:{_http.port}" if ":" in _http.host else f"{_http.host}:{_http.port}"
 worker_class = "config.guarded_worker.GuardedThreadWorker"
-workers = _settings.workers
+workers = _http.workers
 # Beside those that requests may hold, some to refuse the others and to answer monitors.
-threads = _settings.request_threads + 4
+threads = _http.request_threads + 4
 # A worker that leaks is replaced in time, and not all of them at once.
-max_requests = _settings.max_requests
-max_requests_jitter = _settings.max_requests // 10
+max_requests = _http.max_requests
+max_requests_jitter = _http.max_requests // 10
 # Idle connections take no thread.
-keepalive = _settings.keep_alive_seconds
+keepalive = _http.keep_alive_seconds
 logger_class = _ErrorLog
 logconfig_dict = logging_config(
-    "DEBUG" if _settings.debug else _settings.log_level,
-    _settings.log_format,
-    _app.extensions["log_filters"],
+    "DEBUG" if _logs.debug else _logs.log_level, _logs.log_format, _app.extensions["log_filters"]
 )
 # Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
@@ -107,11 +104,11 @@ def when_ready(server: Any) -> None:
         server.log.warning("No temporary folder can be made: each worker reads the catalogue for itself.")
     if _counts is None:
         server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
-    if not _settings.api_keys:
+    if not _settings.access.api_keys:
         server.log.warning(
             "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
-            _settings.host,
-            _settings.port,
+            _http.host,
+            _http.port,
         )
 
 

@@ -1,53 +1,15 @@
 """API keys: the service knows a name, scopes and a hash of each; the key itself only its holder has."""
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from hmac import compare_digest
 
-_ENTRY = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?P<scopes>[a-z]+(?:\+[a-z]+)*):(?P<digest>[0-9a-f]{64})"
-)
+from config.access_settings import ApiKey, Scope, parse_entry
+
 # Scanners for leaked secrets look for something they can know a key by.
 _KEY_PREFIX = "mq_"
 _KEY_BYTES = 32
-
-
-class Scope(StrEnum):
-    """What a key may be used for."""
-
-    READ = "read"
-    OPS = "ops"
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """One entry of API_KEYS. Two of the same name share a rate limit, so that a key can be replaced."""
-
-    name: str
-    scopes: frozenset[Scope]
-    digest: bytes = field(repr=False)
-
-    @property
-    def entry(self) -> str:
-        """The form `name:scopes:hash` that API_KEYS holds."""
-        return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.digest.hex()}"
-
-
-def parse_entry(text: str) -> ApiKey:
-    """The key that an entry of API_KEYS stands for.
-
-    Raises:
-        ValueError: it is not of the form; the message does not show it, as it may be a key.
-    """
-    match = _ENTRY.fullmatch(text)
-    scopes = set(match["scopes"].split("+")) if match else set()
-    if match is None or not scopes <= set(Scope):
-        raise ValueError("an entry is not of the form name:scopes:hash, as make-key prints it")
-    return ApiKey(match["name"], frozenset(map(Scope, scopes)), bytes.fromhex(match["digest"]))
 
 
 def make_key(name: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:

@@ -6,7 +6,8 @@ from flask import g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from recommender.api_keys import ApiKey, Scope, find_key
+from config.access_settings import ApiKey, Scope
+from recommender.api_keys import find_key
 
 # What holds no data; of the explorer its page, its files, and covers of whatever is asked for.
 _OPEN_PATHS = frozenset(

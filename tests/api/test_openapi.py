@@ -12,12 +12,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from app import create_app
+from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.concurrency import Lane, OverloadedError
 from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import status_of
 from recommender.api.problems import ErrorCode
-from recommender.api_keys import Scope, make_key
+from recommender.api_keys import make_key
 from recommender.domain import DatabaseName, Options, Page, UserRecommendations
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
 from tests.support.contract import Contract

@@ -21,31 +21,31 @@ def load(**variables: str) -> Settings:
 
 def test_host_user_and_password_make_the_three_urls() -> None:
     settings = load(DB_HOST="db.internal", DB_PORT="6432", DB_USER="app", DB_PASSWORD="p@ss/w%rd")
-    assert settings.databases_configured
+    assert settings.databases.are_configured
     for name in ("user_db", "catalog_db", "engagement_db"):
-        assert settings.database_url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
+        assert settings.databases.url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
 
 
 def test_a_socket_folder_can_be_the_host() -> None:
-    url = load(DB_HOST="/var/run/postgresql").database_url("user_db")
+    url = load(DB_HOST="/var/run/postgresql").databases.url("user_db")
     assert url == "postgresql://%2Fvar%2Frun%2Fpostgresql:5432/user_db"
 
 
 def test_a_url_of_its_own_wins_for_each_database() -> None:
     settings = load(DB_HOST="db", USER_DB_URL=URLS["USER_DB_URL"])
-    assert settings.database_url("user_db") == URLS["USER_DB_URL"]
-    assert settings.database_url("catalog_db") == "postgresql://db:5432/catalog_db"
+    assert settings.databases.url("user_db") == URLS["USER_DB_URL"]
+    assert settings.databases.url("catalog_db") == "postgresql://db:5432/catalog_db"
 
 
 def test_three_urls_do_without_a_host() -> None:
     settings = load(**URLS)
-    assert settings.database_url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
+    assert settings.databases.url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
 
 
 def test_without_databases_the_error_says_what_to_set() -> None:
-    assert not load().databases_configured
+    assert not load().databases.are_configured
     with pytest.raises(SettingsError, match=r"DB_HOST.*USER_DB_URL.*make run"):
-        load().database_url("user_db")
+        load().databases.url("user_db")
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PORT=7000\nHOST=0.0.0.0\n")
     settings = load_settings({"PORT": "8000"}, dotenv_path=dotenv)
-    assert (settings.port, settings.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
+    assert (settings.http.port, settings.http.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
 def test_lists_are_split_at_commas() -> None:
-    assert load(CORS_ORIGINS="https://a.example , https://b.example,").cors_origins == (
+    assert load(CORS_ORIGINS="https://a.example , https://b.example,").access.cors_origins == (
         "https://a.example",
         "https://b.example",
     )
@@ -104,7 +104,9 @@ def test_lists_are_split_at_commas() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load().port = 1
+        load().http.port = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        load().http = load(PORT="1").http
 
 
 def test_passwords_are_not_shown() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.openapi.operations import (
     BATCH_BODY,
@@ -23,7 +24,6 @@ from recommender.api.openapi.refusals import HEADERS, MEANINGS, fixed, status_of
 from recommender.api.openapi.schemas import Schema, answer_schemas, body_schema, reference
 from recommender.api.problems import ErrorCode, Problem
 from recommender.api.request_models import RequestLimits, request_models
-from recommender.api_keys import Scope
 
 TITLE = "Marquee API"
 _DESCRIPTION = "Personalised recommendations for a media app, straight from the databases it already has."

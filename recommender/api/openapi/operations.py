@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from config.access_settings import Scope
 from recommender.answers import (
     BatchAnswer,
     LineAnswer,
@@ -20,7 +21,6 @@ from recommender.api.openapi.schemas import Schema, query_parameters, reference
 from recommender.api.problems import ErrorCode, Problem
 from recommender.api.request_models import EXPLAINED_WEIGHT, RequestLimits, RequestModels, request_models
 from recommender.api.streams import NDJSON
-from recommender.api_keys import Scope
 from recommender.ids import IdForm
 
 JSON = "application/json"
