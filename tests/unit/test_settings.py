@@ -84,6 +84,46 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(variables: dict[str, str
     assert "secret" not in str(caught.value)
 
 
+def test_what_is_wrong_in_several_groups_is_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(PORT="x", DB_USER="app", LIKE_TYPES="VIEW", WATCH_TYPES="VIEW")
+    database, port, types = str(caught.value).splitlines()
+    assert database.startswith("DB_HOST not set: ")
+    assert port.startswith("PORT: ")
+    assert types.startswith("LIKE_TYPES, WATCH_TYPES, DISLIKE_TYPES: VIEW ")
+
+
+def test_a_variable_belongs_to_one_group() -> None:
+    named = [variable for group in Settings.groups().values() for variable in group.variables()]
+    assert len(named) == len(set(named)) == len(Settings.variables())
+    assert {"DB_HOST", "PORT", "API_KEYS", "LIKE_TYPES", "MODEL_PATH"} <= set(named)
+
+
+def test_other_urls_replace_those_of_the_environment() -> None:
+    databases = load(DB_HOST="db", DB_PASSWORD="hunter2").databases.with_urls(
+        {"user_db": "postgresql://u:p@other/x"}
+    )
+    assert databases.url("user_db") == "postgresql://u:p@other/x"
+    assert databases.url("catalog_db") == "postgresql://:hunter2@db:5432/catalog_db"
+    assert "u:p@" not in repr(databases)
+
+
+def test_whole_reads_have_their_own_timeout_and_commands_none() -> None:
+    databases = load(STATEMENT_TIMEOUT_MS="1", CATALOGUE_TIMEOUT_MS="2", POOL_TIMEOUT_MS="3").databases
+    whole, command = databases.for_whole_reads(4), databases.for_command()
+    assert (whole.pool_size, whole.pool_timeout_ms, whole.statement_timeout_ms) == (4, 3, 2)
+    assert (command.pool_size, command.pool_timeout_ms, command.statement_timeout_ms) == (1, 30, 0)
+
+
+def test_the_ranking_is_described_by_the_variables_that_it_depends_on() -> None:
+    described = load(LIKE_TYPES="LIKE,LOVE", SHORTLIST="7").describe_ranking()
+    assert described == (
+        "CONTENT_WEIGHT=0.4, COLLABORATIVE_WEIGHT=0.6, INTERACTION_WINDOW_DAYS=90, SIMILAR_USERS=50, "
+        "EXACT_UP_TO_PAIRS=200000, HISTORY_ITEMS=30, USERS_PER_ITEM=100, SHORTLIST=7, ITEMS_PER_USER=200, "
+        "LIKE_TYPES=('LIKE', 'LOVE'), WATCH_TYPES=('WATCH',), DISLIKE_TYPES=('DISLIKE',), EXCLUDING_TYPES=()"
+    ), "jobs begun by an earlier version compare it with theirs"
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(PORT="", DB_HOST="") == load()
 
