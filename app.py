@@ -9,8 +9,8 @@ from config.http_settings import HttpSettings
 from config.request_settings import RequestSettings
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
+from recommender.api.auth import Authenticator
 from recommender.api.concurrency import Lane, Lanes, StreamEnd
-from recommender.api.doorkeeper import Doorkeeper
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
@@ -128,12 +128,12 @@ def _guard(app: Flask, settings: Settings) -> None:
     if settings.serves_this_host_only:
         refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
     access = settings.access
-    doorkeeper = Doorkeeper(access.api_keys)
-    app.before_request(doorkeeper.identify)
+    authenticator = Authenticator(access.api_keys)
+    app.before_request(authenticator.authenticate)
     if access.rate_limit:
         # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
         register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
-    app.before_request(doorkeeper.admit)
+    app.before_request(authenticator.authorize)
     register_security_headers(app)
     if access.cors_origins:
         register_cors(app, access.cors_origins)

@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from flask_limiter import HeaderNames, Limiter
 from limits.strategies import FixedWindowRateLimiter
 
-from recommender.api.doorkeeper import is_open, known_key
+from recommender.api.auth import is_open, known_key
 from recommender.api.rate_windows import SteadyMemoryStorage
 
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key as new_key
+from recommender.auth_keys import make_key as new_key
 from recommender.cli.help_text import epilog
 
 

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import running_client
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName

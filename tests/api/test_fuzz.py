@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import PATIENT, running_client
 from tests.support.fuzz import (

@@ -18,7 +18,7 @@ from recommender.api.concurrency import Lane, OverloadedError
 from recommender.api.openapi import examples
 from recommender.api.openapi.refusals import status_of
 from recommender.api.problems import ErrorCode
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName, Options, Page, UserRecommendations
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
 from tests.support.contract import Contract

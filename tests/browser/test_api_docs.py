@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, expect
 
 from config.access_settings import Scope
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.browser import visiting
 from tests.support.gunicorn import running_gunicorn

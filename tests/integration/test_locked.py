@@ -14,7 +14,7 @@ import pytest
 
 from config.access_settings import Scope
 from config.settings import ROOT
-from recommender.api_keys import make_key
+from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, free_port, refusal

@@ -7,7 +7,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from config.access_settings import ApiKey, Scope
-from recommender.api_keys import find_key
+from recommender.auth_keys import find_key
 
 # What holds no data; of the explorer its page, its files, and covers of whatever is asked for.
 _OPEN_PATHS = frozenset(
@@ -26,18 +26,18 @@ _OPEN_PATHS = frozenset(
 _OPS_PATHS = frozenset({"/metrics"})
 
 
-class Doorkeeper:
-    """Knows callers by their keys, and turns away those who may not ask. Without keys it lets all in."""
+class Authenticator:
+    """Identify callers by their keys, and reject those who may not ask. Without keys all may."""
 
     def __init__(self, keys: Sequence[ApiKey]) -> None:
         self._keys = keys
 
-    def identify(self) -> None:
+    def authenticate(self) -> None:
         """Note whose key the request carries, for `known_key`; refuses nobody yet."""
         presented = _presented_key()
         g.api_key = None if presented is None else find_key(self._keys, presented)
 
-    def admit(self) -> None:
+    def authorize(self) -> None:
         """Let the request pass.
 
         Raises:

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from config.access_settings import ApiKey, Scope, parse_entry
 from config.setting_types import SettingsError
 from config.settings import Settings, load_settings
-from recommender import api_keys
-from recommender.api_keys import find_key, make_key
+from recommender import auth_keys
+from recommender.auth_keys import find_key, make_key
 from recommender.cli.make_key import make_key as make_key_command
 
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -75,7 +75,7 @@ def test_looking_for_a_key_compares_it_with_every_other(monkeypatch: pytest.Monk
         compared.append(known)
         return known == given
 
-    monkeypatch.setattr(api_keys, "compare_digest", counting)
+    monkeypatch.setattr(auth_keys, "compare_digest", counting)
     made = [make_key("caller", [Scope.READ]) for _ in range(5)]
     known: list[ApiKey] = [key for _, key in made]
     for text in (made[0][0], made[-1][0], "nobody's"):
