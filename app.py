@@ -24,7 +24,7 @@ from recommender.api.problems import register_error_handlers
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.composition import Marquee, configured_weights, join_parts
+from recommender.container import Container, build_container, configured_weights
 from recommender.ids import IdForm
 from recommender.log_filters import LOG_FILTERS
 
@@ -36,7 +36,7 @@ _STOPPING_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Join the parts and put HTTP in front; nothing connects until `Marquee.open`, or the first request.
+    """Build the parts and put HTTP in front; nothing connects until `Container.open`, or the first request.
 
     Raises:
         SettingsError: the environment does not make a valid configuration, names no databases, or would
@@ -45,14 +45,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = load_settings() if settings is None else settings
     settings.refuse_to_serve_strangers()
-    marquee = join_parts(settings)
+    container = build_container(settings)
     metrics = Metrics(
-        marquee.status.read, {key: database.pool_stats for key, database in marquee.databases.items()}
+        container.status.read, {key: database.pool_stats for key, database in container.databases.items()}
     )
-    marquee.add(metrics)
+    container.add(metrics)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    app.extensions["marquee"] = marquee
+    app.extensions["container"] = container
     app.extensions["metrics"] = metrics
     app.extensions["log_filters"] = LOG_FILTERS
     app.register_blueprint(health_blueprint)
@@ -62,16 +62,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     limits = _limits(settings.requests)
     app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.access.api_keys)))
     for blueprint in (
-        recommendations_blueprint(marquee.service, limits, lanes),
-        media_blueprint(marquee.media, limits, lanes.pages),
-        ready_blueprint(marquee.status, lanes),
+        recommendations_blueprint(container.service, limits, lanes),
+        media_blueprint(container.media, limits, lanes.pages),
+        ready_blueprint(container.status, lanes),
         metrics_blueprint(metrics),
     ):
-        blueprint.before_request(marquee.open)
+        blueprint.before_request(container.open)
         app.register_blueprint(blueprint)
     if settings.http.explorer:
-        shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, lanes.pages))
-        fragments.before_request(marquee.open)
+        shell, fragments = explorer_blueprints(_explorer_parts(settings, container, limits, lanes.pages))
+        fragments.before_request(container.open)
         app.register_blueprint(shell)
         app.register_blueprint(fragments)
     register_error_handlers(app)
@@ -102,7 +102,9 @@ def _limits(requests: RequestSettings) -> RequestLimits:
     )
 
 
-def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, lane: Lane) -> ExplorerParts:
+def _explorer_parts(
+    settings: Settings, container: Container, limits: RequestLimits, lane: Lane
+) -> ExplorerParts:
     defaults = Tuning(
         weights=configured_weights(settings.ranking),
         window_days=settings.ranking.interaction_window_days,
@@ -110,14 +112,14 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
     )
     return ExplorerParts(
         panels=PanelReader(
-            service=marquee.service,
-            media=marquee.media,
-            profiles=marquee.profiles,
+            service=container.service,
+            media=container.media,
+            profiles=container.profiles,
             lane=lane,
             defaults=defaults,
         ),
-        status=marquee.status,
-        pools={key: database.pool_stats for key, database in marquee.databases.items()},
+        status=container.status,
+        pools={key: database.pool_stats for key, database in container.databases.items()},
         limits=limits,
         defaults=defaults,
     )

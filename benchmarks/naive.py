@@ -75,7 +75,7 @@ def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
 
 
 app = Flask(__name__)
-app.extensions["marquee"] = SimpleNamespace(
+app.extensions["container"] = SimpleNamespace(
     open=databases.open,
     wait_until_loaded=lambda _: None,
 )

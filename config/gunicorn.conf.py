@@ -122,12 +122,12 @@ def post_worker_init(worker: Any) -> None:
     _obey_the_first_request_to_stop()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
-    marquee = worker.flask_app.extensions["marquee"]
+    container = worker.flask_app.extensions["container"]
     folder = catalogue_folder()
     if folder is not None:
-        marquee.share_catalogue(folder)
-    marquee.open()
-    marquee.wait_until_loaded(_LOAD_WAIT_S)
+        container.share_catalogue(folder)
+    container.open()
+    container.wait_until_loaded(_LOAD_WAIT_S)
 
 
 def on_exit(_server: Any) -> None:

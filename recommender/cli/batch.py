@@ -190,17 +190,17 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
         click.echo(f"Going on after {done:,} of {users:,} users.", err=True)
     page = Page(journal.options.limit)
     with (
-        opened(settings) as marquee,
+        opened(settings) as container,
         _stop_signals() as stop,
         progress(f"Recommending to {users:,} users", users, done) as show,
     ):
         return work(
             journal,
             # Each hundred by themselves: their time budget begins when their turn comes.
-            lambda user_ids: marquee.service.recommend(user_ids, page),
+            lambda user_ids: container.service.recommend(user_ids, page),
             target,
             catalogue=CatalogueUse(
-                lambda: marquee.status.read().catalogue, settings.catalog.catalogue_max_loss
+                lambda: container.status.read().catalogue, settings.catalog.catalogue_max_loss
             ),
             stop_asked=stop.is_set,
             show=show,

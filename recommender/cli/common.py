@@ -8,7 +8,7 @@ import click
 
 from config.request_settings import RequestSettings
 from config.settings import Settings
-from recommender.composition import Marquee, join_parts
+from recommender.container import Container, build_container
 from recommender.databases.database import Database
 from recommender.domain import DEFAULT_LIMIT, DatabaseName
 
@@ -17,23 +17,23 @@ _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Marquee]:
-    """The joined parts with all they answer from loaded; what a database cannot give is missing.
+def opened(settings: Settings) -> Iterator[Container]:
+    """Yield the parts with all they answer from loaded; what a database cannot give is missing.
 
     Raises:
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    marquee = join_parts(settings)
+    container = build_container(settings)
     with quiet("psycopg", "recommender"):
         try:
-            marquee.open()
+            container.open()
             patience_s = _REFRESH_STATEMENTS * settings.databases.catalogue_timeout_ms / 1000 + _SPARE_S
-            marquee.wait_until_loaded(patience_s)
-            marquee.wait_for_model(patience_s)
-            yield marquee
+            container.wait_until_loaded(patience_s)
+            container.wait_for_model(patience_s)
+            yield container
         finally:
-            marquee.close()
+            container.close()
 
 
 @contextmanager

@@ -81,8 +81,8 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     if user_id is None:
         raise click.BadParameter(f"must be {form.words}, got {user!r}", param_hint="USER")
     waiting = Console(stderr=True)
-    with waiting.status("Loading the catalogue …"), opened(settings) as marquee:
-        (answer,) = marquee.service.recommend([user_id], page, Options(explained=explain))
+    with waiting.status("Loading the catalogue …"), opened(settings) as container:
+        (answer,) = container.service.recommend([user_id], page, Options(explained=explain))
     if not answer.items and DatabaseName.CATALOG in answer.degraded:
         raise NothingToRecommendFromError
     if not answer.items:

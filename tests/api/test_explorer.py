@@ -239,7 +239,7 @@ def test_a_catalogue_that_is_down_before_anything_was_kept_is_said_to_be(
 ) -> None:
     with running_client(databases, **NO_CAPS) as client:
         assert client.get("/explorer/users").status_code == 200
-        client.application.extensions["marquee"].wait_until_loaded(20)
+        client.application.extensions["container"].wait_until_loaded(20)
         outage.stop(DatabaseName.CATALOG)
         response = client.get(f"/explorer/users/{user}")
     assert response.status_code == 200

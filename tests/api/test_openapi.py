@@ -276,7 +276,7 @@ def test_a_stream_that_breaks_off_is_described(
     shared_databases: Urls, contract: Contract, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
-        service = app.extensions["marquee"].service
+        service = app.extensions["container"].service
         in_chunks = service.recommend_in_chunks
 
         def breaking_off(

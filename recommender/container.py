@@ -1,4 +1,4 @@
-"""Joins the parts, without HTTP: what the app and the commands that recommend have in common."""
+"""Builds, opens and closes the parts, without HTTP: what the app and the commands that recommend share."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -27,8 +27,8 @@ from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
 
 
-class Marquee:
-    """The joined parts, which have to be opened, after a fork if there is one, and closed at the end.
+class Container:
+    """The parts, which have to be opened, after a fork if there is one, and closed at the end.
 
     `databases`: by name, and by what the pool is for, `requests` or `catalogue`. `catalogue_source`: names
     what the catalogue index is made from and by; processes with the same one may share it.
@@ -97,8 +97,8 @@ class Marquee:
             database.close()
 
 
-def join_parts(settings: Settings) -> Marquee:
-    """Join the parts; nothing connects until `Marquee.open`.
+def build_container(settings: Settings) -> Container:
+    """Build the parts; nothing connects until `Container.open`.
 
     Raises:
         SettingsError: no databases are configured.
@@ -145,7 +145,7 @@ def join_parts(settings: Settings) -> Marquee:
         window_days=window_days,
         time_budget_s=time_budget_s,
     )
-    return Marquee(
+    return Container(
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
