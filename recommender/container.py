@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from config.database_settings import DatabaseSettings
 from config.ranking_settings import RankingSettings
 from config.settings import Settings
 from recommender.background import Background
@@ -104,24 +105,14 @@ def build_container(settings: Settings) -> Container:
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    window_days, time_budget_s = settings.ranking.interaction_window_days, settings.requests.time_budget_s
+    types = settings.interaction_types
     serving = {name: Database(name, settings.databases, breaker=True) for name in DatabaseName}
-    background = {
-        name: Database(name, settings.databases.for_whole_reads(connections))
-        for name, connections in BACKGROUND_CONNECTIONS.items()
-    }
+    background = _background_databases(settings.databases)
     user_db = UserDatabase(serving[DatabaseName.USER])
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
-    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], settings.interaction_types)
-    background_engagement_db = EngagementDatabase(
-        background[DatabaseName.ENGAGEMENT], settings.interaction_types
-    )
-    catalogue = CatalogueRefresher(
-        CatalogDatabase(background[DatabaseName.CATALOG]),
-        background_engagement_db,
-        settings.catalog,
-        window_days=window_days,
-    )
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types)
+    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types)
+    catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db)
     models = _models(settings, engagement_db, catalogue)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     pages = PageFiller(catalog_db, catalogue, media_cache)
@@ -132,18 +123,8 @@ def build_container(settings: Settings) -> Container:
         catalogue=catalogue,
         pages=pages,
         weights=configured_weights(settings.ranking),
-        window_days=window_days,
-        time_budget_s=time_budget_s,
-    )
-    media = MediaService(
-        models=models,
-        catalogue=catalogue,
-        pages=pages,
-        window_popularity=WindowPopularity(
-            background_engagement_db, settings.catalog.catalogue_refresh_seconds
-        ),
-        window_days=window_days,
-        time_budget_s=time_budget_s,
+        window_days=settings.ranking.interaction_window_days,
+        time_budget_s=settings.requests.time_budget_s,
     )
     return Container(
         databases={(name, "requests"): database for name, database in serving.items()}
@@ -153,13 +134,13 @@ def build_container(settings: Settings) -> Container:
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
-        media=media,
+        media=_media(settings, models, catalogue, pages, background_engagement_db),
         profiles=ProfileReader(
             user_db=user_db,
             catalog_db=catalog_db,
             engagement_db=engagement_db,
             media_cache=media_cache,
-            time_budget_s=time_budget_s,
+            time_budget_s=settings.requests.time_budget_s,
         ),
         status=StatusReader(serving, catalogue, models, media_cache),
     )
@@ -168,6 +149,43 @@ def build_container(settings: Settings) -> Container:
 def configured_weights(ranking: RankingSettings) -> Weights:
     """Return the weights of a ranking that no others are asked for."""
     return Weights(ranking.content_weight, ranking.collaborative_weight)
+
+
+def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
+    """Return small and patient pools for what is read whole."""
+    return {
+        name: Database(name, settings.for_whole_reads(connections))
+        for name, connections in BACKGROUND_CONNECTIONS.items()
+    }
+
+
+def _catalogue(
+    settings: Settings, catalog_db: Database, engagement_db: EngagementDatabase
+) -> CatalogueRefresher:
+    return CatalogueRefresher(
+        CatalogDatabase(catalog_db),
+        engagement_db,
+        settings.catalog,
+        window_days=settings.ranking.interaction_window_days,
+    )
+
+
+def _media(
+    settings: Settings,
+    models: ModelWatcher,
+    catalogue: CatalogueRefresher,
+    pages: PageFiller,
+    background_engagement_db: EngagementDatabase,
+) -> MediaService:
+    refresh_seconds = settings.catalog.catalogue_refresh_seconds
+    return MediaService(
+        models=models,
+        catalogue=catalogue,
+        pages=pages,
+        window_popularity=WindowPopularity(background_engagement_db, refresh_seconds),
+        window_days=settings.ranking.interaction_window_days,
+        time_budget_s=settings.requests.time_budget_s,
+    )
 
 
 def _models(
