@@ -5,6 +5,8 @@ import sys
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from config.http_settings import HttpSettings
+from config.request_settings import RequestSettings
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
 from recommender.api.auth import KeyAuth
@@ -22,8 +24,9 @@ from recommender.api.openapi.pages import openapi_blueprint
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations.routes import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.composition import Marquee, join_parts
-from recommender.domain import Weights
+from recommender.container import Container, build_container, configured_weights
+from recommender.ids import IdForm
+from recommender.log_filters import LOG_FILTERS
 
 _EXPLORER_LIMIT = 12
 # How long a list of users waits for others to be worked on, which take seconds.
@@ -33,7 +36,7 @@ _STOPPING_S = 5.0
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Join the parts and put HTTP in front; nothing connects until `Marquee.open`, or the first request.
+    """Build the parts and put HTTP in front; nothing connects until `Container.open`, or the first request.
 
     Raises:
         SettingsError: the environment does not make a valid configuration, names no databases, or would
@@ -42,32 +45,33 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = load_settings() if settings is None else settings
     settings.refuse_to_serve_strangers()
-    marquee = join_parts(settings)
+    container = build_container(settings)
     metrics = Metrics(
-        marquee.status.read, {key: database.pool_stats for key, database in marquee.databases.items()}
+        container.status.read, {key: database.pool_stats for key, database in container.databases.items()}
     )
-    marquee.add(metrics)
+    container.add(metrics)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    app.extensions["marquee"] = marquee
+    app.extensions["container"] = container
     app.extensions["metrics"] = metrics
-    lanes = _lanes(settings)
+    app.extensions["log_filters"] = LOG_FILTERS
+    lanes = _lanes(settings.http, settings.requests)
     app.extensions["lanes"] = lanes
-    limits = _limits(settings)
-    recommendations = recommendations_blueprint(marquee.service, limits, lanes)
-    media = media_blueprint(marquee.media, limits, lanes.pages)
-    ready = ready_blueprint(marquee.status, lanes)
+    limits = _limits(settings.requests)
+    recommendations = recommendations_blueprint(container.service, limits, lanes)
+    media = media_blueprint(container.media, limits, lanes.pages)
+    ready = ready_blueprint(container.status, lanes)
     scraped = metrics_blueprint(metrics)
     for blueprint in (recommendations, media, ready, scraped):
-        blueprint.before_request(marquee.open)
-    openapi = openapi_blueprint(keyed=bool(settings.api_keys))
+        blueprint.before_request(container.open)
+    openapi = openapi_blueprint(keyed=bool(settings.access.api_keys))
     # The API's description has the endpoints in this order.
     for blueprint in (recommendations, media, health_blueprint, ready, scraped, openapi):
         app.register_blueprint(blueprint)
-    app.register_blueprint(home_blueprint(explorer=settings.explorer))
-    if settings.explorer:
-        shell, fragments = explorer_blueprints(_explorer_parts(settings, marquee, limits, lanes.pages))
-        fragments.before_request(marquee.open)
+    app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
+    if settings.http.explorer:
+        shell, fragments = explorer_blueprints(_explorer_parts(settings, container, limits, lanes.pages))
+        fragments.before_request(container.open)
         app.register_blueprint(shell)
         app.register_blueprint(fragments)
     register_error_handlers(app)
@@ -77,47 +81,45 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _lanes(settings: Settings) -> Lanes:
+def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
     return Lanes(
-        pages=Lane(
-            settings.threads,
-            settings.threads + settings.max_waiting,
-            patience_s=settings.time_budget_ms / 2000,
-        ),
-        batches=Lane(settings.lists_at_once, settings.max_batches, _LIST_PATIENCE_S),
-        streams=Lane(settings.lists_at_once, settings.max_streams, _LIST_PATIENCE_S),
-        bodies=Lane(settings.max_bodies, settings.max_bodies, patience_s=0),
-        stream_end=StreamEnd(settings.max_stream_seconds, _STOPPING_S),
+        pages=Lane(http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2),
+        batches=Lane(http.lists_at_once, http.max_batches, _LIST_PATIENCE_S),
+        streams=Lane(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
+        bodies=Lane(http.max_bodies, http.max_bodies, patience_s=0),
+        stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
     )
 
 
-def _limits(settings: Settings) -> RequestLimits:
+def _limits(requests: RequestSettings) -> RequestLimits:
     return RequestLimits(
-        max_limit=settings.max_limit,
-        max_batch_users=settings.max_batch_users,
-        max_stream_users=settings.max_stream_users,
-        max_batch_recommendations=settings.max_batch_recommendations,
-        user_id_form=settings.user_id_form,
-        media_id_form=settings.media_id_form,
+        max_limit=requests.max_limit,
+        max_batch_users=requests.max_batch_users,
+        max_stream_users=requests.max_stream_users,
+        max_batch_recommendations=requests.max_batch_recommendations,
+        user_id_form=IdForm.of_pattern(requests.id_pattern),
+        media_id_form=IdForm.of_pattern(requests.media_id_pattern),
     )
 
 
-def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits, lane: Lane) -> ExplorerParts:
+def _explorer_parts(
+    settings: Settings, container: Container, limits: RequestLimits, lane: Lane
+) -> ExplorerParts:
     defaults = Tuning(
-        weights=Weights(settings.content_weight, settings.collaborative_weight),
-        window_days=settings.interaction_window_days,
-        limit=min(_EXPLORER_LIMIT, settings.max_limit),
+        weights=configured_weights(settings.ranking),
+        window_days=settings.ranking.interaction_window_days,
+        limit=min(_EXPLORER_LIMIT, settings.requests.max_limit),
     )
     return ExplorerParts(
         panels=PanelReader(
-            service=marquee.service,
-            media=marquee.media,
-            profiles=marquee.profiles,
+            service=container.service,
+            media=container.media,
+            profiles=container.profiles,
             lane=lane,
             defaults=defaults,
         ),
-        status=marquee.status,
-        pools={key: database.pool_stats for key, database in marquee.databases.items()},
+        status=container.status,
+        pools={key: database.pool_stats for key, database in container.databases.items()},
         limits=limits,
         defaults=defaults,
     )
@@ -126,20 +128,21 @@ def _explorer_parts(settings: Settings, marquee: Marquee, limits: RequestLimits,
 def _guard(app: Flask, settings: Settings) -> None:
     """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
     if settings.serves_this_host_only:
-        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.host})
-    auth = KeyAuth(settings.api_keys)
+        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
+    access = settings.access
+    auth = KeyAuth(access.api_keys)
     app.before_request(auth.authenticate)
-    if settings.rate_limit:
+    if access.rate_limit:
         # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
-        register_rate_limit(app, settings.rate_limit, settings.rate_limit_storage)
+        register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
     app.before_request(auth.authorize)
     register_security_headers(app)
-    if settings.cors_origins:
-        register_cors(app, settings.cors_origins)
-    if settings.trusted_proxies:
+    if access.cors_origins:
+        register_cors(app, access.cors_origins)
+    if access.trusted_proxies:
         # Of what they add only the address is used. `wsgi_app` is there to be wrapped.
         proxied = ProxyFix(
-            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+            app.wsgi_app, x_for=access.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
         app.wsgi_app = proxied  # type: ignore[method-assign]
 

@@ -18,7 +18,7 @@ from sklearn.metrics import ndcg_score
 
 from benchmarks.dataset import BENCH_SQL
 from config.settings import Settings, load_settings
-from recommender.composition import join_parts
+from recommender.container import build_container
 from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
@@ -103,10 +103,10 @@ def popularity_ndcg(split: Split) -> float:
 
 def service_ndcg(split: Split, settings: Settings) -> float:
     """The mean over users of what the service achieves."""
-    marquee = join_parts(settings)
-    marquee.open()
+    container = build_container(settings)
+    container.open()
     try:
-        results = marquee.service.recommend(split.liked_later, Page(limit=TOP_K))
+        results = container.service.recommend(split.liked_later, Page(limit=TOP_K))
         return float(
             np.mean(
                 [
@@ -116,7 +116,7 @@ def service_ndcg(split: Split, settings: Settings) -> float:
             )
         )
     finally:
-        marquee.close()
+        container.close()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ _ITEM = {
 }
 
 app = Flask(__name__)
-app.extensions["marquee"] = SimpleNamespace(open=lambda: None, wait_until_loaded=lambda _: None)
+app.extensions["container"] = SimpleNamespace(open=lambda: None, wait_until_loaded=lambda _: None)
 
 
 @app.get("/health")

@@ -25,9 +25,9 @@ class _Databases:
         self._pools: dict[DatabaseName, ThreadedConnectionPool] = {}
 
     def open(self) -> None:
-        settings = load_settings()
+        databases = load_settings().databases
         for name in DatabaseName:
-            self._pools[name] = ThreadedConnectionPool(1, settings.pool_size, settings.database_url(name))
+            self._pools[name] = ThreadedConnectionPool(1, databases.pool_size, databases.url(name))
 
     @contextmanager
     def _connection(self, name: DatabaseName) -> Iterator[Any]:
@@ -75,7 +75,7 @@ def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
 
 
 app = Flask(__name__)
-app.extensions["marquee"] = SimpleNamespace(
+app.extensions["container"] = SimpleNamespace(
     open=databases.open,
     wait_until_loaded=lambda _: None,
 )

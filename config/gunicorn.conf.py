@@ -16,11 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
 from config.logging import logging_config
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
-from config.worker_metrics import shared_counts
-from recommender.errors import ConfigurationError
 
 
 def _make_app() -> TriedApp:
@@ -32,15 +31,15 @@ def _make_app() -> TriedApp:
     return TriedApp(settings, create_app(settings))
 
 
-def _served_settings() -> Settings:
-    """The settings of the app that the workers serve: at a reload with bad ones, those from before.
+def _served_app() -> TriedApp:
+    """The app that the workers serve, with its settings: at a reload with bad ones, the one from before.
 
     Raises:
-        SettingsError, ConfigurationError: the settings are bad, and there are none from before.
+        SettingsError: the settings, or what they name, are bad, and there is no app from before.
     """
     try:
-        return keep_tried_app(_make_app).settings
-    except (SettingsError, ConfigurationError) as exc:
+        return keep_tried_app(_make_app)
+    except SettingsError as exc:
         before = latest_tried_app()
         if before is None:
             raise
@@ -48,7 +47,7 @@ def _served_settings() -> Settings:
             "The reload changes nothing, as Marquee could not start by the configuration as it is now. %s",
             exc,
         )
-        return before.settings
+        return before
 
 
 class _ErrorLog(Logger):
@@ -58,25 +57,26 @@ class _ErrorLog(Logger):
 
 
 try:
-    _settings = _served_settings()
-except (SettingsError, ConfigurationError) as exc:
+    _settings, _app = _served_app()
+except SettingsError as exc:
     remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
-bind = (
-    f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
-)
+_http, _logs = _settings.http, _settings.logging
+bind = f"[{_http.host}]:{_http.port}" if ":" in _http.host else f"{_http.host}:{_http.port}"
 worker_class = "config.guarded_worker.GuardedThreadWorker"
-workers = _settings.workers
+workers = _http.workers
 # Beside those that requests may hold, some to refuse the others and to answer monitors.
-threads = _settings.request_threads + 4
+threads = _http.request_threads + 4
 # A worker that leaks is replaced in time, and not all of them at once.
-max_requests = _settings.max_requests
-max_requests_jitter = _settings.max_requests // 10
+max_requests = _http.max_requests
+max_requests_jitter = _http.max_requests // 10
 # Idle connections take no thread.
-keepalive = _settings.keep_alive_seconds
+keepalive = _http.keep_alive_seconds
 logger_class = _ErrorLog
-logconfig_dict = logging_config("DEBUG" if _settings.debug else _settings.log_level, _settings.log_format)
+logconfig_dict = logging_config(
+    "DEBUG" if _logs.debug else _logs.log_level, _logs.log_format, _app.extensions["log_filters"]
+)
 # Of a worker as a whole, whose threads may well take longer over a request.
 timeout = 60
 graceful_timeout = 30
@@ -88,7 +88,7 @@ control_socket_disable = True
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 # Before the fork.
-_counts = shared_counts(workers)
+_counts = _app.extensions["metrics"].shared_counts(workers)
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
 # The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
@@ -104,11 +104,11 @@ def when_ready(server: Any) -> None:
         server.log.warning("No temporary folder can be made: each worker reads the catalogue for itself.")
     if _counts is None:
         server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
-    if not _settings.api_keys:
+    if not _settings.access.api_keys:
         server.log.warning(
             "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
-            _settings.host,
-            _settings.port,
+            _http.host,
+            _http.port,
         )
 
 
@@ -122,12 +122,12 @@ def post_worker_init(worker: Any) -> None:
     _obey_the_first_request_to_stop()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
-    marquee = worker.flask_app.extensions["marquee"]
+    container = worker.flask_app.extensions["container"]
     folder = catalogue_folder()
     if folder is not None:
-        marquee.share_catalogue(folder)
-    marquee.open()
-    marquee.wait_until_loaded(_LOAD_WAIT_S)
+        container.share_catalogue(folder)
+    container.open()
+    container.wait_until_loaded(_LOAD_WAIT_S)
 
 
 def on_exit(_server: Any) -> None:

@@ -1,35 +1,37 @@
 """One log for the service and Gunicorn, on standard error."""
 
+import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from config.log_records import JsonFormatter, OutageFilter, PlainFormatter, RequestIdFilter
+from config.log_records import JsonFormatter, PlainFormatter
 
 LogFormat = Literal["auto", "plain", "json"]
 
 FORMAT = "%(asctime)s %(levelname)-7s [%(process)d] %(name)s: %(message)s"
 
 
-def logging_config(level: str, log_format: LogFormat = "auto") -> dict[str, Any]:
-    """A `logging.config.dictConfig` for the service, its libraries and Gunicorn.
+def logging_config(
+    level: str, log_format: LogFormat, filters: Mapping[str, Callable[[], logging.Filter]]
+) -> dict[str, Any]:
+    """Return a `logging.config.dictConfig` for the service, its libraries and Gunicorn.
 
-    `auto` is plain where somebody watches, and JSON where something collects.
+    `log_format`: `auto` is plain at a terminal, and JSON elsewhere. `filters`: makers of those that every
+    record passes, by name, in order.
     """
     if log_format == "auto":
         log_format = "plain" if sys.stderr.isatty() else "json"
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {
-            "outage": {"()": OutageFilter},
-            "request_id": {"()": RequestIdFilter},
-        },
+        "filters": {name: {"()": make} for name, make in filters.items()},
         "formatters": {"plain": {"()": PlainFormatter, "fmt": FORMAT}, "json": {"()": JsonFormatter}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": log_format,
-                "filters": ["outage", "request_id"],
+                "filters": list(filters),
             }
         },
         "root": {"level": level, "handlers": ["stderr"]},

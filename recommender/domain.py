@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from config import ranking_settings
+
 # How many media where nobody says.
 DEFAULT_LIMIT = 10
-
-# A hundred years.
-MAX_WINDOW_DAYS = 36_500
 
 # Stands for the id of somebody who has none yet.
 NEWCOMER = ""
@@ -56,25 +55,9 @@ class Weights:
     collaborative: float
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionTypes:
-    """What each value of `interaction.type` means; other values mean nothing.
-
-    `likes` and `dislikes` are verdicts, of which the latest decides; `watches` are positive where there is no
-    verdict. `excluding`: types that keep a medium from being recommended again; empty for all types.
-    """
-
-    likes: tuple[str, ...] = ("LIKE",)
-    watches: tuple[str, ...] = ("WATCH",)
-    dislikes: tuple[str, ...] = ("DISLIKE",)
-    excluding: tuple[str, ...] = ()
-
-    @property
-    def positive(self) -> tuple[str, ...]:
-        """The types that speak for a medium."""
-        return (*self.likes, *self.watches)
-
-
+# The values of settings, by the names that the parts import.
+MAX_WINDOW_DAYS = ranking_settings.MAX_WINDOW_DAYS
+InteractionTypes = ranking_settings.InteractionTypes
 DEFAULT_TYPES = InteractionTypes()
 
 

@@ -1,5 +1,6 @@
 """What can go wrong, in the service's own terms. No HTTP and no driver types in here."""
 
+from config.setting_types import SettingsError
 from recommender.domain import DatabaseName
 
 
@@ -7,8 +8,8 @@ class MarqueeError(Exception):
     """Root of every error this service raises on purpose."""
 
 
-class ConfigurationError(MarqueeError):
-    """The service cannot start as configured; the message names the setting or file."""
+class ConfigurationError(MarqueeError, SettingsError):
+    """What the settings name, such as a URL or an SQL file, is unusable; the message says which and why."""
 
 
 class DatabaseUnavailableError(MarqueeError):

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from typing import Self
+
+from config.request_settings import UUID_PATTERN
 
 _FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
-UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +14,11 @@ class IdForm:
     """What ids look like. Where the pattern ignores case, the databases know them in lower case."""
 
     pattern: re.Pattern[str]
+
+    @classmethod
+    def of_pattern(cls, pattern: str) -> Self:
+        """Return the form of ids that a regular expression describes."""
+        return cls(re.compile(pattern))
 
     @property
     def words(self) -> str:

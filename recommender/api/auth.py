@@ -6,8 +6,9 @@ from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from config.access_settings import ApiKey, Scope
 from recommender.api.endpoints import needed_scope
-from recommender.api_keys import ApiKey, Scope, find_key
+from recommender.auth_keys import find_key
 
 
 class KeyAuth:

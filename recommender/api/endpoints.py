@@ -17,12 +17,12 @@ from flask import Blueprint, Flask, Response, request
 from pydantic import BaseModel
 from werkzeug.datastructures import MIMEAccept
 
+from config.access_settings import Scope
 from recommender.api.concurrency import Lane
 from recommender.api.errors import ErrorCode
 from recommender.api.parsing import MAX_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.responses import json_response
 from recommender.api.streams import NDJSON
-from recommender.api_keys import Scope
 from recommender.ids import IdForm
 
 JSON = "application/json"

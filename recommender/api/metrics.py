@@ -16,11 +16,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from config.access_settings import Scope
 from recommender.api.endpoints import Answer, Endpoint
-from recommender.api.metrics_memory import CountsMemory, Slot
+from recommender.api.metrics_memory import CountsMemory, Slot, shared_counts
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
 from recommender.api.tags import SERVICE
-from recommender.api_keys import Scope
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
 from recommender.models.user_knn.live import UserKnnSql
@@ -254,6 +254,11 @@ class Metrics:
             if self._made is None:
                 self._made = _Series(self._slot)
             return self._made
+
+    @staticmethod
+    def shared_counts(workers: int) -> CountsMemory | None:
+        """Return the memory for `share`, made before the fork; None where the system does not give it."""
+        return shared_counts(workers)
 
     def share(self, memory: CountsMemory) -> None:
         """Count together with the other processes that share a memory; before `open`."""

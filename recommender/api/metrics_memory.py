@@ -24,6 +24,9 @@ _SLOT = _HEADER + _VALUES + 2 * _GAUGES + _KEYS
 _KEYS_END, _WRITTEN = 0, 1
 _LENGTH = 8
 _READ_ATTEMPTS = 5
+# More than there are workers: at a reload old and new ones live side by side, and reloads may follow quickly.
+_LEAST_SLOTS = 64
+_SLOTS_A_WORKER = 4
 
 
 class Slot:
@@ -158,6 +161,22 @@ class CountsMemory:
         except OSError:
             return False
         return True
+
+
+_made: list[CountsMemory | None] = []
+
+
+def shared_counts(workers: int) -> CountsMemory | None:
+    """Return the memory of this start, made at the first call; None where the system does not give it.
+
+    A reload of Gunicorn's configuration keeps it: the old workers still count there.
+    """
+    if not _made:
+        try:
+            _made.append(CountsMemory(max(_LEAST_SLOTS, workers * _SLOTS_A_WORKER)))
+        except OSError:
+            _made.append(None)
+    return _made[0]
 
 
 def _lock_file() -> BinaryIO:

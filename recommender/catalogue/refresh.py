@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from config.catalog_settings import CatalogSettings
 from recommender.background import Pause, RepeatingThread
 from recommender.catalogue.gate import CatalogueGate, HeldBack, HoldReason
 from recommender.catalogue.index import (
@@ -82,17 +83,16 @@ class CatalogueRefresher:
         self,
         catalog_db: CatalogDatabase,
         engagement_db: EngagementDatabase,
-        gate: CatalogueGate,
+        settings: CatalogSettings,
         *,
         window_days: int,
-        refresh_seconds: float,
     ) -> None:
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
-        self._gate = gate
+        self._gate = CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds)
         self._window_days = window_days
-        self._refresh_seconds = refresh_seconds
-        self._versions = IndexVersions(max(_KEEP_S, refresh_seconds))
+        self._refresh_seconds = settings.catalogue_refresh_seconds
+        self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
         self._held_back: HeldBack | None = None
         self._shared: SnapshotFolder | None = None
         self._unshared_until = -math.inf

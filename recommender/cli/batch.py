@@ -108,10 +108,12 @@ def batch(
     # The other formats hold text as it is: there the option does not make it another job.
     formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
     users_from = ALL_USERS if file is None else "file"
-    options = JobOptions(users_from, chosen, formulas, check_limit(settings, limit), settings.ranking)
+    options = JobOptions(
+        users_from, chosen, formulas, check_limit(settings.requests, limit), settings.describe_ranking()
+    )
     target = Target(_writer(options, output), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
-    settings.database_url(DatabaseName.USER)
+    settings.databases.url(DatabaseName.USER)
     started = time.monotonic()
     with ExitStack() as stack:
         try:
@@ -159,7 +161,7 @@ def _refuse_same_file(file: BinaryIO, output: Path) -> None:
 
 
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:
-    form = settings.user_id_form
+    form = IdForm.of_pattern(settings.requests.id_pattern)
     invalid = InvalidIds(_INVALID_SHOWN)
     user_ids = _everybody(settings, form, invalid) if file is None else ids_in(file, form, invalid)
     journal = begin(options, user_ids, target, invalid)
@@ -188,16 +190,18 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
         click.echo(f"Going on after {done:,} of {users:,} users.", err=True)
     page = Page(journal.options.limit)
     with (
-        opened(settings) as marquee,
+        opened(settings) as container,
         _stop_signals() as stop,
         progress(f"Recommending to {users:,} users", users, done) as show,
     ):
         return work(
             journal,
             # Each hundred by themselves: their time budget begins when their turn comes.
-            lambda user_ids: marquee.service.recommend(user_ids, page),
+            lambda user_ids: container.service.recommend(user_ids, page),
             target,
-            catalogue=CatalogueUse(lambda: marquee.status.read().catalogue, settings.catalogue_max_loss),
+            catalogue=CatalogueUse(
+                lambda: container.status.read().catalogue, settings.catalog.catalogue_max_loss
+            ),
             stop_asked=stop.is_set,
             show=show,
         )

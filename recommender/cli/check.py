@@ -7,11 +7,11 @@ from itertools import groupby
 
 import click
 
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import load_settings
 from recommender.cli.common import quiet
 from recommender.cli.help_text import epilog
-from recommender.composition import connection_options
-from recommender.doctor.check import CheckOptions, check_databases
+from recommender.doctor.check import check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName
 
@@ -38,27 +38,17 @@ def check(*, as_json: bool) -> int:
     """
     try:
         settings = load_settings()
-        urls = {name: settings.database_url(name) for name in DatabaseName}
+        # Before anything is asked: are databases configured at all?
+        settings.databases.url(DatabaseName.USER)
     except SettingsError as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
     # What the driver warns of when a connection fails, and what sessions lack, is in the findings.
     with quiet("psycopg", "recommender"):
-        findings = check_databases(urls, _options(settings))
+        findings = check_databases(
+            settings.databases, settings.http, settings.ranking, settings.interaction_types
+        )
         return _show_json(list(findings)) if as_json else _show_table(findings)
-
-
-def _options(settings: Settings) -> CheckOptions:
-    return CheckOptions(
-        connection=connection_options(settings),
-        sql_path=settings.sql_path,
-        statement_timeout_ms=settings.catalogue_timeout_ms,
-        window_days=settings.interaction_window_days,
-        types=settings.interaction_types,
-        pool_size=settings.pool_size,
-        workers=settings.workers,
-        requests_at_once=settings.requests_at_once,
-    )
 
 
 def _show_json(findings: list[Finding]) -> int:

@@ -6,39 +6,34 @@ from contextlib import contextmanager
 
 import click
 
+from config.request_settings import RequestSettings
 from config.settings import Settings
-from recommender.composition import Marquee, connection_options, join_parts
-from recommender.databases.connections import PoolOptions
+from recommender.container import Container, build_container
 from recommender.databases.database import Database
-from recommender.databases.queries import load_queries
 from recommender.domain import DEFAULT_LIMIT, DatabaseName
 
-# What is read from end to end takes as long as the table is large.
-_NO_TIMEOUT = 0
-# Nobody waits for an answer: so many times as long as a request may wait for a connection.
-_PATIENCE = 10
 # The statements of a catalogue refresh, and what comes between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Marquee]:
-    """The joined parts with all they answer from loaded; what a database cannot give is missing.
+def opened(settings: Settings) -> Iterator[Container]:
+    """Yield the parts with all they answer from loaded; what a database cannot give is missing.
 
     Raises:
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    marquee = join_parts(settings)
+    container = build_container(settings)
     with quiet("psycopg", "recommender"):
         try:
-            marquee.open()
-            patience_s = _REFRESH_STATEMENTS * settings.catalogue_timeout_ms / 1000 + _SPARE_S
-            marquee.wait_until_loaded(patience_s)
-            marquee.wait_for_model(patience_s)
-            yield marquee
+            container.open()
+            patience_s = _REFRESH_STATEMENTS * settings.databases.catalogue_timeout_ms / 1000 + _SPARE_S
+            container.wait_until_loaded(patience_s)
+            container.wait_for_model(patience_s)
+            yield container
         finally:
-            marquee.close()
+            container.close()
 
 
 @contextmanager
@@ -62,14 +57,7 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    options = PoolOptions(
-        connection_options(settings),
-        size=1,
-        pool_timeout_ms=_PATIENCE * settings.pool_timeout_ms,
-        statement_timeout_ms=_NO_TIMEOUT,
-    )
-    queries = load_queries(name, settings.sql_path)
-    database = Database(name, settings.database_url(name), queries, options)
+    database = Database(name, settings.databases.for_command())
     database.open()
     try:
         yield database
@@ -77,7 +65,7 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         database.close()
 
 
-def check_limit(settings: Settings, limit: int | None) -> int:
+def check_limit(settings: RequestSettings, limit: int | None) -> int:
     """The limit asked for, or the default.
 
     Raises:

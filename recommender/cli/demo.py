@@ -22,7 +22,7 @@ def demo(*, replace: bool, if_empty: bool) -> None:
     made. It is the data that `serve` makes for itself where no databases are configured.
     """
     settings = load_settings()
-    urls = {name: settings.database_url(name) for name in DatabaseName}
+    urls = {name: settings.databases.url(name) for name in DatabaseName}
     if if_empty and holds_data(urls):
         click.echo("The databases hold data already.")
         return

@@ -34,12 +34,12 @@ def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool)
     loaded in another form ("Adjusted") are counted by reason, and the first of them are shown.
     """
     settings = load_settings()
-    urls = {name: settings.database_url(name) for name in DatabaseName}
+    urls = {name: settings.databases.url(name) for name in DatabaseName}
     now = None if keep_times else datetime.now(UTC).replace(tzinfo=None)
     click.echo(f"Reading {folder} …", err=True)
     report = MovieLensFolder(folder, float(scale)).load(urls, show_progress, replace=replace, now=now)
     _print_report(report)
-    window = timedelta(days=settings.interaction_window_days)
+    window = timedelta(days=settings.ranking.interaction_window_days)
     if window and report.span > window:
         click.echo(
             f"The ratings span {report.span.days:,} days, but only the last {window.days} count. "

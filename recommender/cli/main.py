@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from config.settings import SettingsError
+from config.setting_types import SettingsError
 from recommender import __version__
 from recommender.cli.batch import batch
 from recommender.cli.check import check

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import click
 
-from recommender.api_keys import Scope
-from recommender.api_keys import make_key as new_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key as new_key
 from recommender.cli.help_text import epilog
 
 

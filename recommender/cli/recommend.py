@@ -22,6 +22,7 @@ from recommender.domain import (
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
+from recommender.ids import IdForm
 from recommender.words import LACKS, STRATEGIES
 
 # For a pipe or a file, which has no width of its own.
@@ -74,13 +75,14 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     Where a database does not answer, what can be said without it is shown, and what is missing.
     """
     settings = load_settings()
-    page = Page(check_limit(settings, limit))
-    user_id = settings.user_id_form.canonical(user)
+    page = Page(check_limit(settings.requests, limit))
+    form = IdForm.of_pattern(settings.requests.id_pattern)
+    user_id = form.canonical(user)
     if user_id is None:
-        raise click.BadParameter(f"must be {settings.user_id_form.words}, got {user!r}", param_hint="USER")
+        raise click.BadParameter(f"must be {form.words}, got {user!r}", param_hint="USER")
     waiting = Console(stderr=True)
-    with waiting.status("Loading the catalogue …"), opened(settings) as marquee:
-        (answer,) = marquee.service.recommend([user_id], page, Options(explained=explain))
+    with waiting.status("Loading the catalogue …"), opened(settings) as container:
+        (answer,) = container.service.recommend([user_id], page, Options(explained=explain))
     if not answer.items and DatabaseName.CATALOG in answer.degraded:
         raise NothingToRecommendFromError
     if not answer.items:

@@ -15,17 +15,18 @@ from types import FrameType
 
 import click
 
+from config.database_settings import DatabaseSettings
+from config.http_settings import HttpSettings
 from config.logging import logging_config
+from config.ranking_settings import InteractionTypes
 from config.settings import ROOT, Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
-from recommender.composition import connection_options
-from recommender.databases.connections import PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
+from recommender.log_filters import LOG_FILTERS
 
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
@@ -43,8 +44,9 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
-    logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
-    _refuse_taken_port(settings)
+    logs = settings.logging
+    logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
+    _refuse_taken_port(settings.http)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Until the server runs: unwind, so that what has been started is stopped.
         signal.signal(number, _exit)
@@ -66,24 +68,24 @@ def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _refuse_taken_port(settings: Settings) -> None:
+def _refuse_taken_port(http: HttpSettings) -> None:
     """Say so before a demo is loaded, and before somebody else's server answers in our place."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind((http.host, http.port))
         except OSError as exc:
             raise ConfigurationError(
-                f"HOST and PORT: cannot listen on {settings.host}:{settings.port} ({exc.strerror}). Is "
-                f"something else there, or an earlier Marquee that was killed? Try PORT={settings.port + 1}"
+                f"HOST and PORT: cannot listen on {http.host}:{http.port} ({exc.strerror}). Is "
+                f"something else there, or an earlier Marquee that was killed? Try PORT={http.port + 1}"
             ) from exc
 
 
 @contextmanager
 def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, str]]:
-    if settings.databases_configured:
-        yield {name: settings.database_url(name) for name in DatabaseName}
+    if settings.databases.are_configured:
+        yield {name: settings.databases.url(name) for name in DatabaseName}
         return
     try:
         # It needs the demo requirements, which a deployment does not install.
@@ -94,7 +96,7 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
             f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
         ) from exc
     click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
-    with demo_databases(settings.demo_path, show_progress) as urls:
+    with demo_databases(settings.demo.demo_path, show_progress) as urls:
         yield urls
 
 
@@ -119,19 +121,19 @@ def _stopping_on_signals(server: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
     """Once the server answers, say where it is and what to try."""
-    host = _reachable(settings.host)
-    if not _answers(server, host, settings.port):
+    host = _reachable(settings.http.host)
+    if not _answers(server, host, settings.http.port):
         return
-    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-    user_id = _example_user(urls[DatabaseName.ENGAGEMENT], settings)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.http.port}"
+    user_id = _example_user(settings.databases.with_urls(urls), settings.interaction_types)
     click.echo(f"\nMarquee serves at {address}")
-    if settings.explorer:
+    if settings.http.explorer:
         click.echo(f"To look at it:      {address}/explorer")
     if user_id is None:
         click.echo("engagement_db has nobody to show, or does not answer; the log says more.")
     else:
         click.echo(f"A user to try:      {user_id}")
-        key = '-H "Authorization: Bearer $KEY" ' if settings.api_keys else ""
+        key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
         click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
     click.echo("Stop with Ctrl-C.")
 
@@ -163,13 +165,11 @@ def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
     return False
 
 
-def _example_user(url: str, settings: Settings) -> str | None:
-    queries = load_queries(DatabaseName.ENGAGEMENT, settings.sql_path)
-    options = PoolOptions(connection_options(settings), size=1)
-    database = Database(DatabaseName.ENGAGEMENT, url, queries, options)
+def _example_user(databases: DatabaseSettings, types: InteractionTypes) -> str | None:
+    database = Database(DatabaseName.ENGAGEMENT, databases)
     database.open()
     try:
-        return EngagementDatabase(database, settings.interaction_types).fetch_example_user()
+        return EngagementDatabase(database, types).fetch_example_user()
     except DatabaseUnavailableError:
         return None
     finally:

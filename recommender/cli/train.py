@@ -57,7 +57,7 @@ def _train(name: str, *, accept_shrinkage: bool) -> None:
     settings = load_settings()
     started = time.monotonic()
     metadata = train_model(
-        name, settings.model_path, lambda: _read(settings), accept_shrinkage=accept_shrinkage
+        name, settings.models.model_path, lambda: _read(settings), accept_shrinkage=accept_shrinkage
     )
     counts = metadata.counts
     click.echo(
@@ -67,7 +67,7 @@ def _train(name: str, *, accept_shrinkage: bool) -> None:
 
 
 def _read(settings: Settings) -> Dataset:
-    start = window_start(settings.interaction_window_days)
+    start = window_start(settings.ranking.interaction_window_days)
     with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         users = engagement_db.count_active_users(start)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
@@ -14,6 +13,7 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
+from config.database_settings import DatabaseSettings
 from recommender.databases.arrays import adapt_arrays
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.texts import adapt_texts
@@ -59,49 +59,6 @@ _WRITABLE = re.compile(
 )
 
 
-class SettingsBy(StrEnum):
-    """How a session gets its settings.
-
-    `startup`: sent with the request to connect. `set`: by a statement after connecting, for poolers that
-    refuse the other. `role`: role or database have them, for poolers that share a session among clients.
-    """
-
-    STARTUP = "startup"
-    SET = "set"
-    ROLE = "role"
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionOptions:
-    """What lies between the service and its databases.
-
-    `prepared_statements` must be off behind a pooler that shares a session among clients and does not know
-    the statements of each.
-    """
-
-    prepared_statements: bool = True
-    settings_by: SettingsBy = SettingsBy.STARTUP
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """How a pool behaves.
-
-    `breaker`: stop asking for a while where asking has failed; for callers that have something else to give.
-    """
-
-    connection: ConnectionOptions
-    size: int = 10
-    pool_timeout_ms: int = 1_000
-    statement_timeout_ms: int = 5_000
-    breaker: bool = False
-
-    @property
-    def patience_s(self) -> float:
-        """How long to wait for a statement without a deadline; for ever without a statement timeout."""
-        return self.statement_timeout_ms / 1000 + _NETWORK_GRACE_S if self.statement_timeout_ms else math.inf
-
-
 class BoundedConnection(psycopg.Connection[Row]):
     """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
 
@@ -130,27 +87,26 @@ class Connector:
     """Makes every connection that reads one database, be it for a pool, a probe or a command.
 
     Raises:
+        SettingsError: no databases are configured.
         ConfigurationError: the URL cannot be read, or contradicts what every session is set to.
     """
 
-    def __init__(
-        self, name: DatabaseName, url: str, options: ConnectionOptions, statement_timeout_ms: int
-    ) -> None:
-        given = _parsed(name, url)
+    def __init__(self, name: DatabaseName, settings: DatabaseSettings) -> None:
+        self.url = settings.url(name)
+        given = _parsed(name, self.url)
         _refuse_contradictions(name, given)
-        self.url = url
         self._name = name
-        self._options = options
-        self._settings = {**SESSION_SETTINGS, _TIMEOUT: str(statement_timeout_ms)}
-        if not options.prepared_statements:
-            del self._settings["plan_cache_mode"]
+        self._settings_by = settings.session_settings_by
+        self._session = {**SESSION_SETTINGS, _TIMEOUT: str(settings.statement_timeout_ms)}
+        if not settings.prepared_statements:
+            del self._session["plan_cache_mode"]
         self._told: frozenset[Difference] = frozenset()
         self.arguments = {
-            **_common_arguments("marquee", statement_timeout_ms),
-            "prepare_threshold": 0 if options.prepared_statements else None,
+            **_common_arguments("marquee", settings.statement_timeout_ms),
+            "prepare_threshold": 0 if settings.prepared_statements else None,
         }
-        if options.settings_by is SettingsBy.STARTUP:
-            flags = [str(given.get("options") or ""), *(f"-c {k}={v}" for k, v in self._settings.items())]
+        if self._settings_by == "startup":
+            flags = [str(given.get("options") or ""), *(f"-c {k}={v}" for k, v in self._session.items())]
             self.arguments["options"] = " ".join(flags).strip()
 
     def connect(self) -> BoundedConnection:
@@ -178,8 +134,8 @@ class Connector:
         connection.deadline = Deadline.after(_CONNECT_TIMEOUT_S)
         try:
             adapt_texts(connection)
-            if self._options.settings_by is SettingsBy.SET:
-                _set(connection, self._settings, of_transaction=False)
+            if self._settings_by == "set":
+                _set(connection, self._session, of_transaction=False)
             differences = frozenset(self.differences(connection))
         finally:
             connection.deadline = None
@@ -200,16 +156,16 @@ class Connector:
         """
         statement = _queries()["fetch_settings"].statement
         # Not prepared: it runs once a connection.
-        rows = connection.execute(statement, {"setting_names": list(self._settings)}, prepare=False)
+        rows = connection.execute(statement, {"setting_names": list(self._session)}, prepare=False)
         found: dict[str, str] = dict(rows.fetchall())
         return [
             Difference(setting, wanted, found.get(setting, ""))
-            for setting, wanted in self._settings.items()
+            for setting, wanted in self._session.items()
             if not self._is_fulfilled(setting, wanted, found.get(setting, ""))
         ]
 
     def _is_fulfilled(self, setting: str, wanted: str, found: str) -> bool:
-        if setting == _TIMEOUT and self._options.settings_by is SettingsBy.ROLE:
+        if setting == _TIMEOUT and self._settings_by == "role":
             # One for requests and for what is read whole; each is bounded on this side, too.
             return found not in {"", "0"} or wanted == "0"
         if setting == "work_mem":
@@ -224,6 +180,12 @@ def set_for_transaction(connection: BoundedConnection, settings: Mapping[str, st
         psycopg.Error: the server refuses, or does not answer.
     """
     _set(connection, settings, of_transaction=True)
+
+
+def statement_patience_s(settings: DatabaseSettings) -> float:
+    """Return how long to wait for a statement without a deadline; for ever without a statement timeout."""
+    timeout_ms = settings.statement_timeout_ms
+    return timeout_ms / 1000 + _NETWORK_GRACE_S if timeout_ms else math.inf
 
 
 def connect_to_write(url: str) -> psycopg.Connection[Row]:

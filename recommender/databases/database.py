@@ -13,17 +13,18 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from config.database_settings import DatabaseSettings
 from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
 from recommender.databases.connections import (
     BoundedConnection,
     Connector,
-    PoolOptions,
     Row,
     set_for_transaction,
+    statement_patience_s,
 )
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
-from recommender.databases.queries import Query
+from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
@@ -80,31 +81,31 @@ def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list
 class Database:
     """A read-only pool on one database, and its queries by name.
 
+    `breaker`: stop asking for a while where asking has failed; for callers that have something else to give.
     Nothing connects until `open`, so that an instance may be made before a fork.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: the database's URL or an SQL file is unusable.
     """
 
-    def __init__(
-        self,
-        name: DatabaseName,
-        url: str,
-        queries: Mapping[str, Query],
-        options: PoolOptions,
-    ) -> None:
+    def __init__(self, name: DatabaseName, settings: DatabaseSettings, *, breaker: bool = False) -> None:
         self.name = name
-        self._queries = queries
-        self._options = options
+        self._queries = load_queries(name, settings.sql_path)
+        self._settings = settings
+        self._patience_s = statement_patience_s(settings)
         self._state = DatabaseState.DOWN
         self._asked_at = -math.inf
         # What the probe prepares: the statement that failed last.
         self._suspect: Query | None = None
-        self._connector = Connector(name, url, options.connection, options.statement_timeout_ms)
+        self._connector = Connector(name, settings)
         self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
-            url,
+            self._connector.url,
             connection_class=BoundedConnection,
             kwargs=self._connector.arguments,
             min_size=0,
-            max_size=options.size,
-            timeout=options.pool_timeout_ms / 1000,
+            max_size=settings.pool_size,
+            timeout=settings.pool_timeout_ms / 1000,
             reconnect_timeout=_RECONNECT_TIMEOUT_S,
             open=False,
             name=name.value,
@@ -112,7 +113,7 @@ class Database:
         )
         self._breaker = (
             Breaker(name, self._probe, on_open=self._pool.drain, on_close=self._note_recovery)
-            if options.breaker
+            if breaker
             else None
         )
 
@@ -163,7 +164,7 @@ class Database:
         """
         query = self._queries[query_name]
         if deadline is None:
-            deadline = Deadline.after(self._options.patience_s)
+            deadline = Deadline.after(self._patience_s)
         return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
 
     def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
@@ -184,7 +185,7 @@ class Database:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.isolation_level = None
 
-        deadline = Deadline.after(self._options.patience_s * len(queries))
+        deadline = Deadline.after(self._patience_s * len(queries))
         return self._try(queries[0], read_all, deadline)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
@@ -213,11 +214,11 @@ class Database:
         It still ends where this process stands still, so that it does not hold up VACUUM for ever. The time
         for each statement is ours, also where a role's settings say something else.
         """
-        settings = {
+        session = {
             "idle_in_transaction_session_timeout": _LONGEST_PAUSE,
-            "statement_timeout": str(self._options.statement_timeout_ms),
+            "statement_timeout": str(self._settings.statement_timeout_ms),
         }
-        set_for_transaction(connection, settings)
+        set_for_transaction(connection, session)
 
     @property
     def _is_asked(self) -> bool:
@@ -240,7 +241,7 @@ class Database:
 
         A pool that gave no connection in time does not say why. Where no request waits, it is found out.
         """
-        if isinstance(error, PoolTimeout) and not self._options.breaker:
+        if isinstance(error, PoolTimeout) and self._breaker is None:
             try:
                 self._connector.connect().close()
             except psycopg.Error as exc:
@@ -296,7 +297,7 @@ class Database:
         self._asked_at = time.monotonic()
 
     def _execute(self, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
-        patience_s = min(self._options.pool_timeout_ms / 1000, deadline.remaining_s)
+        patience_s = min(self._settings.pool_timeout_ms / 1000, deadline.remaining_s)
         try:
             connection = self._pool.getconn(timeout=patience_s)
         except psycopg.Error as exc:

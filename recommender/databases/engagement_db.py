@@ -1,12 +1,12 @@
 """engagement_db: who did what with which medium."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from config.ranking_settings import NeighbourSearchSettings
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -16,17 +16,6 @@ from recommender.domain import DEFAULT_TYPES, History, InteractionTypes
 HISTORY_ROWS = 20_000
 
 _SIZE, _TIME, _VALUE = np.dtype(">i4"), np.dtype(">i8"), np.dtype(">f8")
-
-
-@dataclass(frozen=True, slots=True)
-class NeighbourCaps:
-    """How much the live neighbour search takes into account, for each user asked about."""
-
-    history_items: int
-    users_per_item: int
-    shortlist: int
-    similar_users: int
-    items_per_user: int
 
 
 class InteractionLists(NamedTuple):
@@ -184,7 +173,7 @@ class EngagementDatabase:
         row_limit: int,
         window_start: str,
         *,
-        caps: NeighbourCaps,
+        caps: NeighbourSearchSettings,
         rows_per_user: int,
         deadline: Deadline,
     ) -> SharedMedia:

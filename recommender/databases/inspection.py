@@ -4,20 +4,20 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from config.database_settings import DatabaseSettings
 from recommender.databases.connections import (
-    ConnectionOptions,
     Connector,
     Difference,
-    PoolOptions,
     Row,
     set_for_transaction,
+    statement_patience_s,
 )
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
@@ -48,19 +48,18 @@ class Inspection:
     """One read-only connection to a database, set like the service's, open inside a `with` block.
 
     Raises:
+        SettingsError: no databases are configured.
         ConfigurationError: the URL cannot be read.
         InspectionError: from every method, where PostgreSQL refuses.
         DatabaseUnavailableError: from every method, where it has stopped answering; the connection is closed.
     """
 
-    def __init__(
-        self, name: DatabaseName, url: str, options: ConnectionOptions, statement_timeout_ms: int
-    ) -> None:
-        self._name = name
-        self._patience_s = PoolOptions(options, statement_timeout_ms=statement_timeout_ms).patience_s
+    def __init__(self, name: DatabaseName, settings: DatabaseSettings) -> None:
         # Each statement runs once.
-        options = replace(options, prepared_statements=False)
-        self._connector = Connector(name, url, options, statement_timeout_ms)
+        settings = settings.for_whole_reads(1).model_copy(update={"prepared_statements": False})
+        self._name = name
+        self._patience_s = statement_patience_s(settings)
+        self._connector = Connector(name, settings)
         self._queries = load_queries("doctor/server") | load_queries(f"doctor/{name}")
 
     def __enter__(self) -> Self:

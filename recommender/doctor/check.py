@@ -1,12 +1,12 @@
 """The whole examination: one database after the other, then what lies between them."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+from config.database_settings import DatabaseSettings
+from config.http_settings import HttpSettings
+from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalogue.index import window_start
-from recommender.databases.connections import ConnectionOptions
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries
 from recommender.doctor.connections import (
@@ -24,7 +24,7 @@ from recommender.doctor.genres import check_stated_genres, genres_without_media
 from recommender.doctor.interaction_types import check_types
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
-from recommender.domain import DatabaseName, InteractionTypes
+from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
 # A timestamp later than that lies in no window: clocks differ, but not so much.
@@ -33,26 +33,20 @@ _CLOCK_SKEW = timedelta(days=1)
 _GENRE_STATEMENTS = {"fetch_genre_preferences", "fetch_catalogue"}
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
-    """The settings that the findings depend on."""
-
-    connection: ConnectionOptions
-    sql_path: Path | None
-    statement_timeout_ms: int
-    window_days: int
-    types: InteractionTypes
-    pool_size: int
-    workers: int
-    requests_at_once: int
-
-
 class Check:
     """One examination of the three databases."""
 
-    def __init__(self, urls: Mapping[DatabaseName, str], options: CheckOptions) -> None:
-        self._urls = urls
-        self._options = options
+    def __init__(
+        self,
+        databases: DatabaseSettings,
+        http: HttpSettings,
+        ranking: RankingSettings,
+        types: InteractionTypes,
+    ) -> None:
+        self._databases = databases
+        self._http = http
+        self._window_days = ranking.interaction_window_days
+        self._types = types
         self._servers: dict[DatabaseName, Server] = {}
         self._facts = Facts()
         self._overlaid: set[str] = set()
@@ -69,9 +63,9 @@ class Check:
                 yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
         yield from check_data_between(self._facts)
         yield from self._check_genres()
-        pool_size, workers = self._options.pool_size, self._options.workers
+        pool_size, workers = self._databases.pool_size, self._http.workers
         yield from check_pools(self._servers, pool_size, workers)
-        yield from check_limits(self._servers, pool_size, workers, self._options.requests_at_once)
+        yield from check_limits(self._servers, pool_size, workers, self._http.requests_at_once)
 
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)
@@ -81,7 +75,7 @@ class Check:
         ours = load_queries(name)
         queries = ours
         try:
-            queries = load_queries(name, self._options.sql_path)
+            queries = load_queries(name, self._databases.sql_path)
         except ConfigurationError as exc:
             yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
@@ -103,17 +97,15 @@ class Check:
                 to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
                 yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
             return
-        yield from check_data(name, self._facts, self._options.window_days, overlaid=overlaid)
+        yield from check_data(name, self._facts, self._window_days, overlaid=overlaid)
         try:
-            self._facts.gather_meanings(name, inspection, window, self._options.types)
+            self._facts.gather_meanings(name, inspection, window, self._types)
         except InspectionError as exc:
             # A column that is missing is an error of the structure already.
             about = "types" if name is DatabaseName.ENGAGEMENT else "genres"
             yield Finding(Level.OK, name, about, f"not looked at: {exc}")
         if name is DatabaseName.ENGAGEMENT and self._facts.types is not None:
-            yield from check_types(
-                self._facts.types, self._options.types, self._options.window_days, overlaid=overlaid
-            )
+            yield from check_types(self._facts.types, self._types, self._window_days, overlaid=overlaid)
 
     def _check_genres(self) -> Iterator[Finding]:
         """Compare what users state with what media have, where both are as our own statements read them."""
@@ -131,16 +123,17 @@ class Check:
             yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)
 
     def _inspection(self, name: DatabaseName) -> Inspection:
-        options = self._options
-        return Inspection(name, self._urls[name], options.connection, options.statement_timeout_ms)
+        return Inspection(name, self._databases)
 
     def _window(self) -> tuple[str, str]:
         """From where to where interactions count, as SQL takes it."""
         now = datetime.now(UTC)
         end = (now + _CLOCK_SKEW).replace(tzinfo=None)
-        return window_start(self._options.window_days, now), end.isoformat()
+        return window_start(self._window_days, now), end.isoformat()
 
 
-def check_databases(urls: Mapping[DatabaseName, str], options: CheckOptions) -> Iterator[Finding]:
-    """Findings on the three databases, as they are made."""
-    return Check(urls, options).findings()
+def check_databases(
+    databases: DatabaseSettings, http: HttpSettings, ranking: RankingSettings, types: InteractionTypes
+) -> Iterator[Finding]:
+    """Yield findings on the three databases, as they are made."""
+    return Check(databases, http, ranking, types).findings()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from config.ranking_settings import InteractionTypes
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import CONTRACT, Finding, Level, share
 from recommender.doctor.genres import Genres, look_at_genres
 from recommender.doctor.interaction_types import TypeFacts, look_at_types
-from recommender.domain import DatabaseName, InteractionTypes
+from recommender.domain import DatabaseName
 from recommender.errors import InspectionError
 
 USER, CATALOG, ENGAGEMENT = DatabaseName

@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from config.ranking_settings import InteractionTypes
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import CONTRACT, Finding, Level, share, shown, some
 from recommender.doctor.tables import look_at_tables
-from recommender.domain import DEFAULT_TYPES, DatabaseName, InteractionTypes
+from recommender.domain import DEFAULT_TYPES, DatabaseName
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 

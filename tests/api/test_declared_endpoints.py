@@ -13,22 +13,24 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 from werkzeug.test import TestResponse
 
+from config.access_settings import ApiKey, Scope
+from config.request_settings import UUID_PATTERN
 from recommender.api.auth import KeyAuth
 from recommender.api.concurrency import Lane
 from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Tag, needed_scope, public
 from recommender.api.errors import ErrorCode, register_error_handlers
 from recommender.api.fields import Texts, WholeNumber
 from recommender.api.openapi.pages import openapi_blueprint
-from recommender.api_keys import ApiKey, Scope
 from recommender.domain import DatabaseName
 from recommender.errors import UnknownMediaError
-from tests.support.clients import running_app, settings_for
+from recommender.ids import IdForm
+from tests.support.clients import running_app
 from tests.support.contract import Contract
 
 ID = "11111111-1111-4111-8111-111111111111"
 KEYS = {scope: f"mq_{scope}" for scope in Scope}
 TOYS = Tag("Toys", "To play with.")
-ID_FORM = settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")).media_id_form
+ID_FORM = IdForm.of_pattern(UUID_PATTERN)
 
 
 class ToyQuery(BaseModel):

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.api_keys import Scope, make_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import running_client
 

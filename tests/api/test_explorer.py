@@ -8,7 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from recommender.api_keys import Scope, make_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
 from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
@@ -238,7 +239,7 @@ def test_a_catalogue_that_is_down_before_anything_was_kept_is_said_to_be(
 ) -> None:
     with running_client(databases, **NO_CAPS) as client:
         assert client.get("/explorer/users").status_code == 200
-        client.application.extensions["marquee"].wait_until_loaded(20)
+        client.application.extensions["container"].wait_until_loaded(20)
         outage.stop(DatabaseName.CATALOG)
         response = client.get(f"/explorer/users/{user}")
     assert response.status_code == 200

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender.api_keys import Scope, make_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import PATIENT, running_client
 from tests.support.fuzz import (

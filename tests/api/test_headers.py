@@ -6,8 +6,9 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
+from config.access_settings import Scope
 from recommender.api.headers import SECURITY_HEADERS
-from recommender.api_keys import Scope, make_key
+from recommender.auth_keys import make_key
 from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls
 

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from recommender.api_keys import ApiKey, Scope
+from config.access_settings import ApiKey, Scope
 from recommender.databases.database import recorded_statements
 from tests.support.clients import PATIENT, running_app
 from tests.support.postgres import Urls

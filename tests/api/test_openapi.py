@@ -12,11 +12,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from app import create_app
+from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.concurrency import Lane, OverloadedError
 from recommender.api.errors import ERROR_KINDS, ErrorCode
 from recommender.api.recommendations import examples
-from recommender.api_keys import Scope, make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName, Options, Page, UserRecommendations
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
 from tests.support.contract import Contract
@@ -274,7 +275,7 @@ def test_a_stream_that_breaks_off_is_described(
     shared_databases: Urls, contract: Contract, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
-        service = app.extensions["marquee"].service
+        service = app.extensions["container"].service
         in_chunks = service.recommend_in_chunks
 
         def breaking_off(

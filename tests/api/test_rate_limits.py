@@ -10,8 +10,9 @@ from flask import Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from config.access_settings import Scope
 from recommender.api.concurrency import OverloadedError
-from recommender.api_keys import Scope, make_key
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls

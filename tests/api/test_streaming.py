@@ -96,7 +96,7 @@ def test_an_error_in_the_middle_is_a_last_line_that_says_so(
     shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_app(shared_databases, **NO_CAPS) as app:
-        service = app.extensions["marquee"].service
+        service = app.extensions["container"].service
         in_chunks = service.recommend_in_chunks
 
         def breaking_off(user_ids: list[str], page: Page, _: Options) -> Iterator[list[UserRecommendations]]:
@@ -145,7 +145,7 @@ def test_an_error_before_the_first_line_has_its_status(
             raise NothingToRecommendFromError
             yield
 
-        monkeypatch.setattr(app.extensions["marquee"].service, "recommend_in_chunks", nothing)
+        monkeypatch.setattr(app.extensions["container"].service, "recommend_in_chunks", nothing)
         response = app.test_client().post(BATCH, json={"user_ids": reference.users[:5]}, headers=NDJSON)
     assert response.status_code == 503
     assert response.get_json()["code"] == "service_unavailable"

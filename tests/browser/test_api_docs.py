@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recommender.api_keys import Scope, make_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 

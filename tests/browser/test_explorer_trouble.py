@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import Browser, expect
 
-from recommender.api_keys import Scope, make_key
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
 from recommender.domain import DatabaseName
 from tests.support.browser import visiting
 from tests.support.gunicorn import running_gunicorn

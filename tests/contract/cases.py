@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import psycopg
 
+from config.ranking_settings import NeighbourSearchSettings
 from recommender.cli.common import patient_database
 from recommender.data.dataset import Dataset
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domain import DatabaseName
 from recommender.models.base import TrainableModel
 from recommender.models.registry import MODELS
@@ -30,7 +31,9 @@ LIVE = UserKnnSql.name
 
 BLOCKS, BLOCK_USERS, BLOCK_ITEMS = 4, 8, 6
 _MANY = 1_000_000
-_NO_CAPS = NeighbourCaps(_MANY, _MANY, _MANY, similar_users=50, items_per_user=_MANY)
+_NO_CAPS = NeighbourSearchSettings(
+    exact_up_to_pairs=0, history_items=_MANY, users_per_item=_MANY, shortlist=_MANY, items_per_user=_MANY
+)
 
 
 def user(block: int, number: int) -> str:
@@ -81,4 +84,4 @@ def live(urls: Urls, histories: Mapping[str, Sequence[str]]) -> Iterator[UserKnn
             [(number, *row) for number, row in enumerate(rows)],
         )
     with patient_database(DatabaseName.ENGAGEMENT, settings_for(urls, **PATIENT)) as database:
-        yield UserKnnSql(EngagementDatabase(database), _NO_CAPS, exact_up_to_pairs=0)
+        yield UserKnnSql(EngagementDatabase(database), _NO_CAPS)

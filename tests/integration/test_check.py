@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from recommender.cli.main import main
-from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database
-from recommender.databases.queries import SQL_ROOT, load_queries
+from recommender.databases.queries import SQL_ROOT
 from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
 from tests.support.checks import PASSWORD, Checker, change, overlay
+from tests.support.clients import settings_for
 from tests.support.postgres import Outage, Urls
 from tests.support.proxy import hanging_proxy
 
@@ -253,8 +253,7 @@ def test_a_comment_in_an_overlay_cannot_break_it(
     sql_path = overlay(tmp_path, USER, path.stem, "SELECT\n", f"{comment}\nSELECT {comment}\n")
     path.write_text(path.read_text() + comment)
     assert check(urls, SQL_PATH=sql_path).faults == set()
-    options = PoolOptions(ConnectionOptions())
-    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), options)) as database:
+    with closing(Database(USER, settings_for(urls, SQL_PATH=sql_path).databases)) as database:
         database.open()
         user_id = database.fetch("search_users", prefix="", top_k=1)[0][0]
         assert len(database.fetch(path.stem, user_ids=[user_id, user_id])) <= 1
@@ -264,8 +263,7 @@ def test_an_overlay_with_percent_signs_prepares_and_runs(check: Checker, urls: U
     edit = "ug.genre_name IS NOT NULL", "ug.genre_name LIKE '%' AND 7 % 4 = 3"
     sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", *edit)
     assert check(urls, SQL_PATH=sql_path).faults == set()
-    options = PoolOptions(ConnectionOptions())
-    with closing(Database(USER, urls[USER], load_queries(USER, tmp_path), options)) as database:
+    with closing(Database(USER, settings_for(urls, SQL_PATH=sql_path).databases)) as database:
         database.open()
         ids = [row[0] for row in database.fetch("search_users", prefix="", top_k=10)]
         assert database.fetch("fetch_genre_preferences", user_ids=ids)

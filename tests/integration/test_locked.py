@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from config.access_settings import Scope
 from config.settings import ROOT
-from recommender.api_keys import Scope, make_key
+from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, free_port, refusal

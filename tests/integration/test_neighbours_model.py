@@ -266,11 +266,13 @@ def test_another_window_than_the_models_is_answered_by_live_sql(
 ) -> None:
     users = Reference(databases).users[:60]
     options = Options(window_days=7)
-    answered = client_with_model.application.extensions["marquee"].service.recommend(users, Page(10), options)
+    answered = client_with_model.application.extensions["container"].service.recommend(
+        users, Page(10), options
+    )
     with running_app(databases, **NO_CAPS, **PATIENT) as app:
-        app.extensions["marquee"].open()
-        app.extensions["marquee"].wait_until_loaded(10)
-        live = list(app.extensions["marquee"].service.recommend(users, Page(10), options))
+        app.extensions["container"].open()
+        app.extensions["container"].wait_until_loaded(10)
+        live = list(app.extensions["container"].service.recommend(users, Page(10), options))
     for by_model, by_live in zip(answered, live, strict=True):
         assert by_model.model == "live"
         assert by_model == by_live

@@ -9,13 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.deadline import Deadline
 from recommender.domain import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
-from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.clients import NO_CAPS, get, running_client, settings_for
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import wait_until
@@ -32,13 +31,11 @@ def overlay(folder: Path, query: str, statement: str) -> Path:
 
 
 @contextmanager
-def opened(urls: Urls, sql_path: Path, **options: int | bool) -> Iterator[Database]:
-    database = Database(
-        ENGAGEMENT,
-        urls[ENGAGEMENT],
-        load_queries(ENGAGEMENT, sql_path),
-        PoolOptions(ConnectionOptions(), **options),  # type: ignore[arg-type]
-    )
+def opened(
+    urls: Urls, sql_path: Path, *, size: int, breaker: bool = False, pool_timeout_ms: int = 1_000
+) -> Iterator[Database]:
+    variables = {"POOL_SIZE": str(size), "POOL_TIMEOUT_MS": str(pool_timeout_ms), "SQL_PATH": str(sql_path)}
+    database = Database(ENGAGEMENT, settings_for(urls, **variables).databases, breaker=breaker)
     database.open()
     try:
         yield database

@@ -8,11 +8,12 @@ import psycopg
 import pytest
 
 from recommender.databases import database as database_module
-from recommender.databases.connections import BoundedConnection, ConnectionOptions, PoolOptions, Row
+from recommender.databases.connections import BoundedConnection, Row
 from recommender.databases.database import Database
-from recommender.databases.queries import Query, load_queries
+from recommender.databases.queries import Query
 from recommender.domain import DatabaseName
 from recommender.errors import DatabaseUnavailableError
+from tests.support.clients import settings_for
 from tests.support.commands import Run
 from tests.support.postgres import Outage, Urls
 
@@ -34,8 +35,7 @@ def strict(databases: Urls) -> Urls:
 
 @pytest.fixture
 def database(strict: Urls) -> Iterator[Database]:
-    options = PoolOptions(ConnectionOptions(), size=1)
-    database = Database(ENGAGEMENT, strict[ENGAGEMENT], load_queries(ENGAGEMENT), options)
+    database = Database(ENGAGEMENT, settings_for(strict, POOL_SIZE="1").databases)
     database.open()
     yield database
     database.close()

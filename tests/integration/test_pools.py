@@ -9,10 +9,8 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
-from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database, recorded_statements
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.databases.queries import load_queries
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
@@ -142,8 +140,9 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
     databases: Urls, statement_timeout_ms: int, *, answers: bool
 ) -> None:
     """Longer than what the network is given on top of a statement's own timeout."""
-    options = PoolOptions(ConnectionOptions(), size=1, statement_timeout_ms=statement_timeout_ms)
-    database = Database(ENGAGEMENT, databases[ENGAGEMENT], load_queries(ENGAGEMENT), options)
+    settings = settings_for(databases, POOL_SIZE="1").databases
+    timeout = {"statement_timeout_ms": statement_timeout_ms}
+    database = Database(ENGAGEMENT, settings.model_copy(update=timeout))
     database.open()
     try:
         with psycopg.connect(databases[ENGAGEMENT]) as connection:

@@ -22,9 +22,9 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 @contextmanager
 def reading(urls: Urls) -> Iterator[ProfileReader]:
     with running_app(urls, TIME_BUDGET_MS="3000") as app:
-        marquee = app.extensions["marquee"]
-        marquee.open()
-        reader: ProfileReader = marquee.profiles
+        container = app.extensions["container"]
+        container.open()
+        reader: ProfileReader = container.profiles
         yield reader
 
 

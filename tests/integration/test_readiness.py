@@ -77,7 +77,7 @@ def test_ready_names_the_trained_model(
     with running_client(databases, MODEL_PATH=str(tmp_path)) as client:
         model = {"name": "neighbours", "version": version}
         assert eventually(lambda: ready(client)[1]["model"] == model, 30.0)
-        status = client.application.extensions["marquee"].status.read()
+        status = client.application.extensions["container"].status.read()
     built = datetime.strptime(f"{version[:-1]}+0000", "%Y%m%dT%H%M%S.%f%z")
     assert 0 < status.model.age_s < time.time() - built.timestamp() + 1
 

@@ -10,13 +10,11 @@ import pytest
 from psycopg import sql
 
 from config.settings import ROOT
-from recommender.databases.connections import ConnectionOptions, PoolOptions
 from recommender.databases.database import Database
-from recommender.databases.queries import load_queries
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName
 from recommender.errors import DatabaseUnavailableError
-from tests.support.clients import PATIENT, get, post_batch, running_client
+from tests.support.clients import PATIENT, get, post_batch, running_client, settings_for
 from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
@@ -110,9 +108,7 @@ def test_an_insert_through_a_pool_of_the_service_is_refused_even_to_a_superuser(
     query = _QUERIES[name]
     (tmp_path / name).mkdir()
     (tmp_path / name / f"{query}.sql").write_text(f"-- name: {query}()\n{_INSERTS[name]};\n")
-    database = Database(
-        name, databases[name], load_queries(name, tmp_path), PoolOptions(ConnectionOptions(), size=1)
-    )
+    database = Database(name, settings_for(databases, POOL_SIZE="1", SQL_PATH=str(tmp_path)).databases)
     database.open()
     try:
         with pytest.raises(DatabaseUnavailableError) as caught:

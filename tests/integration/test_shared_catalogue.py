@@ -145,7 +145,7 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
     shared_databases: Urls, tmp_path: Path, damage: bytes
 ) -> None:
     with running_app(shared_databases) as reader, running_app(shared_databases) as other:
-        parts = [app.extensions["marquee"] for app in (reader, other)]
+        parts = [app.extensions["container"] for app in (reader, other)]
         for part in parts:
             part.share_catalogue(tmp_path)
         parts[0].open()

@@ -8,17 +8,17 @@ import pytest
 from dotenv import dotenv_values
 from flask import Flask
 
+from config.request_settings import UUID_PATTERN
 from config.settings import ROOT, Settings
 from recommender.api.errors import ErrorCode
 from recommender.cli.main import commands
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
-from recommender.ids import UUID_PATTERN
 from tests.support.clients import running_app
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FIELDS = {name.upper(): field for name, field in Settings.model_fields.items()}
+FIELDS = Settings.variables()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.settings import Settings
+from config.settings import load_settings
 from recommender.databases.connections import SESSION_SETTINGS
 from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT, parse_query_file
@@ -27,7 +27,7 @@ TYPES: dict[str, object] = {
     "excluding_types": [],
 }
 PLAN_MODES = ("force_custom_plan", "force_generic_plan")
-DEFAULTS = Settings()
+DEFAULTS = load_settings({}, dotenv_path=None)
 
 # 3,000 users with 50 interactions each over 6,000 media, popularity falling off steeply; medium 1 was watched
 # by every third user, user 1 has 5,000 interactions.
@@ -135,9 +135,9 @@ def heaviest_history(urls: Urls) -> list[str]:
         rows = connection.execute(
             "SELECT media_id::text FROM interaction WHERE user_id = %s AND type = 'LIKE' "
             "GROUP BY media_id ORDER BY count(*) DESC, 1 LIMIT %s",
-            (HEAVIEST, DEFAULTS.history_items),
+            (HEAVIEST, DEFAULTS.neighbour_search.history_items),
         ).fetchall()
-    return [f"{HEAVIEST[:-1]}1", *(row[0] for row in rows)][: DEFAULTS.history_items]
+    return [f"{HEAVIEST[:-1]}1", *(row[0] for row in rows)][: DEFAULTS.neighbour_search.history_items]
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
@@ -148,11 +148,11 @@ def test_fetch_users_of_media_reads_no_more_than_its_limits_allow(skewed: Urls, 
         "engagement_db/fetch_users_of_media",
         mode,
         media_ids=media_ids,
-        row_limits=[DEFAULTS.users_per_item] * len(media_ids),
+        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(media_ids),
         window_start="-infinity",
     )
     # A scan below a LIMIT sees no more rows than the LIMIT lets through.
-    bound = len(media_ids) * DEFAULTS.users_per_item
+    bound = len(media_ids) * DEFAULTS.neighbour_search.users_per_item
     assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": bound})
 
 

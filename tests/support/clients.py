@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from config.settings import Settings, load_settings
-from recommender.composition import Marquee
+from recommender.container import Container
 from recommender.domain import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
@@ -48,19 +48,19 @@ def running_app(urls: Urls, **variables: str) -> Iterator[Flask]:
     try:
         yield app
     finally:
-        app.extensions["marquee"].close()
+        app.extensions["container"].close()
 
 
 @contextlib.contextmanager
 def running_client(urls: Urls, **variables: str) -> Iterator[FlaskClient]:
     with running_app(urls, **variables) as app:
         # As a worker does: a slow machine must not look like one without an index.
-        marquee: Marquee = app.extensions["marquee"]
-        marquee.open()
-        marquee.wait_until_loaded(_LOAD_WAIT_S)
-        if marquee.status.read().catalogue is None and _lets_in(urls[DatabaseName.CATALOG]):
+        container: Container = app.extensions["container"]
+        container.open()
+        container.wait_until_loaded(_LOAD_WAIT_S)
+        if container.status.read().catalogue is None and _lets_in(urls[DatabaseName.CATALOG]):
             # On a busy machine the first connection may take longer than POOL_TIMEOUT_MS.
-            eventually(lambda: marquee.status.read().catalogue is not None, _LOAD_WAIT_S)
+            eventually(lambda: container.status.read().catalogue is not None, _LOAD_WAIT_S)
         yield app.test_client()
 
 

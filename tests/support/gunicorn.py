@@ -123,7 +123,7 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
 
 def settings_alone(**variables: str) -> dict[str, str]:
     """Environment variables that set these settings and leave the others, whatever the environment says."""
-    nothing_of_ours = {name.upper(): "" for name in Settings.model_fields}
+    nothing_of_ours = dict.fromkeys(Settings.variables(), "")
     return {**nothing_of_ours, "MODEL_PATH": "/nonexistent", **variables}
 
 

@@ -20,7 +20,7 @@ def free_port() -> int:
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment with every setting as given or empty, whatever `.env` says."""
-    return {**os.environ, **{name.upper(): "" for name in Settings.model_fields}, **variables}
+    return {**os.environ, **dict.fromkeys(Settings.variables(), ""), **variables}
 
 
 def refusal(arguments: list[str], **variables: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from config.log_records import JsonFormatter, OutageFilter, PlainFormatter, RequestIdFilter
+from config.log_records import JsonFormatter, PlainFormatter
 from config.logging import LogFormat, logging_config
 from recommender.domain import DatabaseName
+from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter
 from recommender.telemetry import Trace, traced
 
 USER, CATALOG, _ = DatabaseName
@@ -119,4 +120,4 @@ def test_the_format_is_as_set_or_fits_where_the_log_goes(
         stream = io.StringIO()
         monkeypatch.setattr(stream, "isatty", partial(bool, terminal))
         monkeypatch.setattr(sys, "stderr", stream)
-        assert logging_config("INFO", log_format)["handlers"]["stderr"]["formatter"] == expected
+        assert logging_config("INFO", log_format, LOG_FILTERS)["handlers"]["stderr"]["formatter"] == expected

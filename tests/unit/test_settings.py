@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.settings import Settings, SettingsError, load_settings
+from config.setting_types import SettingsError
+from config.settings import Settings, load_settings
 
 URLS = {
     "USER_DB_URL": "postgresql://u:p@one/users",
@@ -20,31 +21,31 @@ def load(**variables: str) -> Settings:
 
 def test_host_user_and_password_make_the_three_urls() -> None:
     settings = load(DB_HOST="db.internal", DB_PORT="6432", DB_USER="app", DB_PASSWORD="p@ss/w%rd")
-    assert settings.databases_configured
+    assert settings.databases.are_configured
     for name in ("user_db", "catalog_db", "engagement_db"):
-        assert settings.database_url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
+        assert settings.databases.url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
 
 
 def test_a_socket_folder_can_be_the_host() -> None:
-    url = load(DB_HOST="/var/run/postgresql").database_url("user_db")
+    url = load(DB_HOST="/var/run/postgresql").databases.url("user_db")
     assert url == "postgresql://%2Fvar%2Frun%2Fpostgresql:5432/user_db"
 
 
 def test_a_url_of_its_own_wins_for_each_database() -> None:
     settings = load(DB_HOST="db", USER_DB_URL=URLS["USER_DB_URL"])
-    assert settings.database_url("user_db") == URLS["USER_DB_URL"]
-    assert settings.database_url("catalog_db") == "postgresql://db:5432/catalog_db"
+    assert settings.databases.url("user_db") == URLS["USER_DB_URL"]
+    assert settings.databases.url("catalog_db") == "postgresql://db:5432/catalog_db"
 
 
 def test_three_urls_do_without_a_host() -> None:
     settings = load(**URLS)
-    assert settings.database_url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
+    assert settings.databases.url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
 
 
 def test_without_databases_the_error_says_what_to_set() -> None:
-    assert not load().databases_configured
+    assert not load().databases.are_configured
     with pytest.raises(SettingsError, match=r"DB_HOST.*USER_DB_URL.*make run"):
-        load().database_url("user_db")
+        load().databases.url("user_db")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,46 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(variables: dict[str, str
     assert "secret" not in str(caught.value)
 
 
+def test_what_is_wrong_in_several_groups_is_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(PORT="x", DB_USER="app", LIKE_TYPES="VIEW", WATCH_TYPES="VIEW")
+    database, port, types = str(caught.value).splitlines()
+    assert database.startswith("DB_HOST not set: ")
+    assert port.startswith("PORT: ")
+    assert types.startswith("LIKE_TYPES, WATCH_TYPES, DISLIKE_TYPES: VIEW ")
+
+
+def test_a_variable_belongs_to_one_group() -> None:
+    named = [variable for group in Settings.groups().values() for variable in group.variables()]
+    assert len(named) == len(set(named)) == len(Settings.variables())
+    assert {"DB_HOST", "PORT", "API_KEYS", "LIKE_TYPES", "MODEL_PATH"} <= set(named)
+
+
+def test_other_urls_replace_those_of_the_environment() -> None:
+    databases = load(DB_HOST="db", DB_PASSWORD="hunter2").databases.with_urls(
+        {"user_db": "postgresql://u:p@other/x"}
+    )
+    assert databases.url("user_db") == "postgresql://u:p@other/x"
+    assert databases.url("catalog_db") == "postgresql://:hunter2@db:5432/catalog_db"
+    assert "u:p@" not in repr(databases)
+
+
+def test_whole_reads_have_their_own_timeout_and_commands_none() -> None:
+    databases = load(STATEMENT_TIMEOUT_MS="1", CATALOGUE_TIMEOUT_MS="2", POOL_TIMEOUT_MS="3").databases
+    whole, command = databases.for_whole_reads(4), databases.for_command()
+    assert (whole.pool_size, whole.pool_timeout_ms, whole.statement_timeout_ms) == (4, 3, 2)
+    assert (command.pool_size, command.pool_timeout_ms, command.statement_timeout_ms) == (1, 30, 0)
+
+
+def test_the_ranking_is_described_by_the_variables_that_it_depends_on() -> None:
+    described = load(LIKE_TYPES="LIKE,LOVE", SHORTLIST="7").describe_ranking()
+    assert described == (
+        "CONTENT_WEIGHT=0.4, COLLABORATIVE_WEIGHT=0.6, INTERACTION_WINDOW_DAYS=90, SIMILAR_USERS=50, "
+        "EXACT_UP_TO_PAIRS=200000, HISTORY_ITEMS=30, USERS_PER_ITEM=100, SHORTLIST=7, ITEMS_PER_USER=200, "
+        "LIKE_TYPES=('LIKE', 'LOVE'), WATCH_TYPES=('WATCH',), DISLIKE_TYPES=('DISLIKE',), EXCLUDING_TYPES=()"
+    ), "jobs begun by an earlier version compare it with theirs"
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(PORT="", DB_HOST="") == load()
 
@@ -91,11 +132,11 @@ def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PORT=7000\nHOST=0.0.0.0\n")
     settings = load_settings({"PORT": "8000"}, dotenv_path=dotenv)
-    assert (settings.port, settings.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
+    assert (settings.http.port, settings.http.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
 def test_lists_are_split_at_commas() -> None:
-    assert load(CORS_ORIGINS="https://a.example , https://b.example,").cors_origins == (
+    assert load(CORS_ORIGINS="https://a.example , https://b.example,").access.cors_origins == (
         "https://a.example",
         "https://b.example",
     )
@@ -103,7 +144,9 @@ def test_lists_are_split_at_commas() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load().port = 1
+        load().http.port = 1
+    with pytest.raises(ValidationError, match="frozen"):
+        load().http = load(PORT="1").http
 
 
 def test_passwords_are_not_shown() -> None:

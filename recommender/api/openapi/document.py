@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.endpoints import JSON, Answer, Body, Endpoint, PathId
 from recommender.api.errors import ERROR_KINDS, ErrorCode, Problem
@@ -20,7 +21,6 @@ from recommender.api.openapi.json_schema import (
     reference,
 )
 from recommender.api.streams import NDJSON
-from recommender.api_keys import Scope
 
 TITLE = "Marquee API"
 _DESCRIPTION = "Personalised recommendations for a media app, straight from the databases it already has."

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalogue.index import CatalogueIndex
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.errors import StatementTimeoutError
 from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
@@ -32,7 +33,7 @@ _SEARCH_SHARE = 0.4
 _PAUSE_S = 30.0
 
 T = TypeVar("T")
-_Bounds = tuple[NeighbourCaps, int]
+_Bounds = tuple[NeighbourSearchSettings, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class _Reads:
     `max_repeats`: how many of these are read at most.
     """
 
-    caps: NeighbourCaps
+    caps: NeighbourSearchSettings
     users: Mapping[str, int]
     repeats: Mapping[str, int]
     typical_repeats: int
@@ -85,19 +86,11 @@ class UserKnnSql(ExplainsBySimilarUsers):
     name = "live"
     version: str | None = None
 
-    def __init__(
-        self, engagement_db: EngagementDatabase, caps: NeighbourCaps, exact_up_to_pairs: int
-    ) -> None:
+    def __init__(self, engagement_db: EngagementDatabase, caps: NeighbourSearchSettings) -> None:
         self._engagement_db = engagement_db
         self._caps = caps
-        self._no_caps = replace(
-            caps,
-            history_items=_EVERYTHING,
-            users_per_item=_EVERYTHING,
-            shortlist=_EVERYTHING,
-            items_per_user=_EVERYTHING,
-        )
-        self._exact_up_to_pairs = exact_up_to_pairs
+        capped = ("history_items", "users_per_item", "shortlist", "items_per_user")
+        self._no_caps = caps.model_copy(update=dict.fromkeys(capped, _EVERYTHING))
         # When a search within such bounds, which took too long, may be tried again.
         self._again_at: dict[_Bounds, float] = {}
 
@@ -216,7 +209,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         popularity = items.popularity
         # Timestamps as text are in order, and -infinity comes before them all.
         return (
-            popularity.pairs <= self._exact_up_to_pairs
-            and popularity.rows <= self._exact_up_to_pairs * _EXACT_REPEATS
+            popularity.pairs <= self._caps.exact_up_to_pairs
+            and popularity.rows <= self._caps.exact_up_to_pairs * _EXACT_REPEATS
             and window_start >= popularity.window_start
         )

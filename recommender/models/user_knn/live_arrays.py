@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalogue.index import CatalogueIndex
 from recommender.catalogue.media_keys import fold_keys
-from recommender.databases.engagement_db import InteractionLists, NeighbourCaps
+from recommender.databases.engagement_db import InteractionLists
 from recommender.models.base import UserContext
 from recommender.models.user_knn.contributions import SimilarHistories
 from recommender.models.user_knn.scores import (
@@ -83,7 +84,9 @@ def ask_about(
     return asked, AskedMedia([media_id for media_id, _ in places], [limit for _, limit in places])
 
 
-def find_neighbours(asked: Sequence[AskedUser], users: InteractionLists, caps: NeighbourCaps) -> Neighbours:
+def find_neighbours(
+    asked: Sequence[AskedUser], users: InteractionLists, caps: NeighbourSearchSettings
+) -> Neighbours:
     """Those who share most with each user asked about, from the latest users of all of their media."""
     if not users.kinds.size:
         return Neighbours([], [(np.empty(0, np.intp), np.empty(0, np.int64))] * len(asked))
@@ -125,7 +128,7 @@ def scores_by_user(
     neighbours: Neighbours,
     lists: InteractionLists,
     items: CatalogueIndex,
-    caps: NeighbourCaps,
+    caps: NeighbourSearchSettings,
 ) -> dict[int, SimilarUserScores]:
     """Scores by the position of the user asked about, from what those who share most with them did last.
 

@@ -5,9 +5,11 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from config.settings import Settings, SettingsError, load_settings
-from recommender import api_keys
-from recommender.api_keys import ApiKey, Scope, find_key, make_key, parse_entry
+from config.access_settings import ApiKey, Scope, parse_entry
+from config.setting_types import SettingsError
+from config.settings import Settings, load_settings
+from recommender import auth_keys
+from recommender.auth_keys import find_key, make_key
 from recommender.cli.make_key import make_key as make_key_command
 
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -46,7 +48,7 @@ def test_another_entry_is_refused_and_not_shown(entry: str) -> None:
 
 
 def test_several_entries_are_separated_by_commas_and_must_differ() -> None:
-    keys = load(API_KEYS=f"a:read:{HASH}, a:ops:{'0' * 64},").api_keys
+    keys = load(API_KEYS=f"a:read:{HASH}, a:ops:{'0' * 64},").access.api_keys
     assert [key.name for key in keys] == ["a", "a"]
     assert HASH not in repr(keys)
     with pytest.raises(SettingsError, match=r"^API_KEYS: the same key is in it twice"):
@@ -73,7 +75,7 @@ def test_looking_for_a_key_compares_it_with_every_other(monkeypatch: pytest.Monk
         compared.append(known)
         return known == given
 
-    monkeypatch.setattr(api_keys, "compare_digest", counting)
+    monkeypatch.setattr(auth_keys, "compare_digest", counting)
     made = [make_key("caller", [Scope.READ]) for _ in range(5)]
     known: list[ApiKey] = [key for _, key in made]
     for text in (made[0][0], made[-1][0], "nobody's"):
@@ -86,7 +88,7 @@ def test_the_command_prints_the_key_and_an_entry_that_knows_it() -> None:
     result = CliRunner().invoke(make_key_command, ["frontend", "--scope", "read", "--scope", "ops"])
     assert result.exit_code == 0
     key, entry = re.findall(r": +(\S+)$", result.output, re.MULTILINE)
-    (known,) = load(API_KEYS=entry).api_keys
+    (known,) = load(API_KEYS=entry).access.api_keys
     assert find_key([known], key) == known
     assert (known.name, known.scopes) == ("frontend", frozenset(Scope))
 

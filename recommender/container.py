@@ -1,21 +1,21 @@
-"""Joins the parts, without HTTP: what the app and the commands that recommend have in common."""
+"""Builds, opens and closes the parts, without HTTP: what the app and the commands that recommend share."""
 
 import threading
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from config.database_settings import DatabaseSettings
+from config.ranking_settings import RankingSettings
 from config.settings import Settings
 from recommender.background import Background
-from recommender.catalogue.gate import CatalogueGate
 from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.connections import ConnectionOptions, PoolOptions, SettingsBy
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
-from recommender.databases.engagement_db import EngagementDatabase, NeighbourCaps
+from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
@@ -28,8 +28,8 @@ from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
 
 
-class Marquee:
-    """The joined parts, which have to be opened, after a fork if there is one, and closed at the end.
+class Container:
+    """The parts, which have to be opened, after a fork if there is one, and closed at the end.
 
     `databases`: by name, and by what the pool is for, `requests` or `catalogue`. `catalogue_source`: names
     what the catalogue index is made from and by; processes with the same one may share it.
@@ -98,36 +98,23 @@ class Marquee:
             database.close()
 
 
-def join_parts(settings: Settings) -> Marquee:
-    """Join the parts; nothing connects until `Marquee.open`.
+def build_container(settings: Settings) -> Container:
+    """Build the parts; nothing connects until `Container.open`.
 
     Raises:
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    serving = {name: _database(name, settings, background=False) for name in DatabaseName}
-    background = {name: _database(name, settings, background=True) for name in BACKGROUND_CONNECTIONS}
-    background_engagement_db = EngagementDatabase(
-        background[DatabaseName.ENGAGEMENT], settings.interaction_types
-    )
-    catalogue = CatalogueRefresher(
-        CatalogDatabase(background[DatabaseName.CATALOG]),
-        background_engagement_db,
-        CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds),
-        window_days=settings.interaction_window_days,
-        refresh_seconds=settings.catalogue_refresh_seconds,
-    )
-    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], settings.interaction_types)
-    models = ModelWatcher(
-        UserKnnSql(engagement_db, _caps(settings), settings.exact_up_to_pairs),
-        settings.model_path,
-        settings.interaction_window_days,
-        catalogue.latest,
-        {"neighbours": {"similar_users": settings.similar_users}},
-    )
-    media_cache = MediaCache(settings.media_cache_size, settings.media_cache_mb * 1_000_000)
+    types = settings.interaction_types
+    serving = {name: Database(name, settings.databases, breaker=True) for name in DatabaseName}
+    background = _background_databases(settings.databases)
     user_db = UserDatabase(serving[DatabaseName.USER])
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types)
+    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types)
+    catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db)
+    models = _models(settings, engagement_db, catalogue)
+    media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalogue, media_cache)
     service = RecommendationService(
         user_db=user_db,
@@ -135,19 +122,11 @@ def join_parts(settings: Settings) -> Marquee:
         models=models,
         catalogue=catalogue,
         hydrator=hydrator,
-        weights=Weights(settings.content_weight, settings.collaborative_weight),
-        window_days=settings.interaction_window_days,
-        time_budget_s=settings.time_budget_ms / 1000,
+        weights=configured_weights(settings.ranking),
+        window_days=settings.ranking.interaction_window_days,
+        time_budget_s=settings.requests.time_budget_s,
     )
-    media = MediaService(
-        models=models,
-        catalogue=catalogue,
-        hydrator=hydrator,
-        window_popularity=WindowPopularity(background_engagement_db, settings.catalogue_refresh_seconds),
-        window_days=settings.interaction_window_days,
-        time_budget_s=settings.time_budget_ms / 1000,
-    )
-    return Marquee(
+    return Container(
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
@@ -155,51 +134,79 @@ def join_parts(settings: Settings) -> Marquee:
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
-        media=media,
+        media=_media(settings, models, catalogue, hydrator, background_engagement_db),
         profiles=ProfileReader(
             user_db=user_db,
             catalog_db=catalog_db,
             engagement_db=engagement_db,
             media_cache=media_cache,
-            time_budget_s=settings.time_budget_ms / 1000,
+            time_budget_s=settings.requests.time_budget_s,
         ),
         status=StatusReader(serving, catalogue, models, media_cache),
     )
 
 
-def connection_options(settings: Settings) -> ConnectionOptions:
-    """How every connection is made that reads a database."""
-    return ConnectionOptions(settings.prepared_statements, SettingsBy(settings.session_settings_by))
+def configured_weights(ranking: RankingSettings) -> Weights:
+    """Return the weights of a ranking that no others are asked for."""
+    return Weights(ranking.content_weight, ranking.collaborative_weight)
+
+
+def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
+    """Return small and patient pools for what is read whole."""
+    return {
+        name: Database(name, settings.for_whole_reads(connections))
+        for name, connections in BACKGROUND_CONNECTIONS.items()
+    }
+
+
+def _catalogue(
+    settings: Settings, catalog_db: Database, engagement_db: EngagementDatabase
+) -> CatalogueRefresher:
+    return CatalogueRefresher(
+        CatalogDatabase(catalog_db),
+        engagement_db,
+        settings.catalog,
+        window_days=settings.ranking.interaction_window_days,
+    )
+
+
+def _media(
+    settings: Settings,
+    models: ModelWatcher,
+    catalogue: CatalogueRefresher,
+    hydrator: Hydrator,
+    background_engagement_db: EngagementDatabase,
+) -> MediaService:
+    refresh_seconds = settings.catalog.catalogue_refresh_seconds
+    return MediaService(
+        models=models,
+        catalogue=catalogue,
+        hydrator=hydrator,
+        window_popularity=WindowPopularity(background_engagement_db, refresh_seconds),
+        window_days=settings.ranking.interaction_window_days,
+        time_budget_s=settings.requests.time_budget_s,
+    )
+
+
+def _models(
+    settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
+) -> ModelWatcher:
+    search = settings.neighbour_search
+    return ModelWatcher(
+        UserKnnSql(engagement_db, search),
+        settings.models.model_path,
+        settings.ranking.interaction_window_days,
+        catalogue.latest,
+        {"neighbours": {"similar_users": search.similar_users}},
+    )
 
 
 def _catalogue_source(settings: Settings) -> str:
     """A hash of the databases, statements and settings that a catalogue index is made from and by."""
-    digest = sha256(f"{settings.interaction_window_days} {settings.interaction_types}".encode())
+    window_days = settings.ranking.interaction_window_days
+    digest = sha256(f"{window_days} {settings.interaction_types}".encode())
     for name in BACKGROUND_CONNECTIONS:
-        digest.update(settings.database_url(name).encode())
-        for query in load_queries(name, settings.sql_path).values():
+        digest.update(settings.databases.url(name).encode())
+        for query in load_queries(name, settings.databases.sql_path).values():
             digest.update(query.statement)
     return digest.hexdigest()[:16]
-
-
-def _caps(settings: Settings) -> NeighbourCaps:
-    return NeighbourCaps(
-        history_items=settings.history_items,
-        users_per_item=settings.users_per_item,
-        shortlist=settings.shortlist,
-        similar_users=settings.similar_users,
-        items_per_user=settings.items_per_user,
-    )
-
-
-def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
-    """A pool for requests, or a small and patient one for what is read whole."""
-    options = PoolOptions(
-        connection_options(settings),
-        size=BACKGROUND_CONNECTIONS[name] if background else settings.pool_size,
-        pool_timeout_ms=settings.pool_timeout_ms,
-        statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
-        breaker=not background,
-    )
-    queries = load_queries(name, settings.sql_path)
-    return Database(name, settings.database_url(name), queries, options)

@@ -1,0 +1,100 @@
+"""Who may call the API, how often, and from which pages."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+import limits
+from pydantic import BeforeValidator, Field, field_validator
+
+from config.setting_types import SettingsGroup, TextList, split_commas
+
+_ENTRY = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?P<scopes>[a-z]+(?:\+[a-z]+)*):(?P<digest>[0-9a-f]{64})"
+)
+_ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
+
+
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    READ = "read"
+    OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One entry of API_KEYS. Two of the same name share a rate limit, so that a key can be replaced."""
+
+    name: str
+    scopes: frozenset[Scope]
+    digest: bytes = field(repr=False)
+
+    @property
+    def entry(self) -> str:
+        """The form `name:scopes:hash` that API_KEYS holds."""
+        return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.digest.hex()}"
+
+
+def parse_entry(text: str) -> ApiKey:
+    """Return the key that an entry of API_KEYS stands for.
+
+    Raises:
+        ValueError: it is not of the form; the message does not show it, as it may be a key.
+    """
+    match = _ENTRY.fullmatch(text)
+    scopes = set(match["scopes"].split("+")) if match else set()
+    if match is None or not scopes <= set(Scope):
+        raise ValueError("an entry is not of the form name:scopes:hash, as make-key prints it")
+    return ApiKey(match["name"], frozenset(map(Scope, scopes)), bytes.fromhex(match["digest"]))
+
+
+def _parse_keys(value: object) -> object:
+    entries = split_commas(value)
+    return tuple(map(parse_entry, entries)) if isinstance(entries, tuple) else value
+
+
+class AccessSettings(SettingsGroup):
+    """Keys, rate limits, CORS and the proxies that callers come through."""
+
+    api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_parse_keys)] = ()
+    allow_anonymous: bool = False
+    rate_limit: str | None = None
+    # Its URL may hold a password.
+    rate_limit_storage: str = Field(default="memory://", repr=False)
+    cors_origins: TextList = ()
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+
+    @field_validator("api_keys")
+    @classmethod
+    def _differ(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        if len({key.digest for key in value}) < len(value):
+            raise ValueError("the same key is in it twice")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is not of the form https://host or https://host:port")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_rate(cls, value: str | None) -> str | None:
+        try:
+            positive = value is None or all(rate.amount > 0 for rate in limits.parse_many(value))
+        except ValueError:
+            positive = False
+        if not positive:
+            raise ValueError("not of the form 600/minute, or 20/second;600/minute for both")
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _is_storage(cls, value: str) -> str:
+        if value != "memory://" and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
+        return value

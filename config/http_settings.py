@@ -1,0 +1,57 @@
+"""The server: where it listens, and how many requests it holds at a time."""
+
+from ipaddress import ip_address
+
+from pydantic import Field
+
+from config.setting_types import Count, SettingsGroup
+
+
+class HttpSettings(SettingsGroup):
+    """How Gunicorn serves."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=5000, ge=1, le=65535)
+    workers: int = Field(default=2, ge=1, le=256)
+    threads: int = Field(default=4, ge=1, le=256)
+    max_waiting: int = Field(default=16, ge=0, le=1000)
+    max_streams: int = Field(default=8, ge=1, le=1000)
+    max_stream_seconds: Count = 1_800
+    max_requests: int = Field(default=100_000, ge=0)
+    # Common load balancers keep idle connections for 60 s, and use one again that is closed here meanwhile.
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3_600)
+    explorer: bool = True
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address listened on."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def lists_at_once(self) -> int:
+        """How many batches, and how many streams, a process works on beside `threads` other requests."""
+        return max(1, self.threads // 4)
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests of all kinds a process works on at a time."""
+        return self.threads + 2 * self.lists_at_once
+
+    @property
+    def max_batches(self) -> int:
+        """How many batches a process has open at a time."""
+        return self.lists_at_once + self.max_waiting
+
+    @property
+    def max_bodies(self) -> int:
+        """How many requests a process reads the bodies of at a time."""
+        return self.max_batches
+
+    @property
+    def request_threads(self) -> int:
+        """How many threads requests hold at most, be they worked on, waiting, received or sent."""
+        pages = self.threads + self.max_waiting
+        return pages + self.max_batches + self.max_streams + self.max_bodies

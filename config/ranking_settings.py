@@ -1,0 +1,62 @@
+"""What a ranking depends on: weights, window, the search for similar users, and types of interactions."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from config.setting_types import Count, SettingsGroup, Share, TextList
+
+# A hundred years.
+MAX_WINDOW_DAYS = 36_500
+
+
+class RankingSettings(SettingsGroup):
+    """The parts of content and collaborative score, and how far back interactions count; 0 is ever."""
+
+    content_weight: Share = 0.4
+    collaborative_weight: Share = 0.6
+    interaction_window_days: int = Field(default=90, ge=0, le=MAX_WINDOW_DAYS)
+
+
+class NeighbourSearchSettings(SettingsGroup):
+    """How many similar users count, and how much the live search for them reads.
+
+    `exact_up_to_pairs`: where the window holds no more pairs of user and item, the caps below are lifted.
+    """
+
+    similar_users: Count = 50
+    exact_up_to_pairs: int = Field(default=200_000, ge=0)
+    history_items: Count = 30
+    users_per_item: Count = 100
+    shortlist: Count = 60
+    items_per_user: Count = 200
+
+
+class InteractionTypes(SettingsGroup):
+    """What each value of `interaction.type` means; other values mean nothing.
+
+    `likes` and `dislikes` are verdicts, of which the latest decides; `watches` are positive where there is no
+    verdict. `excluding`: types that keep an item from being recommended again; empty for all types.
+    """
+
+    likes: TextList = Field(default=("LIKE",), validation_alias="like_types")
+    watches: TextList = Field(default=("WATCH",), validation_alias="watch_types")
+    dislikes: TextList = Field(default=("DISLIKE",), validation_alias="dislike_types")
+    excluding: TextList = Field(default=(), validation_alias="excluding_types")
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """The types that speak for an item."""
+        return (*self.likes, *self.watches)
+
+    @model_validator(mode="after")
+    def _types_have_one_meaning(self) -> Self:
+        named = [*self.likes, *self.watches, *self.dislikes]
+        repeated = sorted({name for name in named if named.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"LIKE_TYPES, WATCH_TYPES, DISLIKE_TYPES: {', '.join(repeated)} is named more than once"
+            )
+        if not self.positive:
+            raise ValueError("LIKE_TYPES, WATCH_TYPES: both are empty, so no interaction would count")
+        return self

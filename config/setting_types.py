@@ -1,0 +1,38 @@
+"""What the groups of settings are made of."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+
+class SettingsError(Exception):
+    """The environment does not make a valid configuration; the message names the variables."""
+
+
+class SettingsGroup(BaseModel):
+    """Settings that belong together, handed whole to the parts that use them.
+
+    A field is the environment variable of its name, or of its alias, in capitals. Units are in the names.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def variables(cls) -> dict[str, FieldInfo]:
+        """Return the group's fields by environment variable."""
+        return {
+            str(field.validation_alias or name).upper(): field for name, field in cls.model_fields.items()
+        }
+
+
+def split_commas(value: object) -> object:
+    """Return a text's parts between commas, without the empty ones; anything else as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Count = Annotated[int, Field(ge=1, le=2_000_000_000)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+TextList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
