@@ -24,6 +24,8 @@ from recommender.api.recommendations import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
 from recommender.composition import Marquee, join_parts
 from recommender.domain import Weights
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 
 _EXPLORER_LIMIT = 12
 # How long a list of users waits for others to be worked on, which take seconds.
@@ -32,17 +34,17 @@ _LIST_PATIENCE_S = 30.0
 _STOPPING_S = 5.0
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flask:
     """Join the parts and put HTTP in front; nothing connects until `Marquee.open`, or the first request.
 
     Raises:
         SettingsError: the environment does not make a valid configuration, names no databases, or would
             serve strangers.
-        ConfigurationError: a database URL or an SQL file is unusable.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
     settings = load_settings() if settings is None else settings
     settings.refuse_to_serve_strangers()
-    marquee = join_parts(settings)
+    marquee = join_parts(settings, domain)
     metrics = Metrics(
         marquee.status.read, {key: database.pool_stats for key, database in marquee.databases.items()}
     )
@@ -55,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(home_blueprint(explorer=settings.explorer))
     lanes = _lanes(settings)
     app.extensions["lanes"] = lanes
-    limits = _limits(settings)
+    limits = _limits(settings, marquee.domain)
     app.register_blueprint(openapi_blueprint(limits, keyed=bool(settings.api_keys)))
     for blueprint in (
         recommendations_blueprint(marquee.service, limits, lanes),
@@ -91,7 +93,7 @@ def _lanes(settings: Settings) -> Lanes:
     )
 
 
-def _limits(settings: Settings) -> RequestLimits:
+def _limits(settings: Settings, domain: Domain) -> RequestLimits:
     return RequestLimits(
         max_limit=settings.max_limit,
         max_batch_users=settings.max_batch_users,
@@ -99,6 +101,7 @@ def _limits(settings: Settings) -> RequestLimits:
         max_batch_recommendations=settings.max_batch_recommendations,
         user_id_form=settings.user_id_form,
         media_id_form=settings.media_id_form,
+        domain=domain,
     )
 
 

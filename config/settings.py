@@ -89,6 +89,7 @@ class Settings(BaseModel):
     session_settings_by: Literal["startup", "set", "role"] = "startup"
     time_budget_ms: Count = 1_000
     sql_path: Path | None = None
+    attributes_path: Path = ROOT / "config" / "attributes.toml"
 
     host: str = "127.0.0.1"
     port: int = Field(default=5000, ge=1, le=65535)
@@ -196,7 +197,7 @@ class Settings(BaseModel):
             raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
         return value
 
-    @field_validator("model_path", "demo_path")
+    @field_validator("attributes_path", "model_path", "demo_path")
     @classmethod
     def _from_here(cls, value: Path) -> Path:
         """Relative to the project, wherever the process was started."""

@@ -19,6 +19,9 @@ from recommender.databases.engagement_db import EngagementDatabase, NeighbourCap
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
+from recommender.domains.base import Domain
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
 from recommender.models.live import LiveModel
 from recommender.models.watcher import ModelWatcher
 from recommender.serving.media import MediaService
@@ -31,13 +34,15 @@ from recommender.serving.status import DatabaseChecker, StatusReader
 class Marquee:
     """The joined parts, which have to be opened, after a fork if there is one, and closed at the end.
 
-    `databases`: by name, and by what the pool is for, `requests` or `catalogue`. `catalogue_source`: names
-    what the catalogue index is made from and by; processes with the same one may share it.
+    `domain`: what is recommended. `databases`: by name, and by what the pool is for, `requests` or
+    `catalogue`. `catalogue_source`: names what the catalogue index is made from and by; processes with the
+    same one may share it.
     """
 
     def __init__(
         self,
         *,
+        domain: Domain,
         databases: Mapping[tuple[DatabaseName, str], Database],
         catalogue: CatalogueRefresher,
         catalogue_source: str,
@@ -48,6 +53,7 @@ class Marquee:
         profiles: ProfileReader,
         status: StatusReader,
     ) -> None:
+        self.domain = domain
         self.databases = databases
         self.service = service
         self.media = media
@@ -98,24 +104,26 @@ class Marquee:
             database.close()
 
 
-def join_parts(settings: Settings) -> Marquee:
+def join_parts(settings: Settings, domain: Domain = MEDIA) -> Marquee:
     """Join the parts; nothing connects until `Marquee.open`.
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL or an SQL file is unusable.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
-    serving = {name: _database(name, settings, background=False) for name in DatabaseName}
-    background = {name: _database(name, settings, background=True) for name in BACKGROUND_CONNECTIONS}
+    domain = with_own_attributes(domain, settings.attributes_path)
+    serving = {name: _database(name, settings, domain, background=False) for name in DatabaseName}
+    background = {name: _database(name, settings, domain, background=True) for name in BACKGROUND_CONNECTIONS}
     background_engagement_db = EngagementDatabase(
         background[DatabaseName.ENGAGEMENT], settings.interaction_types
     )
     catalogue = CatalogueRefresher(
-        CatalogDatabase(background[DatabaseName.CATALOG]),
+        CatalogDatabase(background[DatabaseName.CATALOG], domain),
         background_engagement_db,
         CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds),
         window_days=settings.interaction_window_days,
         refresh_seconds=settings.catalogue_refresh_seconds,
+        domain=domain,
     )
     engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], settings.interaction_types)
     models = ModelWatcher(
@@ -126,7 +134,7 @@ def join_parts(settings: Settings) -> Marquee:
     )
     media_cache = MediaCache(settings.media_cache_size, settings.media_cache_mb * 1_000_000)
     user_db = UserDatabase(serving[DatabaseName.USER])
-    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
+    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG], domain)
     pages = PageFiller(catalog_db, catalogue, media_cache)
     service = RecommendationService(
         user_db=user_db,
@@ -147,10 +155,11 @@ def join_parts(settings: Settings) -> Marquee:
         time_budget_s=settings.time_budget_ms / 1000,
     )
     return Marquee(
+        domain=domain,
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
-        catalogue_source=_catalogue_source(settings),
+        catalogue_source=_catalogue_source(settings, domain),
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
@@ -171,12 +180,18 @@ def connection_options(settings: Settings) -> ConnectionOptions:
     return ConnectionOptions(settings.prepared_statements, SettingsBy(settings.session_settings_by))
 
 
-def _catalogue_source(settings: Settings) -> str:
+def sql_path(settings: Settings, domain: Domain) -> Path | None:
+    """The folder whose query files replace ours: the configured one, or the domain's."""
+    return settings.sql_path or domain.sql_path
+
+
+def _catalogue_source(settings: Settings, domain: Domain) -> str:
     """A hash of the databases, statements and settings that a catalogue index is made from and by."""
-    digest = sha256(f"{settings.interaction_window_days} {settings.interaction_types}".encode())
+    made_by = (settings.interaction_window_days, settings.interaction_types, domain.filtered)
+    digest = sha256(" ".join(map(str, made_by)).encode())
     for name in BACKGROUND_CONNECTIONS:
         digest.update(settings.database_url(name).encode())
-        for query in load_queries(name, settings.sql_path).values():
+        for query in load_queries(name, sql_path(settings, domain)).values():
             digest.update(query.statement)
     return digest.hexdigest()[:16]
 
@@ -191,7 +206,7 @@ def _caps(settings: Settings) -> NeighbourCaps:
     )
 
 
-def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Database:
+def _database(name: DatabaseName, settings: Settings, domain: Domain, *, background: bool) -> Database:
     """A pool for requests, or a small and patient one for what is read whole."""
     options = PoolOptions(
         connection_options(settings),
@@ -200,5 +215,5 @@ def _database(name: DatabaseName, settings: Settings, *, background: bool) -> Da
         statement_timeout_ms=(settings.catalogue_timeout_ms if background else settings.statement_timeout_ms),
         breaker=not background,
     )
-    queries = load_queries(name, settings.sql_path)
+    queries = load_queries(name, sql_path(settings, domain))
     return Database(name, settings.database_url(name), queries, options)

@@ -16,7 +16,7 @@ from recommender.telemetry import JSON, stage
 
 def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
     """Endpoints that answer from `media`, as `lane` admits."""
-    blueprint = Blueprint("media", __name__, url_prefix="/api/media")
+    blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
     models = request_models(limits)
 
     @blueprint.get("/popular")

@@ -4,31 +4,30 @@ import functools
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from recommender.api.fields import Flag, Ids, Text, Texts, WholeNumber, WrongValueError
-from recommender.domain import DEFAULT_LIMIT, MAX_WINDOW_DAYS, MediaFilter, Options, Page
+from recommender.api.fields import Flag, Ids, Text, WholeNumber
+from recommender.api.filters import EXCLUDE, Filters, Names, bind_filters, filter_fields
+from recommender.domain import DEFAULT_LIMIT, MAX_WINDOW_DAYS, Options, Page
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
-_MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
 _MAX_VERSION = 64
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100
 
+_EXCLUDED = "Ids of media that are not wanted."
+
 # What an explained recommendation takes, in bytes and in time, of one that is not.
 EXPLAINED_WEIGHT = 5
-
-M = TypeVar("M", bound=BaseModel)
-
-Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
-Year = Annotated[int | None, WholeNumber(1, 9999)]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What the settings allow callers to ask for."""
+    """What the settings allow callers to ask for, of what domain."""
 
     max_limit: int
     max_batch_users: int
@@ -36,38 +35,14 @@ class RequestLimits:
     max_batch_recommendations: int
     user_id_form: IdForm
     media_id_form: IdForm
+    domain: Domain = MEDIA
 
 
-class Filtered(BaseModel):
-    """A page of media of a kind."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class Filtered(Filters):
+    """A page of items; the filters are those of a domain."""
 
     limit: int
     """How many media at most."""
-    genre: Names = ()
-    """Media with any of these genres, without regard to case or white space."""
-    media_type: Names = ()
-    """Media of any of these types, without regard to case or white space."""
-    min_year: Year = None
-    """Media of this year or later."""
-    max_year: Year = None
-    """Media of this year or earlier."""
-    exclude: tuple[str, ...] = ()
-    """Ids of media that are not wanted."""
-
-    @model_validator(mode="after")
-    def _years_are_in_order(self) -> "Filtered":
-        if self.min_year is not None and self.max_year is not None and self.min_year > self.max_year:
-            raise WrongValueError(
-                f"min_year must not be above max_year, got {self.min_year} and {self.max_year}"
-            )
-        return self
-
-    @property
-    def filters(self) -> MediaFilter:
-        """The kind."""
-        return MediaFilter(self.genre, self.media_type, self.min_year, self.max_year, self.exclude)
 
 
 class Explainable(Filtered):
@@ -139,34 +114,49 @@ class PreviewBody(Explainable):
     """Ids of media that they like."""
 
 
+M = TypeVar("M", bound=Filtered)
+
+
 class RequestModels:
-    """The models with the bounds that the settings draw."""
+    """The models with the filters of the domain and the bounds that the settings draw."""
 
     def __init__(self, limits: RequestLimits) -> None:
-        limit = WholeNumber(1, limits.max_limit)
+        self._domain = limits.domain
+        limit = Annotated[int, WholeNumber(1, limits.max_limit)]
+        default = min(DEFAULT_LIMIT, limits.max_limit)
+        self._limit = _described(Filtered, "limit", limit, default)
         media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
-        self._common: dict[str, Any] = {
-            "limit": (Annotated[int, limit], min(DEFAULT_LIMIT, limits.max_limit)),
-            "exclude": (Annotated[tuple[str, ...], media_ids], ()),
+        fields: dict[str, Any] = {
+            "limit": self._limit,
+            **filter_fields(limits.domain),
+            EXCLUDE: (Annotated[tuple[str, ...], media_ids], Field((), description=_EXCLUDED)),
         }
+        self._filtered: type[Filtered] = create_model("Filtered", __base__=Filtered, **fields)
         self.recommendations = self._bounded(RecommendationsQuery)
         self.similar = self._bounded(SimilarQuery)
         self.popular = self._bounded(PopularQuery)
-        liked = Ids(limits.media_id_form, 0, _MAX_LIKED)
-        self.preview = self._bounded(PreviewBody, liked=(Annotated[tuple[str, ...], liked], ()))
+        liked = Annotated[tuple[str, ...], Ids(limits.media_id_form, 0, _MAX_LIKED)]
+        self.preview = self._bounded(PreviewBody, liked=_described(PreviewBody, "liked", liked, ()))
         self.batch, self.streamed_batch = (
-            self._bounded(
-                BatchBody, user_ids=(Annotated[tuple[str, ...], Ids(limits.user_id_form, 1, users)], ...)
+            self._bounded(BatchBody, user_ids=_described(BatchBody, "user_ids", user_ids, ...))
+            for user_ids in (
+                Annotated[tuple[str, ...], Ids(limits.user_id_form, 1, users)]
+                for users in (limits.max_batch_users, limits.max_stream_users)
             )
-            for users in (limits.max_batch_users, limits.max_stream_users)
         )
 
     def _bounded(self, model: type[M], **fields: Any) -> type[M]:
-        described: dict[str, Any] = {
-            name: (kind, Field(default, description=model.model_fields[name].description))
-            for name, (kind, default) in {**self._common, **fields}.items()
-        }
-        return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **described)
+        """The model with the filters, whose fields come before its own."""
+        # Of a field that both bases have, pydantic takes the first base's: the bound has to be set once more.
+        described: dict[str, Any] = {"limit": self._limit, **fields}
+        bases: Any = (model, self._filtered)
+        bounded: type[M] = create_model(model.__name__, __base__=bases, __doc__=model.__doc__, **described)
+        return bind_filters(bounded, self._domain)
+
+
+def _described(model: type[BaseModel], name: str, kind: Any, default: Any) -> tuple[Any, Any]:
+    """A field of a model with other bounds."""
+    return kind, Field(default, description=model.model_fields[name].description)
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,6 +14,10 @@ from recommender.composition import connection_options
 from recommender.doctor.check import CheckOptions, check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName
+from recommender.domains.base import Domain
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
+from recommender.errors import ConfigurationError
 
 _UNUSABLE = 2
 
@@ -39,16 +43,17 @@ def check(*, as_json: bool) -> int:
     try:
         settings = load_settings()
         urls = {name: settings.database_url(name) for name in DatabaseName}
-    except SettingsError as exc:
+        domain = with_own_attributes(MEDIA, settings.attributes_path)
+    except (SettingsError, ConfigurationError) as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
     # What the driver warns of when a connection fails, and what sessions lack, is in the findings.
     with quiet("psycopg", "recommender"):
-        findings = check_databases(urls, _options(settings))
+        findings = check_databases(urls, _options(settings, domain))
         return _show_json(list(findings)) if as_json else _show_table(findings)
 
 
-def _options(settings: Settings) -> CheckOptions:
+def _options(settings: Settings, domain: Domain) -> CheckOptions:
     return CheckOptions(
         connection=connection_options(settings),
         sql_path=settings.sql_path,
@@ -58,6 +63,7 @@ def _options(settings: Settings) -> CheckOptions:
         pool_size=settings.pool_size,
         workers=settings.workers,
         requests_at_once=settings.requests_at_once,
+        domain=domain,
     )
 
 

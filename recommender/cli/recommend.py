@@ -36,8 +36,8 @@ class _Column(NamedTuple):
 
 _COLUMNS = (
     _Column("title", lambda item: item.media.title or item.media.id),
-    _Column("year", lambda item: str(item.media.release_year or ""), is_number=True),
-    _Column("type", lambda item: item.media.media_type or ""),
+    _Column("year", lambda item: str(item.media.attributes["release_year"] or ""), is_number=True),
+    _Column("type", lambda item: str(item.media.attributes["media_type"] or "")),
     _Column("genres", lambda item: ", ".join(item.media.genres)),
     _Column("score", lambda item: _score(item.recommendation_score), is_number=True),
     _Column("content", lambda item: _score(item.content_score), is_number=True),

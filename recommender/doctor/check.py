@@ -25,6 +25,7 @@ from recommender.doctor.interaction_types import check_types
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
 from recommender.domain import DatabaseName, InteractionTypes
+from recommender.domains.base import Domain
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
 # A timestamp later than that lies in no window: clocks differ, but not so much.
@@ -45,6 +46,7 @@ class CheckOptions:
     pool_size: int
     workers: int
     requests_at_once: int
+    domain: Domain
 
 
 class Check:
@@ -87,7 +89,7 @@ class Check:
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
         self._overlaid.update(overlaid)
         yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
-        yield from check_statements(name, inspection, ours, queries)
+        yield from check_statements(name, inspection, ours, queries, self._options.domain)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 
     def _check_data(

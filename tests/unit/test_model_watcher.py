@@ -77,7 +77,7 @@ class Watched:
 
 
 def index_of(media: Iterable[int]) -> CatalogueIndex:
-    entries = [CatalogueEntry(None, None, None, f"{n:04}", n.to_bytes(8)) for n in media]
+    entries = [CatalogueEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in media]
     return build_index(entries, UNKNOWN_POPULARITY)
 
 

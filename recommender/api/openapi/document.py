@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
 from recommender import __version__
+from recommender.api.openapi.examples import fitted
 from recommender.api.openapi.operations import (
     BATCH_BODY,
     JSON,
@@ -24,6 +26,7 @@ from recommender.api.openapi.schemas import Schema, answer_schemas, body_schema,
 from recommender.api.problems import ErrorCode, Problem
 from recommender.api.request_models import RequestLimits, request_models
 from recommender.api_keys import Scope
+from recommender.domains.base import Domain
 
 TITLE = "Marquee API"
 _DESCRIPTION = "Personalised recommendations for a media app, straight from the databases it already has."
@@ -67,7 +70,8 @@ def describe(limits: RequestLimits, *, keyed: bool) -> dict[str, Any]:
     """
     paths: defaultdict[str, Schema] = defaultdict(dict)
     for operation in operations(limits):
-        paths[operation.path][operation.method.lower()] = _operation(operation, keyed=keyed)
+        fitted = _fitted(operation, limits.domain)
+        paths[operation.path][operation.method.lower()] = _operation(fitted, keyed=keyed)
     schemas = _schemas(limits)
     # Some types only give their fields to others, and stand nowhere themselves.
     written = orjson.dumps([paths, schemas])
@@ -97,7 +101,13 @@ def _schemas(limits: RequestLimits) -> dict[str, Schema]:
     described = {
         name: {"description": words, **body_schema(model)} for name, (words, model) in bodies.items()
     }
-    return dict(sorted({**answer_schemas(), **described}.items()))
+    return dict(sorted({**answer_schemas(limits.domain), **described}.items()))
+
+
+def _fitted(operation: Operation, domain: Domain) -> Operation:
+    """The operation with examples that have the attributes of the domain."""
+    answers = (replace(answer, examples=fitted(answer.examples, domain)) for answer in operation.answers)
+    return replace(operation, answers=tuple(answers))
 
 
 def _pointer(name: str) -> bytes:

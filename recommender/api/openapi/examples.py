@@ -1,6 +1,7 @@
 """Examples of answers, by what they show. They are of one story, and their sums are right."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from recommender import __version__
 from recommender.answers import (
@@ -9,13 +10,11 @@ from recommender.answers import (
     BecauseItem,
     ExplanationAnswer,
     LineAnswer,
-    MediaAnswer,
     OneUserAnswer,
     PopularAnswer,
     PopularMedium,
     PreviewAnswer,
     Recommended,
-    ScoredMedium,
     SimilarAnswer,
     SimilarMedium,
     UserAnswer,
@@ -33,6 +32,9 @@ from recommender.api.health import (
 from recommender.api.problems import BreakOff, broken_off
 from recommender.catalogue.gate import HoldReason
 from recommender.domain import DatabaseName, DatabaseState, Strategy
+from recommender.domains.attributes import Kind
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from recommender.serving.status import Readiness
 
 Examples = dict[str, Any]
@@ -42,31 +44,37 @@ MEDIA_ID = "54c6a916-f55a-4738-9b84-72c39552b524"
 LIKED_ID = "d0f184a2-283e-4f4a-b630-65d7f8b27f71"
 _INDEX = "9f2c51d07be84a36"
 
-_GUNSLINGER = MediaAnswer(
-    id=MEDIA_ID,
-    title="One Gunslinger for Tbilisi",
-    description="In Tbilisi, a mail-order bride must hold on to the only well for miles.",
-    release_year=2025,
-    media_type="MOVIE",
-    cover_url="https://images.example/one-gunslinger-for-tbilisi.jpg",
-    genres=["ACTION", "DRAMA", "WESTERN"],
-)
-_CANYON = MediaAnswer(
-    id=LIKED_ID,
-    title="Bitter Canyon in Port Ellery",
-    description=None,
-    release_year=2019,
-    media_type="SERIES",
-    cover_url=None,
-    genres=["ACTION", "WAR", "WESTERN"],
-)
-_UNEXPLAINED = ExplanationAnswer()
-_SCORED = ScoredMedium(
-    **_GUNSLINGER, recommendation_score=0.8667, content_score=0.6667, collaborative_score=1.0
-)
-_RECOMMENDED = Recommended(**_SCORED, **_UNEXPLAINED)
-_EXPLAINED = Recommended(
-    **_SCORED,
+_GUNSLINGER: dict[str, Any] = {
+    "id": MEDIA_ID,
+    "title": "One Gunslinger for Tbilisi",
+    "description": "In Tbilisi, a mail-order bride must hold on to the only well for miles.",
+    "release_year": 2025,
+    "media_type": "MOVIE",
+    "cover_url": "https://images.example/one-gunslinger-for-tbilisi.jpg",
+    "genres": ["ACTION", "DRAMA", "WESTERN"],
+}
+_CANYON: dict[str, Any] = {
+    "id": LIKED_ID,
+    "title": "Bitter Canyon in Port Ellery",
+    "description": None,
+    "release_year": 2019,
+    "media_type": "SERIES",
+    "cover_url": None,
+    "genres": ["ACTION", "WAR", "WESTERN"],
+}
+
+
+def _scored(item: dict[str, Any], recommendation: float, content: float, collaborative: float) -> Recommended:
+    scores = {
+        "recommendation_score": recommendation,
+        "content_score": content,
+        "collaborative_score": collaborative,
+    }
+    return cast("Recommended", {**item, **scores})
+
+
+_RECOMMENDED = _scored(_GUNSLINGER, 0.8667, 0.6667, 1.0)
+_EXPLANATION = ExplanationAnswer(
     matched_genres=["ACTION", "WESTERN"],
     similar_user_count=37,
     total_interaction_value=62.57,
@@ -75,6 +83,7 @@ _EXPLAINED = Recommended(
     reason="Because you liked “Bitter Canyon in Port Ellery”: 37 of the 50 people most like you liked or "
     "watched it too, and it has Action and Western, as you asked for.",
 )
+_EXPLAINED: Recommended = {**_RECOMMENDED, **_EXPLANATION}
 _BASIS = BasisAnswer(
     stated_genres=["ACTION", "CRIME", "WESTERN"],
     similar_users=50,
@@ -95,15 +104,7 @@ _PLAIN_USER = UserAnswer(
 _EXPLAINED_USER: UserAnswer = {**_PLAIN_USER, "recommendations": [_EXPLAINED], "basis": _BASIS}
 _DEGRADED_USER: UserAnswer = {
     **_PLAIN_USER,
-    "recommendations": [
-        Recommended(
-            **_GUNSLINGER,
-            **_UNEXPLAINED,
-            recommendation_score=0.2667,
-            content_score=0.6667,
-            collaborative_score=0.0,
-        )
-    ],
+    "recommendations": [_scored(_GUNSLINGER, 0.2667, 0.6667, 0.0)],
     "strategy": Strategy.CONTENT,
     "degraded": [DatabaseName.ENGAGEMENT],
 }
@@ -130,7 +131,7 @@ PREVIEW: Examples = {
 }
 POPULAR: Examples = {
     "plain": PopularAnswer(
-        media=[PopularMedium(**_GUNSLINGER, user_count=1512)],
+        media=[cast("PopularMedium", {**_GUNSLINGER, "user_count": 1512})],
         count=1,
         limit=1,
         offset=0,
@@ -140,10 +141,11 @@ POPULAR: Examples = {
         index=_INDEX,
     ),
 }
+_LIKENESS = {"similarity": 0.4312, "shared_user_count": 97, "genre_overlap": 0.5}
 SIMILAR: Examples = {
     "plain": SimilarAnswer(
         media_id=MEDIA_ID,
-        similar=[SimilarMedium(**_CANYON, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
+        similar=[cast("SimilarMedium", {**_CANYON, **_LIKENESS})],
         count=1,
         limit=1,
         offset=0,
@@ -223,3 +225,25 @@ DESCRIPTION: Examples = {
 }
 BATCH_BODY: Examples = {"plain": {"user_ids": [USER_ID], "limit": 1}}
 PREVIEW_BODY: Examples = {"plain": {"genres": ["Action", "Western"], "liked": [LIKED_ID], "limit": 1}}
+
+
+def fitted(examples: Mapping[str, Any], domain: Domain) -> Examples:
+    """Return examples with the attributes of a domain in place of those of media, as far as they differ."""
+    return {name: _with_attributes(value, domain) for name, value in examples.items()}
+
+
+def _with_attributes(value: Any, domain: Domain) -> Any:
+    if isinstance(value, list):
+        return [_with_attributes(part, domain) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if not _GUNSLINGER.keys() <= value.keys():
+        return {key: _with_attributes(part, domain) for key, part in value.items()}
+    empty: dict[str, Any] = {
+        attribute.name: [] if attribute.kind is Kind.SET else None
+        for attribute in domain.shown
+        if attribute.name not in _GUNSLINGER
+    }
+    ours = {attribute.name for attribute in MEDIA.attributes} - {each.name for each in domain.shown}
+    kept = {key: part for key, part in value.items() if key not in ours}
+    return {**kept, **empty}

@@ -76,7 +76,7 @@ def operations(limits: RequestLimits) -> tuple[Operation, ...]:
         _one_user(models, limits),
         _batch(models, limits),
         _preview(models, limits),
-        _popular(models),
+        _popular(models, limits),
         _similar(models, limits),
         _health(),
         _ready(),
@@ -156,10 +156,10 @@ def _preview(models: RequestModels, limits: RequestLimits) -> Operation:
     )
 
 
-def _popular(models: RequestModels) -> Operation:
+def _popular(models: RequestModels, limits: RequestLimits) -> Operation:
     return Operation(
         "GET",
-        "/api/media/popular",
+        f"/api/{limits.domain.plural}/popular",
         "getPopular",
         MEDIA,
         "Popular media",
@@ -176,7 +176,7 @@ def _similar(models: RequestModels, limits: RequestLimits) -> Operation:
     form = limits.media_id_form
     return Operation(
         "GET",
-        "/api/media/{media_id}/similar",
+        f"/api/{limits.domain.plural}/{{media_id}}/similar",
         "getSimilar",
         MEDIA,
         "Media like one",

@@ -8,6 +8,8 @@ from typing_extensions import is_typeddict
 
 from recommender import answers
 from recommender.api import health, problems
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.base import Domain
 
 Schema = dict[str, Any]
 
@@ -22,14 +24,15 @@ def reference(name: str) -> Schema:
     return {"$ref": f"{_ROOT}{name}"}
 
 
-def answer_schemas() -> dict[str, Schema]:
-    """The schemas of all answers and their parts, by name."""
+def answer_schemas(domain: Domain) -> dict[str, Schema]:
+    """The schemas of all answers and their parts, by name, with the attributes of a domain's items."""
     adapters: Sequence[tuple[str, Any, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in _ANSWERS
     ]
     _, definitions = TypeAdapter.json_schemas(adapters, ref_template=f"{_ROOT}{{model}}")
     schemas: dict[str, Schema] = _tidy(definitions["$defs"])
     _inherit_descriptions(schemas)
+    _add_attributes(schemas, domain)
     return schemas
 
 
@@ -66,6 +69,28 @@ def _inherit_descriptions(schemas: dict[str, Schema]) -> None:
             for name, field in inherited.items():
                 if "description" in field:
                     schemas[kind.__name__]["properties"][name].setdefault("description", field["description"])
+
+
+def _add_attributes(schemas: dict[str, Schema], domain: Domain) -> None:
+    """Add the attributes after the id, wherever items are described."""
+    added = {attribute.name: _attribute_schema(attribute) for attribute in domain.shown}
+    for kind in filter(_is_item, _ANSWERS):
+        schema = schemas[kind.__name__]
+        properties, required = schema["properties"], schema["required"]
+        schema["properties"] = {"id": properties.pop("id"), **added, **properties}
+        schema["required"] = ["id", *added, *required[1:]]
+
+
+def _is_item(kind: Any) -> bool:
+    return kind is answers.MediaAnswer or any(map(_is_item, getattr(kind, "__orig_bases__", ())))
+
+
+def _attribute_schema(attribute: Attribute) -> Schema:
+    described = {"description": attribute.description} if attribute.description else {}
+    if attribute.kind is Kind.SET:
+        return {"items": {"type": "string"}, "type": "array", **described}
+    number = "integer" if attribute.whole else "number"
+    return {"type": [number if attribute.kind is Kind.NUMBER else "string", "null"], **described}
 
 
 def _tidy(schema: Any) -> Any:
