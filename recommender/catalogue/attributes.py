@@ -61,12 +61,9 @@ class NumberArray:
 
     def matching(self, condition: RangeCondition) -> NDArray[np.bool_]:
         """Which items are in a range, both ends included; shape (items,)."""
-        mask = np.isfinite(self.array)
-        if condition.least is not None:
-            mask &= self.array >= condition.least
-        if condition.most is not None:
-            mask &= self.array <= condition.most
-        return mask
+        least = -np.inf if condition.least is None else condition.least
+        most = np.inf if condition.most is None else condition.most
+        return np.asarray((self.array >= least) & (self.array <= most))
 
 
 AttributeArray = SetArray | CategoryArray | NumberArray
@@ -86,7 +83,10 @@ def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
         keys = [name_key(name or "") for name in values]
         codes = [numbers.setdefault(key, len(numbers)) if key else _NO_NAME for key in keys]
         return CategoryArray(np.array(codes, dtype=np.int32), numbers)
-    return NumberArray(np.array(values, dtype=np.float64))
+    numbers_or_nan = np.array(values, dtype=np.float64)
+    # Answers show no infinity: JSON has none.
+    numbers_or_nan[np.isinf(numbers_or_nan)] = np.nan
+    return NumberArray(numbers_or_nan)
 
 
 def build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray:

@@ -97,7 +97,7 @@ def own_values(domain: Domain, media: Media) -> Iterator[tuple[str, str]]:
         value = media.attributes[attribute.name]
         for each in value if isinstance(value, tuple) else (value,):
             if each is not None:
-                yield attribute.label, str(each)
+                yield attribute.label, each if isinstance(each, str) else f"{each:.12g}"
 
 
 def part(text: str) -> str:
