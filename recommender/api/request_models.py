@@ -19,8 +19,6 @@ _MAX_VERSION = 64
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100
 
-_EXCLUDED = "Ids of media that are not wanted."
-
 # What an explained recommendation takes, in bytes and in time, of one that is not.
 EXPLAINED_WEIGHT = 5
 
@@ -42,7 +40,6 @@ class Filtered(Filters):
     """A page of items; the filters are those of a domain."""
 
     limit: int
-    """How many media at most."""
 
 
 class Explainable(Filtered):
@@ -124,12 +121,16 @@ class RequestModels:
         self._domain = limits.domain
         limit = Annotated[int, WholeNumber(1, limits.max_limit)]
         default = min(DEFAULT_LIMIT, limits.max_limit)
-        self._limit = _described(Filtered, "limit", limit, default)
+        items = limits.domain.plural
+        self._limit = (limit, Field(default, description=f"How many {items} at most."))
         media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
         fields: dict[str, Any] = {
             "limit": self._limit,
             **filter_fields(limits.domain),
-            EXCLUDE: (Annotated[tuple[str, ...], media_ids], Field((), description=_EXCLUDED)),
+            EXCLUDE: (
+                Annotated[tuple[str, ...], media_ids],
+                Field((), description=f"Ids of {items} that are not wanted."),
+            ),
         }
         self._filtered: type[Filtered] = create_model("Filtered", __base__=Filtered, **fields)
         self.recommendations = self._bounded(RecommendationsQuery)

@@ -10,7 +10,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.attributes import (
+from recommender.catalogue.attribute_arrays import (
     AttributeArray,
     NumberArray,
     SetArray,

@@ -13,12 +13,12 @@ from app import create_app
 from recommender.cli.main import main
 from recommender.errors import ConfigurationError
 from recommender.names import name_key
-from tests.support.attributes import CATALOG, add_columns, declare
 from tests.support.batches import read_csv, read_parquet
 from tests.support.checks import Checker
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client, settings_for, whole_ranking
 from tests.support.commands import variables
 from tests.support.contract import Contract
+from tests.support.own_attributes import CATALOG, add_columns, declare
 from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recommender.catalogue.attributes import build_array, mask_of
+from recommender.catalogue.attribute_arrays import build_array, mask_of
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
 from recommender.domain import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import Kind

@@ -67,14 +67,15 @@ class ExplorerParts:
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     """The page with its files and covers, which know no data; and the fragments, which ask the databases."""
     assets = Assets(_HERE / "static")
-    shell = _shell_blueprint(assets, parts.limits.domain)
+    domain = parts.limits.domain
+    shell = _shell_blueprint(assets, domain)
     fragments = _fragments_blueprint(parts)
     for blueprint in (shell, fragments):
         blueprint.after_request(_with_policy)
-    for name, word in words.template_filters(parts.limits.domain).items():
+    for name, word in words.template_filters(domain).items():
         shell.add_app_template_filter(word, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
-    shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS})
+    shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS, "domain": domain})
     return shell, fragments
 
 
@@ -182,7 +183,6 @@ def _shown(parts: ExplorerParts, ranking: Ranking) -> dict[str, object]:
         "tuning": ranking.tuning,
         "defaults": parts.defaults,
         "steps": ranking.tuning.window_steps(parts.defaults),
-        "filtered": parts.limits.domain.filtered,
         "given": dict(ranking.tuning.filter_texts),
     }
 

@@ -48,8 +48,12 @@ class CategoryArray:
 
     def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
         """Which items have one of some names, or none of them; shape (items,)."""
-        keys = map(name_key, condition.names)
-        found = np.isin(self.array, [self.numbers[key] for key in keys if key in self.numbers])
+        is_named = np.zeros(len(self.numbers) + 1, dtype=np.bool_)
+        for key in map(name_key, condition.names):
+            if key in self.numbers:
+                is_named[self.numbers[key]] = True
+        # The last element is that of -1.
+        found = is_named[self.array]
         return ~found if condition.wanted is Wanted.NONE else found
 
 
