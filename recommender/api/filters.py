@@ -10,11 +10,11 @@ from recommender.domain import MediaFilter, NamesCondition, RangeCondition, Want
 from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
 from recommender.domains.base import Domain
 
-MAX_NAMES = 50
+_MAX_NAMES = 50
 # The field of ids that are not wanted, where a model has one.
 EXCLUDE = "exclude"
 
-Names = Annotated[tuple[str, ...], Texts(MAX_NAMES)]
+Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
 _MATCHES = (Wanted.ANY.value, Wanted.ALL.value)
 Condition = NamesCondition | RangeCondition
 # Makes conditions of the values of an attribute's two parameters, none where neither is given.
@@ -22,7 +22,7 @@ _Reader = Callable[["Filters"], list[Condition]]
 
 
 class Filters(BaseModel):
-    """What any request for items may be filtered by; the fields are made by `filters_model`."""
+    """What any request for items may be filtered by; its fields are made by `filter_fields`."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 

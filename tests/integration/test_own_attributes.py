@@ -1,6 +1,7 @@
 """An app adds attributes by SQL and a declaration: they are shown and filtered by wherever ours are."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from app import create_app
 from recommender.cli.main import main
 from recommender.errors import ConfigurationError
 from recommender.names import name_key
-from tests.support.batches import read_csv, read_parquet
+from tests.support.batches import interrupt, read_csv, read_parquet
 from tests.support.checks import Checker
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client, settings_for, whole_ranking
 from tests.support.commands import variables
@@ -216,11 +217,36 @@ def test_check_says_which_column_is_missing_or_of_a_wrong_type(
         assert says in report.find("statement fetch_media")["means"]
 
 
-def test_a_declaration_that_is_wrong_stops_the_start(shared_databases: Urls, tmp_path: Path) -> None:
+def test_a_declaration_that_is_wrong_stops_the_start_and_is_said_by_check(
+    shared_databases: Urls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     path = tmp_path / "attributes.toml"
     path.write_text('[genre]\nkind = "set"\n')
-    with pytest.raises(ConfigurationError, match="genre: requests have a parameter genre"):
+    says = f"{path}: genre: requests have a parameter genre"
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
         create_app(settings_for(shared_databases, ATTRIBUTES_PATH=str(path)))
+    for name, value in (variables(shared_databases) | {"ATTRIBUTES_PATH": str(path)}).items():
+        monkeypatch.setenv(name, value)
+    assert main(["check"]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment", "few_at_once")
+def test_a_job_goes_on_only_with_the_attributes_it_began_with(
+    own_databases: Urls, at: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ids").write_text("\n".join(Reference(own_databases).users[:60]))
+    command = ["batch", str(tmp_path / "ids"), "--output", str(tmp_path / "out.csv"), "--limit", "1"]
+    at(20, interrupt)
+    assert main(command) == 1
+    with monkeypatch.context() as patched:
+        patched.delenv("ATTRIBUTES_PATH")
+        patched.delenv("SQL_PATH")
+        assert main(command) == 2
+    assert main(command) == 0
 
 
 def test_a_column_that_is_declared_and_not_there_is_said_by_name_of_the_statement(
