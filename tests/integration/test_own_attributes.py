@@ -234,6 +234,14 @@ def test_a_declaration_that_is_wrong_stops_the_start_and_is_said_by_check(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("environment")
+def test_the_command_shows_them_before_the_scores(user: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recommend", user, "--limit", "100"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:8] == ["title", "year", "type", "genres", "language", "age", "rating", "tags"]
+    assert any("français" in row and "16.0" in row and "Award Winner, NOIR" in row for row in rows)
+
+
 @pytest.mark.usefixtures("environment", "few_at_once")
 def test_a_job_goes_on_only_with_the_attributes_it_began_with(
     own_databases: Urls, at: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
