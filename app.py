@@ -25,6 +25,8 @@ from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations.routes import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
 from recommender.container import Container, build_container, configured_weights
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from recommender.ids import IdForm
 from recommender.log_filters import LOG_FILTERS
 
@@ -35,17 +37,17 @@ _LIST_PATIENCE_S = 30.0
 _STOPPING_S = 5.0
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flask:
     """Build the parts and put HTTP in front; nothing connects until `Container.open`, or the first request.
 
     Raises:
         SettingsError: the environment does not make a valid configuration, names no databases, or would
             serve strangers.
-        ConfigurationError: a database URL or an SQL file is unusable.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
     settings = load_settings() if settings is None else settings
     settings.refuse_to_serve_strangers()
-    container = build_container(settings)
+    container = build_container(settings, domain)
     metrics = Metrics(
         container.status.read, {key: database.pool_stats for key, database in container.databases.items()}
     )
@@ -57,14 +59,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["log_filters"] = LOG_FILTERS
     lanes = _lanes(settings.http, settings.requests)
     app.extensions["lanes"] = lanes
-    limits = _limits(settings.requests)
+    limits = _limits(settings.requests, container.domain)
     recommendations = recommendations_blueprint(container.service, limits, lanes)
     media = media_blueprint(container.media, limits, lanes.pages)
     ready = ready_blueprint(container.status, lanes)
     scraped = metrics_blueprint(metrics)
     for blueprint in (recommendations, media, ready, scraped):
         blueprint.before_request(container.open)
-    openapi = openapi_blueprint(keyed=bool(settings.access.api_keys))
+    openapi = openapi_blueprint(container.domain, keyed=bool(settings.access.api_keys))
     # The API's description has the endpoints in this order.
     for blueprint in (recommendations, media, health_blueprint, ready, scraped, openapi):
         app.register_blueprint(blueprint)
@@ -91,7 +93,7 @@ def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
     )
 
 
-def _limits(requests: RequestSettings) -> RequestLimits:
+def _limits(requests: RequestSettings, domain: Domain) -> RequestLimits:
     return RequestLimits(
         max_limit=requests.max_limit,
         max_batch_users=requests.max_batch_users,
@@ -99,6 +101,7 @@ def _limits(requests: RequestSettings) -> RequestLimits:
         max_batch_recommendations=requests.max_batch_recommendations,
         user_id_form=IdForm.of_pattern(requests.id_pattern),
         media_id_form=IdForm.of_pattern(requests.media_id_pattern),
+        domain=domain,
     )
 
 

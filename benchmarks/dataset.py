@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from benchmarks.population import Population
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.databases.loading import create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.target import LoadTarget

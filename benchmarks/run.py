@@ -19,7 +19,7 @@ from benchmarks.dataset import LARGE, SMALL, BenchmarkData, benchmark_data
 from benchmarks.load import Client, Timing, get_request, measure, post_request
 from benchmarks.report import as_table
 from benchmarks.servers import Server, serving
-from config.settings import ROOT
+from config.setting_types import ROOT
 
 _RESULTS = ROOT / ".bench" / "results.json"
 _PATH = "/api/recommendations"

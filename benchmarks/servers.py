@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.dataset import BenchmarkData
-from config.settings import ROOT
+from config.setting_types import ROOT
 
 _START_S = 120.0
 

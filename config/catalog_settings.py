@@ -1,15 +1,18 @@
 """What a worker keeps of the catalogue in memory."""
 
-from pydantic import Field
+from pathlib import Path
 
-from config.setting_types import Count, SettingsGroup, Share
+from pydantic import Field, field_validator
+
+from config.setting_types import ROOT, Count, SettingsGroup, Share
 
 
 class CatalogSettings(SettingsGroup):
     """When the catalogue index is loaded again, when a load is believed, and how many details are cached.
 
     `catalogue_max_loss`: the share of items, their genres or interactions that a load may lack and be used at
-    once. `catalogue_loss_seconds`: how long a larger loss must last before it is believed.
+    once. `catalogue_loss_seconds`: how long a larger loss must last before it is believed. `attributes_path`:
+    the file that declares an app's own attributes, relative to the project.
     """
 
     catalogue_refresh_seconds: Count = 300
@@ -17,6 +20,12 @@ class CatalogSettings(SettingsGroup):
     catalogue_loss_seconds: Count = 60
     media_cache_size: Count = 10_000
     media_cache_mb: int = Field(default=64, ge=1, le=1_000_000)
+    attributes_path: Path = ROOT / "config" / "attributes.toml"
+
+    @field_validator("attributes_path")
+    @classmethod
+    def _from_here(cls, value: Path) -> Path:
+        return ROOT / value
 
     @property
     def media_cache_bytes(self) -> int:

@@ -1,9 +1,12 @@
 """What the groups of settings are made of."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class SettingsError(Exception):

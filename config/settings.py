@@ -15,9 +15,7 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.request_settings import RequestSettings
-from config.setting_types import SettingsError, SettingsGroup
-
-ROOT = Path(__file__).resolve().parents[1]
+from config.setting_types import ROOT, SettingsError, SettingsGroup
 
 
 class LogSettings(SettingsGroup):

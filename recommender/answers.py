@@ -3,8 +3,7 @@
 The types say what an answer holds; the API's description is generated from them.
 """
 
-from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, NotRequired
+from typing import Any, Literal, NotRequired, cast
 
 import orjson
 from pydantic import with_config
@@ -16,8 +15,8 @@ from recommender.domain import (
     Basis,
     DatabaseName,
     Explanation,
-    Media,
     Page,
+    PopularItem,
     PopularMedia,
     Preview,
     Recommendation,
@@ -29,42 +28,15 @@ from recommender.domain import (
 
 _SCORE_DECIMALS = 4
 _VALUE_DIGITS = 9
-_SEPARATOR = "|"
 # The text below a field describes it.
 _described = with_config(use_attribute_docstrings=True)
 
 
-class Row(NamedTuple):
-    """One recommendation of one user, flat; `rank` counts from 1, lists are joined by `|`."""
-
-    user_id: str
-    rank: int
-    media_id: str
-    title: str | None
-    release_year: int | None
-    media_type: str | None
-    genres: str
-    recommendation_score: float
-    content_score: float
-    collaborative_score: float
-    strategy: str
-    degraded: str
-    model: str
-    model_version: str | None
-
-
 @_described
 class MediaAnswer(TypedDict):
-    """A medium as the catalogue describes it."""
+    """A medium as the catalogue describes it: its id, then the attributes that its domain declares."""
 
     id: str
-    title: str | None
-    description: str | None
-    release_year: int | None
-    media_type: str | None
-    cover_url: str | None
-    genres: list[str]
-    """Distinct without regard to case and white space."""
 
 
 @_described
@@ -291,7 +263,7 @@ def preview_of(preview: Preview) -> PreviewAnswer:
 def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
     """The answer about popular media."""
     return PopularAnswer(
-        media=[PopularMedium(**_media(item.media), user_count=item.user_count) for item in popular.items],
+        media=[_popular_medium(item) for item in popular.items],
         count=len(popular.items),
         limit=page.limit,
         offset=page.offset,
@@ -306,7 +278,7 @@ def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
     """The answer about media like one."""
     return SimilarAnswer(
         media_id=similar.media_id,
-        similar=[_similar(item) for item in similar.items],
+        similar=[_similar_medium(item) for item in similar.items],
         count=len(similar.items),
         limit=page.limit,
         offset=page.offset,
@@ -318,31 +290,27 @@ def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
     )
 
 
+def _popular_medium(item: PopularItem) -> PopularMedium:
+    answer = {"id": item.media.id, **item.media.attributes, "user_count": item.user_count}
+    return cast("PopularMedium", answer)
+
+
+def _similar_medium(item: SimilarItem) -> SimilarMedium:
+    shared = {} if item.shared_user_count is None else {"shared_user_count": item.shared_user_count}
+    answer = {
+        "id": item.media.id,
+        **item.media.attributes,
+        "similarity": rounded(item.similarity),
+        **shared,
+        "genre_overlap": rounded(item.genre_overlap),
+    }
+    return cast("SimilarMedium", answer)
+
+
 def line_of(result: UserRecommendations) -> bytes:
     """One user's answer as a line of NDJSON."""
     content: LineAnswer = {"user_id": result.user_id, **user_of(result)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def rows_of(result: UserRecommendations) -> Iterator[Row]:
-    """One user's answer as rows, best first; none where there is nothing to recommend."""
-    for rank, item in enumerate(result.items, start=1):
-        yield Row(
-            user_id=result.user_id,
-            rank=rank,
-            media_id=item.media.id,
-            title=item.media.title,
-            release_year=item.media.release_year,
-            media_type=item.media.media_type,
-            genres=_SEPARATOR.join(item.media.genres),
-            recommendation_score=rounded(item.recommendation_score),
-            content_score=rounded(item.content_score),
-            collaborative_score=rounded(item.collaborative_score),
-            strategy=result.strategy.value,
-            degraded=_SEPARATOR.join(result.degraded),
-            model=result.model,
-            model_version=result.model_version,
-        )
 
 
 def rounded(score: float) -> float:
@@ -356,31 +324,20 @@ def score_parts(item: Recommendation, explanation: Explanation) -> ScoreParts:
     return ScoreParts(content=content, collaborative=rounded(rounded(item.recommendation_score) - content))
 
 
-def _media(media: Media) -> MediaAnswer:
-    return MediaAnswer(
-        id=media.id,
-        title=media.title,
-        description=media.description,
-        release_year=media.release_year,
-        media_type=media.media_type,
-        cover_url=media.cover_url,
-        genres=list(media.genres),
-    )
-
-
 def _recommended(item: Recommendation) -> Recommended:
-    scored = ScoredMedium(
-        **_media(item.media),
-        recommendation_score=rounded(item.recommendation_score),
-        content_score=rounded(item.content_score),
-        collaborative_score=rounded(item.collaborative_score),
-    )
-    return {**scored, **_explanation(item, item.explanation)}
+    answer: dict[str, Any] = {
+        "id": item.media.id,
+        **item.media.attributes,
+        "recommendation_score": rounded(item.recommendation_score),
+        "content_score": rounded(item.content_score),
+        "collaborative_score": rounded(item.collaborative_score),
+    }
+    if item.explanation is not None:
+        answer |= _explanation(item, item.explanation)
+    return cast("Recommended", answer)
 
 
-def _explanation(item: Recommendation, explanation: Explanation | None) -> ExplanationAnswer:
-    if explanation is None:
-        return ExplanationAnswer()
+def _explanation(item: Recommendation, explanation: Explanation) -> ExplanationAnswer:
     answer = ExplanationAnswer(matched_genres=list(explanation.matched_genres))
     if explanation.similar_user_count is not None and explanation.total_interaction_value is not None:
         answer["similar_user_count"] = explanation.similar_user_count
@@ -405,18 +362,6 @@ def _basis(basis: Basis) -> BasisAnswer:
     )
     if basis.similar_users is None:
         del answer["similar_users"]
-    return answer
-
-
-def _similar(item: SimilarItem) -> SimilarMedium:
-    answer = SimilarMedium(
-        **_media(item.media),
-        similarity=rounded(item.similarity),
-        shared_user_count=item.shared_user_count or 0,
-        genre_overlap=rounded(item.genre_overlap),
-    )
-    if item.shared_user_count is None:
-        del answer["shared_user_count"]
     return answer
 
 

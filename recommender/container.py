@@ -19,6 +19,9 @@ from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Weights
+from recommender.domains.base import Domain
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.hydration import Hydrator
@@ -31,13 +34,15 @@ from recommender.serving.status import DatabaseChecker, StatusReader
 class Container:
     """The parts, which have to be opened, after a fork if there is one, and closed at the end.
 
-    `databases`: by name, and by what the pool is for, `requests` or `catalogue`. `catalogue_source`: names
-    what the catalogue index is made from and by; processes with the same one may share it.
+    `domain`: what is recommended. `databases`: by name, and by what the pool is for, `requests` or
+    `catalogue`. `catalogue_source`: names what the catalogue index is made from and by; processes with the
+    same one may share it.
     """
 
     def __init__(
         self,
         *,
+        domain: Domain,
         databases: Mapping[tuple[DatabaseName, str], Database],
         catalogue: CatalogueRefresher,
         catalogue_source: str,
@@ -48,6 +53,7 @@ class Container:
         profiles: ProfileReader,
         status: StatusReader,
     ) -> None:
+        self.domain = domain
         self.databases = databases
         self.service = service
         self.media = media
@@ -98,21 +104,23 @@ class Container:
             database.close()
 
 
-def build_container(settings: Settings) -> Container:
+def build_container(settings: Settings, domain: Domain = MEDIA) -> Container:
     """Build the parts; nothing connects until `Container.open`.
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL or an SQL file is unusable.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
+    domain = with_own_attributes(domain, settings.catalog.attributes_path)
+    databases = _databases_of(settings.databases, domain)
     types = settings.interaction_types
-    serving = {name: Database(name, settings.databases, breaker=True) for name in DatabaseName}
-    background = _background_databases(settings.databases)
+    serving = {name: Database(name, databases, breaker=True) for name in DatabaseName}
+    background = _background_databases(databases)
     user_db = UserDatabase(serving[DatabaseName.USER])
-    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG])
+    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG], domain)
     engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types)
     background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types)
-    catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db)
+    catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
     models = _models(settings, engagement_db, catalogue)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalogue, media_cache)
@@ -127,10 +135,11 @@ def build_container(settings: Settings) -> Container:
         time_budget_s=settings.requests.time_budget_s,
     )
     return Container(
+        domain=domain,
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
-        catalogue_source=_catalogue_source(settings),
+        catalogue_source=_catalogue_source(settings, domain),
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
@@ -160,13 +169,14 @@ def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Data
 
 
 def _catalogue(
-    settings: Settings, catalog_db: Database, engagement_db: EngagementDatabase
+    settings: Settings, catalog_db: Database, engagement_db: EngagementDatabase, domain: Domain
 ) -> CatalogueRefresher:
     return CatalogueRefresher(
-        CatalogDatabase(catalog_db),
+        CatalogDatabase(catalog_db, domain),
         engagement_db,
         settings.catalog,
         window_days=settings.ranking.interaction_window_days,
+        domain=domain,
     )
 
 
@@ -201,12 +211,18 @@ def _models(
     )
 
 
-def _catalogue_source(settings: Settings) -> str:
+def _databases_of(settings: DatabaseSettings, domain: Domain) -> DatabaseSettings:
+    """Return the settings with the query files of the domain, unless others are configured."""
+    return settings if settings.sql_path else settings.model_copy(update={"sql_path": domain.sql_path})
+
+
+def _catalogue_source(settings: Settings, domain: Domain) -> str:
     """A hash of the databases, statements and settings that a catalogue index is made from and by."""
-    window_days = settings.ranking.interaction_window_days
-    digest = sha256(f"{window_days} {settings.interaction_types}".encode())
+    made_by = (settings.ranking.interaction_window_days, settings.interaction_types, domain.filtered)
+    digest = sha256(" ".join(map(str, made_by)).encode())
+    databases = _databases_of(settings.databases, domain)
     for name in BACKGROUND_CONNECTIONS:
-        digest.update(settings.databases.url(name).encode())
-        for query in load_queries(name, settings.databases.sql_path).values():
+        digest.update(databases.url(name).encode())
+        for query in load_queries(name, databases.sql_path).values():
             digest.update(query.statement)
     return digest.hexdigest()[:16]

@@ -1,9 +1,9 @@
 """The values the parts hand each other. Ids are opaque strings everywhere in Python."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from config import ranking_settings
 
@@ -61,18 +61,35 @@ InteractionTypes = ranking_settings.InteractionTypes
 DEFAULT_TYPES = InteractionTypes()
 
 
+class Wanted(StrEnum):
+    """Which of the names of a condition an item must have."""
+
+    ANY = "any"
+    ALL = "all"
+    NONE = "none"
+
+
+class NamesCondition(NamedTuple):
+    """Names that an attribute must have, or must not, in any spelling (`names.name_key`)."""
+
+    attribute: str
+    names: tuple[str, ...]
+    wanted: Wanted = Wanted.ANY
+
+
+class RangeCondition(NamedTuple):
+    """The range that a number must be in, both ends included; what has no number is in none."""
+
+    attribute: str
+    least: float | None = None
+    most: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFilter:
-    """Which media are wanted; what is empty or None asks for nothing.
+    """Which items are wanted: those that meet all `conditions`, save `excluded_ids`."""
 
-    `genres`, `media_types`: any of them, in any spelling (`names.name_key`). `min_year`, `max_year`: both
-    included; a medium without a year is in no range. `excluded_ids`: not these.
-    """
-
-    genres: tuple[str, ...] = ()
-    media_types: tuple[str, ...] = ()
-    min_year: int | None = None
-    max_year: int | None = None
+    conditions: tuple[NamesCondition | RangeCondition, ...] = ()
     excluded_ids: tuple[str, ...] = ()
 
 
@@ -114,27 +131,41 @@ class History:
     user_key: bytes = b""
 
 
+# A value of an attribute: a text or name, a number, the names of a set, or None where there is none.
+Value = str | int | float | tuple[str, ...] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What is shown of a medium. `genres` are distinct, as `names.distinct_names` has it."""
+    """What is shown of an item.
+
+    `attributes`: values by name, in the order of answers; a set's names are distinct, as
+    `names.distinct_names` has it. `title` and `genres`, the set that users state preferences of, are among
+    them, whatever the domain calls them.
+    """
 
     id: str
     title: str | None
-    description: str | None
-    release_year: int | None
-    media_type: str | None
-    cover_url: str | None
     genres: tuple[str, ...]
+    attributes: Mapping[str, Value]
 
 
 class CatalogueEntry(NamedTuple):
-    """A medium that may be recommended; genres as written, the id once more in binary."""
+    """An item that may be recommended; the id once more in binary.
 
-    genre_names: Sequence[str] | None
-    media_type: str | None
-    release_year: int | None
+    `values`: of the attributes that items are filtered by (`Domain.filtered`), as the database returns them;
+    the first are the genres.
+    """
+
+    values: tuple[Any, ...]
     media_id: str
     media_key: bytes
+
+    @property
+    def genre_names(self) -> Sequence[str] | None:
+        """The names of the set that users state preferences of, as written."""
+        names: Sequence[str] | None = self.values[0]
+        return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ FROM_QUERY = "from_query"
 
 _DIGITS = re.compile(r"[0-9]{1,4000}")
 _DECIMAL = re.compile(r"[01](?:\.[0-9]{1,20})?")
+_SIGNED = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?")
+# Whole numbers up to here are exact in a double.
+_MAX_NUMBER = 999_999_999_999_999
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
 _FLAGS = {"true": True, "false": False}
@@ -76,6 +79,48 @@ class WholeNumber(_Field):
     def json_schema(self) -> JsonSchemaValue:
         """An integer in its range."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Number(_Field):
+    """A finite number; in a query string, in decimals."""
+
+    def validate(self, value: object, *, from_query: bool) -> float:
+        """The number; whole where it is written so."""
+        number = value
+        if from_query and isinstance(value, str) and _SIGNED.fullmatch(value):
+            number = float(value) if "." in value else int(value)
+        if (
+            isinstance(number, int | float)
+            and not isinstance(number, bool)
+            and -_MAX_NUMBER <= number <= _MAX_NUMBER
+        ):
+            return number
+        raise WrongValueError(
+            f"{NAME} must be a number from {-_MAX_NUMBER} to {_MAX_NUMBER}, such as 12 or 7.5, "
+            f"got {shown(value)}"
+        )
+
+    def json_schema(self) -> JsonSchemaValue:
+        """A number."""
+        return {"type": "number", "minimum": -_MAX_NUMBER, "maximum": _MAX_NUMBER}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Field):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def validate(self, value: object, *, from_query: bool) -> str:  # noqa: ARG002 - the same in both
+        """The word."""
+        if isinstance(value, str) and value in self.words:
+            return value
+        raise WrongValueError(f"{NAME} must be {' or '.join(self.words)}, got {shown(value)}")
+
+    def json_schema(self) -> JsonSchemaValue:
+        """A string of these."""
+        return {"type": "string", "enum": list(self.words)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from recommender.api.fields import Ids, Text, Texts, WholeNumber, WrongValueError
-from recommender.domain import DEFAULT_LIMIT, MediaFilter
+from recommender.api.fields import Ids, Text, WholeNumber
+from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields
+from recommender.domain import DEFAULT_LIMIT
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
-_MAX_NAMES = 50
 _MAX_MEDIA_IDS = 500
 _MAX_VERSION = 64
-
-Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
-Year = Annotated[int | None, WholeNumber(1, 9999)]
 
 
 F = TypeVar("F", bound="Filtered")
@@ -25,7 +24,7 @@ F = TypeVar("F", bound="Filtered")
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What the settings allow callers to ask for."""
+    """What the settings allow callers to ask for, of what domain."""
 
     max_limit: int
     max_batch_users: int
@@ -33,38 +32,13 @@ class RequestLimits:
     max_batch_recommendations: int
     user_id_form: IdForm
     media_id_form: IdForm
+    domain: Domain = MEDIA
 
 
-class Filtered(BaseModel):
-    """A page of media of a kind."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class Filtered(Filters):
+    """A page of items; the filters are those of a domain."""
 
     limit: int
-    """How many media at most."""
-    genre: Names = ()
-    """Media with any of these genres, without regard to case or white space."""
-    media_type: Names = ()
-    """Media of any of these types, without regard to case or white space."""
-    min_year: Year = None
-    """Media of this year or later."""
-    max_year: Year = None
-    """Media of this year or earlier."""
-    exclude: tuple[str, ...] = ()
-    """Ids of media that are not wanted."""
-
-    @model_validator(mode="after")
-    def _years_are_in_order(self) -> "Filtered":
-        if self.min_year is not None and self.max_year is not None and self.min_year > self.max_year:
-            raise WrongValueError(
-                f"min_year must not be above max_year, got {self.min_year} and {self.max_year}"
-            )
-        return self
-
-    @property
-    def filters(self) -> MediaFilter:
-        """The kind."""
-        return MediaFilter(self.genre, self.media_type, self.min_year, self.max_year, self.exclude)
 
 
 class Offset(BaseModel):
@@ -96,21 +70,36 @@ def bounded(model: type[F], limits: RequestLimits) -> type[F]:
 
 @functools.lru_cache(maxsize=64)
 def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
-    media_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
-    fields: dict[str, Any] = {
-        "limit": (
-            Annotated[int, WholeNumber(1, limits.max_limit)],
-            min(DEFAULT_LIMIT, limits.max_limit),
-        ),
-        "exclude": (Annotated[tuple[str, ...], media_ids], ()),
-    }
+    # Of a field that both bases have, pydantic takes the first base's: the bound has to be set once more.
+    fields: dict[str, Any] = {"limit": _limit_field(limits)}
     for name, found in model.model_fields.items():
         for mark in found.metadata:
             if isinstance(mark, Bound):
                 default = ... if found.is_required() else found.default
-                fields[name] = (Annotated[found.annotation, mark.draw(limits)], default)
-    described: dict[str, Any] = {
-        name: (kind, Field(default, description=model.model_fields[name].description))
-        for name, (kind, default) in fields.items()
+                described = Field(default, description=found.description)
+                fields[name] = (Annotated[found.annotation, mark.draw(limits)], described)
+    # The fields of the second base come first.
+    bases: Any = (model, _filtered(limits))
+    bounded: type[Filtered] = create_model(model.__name__, __base__=bases, __doc__=model.__doc__, **fields)
+    return bind_filters(bounded, limits.domain)
+
+
+@functools.lru_cache(maxsize=8)
+def _filtered(limits: RequestLimits) -> type[Filtered]:
+    """Return the model of a page of items, with the filters of their domain."""
+    item_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
+    fields: dict[str, Any] = {
+        "limit": _limit_field(limits),
+        **filter_fields(limits.domain),
+        EXCLUDE: (
+            Annotated[tuple[str, ...], item_ids],
+            Field((), description=f"Ids of {limits.domain.plural} that are not wanted."),
+        ),
     }
-    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **described)
+    return create_model("Filtered", __base__=Filtered, **fields)
+
+
+def _limit_field(limits: RequestLimits) -> tuple[Any, Any]:
+    default = min(DEFAULT_LIMIT, limits.max_limit)
+    kind = Annotated[int, WholeNumber(1, limits.max_limit)]
+    return kind, Field(default, description=f"How many {limits.domain.plural} at most.")

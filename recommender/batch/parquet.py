@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.answers import Row, rows_of
 from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.rows import Row, RowMaker
 from recommender.batch.writers import NOT_OURS, Safe
 from recommender.domain import UserRecommendations
+from recommender.domains.attributes import Kind
 from recommender.errors import BatchError
 
 # A file can only be written whole: so many users are done again after a kill, and held in memory.
@@ -19,19 +20,29 @@ _USERS_A_PART = 5_000
 _PART = re.compile(r"part-\d{5,}\.parquet|\.part-\d{5,}\.draft")
 _TYPES = {
     "rank": pa.int32(),
-    "release_year": pa.int32(),
     "recommendation_score": pa.float64(),
     "content_score": pa.float64(),
     "collaborative_score": pa.float64(),
 }
-_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in Row._fields])
+
+
+def _schema(maker: RowMaker) -> pa.Schema:
+    numbers = {
+        attribute.name: pa.int32() if attribute.whole else pa.float64()
+        for attribute in (*maker.ours, *maker.own)
+        if attribute.kind is Kind.NUMBER
+    }
+    types = _TYPES | numbers
+    return pa.schema([(name, types.get(name, pa.string())) for name in maker.columns])
 
 
 class ParquetWriter:
     """A file every few thousand users; the position is the number of files. See Writer."""
 
-    def __init__(self, path: Path, users_a_part: int = _USERS_A_PART) -> None:
+    def __init__(self, path: Path, maker: RowMaker, users_a_part: int = _USERS_A_PART) -> None:
         self._path = path
+        self._maker = maker
+        self._schema = _schema(maker)
         self._users_a_part = users_a_part
         self._parts = 0
         self._users = 0
@@ -75,7 +86,7 @@ class ParquetWriter:
         """See Writer."""
         self._users += len(answers)
         for answer in answers:
-            self._rows += rows_of(answer)
+            self._rows += self._maker.rows(answer)
 
     def commit(self) -> Safe:
         """See Writer."""
@@ -107,10 +118,10 @@ class ParquetWriter:
     def _write_part(self) -> None:
         # Readers pass over names that begin with a dot.
         draft = self._path / f".part-{self._parts:05}.draft"
-        columns = list(zip(*self._rows, strict=True)) or [()] * len(Row._fields)
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(self._schema)
         table = pa.table(
-            [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)],
-            schema=_SCHEMA,
+            [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)],
+            schema=self._schema,
         )
         with draft.open("wb") as file:
             pq.write_table(table, file)

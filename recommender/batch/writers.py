@@ -9,8 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from recommender.answers import Row, line_of, rows_of
+from recommender.answers import line_of
 from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.rows import Row, RowMaker
 from recommender.domain import UserRecommendations
 from recommender.errors import BatchError
 
@@ -179,30 +180,31 @@ class CsvWriter(TextWriter):
 
     Args:
         path: the file.
+        maker: makes the rows.
         defuse_formulas: put an apostrophe in front of text, except ids, that a spreadsheet would run.
     """
 
-    def __init__(self, path: Path, *, defuse_formulas: bool) -> None:
+    def __init__(self, path: Path, maker: RowMaker, *, defuse_formulas: bool) -> None:
         super().__init__(path)
+        self._maker = maker
         self._beginning = self._head()
         self._defuse_formulas = defuse_formulas
 
     def _head(self) -> bytes:
-        return _csv_line(Row._fields)
+        return _csv_line(self._maker.columns)
 
     def _encode(self, answer: UserRecommendations) -> bytes:
-        rows = rows_of(answer)
-        return b"".join(map(_csv_line, map(_without_formulas, rows) if self._defuse_formulas else rows))
+        rows = self._maker.rows(answer)
+        return b"".join(map(_csv_line, map(self._without_formulas, rows) if self._defuse_formulas else rows))
 
-
-def _without_formulas(row: Row) -> list[object]:
-    """Put an apostrophe in front of text that begins as a formula does; ids and numbers stay as they are."""
-    return [
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
-        else value
-        for name, value in zip(Row._fields, row, strict=True)
-    ]
+    def _without_formulas(self, row: Row) -> list[object]:
+        """Put an apostrophe in front of text that begins as a formula does, save ids."""
+        return [
+            f"'{value}"
+            if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
+            else value
+            for name, value in zip(self._maker.columns, row, strict=True)
+        ]
 
 
 def _csv_line(values: Sequence[object]) -> bytes:

@@ -10,10 +10,18 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.catalogue.attribute_arrays import (
+    AttributeArray,
+    NumberArray,
+    SetArray,
+    build_array,
+    build_set,
+    mask_of,
+)
 from recommender.catalogue.media_keys import MediaKeys
 from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter
-from recommender.names import distinct_names, name_key
-from recommender.ranking.content import pack_genres
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,6 @@ class Popularity:
         return 1
 
 
-_NO_TYPE, _UNKNOWN_TYPE = -1, -2
 _VERSION_BYTES = 8
 
 UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
@@ -67,17 +74,14 @@ class CatalogueIndex:
     """Every medium that may be recommended; immutable, swapped whole.
 
     Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
-    media are given. `media_idx` is a position in that order, and arrays are in it: `media_types` numbers of
-    `type_numbers`, -1 without one; `release_years` NaN without one; `user_counts` the popularity.
+    media are given. `media_idx` is a position in that order, and arrays are in it: those of `attributes`, by
+    name, of which `genres` are what users state preferences of, and `user_counts`, the popularity.
     """
 
     media_ids: Sequence[str]
     media_keys: MediaKeys
-    genre_masks: NDArray[np.uint64]
-    genre_numbers: Mapping[str, int]
-    type_numbers: Mapping[str, int]
-    media_types: NDArray[np.int32]
-    release_years: NDArray[np.float64]
+    genres: SetArray
+    attributes: Mapping[str, AttributeArray]
     user_counts: NDArray[np.int64]
     popularity: Popularity
 
@@ -90,10 +94,12 @@ class CatalogueIndex:
         counts, known_idx = self.popularity.positive_users, self._media_idx
         elsewhere = sorted(media_id for media_id in counts if media_id not in known_idx)
         digest = blake2b(digest_size=_VERSION_BYTES)
-        for texts in (self.media_ids, self.genre_numbers, self.type_numbers, elsewhere):
+        arrays = self.attributes.values()
+        names = (array.numbers for array in arrays if not isinstance(array, NumberArray))
+        for texts in (self.media_ids, *names, elsewhere):
             digest.update("\0".join([*texts, "\n"]).encode())
-        for array in (self.genre_masks, self.media_types, self.release_years, self.user_counts):
-            digest.update(array.tobytes())
+        for array in (*arrays, self.user_counts):
+            digest.update((array if isinstance(array, np.ndarray) else array.array).tobytes())
         others = [counts[media_id] for media_id in elsewhere]
         digest.update(repr((others, self.popularity.active_users, self.popularity.known)).encode())
         return digest.hexdigest()
@@ -102,6 +108,11 @@ class CatalogueIndex:
     def genre_count(self) -> int:
         """How many genres the media have in all."""
         return int(np.unpackbits(self.genre_masks.view(np.uint8)).sum())
+
+    @property
+    def genre_masks(self) -> NDArray[np.uint64]:
+        """Bit masks of the genres; shape (media, words)."""
+        return self.genres.array
 
     @cached_property
     def _media_idx(self) -> dict[str, int]:
@@ -124,50 +135,39 @@ class CatalogueIndex:
         if filters == ANY_MEDIA:
             return None
         mask = np.ones(len(self.media_ids), dtype=np.bool_)
-        if filters.genres:
-            wanted = self.genre_mask([name_key(genre) for genre in filters.genres])
-            mask &= (self.genre_masks & wanted).any(axis=1)
-        if filters.media_types:
-            numbers = [self.type_numbers.get(name_key(name), _UNKNOWN_TYPE) for name in filters.media_types]
-            mask &= np.isin(self.media_types, numbers)
-        if filters.min_year is not None:
-            mask &= self.release_years >= filters.min_year
-        if filters.max_year is not None:
-            mask &= self.release_years <= filters.max_year
+        for condition in filters.conditions:
+            mask &= mask_of(self.attributes[condition.attribute], condition)
         if filters.excluded_ids:
             mask &= ~self.mark(filters.excluded_ids)
         return mask
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
         """The bit mask of genres by their keys; those that no medium has are left out. Shape (words,)."""
-        numbers = [self.genre_numbers[genre] for genre in genres if genre in self.genre_numbers]
-        return np.asarray(pack_genres([numbers], len(self.genre_numbers))[0])
+        return self.genres.mask_of(genres)
 
 
-def build_index(entries: Iterable[CatalogueEntry], popularity: Popularity) -> CatalogueIndex:
-    """Index media; spellings of a genre or a type that have one key are one.
+def build_index(
+    entries: Iterable[CatalogueEntry], popularity: Popularity, domain: Domain = MEDIA
+) -> CatalogueIndex:
+    """Index the items of a domain; spellings of a name that have one key are one.
 
     Raises:
-        ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+        ValueError: the keys are not of one width, or that is no multiple of 8 bytes; or an entry has another
+            number of values than the domain has attributes to filter by.
     """
     count = popularity.positive_users.get
     ordered = sorted(entries, key=lambda entry: (-count(entry.media_id, 0), entry.media_id))
-    genre_numbers: dict[str, int] = {}
-    genre_sets = [
-        [genre_numbers.setdefault(genre, len(genre_numbers)) for genre in distinct_names(entry.genre_names)]
-        for entry in ordered
-    ]
-    type_numbers: dict[str, int] = {}
-    type_keys = [name_key(entry.media_type or "") for entry in ordered]
-    media_types = [type_numbers.setdefault(key, len(type_numbers)) if key else _NO_TYPE for key in type_keys]
+    columns = list(zip(*(entry.values for entry in ordered), strict=True)) or [()] * len(domain.filtered)
+    genres = build_set(columns[0])
+    others = zip(domain.filtered[1:], columns[1:], strict=True)
     return CatalogueIndex(
         media_ids=[entry.media_id for entry in ordered],
         media_keys=MediaKeys([entry.media_key for entry in ordered]),
-        genre_masks=pack_genres(genre_sets, len(genre_numbers)),
-        genre_numbers=genre_numbers,
-        type_numbers=type_numbers,
-        media_types=np.array(media_types, dtype=np.int32),
-        release_years=np.array([entry.release_year for entry in ordered], dtype=np.float64),
+        genres=genres,
+        attributes={
+            domain.preferences.name: genres,
+            **{attribute.name: build_array(attribute.kind, values) for attribute, values in others},
+        },
         user_counts=np.array([count(entry.media_id, 0) for entry in ordered], dtype=np.int64),
         popularity=popularity,
     )

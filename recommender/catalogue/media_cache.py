@@ -3,12 +3,14 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
-from recommender.domain import Media
+from recommender.domain import Media, Value
 
-# A Media with its tuple of genres, and its places in the two dicts here.
+# A Media with its dict, and its places in the two dicts here; and what each value takes beside its texts.
 _OVERHEAD_BYTES = 400
+_VALUE_BYTES = 60
 # Written as JSON, a text that is not ASCII keeps its UTF-8 form as well, at most twice as large as itself.
 _NOT_ASCII = 3
 
@@ -73,9 +75,14 @@ class MediaCache:
 
 def _bytes_of(media: Media) -> int:
     """Estimate the bytes that a medium's details take, from above."""
-    texts = (media.id, media.title, media.description, media.media_type, media.cover_url, *media.genres)
-    size = _OVERHEAD_BYTES
-    for text in texts:
-        if text is not None:
-            size += sys.getsizeof(text) if text.isascii() else _NOT_ASCII * sys.getsizeof(text)
+    values = media.attributes.values()
+    size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values)
+    for text in (media.id, *chain.from_iterable(_texts(value) for value in values)):
+        size += sys.getsizeof(text) if text.isascii() else _NOT_ASCII * sys.getsizeof(text)
     return size
+
+
+def _texts(value: Value) -> Sequence[str]:
+    if isinstance(value, tuple):
+        return value
+    return (value,) if isinstance(value, str) else ()

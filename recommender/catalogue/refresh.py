@@ -27,6 +27,8 @@ from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domain import CatalogueEntry
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from recommender.errors import (
     DatabaseUnavailableError,
     EmptyCatalogueError,
@@ -86,10 +88,12 @@ class CatalogueRefresher:
         settings: CatalogSettings,
         *,
         window_days: int,
+        domain: Domain = MEDIA,
     ) -> None:
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
         self._gate = CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds)
+        self._domain = domain
         self._window_days = window_days
         self._refresh_seconds = settings.catalogue_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
@@ -226,7 +230,7 @@ class CatalogueRefresher:
             if news.version is not None:
                 index = self._versions.find(news.version)
                 if index is None:
-                    index = build_index(*shared.read(news))
+                    index = build_index(*shared.read(news), self._domain)
                 self._checksum = news.checksum
                 self._versions.schedule(Loaded(index, news.loaded_at), news.starts_at)
             self._held_back = news.held_back
@@ -306,7 +310,7 @@ class CatalogueRefresher:
     def _use(self, load: _Load, *, announced: bool) -> None:
         """Switch to the index of a load, and tell the others, who do so at the same moment."""
         build_started = time.monotonic()
-        index = build_index(load.entries, load.popularity)
+        index = build_index(load.entries, load.popularity, self._domain)
         version = index.version
         build_s = time.monotonic() - build_started
         self._note_held_back(load.held_back)

@@ -19,7 +19,7 @@ from recommender.catalogue.gate import HeldBack, HoldReason
 from recommender.catalogue.index import Popularity
 from recommender.domain import CatalogueEntry
 
-_FORMAT = 2
+_FORMAT = 3
 _SUFFIX = ".entries"
 # The one in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2
@@ -202,9 +202,11 @@ def _held_back(values: dict[str, Any]) -> HeldBack:
 
 
 def _pack(entries: Sequence[CatalogueEntry], popularity: Popularity) -> bytes:
-    columns = zip(*entries, strict=True) if entries else ((),) * len(CatalogueEntry._fields)
-    content = dict(zip(CatalogueEntry._fields, map(list, columns), strict=True))
-    content["media_key"] = [key.hex() for key in content["media_key"]]
+    content = {
+        "values": [entry.values for entry in entries],
+        "media_ids": [entry.media_id for entry in entries],
+        "media_keys": [entry.media_key.hex() for entry in entries],
+    }
     counts = {
         "media_ids": list(popularity.positive_users),
         "user_counts": list(popularity.positive_users.values()),
@@ -220,8 +222,8 @@ def _pack(entries: Sequence[CatalogueEntry], popularity: Popularity) -> bytes:
 def _unpack(content: bytes) -> tuple[list[CatalogueEntry], Popularity]:
     values = orjson.loads(content)
     columns = values["entries"]
-    columns["media_key"] = [bytes.fromhex(key) for key in columns["media_key"]]
-    rows = zip(*(columns[name] for name in CatalogueEntry._fields), strict=True)
+    media_keys = map(bytes.fromhex, columns["media_keys"])
+    rows = zip(map(tuple, columns["values"]), columns["media_ids"], media_keys, strict=True)
     counts = values["popularity"]
     popularity = Popularity(
         positive_users=dict(zip(counts["media_ids"], counts["user_counts"], strict=True)),

@@ -14,6 +14,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
+from recommender.batch.rows import RowMaker
 from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogueUse, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
@@ -23,6 +24,9 @@ from recommender.cli.progress import progress
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domain import DatabaseName, Page
+from recommender.domains.base import Domain
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
 from recommender.errors import BatchError
 from recommender.ids import IdForm
 
@@ -108,10 +112,10 @@ def batch(
     # The other formats hold text as it is: there the option does not make it another job.
     formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
     users_from = ALL_USERS if file is None else "file"
-    options = JobOptions(
-        users_from, chosen, formulas, check_limit(settings.requests, limit), settings.describe_ranking()
-    )
-    target = Target(_writer(options, output), JobFolder(output), overwrite)
+    domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
+    limit = check_limit(settings.requests, limit)
+    options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain))
+    target = Target(_writer(options, output, RowMaker(domain)), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
     settings.databases.url(DatabaseName.USER)
     started = time.monotonic()
@@ -129,11 +133,18 @@ def batch(
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 
 
-def _writer(options: JobOptions, output: Path) -> Writer:
+def _made_by(settings: Settings, domain: Domain) -> str:
+    """What another job would be made by: the settings of the ranking, and attributes of one's own."""
+    own = ",".join(attribute.name for attribute in domain.own)
+    ranking = settings.describe_ranking()
+    return f"{ranking}, {own}" if own else ranking
+
+
+def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:
     if options.format == OutputFormat.NDJSON:
         return NdjsonWriter(output)
     if options.format == OutputFormat.CSV:
-        return CsvWriter(output, defuse_formulas=options.formulas == DEFUSED)
+        return CsvWriter(output, maker, defuse_formulas=options.formulas == DEFUSED)
     try:
         # It needs a package that only this format does.
         from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
@@ -142,7 +153,7 @@ def _writer(options: JobOptions, output: Path) -> Writer:
             f"Parquet needs a package that is not installed ({exc.name}): "
             "pip install -r requirements-parquet.txt"
         ) from exc
-    return ParquetWriter(output)
+    return ParquetWriter(output, maker)
 
 
 def _refuse_same_file(file: BinaryIO, output: Path) -> None:

@@ -14,6 +14,9 @@ from recommender.cli.help_text import epilog
 from recommender.doctor.check import check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domain import DatabaseName
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
+from recommender.errors import ConfigurationError
 
 _UNUSABLE = 2
 
@@ -40,13 +43,14 @@ def check(*, as_json: bool) -> int:
         settings = load_settings()
         # Before anything is asked: are databases configured at all?
         settings.databases.url(DatabaseName.USER)
-    except SettingsError as exc:
+        domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
+    except (SettingsError, ConfigurationError) as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
     # What the driver warns of when a connection fails, and what sessions lack, is in the findings.
     with quiet("psycopg", "recommender"):
         findings = check_databases(
-            settings.databases, settings.http, settings.ranking, settings.interaction_types
+            settings.databases, settings.http, settings.ranking, settings.interaction_types, domain
         )
         return _show_json(list(findings)) if as_json else _show_table(findings)
 

@@ -21,6 +21,8 @@ from recommender.domain import (
     Recommendation,
     UserRecommendations,
 )
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.base import Domain
 from recommender.errors import NothingToRecommendFromError
 from recommender.ids import IdForm
 from recommender.words import LACKS, STRATEGIES
@@ -35,20 +37,32 @@ class _Column(NamedTuple):
     is_number: bool = False
 
 
-_COLUMNS = (
-    _Column("title", lambda item: item.media.title or item.media.id),
-    _Column("year", lambda item: str(item.media.release_year or ""), is_number=True),
-    _Column("type", lambda item: item.media.media_type or ""),
-    _Column("genres", lambda item: ", ".join(item.media.genres)),
+_TITLE = _Column("title", lambda item: item.media.title or item.media.id)
+_SCORES = (
     _Column("score", lambda item: _score(item.recommendation_score), is_number=True),
     _Column("content", lambda item: _score(item.content_score), is_number=True),
     _Column("collaborative", lambda item: _score(item.collaborative_score), is_number=True),
 )
+_WHY = _Column("why", lambda item: item.explanation.reason if item.explanation else "")
 
-_EXPLAINED_COLUMNS = (
-    *(column for column in _COLUMNS if column.header not in ("type", "genres")),
-    _Column("why", lambda item: item.explanation.reason if item.explanation else ""),
-)
+
+def _columns(domain: Domain, *, explained: bool) -> Sequence[_Column]:
+    """The columns of the table; a reason takes the room of names."""
+    named = [attribute for attribute in domain.shown if attribute.kind is not Kind.TEXT]
+    if explained:
+        numbers = [_column(attribute) for attribute in named if attribute.kind is Kind.NUMBER]
+        return (_TITLE, *numbers, *_SCORES, _WHY)
+    return (_TITLE, *map(_column, named), *_SCORES)
+
+
+def _column(attribute: Attribute) -> _Column:
+    def cell(item: Recommendation) -> str:
+        value = item.media.attributes[attribute.name]
+        if value is None:
+            return ""
+        return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+    return _Column(attribute.label, cell, is_number=attribute.kind is Kind.NUMBER)
 
 
 @click.command(
@@ -93,7 +107,7 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH
-    console.print(_table(answer, _EXPLAINED_COLUMNS if explain else _COLUMNS))
+    console.print(_table(answer, _columns(container.domain, explained=explain)))
     for line in _notes(answer):
         console.print(Text(line))
     return 0

@@ -19,7 +19,8 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.logging import logging_config
 from config.ranking_settings import InteractionTypes
-from config.settings import ROOT, Settings, load_settings
+from config.setting_types import ROOT
+from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
 from recommender.databases.database import Database

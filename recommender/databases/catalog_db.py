@@ -1,40 +1,92 @@
-"""catalog_db: which media there are, and what is shown of them."""
+"""catalog_db: which items there are, and what is shown of them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.domain import CatalogueEntry, Media
+from recommender.domains.attributes import Kind
+from recommender.domains.base import Domain
+from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
 
-class CatalogDatabase:
-    """Reads of catalog_db."""
+def _read_category(name: str | None) -> str | None:
+    return shown_name(name or "") or None
 
-    def __init__(self, database: Database) -> None:
+
+def _read_set(names: Sequence[str | None] | None) -> tuple[str, ...]:
+    # SQL of an app's own may leave NULLs in its lists.
+    return tuple(distinct_names([name for name in names or () if name is not None]).values())
+
+
+def _read_number(number: float | None) -> float | None:
+    # JSON has no others.
+    return number if number is not None and math.isfinite(number) else None
+
+
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.CATEGORY: _read_category,
+    Kind.SET: _read_set,
+    Kind.NUMBER: _read_number,
+}
+
+
+class CatalogDatabase:
+    """Reads of catalog_db, whose rows hold what a domain declares."""
+
+    def __init__(self, database: Database, domain: Domain) -> None:
         self._database = database
+        names = [attribute.name for attribute in domain.shown]
+        self._names = names
+        # By column, after the id's.
+        self._readers = [
+            (column, _READERS[attribute.kind])
+            for column, attribute in enumerate(domain.shown, start=1)
+            if attribute.kind in _READERS and not attribute.whole
+        ]
+        self._title = 1 + names.index(domain.title)
+        self._genres = 1 + names.index(domain.preferences.name)
+        self._indexed = len(domain.indexed)
+        self._own_indexed = len(domain.own_filtered)
 
     def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Media]:
-        """Details by id; media that are deleted or unknown are absent."""
+        """Details by id; items that are deleted or unknown are absent."""
         rows = self._database.fetch("fetch_media", deadline, media_ids=list(media_ids))
-        return {
-            media_id: Media(
-                id=media_id,
-                title=title,
-                description=description,
-                release_year=release_year,
-                media_type=shown_name(media_type or "") or None,
-                cover_url=cover_url,
-                genres=tuple(distinct_names(genre_names).values()),
-            )
-            for media_id, title, description, release_year, media_type, cover_url, genre_names in rows
-        }
+        _check_columns("fetch_media", rows, 1 + len(self._names))
+        return {row[0]: self._item(row) for row in rows}
+
+    def _item(self, row: Row) -> Media:
+        values = list(row)
+        for column, read in self._readers:
+            values[column] = read(values[column])
+        attributes = dict(zip(self._names, values[1:], strict=True))
+        return Media(values[0], values[self._title], values[self._genres], attributes)
 
     def fetch_existing_keys(self, deadline: Deadline) -> bytes:
-        """The keys of all media that are not deleted, one after the other."""
+        """The keys of all items that are not deleted, one after the other."""
         ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
         return media_keys or b""
 
     def fetch_catalogue(self) -> list[CatalogueEntry]:
-        """Every medium that is not deleted."""
-        return [CatalogueEntry(*row) for row in self._database.fetch("fetch_catalogue")]
+        """Every item that is not deleted."""
+        rows = self._database.fetch("fetch_catalogue")
+        ours = self._indexed
+        _check_columns("fetch_catalogue", rows, ours + 2 + self._own_indexed)
+        return [CatalogueEntry(row[:ours] + row[ours + 2 :], row[ours], row[ours + 1]) for row in rows]
+
+
+def _check_columns(query_name: str, rows: Sequence[Row], wanted: int) -> None:
+    """Refuse rows that do not hold what is declared.
+
+    Raises:
+        ConfigurationError: they have more columns, or fewer.
+    """
+    if rows and len(rows[0]) != wanted:
+        raise ConfigurationError(
+            f"catalog_db/{query_name} returns {len(rows[0])} columns, and {wanted} are declared; "
+            "`python -m recommender check` says which"
+        )

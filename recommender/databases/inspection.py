@@ -34,10 +34,12 @@ _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 class Examination:
     """What a statement would return, and what its generic plan does.
 
-    `column_types`: names as in pg_type, `[]` after those of arrays, `?` where it is none of PostgreSQL's own.
+    `column_names`, `column_types`: parallel; types as in pg_type, `[]` after those of arrays, `?` where it is
+    none of PostgreSQL's own.
     `tables_read_whole`: with their schemas, as SQL takes them.
     """
 
+    column_names: tuple[str, ...]
     column_types: tuple[str, ...]
     tables_read_whole: tuple[str, ...]
     indexes: tuple[str, ...]
@@ -111,7 +113,7 @@ class Inspection:
         EXPLAIN (GENERIC_PLAN) would show the same plan, from PostgreSQL 16 on. Permissions are checked too.
         """
         with self._transaction():
-            types = self._column_types(query)
+            names, types = self._columns(query)
             # By the NULLs below every partition could be left out of the plan, and nothing would be seen.
             generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
             set_for_transaction(self._connection, generic_and_whole)
@@ -127,20 +129,24 @@ class Inspection:
                 self._connection.execute("DEALLOCATE examined")
         nodes = list(_nodes(row[0][0]["Plan"])) if row else []
         return Examination(
+            column_names=names,
             column_types=types,
             tables_read_whole=tuple(sorted({_table(n) for n in nodes if n["Node Type"] == "Seq Scan"})),
             indexes=tuple(sorted({node["Index Name"] for node in nodes if "Index Name" in node})),
             writes=any(node["Node Type"] == "ModifyTable" for node in nodes),
         )
 
-    def _column_types(self, query: Query) -> tuple[str, ...]:
+    def _columns(self, query: Query) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names and types of what it returns."""
         server = self._connection.pgconn
         # Unnamed: PgBouncer has names of its own for what is prepared by protocol.
         prepared = server.prepare(b"", query.numbered)
         if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise InspectionError(_one_line(prepared.get_error_message()))
         described = server.describe_prepared(b"")
-        return tuple(self._type_name(described.ftype(place)) for place in range(described.nfields))
+        places = range(described.nfields)
+        names = tuple((described.fname(place) or b"").decode("utf-8", "replace") for place in places)
+        return names, tuple(self._type_name(described.ftype(place)) for place in places)
 
     def _type_name(self, oid: int) -> str:
         known = self._connection.adapters.types.get(oid)

@@ -25,6 +25,7 @@ from recommender.doctor.interaction_types import check_types
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
 from recommender.domain import DatabaseName
+from recommender.domains.base import Domain
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
 # A timestamp later than that lies in no window: clocks differ, but not so much.
@@ -42,11 +43,13 @@ class Check:
         http: HttpSettings,
         ranking: RankingSettings,
         types: InteractionTypes,
+        domain: Domain,
     ) -> None:
         self._databases = databases
         self._http = http
         self._window_days = ranking.interaction_window_days
         self._types = types
+        self._domain = domain
         self._servers: dict[DatabaseName, Server] = {}
         self._facts = Facts()
         self._overlaid: set[str] = set()
@@ -81,7 +84,7 @@ class Check:
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
         self._overlaid.update(overlaid)
         yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
-        yield from check_statements(name, inspection, ours, queries)
+        yield from check_statements(name, inspection, ours, queries, self._domain)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 
     def _check_data(
@@ -133,7 +136,11 @@ class Check:
 
 
 def check_databases(
-    databases: DatabaseSettings, http: HttpSettings, ranking: RankingSettings, types: InteractionTypes
+    databases: DatabaseSettings,
+    http: HttpSettings,
+    ranking: RankingSettings,
+    types: InteractionTypes,
+    domain: Domain,
 ) -> Iterator[Finding]:
     """Yield findings on the three databases, as they are made."""
-    return Check(databases, http, ranking, types).findings()
+    return Check(databases, http, ranking, types, domain).findings()

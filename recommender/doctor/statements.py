@@ -1,7 +1,7 @@
 """The statements: does PostgreSQL accept them, and what would it do?"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
@@ -9,6 +9,8 @@ from recommender.doctor.expectations import OCCASIONAL, is_background, returned_
 from recommender.doctor.findings import CONTRACT, Finding, Level, some
 from recommender.doctor.tables import look_at_tables
 from recommender.domain import DatabaseName
+from recommender.domains.attributes import Attribute
+from recommender.domains.base import Domain
 from recommender.errors import InspectionError
 
 # A table of so many rows is read in a millisecond, index or not.
@@ -27,9 +29,15 @@ _ALIKE = {
 
 
 def check_statements(
-    name: DatabaseName, inspection: Inspection, ours: Mapping[str, Query], queries: Mapping[str, Query]
+    name: DatabaseName,
+    inspection: Inspection,
+    ours: Mapping[str, Query],
+    queries: Mapping[str, Query],
+    domain: Domain,
 ) -> Iterator[Finding]:
     """A finding, or some, on each statement; `queries` are `ours` with overlays in their place.
+
+    What fetch_media and fetch_catalogue return is what `domain` declares.
 
     Raises:
         InspectionError: PostgreSQL refuses something other than the statements.
@@ -50,7 +58,10 @@ def check_statements(
         except InspectionError as exc:
             yield Finding(level, name, about, f"does not prepare{consequence}: {exc}", to_do)
             continue
-        fault = _fault(examination, returned_types(ours[query.name]))
+        declared = [(wanted,) for wanted in returned_types(ours[query.name])]
+        wanted = domain.returned_types(query.name) if name is DatabaseName.CATALOG else None
+        own = domain.own_returned(query.name) if name is DatabaseName.CATALOG else ()
+        fault = _fault(examination, wanted or declared, own)
         if fault:
             yield Finding(level, name, about, f"{fault}{consequence}", to_do)
             continue
@@ -67,18 +78,34 @@ def check_statements(
             yield Finding(Level.OK, name, about, f"{origin}; {_scanned(examination)}")
 
 
-def _fault(examination: Examination, wanted: list[str]) -> str | None:
+def _fault(
+    examination: Examination, wanted: Sequence[tuple[str, ...]], own: Sequence[Attribute]
+) -> str | None:
     if examination.writes:
         return "writes, and the service's connections are read-only"
+    misplaced = _misplaced(examination.column_names, own)
+    if misplaced:
+        return misplaced
     found = examination.column_types
     if len(found) != len(wanted):
         return f"returns {len(found)} columns, where the service takes {len(wanted)}"
     wrong = [
-        f"column {place} as {got}, where the service takes {want}"
-        for place, (got, want) in enumerate(zip(found, wanted, strict=True), start=1)
-        if _alike(got) != _alike(want)
+        f"column {place} as {got}, where the service takes {' or '.join(dict.fromkeys(map(_alike, types)))}"
+        for place, (got, types) in enumerate(zip(found, wanted, strict=True), start=1)
+        if _alike(got) not in map(_alike, types)
     ]
     return f"returns {'; '.join(wrong)}" if wrong else None
+
+
+def _misplaced(names: Sequence[str], own: Sequence[Attribute]) -> str | None:
+    """Say which columns of attributes of one's own are not where they belong: last, and in their order."""
+    wanted = [attribute.column for attribute in own]
+    if not own or list(names[-len(own) :]) == wanted:
+        return None
+    missing = ", ".join(column for column in wanted if column not in names)
+    if missing:
+        return f"does not return {missing}, which the file of attributes declares"
+    return f"does not end with the columns {', '.join(wanted)}, as the file of attributes declares"
 
 
 def _alike(type_name: str) -> str:

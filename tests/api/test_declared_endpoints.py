@@ -22,6 +22,7 @@ from recommender.api.errors import ErrorCode, register_error_handlers
 from recommender.api.fields import Texts, WholeNumber
 from recommender.api.openapi.pages import openapi_blueprint
 from recommender.domain import DatabaseName
+from recommender.domains.media import MEDIA
 from recommender.errors import UnknownMediaError
 from recommender.ids import IdForm
 from tests.support.clients import running_app
@@ -85,7 +86,7 @@ def client(lane: Lane) -> FlaskClient:
     app.before_request(auth.authenticate)
     app.before_request(auth.authorize)
     app.register_blueprint(toys_blueprint(lane))
-    app.register_blueprint(openapi_blueprint(keyed=True))
+    app.register_blueprint(openapi_blueprint(MEDIA, keyed=True))
     return app.test_client()
 
 

@@ -73,7 +73,10 @@ def test_a_parameter_given_twice_is_refused(client: FlaskClient) -> None:
 @pytest.mark.parametrize("query", ["Limit=5", "page=2", "limit=5&x=1", "="])
 def test_an_unknown_query_parameter_is_refused(client: FlaskClient, query: str) -> None:
     message = problem(client.get(f"{PATH}?{query}"), 400, "unknown_parameter")
-    allowed = "limit, genre, media_type, min_year, max_year, exclude, explain, offset and index are allowed"
+    allowed = (
+        "limit, genre, exclude_genre, media_type, exclude_media_type, min_year, max_year, match, exclude, "
+        "explain, offset and index are allowed"
+    )
     assert message.endswith(f"; {allowed}")
 
 

@@ -91,6 +91,24 @@ def test_sliders_rank_anew_and_nothing_jumps(visit: Visitor, user: str) -> None:
     assert here.shifted() < 0.01
 
 
+def test_a_filter_leaves_what_passes_and_reset_takes_it_off(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    expect(page.locator(".card")).to_have_count(12)
+    before = titles(page)
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("media type", exact=True).fill("series")
+    here.settle()
+    assert {text.split("·")[-1].strip() for text in page.locator(".card .meta").all_inner_texts()} == {
+        "Series"
+    }
+    assert here.address == f"/explorer?user={user}&media_type=series"
+    page.get_by_role("button", name="Reset").click()
+    here.settle()
+    assert titles(page) == before
+    assert here.address == f"/explorer?user={user}"
+
+
 def test_the_window_changes_what_counts(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
@@ -165,7 +183,8 @@ def test_the_keyboard_alone_is_enough(visit: Visitor, user: str) -> None:
     here.settle()
     assert here.focused == "content_weight"
     assert sums(page) != before
-    for _ in range(4):
+    # Past the other sliders, Reset, and the filters, which are closed.
+    for _ in range(5):
         press("Tab")
     first = titles(page)[0]
     assert here.focused == first

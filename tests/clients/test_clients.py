@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from tests.support.gunicorn import GunicornServer
 from tests.support.node import installed_packages, node, npx
 from tests.support.reference import Reference

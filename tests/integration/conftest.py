@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.batch import run as batch_run
 from recommender.cli import batch as batch_command
 from recommender.cli.main import main

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
 from recommender.domain import DatabaseName, Page, UserRecommendations

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.domain import DatabaseName
 from tests.support.batches import (
     STRANGER,

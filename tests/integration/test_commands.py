@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.cli import demo as demo_command
 from recommender.cli.main import commands, main
 from recommender.domain import DatabaseName

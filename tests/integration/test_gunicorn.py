@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.domain import DatabaseName
 from tests.support.gunicorn import Answer, GunicornServer, gunicorn_in, running_gunicorn
 from tests.support.postgres import Urls

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from config.access_settings import Scope
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.demo.embedded import PostgresServer
 from recommender.domain import DatabaseName
 from recommender.errors import ConfigurationError

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.databases.database import Database
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.domain import DatabaseName

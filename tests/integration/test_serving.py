@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from tests.support.postgres import Urls
 from tests.support.processes import environment
 

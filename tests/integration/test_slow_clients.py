@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from tests.support.gunicorn import GunicornServer, gunicorn_in, settings_alone
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from tests.support.gunicorn import gunicorn_in, settings_alone
 from tests.support.postgres import Urls
 from tests.support.waiting import wait_until

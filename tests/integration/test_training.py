@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from recommender.cli.common import patient_database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domain import DatabaseName

@@ -9,7 +9,8 @@ from dotenv import dotenv_values
 from flask import Flask
 
 from config.request_settings import UUID_PATTERN
-from config.settings import ROOT, Settings
+from config.setting_types import ROOT
+from config.settings import Settings
 from recommender.api.errors import ErrorCode
 from recommender.cli.main import commands
 from recommender.databases.queries import SQL_ROOT

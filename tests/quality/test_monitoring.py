@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 from tests.support.gunicorn import GunicornServer
 from tests.support.reference import Reference
 

@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 
 FILES = ["requirements.txt", "requirements-demo.txt", "requirements-parquet.txt", "requirements-dev.txt"]
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 
 EXPLORER = ROOT / "recommender" / "api" / "explorer"
 VENDOR = EXPLORER / "static" / "vendor"

@@ -12,6 +12,8 @@ from app import create_app
 from config.settings import Settings, load_settings
 from recommender.container import Container
 from recommender.domain import DatabaseName
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 
@@ -43,8 +45,8 @@ def settings_for(urls: Urls, **variables: str) -> Settings:
 
 
 @contextlib.contextmanager
-def running_app(urls: Urls, **variables: str) -> Iterator[Flask]:
-    app = create_app(settings_for(urls, **variables))
+def running_app(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> Iterator[Flask]:
+    app = create_app(settings_for(urls, **variables), domain)
     try:
         yield app
     finally:
@@ -52,8 +54,8 @@ def running_app(urls: Urls, **variables: str) -> Iterator[Flask]:
 
 
 @contextlib.contextmanager
-def running_client(urls: Urls, **variables: str) -> Iterator[FlaskClient]:
-    with running_app(urls, **variables) as app:
+def running_client(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> Iterator[FlaskClient]:
+    with running_app(urls, domain, **variables) as app:
         # As a worker does: a slow machine must not look like one without an index.
         container: Container = app.extensions["container"]
         container.open()

@@ -37,7 +37,7 @@ def index_of(data: Dataset, others: Collection[str] = ()) -> CatalogueIndex:
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
-    entries = [CatalogueEntry(None, None, None, item_id, _key(item_id)) for item_id in item_ids]
+    entries = [CatalogueEntry((None, None, None), item_id, _key(item_id)) for item_id in item_ids]
     return build_index(entries, popularity)
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.settings import ROOT, Settings
+from config.setting_types import ROOT
+from config.settings import Settings
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 

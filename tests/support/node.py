@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from config.settings import ROOT
+from config.setting_types import ROOT
 
 _LISTS = ("package.json", "package-lock.json")
 _QUIET = ("--no-audit", "--no-fund", "--no-update-notifier")

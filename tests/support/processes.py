@@ -5,7 +5,8 @@ import socket
 import subprocess
 import sys
 
-from config.settings import ROOT, Settings
+from config.setting_types import ROOT
+from config.settings import Settings
 
 _REFUSAL_S = 20.0
 GUNICORN = ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]

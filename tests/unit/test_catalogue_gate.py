@@ -60,8 +60,8 @@ def test_a_first_count_and_a_loss_are_looked_at_again_until_they_are_steady() ->
 
 
 def test_the_reason_names_what_is_missing() -> None:
-    media = [CatalogueEntry(["X"], None, None, str(number), b"") for number in range(10)]
-    bare = [entry._replace(genre_names=None) for entry in media]
+    media = [CatalogueEntry((["X"], None, None), str(number), b"") for number in range(10)]
+    bare = [entry._replace(values=(None, None, None)) for entry in media]
     for found, reason in (
         ([], HoldReason.EMPTY),
         (media[:5], HoldReason.FEWER_MEDIA),

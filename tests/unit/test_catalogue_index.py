@@ -1,10 +1,14 @@
 """The catalogue index orders media, knows their genres, and weighs what is not in it."""
 
+import math
 from datetime import UTC, datetime
-from typing import Any
 
+import pytest
+
+from recommender.catalogue.attribute_arrays import build_array, mask_of
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
-from recommender.domain import CatalogueEntry, MediaFilter
+from recommender.domain import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
+from recommender.domains.attributes import Kind
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
 from recommender.ranking.content import count_matches
@@ -12,7 +16,7 @@ from recommender.ranking.content import count_matches
 
 def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
     return [
-        CatalogueEntry(names, None, None, media_id, media_id.encode() * 16)
+        CatalogueEntry((names, None, None), media_id, media_id.encode() * 16)
         for media_id, names in genres.items()
     ]
 
@@ -84,8 +88,8 @@ def test_whatever_a_ranking_reads_changes_the_version() -> None:
         build_index(media, UNKNOWN_POPULARITY),
         build_index(media[:2], POPULARITY),
         build_index(entries(a=["X"], b=["Y"], c=None), POPULARITY),
-        build_index([media[0]._replace(media_type="FILM"), *media[1:]], POPULARITY),
-        build_index([media[0]._replace(release_year=1999), *media[1:]], POPULARITY),
+        build_index([media[0]._replace(values=(["X", "Y"], "FILM", None)), *media[1:]], POPULARITY),
+        build_index([media[0]._replace(values=(["X", "Y"], None, 1999)), *media[1:]], POPULARITY),
     ]
     versions = {index.version for index in (build_index(media, POPULARITY), *others)}
     assert len(versions) == 1 + len(others)
@@ -100,26 +104,58 @@ def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
 def test_filters_mark_what_passes_all_of_them() -> None:
     index = build_index(
         [
-            CatalogueEntry(["Drama"], "MOVIE", 1999, "a", b"a" * 16),
-            CatalogueEntry(["drama", "WAR"], "Series", 2005, "b", b"b" * 16),
-            CatalogueEntry(None, None, None, "c", b"c" * 16),
+            CatalogueEntry((["Drama"], "MOVIE", 1999), "a", b"a" * 16),
+            CatalogueEntry((["drama", "WAR"], "Series", 2005), "b", b"b" * 16),
+            CatalogueEntry((None, None, None), "c", b"c" * 16),
         ],
         UNKNOWN_POPULARITY,
     )
 
-    def passing(**filters: Any) -> list[str]:
-        mask = index.matching(MediaFilter(**filters))
+    def passing(
+        *conditions: NamesCondition | RangeCondition, excluded_ids: tuple[str, ...] = ()
+    ) -> list[str]:
+        mask = index.matching(MediaFilter(conditions, excluded_ids))
         assert mask is not None
         return [media_id for media_id, passes in zip(index.media_ids, mask, strict=True) if passes]
 
+    def genres(*names: str, wanted: Wanted = Wanted.ANY) -> NamesCondition:
+        return NamesCondition("genres", names, wanted)
+
+    def types(*names: str, wanted: Wanted = Wanted.ANY) -> NamesCondition:
+        return NamesCondition("media_type", names, wanted)
+
+    def years(least: int | None, most: int | None) -> RangeCondition:
+        return RangeCondition("release_year", least, most)
+
     assert index.matching(MediaFilter()) is None
-    assert passing(genres=("DRAMA",)) == ["a", "b"]
-    assert passing(genres=("war", "nothing")) == ["b"]
-    assert passing(genres=("nothing",)) == []
-    assert passing(media_types=("movie", "SERIES")) == ["a", "b"]
-    assert passing(media_types=("nothing",)) == []
-    assert passing(min_year=1999) == ["a", "b"]
-    assert passing(min_year=2000) == ["b"]
-    assert passing(max_year=1999) == ["a"]
+    assert passing(genres("DRAMA")) == ["a", "b"]
+    assert passing(genres("war", "nothing")) == ["b"]
+    assert passing(genres("nothing")) == []
+    assert passing(genres("war", "Drama", wanted=Wanted.ALL)) == ["b"]
+    assert passing(genres("war", "nothing", wanted=Wanted.ALL)) == []
+    assert passing(genres("WAR", "nothing", wanted=Wanted.NONE)) == ["a", "c"]
+    assert passing(types("movie", "SERIES")) == ["a", "b"]
+    assert passing(types("nothing")) == []
+    assert passing(types("Movie", wanted=Wanted.NONE)) == ["b", "c"]
+    assert passing(years(1999, None)) == ["a", "b"]
+    assert passing(years(2000, None)) == ["b"]
+    assert passing(years(None, 1999)) == ["a"]
     assert passing(excluded_ids=("a", "unknown")) == ["b", "c"]
-    assert passing(genres=("drama",), media_types=("series",), min_year=2000, max_year=2005) == ["b"]
+    assert passing(genres("drama"), types("series"), years(2000, 2005)) == ["b"]
+
+
+def test_a_number_that_is_none_or_no_number_is_in_no_range() -> None:
+    array = build_array(Kind.NUMBER, [None, math.nan, math.inf, 0.5])
+    assert mask_of(array, RangeCondition("x", 0)).tolist() == [False, False, False, True]
+
+
+def test_a_condition_of_another_kind_than_the_attribute_is_refused() -> None:
+    index = build_index(entries(a=["X"]), UNKNOWN_POPULARITY)
+    for condition in (RangeCondition("genres", 1), NamesCondition("release_year", ("X",))):
+        with pytest.raises(TypeError, match=condition.attribute):
+            index.matching(MediaFilter((condition,)))
+
+
+def test_entries_have_a_value_for_each_attribute_of_the_domain() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        build_index([CatalogueEntry((["X"],), "a", b"a" * 16)], UNKNOWN_POPULARITY)

@@ -13,8 +13,8 @@ from recommender.catalogue.snapshots import Announcement, SnapshotError, Snapsho
 from recommender.domain import CatalogueEntry
 
 ENTRIES = [
-    CatalogueEntry(["Drama", "ÄÖ"], "MOVIE", 1999, "a", b"a" * 16),
-    CatalogueEntry(None, None, None, "b", b"b" * 16),
+    CatalogueEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),
+    CatalogueEntry((None, None, None), "b", b"b" * 16),
 ]
 POPULARITY = Popularity({"b": 3, "gone": 2}, active_users=4, window_start="2026-01-01T00:00:00")
 VERSION = build_index(ENTRIES, POPULARITY).version

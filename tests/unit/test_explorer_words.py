@@ -10,13 +10,14 @@ from recommender.api.explorer import words
 from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
 from recommender.domain import Media, Weights
+from recommender.domains.media import MEDIA
 from recommender.words import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
 
 
 def parse(arguments: dict[str, str]) -> Tuning:
-    return parse_query(MultiDict(arguments), tuning_query(100)).tuning(DEFAULTS)
+    return parse_query(MultiDict(arguments), tuning_query(100, MEDIA)).tuning(DEFAULTS)
 
 
 def test_what_is_not_said_is_as_configured() -> None:
@@ -79,8 +80,8 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
     ],
 )
 def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
-    media = Media("m", "T", None, 2024, "MOVIE", cover, ("DRAMA",))
-    assert words.cover(media) == (shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024")
+    media = Media("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
+    assert words.cover(MEDIA, media) == (shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024")
 
 
 def test_values_are_worded() -> None:

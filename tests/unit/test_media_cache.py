@@ -6,13 +6,14 @@ import orjson
 import pytest
 
 from recommender.catalogue.media_cache import MediaCache
-from recommender.domain import Media
+from recommender.domain import Media, Value
 
 PLENTY = 10_000_000
 
 
 def media(media_id: str, description: str | None = None) -> Media:
-    return Media(media_id, f"Title {media_id}", description, None, None, None, ())
+    title = f"Title {media_id}"
+    return Media(media_id, title, (), {"title": title, "description": description, "genres": ()})
 
 
 def test_the_details_shown_longest_ago_go_first() -> None:
@@ -62,17 +63,19 @@ def test_what_is_counted_is_what_is_taken_and_no_less(letter: str) -> None:
     try:
         before, _ = tracemalloc.get_traced_memory()
         for number in range(300):
-            details = Media(
-                f"{number:036}",
-                f"{number}" + letter * 30,
-                f"{number}" + letter * 300,
-                2000,
-                f"{number}",
-                None,
-                (f"{number}" + letter * 9, f"{number}" + letter * 10),
-            )
+            title = f"{number}" + letter * 30
+            genres = (f"{number}" + letter * 9, f"{number}" + letter * 10)
+            attributes: dict[str, Value] = {
+                "title": title,
+                "description": f"{number}" + letter * 300,
+                "release_year": 2000,
+                "media_type": f"{number}",
+                "cover_url": None,
+                "genres": genres,
+            }
+            details = Media(f"{number:036}", title, genres, attributes)
             cache.remember({details.id: details})
-            orjson.dumps([details.title, details.description, *details.genres])
+            orjson.dumps(attributes)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -38,7 +38,7 @@ def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopula
 
 def index_of(*media_ids: str) -> CatalogueIndex:
     entries = [
-        CatalogueEntry(None, None, None, media_id, hash(media_id).to_bytes(8, signed=True))
+        CatalogueEntry((None, None, None), media_id, hash(media_id).to_bytes(8, signed=True))
         for media_id in media_ids
     ]
     return build_index(entries, UNKNOWN_POPULARITY)

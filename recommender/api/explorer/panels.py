@@ -140,7 +140,9 @@ class PanelReader:
         self, user_id: str, tuning: Tuning, timings: dict[str, float]
     ) -> UserRecommendations | None:
         """A user's recommendations, and in `timings` what each stage took."""
-        options = Options(explained=True, weights=tuning.weights, window_days=tuning.window_days)
+        options = Options(
+            filters=tuning.filters, explained=True, weights=tuning.weights, window_days=tuning.window_days
+        )
         before_s = _service_s()
         with recorded_statements() as runs:
             try:
@@ -155,7 +157,7 @@ class PanelReader:
     def _popular(self, tuning: Tuning) -> PopularMedia | None:
         try:
             return self._in_turn(
-                lambda: self._media.popular(Page(POPULAR_ITEMS), window_days=tuning.window_days)
+                lambda: self._media.popular(Page(POPULAR_ITEMS), tuning.filters, tuning.window_days)
             )
         except NothingToRecommendFromError:
             return None

@@ -3,32 +3,38 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from pydantic import BaseModel, create_model
+from pydantic import create_model
 
 from recommender.api.fields import Share, WholeNumber
-from recommender.domain import MAX_WINDOW_DAYS, Weights
+from recommender.api.filters import Filters, bind_filters, filter_fields
+from recommender.domain import ANY_MEDIA, MAX_WINDOW_DAYS, MediaFilter, Weights
+from recommender.domains.base import Domain
 
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
+_SLIDERS = frozenset({"content_weight", "collaborative_weight", "window_days", "limit", "baseline"})
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How a ranking is asked for."""
+    """How a ranking is asked for. `filter_texts`: the filters by parameter, as they were given."""
 
     weights: Weights
     window_days: int
     limit: int
+    filters: MediaFilter = ANY_MEDIA
+    filter_texts: tuple[tuple[str, str], ...] = ()
 
     def arguments(self, defaults: "Tuning") -> dict[str, str]:
-        """What differs from the configuration, as query parameters."""
+        """What differs from the configuration, as query parameters, and the filters as they were given."""
         given = {
             "content_weight": (self.weights.content, defaults.weights.content),
             "collaborative_weight": (self.weights.collaborative, defaults.weights.collaborative),
             "window_days": (self.window_days, defaults.window_days),
             "limit": (self.limit, defaults.limit),
         }
-        return {name: f"{value:.12g}" for name, (value, default) in given.items() if value != default}
+        changed = {name: f"{value:.12g}" for name, (value, default) in given.items() if value != default}
+        return changed | dict(self.filter_texts)
 
     def window_steps(self, defaults: "Tuning") -> list[int]:
         """The windows to choose from, in days, shortest first and all time last."""
@@ -36,8 +42,11 @@ class Tuning:
         return [*sorted(finite), ALL_TIME]
 
 
-class TuningQuery(BaseModel):
-    """The sliders; None where the configuration holds. `baseline`: ids that a ranking is compared with."""
+class TuningQuery(Filters):
+    """The sliders, None where the configuration holds, and the filters.
+
+    `baseline`: ids that a ranking is compared with.
+    """
 
     content_weight: Annotated[float | None, Share()] = None
     collaborative_weight: Annotated[float | None, Share()] = None
@@ -49,8 +58,11 @@ class TuningQuery(BaseModel):
         """What is asked for, the configuration where nothing is."""
         given = self.model_dump(include={"window_days", "limit"}, exclude_none=True)
         weights = self.model_dump(include={"content_weight", "collaborative_weight"}, exclude_none=True)
+        texts = ((name, _text(getattr(self, name))) for name in self.model_fields_set - _SLIDERS)
         return replace(
             defaults,
+            filters=self.filters,
+            filter_texts=tuple(sorted(texts)),
             weights=replace(
                 defaults.weights, **{name.removesuffix("_weight"): value for name, value in weights.items()}
             ),
@@ -63,7 +75,13 @@ class TuningQuery(BaseModel):
         return [media_id for media_id in self.baseline.split(",") if media_id]
 
 
-def tuning_query(max_limit: int) -> type[TuningQuery]:
-    """The model with the bound that the settings draw."""
+def _text(value: object) -> str:
+    """A filter as it was given: a field of the page holds one name."""
+    return str(value[0] if isinstance(value, tuple) else value)
+
+
+def tuning_query(max_limit: int, domain: Domain) -> type[TuningQuery]:
+    """The model with the bound that the settings draw, and the filters of a domain."""
     limit = Annotated[int | None, WholeNumber(1, max_limit)]
-    return create_model("TuningQuery", __base__=TuningQuery, limit=(limit, None))
+    fields = {"limit": (limit, None), **filter_fields(domain)}
+    return bind_filters(create_model("TuningQuery", __base__=TuningQuery, **fields), domain)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request
+from werkzeug.datastructures import MultiDict
 
 from recommender.api.endpoints import public
 from recommender.api.errors import ErrorCode
@@ -20,6 +21,7 @@ from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
 from recommender.covers.drawing import cover_svg
 from recommender.domain import DatabaseName
+from recommender.domains.base import Domain
 from recommender.serving.status import StatusReader
 from recommender.words import LACKS, STRATEGIES
 
@@ -50,20 +52,31 @@ class ExplorerParts:
     @cached_property
     def query(self) -> type[TuningQuery]:
         """What the sliders may say."""
-        return tuning_query(self.limits.max_limit)
+        return tuning_query(self.limits.max_limit, self.limits.domain)
+
+    def read_tuning(self, arguments: MultiDict[str, str]) -> TuningQuery:
+        """What a query string says; a filter that is left empty is none.
+
+        Raises:
+            BadRequestError: it is not what the sliders and filters may say.
+        """
+        filters = self.limits.domain.filter_parameters
+        given = [(name, text) for name, text in arguments.items(multi=True) if text or name not in filters]
+        return parse_query(MultiDict(given), self.query)
 
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     """The page with its files and covers, which know no data; and the fragments, which ask the databases."""
     assets = Assets(_HERE / "static")
-    shell = _shell_blueprint(assets)
+    domain = parts.limits.domain
+    shell = _shell_blueprint(assets, domain)
     fragments = _fragments_blueprint(parts)
     for blueprint in (shell, fragments):
         blueprint.after_request(_with_policy)
-    for name, word in words.FILTERS.items():
+    for name, word in words.template_filters(domain).items():
         shell.add_app_template_filter(word, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
-    shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS})
+    shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS, "domain": domain})
     return shell, fragments
 
 
@@ -72,14 +85,15 @@ def _with_policy(response: Response) -> Response:
     return response
 
 
-def _shell_blueprint(assets: Assets) -> Blueprint:
+def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     blueprint = Blueprint("explorer", __name__, url_prefix="/explorer", template_folder="templates")
 
     @blueprint.get("")
     @public
     def get_page() -> str:
         user_id = request.args.get("user", "")
-        given = {name: request.args[name] for name in _TUNING if request.args.get(name)}
+        names = (*_TUNING, *domain.filter_parameters)
+        given = {name: request.args[name] for name in names if request.args.get(name)}
         return render_template(
             "explorer/page.html",
             user_id=user_id,
@@ -132,7 +146,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     @blueprint.get("/users/<user_id>/recommendations")
     def get_recommendations(user_id: str) -> Response:
         canonical_id = _user_id(parts, user_id)
-        query = parse_query(request.args, parts.query)
+        query = parts.read_tuning(request.args)
         tuning = query.tuning(parts.defaults)
         ranking = parts.panels.ranking(canonical_id, tuning, query.baseline_ids)
         html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **_shown(parts, ranking))
@@ -158,7 +172,7 @@ def _user_id(parts: ExplorerParts, text: str) -> str:
 
 
 def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
-    tuning = parse_query(request.args, parts.query).tuning(parts.defaults)
+    tuning = parts.read_tuning(request.args).tuning(parts.defaults)
     profile, ranking = parts.panels.user(user_id, tuning)
     html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **_shown(parts, ranking))
     address = _address(parts, user_id, tuning)
@@ -173,6 +187,7 @@ def _shown(parts: ExplorerParts, ranking: Ranking) -> dict[str, object]:
         "tuning": ranking.tuning,
         "defaults": parts.defaults,
         "steps": ranking.tuning.window_steps(parts.defaults),
+        "given": dict(ranking.tuning.filter_texts),
     }
 
 

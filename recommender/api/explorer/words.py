@@ -4,11 +4,14 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from recommender.bidi import balanced, isolated
 from recommender.covers.urls import COVERS_PATH, cover_url
-from recommender.domain import Explanation, Media, Recommendation
+from recommender.domain import Explanation, Media, Recommendation, Value
+from recommender.domains.attributes import Kind
+from recommender.domains.base import Domain
 from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -54,22 +57,47 @@ def age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def drawn_cover(media: Media) -> str:
+def drawn_cover(domain: Domain, media: Media) -> str:
     """The cover that is drawn here."""
     genre = media.genres[0] if media.genres else None
-    return cover_url(media.id, media.title, genre, media.release_year)
+    year = media.attributes.get(domain.year)
+    return cover_url(media.id, media.title, genre, year if isinstance(year, int) else None)
 
 
-def cover(media: Media) -> str:
-    """Where to find a cover: the medium's own, if a browser may be sent there."""
-    own = (media.cover_url or "").strip()
+def cover(domain: Domain, media: Media) -> str:
+    """Where to find a cover: the item's own, if a browser may be sent there."""
+    own = str(media.attributes.get(domain.cover) or "").strip()
     try:
         parts = urlsplit(own)
     except ValueError:
-        return drawn_cover(media)
+        return drawn_cover(domain, media)
     # Elsewhere on this origin there are no covers, and a page must not be made to ask for anything else here.
     usable = parts.scheme in ("http", "https") or own.startswith(COVERS_PATH)
-    return own if usable else drawn_cover(media)
+    return own if usable else drawn_cover(domain, media)
+
+
+def description(domain: Domain, media: Media) -> Value:
+    """The text that describes an item, if there is one."""
+    return media.attributes.get(domain.description)
+
+
+def facts(domain: Domain, media: Media) -> list[tuple[str, bool]]:
+    """Numbers and categories that the domain came with, each with whether it is a name of a database."""
+    return [
+        (name_of(value) if isinstance(value, str) else str(value), isinstance(value, str))
+        for attribute in domain.attributes
+        if attribute.kind in (Kind.NUMBER, Kind.CATEGORY)
+        and (value := media.attributes[attribute.name]) is not None
+    ]
+
+
+def own_values(domain: Domain, media: Media) -> Iterator[tuple[str, str]]:
+    """Yield attributes of one's own that an item has a value of: their label and the value."""
+    for attribute in domain.own:
+        value = media.attributes[attribute.name]
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None:
+                yield attribute.label, each if isinstance(each, str) else f"{each:.12g}"
 
 
 def part(text: str) -> str:
@@ -89,13 +117,17 @@ def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
             yield piece, place % 2 == 1
 
 
+def template_filters(domain: Domain) -> dict[str, Callable[..., object]]:
+    """The filters of templates, by name."""
+    of_items = (cover, description, drawn_cover, facts, own_values)
+    return FILTERS | {word.__name__: partial(word, domain) for word in of_items}
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "amount": amount,
     "balanced": balanced,
-    "cover": cover,
     "day": day,
-    "drawn_cover": drawn_cover,
     "isolated": isolated,
     "name_of": name_of,
     "part": part,

@@ -1,13 +1,16 @@
 """Examples of answers about media, by what they show."""
 
+from typing import cast
+
 from recommender.answers import PopularAnswer, PopularMedium, SimilarAnswer, SimilarMedium
 from recommender.api.endpoints import Examples
 from recommender.api.example_media import CANYON, GUNSLINGER, INDEX, MEDIA_ID
 from recommender.domain import Strategy
 
+_SIMILARITY = {"similarity": 0.4312, "shared_user_count": 97, "genre_overlap": 0.5}
 POPULAR: Examples = {
     "plain": PopularAnswer(
-        media=[PopularMedium(**GUNSLINGER, user_count=1512)],
+        media=[cast("PopularMedium", {**GUNSLINGER, "user_count": 1512})],
         count=1,
         limit=1,
         offset=0,
@@ -20,7 +23,7 @@ POPULAR: Examples = {
 SIMILAR: Examples = {
     "plain": SimilarAnswer(
         media_id=MEDIA_ID,
-        similar=[SimilarMedium(**CANYON, similarity=0.4312, shared_user_count=97, genre_overlap=0.5)],
+        similar=[cast("SimilarMedium", {**CANYON, **_SIMILARITY})],
         count=1,
         limit=1,
         offset=0,

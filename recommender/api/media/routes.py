@@ -19,7 +19,7 @@ from recommender.telemetry import JSON, stage
 
 def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
     """Endpoints that answer from `media`, as `lane` admits."""
-    blueprint = Blueprint("media", __name__, url_prefix="/api/media")
+    blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
     _add_popular(blueprint, media, limits, lane)
     _add_similar(blueprint, media, limits, lane)
     return blueprint

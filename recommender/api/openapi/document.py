@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +13,7 @@ from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.endpoints import JSON, Answer, Body, Endpoint, PathId
 from recommender.api.errors import ERROR_KINDS, ErrorCode, Problem
+from recommender.api.example_media import fitted
 from recommender.api.openapi.error_examples import error_examples
 from recommender.api.openapi.json_schema import (
     Schema,
@@ -21,6 +23,7 @@ from recommender.api.openapi.json_schema import (
     reference,
 )
 from recommender.api.streams import NDJSON
+from recommender.domains.base import Domain
 
 TITLE = "Marquee API"
 _DESCRIPTION = "Personalised recommendations for a media app, straight from the databases it already has."
@@ -53,8 +56,8 @@ _SCHEMES = {
 }
 
 
-def describe(endpoints: Iterable[tuple[str, Endpoint]], *, keyed: bool) -> dict[str, Any]:
-    """Return the description of endpoints, which are given with their paths.
+def describe(endpoints: Iterable[tuple[str, Endpoint]], domain: Domain, *, keyed: bool) -> dict[str, Any]:
+    """Return the description of endpoints, which are given with their paths, and of items of a domain.
 
     What may be answered is described alike with and without keys, so that a client made from the one
     handles the other's answers. How to send a key is described only where one has to be sent (`keyed`): no
@@ -63,9 +66,9 @@ def describe(endpoints: Iterable[tuple[str, Endpoint]], *, keyed: bool) -> dict[
     endpoints = tuple(endpoints)
     paths: defaultdict[str, Schema] = defaultdict(dict)
     for path, endpoint in endpoints:
-        paths[path][endpoint.method.lower()] = _operation(endpoint, keyed=keyed)
+        paths[path][endpoint.method.lower()] = _operation(_fitted(endpoint, domain), keyed=keyed)
     tags = {endpoint.tag.name: endpoint.tag.description for _, endpoint in endpoints}
-    schemas = _schemas(endpoint for _, endpoint in endpoints)
+    schemas = _schemas((endpoint for _, endpoint in endpoints), domain)
     # Some types only give their fields to others, and stand nowhere themselves.
     written = orjson.dumps([paths, schemas])
     return {
@@ -84,7 +87,7 @@ def describe(endpoints: Iterable[tuple[str, Endpoint]], *, keyed: bool) -> dict[
     }
 
 
-def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
+def _schemas(endpoints: Iterable[Endpoint], domain: Domain) -> dict[str, Schema]:
     """The schemas of bodies and answers, by name and in its order."""
     answers: list[type] = [Problem]
     bodies: dict[str, Schema] = {}
@@ -92,7 +95,17 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
         bodies |= {body.model.__name__: body_schema(body.model) for body in endpoint.bodies}
         answers += [answer.content for answer in endpoint.answers if isinstance(answer.content, type)]
         answers += [] if endpoint.stream is None else [endpoint.stream.line]
-    return dict(sorted({**answer_schemas(answers), **bodies}.items()))
+    return dict(sorted({**answer_schemas(answers, domain), **bodies}.items()))
+
+
+def _fitted(endpoint: Endpoint, domain: Domain) -> Endpoint:
+    """Return the endpoint with examples that have the attributes of the domain."""
+    stream = endpoint.stream
+    return replace(
+        endpoint,
+        answers=tuple(replace(each, examples=fitted(each.examples, domain)) for each in endpoint.answers),
+        stream=None if stream is None else replace(stream, examples=fitted(stream.examples, domain)),
+    )
 
 
 def _pointer(name: str) -> bytes:

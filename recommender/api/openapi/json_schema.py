@@ -6,6 +6,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import get_type_hints, is_typeddict
 
+from recommender.answers import MediaAnswer
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.base import Domain
+
 Schema = dict[str, Any]
 
 _ROOT = "#/components/schemas/"
@@ -16,8 +20,8 @@ def reference(name: str) -> Schema:
     return {"$ref": f"{_ROOT}{name}"}
 
 
-def answer_schemas(answers: Iterable[type]) -> dict[str, Schema]:
-    """The schemas of typed dicts, and of those that they are made of, by name."""
+def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]:
+    """The schemas of typed dicts, and of those that they are made of, by name; items as a domain has them."""
     kinds = list(dict.fromkeys(part for answer in answers for part in _parts(answer)))
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in kinds
@@ -25,6 +29,7 @@ def answer_schemas(answers: Iterable[type]) -> dict[str, Schema]:
     _, definitions = TypeAdapter.json_schemas(adapters, ref_template=f"{_ROOT}{{model}}")
     schemas: dict[str, Schema] = _tidy(definitions["$defs"])
     _inherit_descriptions(kinds, schemas)
+    _add_attributes(kinds, schemas, domain)
     return schemas
 
 
@@ -71,6 +76,28 @@ def _inherit_descriptions(kinds: Iterable[type], schemas: dict[str, Schema]) -> 
             for name, field in inherited.items():
                 if "description" in field:
                     schemas[kind.__name__]["properties"][name].setdefault("description", field["description"])
+
+
+def _add_attributes(kinds: Iterable[type], schemas: dict[str, Schema], domain: Domain) -> None:
+    """Add the attributes after the id, wherever items are described."""
+    added = {attribute.name: _attribute_schema(attribute) for attribute in domain.shown}
+    for kind in filter(_is_item, kinds):
+        schema = schemas[kind.__name__]
+        properties, required = schema["properties"], schema["required"]
+        schema["properties"] = {"id": properties.pop("id"), **added, **properties}
+        schema["required"] = ["id", *added, *required[1:]]
+
+
+def _is_item(kind: Any) -> bool:
+    return kind is MediaAnswer or any(map(_is_item, getattr(kind, "__orig_bases__", ())))
+
+
+def _attribute_schema(attribute: Attribute) -> Schema:
+    described = {"description": attribute.description} if attribute.description else {}
+    if attribute.kind is Kind.SET:
+        return {"items": {"type": "string"}, "type": "array", **described}
+    number = "integer" if attribute.whole else "number"
+    return {"type": [number if attribute.kind is Kind.NUMBER else "string", "null"], **described}
 
 
 def _tidy(schema: Any) -> Any:

@@ -13,6 +13,7 @@ from recommender import __version__
 from recommender.api.endpoints import Answer, Endpoint, declared_endpoints, public
 from recommender.api.openapi.document import TITLE, describe
 from recommender.api.tags import SERVICE
+from recommender.domains.base import Domain
 
 # Nothing from elsewhere, and no inline script or style.
 CONTENT_SECURITY_POLICY = (
@@ -37,20 +38,23 @@ _DOCUMENT = {"type": "object", "required": ["openapi", "info", "paths"]}
 _EXCERPT = {"openapi": "3.1.0", "info": {"title": TITLE, "version": __version__}, "paths": {}}
 
 
-def openapi_blueprint(*, keyed: bool) -> Blueprint:
-    """The description of the app's endpoints, and the page to read it on. `keyed`: whether keys are set."""
+def openapi_blueprint(domain: Domain, *, keyed: bool) -> Blueprint:
+    """The description of the app's endpoints, and the page to read it on.
+
+    `domain`: what is recommended. `keyed`: whether keys are set.
+    """
     blueprint = Blueprint("openapi", __name__)
-    _add_description(blueprint, keyed=keyed)
+    _add_description(blueprint, domain, keyed=keyed)
     _add_reader(blueprint)
     return blueprint
 
 
-def _add_description(blueprint: Blueprint, *, keyed: bool) -> None:
+def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> None:
     making = Lock()
 
     @cache
     def description() -> bytes:
-        return orjson.dumps(describe(declared_endpoints(current_app), keyed=keyed))
+        return orjson.dumps(describe(declared_endpoints(current_app), domain, keyed=keyed))
 
     @Endpoint(
         blueprint,

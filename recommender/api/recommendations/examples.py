@@ -1,5 +1,7 @@
 """Examples of requests for recommendations and of their answers, by what they show."""
 
+from typing import cast
+
 from recommender.answers import (
     BasisAnswer,
     BatchAnswer,
@@ -9,7 +11,6 @@ from recommender.answers import (
     OneUserAnswer,
     PreviewAnswer,
     Recommended,
-    ScoredMedium,
     UserAnswer,
 )
 from recommender.api.endpoints import Examples
@@ -17,13 +18,18 @@ from recommender.api.errors import BreakOff, broken_off
 from recommender.api.example_media import GUNSLINGER, INDEX, LIKED_ID, USER_ID
 from recommender.domain import DatabaseName, Strategy
 
-_UNEXPLAINED = ExplanationAnswer()
-_SCORED = ScoredMedium(
-    **GUNSLINGER, recommendation_score=0.8667, content_score=0.6667, collaborative_score=1.0
-)
-_RECOMMENDED = Recommended(**_SCORED, **_UNEXPLAINED)
-_EXPLAINED = Recommended(
-    **_SCORED,
+
+def _scored(recommendation: float, content: float, collaborative: float) -> Recommended:
+    scores = {
+        "recommendation_score": recommendation,
+        "content_score": content,
+        "collaborative_score": collaborative,
+    }
+    return cast("Recommended", {**GUNSLINGER, **scores})
+
+
+_RECOMMENDED = _scored(0.8667, 0.6667, 1.0)
+_EXPLANATION = ExplanationAnswer(
     matched_genres=["ACTION", "WESTERN"],
     similar_user_count=37,
     total_interaction_value=62.57,
@@ -32,6 +38,7 @@ _EXPLAINED = Recommended(
     reason="Because you liked “Bitter Canyon in Port Ellery”: 37 of the 50 people most like you liked or "
     "watched it too, and it has Action and Western, as you asked for.",
 )
+_EXPLAINED: Recommended = {**_RECOMMENDED, **_EXPLANATION}
 _BASIS = BasisAnswer(
     stated_genres=["ACTION", "CRIME", "WESTERN"],
     similar_users=50,
@@ -52,15 +59,7 @@ _PLAIN_USER = UserAnswer(
 _EXPLAINED_USER: UserAnswer = {**_PLAIN_USER, "recommendations": [_EXPLAINED], "basis": _BASIS}
 _DEGRADED_USER: UserAnswer = {
     **_PLAIN_USER,
-    "recommendations": [
-        Recommended(
-            **GUNSLINGER,
-            **_UNEXPLAINED,
-            recommendation_score=0.2667,
-            content_score=0.6667,
-            collaborative_score=0.0,
-        )
-    ],
+    "recommendations": [_scored(0.2667, 0.6667, 0.0)],
     "strategy": Strategy.CONTENT,
     "degraded": [DatabaseName.ENGAGEMENT],
 }

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from recommender.api.fields import Flag, Ids
-from recommender.api.request_models import Bound, Filtered, Names, Offset
+from recommender.api.filters import Names
+from recommender.api.request_models import Bound, Filtered, Offset
 from recommender.domain import Options, Page
 
 # Anybody may send a history to be worked on, and its length is what it costs.

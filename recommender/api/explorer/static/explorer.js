@@ -77,6 +77,7 @@ listen("click", ({ target }) => {
     slider.value = slider.dataset.default;
     describe(slider);
   }
+  for (const field of byId("tuning").querySelectorAll(".filters input")) field.value = "";
   byId("tuning").dispatchEvent(new Event("input"));
 });
 

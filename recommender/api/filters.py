@@ -1,0 +1,113 @@
+"""Filters by attributes as request fields, made from what a domain declares."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValueError
+from recommender.domain import MediaFilter, NamesCondition, RangeCondition, Wanted
+from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
+from recommender.domains.base import Domain
+
+_MAX_NAMES = 50
+# The field of ids that are not wanted, where a model has one.
+EXCLUDE = "exclude"
+
+Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
+_MATCHES = (Wanted.ANY.value, Wanted.ALL.value)
+Condition = NamesCondition | RangeCondition
+# Makes conditions of the values of an attribute's two parameters, none where neither is given.
+_Reader = Callable[["Filters"], list[Condition]]
+
+
+class Filters(BaseModel):
+    """What any request for items may be filtered by; its fields are made by `filter_fields`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    # By the names of `filter_fields`; set by `bind_filters`.
+    readers: ClassVar[tuple[_Reader, ...]] = ()
+    ranges: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    @model_validator(mode="after")
+    def _ranges_are_in_order(self) -> "Filters":
+        for first, last in self.ranges:
+            least, most = getattr(self, first), getattr(self, last)
+            if least is not None and most is not None and least > most:
+                raise WrongValueError(f"{first} must not be above {last}, got {least} and {most}")
+        return self
+
+    @property
+    def filters(self) -> MediaFilter:
+        """Which items are wanted."""
+        conditions = tuple(condition for read in self.readers for condition in read(self))
+        return MediaFilter(conditions, getattr(self, EXCLUDE, ()))
+
+
+F = TypeVar("F", bound=Filters)
+
+
+def filter_fields(domain: Domain) -> dict[str, Any]:
+    """The fields of a domain's filters, as `create_model` takes them, in the order of the attributes."""
+    fields: dict[str, Any] = {}
+    sets = [attribute.parameter for attribute in domain.filtered if attribute.kind is Kind.SET]
+    for attribute in domain.filtered:
+        words = attribute.filter_words or _usual_words(attribute, domain)
+        kind, default = _type_of(attribute)
+        for name, description in zip(attribute.parameters, (words.first, words.second), strict=True):
+            fields[name] = (kind, Field(default, description=description))
+    match = f"`all`: items must have all that is given for {' or '.join(sets)}, not `any` of it."
+    fields[MATCH] = (Annotated[str, Choice(_MATCHES)], Field(_MATCHES[0], description=match))
+    return fields
+
+
+def bind_filters(model: type[F], domain: Domain) -> type[F]:
+    """Have a model read the fields that `filter_fields` made for it; returns the model."""
+    model.readers = tuple(_reader(attribute) for attribute in domain.filtered)
+    model.ranges = tuple(
+        attribute.parameters for attribute in domain.filtered if attribute.kind is Kind.NUMBER
+    )
+    return model
+
+
+def _type_of(attribute: Attribute) -> tuple[Any, Any]:
+    """The type of an attribute's parameters, and their default."""
+    if attribute.kind is not Kind.NUMBER:
+        return Names, ()
+    if attribute.whole:
+        return Annotated[int | None, WholeNumber(*attribute.bounds)], None
+    return Annotated[float | None, Number()], None
+
+
+def _usual_words(attribute: Attribute, domain: Domain) -> FilterWords:
+    items, name = domain.plural.capitalize(), attribute.label
+    if attribute.kind is Kind.NUMBER:
+        return FilterWords(f"{items} whose {name} is this or more.", f"{items} whose {name} is this or less.")
+    spelled = "without regard to case or white space."
+    return FilterWords(
+        f"{items} with any of these for {name}, {spelled}",
+        f"{items} with none of these for {name}, {spelled}",
+    )
+
+
+def _reader(attribute: Attribute) -> _Reader:
+    first, second = attribute.parameters
+    name = attribute.name
+
+    def read_range(model: Filters) -> list[Condition]:
+        least, most = getattr(model, first), getattr(model, second)
+        return [] if least is None and most is None else [RangeCondition(name, least, most)]
+
+    def read_names(model: Filters) -> list[Condition]:
+        names, unwanted = getattr(model, first), getattr(model, second)
+        found: list[Condition] = []
+        if names:
+            # Of a category an item has one: all of several would be none.
+            wanted = Wanted(getattr(model, MATCH)) if attribute.kind is Kind.SET else Wanted.ANY
+            found.append(NamesCondition(name, names, wanted))
+        if unwanted:
+            found.append(NamesCondition(name, unwanted, Wanted.NONE))
+        return found
+
+    return read_range if attribute.kind is Kind.NUMBER else read_names

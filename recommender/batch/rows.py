@@ -1,0 +1,60 @@
+"""Recommendations as flat rows, for CSV and Parquet."""
+
+from collections.abc import Iterator, Sequence
+
+from recommender.answers import rounded
+from recommender.domain import Media, UserRecommendations, Value
+from recommender.domains.attributes import Attribute
+from recommender.domains.base import Domain
+
+SEPARATOR = "|"
+_IDS = ("user_id", "rank", "media_id")
+_SCORES = (
+    "recommendation_score",
+    "content_score",
+    "collaborative_score",
+    "strategy",
+    "degraded",
+    "model",
+    "model_version",
+)
+
+Row = tuple[Value, ...]
+
+
+class RowMaker:
+    """Makes a row of each recommendation; `columns` names what is in it, attributes of one's own last."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.ours = tuple(attribute for attribute in domain.attributes if attribute.in_files)
+        self.own = domain.own
+        self.columns = (*_IDS, *_names(self.ours), *_SCORES, *_names(self.own))
+
+    def rows(self, result: UserRecommendations) -> Iterator[Row]:
+        """Yield one user's rows, best first; `rank` counts from 1, lists are joined by `|`."""
+        degraded = SEPARATOR.join(result.degraded)
+        for rank, item in enumerate(result.items, start=1):
+            yield (
+                result.user_id,
+                rank,
+                item.media.id,
+                *_values(item.media, self.ours),
+                rounded(item.recommendation_score),
+                rounded(item.content_score),
+                rounded(item.collaborative_score),
+                result.strategy.value,
+                degraded,
+                result.model,
+                result.model_version,
+                *_values(item.media, self.own),
+            )
+
+
+def _names(attributes: Sequence[Attribute]) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in attributes)
+
+
+def _values(media: Media, attributes: Sequence[Attribute]) -> Iterator[Value]:
+    for attribute in attributes:
+        value = media.attributes[attribute.name]
+        yield SEPARATOR.join(value) if isinstance(value, tuple) else value

@@ -1,0 +1,117 @@
+"""The attributes of all items as arrays, and which items meet a condition."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.domain import NamesCondition, RangeCondition, Wanted
+from recommender.domains.attributes import Kind
+from recommender.names import distinct_names, name_key
+from recommender.ranking.content import pack_genres
+
+_NO_NAME = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SetArray:
+    """The names of a set attribute, as bit masks; shape (items, words). `numbers`: bits by a name's key."""
+
+    array: NDArray[np.uint64]
+    numbers: Mapping[str, int]
+
+    def mask_of(self, keys: Iterable[str]) -> NDArray[np.uint64]:
+        """The bit mask of names by their keys; those that no item has are left out. Shape (words,)."""
+        numbers = [self.numbers[key] for key in keys if key in self.numbers]
+        return np.asarray(pack_genres([numbers], len(self.numbers))[0])
+
+    def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
+        """Which items have any, all, or none of some names; shape (items,)."""
+        keys = {name_key(name) for name in condition.names}
+        if condition.wanted is Wanted.ALL and not keys <= self.numbers.keys():
+            return np.zeros(len(self.array), dtype=np.bool_)
+        names = self.mask_of(keys)
+        if condition.wanted is Wanted.ALL:
+            return np.asarray(((self.array & names) == names).all(axis=1))
+        found = (self.array & names).any(axis=1)
+        return np.asarray(~found if condition.wanted is Wanted.NONE else found)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryArray:
+    """The name of a category attribute as its number, -1 without one; shape (items,)."""
+
+    array: NDArray[np.int32]
+    numbers: Mapping[str, int]
+
+    def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
+        """Which items have one of some names, or none of them; shape (items,)."""
+        is_named = np.zeros(len(self.numbers) + 1, dtype=np.bool_)
+        for key in map(name_key, condition.names):
+            if key in self.numbers:
+                is_named[self.numbers[key]] = True
+        # The last element is that of -1.
+        found = is_named[self.array]
+        return ~found if condition.wanted is Wanted.NONE else found
+
+
+@dataclass(frozen=True, slots=True)
+class NumberArray:
+    """The values of a number attribute, NaN without one; shape (items,)."""
+
+    array: NDArray[np.float64]
+
+    def matching(self, condition: RangeCondition) -> NDArray[np.bool_]:
+        """Which items are in a range, both ends included; shape (items,)."""
+        least = -np.inf if condition.least is None else condition.least
+        most = np.inf if condition.most is None else condition.most
+        return np.asarray((self.array >= least) & (self.array <= most))
+
+
+AttributeArray = SetArray | CategoryArray | NumberArray
+
+
+def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
+    """Make the array of an attribute; spellings of a name that have one key are one.
+
+    Args:
+        kind: set, category or number.
+        values: parallel to the items, as the database returns them.
+    """
+    if kind is Kind.SET:
+        return build_set(values)
+    if kind is Kind.CATEGORY:
+        numbers: dict[str, int] = {}
+        keys = [name_key(name or "") for name in values]
+        codes = [numbers.setdefault(key, len(numbers)) if key else _NO_NAME for key in keys]
+        return CategoryArray(np.array(codes, dtype=np.int32), numbers)
+    numbers_or_nan = np.array(values, dtype=np.float64)
+    # Answers show no infinity: JSON has none.
+    numbers_or_nan[np.isinf(numbers_or_nan)] = np.nan
+    return NumberArray(numbers_or_nan)
+
+
+def build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray:
+    """Make the array of a set attribute; see `build_array`."""
+    numbers: dict[str, int] = {}
+    sets = [
+        [
+            numbers.setdefault(key, len(numbers))
+            for key in distinct_names([name for name in names or () if name is not None])
+        ]
+        for names in values
+    ]
+    return SetArray(pack_genres(sets, len(numbers)), numbers)
+
+
+def mask_of(array: AttributeArray, condition: NamesCondition | RangeCondition) -> NDArray[np.bool_]:
+    """Which items meet a condition on their attribute; shape (items,)."""
+    if isinstance(array, NumberArray):
+        if not isinstance(condition, RangeCondition):
+            raise TypeError(f"{condition.attribute} is a number, and takes a range")
+        return array.matching(condition)
+    if not isinstance(condition, NamesCondition):
+        raise TypeError(f"{condition.attribute} has names, and takes some")
+    return array.matching(condition)

@@ -1,0 +1,170 @@
+"""A domain: what is recommended, declared in one place."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from recommender.domains.attributes import MATCH, Attribute, Kind
+from recommender.errors import ConfigurationError
+
+# Names in answers and files that are no attributes.
+RESERVED_FIELDS = frozenset(
+    {
+        "id",
+        "user_id",
+        "media_id",
+        "rank",
+        "recommendation_score",
+        "content_score",
+        "collaborative_score",
+        "matched_genres",
+        "similar_user_count",
+        "total_interaction_value",
+        "because_you_liked",
+        "score_parts",
+        "reason",
+        "user_count",
+        "similarity",
+        "shared_user_count",
+        "genre_overlap",
+        "strategy",
+        "degraded",
+        "model",
+        "model_version",
+    }
+)
+# Names of parameters that are no filters by attributes: of the API, and of the explorer's address.
+RESERVED_PARAMETERS = frozenset(
+    {
+        "limit",
+        "offset",
+        "index",
+        "explain",
+        "exclude",
+        "match",
+        "window_days",
+        "user_ids",
+        "genres",
+        "liked",
+        "content_weight",
+        "collaborative_weight",
+        "baseline",
+        "user",
+        "tab",
+        "q",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What items are called, which attributes they have, and where their SQL lies.
+
+    `singular`, `plural`: of an item; the plural is in the paths of the API. `attributes`: in the order of the
+    columns of fetch_media after the id, and of answers. `indexed`: names of those that fetch_catalogue
+    returns before id and key, in its order; the first is the set that users state preferences of. `title`,
+    `description`, `cover`, `year`: names of the attributes that pages show as such, empty without one. `own`:
+    attributes that an app has added, whose columns come last. `sql_path`: a folder of query files in place of
+    ours.
+    """
+
+    singular: str
+    plural: str
+    attributes: tuple[Attribute, ...]
+    indexed: tuple[str, ...]
+    title: str
+    description: str = ""
+    cover: str = ""
+    year: str = ""
+    own: tuple[Attribute, ...] = ()
+    sql_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served.
+
+        Raises:
+            ConfigurationError: an attribute that is named is not declared, or a name stands for two things.
+        """
+        known = {attribute.name: attribute for attribute in self.attributes}
+        roles = filter(None, (self.title, self.description, self.cover, self.year))
+        missing = [name for name in (*self.indexed, *roles) if name not in known]
+        if missing:
+            raise ConfigurationError(f"{self.plural}: no attribute is called {', '.join(missing)}")
+        if not self.indexed or known[self.indexed[0]].kind is not Kind.SET:
+            raise ConfigurationError(f"{self.plural}: the first indexed attribute must be a set")
+        _refuse_repeated(self.shown)
+
+    @cached_property
+    def preferences(self) -> Attribute:
+        """The set that users state preferences of, such as genres."""
+        return self.filtered[0]
+
+    @cached_property
+    def shown(self) -> tuple[Attribute, ...]:
+        """All attributes in the order of answers, which is that of the columns of fetch_media."""
+        return (*self.attributes, *self.own)
+
+    @cached_property
+    def filtered(self) -> tuple[Attribute, ...]:
+        """The attributes that items are filtered by, in the order of the columns of fetch_catalogue."""
+        known = {attribute.name: attribute for attribute in self.attributes}
+        return (*(known[name] for name in self.indexed), *self.own_filtered)
+
+    @cached_property
+    def own_filtered(self) -> tuple[Attribute, ...]:
+        """Those of them that an app has added."""
+        return tuple(attribute for attribute in self.own if attribute.filterable)
+
+    @property
+    def filter_parameters(self) -> tuple[str, ...]:
+        """The parameters of all filters by attributes."""
+        return (*(name for attribute in self.filtered for name in attribute.parameters), MATCH)
+
+    def extended(self, own: Iterable[Attribute]) -> "Domain":
+        """Return the domain with attributes of one's own.
+
+        Raises:
+            ConfigurationError: a name stands for two things.
+        """
+        return replace(self, own=tuple(own))
+
+    def returned_types(self, query_name: str) -> list[tuple[str, ...]] | None:
+        """The types that each column of fetch_media or fetch_catalogue may have; None of another query."""
+        own = [attribute.column_types for attribute in self.own_returned(query_name)]
+        if query_name == "fetch_media":
+            return [("text",), *(attribute.column_types for attribute in self.attributes), *own]
+        if query_name == "fetch_catalogue":
+            ours = self.filtered[: len(self.indexed)]
+            return [*(attribute.column_types for attribute in ours), ("text",), ("bytea",), *own]
+        return None
+
+    def own_returned(self, query_name: str) -> tuple[Attribute, ...]:
+        """The attributes of one's own whose columns come last in a query."""
+        if query_name == "fetch_media":
+            return self.own
+        return self.own_filtered if query_name == "fetch_catalogue" else ()
+
+
+def _refuse_repeated(attributes: Iterable[Attribute]) -> None:
+    """Refuse names that stand for two things.
+
+    Raises:
+        ConfigurationError: the message names the attribute and what collides.
+    """
+    fields, parameters = Counter(RESERVED_FIELDS), Counter(RESERVED_PARAMETERS)
+    for attribute in attributes:
+        taken = list(_taken(attribute, fields, parameters))
+        if taken:
+            raise ConfigurationError(f"{attribute.name}: {' and '.join(taken)} already; choose another name")
+        fields[attribute.name] += 1
+        parameters.update(attribute.parameters)
+
+
+def _taken(attribute: Attribute, fields: Counter[str], parameters: Counter[str]) -> Iterator[str]:
+    if fields[attribute.name]:
+        yield f"answers have a field {attribute.name}"
+    for name in attribute.parameters:
+        if parameters[name]:
+            yield f"requests have a parameter {name}"

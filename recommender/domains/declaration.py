@@ -1,0 +1,77 @@
+"""Attributes of one's own, read from a small TOML file."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.base import Domain
+from recommender.errors import ConfigurationError
+
+_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
+
+
+class _Declared(BaseModel):
+    """What a table of the file may hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    column: str = Field(default="", max_length=63)
+    filterable: bool | None = Field(default=None, strict=True)
+    description: str = ""
+
+
+def with_own_attributes(domain: Domain, path: Path) -> Domain:
+    """Return the domain with the attributes that a file declares, in the file's order.
+
+    Raises:
+        ConfigurationError: the file cannot be read or a declaration is wrong; the message names the file, the
+            attribute, and what is allowed.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"{path}: cannot be read as TOML: {exc}") from exc
+    try:
+        return domain.extended([_attribute(name, table) for name, table in tables.items()])
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{path}: {exc}") from exc
+
+
+def _attribute(name: str, table: Any) -> Attribute:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name}: a name must be of 1 to 40 characters a to z, 0 to 9 and _, and begin with a letter"
+        )
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{name}: must be a table such as [{name}], with a kind")
+    try:
+        declared = _Declared.model_validate(table)
+    except ValidationError as exc:
+        raise ConfigurationError(f"{name}: {_described(exc)}") from exc
+    if declared.filterable and declared.kind is Kind.TEXT:
+        raise ConfigurationError(f"{name}: text is only shown; only set, category and number are filterable")
+    return Attribute(
+        name,
+        declared.kind,
+        column=declared.column,
+        description=declared.description,
+        filterable=declared.filterable is not False,
+    )
+
+
+def _described(exc: ValidationError) -> str:
+    """Say what is wrong first, and what is allowed."""
+    error = exc.errors(include_url=False)[0]
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"there is no {key}; {', '.join(_Declared.model_fields)} are allowed"
+    if error["type"] == "missing":
+        return f"{key} is missing; it must be one of {', '.join(Kind)}"
+    if key == "kind":
+        return f"kind must be one of {', '.join(Kind)}, got {error['input']!r}"
+    return f"{key}: {error['msg']}, got {error['input']!r}"
