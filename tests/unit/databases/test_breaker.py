@@ -1,0 +1,98 @@
+"""The breaker opens only where a probe finds the database out, and closes when it answers again."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from recommender.databases import breaker as breaker_module
+from recommender.databases.breaker import Breaker
+from recommender.domain import DatabaseName
+from tests.support.waiting import wait_until
+
+
+class Probed:
+    """A breaker whose probe says what `answers` says, and counts."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.probes = 0
+        self.asked = threading.Event()
+        self.events: list[str] = []
+        self.breaker = Breaker(
+            DatabaseName.CATALOG,
+            self._probe,
+            on_open=lambda: self.events.append("open"),
+            on_close=lambda: self.events.append("close"),
+        )
+
+    def _probe(self) -> bool:
+        self.probes += 1
+        self.asked.set()
+        return self.answers
+
+
+@pytest.fixture
+def probed() -> Iterator[Probed]:
+    probed = Probed()
+    probed.breaker.open()
+    yield probed
+    probed.breaker.close()
+
+
+def test_without_a_suspicion_nothing_is_probed(probed: Probed) -> None:
+    assert probed.breaker.closed
+    assert not probed.asked.wait(0.1)
+
+
+def test_a_failure_of_one_request_opens_nothing_where_the_database_answers(probed: Probed) -> None:
+    probed.breaker.suspect()
+    assert probed.asked.wait(5)
+    wait_until(lambda: probed.breaker.closed)
+    assert probed.events == []
+
+
+def test_a_database_that_is_out_is_asked_no_more_until_it_answers(probed: Probed) -> None:
+    probed.answers = False
+    probed.breaker.suspect()
+    wait_until(lambda: probed.events == ["open"])
+    assert not probed.breaker.closed
+    probed.answers = True
+    wait_until(lambda: probed.events == ["open", "close"])
+    assert probed.breaker.closed
+
+
+def test_many_suspicions_are_one(probed: Probed) -> None:
+    for _ in range(50):
+        probed.breaker.suspect()
+    wait_until(lambda: probed.probes >= 1)
+    assert probed.probes <= 2
+
+
+def test_a_probe_that_hangs_does_not_let_requests_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker_module, "_PATIENCE_S", 0.05)
+    over = threading.Event()
+    breaker = Breaker(DatabaseName.USER, lambda: over.wait(10), on_open=lambda: None, on_close=lambda: None)
+    breaker.open()
+    try:
+        breaker.suspect()
+        assert breaker.closed
+        wait_until(lambda: not breaker.closed)
+    finally:
+        over.set()
+        breaker.close()
+
+
+def test_a_probe_that_raises_means_the_database_is_out(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> bool:
+        raise RuntimeError
+
+    opened = threading.Event()
+    breaker = Breaker(DatabaseName.USER, fails, on_open=opened.set, on_close=lambda: None)
+    breaker.open()
+    try:
+        breaker.suspect()
+        assert opened.wait(5)
+    finally:
+        breaker.close()
+    assert "the probe failed" in caplog.text

@@ -1,0 +1,29 @@
+"""The items of a model are found by id, and in whatever catalog index is asked with."""
+
+import numpy as np
+
+from recommender.models.vocabulary import ItemVocabulary
+from tests.support.datasets import dataset, index_of
+
+
+def test_items_have_the_numbers_of_their_order_and_others_have_none() -> None:
+    items = ItemVocabulary(["b", "a"])
+    assert items.numbers_of(["a", "x", "b", "a"]).tolist() == [1, -1, 0, 1]
+    assert (items.number_of("b"), items.number_of("x"), len(items)) == (0, -1, 2)
+    assert items.numbers_of([]).dtype == np.int64
+
+
+def test_positions_are_those_of_the_index_asked_with() -> None:
+    items = ItemVocabulary(["b", "a", "gone"])
+    first = index_of(dataset({"u": ["a"], "v": ["a", "b"]}))
+    second = index_of(dataset({"u": ["b"], "v": ["a", "b"]}))
+    for index in (first, second, first):
+        positions = items.positions_in(index)
+        assert [index.media_ids[position] for position in positions[:2].tolist()] == ["b", "a"]
+        assert positions[2] == -1
+
+
+def test_the_known_share_is_of_the_models_items() -> None:
+    index = index_of(dataset({"u": ["a", "b", "c"]}))
+    assert ItemVocabulary(["a", "x", "y", "z"]).known_share(index) == 0.25
+    assert ItemVocabulary([]).known_share(index) == 0.0
