@@ -22,6 +22,10 @@ from tests.support.made_up import SMALL, off_the_edges
 from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
 
+_TESTS = Path(__file__).parent
+# Fixtures that serve by Gunicorn.
+_SERVED = {"service", "gunicorn"}
+
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
@@ -31,6 +35,21 @@ hypothesis.settings.load_profile("patient")
 def pytest_xdist_auto_num_workers() -> int:
     """Three processes for two cores: tests wait for servers and intervals, and time-outs need some room."""
     return max(1, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, which their folder and their fixtures say."""
+    for item in items:
+        folder = item.path.relative_to(_TESTS).parts[0]
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if folder == "unit":
+            item.add_marker(pytest.mark.fast)
+        if folder == "browser":
+            item.add_marker(pytest.mark.browser)
+        if "server" in fixtures:
+            item.add_marker(pytest.mark.postgres)
+        if fixtures & _SERVED or hasattr(getattr(item, "module", None), "running_gunicorn"):
+            item.add_marker(pytest.mark.gunicorn)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,125 @@
+"""A page is ranked by the blend of both scores, among what the user may be given."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.deadline import Deadline
+from recommender.domain import CatalogueEntry, History, MediaFilter, Options, Page, Strategy, Weights
+from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.serving.hydration import Scope
+from recommender.serving.ranker import RankedPage, Ranker
+from tests.support.datasets import ALL_TIME
+
+GENRES = {"a": ["Action"], "b": ["Drama"], "c": ["Action", "Drama"], "d": None}
+# By popularity: d, c, b, a.
+POPULARITY = Popularity({"a": 1, "b": 2, "c": 3, "d": 4}, 10)
+WEIGHTS = Weights(0.4, 0.6)
+PAGE = Page(10)
+
+
+class Model:
+    """A model that explains nothing."""
+
+    name = "model"
+    version: str | None = None
+
+    def score(
+        self,
+        users: list[UserContext],
+        items: CatalogueIndex,  # noqa: ARG002 - the interface
+        deadline: Deadline,  # noqa: ARG002
+    ) -> Scores:
+        return [NO_SCORES] * len(users)
+
+
+@pytest.fixture(scope="module")
+def index() -> CatalogueIndex:
+    entries = [
+        CatalogueEntry((names, None, None), item_id, item_id.encode() * 8)
+        for item_id, names in GENRES.items()
+    ]
+    return build_index(entries, POPULARITY)
+
+
+def user(stated: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> UserContext:
+    return UserContext("u", {genre: genre for genre in stated}, History(seen_ids=seen), ALL_TIME)
+
+
+def scores(index: CatalogueIndex, **values: float) -> ItemScores:
+    found = index.locate(list(values))
+    return scores_of_floats(np.array(list(values.values())), found)
+
+
+def scope(index: CatalogueIndex, *missing: str) -> Scope:
+    existing: NDArray[np.bool_] = ~index.mark(missing)
+    return Scope(existing=existing, showable=existing)
+
+
+def rank(
+    index: CatalogueIndex, who: UserContext, given: ItemScores, *missing: str, options: Options | None = None
+) -> RankedPage:
+    ranker = Ranker(index, WEIGHTS, options or Options())
+    return ranker.rank(who, Model(), given, scope(index, *missing), PAGE)  # type: ignore[arg-type]  # takes lists
+
+
+def ids(index: CatalogueIndex, page: RankedPage) -> list[str]:
+    return [index.media_ids[idx] for idx in page.item_idx.tolist()]
+
+
+def test_without_scores_popular_items_fill_the_page(index: CatalogueIndex) -> None:
+    page = rank(index, user(), NO_SCORES)
+    assert ids(index, page) == ["d", "c", "b", "a"]
+    assert page.strategy is Strategy.POPULAR
+    assert not page.recommendation.any()
+
+
+def test_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
+    page = rank(index, user(("action", "drama")), scores(index, a=1.0, d=0.5))
+    assert dict(zip(ids(index, page), page.recommendation.tolist(), strict=True)) == pytest.approx(
+        {"a": 0.4 / 2 + 0.6, "c": 0.4, "d": 0.3, "b": 0.2}
+    )
+    assert page.strategy is Strategy.HYBRID
+
+
+def test_what_was_seen_or_deleted_is_left_out_and_the_largest_score_is_of_the_rest(
+    index: CatalogueIndex,
+) -> None:
+    given = scores(index, a=4.0, b=2.0, c=1.0)
+    page = rank(index, user(seen=("a",)), given)
+    assert ids(index, page) == ["b", "c", "d"]
+    assert page.collaborative.tolist() == [1.0, 0.5, 0.0]
+    assert page.max_score == pytest.approx(2.0)
+    page = rank(index, user(seen=("a",)), given, "b")
+    assert (ids(index, page), page.collaborative.tolist()) == (["c", "d"], [1.0, 0.0])
+
+
+def test_filters_choose_items_and_change_no_score(index: CatalogueIndex) -> None:
+    given = scores(index, a=4.0, b=2.0, c=1.0)
+    options = Options(filters=MediaFilter(excluded_ids=("a",)))
+    page = rank(index, user(), given, options=options)
+    assert (ids(index, page)[0], page.collaborative[0]) == ("b", 0.5)
+
+
+def test_scores_of_all_items_rank_as_scores_of_some(index: CatalogueIndex) -> None:
+    some = scores(index, a=4.0, c=1.0)
+    whole = np.zeros(len(index.media_ids))
+    whole[index.locate(["a", "c"])] = [4.0, 1.0]
+    sparse = rank(index, user(("drama",), ("d",)), some)
+    dense = rank(index, user(("drama",), ("d",)), scores_of_floats(whole, None))
+    assert ids(index, sparse) == ids(index, dense)
+    assert sparse.recommendation.tolist() == dense.recommendation.tolist()
+
+
+def test_a_score_below_0_counts_as_0(index: CatalogueIndex) -> None:
+    assert rank(index, user(), scores(index, a=-1.0, b=-2.0)).strategy is Strategy.POPULAR
+    page = rank(index, user(), scores(index, a=1.0, b=-2.0))
+    assert (ids(index, page)[0], page.collaborative.min()) == ("a", 0.0)
+
+
+def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogueIndex) -> None:
+    page = rank(index, user(), scores(index, a=1.0), options=Options(explained=True))
+    assert page.explanation is not None
+    assert (page.explanation.contributions, page.explanation.evidence) == ([], None)
+    assert page.shown_idx.tolist() == page.item_idx.tolist()
