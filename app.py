@@ -27,7 +27,6 @@ from recommender.api.request_models import RequestLimits
 from recommender.container import Container, build_container, configured_weights
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.ids import IdForm
 from recommender.log_filters import LOG_FILTERS
 
 _EXPLORER_LIMIT = 12
@@ -59,7 +58,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     app.extensions["log_filters"] = LOG_FILTERS
     lanes = _lanes(settings.http, settings.requests)
     app.extensions["lanes"] = lanes
-    limits = _limits(settings.requests, container.domain)
+    limits = RequestLimits(settings.requests, container.domain)
     recommendations = recommendations_blueprint(container.service, limits, lanes)
     media = media_blueprint(container.media, limits, lanes.pages)
     ready = ready_blueprint(container.status, lanes)
@@ -90,18 +89,6 @@ def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
         streams=Lane(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
         bodies=Lane(http.max_bodies, http.max_bodies, patience_s=0),
         stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
-    )
-
-
-def _limits(requests: RequestSettings, domain: Domain) -> RequestLimits:
-    return RequestLimits(
-        max_limit=requests.max_limit,
-        max_batch_users=requests.max_batch_users,
-        max_stream_users=requests.max_stream_users,
-        max_batch_recommendations=requests.max_batch_recommendations,
-        user_id_form=IdForm.of_pattern(requests.id_pattern),
-        media_id_form=IdForm.of_pattern(requests.media_id_pattern),
-        domain=domain,
     )
 
 

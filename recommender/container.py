@@ -133,6 +133,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA) -> Container:
         weights=configured_weights(settings.ranking),
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
+        verbs=domain.verbs,
     )
     return Container(
         domain=domain,

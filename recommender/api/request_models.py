@@ -3,10 +3,12 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from config.request_settings import RequestSettings
 from recommender.api.fields import Ids, Text, WholeNumber
 from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields
 from recommender.domain import DEFAULT_LIMIT
@@ -22,17 +24,22 @@ _MAX_VERSION = 64
 F = TypeVar("F", bound="Filtered")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RequestLimits:
-    """What the settings allow callers to ask for, of what domain."""
+    """What callers may ask for: the settings of requests, and the domain that the items are of."""
 
-    max_limit: int
-    max_batch_users: int
-    max_stream_users: int
-    max_batch_recommendations: int
-    user_id_form: IdForm
-    media_id_form: IdForm
+    settings: RequestSettings
     domain: Domain = MEDIA
+
+    @cached_property
+    def user_id_form(self) -> IdForm:
+        """What user ids look like."""
+        return IdForm.of_pattern(self.settings.id_pattern)
+
+    @cached_property
+    def media_id_form(self) -> IdForm:
+        """What ids of items look like."""
+        return IdForm.of_pattern(self.settings.media_id_pattern)
 
 
 class Filtered(Filters):
@@ -100,6 +107,6 @@ def _filtered(limits: RequestLimits) -> type[Filtered]:
 
 
 def _limit_field(limits: RequestLimits) -> tuple[Any, Any]:
-    default = min(DEFAULT_LIMIT, limits.max_limit)
-    kind = Annotated[int, WholeNumber(1, limits.max_limit)]
+    default = min(DEFAULT_LIMIT, limits.settings.max_limit)
+    kind = Annotated[int, WholeNumber(1, limits.settings.max_limit)]
     return kind, Field(default, description=f"How many {limits.domain.plural} at most.")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from recommender.domains.attributes import MATCH, Attribute, Kind
 from recommender.errors import ConfigurationError
@@ -58,6 +59,16 @@ RESERVED_PARAMETERS = frozenset(
 )
 
 
+class Verbs(NamedTuple):
+    """What users do with items, in explanations: what a like is called, and another positive interaction."""
+
+    liked: str = "liked"
+    watched: str = "watched"
+
+
+_VERBS = Verbs()
+
+
 @dataclass(frozen=True)
 class Domain:
     """What items are called, which attributes they have, and where their SQL lies.
@@ -66,8 +77,8 @@ class Domain:
     columns of fetch_media after the id, and of answers. `indexed`: names of those that fetch_catalogue
     returns before id and key, in its order; the first is the set that users state preferences of. `title`,
     `description`, `cover`, `year`: names of the attributes that pages show as such, empty without one. `own`:
-    attributes that an app has added, whose columns come last. `sql_path`: a folder of query files in place of
-    ours.
+    attributes that an app has added, whose columns come last. `verbs`: of explanations. `sql_path`: a folder
+    of query files in place of ours.
     """
 
     singular: str
@@ -79,6 +90,7 @@ class Domain:
     cover: str = ""
     year: str = ""
     own: tuple[Attribute, ...] = ()
+    verbs: Verbs = _VERBS
     sql_path: Path | None = None
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.domain import Basis, Explanation, Media, OwnMedia, Weights
+from recommender.domains.base import Verbs
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
@@ -28,8 +29,10 @@ class PageExplainer:
         page: RankedPage,
         explanation: ScoreExplanation,
         media: Mapping[str, Media],
+        *,
         index: CatalogueIndex,
         weights: Weights,
+        verbs: Verbs,
     ) -> None:
         self._page = page
         self._evidence = explanation.evidence
@@ -37,6 +40,7 @@ class PageExplainer:
         self._media = media
         self._index = index
         self._weights = weights
+        self._verbs = verbs
         history = page.user.history
         self._liked_ids = frozenset(itertools.compress(history.positive_ids, history.positive_liked))
 
@@ -67,7 +71,8 @@ class PageExplainer:
                 matched if weights.content else (),
                 _people(evidence, rank) if weights.collaborative else None,
                 because if weights.collaborative else (),
-                popularity=int(self._index.user_counts[item_idx]),
+                int(self._index.user_counts[item_idx]),
+                self._verbs,
             ),
         )
 
@@ -101,13 +106,16 @@ def _people(evidence: SimilarUserEvidence | None, rank: int) -> str | None:
     return f"{int(evidence.counts[rank]):,} of the {evidence.similar_users:,} people"
 
 
-def _reason(matched: Sequence[str], people: str | None, because: Sequence[OwnMedia], popularity: int) -> str:
+def _reason(
+    matched: Sequence[str], people: str | None, because: Sequence[OwnMedia], popularity: int, verbs: Verbs
+) -> str:
     """One plain sentence, of what counts."""
+    liked_it = f"{verbs.liked} or {verbs.watched} it"
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
     titled = [own for own in because if own.media.title][:_NAMED_TITLES]
-    own_history = f"because you {_own_history(titled)}" if titled else ""
+    own_history = f"because you {_own_history(titled, verbs)}" if titled else ""
     if people:
-        liked = f"{people} most like you liked or watched it"
+        liked = f"{people} most like you {liked_it}"
         told = f"{own_history}: {liked} too" if own_history else liked
     else:
         told = own_history
@@ -117,15 +125,15 @@ def _reason(matched: Sequence[str], people: str | None, because: Sequence[OwnMed
         return _sentence(told or genres)
     if popularity:
         people = "person" if popularity == 1 else "people"
-        return _sentence(f"popular: {popularity:,} {people} liked or watched it")
+        return _sentence(f"popular: {popularity:,} {people} {liked_it}")
     return _sentence("nothing fits better, and you have not seen it yet")
 
 
-def _own_history(own_media: Sequence[OwnMedia]) -> str:
+def _own_history(own_media: Sequence[OwnMedia], verbs: Verbs) -> str:
     """What the user did with items of their own: liked “A” and watched “B”."""
     parts = [
         f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"
-        for liked, verb in ((True, "liked"), (False, "watched"))
+        for liked, verb in ((True, verbs.liked), (False, verbs.watched))
         if any(own.liked is liked for own in own_media)
     ]
     return _listed(parts)

@@ -30,6 +30,7 @@ from recommender.domain import (
     UserRecommendations,
     Weights,
 )
+from recommender.domains.base import Verbs
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import NO_SCORES, ItemScores, ModelSelector, Scorer, UserContext, Window
 from recommender.names import distinct_names
@@ -53,6 +54,7 @@ class _Request:
     weights: Weights
     window: Window
     models: ModelSelector
+    verbs: Verbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class RecommendationService:
         weights: Weights,
         window_days: int,
         time_budget_s: float,
+        verbs: Verbs,
     ) -> None:
         self._user_db = user_db
         self._engagement_db = engagement_db
@@ -88,6 +91,7 @@ class RecommendationService:
         self._weights = weights
         self._window_days = window_days
         self._time_budget_s = time_budget_s
+        self._verbs = verbs
 
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
@@ -159,6 +163,7 @@ class RecommendationService:
             weights=options.weights or self._weights,
             window=Window(days, window_start(days)),
             models=self._models.selection(),
+            verbs=self._verbs,
         )
 
     def _chunk(self, request: _Request, users: int, asked_at: float) -> _Chunk:
@@ -230,7 +235,14 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Scorer, It
 def _answer(page: RankedPage, scorer: Scorer, hydration: Hydration, chunk: _Chunk) -> UserRecommendations:
     explainer = None
     if page.explanation is not None:
-        explainer = PageExplainer(page, page.explanation, hydration.media, chunk.index, chunk.request.weights)
+        explainer = PageExplainer(
+            page,
+            page.explanation,
+            hydration.media,
+            index=chunk.index,
+            weights=chunk.request.weights,
+            verbs=chunk.request.verbs,
+        )
     return UserRecommendations(
         user_id=page.user.user_id,
         items=tuple(_recommendations(page, explainer, hydration.media, chunk.index)),

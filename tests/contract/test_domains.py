@@ -122,3 +122,14 @@ def test_the_description_and_the_explorer_speak_of_its_attributes(
     page = cooks.get(f"/explorer/users/{user}").text
     assert 'name="exclude_cuisine"' in page
     assert "Dish 10" in page
+
+
+def test_explanations_are_in_the_words_of_the_domain(cooks: FlaskClient, slow: RecipeReference) -> None:
+    reasons = [
+        item["reason"]
+        for user in slow.users[:20]
+        for item in get(cooks, user, explain="true")["recommendations"]
+    ]
+    assert any("loved or cooked it" in reason for reason in reasons)
+    assert any(reason.startswith(("Because you loved ", "Because you cooked ")) for reason in reasons)
+    assert not any("watched" in reason for reason in reasons)

@@ -13,7 +13,7 @@ from psycopg import sql
 from recommender.databases.queries import SQL_ROOT
 from recommender.domain import DatabaseName
 from recommender.domains.attributes import Attribute, Kind
-from recommender.domains.base import Domain
+from recommender.domains.base import Domain, Verbs
 from tests.support.postgres import Urls
 from tests.support.reference import Reference, Row, plain_name
 
@@ -22,6 +22,7 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 RECIPES = Domain(
     singular="recipe",
     plural="recipes",
+    verbs=Verbs("loved", "cooked"),
     attributes=(
         Attribute("name", Kind.TEXT),
         Attribute("minutes", Kind.NUMBER, whole=True, bounds=(1, 10_000)),

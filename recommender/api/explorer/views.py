@@ -52,7 +52,7 @@ class ExplorerParts:
     @cached_property
     def query(self) -> type[TuningQuery]:
         """What the sliders may say."""
-        return tuning_query(self.limits.max_limit, self.limits.domain)
+        return tuning_query(self.limits.settings.max_limit, self.limits.domain)
 
     def read_tuning(self, arguments: MultiDict[str, str]) -> TuningQuery:
         """What a query string says; a filter that is left empty is none.

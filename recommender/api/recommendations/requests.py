@@ -41,7 +41,7 @@ class BatchBody(Explainable):
     """For an answer in one piece."""
 
     user_ids: Annotated[
-        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.max_batch_users))
+        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.settings.max_batch_users))
     ]
     """Whom to recommend to."""
 
@@ -50,7 +50,7 @@ class StreamedBatchBody(Explainable):
     """For a streamed answer."""
 
     user_ids: Annotated[
-        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.max_stream_users))
+        tuple[str, ...], Bound(lambda limits: Ids(limits.user_id_form, 1, limits.settings.max_stream_users))
     ]
     """Whom to recommend to."""
 

@@ -98,8 +98,8 @@ def _add_batch(
         tag=RECOMMENDATIONS,
         summary="Recommend to many users",
         description="Each user's answer equals that of GET, and they come in the order asked for, repeated "
-        f"ids once. It has room for {limits.max_batch_recommendations} recommendations, where an explained "
-        f"one counts as {EXPLAINED_WEIGHT}. "
+        f"ids once. It has room for {limits.settings.max_batch_recommendations} recommendations, where an "
+        f"explained one counts as {EXPLAINED_WEIGHT}. "
         f"With `Accept: {NDJSON}` the answer is a stream, for more users: a line a user, sent while the next "
         "users are worked on. Should it break off, the last line is an error.",
         body=Body(bounded(BatchBody, limits), lanes.bodies, examples.BATCH_BODY),
@@ -121,7 +121,7 @@ def _add_batch(
     def post_batch(*, body: BatchBody | StreamedBatchBody, lane: Lane) -> Response:
         if isinstance(body, StreamedBatchBody):
             return stream_batch(service, body, lane, lanes.stream_end)
-        return answer_batch(service, body, lane, limits.max_batch_recommendations)
+        return answer_batch(service, body, lane, limits.settings.max_batch_recommendations)
 
 
 def _add_preview(

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from config.request_settings import UUID_PATTERN
+from config.request_settings import RequestSettings
 from config.settings import load_settings
 from recommender import answers
 from recommender.api.explorer.tuning import tuning_query
@@ -28,7 +28,6 @@ from recommender.domains.base import RESERVED_FIELDS, RESERVED_PARAMETERS, Domai
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.errors import ConfigurationError
-from recommender.ids import IdForm
 
 
 def declared(folder: Path, text: str) -> Domain:
@@ -120,8 +119,7 @@ def test_every_name_that_answers_and_requests_have_is_reserved() -> None:
     assert fields >= {"id", "reason", "similarity"}
     assert (fields | set(RowMaker(MEDIA).columns)) - ours == RESERVED_FIELDS
 
-    form = IdForm.of_pattern(UUID_PATTERN)
-    limits = RequestLimits(1, 1, 1, 1, form, form)
+    limits = RequestLimits(RequestSettings())
     models = (RecommendationsQuery, BatchBody, StreamedBatchBody, PreviewBody, PopularQuery, SimilarQuery)
     asked: list[type[BaseModel]] = [tuning_query(1, MEDIA), *(bounded(model, limits) for model in models)]
     names = {name for model in asked for name in model.model_fields}
