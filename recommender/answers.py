@@ -93,7 +93,12 @@ def _all_or_none(kind: type) -> dict[str, Any]:
     """What JSON Schema says of keys that an object has all or none of, save those of some models only."""
     names = list(kind.__annotations__)
     common = [name for name in names if name not in _BY_SIMILAR_USERS]
-    return {"dependentRequired": {name: [other for other in common if other != name] for name in names}}
+    required = {name: names if name in _BY_SIMILAR_USERS else common for name in names}
+    return {
+        "dependentRequired": {
+            name: [other for other in others if other != name] for name, others in required.items()
+        }
+    }
 
 
 # One type with and without: of a union, a generated client takes the first member that fits, and a type that

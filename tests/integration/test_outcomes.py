@@ -72,7 +72,7 @@ def test_a_user_whose_history_takes_too_long_costs_nobody_else_the_database(
         "WHERE u.user_id <> '" + heavy + "' OR pg_sleep(30) IS NULL;",
     )
     done = threading.Event()
-    with running_client(databases, SQL_PATH=str(sql_path), TIME_BUDGET_MS="600", **NO_CAPS) as client:
+    with running_client(databases, SQL_PATH=str(sql_path), TIME_BUDGET_MS="2000", **NO_CAPS) as client:
 
         def ask_for_the_heavy_user() -> None:
             own_client = client.application.test_client()
@@ -83,7 +83,7 @@ def test_a_user_whose_history_takes_too_long_costs_nobody_else_the_database(
         for thread in threads:
             thread.start()
         try:
-            ends_at = time.monotonic() + 4.0
+            ends_at = time.monotonic() + 5.0
             answers: list[list[str]] = []
             while time.monotonic() < ends_at:
                 answers.append(get(client, others[len(answers) % len(others)])["degraded"])

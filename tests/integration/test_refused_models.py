@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recommender.domain import DatabaseName
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
-from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.training import (
@@ -169,7 +169,7 @@ def test_a_model_of_other_databases_is_not_used_until_the_catalogue_is_its_own(
     shift_ids(databases, "123456789abcdef0")
     user = next(iter(Reference(databases).positive))
     with running_client(
-        databases, MODEL_PATH=str(folder), CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS
+        databases, MODEL_PATH=str(folder), CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
     ) as client:
         assert "was it trained on other databases?" in reason(client, version)
         assert ready_model(client)["name"] == "live"
