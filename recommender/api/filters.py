@@ -9,6 +9,7 @@ from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValu
 from recommender.domain import MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
 from recommender.domains.base import Domain
+from recommender.errors import ConfigurationError
 
 _MAX_NAMES = 50
 # The field of ids that are not wanted, where a model has one.
@@ -46,6 +47,17 @@ class Filters(BaseModel):
 
 
 F = TypeVar("F", bound=Filters)
+
+
+def refuse_taken_names(domain: Domain, base: type[BaseModel]) -> None:
+    """Refuse a filter whose name is that of something else in the model of a request.
+
+    Raises:
+        ConfigurationError: the message names the filter.
+    """
+    for name in domain.filter_parameters:
+        if hasattr(base, name):
+            raise ConfigurationError(f"{name}: requests have something of this name; choose another name")
 
 
 def filter_fields(domain: Domain) -> dict[str, Any]:

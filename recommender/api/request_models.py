@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from config.request_settings import RequestSettings
 from recommender.api.fields import Ids, Text, WholeNumber
-from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields
+from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields, refuse_taken_names
 from recommender.domain import DEFAULT_LIMIT
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
@@ -77,6 +77,7 @@ def bounded(model: type[F], limits: RequestLimits) -> type[F]:
 
 @functools.lru_cache(maxsize=64)
 def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
+    refuse_taken_names(limits.domain, model)
     # Of a field that both bases have, pydantic takes the first base's: the bound has to be set once more.
     fields: dict[str, Any] = {"limit": _limit_field(limits)}
     for name, found in model.model_fields.items():

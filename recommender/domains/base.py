@@ -140,7 +140,7 @@ class Domain:
         Raises:
             ConfigurationError: a name stands for two things.
         """
-        return replace(self, own=tuple(own))
+        return replace(self, own=(*self.own, *own))
 
     def returned_types(self, query_name: str) -> list[tuple[str, ...]] | None:
         """The types that each column of fetch_media or fetch_catalogue may have; None of another query."""

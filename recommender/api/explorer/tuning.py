@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+import numpy as np
 from pydantic import create_model
 
 from recommender.api.fields import Share, WholeNumber
-from recommender.api.filters import Filters, bind_filters, filter_fields
+from recommender.api.filters import Filters, bind_filters, filter_fields, refuse_taken_names
 from recommender.domain import ANY_MEDIA, MAX_WINDOW_DAYS, MediaFilter, Weights
 from recommender.domains.base import Domain
 
@@ -76,12 +77,15 @@ class TuningQuery(Filters):
 
 
 def _text(value: object) -> str:
-    """A filter as it was given: a field of the page holds one name."""
-    return str(value[0] if isinstance(value, tuple) else value)
+    """A filter as it may be given again: a field of the page holds one name."""
+    one = value[0] if isinstance(value, tuple) else value
+    # Python writes small numbers with an exponent, which no filter takes.
+    return np.format_float_positional(one, trim="-") if isinstance(one, float) else str(one)
 
 
 def tuning_query(max_limit: int, domain: Domain) -> type[TuningQuery]:
     """The model with the bound that the settings draw, and the filters of a domain."""
+    refuse_taken_names(domain, TuningQuery)
     limit = Annotated[int | None, WholeNumber(1, max_limit)]
     fields = {"limit": (limit, None), **filter_fields(domain)}
     return bind_filters(create_model("TuningQuery", __base__=TuningQuery, **fields), domain)

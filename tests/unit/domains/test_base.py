@@ -126,5 +126,16 @@ def test_every_name_that_answers_and_requests_have_is_reserved() -> None:
     assert names - set(MEDIA.filter_parameters) <= RESERVED_PARAMETERS
 
 
+@pytest.mark.parametrize(
+    "name", ["filters", "options", "page", "readers", "ranges", "model_config", "copy", "json", "tuning"]
+)
+def test_an_attribute_named_like_a_part_of_requests_is_refused(tmp_path: Path, name: str) -> None:
+    domain = declared(tmp_path, f'[{name}]\nkind = "category"')
+    with pytest.raises(ConfigurationError, match=f"{name}: requests have something of this name"):
+        for model in (RecommendationsQuery, BatchBody, PreviewBody, PopularQuery, SimilarQuery):
+            bounded(model, RequestLimits(RequestSettings(), domain))
+        tuning_query(1, domain)
+
+
 def test_text_is_no_filter_whatever_is_said() -> None:
     assert Attribute("x", Kind.TEXT).parameters == ()
