@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from recommender.names import distinct_names, name_key
 from recommender.ranking.content import pack_genres
 
 _NO_NAME = -1
+# With more distinct names, a bit for each of them takes more room than the names that items have.
+_MOST_BITS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,28 @@ class SetArray:
             return np.asarray(((self.array & names) == names).all(axis=1))
         found = (self.array & names).any(axis=1)
         return np.asarray(~found if condition.wanted is Wanted.NONE else found)
+
+
+@dataclass(frozen=True, slots=True)
+class LargeSetArray:
+    """The names of a set attribute with many distinct names, which would make bit masks large.
+
+    The names of item i are array[starts[i]:starts[i + 1]], each once. `numbers`: of a name's key.
+    """
+
+    starts: NDArray[np.int64]
+    array: NDArray[np.int32]
+    numbers: Mapping[str, int]
+
+    def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
+        """Which items have any, all, or none of some names; shape (items,)."""
+        keys = {name_key(name) for name in condition.names}
+        wanted = [self.numbers[key] for key in keys if key in self.numbers]
+        hits = np.concatenate(([0], np.cumsum(np.isin(self.array, wanted))))
+        counts = hits[self.starts[1:]] - hits[self.starts[:-1]]
+        if condition.wanted is Wanted.ALL:
+            return np.asarray(counts == len(keys))
+        return np.asarray(counts == 0 if condition.wanted is Wanted.NONE else counts > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,7 @@ class NumberArray:
         return np.asarray((self.array >= least) & (self.array <= most))
 
 
-AttributeArray = SetArray | CategoryArray | NumberArray
+AttributeArray = SetArray | LargeSetArray | CategoryArray | NumberArray
 
 
 def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
@@ -81,7 +106,7 @@ def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
         values: parallel to the items, as the database returns them.
     """
     if kind is Kind.SET:
-        return build_set(values)
+        return _build_set(values)
     if kind is Kind.CATEGORY:
         numbers: dict[str, int] = {}
         keys = [name_key(name or "") for name in values]
@@ -93,8 +118,22 @@ def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
     return NumberArray(numbers_or_nan)
 
 
-def build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray:
-    """Make the array of a set attribute; see `build_array`."""
+def build_preferences(values: Sequence[Sequence[str | None] | None]) -> SetArray:
+    """Make the array of the set that users state preferences of; see `build_array`."""
+    sets, numbers = _number_sets(values)
+    return SetArray(pack_genres(sets, len(numbers)), numbers)
+
+
+def _build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray | LargeSetArray:
+    sets, numbers = _number_sets(values)
+    if len(numbers) <= _MOST_BITS:
+        return SetArray(pack_genres(sets, len(numbers)), numbers)
+    starts = np.concatenate(([0], np.cumsum([len(names) for names in sets], dtype=np.int64)))
+    return LargeSetArray(starts, np.array(list(chain.from_iterable(sets)), dtype=np.int32), numbers)
+
+
+def _number_sets(values: Sequence[Sequence[str | None] | None]) -> tuple[list[list[int]], dict[str, int]]:
+    """Return the numbers of each item's distinct names, and those of all names by their keys."""
     numbers: dict[str, int] = {}
     sets = [
         [
@@ -103,7 +142,7 @@ def build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray:
         ]
         for names in values
     ]
-    return SetArray(pack_genres(sets, len(numbers)), numbers)
+    return sets, numbers
 
 
 def mask_of(array: AttributeArray, condition: NamesCondition | RangeCondition) -> NDArray[np.bool_]:

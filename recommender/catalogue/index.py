@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.attribute_arrays import (
     AttributeArray,
+    LargeSetArray,
     NumberArray,
     SetArray,
     build_array,
-    build_set,
+    build_preferences,
     mask_of,
 )
 from recommender.catalogue.media_keys import MediaKeys
@@ -100,6 +101,8 @@ class CatalogueIndex:
             digest.update("\0".join([*texts, "\n"]).encode())
         for array in (*arrays, self.user_counts):
             digest.update((array if isinstance(array, np.ndarray) else array.array).tobytes())
+            if isinstance(array, LargeSetArray):
+                digest.update(array.starts.tobytes())
         others = [counts[media_id] for media_id in elsewhere]
         digest.update(repr((others, self.popularity.active_users, self.popularity.known)).encode())
         return digest.hexdigest()
@@ -158,7 +161,7 @@ def build_index(
     count = popularity.positive_users.get
     ordered = sorted(entries, key=lambda entry: (-count(entry.media_id, 0), entry.media_id))
     columns = list(zip(*(entry.values for entry in ordered), strict=True)) or [()] * len(domain.filtered)
-    genres = build_set(columns[0])
+    genres = build_preferences(columns[0])
     others = zip(domain.filtered[1:], columns[1:], strict=True)
     return CatalogueIndex(
         media_ids=[entry.media_id for entry in ordered],

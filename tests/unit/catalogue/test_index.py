@@ -3,9 +3,13 @@
 import math
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from recommender.catalogue.attribute_arrays import build_array, mask_of
+from recommender.catalogue import attribute_arrays
+from recommender.catalogue.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
 from recommender.domain import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import Kind
@@ -159,3 +163,32 @@ def test_a_condition_of_another_kind_than_the_attribute_is_refused() -> None:
 def test_entries_have_a_value_for_each_attribute_of_the_domain() -> None:
     with pytest.raises(ValueError, match="zip"):
         build_index([CatalogueEntry((["X"],), "a", b"a" * 16)], UNKNOWN_POPULARITY)
+
+
+NAMES = ["Drama", "drama ", "War", "Sci-Fi", "", None]
+
+
+@given(
+    values=st.lists(st.none() | st.lists(st.sampled_from(NAMES), max_size=4), max_size=12),
+    names=st.sets(st.sampled_from(["DRAMA", "war", "Sci-Fi", "nothing"]), min_size=1).map(tuple),
+    wanted=st.sampled_from(Wanted),
+)
+def test_sets_with_many_names_match_as_those_with_few_do(
+    values: list[list[str | None] | None], names: tuple[str, ...], wanted: Wanted
+) -> None:
+    condition = NamesCondition("tags", names, wanted)
+    few = build_array(Kind.SET, values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attribute_arrays, "_MOST_BITS", -1)
+        many = build_array(Kind.SET, values)
+    assert isinstance(few, SetArray)
+    assert isinstance(many, LargeSetArray)
+    assert mask_of(many, condition).tolist() == mask_of(few, condition).tolist()
+
+
+def test_a_hundred_thousand_names_take_room_for_those_that_items_have() -> None:
+    array = build_array(Kind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(100_000)])
+    assert isinstance(array, LargeSetArray)
+    assert array.array.nbytes + array.starts.nbytes < 2_000_000
+    found = mask_of(array, NamesCondition("tags", ("TAG 7",), Wanted.ANY))
+    assert np.flatnonzero(found).tolist() == [6, 7]
