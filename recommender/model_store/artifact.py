@@ -17,6 +17,7 @@ CURRENT = "current"
 METADATA = "metadata.json"
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 
+_COUNTED = {"users", "media", "pairs"}
 # Several hundred times what one has.
 _MAX_METADATA_BYTES = 1 << 20
 # Checksums go by a file's name, that of an array without its suffix.
@@ -101,6 +102,8 @@ def read_metadata(folder: Path, model: str, version: str) -> Metadata:
         is_aware = False
     if not is_aware:
         raise ArtifactError(f"{METADATA}: built_at is no time with a time zone")
+    if not metadata.counts.keys() >= _COUNTED:
+        raise ArtifactError(f"{METADATA}: counts must be of users, media and pairs")
     if (metadata.model, metadata.version, metadata.format) != (model, version, FORMAT):
         raise ArtifactError(f"{METADATA} is of another model, version or format")
     return metadata
@@ -123,7 +126,7 @@ def verify(home: Path, metadata: Metadata) -> None:
             raise ArtifactError(f"{path.name}: the checksum is wrong")
     for path in home.iterdir():
         if path.suffix in OWN_SUFFIXES and path.name != METADATA and _name_of(path) not in metadata.checksums:
-            raise ArtifactError(f"{path.name}: the checksum is wrong")
+            raise ArtifactError(f"{path.name}: there is no checksum of it")
 
 
 def checksums_of(home: Path) -> dict[str, str]:

@@ -28,6 +28,11 @@ class Selection:
         trained: object = self.trained
         return trained if isinstance(trained, SimilarItems) else self.live
 
+    @property
+    def fallback(self) -> Scorer:
+        """The live model."""
+        return self.live
+
     def select(self, user: UserContext) -> Scorer:
         """Return the trained model, or the live one for a user of another window."""
         if self.trained is None or user.window.days != self.window_days:
@@ -46,7 +51,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """The model that answers; live SQL has neither version nor time. `refused`: what is published besides."""
+    """The model that answers; live SQL has neither version nor time.
+
+    `refused`: a published model that is not used.
+    """
 
     name: str
     version: str | None

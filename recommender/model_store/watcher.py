@@ -122,7 +122,8 @@ class ModelWatcher:
     def _look(self) -> Pause:
         index = self._index_to_judge_by()
         if self._in_use is not None and index is not None and not self._in_use.is_of(index):
-            # As `_judge` will say of it where it is still the published one.
+            # As `_judge` will say of it where it is still the published one; the catalog may recover.
+            self._candidates[self._in_use.key] = self._in_use
             self._in_use = None
         is_decided = self._follow(self._published(), index)
         self._looked.set()
@@ -132,7 +133,11 @@ class ModelWatcher:
         return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
 
     def _published(self) -> Sequence[tuple[str, str | None, str]]:
-        """Return models and the versions that are published, the latest first, and why there is none."""
+        """Return models and the versions that are published, the latest first, and why there is none.
+
+        Where that of the model in use cannot be told, it comes first: nothing older takes its place.
+        """
+        in_use = None if self._in_use is None else self._in_use.model.name
         found: list[tuple[str, str | None, str]] = []
         for name in MODELS:
             try:
@@ -142,12 +147,12 @@ class ModelWatcher:
             else:
                 if version is not None:
                     found.append((name, version, ""))
-        if not found and self._in_use is not None:
-            found.append((self._in_use.model.name, None, f"{artifact.CURRENT} is gone"))
-        return sorted(found, key=lambda each: each[1] or "", reverse=True)
+                elif name == in_use:
+                    found.append((name, None, f"{artifact.CURRENT} is gone"))
+        return sorted(found, key=lambda each: (each[:2] == (in_use, None), each[1] or ""), reverse=True)
 
     def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogueIndex | None) -> bool:
-        """Use the latest of what is published, or what is next where no model is in use yet.
+        """Use the model published last. Where it is refused and none is in use, use the next one.
 
         Returns:
             False while that waits for an index to judge by.
@@ -165,7 +170,8 @@ class ModelWatcher:
             except ArtifactError as exc:
                 reason, cause = str(exc), exc.__cause__
             else:
-                self._refused = refusal
+                faults = [Refusal(*each) for each in published if each[1] is None]
+                self._refused = refusal or next(iter(faults), None)
                 return is_decided
             refusal = refusal or self._refuse(Refusal(name, version, reason), cause)
             if self._in_use is not None:
@@ -246,7 +252,7 @@ class ModelWatcher:
         if refusal != self._refused:
             logger.error(
                 "model %s refused, %s stays: %s",
-                refusal.version or refusal.model,
+                f"{refusal.model} {refusal.version}" if refusal.version else refusal.model,
                 self.state().name,
                 refusal.reason,
                 exc_info=cause,

@@ -221,7 +221,7 @@ def test_a_broken_artifact_is_refused_and_the_old_one_stays(
     damage(broken)
     (home / "link").symlink_to(broken.name)
     (home / "link").replace(home / "current")
-    wait_until(lambda: f"model {broken.name} refused, neighbours stays" in caplog.text)
+    wait_until(lambda: f"model neighbours {broken.name} refused, neighbours stays" in caplog.text)
     assert get(client_with_model, user) == before
 
 

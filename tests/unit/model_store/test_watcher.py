@@ -18,6 +18,7 @@ from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
 from tests.support.datasets import dataset
 from tests.support.training import NAME, change_metadata, copy_version, make_current
@@ -190,6 +191,7 @@ def test_a_current_that_is_no_link_to_a_version_is_refused(
     [
         {"counts": {"users": "many"}},
         {"counts": {}},
+        {"counts": {"users": 100, "media": 20}},
         {"counts": None},
         {"built_at": "yesterday"},
         {"built_at": "2026-01-01T00:00:00"},
@@ -299,9 +301,66 @@ def test_a_reason_is_logged_once_and_tells_no_path(
         patch.setattr(artifact, "verify", counted)
         wait_until(lambda: len(tries) >= 3)
     lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
-    assert lines == [f"model {LATER} refused, neighbours stays: values.npy: the checksum is wrong"]
+    assert lines == [f"model neighbours {LATER} refused, neighbours stays: values.npy: the checksum is wrong"]
     (folder / NAME / LATER / "values.npy").unlink()
     watched.refuses(LATER, "values.npy cannot be read", using=version)
     refused = watched.watcher.state().refused
     assert refused is not None
     assert str(folder) not in refused.reason
+
+
+def publish_items(folder: Path) -> str:
+    data = dataset({f"{user:04}": [f"{(user + n) % 20:04}" for n in range(5)] for user in range(100)})
+    model = ItemKnn()
+    model.fit(data)
+    with publishing(folder, ItemKnn.name) as publisher:
+        return publisher.publish(model, data).version
+
+
+def test_of_several_models_the_one_published_last_is_used(watched: Watched, folder: Path) -> None:
+    for publish_one in (publish, publish_items, publish):
+        watched.uses(publish_one(folder))
+
+
+def test_at_the_start_the_model_before_a_bad_one_is_used_and_the_bad_one_is_said(
+    watched: Watched, folder: Path
+) -> None:
+    watched.watcher.close()
+    version, bad = publish(folder), publish_items(folder)
+    (folder / ItemKnn.name / bad / "weights.npy").write_bytes(b"half")
+    later = Watched(folder, watched.index)
+    later.watcher.open()
+    try:
+        later.refuses(bad, "weights.npy: the checksum is wrong", using=version)
+    finally:
+        later.watcher.close()
+
+
+def test_a_model_in_use_whose_current_is_gone_is_not_replaced_by_an_older_one(
+    watched: Watched, folder: Path
+) -> None:
+    watched.uses(publish(folder))
+    version = publish_items(folder)
+    watched.uses(version)
+    (folder / ItemKnn.name / "current").unlink()
+    watched.refuses(None, "current is gone", using=version)
+
+
+def test_a_broken_current_of_another_model_is_said(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    (folder / ItemKnn.name).mkdir()
+    (folder / ItemKnn.name / "current").symlink_to("nowhere")
+    watched.refuses(None, "a link to something that is no version", using=version)
+
+
+def test_an_item_model_without_counts_is_refused_and_others_are_looked_at(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish_items(folder)
+    watched.uses(version)
+    later = publish_items(folder)
+    watched.uses(later)
+    change_metadata(folder / ItemKnn.name / later, counts={"media": 20})
+    again = publish(folder)
+    watched.uses(again)
