@@ -23,7 +23,7 @@ from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gau
 from recommender.api.tags import SERVICE
 from recommender.background import Pause, RepeatingThread
 from recommender.domain import DatabaseName, DatabaseState, Strategy
-from recommender.models.user_knn.live import UserKnnSql
+from recommender.models.base import LIVE
 from recommender.serving.status import Readiness, Status
 from recommender.telemetry import Tally
 
@@ -94,7 +94,7 @@ class _Requests:
         )
         # Series that begin at 0: of one that begins at 1, rate() would miss the first.
         for strategy in Strategy:
-            self.answers(strategy, UserKnnSql.name)
+            self.answers(strategy, LIVE)
         for name in DatabaseName:
             self.degraded(name)
 

@@ -1,7 +1,8 @@
 """Interactions as sparse arrays with vocabularies."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from recommender.databases.engagement_db import PositiveHistory
 class Dataset:
     """What users have a positive interaction with inside a window; each pair of user and item once.
 
-    `user_ids`: ascending. `item_ids`: in no order. The pairs of user u are those from `user_start[u]` to
+    `user_ids`, `item_ids`: ascending. The pairs of user u are those from `user_start[u]` to
     `user_start[u + 1]`, the latest first. Parallel, one entry a pair: `item_idx`, positions in `item_ids`;
     `values`, the sum of the values of the user's likes and watches; `liked`, whether there is a like among
     them; `times`, the last of them, in seconds since 1970 UTC. `window_start`: as SQL takes it.
@@ -39,6 +40,31 @@ class Dataset:
         return np.repeat(np.arange(len(self.user_ids), dtype=np.int32), np.diff(self.user_start))
 
 
+def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Dataset:
+    """Return the dataset of users' histories, which may come in any order, one of each user.
+
+    The same histories give the same dataset: items of one moment stand by id.
+    """
+    rows = sorted(_numbered(histories, numbers := _Numbers()), key=lambda row: row.user_id)
+    item_ids = sorted(numbers)
+    rank_of = np.empty(len(numbers), dtype=np.int32)
+    rank_of[[numbers[item_id] for item_id in item_ids]] = np.arange(len(numbers), dtype=np.int32)
+    sizes = [len(row.item_idx) for row in rows]
+    item_idx = rank_of[np.concatenate([np.empty(0, dtype=np.int32), *(row.item_idx for row in rows)])]
+    times = np.concatenate([np.empty(0), *(row.times for row in rows)])
+    order = np.lexsort((item_idx, -times, np.repeat(np.arange(len(rows)), sizes)))
+    return Dataset(
+        user_ids=[row.user_id for row in rows],
+        item_ids=item_ids,
+        user_start=np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))),
+        item_idx=item_idx[order],
+        values=np.concatenate([np.empty(0), *(row.values for row in rows)])[order],
+        liked=np.concatenate([np.empty(0, dtype=np.bool_), *(row.liked for row in rows)])[order],
+        times=times[order],
+        window_start=window_start,
+    )
+
+
 class _Numbers(dict[str, int]):
     """Numbers ids in the order in which they are first asked for."""
 
@@ -47,31 +73,23 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Dataset:
-    """Return the dataset of users' histories, which may come in any order, one of each user."""
-    numbers = _Numbers()
-    rows = []
+class _Row(NamedTuple):
+    """A user's history with numbers in place of the items' ids."""
+
+    user_id: str
+    item_idx: NDArray[np.int32]
+    values: NDArray[np.float64]
+    liked: NDArray[np.bool_]
+    times: NDArray[np.float64]
+
+
+def _numbered(histories: Iterable[PositiveHistory], numbers: _Numbers) -> Iterator[_Row]:
     for history in histories:
-        item_ids = history.item_ids
-        item_idx = np.fromiter(map(numbers.__getitem__, item_ids), dtype=np.int32, count=len(item_ids))
-        latest_first = np.argsort(-history.times, kind="stable")
-        rows.append(
-            (
-                history.user_id,
-                item_idx[latest_first],
-                history.total_values[latest_first],
-                np.asarray(history.liked, dtype=np.bool_)[latest_first],
-                history.times[latest_first],
-            )
+        count = len(history.item_ids)
+        yield _Row(
+            history.user_id,
+            np.fromiter(map(numbers.__getitem__, history.item_ids), dtype=np.int32, count=count),
+            history.total_values,
+            np.asarray(history.liked, dtype=np.bool_),
+            history.times,
         )
-    rows.sort(key=lambda row: row[0])
-    return Dataset(
-        user_ids=[user_id for user_id, *_ in rows],
-        item_ids=list(numbers),
-        user_start=np.concatenate(([0], np.cumsum([len(row[1]) for row in rows], dtype=np.int64))),
-        item_idx=np.concatenate([row[1] for row in rows] or [np.empty(0, dtype=np.int32)]),
-        values=np.concatenate([row[2] for row in rows] or [np.empty(0)]),
-        liked=np.concatenate([row[3] for row in rows] or [np.empty(0, dtype=np.bool_)]),
-        times=np.concatenate([row[4] for row in rows] or [np.empty(0)]),
-        window_start=window_start,
-    )

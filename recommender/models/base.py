@@ -19,8 +19,11 @@ from recommender.deadline import Deadline
 from recommender.domain import History
 from recommender.models.vocabulary import ItemVocabulary
 
+# The name of the model that needs no training.
+LIVE = "live"
+
 # Steps between 0 and the largest score of a user, where a model's scores are floats.
-_FLOAT_STEPS = float(1 << 40)
+_FLOAT_STEPS = float(1 << 32)
 
 
 class Window(NamedTuple):
@@ -69,7 +72,7 @@ Scores = Sequence[ItemScores]
 
 
 def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.intp] | None) -> ItemScores:
-    """Return scores that a model computed as floats, in steps of 2^-40 of the largest; below 0 they are 0."""
+    """Return scores that a model computed as floats, in steps of 2^-32 of the largest; below 0 they are 0."""
     largest = float(values.max(initial=0.0))
     if largest <= 0.0:
         return NO_SCORES
@@ -180,8 +183,8 @@ class Contributions:
     """What items of a user's own history add to one score, the largest contributions first.
 
     `item_idx`: positions in the catalog index. `values`: parallel, none below 0, in the unit of the score
-    (`ItemScores.values / steps`). All of them together add up to the score; an item of the history that is
-    not in the catalog contributes without being named.
+    (`ItemScores.values / steps`). All of them together add up to the score, save for what lowers it and for
+    items that are not in the catalog: these are not named.
     """
 
     item_idx: NDArray[np.intp]
@@ -237,10 +240,23 @@ class ModelSelector(Protocol):
     """Says which model answers; it does not change while a request is answered."""
 
     @property
+    def fallback(self) -> Scorer:
+        """The model that scores where the one selected fails."""
+        ...
+
+    @property
     def similar_items(self) -> SimilarItems:
         """The model that says which items are similar."""
         ...
 
     def select(self, user: UserContext) -> Scorer:
         """Return the model that scores for a user."""
+        ...
+
+
+class ModelSource(Protocol):
+    """Gives each request its selector; models may be swapped between requests."""
+
+    def selection(self) -> ModelSelector:
+        """Return what answers a request that begins now."""
         ...

@@ -6,25 +6,27 @@ interactions and P = (G + regularisation × I)^-1, the weight from item i to ite
 """
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-from scipy.linalg import inv
-from scipy.sparse import csr_array
+from pydantic import Field
 
 from recommender.data.dataset import Dataset
-from recommender.models.item_weights import ItemWeights, ItemWeightsModel, largest_weights, weights_by_source
+from recommender.models.item_weights import (
+    ItemWeights,
+    ItemWeightsConfig,
+    ItemWeightsModel,
+    largest_weights,
+    weights_by_source,
+)
 
 
-class EaseConfig(BaseModel):
+class EaseConfig(ItemWeightsConfig):
     """Hyperparameters of `Ease`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     regularisation: float = Field(default=200.0, gt=0.0, allow_inf_nan=False)
     """λ: the larger, the less a few users decide."""
     weights: int = Field(default=500, ge=1)
     """How many weights to each item are kept, those furthest from 0."""
     items: int = Field(default=10_000, ge=1)
-    """How many of the most popular items are learned: the matrix that is inverted has 8 × items² bytes."""
+    """How many of the most popular items are learned; training takes some 4 × 8 × items² bytes."""
 
 
 class Ease(ItemWeightsModel[EaseConfig]):
@@ -35,6 +37,10 @@ class Ease(ItemWeightsModel[EaseConfig]):
 
     def learn(self, data: Dataset) -> ItemWeights:
         """Return the weights of the closed form."""
+        # Only training needs them.
+        from scipy.linalg import inv  # noqa: PLC0415 - see above
+        from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
         popularity = np.bincount(data.item_idx, minlength=len(data.item_ids))
         learned = np.sort(np.argsort(-popularity, kind="stable")[: self.config.items])
         # With half the digits, items that nothing tells apart would get different weights.

@@ -5,17 +5,23 @@ have a positive interaction with them.
 """
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import csr_array
+from pydantic import Field
 
 from recommender.data.dataset import Dataset
-from recommender.models.item_weights import ItemWeights, ItemWeightsModel, largest_weights, weights_by_source
+from recommender.models.item_weights import (
+    ItemWeights,
+    ItemWeightsConfig,
+    ItemWeightsModel,
+    largest_weights,
+    weights_by_source,
+)
+
+# What items have in common is counted for so many at a time: all of it would not fit into memory.
+_BLOCK_ITEMS = 1_000
 
 
-class ItemKnnConfig(BaseModel):
+class ItemKnnConfig(ItemWeightsConfig):
     """Hyperparameters of `ItemKnn`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     shrinkage: float = Field(default=20.0, ge=0.0, allow_inf_nan=False)
     """Lowers the similarity of items that few users have."""
@@ -31,17 +37,22 @@ class ItemKnn(ItemWeightsModel[ItemKnnConfig]):
 
     def learn(self, data: Dataset) -> ItemWeights:
         """Return each item's largest similarities as the weights to it."""
+        # Only training needs it.
+        from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
         ones = np.ones(len(data.item_idx), dtype=np.float32)
         shape = (len(data.user_ids), len(data.item_ids))
         interactions = csr_array((ones, data.item_idx, data.user_start), shape=shape)
-        shared = csr_array(interactions.T @ interactions)
-        shared.sort_indices()
-        norms = np.sqrt(shared.diagonal())
+        users_of_item = csr_array(interactions.T)
+        norms = np.sqrt(np.diff(users_of_item.indptr)).astype(np.float32)
         targets = []
-        for item in range(shape[1]):
-            entries = slice(shared.indptr[item], shared.indptr[item + 1])
-            source_idx = shared.indices[entries]
-            weights = shared.data[entries] / (norms[item] * norms[source_idx] + self.config.shrinkage)
-            weights[source_idx == item] = 0.0
-            targets.append(largest_weights(weights, source_idx, self.config.neighbours))
+        for start in range(0, shape[1], _BLOCK_ITEMS):
+            shared = csr_array(users_of_item[start : start + _BLOCK_ITEMS] @ interactions)
+            shared.sort_indices()
+            for row, item in enumerate(range(start, start + shared.shape[0])):
+                entries = slice(shared.indptr[row], shared.indptr[row + 1])
+                source_idx = shared.indices[entries]
+                weights = shared.data[entries] / (norms[item] * norms[source_idx] + self.config.shrinkage)
+                weights[source_idx == item] = 0.0
+                targets.append(largest_weights(weights, source_idx, self.config.neighbours))
         return weights_by_source(data.item_ids, targets)

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
@@ -30,7 +30,7 @@ from recommender.models.base import (
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
 from recommender.models.vocabulary import ItemVocabulary
 
-Config = TypeVar("Config", bound=BaseModel)
+Config = TypeVar("Config", bound="ItemWeightsConfig")
 
 _ARRAY_NAMES = ("item_ids", "source_start", "target_idx", "weights")
 
@@ -89,6 +89,15 @@ def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights])
         target_idx=target_idx[order],
         weights=weights[order],
     )
+
+
+class ItemWeightsConfig(BaseModel):
+    """Hyperparameters that all of these models have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    history: int = Field(default=1_000, ge=1)
+    """How many of a user's latest items count. Read when scoring: another number needs no training."""
 
 
 class ItemWeightsModel(ABC, Generic[Config]):
@@ -177,19 +186,19 @@ class ItemWeightsModel(ABC, Generic[Config]):
         items: CatalogueIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the weights that each score is the sum of; those below 0 come last."""
+        """Return the largest of the weights that each score is the sum of, without those below 0."""
         positions = self._items.positions_in(items)
         history = self._history(user)
         entries, sources = self._entries_from(history)
         targets = positions[self._weights.target_idx[entries]]
-        explained = []
-        for position in item_idx:
-            own = np.flatnonzero(targets == position)
-            weights = self._weights.weights[entries[own]].astype(np.float64)
-            best = np.argsort(-weights, kind="stable")[:top_k]
-            best = best[positions[history[sources[own[best]]]] >= 0]
-            explained.append(Contributions(positions[history[sources[own[best]]]], weights[best]))
-        return ScoreExplanation(explained)
+        source_idx = positions[history[sources]]
+        weights = self._weights.weights[entries].astype(np.float64)
+        kept = np.flatnonzero(np.isin(targets, item_idx) & (source_idx >= 0) & (weights > 0.0))
+        # Of one target after the other, the largest first; equal ones by the latest of the history.
+        kept = kept[np.lexsort((sources[kept], -weights[kept], targets[kept]))]
+        bounds = np.searchsorted(targets[kept], item_idx), np.searchsorted(targets[kept], item_idx, "right")
+        parts = [kept[first:end][:top_k] for first, end in zip(*bounds, strict=True)]
+        return ScoreExplanation([Contributions(source_idx[part], weights[part]) for part in parts])
 
     def similar_items(
         self,
@@ -198,17 +207,17 @@ class ItemWeightsModel(ABC, Generic[Config]):
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - it waits for nobody
     ) -> ItemSimilarities:
-        """Return the weights from the item, those above 0, at most 1."""
-        number = self._items.number_of(item_id)
-        entries, _ = self._entries_from(np.array([number] if number >= 0 else [], dtype=np.int64))
+        """Return the weights to the item, those above 0, at most 1: all that are kept of it."""
+        entries = np.flatnonzero(self._weights.target_idx == self._items.number_of(item_id))
+        sources = np.searchsorted(self._weights.source_start, entries, side="right") - 1
         weights = self._weights.weights[entries].astype(np.float64)
-        positions = self._items.positions_in(items)[self._weights.target_idx[entries]]
+        positions = self._items.positions_in(items)[sources]
         found = (weights > 0.0) & (positions >= 0)
         return ItemSimilarities(positions[found], np.minimum(weights[found], 1.0))
 
     def _history(self, user: UserContext) -> NDArray[np.int64]:
         """The numbers of the items of a user's history that the model knows, the latest first."""
-        numbers = self._items.numbers_of(user.history.positive_ids)
+        numbers = self._items.numbers_of(user.history.positive_ids[: self.config.history])
         return numbers[numbers >= 0]
 
     def _entries_from(self, history: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -73,6 +73,7 @@ class PageExplainer:
                 because if weights.collaborative else (),
                 int(self._index.user_counts[item_idx]),
                 self._verbs,
+                scored=bool(weights.collaborative and page.collaborative[rank]),
             ),
         )
 
@@ -107,9 +108,15 @@ def _people(evidence: SimilarUserEvidence | None, rank: int) -> str | None:
 
 
 def _reason(
-    matched: Sequence[str], people: str | None, because: Sequence[OwnMedia], popularity: int, verbs: Verbs
+    matched: Sequence[str],
+    people: str | None,
+    because: Sequence[OwnMedia],
+    popularity: int,
+    verbs: Verbs,
+    *,
+    scored: bool,
 ) -> str:
-    """One plain sentence, of what counts."""
+    """One plain sentence, of what counts. `scored`: the collaborative score has a part in it."""
     liked_it = f"{verbs.liked} or {verbs.watched} it"
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
     titled = [own for own in because if own.media.title][:_NAMED_TITLES]
@@ -117,6 +124,8 @@ def _reason(
     if people:
         liked = f"{people} most like you {liked_it}"
         told = f"{own_history}: {liked} too" if own_history else liked
+    elif scored and not own_history:
+        told = f"it goes with what you {verbs.liked} or {verbs.watched}"
     else:
         told = own_history
     if told and genres:

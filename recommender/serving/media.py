@@ -23,8 +23,7 @@ from recommender.domain import (
     Strategy,
 )
 from recommender.errors import StillCountingError, UnknownMediaError
-from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import ItemSimilarities, SimilarItems, Window
+from recommender.models.base import ItemSimilarities, ModelSource, SimilarItems, Window
 from recommender.ranking.item_similarity import genre_overlaps
 from recommender.ranking.top_k import top_k
 from recommender.serving.failures import Failures
@@ -49,7 +48,7 @@ class MediaService:
     def __init__(
         self,
         *,
-        models: ModelWatcher,
+        models: ModelSource,
         catalogue: CatalogueRefresher,
         hydrator: Hydrator,
         window_popularity: WindowPopularity,

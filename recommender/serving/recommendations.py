@@ -5,6 +5,7 @@ time is left out, and named in the answer.
 """
 
 import itertools
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,14 +32,25 @@ from recommender.domain import (
     Weights,
 )
 from recommender.domains.base import Verbs
-from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import NO_SCORES, ItemScores, ModelSelector, Scorer, UserContext, Window
+from recommender.errors import DatabaseUnavailableError
+from recommender.models.base import (
+    NO_SCORES,
+    ItemScores,
+    ModelSelector,
+    ModelSource,
+    Scorer,
+    Scores,
+    UserContext,
+    Window,
+)
 from recommender.names import distinct_names
 from recommender.serving.explanations import PageExplainer
 from recommender.serving.failures import Failures
 from recommender.serving.hydration import Hydration, Hydrator
 from recommender.serving.ranker import RankedPage, Ranker
 from recommender.telemetry import SERVICE, stage
+
+logger = logging.getLogger(__name__)
 
 CHUNK_USERS = 100
 # A chunk may take the time budget once more for each so many further users.
@@ -75,7 +87,7 @@ class RecommendationService:
         *,
         user_db: UserDatabase,
         engagement_db: EngagementDatabase,
-        models: ModelWatcher,
+        models: ModelSource,
         catalogue: CatalogueRefresher,
         hydrator: Hydrator,
         weights: Weights,
@@ -222,14 +234,32 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Scorer, It
         # Without idf every user would seem to be like nobody: rather say that this is missing.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
         return list(zip(scorers, scores, strict=True))
-    until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
     for scorer in {id(scorer): scorer for scorer in scorers}.values():
         own = [n for n, selected in enumerate(scorers) if selected is scorer]
         with chunk.failures:
-            found = scorer.score([users[n] for n in own], chunk.index, until)
+            used, found = _score_by(scorer, [users[n] for n in own], chunk)
             for n, own_scores in zip(own, found, strict=True):
-                scores[n] = own_scores
+                scorers[n], scores[n] = used, own_scores
     return list(zip(scorers, scores, strict=True))
+
+
+def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: _Chunk) -> tuple[Scorer, Scores]:
+    """Return scores, and the model they are by: the fallback where the one selected has a fault.
+
+    Raises:
+        DatabaseUnavailableError: a database the model reads did not answer.
+    """
+    until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
+    fallback = chunk.request.models.fallback
+    try:
+        return scorer, scorer.score(users, chunk.index, until)
+    except DatabaseUnavailableError:
+        raise
+    except Exception:
+        if scorer is fallback:
+            raise
+        logger.exception("model %s %s failed, %s answers", scorer.name, scorer.version, fallback.name)
+        return fallback, fallback.score(users, chunk.index, until)
 
 
 def _answer(page: RankedPage, scorer: Scorer, hydration: Hydration, chunk: _Chunk) -> UserRecommendations:

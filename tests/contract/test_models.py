@@ -77,6 +77,20 @@ def score(model: Scorer, users: Sequence[UserContext], index: CatalogueIndex) ->
     return scores
 
 
+def explaining(model: Scorer) -> Explainer:
+    """The model, which need not be able to explain."""
+    if not isinstance(model, Explainer):
+        pytest.skip(f"{model.name} explains nothing")
+    return model
+
+
+def comparing(model: Scorer) -> SimilarItems:
+    """The model, which need not know of similar items."""
+    if not isinstance(model, SimilarItems):
+        pytest.skip(f"{model.name} knows of no similar items")
+    return model
+
+
 def by_item(scores: ItemScores, index: CatalogueIndex) -> dict[str, int]:
     """What is above 0, by item."""
     idx = range(len(index.media_ids)) if scores.item_idx is None else scores.item_idx.tolist()
@@ -170,6 +184,21 @@ def test_items_that_nothing_tells_apart_have_one_score_and_rank_by_id(name: str)
     assert ranked(model, who, index)[:2] == sorted(TWINS)
 
 
+def test_nothing_but_arrays_and_json_is_saved(trained: TrainableModel, tmp_path: Path) -> None:
+    """What else lies in a version's folder is never removed."""
+    trained.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".json"}
+
+
+def test_the_same_data_in_another_order_gives_the_same_model(trained: TrainableModel, tmp_path: Path) -> None:
+    again = fitted(trained.name, dataset(dict(reversed(HISTORIES.items()))))
+    for model, folder in ((trained, tmp_path / "one"), (again, tmp_path / "other")):
+        folder.mkdir()
+        model.save(folder)
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
+
+
 def test_what_was_saved_scores_the_same(
     trained: TrainableModel, index: CatalogueIndex, tmp_path: Path
 ) -> None:
@@ -185,15 +214,16 @@ def test_what_was_saved_scores_the_same(
 
 
 def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: CatalogueIndex) -> None:
-    assert isinstance(model, Explainer)
+    explainer = explaining(model)
     for who in everybody():
         (scores,) = score(model, [who], index)
         found = by_item(scores, index)
         item_idx = index.locate(list(found))
-        explained = model.explain(who, scores, item_idx, index, len(index.media_ids))
+        explained = explainer.explain(who, scores, item_idx, index, len(index.media_ids))
         for value, contributions in zip(found.values(), explained.contributions, strict=True):
             assert contributions.values.sum() == pytest.approx(value / scores.steps, rel=1e-5)
             assert (np.diff(contributions.values) <= 0).all()
+            assert (contributions.values >= 0).all()
             named = [index.media_ids[idx] for idx in contributions.item_idx.tolist()]
             assert set(named) <= set(who.history.positive_ids)
             assert len(named) == len(set(named))
@@ -202,11 +232,11 @@ def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: 
 def test_the_largest_contributions_come_first_where_few_are_asked_for(
     model: Scorer, index: CatalogueIndex
 ) -> None:
-    assert isinstance(model, Explainer)
+    explainer = explaining(model)
     who = context(STRANGER, [item(1, 0), item(1, 1), item(1, 2)])
     (scores,) = score(model, [who], index)
     item_idx = index.locate([item(1, 5), item(2, 0)])
-    whole, few = (model.explain(who, scores, item_idx, index, top_k) for top_k in (10, 2))
+    whole, few = (explainer.explain(who, scores, item_idx, index, top_k) for top_k in (10, 2))
     assert [each.item_idx.tolist() for each in few.contributions] == [
         each.item_idx.tolist()[:2] for each in whole.contributions
     ]
@@ -215,8 +245,8 @@ def test_the_largest_contributions_come_first_where_few_are_asked_for(
 
 
 def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: CatalogueIndex) -> None:
-    assert isinstance(model, SimilarItems)
-    similar = model.similar_items(item(1, 2), index, ALL_TIME, Deadline.after(60))
+    similarities = comparing(model)
+    similar = similarities.similar_items(item(1, 2), index, ALL_TIME, Deadline.after(60))
     assert ((similar.similarities >= 0) & (similar.similarities <= 1)).all()
     found = {index.media_ids[idx] for idx in similar.item_idx[similar.similarities > 0].tolist()}
     assert found - {item(1, 2)} == {item(1, number) for number in range(BLOCK_ITEMS) if number != 2}
@@ -226,8 +256,8 @@ def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: Catalo
 def test_nothing_is_similar_to_an_item_it_has_never_seen(
     model: Scorer, index: CatalogueIndex, item_id: str
 ) -> None:
-    assert isinstance(model, SimilarItems)
-    assert not model.similar_items(item_id, index, ALL_TIME, Deadline.after(60)).similarities.any()
+    similarities = comparing(model)
+    assert not similarities.similar_items(item_id, index, ALL_TIME, Deadline.after(60)).similarities.any()
 
 
 def put(place: Any, value: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.models.registry import MODELS
+from recommender.models.item_knn import ItemKnn
 from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 BY_SIMILAR_USERS = {"similar_user_count", "total_interaction_value"}
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - {"neighbours"}))
+@pytest.mark.parametrize("name", ["item_knn", "ease"])
 def test_a_model_of_items_answers_explains_and_says_what_is_similar(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -63,3 +63,22 @@ def test_of_several_models_the_one_trained_last_answers(
             version = train_on(shared_databases, tmp_path, monkeypatch, name=name)
             wait_until(partial(answers_with, client, user, version))
             assert get(client, user)["model"] == name
+
+
+def test_live_sql_answers_where_a_model_fails_while_it_scores(
+    shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = train_on(shared_databases, tmp_path, monkeypatch, name="item_knn")
+    user = Reference(shared_databases).users[0]
+    with running_client(shared_databases, MODEL_PATH=str(tmp_path), **NO_CAPS, **PATIENT) as client:
+        wait_until(lambda: answers_with(client, user, version))
+
+        def fails(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(ItemKnn, "score", fails)
+        broken = get(client, user, explain="true")
+    with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
+        live = get(client, user, explain="true")
+    assert broken == live
+    assert f"model item_knn {version} failed, live answers" in caplog.text

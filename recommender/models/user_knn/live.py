@@ -13,7 +13,7 @@ from recommender.catalogue.index import CatalogueIndex
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.errors import StatementTimeoutError
-from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.user_knn.live_arrays import ask_about, find_neighbours, scores_by_user
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
 from recommender.ranking.item_similarity import cosine_similarities
@@ -83,7 +83,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
     a while; and where interactions are repeated and to read all repetitions takes too long, few of them are.
     """
 
-    name = "live"
+    name = LIVE
     version: str | None = None
 
     def __init__(self, engagement_db: EngagementDatabase, caps: NeighbourSearchSettings) -> None:

@@ -9,7 +9,7 @@ from recommender.deadline import Deadline
 from recommender.models.ease import Ease, EaseConfig
 from recommender.models.item_knn import ItemKnn, ItemKnnConfig
 from recommender.models.item_weights import ItemWeights, ItemWeightsModel, largest_weights
-from tests.support.datasets import context, dataset, index_of
+from tests.support.datasets import ALL_TIME, context, dataset, index_of
 
 DATA = dataset({"u": ["a", "b"], "v": ["a", "b", "c"], "w": ["c", "d"], "x": ["a"]})
 INTERACTIONS = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]], dtype=np.float64)
@@ -71,6 +71,54 @@ def test_ease_leaves_out_all_but_the_most_popular_items() -> None:
     assert sorted(model.items.item_ids) == ["a", "b"]
     (scores,) = model.score([context("z", ["c"])], index_of(DATA), Deadline.after(1))
     assert not scores.values.any()
+
+
+def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing() -> None:
+    data = dataset(
+        {f"u{n}": ["a", "c"] if n % 3 else ["a", "b"] for n in range(30)}
+        | {"v": ["b", "c", "d"], "w": ["d", "a"]}
+    )
+    model = Ease(EaseConfig(regularisation=0.5))
+    model.fit(data)
+    index = index_of(data)
+    target = index.locate(["c"])
+    who = context("z", ["b", "a", "d"])
+    (scores,) = model.score([who], index, Deadline.after(1))
+    found = model.explain(who, scores, target, index, 3).contributions[0]
+    weights = {
+        index.media_ids[idx]: value for idx, value in zip(found.item_idx, found.values.tolist(), strict=True)
+    }
+    assert weights
+    assert min(weights.values()) > 0
+    assert set(weights) < {"a", "b", "d"}
+    # Two of the three largest are not in the catalog any more: the third is still told.
+    knn = ItemKnn(ItemKnnConfig(shrinkage=0.0))
+    knn.fit(data)
+    smaller = index_of(dataset({"u": ["c", "d"]}))
+    (scores,) = knn.score([who], smaller, Deadline.after(1))
+    told = knn.explain(who, scores, smaller.locate(["c"]), smaller, 1).contributions[0]
+    assert [smaller.media_ids[idx] for idx in told.item_idx.tolist()] == ["d"]
+
+
+def test_only_the_latest_items_of_a_history_count() -> None:
+    model = ItemKnn(ItemKnnConfig(history=1))
+    model.fit(DATA)
+    index = index_of(DATA)
+    latest, both = (
+        model.score([context("z", items)], index, Deadline.after(1))[0] for items in (["d"], ["d", "a"])
+    )
+    assert both.values.tolist() == latest.values.tolist()
+
+
+def test_items_similar_to_a_rare_one_are_those_that_it_is_most_like() -> None:
+    """The popular items of the rare one's users are similar to it, though it is not among their nearest."""
+    common = {f"u{n}": ["p", f"q{n % 7}"] for n in range(60)}
+    data = dataset(common | {"r": ["rare", "p"]})
+    model = ItemKnn(ItemKnnConfig(shrinkage=0.0, neighbours=1))
+    model.fit(data)
+    index = index_of(data)
+    similar = model.similar_items("rare", index, ALL_TIME, Deadline.after(1))
+    assert [index.media_ids[idx] for idx in similar.item_idx.tolist()] == ["p"]
 
 
 def test_the_weights_furthest_from_0_are_kept_with_their_signs() -> None:
