@@ -65,7 +65,7 @@ class ScoredMedium(MediaAnswer):
     content_score: float
     """Share of the stated genres that the medium has, 0 to 1."""
     collaborative_score: float
-    """similar_user_count × total_interaction_value by the largest such product, 0 to 1."""
+    """The model's score by the largest of any medium the user may be given, 0 to 1."""
 
 
 @_described
@@ -206,7 +206,7 @@ class SimilarMedium(MediaAnswer):
     """A medium and how much it is like the one asked about."""
 
     similarity: float
-    """Cosine over users, 0 to 1."""
+    """Cosine over users, or the weight of a trained model, 0 to 1."""
     shared_user_count: NotRequired[int]
     """How many of the users looked at have both; only by a model that keeps users."""
     genre_overlap: float

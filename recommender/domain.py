@@ -226,7 +226,7 @@ class Recommendation:
 class UserRecommendations:
     """One user's page, what it was made of, and which databases failed on the way.
 
-    `model`, `model_version`: what found, or would have found, similar users. `index_version`: of the
+    `model`, `model_version`: what scored, or would have scored. `index_version`: of the
     catalogue index that was ranked by. `basis`: with explanations.
     """
 

@@ -3,10 +3,10 @@
 from recommender.domain import DatabaseName, Strategy
 
 STRATEGIES = {
-    Strategy.HYBRID: "stated genres and similar users",
+    Strategy.HYBRID: "stated genres and the history",
     Strategy.CONTENT: "stated genres alone",
-    Strategy.COLLABORATIVE: "similar users alone",
-    Strategy.POPULAR: "what is popular: neither stated genres nor similar users tell anything of this user",
+    Strategy.COLLABORATIVE: "the history alone",
+    Strategy.POPULAR: "what is popular: neither stated genres nor a history tell anything of this user",
 }
 LACKS = {
     DatabaseName.USER: "stated genres are not known",

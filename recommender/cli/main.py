@@ -35,7 +35,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "check         are the databases as they should be?",
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
-            "train         similar users exactly, and quicker",
+            "train         a model that scores in place of live SQL",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",

@@ -127,7 +127,7 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
     version = f" {answer.model_version}" if answer.model_version else ""
     yield (
         f"{answer.strategy.value}: {STRATEGIES[answer.strategy]}. "
-        f"Similar users are found by the model {answer.model}{version}."
+        f"Scored by the model {answer.model}{version}."
     )
     if answer.basis is not None:
         yield from _basis_notes(answer.basis)

@@ -27,8 +27,9 @@ _STATUSES = {
 def train() -> None:
     """Build a model from engagement_db; running servers pick it up within seconds.
 
-    For more users a second than live SQL gives, and similar users without its caps. Do it again, every night
-    say, for it to keep up with what people watch. Of several models, the one trained last answers.
+    A trained model answers more users a second than live SQL, and without its caps. Train again regularly,
+    every night for example: other users are known as of the training. Of several models, the one trained last
+    answers.
     """
 
 

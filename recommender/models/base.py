@@ -54,10 +54,9 @@ class UserContext:
 class ItemScores:
     """One user's scores, for some items (sparse) or for all (dense).
 
-    Scores are kept as whole numbers, so that those which are equal in exact arithmetic are equal here, in
-    whatever order they were added up. `values`: int64, or Python's integers where these are too small; never
-    below 0. `item_idx`: parallel, positions in the catalog index, each once; None where `values` has one for
-    every item of it. `steps`: how many of them are a score of 1.
+    Scores are whole numbers, so that equal ones compare equal. `values`: int64, or Python's integers where
+    int64 is too small; none below 0. `item_idx`: parallel, positions in the catalog index, each once; None
+    where there is a value for every item. `steps`: a score is `values / steps`.
     """
 
     values: NDArray[Any]
@@ -118,7 +117,7 @@ class TrainableModel(Scorer, Protocol):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Those of the counts of its dataset (`Dataset.counts`) that what it keeps can vouch for."""
+        """Counts that follow from its own arrays, by the names of `Dataset.counts`."""
         ...
 
     def fit(self, data: Dataset) -> None:

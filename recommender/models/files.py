@@ -4,6 +4,7 @@ import json
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, TypeVar
 
 import numpy as np
@@ -51,10 +52,10 @@ def save_config(folder: Path, config: BaseModel) -> None:
 
 
 def load_config(folder: Path, kind: type[Config], overrides: Mapping[str, object]) -> Config:
-    """Read hyperparameters; the default ones where none were written, with some of them replaced.
+    """Read hyperparameters, with `overrides` in place of saved ones; the defaults where no file was written.
 
     Raises:
-        ArtifactError: they cannot be read, or are not such ones.
+        ArtifactError: the file cannot be read, or does not fit `kind`.
     """
     path = folder / CONFIG
     try:
@@ -74,7 +75,7 @@ def refuse_unless_file(path: Path) -> None:
     """Refuse what is not a regular file: opening a named pipe would wait for a writer.
 
     Raises:
-        ArtifactError: it is none.
+        ArtifactError: it is not a regular file.
         OSError: it cannot be looked at.
     """
     if not stat.S_ISREG(path.stat().st_mode):
@@ -87,6 +88,6 @@ def _map(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except OSError as exc:
         raise ArtifactError(f"{path.name} cannot be read: {exc.strerror or exc}") from None
-    except (ValueError, TypeError, OverflowError) as exc:
+    except (ValueError, TypeError, OverflowError, TokenError) as exc:
         raise ArtifactError(f"{path.name} is no array: {str(exc)[:_LONGEST_REASON]}") from None
     return array

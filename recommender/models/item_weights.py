@@ -159,7 +159,7 @@ class ItemWeightsModel(ABC, Generic[Config]):
         self,
         users: Sequence[UserContext],
         items: CatalogueIndex,
-        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the sums of the weights from each user's history."""
         positions = self._items.positions_in(items)
@@ -205,7 +205,7 @@ class ItemWeightsModel(ABC, Generic[Config]):
         item_id: str,
         items: CatalogueIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
-        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the weights to the item, those above 0, at most 1: all that are kept of it."""
         entries = np.flatnonzero(self._weights.target_idx == self._items.number_of(item_id))

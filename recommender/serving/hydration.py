@@ -34,7 +34,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """Which items of an index still exist, and since when that was asked, by the monotonic clock."""
+    """Which items of an index still exist, and when that was asked, by the monotonic clock."""
 
     version: str
     asked_at: float
@@ -42,7 +42,7 @@ class _Survey:
 
 
 class Hydrator:
-    """Begins hydrations; what they share is which items were found deleted, and what catalog_db said last."""
+    """Begins hydrations, and holds what they share: which items exist, as catalog_db said last."""
 
     def __init__(
         self, catalog_db: CatalogDatabase, catalogue: CatalogueRefresher, media_cache: MediaCache

@@ -1,4 +1,4 @@
-"""Media for nobody in particular: popular ones, and those like another one."""
+"""Items that do not depend on the user: popular ones, and those similar to an item."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

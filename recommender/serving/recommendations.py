@@ -108,9 +108,10 @@ class RecommendationService:
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[UserRecommendations]:
-        """A page for each distinct user, in the order of the ids; at most 7 statements per 100 users.
+        """A page for each distinct user, in the order of the ids.
 
-        Works on 100 users at a time, when their results are asked for; one model answers for all.
+        At most 8 statements per 100 users, and two more for each live search that was given up. Works on 100
+        users at a time, when their results are asked for; one model answers for all.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
@@ -231,7 +232,7 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Scorer, It
     scorers = [chunk.request.models.select(user) for user in users]
     scores = [NO_SCORES] * len(users)
     if not chunk.index.popularity.known:
-        # Without idf every user would seem to be like nobody: rather say that this is missing.
+        # Without popularity idf is 0, and no user would be similar.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
         return list(zip(scorers, scores, strict=True))
     for scorer in {id(scorer): scorer for scorer in scorers}.values():

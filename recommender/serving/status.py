@@ -27,7 +27,10 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The model that answers; live SQL has neither version nor age. `refused`: what is published instead."""
+    """The model that answers; live SQL has neither version nor age.
+
+    `refused`: a published model that is not used.
+    """
 
     name: str
     version: str | None

@@ -144,7 +144,7 @@ def test_weights_rank_as_they_say(client: FlaskClient, user: str) -> None:
 def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
     response = client.get(f"/explorer/users/{NOBODY}")
     assert response.status_code == 200
-    assert "neither stated genres nor similar users" in response.text
+    assert "neither stated genres nor a history" in response.text
     assert len(shown(response)) == 12
 
 

@@ -67,7 +67,7 @@ def test_a_command_waits_for_the_model_that_is_published(
     version = train_on(databases, folder, monkeypatch)
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
-    assert f"by the model neighbours {version}." in run("recommend", Reference(databases).users[0]).out
+    assert f"Scored by the model neighbours {version}." in run("recommend", Reference(databases).users[0]).out
 
 
 def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -> None:

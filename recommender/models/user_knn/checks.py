@@ -1,4 +1,4 @@
-"""The gate of the neighbours model: whether arrays are what the kernels take for granted.
+"""The gate of user_knn: whether arrays are what the kernels take for granted.
 
 The kernels check no bounds, so that an index out of range would read or write memory that is not theirs.
 Large arrays are looked at a stretch at a time, as copies of them would take more memory than a worker has.

@@ -1,4 +1,4 @@
-"""The loops of the neighbours model, compiled; they run without the interpreter's lock, side by side.
+"""The loops of user_knn, compiled; they run without the interpreter's lock, side by side.
 
 Overlaps of everybody with a user are first added up roughly, in 16 bits, where a popular medium's users are a
 row of bits and a processor takes dozens at a time. Who cannot be ruled out by that is looked at exactly.
@@ -55,7 +55,7 @@ def add_popular(
     Args:
         overlaps: shape (16 x words,), added to in place.
         user_bits: shape (media with a row, words), whole blocks of words.
-        rows, weights: in step, one entry a medium.
+        rows, weights: parallel, one entry a medium.
     """
     words = user_bits.shape[1]
     for start in range(0, words, BLOCK_WORDS):
@@ -82,7 +82,7 @@ def add_rare(
     Args:
         overlaps: shape (users or more,), added to in place.
         media_start, users_of_media: those of medium m are users_of_media[media_start[m]:media_start[m + 1]].
-        media, weights: in step, one entry a medium.
+        media, weights: parallel, one entry a medium.
     """
     for place in range(media.size):
         weight = weights[place]

@@ -1,4 +1,4 @@
-"""How the neighbours model lays users out as bits."""
+"""How user_knn lays users out as bits."""
 
 # User u is bit u // words of word u % words: neighbours in memory are different users at the same bit, which
 # is what lets a processor take dozens of them at a time.

@@ -121,7 +121,7 @@ class UserKnn(ExplainsBySimilarUsers):
         self,
         users: Sequence[UserContext],
         items: CatalogueIndex,
-        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return scores exactly by the definition, whatever the window: that is the one of the training."""
         positions = self._items.positions_in(items)
@@ -142,7 +142,7 @@ class UserKnn(ExplainsBySimilarUsers):
         item_id: str,
         items: CatalogueIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
-        deadline: Deadline,  # noqa: ARG002 - it waits for nobody
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the cosine over all users of the item, as of the training."""
         number = self._items.number_of(item_id)

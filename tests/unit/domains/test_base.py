@@ -131,10 +131,14 @@ def test_every_name_that_answers_and_requests_have_is_reserved() -> None:
 )
 def test_an_attribute_named_like_a_part_of_requests_is_refused(tmp_path: Path, name: str) -> None:
     domain = declared(tmp_path, f'[{name}]\nkind = "category"')
-    with pytest.raises(ConfigurationError, match=f"{name}: requests have something of this name"):
+
+    def make_all() -> None:
         for model in (RecommendationsQuery, BatchBody, PreviewBody, PopularQuery, SimilarQuery):
             bounded(model, RequestLimits(RequestSettings(), domain))
         tuning_query(1, domain)
+
+    with pytest.raises(ConfigurationError, match=f"{name}: requests have something of this name"):
+        make_all()
 
 
 def test_text_is_no_filter_whatever_is_said() -> None:
