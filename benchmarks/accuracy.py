@@ -24,7 +24,7 @@ from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.movielens import MovieLensFolder, interaction_of, media_id, user_id
 from recommender.demo.progress import Progress
-from recommender.domain import DatabaseName, Page
+from recommender.entities import DatabaseName, Page
 
 TOP_K = 10
 _HELD_OUT = 0.2

@@ -18,7 +18,7 @@ from config.setting_types import ROOT
 from recommender.databases.loading import create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.target import LoadTarget
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 SMALL, LARGE = 600_000, 20_000_000
 BENCH_SQL = Path(__file__).parent / "sql"

@@ -11,7 +11,7 @@ from psycopg2.pool import ThreadedConnectionPool
 
 from config.settings import load_settings
 from recommender.databases.queries import parse_query_file
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 _SQL = Path(__file__).parent / "sql"
 _QUERIES = {path.stem: parse_query_file(path).statement.decode() for path in _SQL.glob("naive_*.sql")}

@@ -11,7 +11,7 @@ from pydantic import with_config
 # Pydantic asks for this one before Python 3.12.
 from typing_extensions import TypedDict
 
-from recommender.domain import (
+from recommender.entities import (
     Basis,
     DatabaseName,
     Explanation,

@@ -18,10 +18,10 @@ from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries
 from recommender.databases.user_db import UserDatabase
-from recommender.domain import DatabaseName, Weights
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName, Weights
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.hydration import Hydrator

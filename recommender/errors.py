@@ -1,7 +1,7 @@
 """What can go wrong, in the service's own terms. No HTTP and no driver types in here."""
 
 from config.setting_types import SettingsError
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 
 class MarqueeError(Exception):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.telemetry import current_trace
 
 _REPEAT_S = 5.0

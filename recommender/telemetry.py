@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from recommender.domain import DatabaseName, Recommendation, Strategy, UserRecommendations
+from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations
 
 # Everything between two results of the service, its statements included; and making JSON of them.
 SERVICE = "service"

@@ -1,6 +1,6 @@
 """What is said to people, alike at a terminal, in a page and in a sentence of an answer."""
 
-from recommender.domain import DatabaseName, Strategy
+from recommender.entities import DatabaseName, Strategy
 
 STRATEGIES = {
     Strategy.HYBRID: "stated genres and the history",

@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValueError
-from recommender.domain import MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
 from recommender.domains.base import Domain
+from recommender.entities import MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.errors import ConfigurationError
 
 _MAX_NAMES = 50

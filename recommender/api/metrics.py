@@ -22,7 +22,7 @@ from recommender.api.metrics_memory import CountsMemory, Slot, shared_counts
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
 from recommender.api.tags import SERVICE
 from recommender.background import Pause, RepeatingThread
-from recommender.domain import DatabaseName, DatabaseState, Strategy
+from recommender.entities import DatabaseName, DatabaseState, Strategy
 from recommender.models.base import LIVE
 from recommender.serving.status import Readiness, Status
 from recommender.telemetry import Tally

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from config.request_settings import RequestSettings
 from recommender.api.fields import Ids, Text, WholeNumber
 from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields, refuse_taken_names
-from recommender.domain import DEFAULT_LIMIT
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
+from recommender.entities import DEFAULT_LIMIT
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647

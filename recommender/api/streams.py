@@ -12,7 +12,7 @@ from flask import Response
 from recommender.answers import line_of
 from recommender.api.concurrency import Lane, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
-from recommender.domain import UserRecommendations
+from recommender.entities import UserRecommendations
 from recommender.telemetry import JSON, count, stage
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
 from recommender.batch.writers import NOT_OURS, Safe
-from recommender.domain import UserRecommendations
 from recommender.domains.attributes import Kind
+from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 
 # A file can only be written whole: so many users are done again after a kill, and held in memory.

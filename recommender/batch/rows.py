@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from recommender.answers import rounded
-from recommender.domain import Media, UserRecommendations, Value
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
+from recommender.entities import Media, UserRecommendations, Value
 
 SEPARATOR = "|"
 _IDS = ("user_id", "rank", "media_id")

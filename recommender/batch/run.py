@@ -8,7 +8,7 @@ from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
 from recommender.batch.users import InvalidIds, read_list, write_list
 from recommender.batch.writers import Safe, Writer
 from recommender.catalogue.refresh import CatalogueStatus
-from recommender.domain import DatabaseName, UserRecommendations
+from recommender.entities import DatabaseName, UserRecommendations
 from recommender.errors import BatchError, EmptyCatalogueError, NothingToRecommendFromError
 
 ALL_USERS = "all users"

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from recommender.answers import line_of
 from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
-from recommender.domain import UserRecommendations
+from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 
 # More than RFC 4180 names: some readers drop blanks at the ends, or take U+2028 and others for line breaks.

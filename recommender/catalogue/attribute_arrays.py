@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.domain import NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import Kind
+from recommender.entities import NamesCondition, RangeCondition, Wanted
 from recommender.names import distinct_names, name_key
 from recommender.ranking.content import pack_genres
 

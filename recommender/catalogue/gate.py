@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recommender.catalogue.index import CatalogueIndex, Popularity
-from recommender.domain import CatalogueEntry
+from recommender.entities import CatalogueEntry
 
 # Counts that differ by no more than this share of the settled one are the same: databases are in use.
 _STEADY = 0.01

@@ -20,9 +20,9 @@ from recommender.catalogue.attribute_arrays import (
     mask_of,
 )
 from recommender.catalogue.media_keys import MediaKeys
-from recommender.domain import ANY_MEDIA, CatalogueEntry, MediaFilter
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
+from recommender.entities import ANY_MEDIA, CatalogueEntry, MediaFilter
 
 
 @dataclass(frozen=True)

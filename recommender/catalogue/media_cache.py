@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from recommender.domain import Media, Value
+from recommender.entities import Media, Value
 
 # A Media with its dict, and its places in the two dicts here; and what each value takes beside its texts.
 _OVERHEAD_BYTES = 400

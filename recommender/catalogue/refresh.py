@@ -26,9 +26,9 @@ from recommender.catalogue.versions import IndexVersions, Loaded
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
+from recommender.entities import CatalogueEntry
 from recommender.errors import (
     DatabaseUnavailableError,
     EmptyCatalogueError,

@@ -17,7 +17,7 @@ import orjson
 
 from recommender.catalogue.gate import HeldBack, HoldReason
 from recommender.catalogue.index import Popularity
-from recommender.domain import CatalogueEntry
+from recommender.entities import CatalogueEntry
 
 _FORMAT = 3
 _SUFFIX = ".entries"

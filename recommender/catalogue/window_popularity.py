@@ -15,7 +15,7 @@ from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.window_counts import WindowCounts
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
 
 logger = logging.getLogger(__name__)

@@ -23,10 +23,10 @@ from recommender.cli.help_text import epilog
 from recommender.cli.progress import progress
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
-from recommender.domain import DatabaseName, Page
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName, Page
 from recommender.errors import BatchError
 from recommender.ids import IdForm
 

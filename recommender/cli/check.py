@@ -13,9 +13,9 @@ from recommender.cli.common import quiet
 from recommender.cli.help_text import epilog
 from recommender.doctor.check import check_databases
 from recommender.doctor.findings import Finding, exit_status
-from recommender.domain import DatabaseName
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
 
 _UNUSABLE = 2

@@ -10,7 +10,7 @@ from config.request_settings import RequestSettings
 from config.settings import Settings
 from recommender.container import Container, build_container
 from recommender.databases.database import Database
-from recommender.domain import DEFAULT_LIMIT, DatabaseName
+from recommender.entities import DEFAULT_LIMIT, DatabaseName
 
 # The statements of a catalogue refresh, and what comes between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0

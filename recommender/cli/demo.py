@@ -9,7 +9,7 @@ from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
 from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, generate
 from recommender.demo.load import holds_data, load_demo
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 
 @click.command(epilog=epilog("demo", "demo --if-empty", "demo --replace"))

@@ -10,7 +10,7 @@ from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
 from recommender.demo.line_notes import LineNotes
 from recommender.demo.movielens import LoadReport, MovieLensFolder
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 
 @click.command(

@@ -13,7 +13,9 @@ from config.settings import load_settings
 from recommender.answers import rounded
 from recommender.cli.common import check_limit, opened
 from recommender.cli.help_text import epilog
-from recommender.domain import (
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.base import Domain
+from recommender.entities import (
     Basis,
     DatabaseName,
     Options,
@@ -21,8 +23,6 @@ from recommender.domain import (
     Recommendation,
     UserRecommendations,
 )
-from recommender.domains.attributes import Attribute, Kind
-from recommender.domains.base import Domain
 from recommender.errors import NothingToRecommendFromError
 from recommender.ids import IdForm
 from recommender.words import LACKS, STRATEGIES

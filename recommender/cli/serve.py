@@ -25,7 +25,7 @@ from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from recommender.log_filters import LOG_FILTERS
 

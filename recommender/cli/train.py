@@ -11,7 +11,7 @@ from recommender.cli.help_text import epilog
 from recommender.cli.progress import passing
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.registry import MODELS
 from recommender.training.train import train as train_model

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from recommender.background import Pause, RepeatingThread
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry, Media
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
+from recommender.entities import CatalogueEntry, Media
 from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 

@@ -18,7 +18,7 @@ from recommender.databases.arrays import adapt_arrays
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.texts import adapt_texts
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from recommender.databases.connections import (
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName, DatabaseState
+from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
 
 logger = logging.getLogger(__name__)

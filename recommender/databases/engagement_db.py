@@ -10,7 +10,7 @@ from config.ranking_settings import NeighbourSearchSettings
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domain import DEFAULT_TYPES, History, InteractionTypes
+from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
 
 # How many of a user's latest interactions a history is read from.
 HISTORY_ROWS = 20_000

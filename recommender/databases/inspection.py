@@ -21,7 +21,7 @@ from recommender.databases.connections import (
 )
 from recommender.databases.queries import Query, load_queries
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5

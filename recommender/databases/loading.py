@@ -10,7 +10,7 @@ import psycopg
 
 from recommender.databases.connections import Row, connect_to_write
 from recommender.databases.queries import SQL_ROOT, load_queries
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
 

@@ -14,7 +14,7 @@ from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, DemoSize, generate
 from recommender.demo.load import load_demo
 from recommender.demo.progress import Progress
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
 logger = logging.getLogger(__name__)

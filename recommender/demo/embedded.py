@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import psutil
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
 with warnings.catch_warnings():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from recommender.demo.generate import DemoData
 from recommender.demo.progress import Progress
 from recommender.demo.target import LoadTarget
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 
 def load_demo(

@@ -18,7 +18,7 @@ from recommender.demo.delimited import DelimitedFile
 from recommender.demo.line_notes import Line, LineNotes, ReadNotes
 from recommender.demo.progress import Progress, Row
 from recommender.demo.target import LoadTarget
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
 _MOVIE_COLUMNS = ("movieId", "title", "genres")

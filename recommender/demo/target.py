@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from recommender.databases.loading import WritableDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
 

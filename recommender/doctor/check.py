@@ -24,8 +24,8 @@ from recommender.doctor.genres import check_stated_genres, genres_without_media
 from recommender.doctor.interaction_types import check_types
 from recommender.doctor.statements import check_statements
 from recommender.doctor.structure import check_structure
-from recommender.domain import DatabaseName
 from recommender.domains.base import Domain
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
 # A timestamp later than that lies in no window: clocks differ, but not so much.

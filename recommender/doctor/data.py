@@ -11,7 +11,7 @@ from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import CONTRACT, Finding, Level, share
 from recommender.doctor.genres import Genres, look_at_genres
 from recommender.doctor.interaction_types import TypeFacts, look_at_types
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import InspectionError
 
 USER, CATALOG, ENGAGEMENT = DatabaseName

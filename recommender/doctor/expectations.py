@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recommender.databases.queries import SQL_ROOT, Query
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(r"^ +(\w+) (double precision|\w+)(?:\(\d+\))?", re.MULTILINE)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import Finding, Level, share, shown, some
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.names import distinct_names
 
 _BETWEEN = f"{DatabaseName.USER}, {DatabaseName.CATALOG}"

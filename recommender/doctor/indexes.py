@@ -13,7 +13,7 @@ from recommender.doctor.tables import (
     look_at_indexes,
     tables_under,
 )
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 _MISSING = "is missing: requests read more than they need"
 _OTHER_COLUMNS = "has other columns than ours: requests read more than they need"

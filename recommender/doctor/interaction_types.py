@@ -8,7 +8,7 @@ from config.ranking_settings import InteractionTypes
 from recommender.databases.inspection import Inspection
 from recommender.doctor.findings import CONTRACT, Finding, Level, share, shown, some
 from recommender.doctor.tables import look_at_tables
-from recommender.domain import DEFAULT_TYPES, DatabaseName
+from recommender.entities import DEFAULT_TYPES, DatabaseName
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 

@@ -8,9 +8,9 @@ from recommender.databases.queries import Query
 from recommender.doctor.expectations import OCCASIONAL, is_background, returned_types
 from recommender.doctor.findings import CONTRACT, Finding, Level, some
 from recommender.doctor.tables import look_at_tables
-from recommender.domain import DatabaseName
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
+from recommender.entities import DatabaseName
 from recommender.errors import InspectionError
 
 # A table of so many rows is read in a millisecond, index or not.

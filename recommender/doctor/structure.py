@@ -10,7 +10,7 @@ from recommender.doctor.expectations import OCCASIONAL, Column, needed_columns
 from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
 from recommender.doctor.indexes import check_indexes
 from recommender.doctor.tables import FoundTable, look_at_tables
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 # What statements make no difference between; whatever counts as a string in PostgreSQL is another such.
 _ALIKE = (

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.domain import History
+from recommender.entities import History
 from recommender.models.vocabulary import ItemVocabulary
 
 # The name of the model that needs no training.

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.domain import Basis, Explanation, Media, OwnMedia, Weights
 from recommender.domains.base import Verbs
+from recommender.entities import Basis, Explanation, Media, OwnMedia, Weights
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage

@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-from recommender.domain import DatabaseName, in_order
+from recommender.entities import DatabaseName, in_order
 from recommender.errors import DatabaseUnavailableError
 
 

@@ -13,7 +13,7 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName, Media, Page
+from recommender.entities import DatabaseName, Media, Page
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 from recommender.serving.failures import Failures
 

@@ -10,7 +10,7 @@ from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
-from recommender.domain import (
+from recommender.entities import (
     ANY_MEDIA,
     DatabaseName,
     Media,

@@ -9,7 +9,7 @@ from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
-from recommender.domain import DatabaseName, Media
+from recommender.entities import DatabaseName, Media
 from recommender.names import distinct_names
 from recommender.serving.failures import Failures
 

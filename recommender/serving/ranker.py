@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.domain import Options, Page, Strategy, Weights
+from recommender.entities import Options, Page, Strategy, Weights
 from recommender.models.base import Explainer, ItemScores, ScoreExplanation, Scorer, UserContext
 from recommender.ranking.blend import blend, by_largest
 from recommender.ranking.content import count_matches

@@ -17,7 +17,8 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
-from recommender.domain import (
+from recommender.domains.base import Verbs
+from recommender.entities import (
     DEFAULT_OPTIONS,
     NEWCOMER,
     DatabaseName,
@@ -31,7 +32,6 @@ from recommender.domain import (
     UserRecommendations,
     Weights,
 )
-from recommender.domains.base import Verbs
 from recommender.errors import DatabaseUnavailableError
 from recommender.models.base import (
     NO_SCORES,

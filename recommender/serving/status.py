@@ -10,7 +10,7 @@ from recommender.background import Pause, RepeatingThread, revive_threads
 from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
 from recommender.databases.database import Database
-from recommender.domain import DatabaseName, DatabaseState
+from recommender.entities import DatabaseName, DatabaseState
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
 

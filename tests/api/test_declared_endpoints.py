@@ -21,8 +21,8 @@ from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Tag, neede
 from recommender.api.errors import ErrorCode, register_error_handlers
 from recommender.api.fields import Texts, WholeNumber
 from recommender.api.openapi.pages import openapi_blueprint
-from recommender.domain import DatabaseName
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
 from recommender.errors import UnknownMediaError
 from recommender.ids import IdForm
 from tests.support.clients import running_app

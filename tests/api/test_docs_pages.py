@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import running_client
 
 _, ENTRY = make_key("frontend", [Scope.READ])

@@ -12,7 +12,7 @@ from config.access_settings import Scope
 from recommender.auth_keys import make_key
 from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

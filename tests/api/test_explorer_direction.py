@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.direction import CONTROLS, directions
 from tests.support.postgres import Templates, Urls

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, running_client
 from tests.support.fuzz import (
     HEADER_NAMES,
@@ -24,6 +24,8 @@ from tests.support.fuzz import (
 )
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
+
+pytestmark = pytest.mark.slow
 
 BATCH = "/api/recommendations/batch"
 KEY, ENTRY = make_key("fuzzer", [Scope.READ])

@@ -18,7 +18,7 @@ from recommender.api.concurrency import Lane, OverloadedError
 from recommender.api.errors import ERROR_KINDS, ErrorCode
 from recommender.api.recommendations import examples
 from recommender.auth_keys import make_key
-from recommender.domain import DatabaseName, Options, Page, UserRecommendations
+from recommender.entities import DatabaseName, Options, Page, UserRecommendations
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
 from tests.support.contract import Contract
 from tests.support.postgres import Urls

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from config.access_settings import Scope
 from recommender.api.concurrency import OverloadedError
 from recommender.auth_keys import make_key
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls
 from tests.support.redis import RedisServer, redis_binary

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.api.metrics import Metrics
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, post_batch, running_app, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from recommender.api.errors import BreakOff
 from recommender.databases.database import recorded_statements
-from recommender.domain import Options, Page, UserRecommendations
+from recommender.entities import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from tests.support.clients import NO_CAPS, post_batch, running_app
 from tests.support.postgres import Urls

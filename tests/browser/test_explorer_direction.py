@@ -3,7 +3,7 @@
 import psycopg
 from playwright.sync_api import Browser, expect
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.browser import visiting
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Urls

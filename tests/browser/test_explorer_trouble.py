@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.browser import visiting
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls

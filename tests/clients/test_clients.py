@@ -17,6 +17,8 @@ from tests.support.gunicorn import GunicornServer
 from tests.support.node import installed_packages, node, npx
 from tests.support.reference import Reference
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ROOT / "tests" / "clients"
 # As the README has them, which shows the service where `make run` puts it.
 PYTHON = (

@@ -12,7 +12,7 @@ from config.ranking_settings import NeighbourSearchSettings
 from recommender.cli.common import patient_database
 from recommender.data.dataset import Dataset
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.models.base import TrainableModel
 from recommender.models.registry import MODELS
 from recommender.models.user_knn.live import UserKnnSql

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from recommender.demo.embedded import PostgresServer
 from recommender.demo.generate import DemoData, generate
 from recommender.demo.load import load_demo
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, no_progress, running_client
 from tests.support.made_up import SMALL, off_the_edges
 from tests.support.postgres import Outage, Templates, Urls

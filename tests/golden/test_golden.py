@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from recommender.demo.embedded import PostgresServer
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.golden.asking import WAYS, Digests, ask_live, ask_model, ask_without, golden_databases
 from tests.support.postgres import Outage, Urls
+
+pytestmark = pytest.mark.slow
 
 ANSWERS = Path(__file__).parent / "answers.json"
 OUTAGES = [down for count in (1, 2, 3) for down in itertools.combinations(DatabaseName, count)]

@@ -14,7 +14,7 @@ from recommender.batch import run as batch_run
 from recommender.cli import batch as batch_command
 from recommender.cli.main import main
 from recommender.demo.embedded import PostgresServer, server_url
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.checks import PASSWORD, Checker, Report, change
 from tests.support.commands import Run, runner
 from tests.support.postgres import Urls

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from recommender.databases.arrays import adapt_arrays
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 
 

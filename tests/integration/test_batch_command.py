@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from config.setting_types import ROOT
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
-from recommender.domain import DatabaseName, Page, UserRecommendations
+from recommender.entities import DatabaseName, Page, UserRecommendations
 from recommender.serving.recommendations import RecommendationService
 from tests.support.batches import STRANGER, flat, ids_file, read_csv, read_parquet, streamed
 from tests.support.checks import overlay

@@ -10,7 +10,7 @@ import pytest
 
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import NothingToRecommendFromError
 from tests.support.batches import STRANGERS, flat, ids_file, interrupted, read_csv, read_parquet
 from tests.support.commands import Run

@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.setting_types import ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.batches import (
     STRANGER,
     STRANGERS,

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

@@ -10,7 +10,7 @@ from recommender.cli.main import main
 from recommender.databases.database import Database
 from recommender.databases.queries import SQL_ROOT
 from recommender.demo.embedded import PostgresServer
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.checks import PASSWORD, Checker, change, overlay
 from tests.support.clients import settings_for
 from tests.support.postgres import Outage, Urls

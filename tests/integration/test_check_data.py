@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from recommender.doctor import interaction_types
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.checks import Checker, change, overlay
 from tests.support.postgres import Urls
 

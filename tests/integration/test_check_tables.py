@@ -4,7 +4,7 @@ import pytest
 
 from recommender.databases.queries import SQL_ROOT
 from recommender.doctor.expectations import needed_indexes
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.checks import Checker, Report, change
 from tests.support.postgres import Urls
 

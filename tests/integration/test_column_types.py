@@ -2,7 +2,7 @@
 
 import psycopg
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, ids, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

@@ -11,7 +11,7 @@ import pytest
 from config.setting_types import ROOT
 from recommender.cli import demo as demo_command
 from recommender.cli.main import commands, main
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.commands import runner
 from tests.support.postgres import Urls
 from tests.support.processes import environment

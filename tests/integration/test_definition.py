@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, ids, post_batch, running_client, whole_ranking
 from tests.support.postgres import Urls

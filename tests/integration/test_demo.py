@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from recommender.cli.demo import demo
 from recommender.demo.databases import demo_databases
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import no_progress
 from tests.support.made_up import SMALL

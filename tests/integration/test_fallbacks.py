@@ -18,7 +18,7 @@ from recommender.databases.loading import create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, ids, no_progress, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
 from recommender.demo.embedded import PostgresServer, server_url
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.integration.test_fallbacks import (
     eventually,
     expected_strategy,

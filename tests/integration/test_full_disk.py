@@ -8,12 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.small_disk import SmallDisk, mounted_small_disk
 from tests.support.waiting import eventually, wait_until
+
+pytestmark = pytest.mark.slow
 
 REQUESTS = "marquee_request_duration_seconds_count"
 NOT_FOUND = {"endpoint": "none", "status": "404"}

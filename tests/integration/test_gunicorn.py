@@ -15,10 +15,12 @@ import psycopg
 import pytest
 
 from config.setting_types import ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.gunicorn import Answer, GunicornServer, gunicorn_in, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
+
+pytestmark = pytest.mark.slow
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 

@@ -20,6 +20,8 @@ from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, free_port, refusal
 from tests.support.redis import RedisServer, redis_binary
 
+pytestmark = pytest.mark.slow
+
 _PATIENCE_S = 30.0
 BODY = '{"user_ids": ["11111111-1111-4111-8111-111111111111"]}'
 KEY, ENTRY = make_key("caller", [Scope.READ])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

@@ -4,7 +4,7 @@ import tracemalloc
 
 import psycopg
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

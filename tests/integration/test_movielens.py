@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from recommender.cli.load_movielens import load_movielens
 from recommender.demo.movielens import MovieLensFolder, media_id, user_id
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import get, no_progress, running_client
 from tests.support.postgres import Urls

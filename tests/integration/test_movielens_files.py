@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recommender.demo.movielens import LoadReport, MovieLensFolder, media_id, user_id
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.commands import Run
 from tests.support.postgres import Urls

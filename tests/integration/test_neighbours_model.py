@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.domain import DatabaseName, Options, Page
+from recommender.entities import DatabaseName, Options, Page
 from recommender.model_store import artifact
 from recommender.model_store.publishing import publishing
 from recommender.models.files import map_arrays

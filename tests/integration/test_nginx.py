@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from config.setting_types import ROOT
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
@@ -16,6 +18,8 @@ from tests.support.processes import free_port
 from tests.support.programs import installed
 from tests.support.reference import Reference
 from tests.support.waiting import eventually, wait_until
+
+pytestmark = pytest.mark.slow
 
 _STOP_S = 10.0
 BATCH = "/api/recommendations/batch"

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from recommender.cli.main import main
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, ids, running_client
 from tests.support.commands import variables
 from tests.support.postgres import Urls

@@ -12,7 +12,7 @@ import pytest
 from recommender.databases.database import Database
 from recommender.databases.queries import load_queries
 from recommender.deadline import Deadline
-from recommender.domain import DatabaseName, DatabaseState
+from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
 from tests.support.clients import NO_CAPS, get, running_client, settings_for
 from tests.support.postgres import Urls

@@ -11,11 +11,13 @@ from recommender.databases import database as database_module
 from recommender.databases.connections import BoundedConnection, Row
 from recommender.databases.database import Database
 from recommender.databases.queries import Query
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from tests.support.clients import settings_for
 from tests.support.commands import Run
 from tests.support.postgres import Outage, Urls
+
+pytestmark = pytest.mark.slow
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 _PAUSE_S = 1.5

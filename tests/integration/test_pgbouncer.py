@@ -9,7 +9,7 @@ import pytest
 from app import create_app
 from config.setting_types import ROOT
 from recommender.demo.embedded import PostgresServer
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
 from tests.support.checks import PASSWORD, Checker, Report, change
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client, settings_for
@@ -17,6 +17,8 @@ from tests.support.commands import Run
 from tests.support.pgbouncer import running_pgbouncer
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
+
+pytestmark = pytest.mark.slow
 
 USER = DatabaseName.USER
 IGNORING = {"ignore_startup_parameters": "options"}

@@ -11,7 +11,7 @@ from app import create_app
 from config.settings import load_settings
 from recommender.databases.database import Database, recorded_statements
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
 from tests.support.postgres import Urls

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, get, ids, running_client
 from tests.support.postgres import Outage, Urls

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from recommender.databases.database import recorded_statements
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from recommender.serving.profiles import ProfileReader
 from tests.support.clients import running_app

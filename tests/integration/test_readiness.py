@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.databases.database import recorded_statements
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.cli.main import main
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import get
 from tests.support.commands import Run
 from tests.support.postgres import Outage, Urls

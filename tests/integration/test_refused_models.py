@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client

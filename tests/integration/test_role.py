@@ -12,7 +12,7 @@ from psycopg import sql
 from config.setting_types import ROOT
 from recommender.databases.database import Database
 from recommender.demo.embedded import PostgresServer, server_url
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from tests.support.clients import PATIENT, get, post_batch, running_client, settings_for
 from tests.support.postgres import Templates, Urls

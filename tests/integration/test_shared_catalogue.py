@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import running_app
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls

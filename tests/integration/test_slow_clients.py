@@ -17,6 +17,8 @@ from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 BATCH = "/api/recommendations/batch"
 HEAD = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 # What the service waits for clients, in seconds: a third, for the tests to be over sooner.

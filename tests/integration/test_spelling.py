@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg import sql
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, get, running_client, whole_ranking
 from tests.support.postgres import Templates, Urls

@@ -13,6 +13,8 @@ from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.standby import Standby, conflicting, running_standby
 
+pytestmark = pytest.mark.slow
+
 _ASKED_S = 12.0
 _CALLERS = 3
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from recommender.catalogue import refresh
 from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

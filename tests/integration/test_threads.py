@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from recommender.databases.breaker import Breaker
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, get, running_app, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference

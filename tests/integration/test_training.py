@@ -15,7 +15,7 @@ import pytest
 from config.setting_types import ROOT
 from recommender.cli.common import patient_database
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from tests.support.clients import settings_for
 from tests.support.commands import Result, runner

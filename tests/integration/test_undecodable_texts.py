@@ -13,7 +13,7 @@ from recommender.databases.texts import adapt_texts
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.checks import Checker
 from tests.support.clients import NO_CAPS, PATIENT, get, no_progress, post_batch, running_client
 from tests.support.commands import runner

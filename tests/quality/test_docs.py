@@ -14,7 +14,7 @@ from config.settings import Settings
 from recommender.api.errors import ErrorCode
 from recommender.cli.main import commands
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import running_app
 
 README = (ROOT / "README.md").read_text()

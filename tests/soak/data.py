@@ -8,7 +8,7 @@ from functools import cached_property
 
 import psycopg
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.reference import Reference, Row
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.soak.data import SoakData
 from tests.support.reference import Reference, Scored
 

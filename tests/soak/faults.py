@@ -11,7 +11,7 @@ from enum import StrEnum
 import psycopg
 from psycopg import sql
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.soak.data import HEAVY_USER, SoakData
 from tests.soak.expectations import Change, Expectations
 from tests.soak.load import Load

@@ -15,7 +15,7 @@ from recommender.databases.loading import create_databases
 from recommender.demo.embedded import PostgresServer, embedded_server, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.postgres import Urls
 

@@ -15,8 +15,10 @@ from recommender.databases.connections import SESSION_SETTINGS
 from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT, parse_query_file
 from recommender.demo.embedded import PostgresServer
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Templates, Urls
+
+pytestmark = pytest.mark.slow
 
 HEAVIEST = "00000000-0000-4000-8000-000000000001"
 HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that everybody has

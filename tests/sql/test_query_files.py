@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from recommender.databases.queries import SQL_ROOT, parse_query_file
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 
 SERVING = sorted(path for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql"))

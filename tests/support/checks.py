@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 
 PASSWORD = "hunter2"  # noqa: S105 - nobody's

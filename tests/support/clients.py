@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from app import create_app
 from config.settings import Settings, load_settings
 from recommender.container import Container
-from recommender.domain import DatabaseName
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 

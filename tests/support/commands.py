@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from recommender.cli.main import main
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT
 from tests.support.postgres import Urls
 

@@ -9,7 +9,7 @@ import numpy as np
 from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import PositiveHistory
-from recommender.domain import CatalogueEntry, History
+from recommender.entities import CatalogueEntry, History
 from recommender.models.base import UserContext, Window
 
 ALL_TIME = Window(0, "-infinity")

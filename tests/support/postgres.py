@@ -13,7 +13,7 @@ from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from recommender.demo.embedded import PostgresServer, server_url
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 Urls = Mapping[DatabaseName, str]
 

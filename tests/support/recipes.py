@@ -11,9 +11,9 @@ import psycopg
 from psycopg import sql
 
 from recommender.databases.queries import SQL_ROOT
-from recommender.domain import DatabaseName
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import Domain, Verbs
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.reference import Reference, Row, plain_name
 

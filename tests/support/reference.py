@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 
 Row = tuple[Any, ...]
 

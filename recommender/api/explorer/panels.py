@@ -7,7 +7,7 @@ from typing import TypeVar
 from recommender.api.concurrency import Lane
 from recommender.api.explorer.tuning import Tuning
 from recommender.databases.database import StatementRun, recorded_statements
-from recommender.domain import (
+from recommender.entities import (
     DatabaseName,
     Options,
     Page,

@@ -8,8 +8,8 @@ from pydantic import create_model
 
 from recommender.api.fields import Share, WholeNumber
 from recommender.api.filters import Filters, bind_filters, filter_fields, refuse_taken_names
-from recommender.domain import ANY_MEDIA, MAX_WINDOW_DAYS, MediaFilter, Weights
 from recommender.domains.base import Domain
+from recommender.entities import ANY_MEDIA, MAX_WINDOW_DAYS, MediaFilter, Weights
 
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0

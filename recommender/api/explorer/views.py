@@ -20,8 +20,8 @@ from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
 from recommender.covers.drawing import cover_svg
-from recommender.domain import DatabaseName
 from recommender.domains.base import Domain
+from recommender.entities import DatabaseName
 from recommender.serving.status import StatusReader
 from recommender.words import LACKS, STRATEGIES
 

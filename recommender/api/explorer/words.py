@@ -9,9 +9,9 @@ from urllib.parse import quote, urlsplit
 
 from recommender.bidi import balanced, isolated
 from recommender.covers.urls import COVERS_PATH, cover_url
-from recommender.domain import Explanation, Media, Recommendation, Value
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
+from recommender.entities import Explanation, Media, Recommendation, Value
 from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400

@@ -14,7 +14,7 @@ from recommender.api.health.schemas import (
     RefusedModelAnswer,
 )
 from recommender.catalogue.gate import HoldReason
-from recommender.domain import DatabaseName, DatabaseState
+from recommender.entities import DatabaseName, DatabaseState
 from recommender.serving.status import Readiness
 
 HEALTH: Examples = {

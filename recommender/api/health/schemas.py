@@ -6,7 +6,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 
 from recommender.catalogue.gate import HoldReason
-from recommender.domain import DatabaseState
+from recommender.entities import DatabaseState
 from recommender.serving.status import Readiness
 
 _described = with_config(use_attribute_docstrings=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from recommender.api.fields import WholeNumber
 from recommender.api.request_models import Filtered, Offset
-from recommender.domain import MAX_WINDOW_DAYS, Page
+from recommender.entities import MAX_WINDOW_DAYS, Page
 
 
 class SimilarQuery(Offset, Filtered):

@@ -10,7 +10,7 @@ from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.recommendations.requests import BatchBody, StreamedBatchBody
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
-from recommender.domain import Page, UserRecommendations
+from recommender.entities import Page, UserRecommendations
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, counted, stage
 

@@ -16,7 +16,7 @@ from recommender.answers import (
 from recommender.api.endpoints import Examples
 from recommender.api.errors import BreakOff, broken_off
 from recommender.api.example_media import GUNSLINGER, INDEX, LIKED_ID, USER_ID
-from recommender.domain import DatabaseName, Strategy
+from recommender.entities import DatabaseName, Strategy
 
 
 def _scored(recommendation: float, content: float, collaborative: float) -> Recommended:

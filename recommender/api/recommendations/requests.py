@@ -5,7 +5,7 @@ from typing import Annotated
 from recommender.api.fields import Flag, Ids
 from recommender.api.filters import Names
 from recommender.api.request_models import Bound, Filtered, Offset
-from recommender.domain import Options, Page
+from recommender.entities import Options, Page
 
 # Anybody may send a history to be worked on, and its length is what it costs.
 _MAX_LIKED = 100

@@ -29,7 +29,7 @@ from recommender.api.recommendations.requests import (
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.streams import NDJSON
 from recommender.api.tags import RECOMMENDATIONS
-from recommender.domain import DatabaseName, Page, Taste, UserRecommendations
+from recommender.entities import DatabaseName, Page, Taste, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, stage

@@ -1,7 +1,7 @@
 """Which losses are held back, for how long, and when to look again soon."""
 
 from recommender.catalogue.gate import CatalogueGate, HoldReason, LossGate
-from recommender.domain import CatalogueEntry
+from recommender.entities import CatalogueEntry
 
 
 def gate(*counts: int) -> LossGate:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from recommender.catalogue import attribute_arrays
 from recommender.catalogue.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
 from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
-from recommender.domain import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.domains.attributes import Kind
+from recommender.entities import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
 from recommender.ranking.content import count_matches

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from recommender.catalogue.media_cache import MediaCache
-from recommender.domain import Media, Value
+from recommender.entities import Media, Value
 
 PLENTY = 10_000_000
 

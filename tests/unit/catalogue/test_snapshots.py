@@ -10,7 +10,7 @@ import pytest
 from recommender.catalogue.gate import HeldBack, HoldReason
 from recommender.catalogue.index import Popularity, build_index
 from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.domain import CatalogueEntry
+from recommender.entities import CatalogueEntry
 
 ENTRIES = [
     CatalogueEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),

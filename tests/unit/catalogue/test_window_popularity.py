@@ -13,7 +13,7 @@ from recommender.catalogue import window_popularity
 from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry, DatabaseName
+from recommender.entities import CatalogueEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
 
 FRESH_S = 60.0

@@ -12,7 +12,7 @@ import pytest
 
 from config.log_records import JsonFormatter, PlainFormatter
 from config.logging import LogFormat, logging_config
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter
 from recommender.telemetry import Trace, traced
 

@@ -7,7 +7,7 @@ import pytest
 
 from recommender.databases import breaker as breaker_module
 from recommender.databases.breaker import Breaker
-from recommender.domain import DatabaseName
+from recommender.entities import DatabaseName
 from tests.support.waiting import wait_until
 
 

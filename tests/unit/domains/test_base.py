@@ -22,11 +22,11 @@ from recommender.api.request_models import RequestLimits, bounded
 from recommender.batch.rows import RowMaker
 from recommender.databases.queries import load_queries
 from recommender.doctor.expectations import returned_types
-from recommender.domain import DatabaseName
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import RESERVED_FIELDS, RESERVED_PARAMETERS, Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
 
 

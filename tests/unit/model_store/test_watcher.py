@@ -12,7 +12,7 @@ import pytest
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry
+from recommender.entities import CatalogueEntry
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal

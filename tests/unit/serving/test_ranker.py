@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
 from recommender.deadline import Deadline
-from recommender.domain import CatalogueEntry, History, MediaFilter, Options, Page, Strategy, Weights
+from recommender.entities import CatalogueEntry, History, MediaFilter, Options, Page, Strategy, Weights
 from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import RankedPage, Ranker

@@ -9,8 +9,8 @@ from recommender.api.errors import BadRequestError
 from recommender.api.explorer import words
 from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
-from recommender.domain import Media, Weights
 from recommender.domains.media import MEDIA
+from recommender.entities import Media, Weights
 from recommender.words import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
