@@ -64,16 +64,21 @@ class _Request:
     page: Page
     options: Options
     weights: Weights
-    window: Window
+    window_days: int
     models: ModelSelector
     verbs: Verbs
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Up to `CHUNK_USERS` users' part of a request: what it is answered from, and until when."""
+    """Up to `CHUNK_USERS` users' part of a request: what it is answered from, and until when.
+
+    The window is that of the moment: a long list of users outlives several catalog indexes, whose counts are
+    of windows that move on.
+    """
 
     request: _Request
+    window: Window
     index: CatalogueIndex
     deadline: Deadline
     failures: Failures
@@ -150,7 +155,7 @@ class RecommendationService:
             NEWCOMER,
             distinct_names(taste.genres),
             History(liked, liked, [1] * len(liked), [True] * len(liked)),
-            request.window,
+            chunk.window,
         )
         unknown = chunk.index.locate(liked) < 0
         with stage(SERVICE):
@@ -174,7 +179,7 @@ class RecommendationService:
             page=page,
             options=options,
             weights=options.weights or self._weights,
-            window=Window(days, window_start(days)),
+            window_days=days,
             models=self._models.selection(),
             verbs=self._verbs,
         )
@@ -184,11 +189,12 @@ class RecommendationService:
         budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
         index = self._catalogue.current(deadline.share(INDEX_SHARE), request.options.index_version)
-        return _Chunk(request, index, deadline, Failures())
+        window = Window(request.window_days, window_start(request.window_days))
+        return _Chunk(request, window, index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
         """Read what is known of users: two statements."""
-        window, deadline = chunk.request.window, chunk.deadline
+        window, deadline = chunk.window, chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
         histories: Mapping[str, History] = {}
         with chunk.failures:

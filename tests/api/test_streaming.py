@@ -10,9 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.api.errors import BreakOff
+from recommender.catalogue.index import window_start
 from recommender.databases.database import recorded_statements
 from recommender.entities import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
+from recommender.serving import recommendations
 from tests.support.clients import NO_CAPS, post_batch, running_app
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -90,6 +92,21 @@ def test_a_client_that_goes_away_stops_the_work(client: FlaskClient, reference: 
         response.close()
     assert len(reference.users) > 200
     assert len(statements) == 5, "those of the first hundred users"
+
+
+def test_the_window_moves_on_while_a_long_list_is_answered(
+    client: FlaskClient, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[str] = []
+
+    def recorded(window_days: int) -> str:
+        starts.append(window_start(window_days))
+        return starts[-1]
+
+    monkeypatch.setattr(recommendations, "window_start", recorded)
+    service = client.application.extensions["container"].service
+    assert len(list(service.recommend(reference.users[:250], Page(1)))) == 250
+    assert len(set(starts)) == 3
 
 
 def test_an_error_in_the_middle_is_a_last_line_that_says_so(
