@@ -32,9 +32,20 @@ hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for two cores: tests wait for servers and intervals, and time-outs need some room."""
-    return max(1, (os.cpu_count() or 1) * 3 // 2)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Three processes for two cores: tests wait for servers and intervals, and time-outs need some room.
+
+    Fast tests wait for nothing.
+    """
+    cores = os.cpu_count() or 1
+    return cores if config.option.markexpr == "fast" else max(1, cores * 3 // 2)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only fast tests are asked for, do not import the others: that takes longer than they do."""
+    if config.option.markexpr != "fast" or collection_path.parent != _TESTS:
+        return None
+    return collection_path.is_dir() and collection_path.name != "unit"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         fixtures = set(getattr(item, "fixturenames", ()))
-        if folder == "unit":
+        if folder == "unit" and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.fast)
         if folder == "browser":
             item.add_marker(pytest.mark.browser)

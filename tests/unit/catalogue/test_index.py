@@ -186,9 +186,9 @@ def test_sets_with_many_names_match_as_those_with_few_do(
     assert mask_of(many, condition).tolist() == mask_of(few, condition).tolist()
 
 
-def test_a_hundred_thousand_names_take_room_for_those_that_items_have() -> None:
-    array = build_array(Kind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(100_000)])
+def test_many_names_take_room_for_those_that_items_have() -> None:
+    array = build_array(Kind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(20_000)])
     assert isinstance(array, LargeSetArray)
-    assert array.array.nbytes + array.starts.nbytes < 2_000_000
+    assert array.array.nbytes + array.starts.nbytes < 400_000
     found = mask_of(array, NamesCondition("tags", ("TAG 7",), Wanted.ANY))
     assert np.flatnonzero(found).tolist() == [6, 7]

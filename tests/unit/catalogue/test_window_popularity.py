@@ -16,6 +16,8 @@ from recommender.deadline import Deadline
 from recommender.entities import CatalogueEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
 
+pytestmark = pytest.mark.slow
+
 FRESH_S = 60.0
 COUNTS = {"m": 3}
 

@@ -7,6 +7,8 @@ import pytest
 
 from recommender.demo.generate import GENRES, DemoData, DemoSize, generate
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 5, 1, 12)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 
 

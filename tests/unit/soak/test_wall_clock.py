@@ -10,6 +10,8 @@ import pytest
 
 from tests.soak.wall_clock import WallClock
 
+pytestmark = pytest.mark.slow
+
 _SHOW = """
 import datetime, sys, time
 for _ in sys.stdin:

@@ -39,7 +39,7 @@ def data_of(histories: list[NDArray[np.int64]]) -> Dataset:
     return dataset({f"{user:06}": [f"{item:04}" for item in items] for user, items in enumerate(histories)})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(histories: list[NDArray[np.int64]]) -> UserKnn:
     return fitted(histories, 50)
 
