@@ -170,7 +170,7 @@ class LineAnswer(UserAnswer):
 
 @_described
 class PreviewAnswer(UserAnswer):
-    """Recommendations for somebody without an account."""
+    """Recommendations for a person without an account."""
 
     unknown_media: list[str]
     """Liked media that are not in the catalogue; they count for nothing."""

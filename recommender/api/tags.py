@@ -2,6 +2,6 @@
 
 from recommender.api.endpoints import Tag
 
-RECOMMENDATIONS = Tag("Recommendations", "For users, many users, and people who are no users yet.")
-MEDIA = Tag("Media", "The same for everybody: popular media, and media like one.")
+RECOMMENDATIONS = Tag("Recommendations", "For one user, for many, and for people without an account.")
+MEDIA = Tag("Media", "Media that do not depend on a user: popular ones, and those similar to one.")
 SERVICE = Tag("Service", "For monitors and programs.")

@@ -45,7 +45,8 @@ def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Datas
 
     The same histories give the same dataset: items of one moment stand by id.
     """
-    rows = sorted(_numbered(histories, numbers := _Numbers()), key=lambda row: row.user_id)
+    numbers = _Numbers()
+    rows = sorted(_numbered(histories, numbers), key=lambda row: row.user_id)
     item_ids = sorted(numbers)
     rank_of = np.empty(len(numbers), dtype=np.int32)
     rank_of[[numbers[item_id] for item_id in item_ids]] = np.arange(len(numbers), dtype=np.int32)

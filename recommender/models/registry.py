@@ -33,6 +33,6 @@ MODELS: Mapping[str, Registered] = {
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",
-        "Everybody's likes and watches in memory: similar users exactly, in a millisecond or two.",
+        "All users' likes and watches in memory: similar users exactly, in a millisecond or two.",
     ),
 }

@@ -59,7 +59,7 @@ _USERS_A_BUDGET = 25
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is asked for, whoever the users are, and which models answer."""
+    """What is asked for, for all users alike, and which models answer."""
 
     page: Page
     options: Options

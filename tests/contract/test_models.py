@@ -112,7 +112,7 @@ def ranked(model: Scorer, who: UserContext, index: CatalogueIndex) -> list[str]:
     return [index.media_ids[idx] for idx in top_k(keys, eligible, len(keys)).tolist()]
 
 
-def everybody() -> list[UserContext]:
+def known_users() -> list[UserContext]:
     return [context(user_id, item_ids) for user_id, item_ids in HISTORIES.items()]
 
 
@@ -130,7 +130,7 @@ def test_the_checkerboard_is_solved(model: Scorer, index: CatalogueIndex) -> Non
 
 
 def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: CatalogueIndex) -> None:
-    users = [*everybody(), context(STRANGER, []), context(STRANGER, [item(0, 0)])]
+    users = [*known_users(), context(STRANGER, []), context(STRANGER, [item(0, 0)])]
     for who, scores in zip(users, score(model, users, index), strict=True):
         (single,) = score(model, [who], index)
         assert by_item(single, index) == by_item(scores, index)
@@ -138,7 +138,7 @@ def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: Catalog
 
 
 def test_the_same_input_gives_the_same_answer(model: Scorer, index: CatalogueIndex) -> None:
-    first, second = (score(model, everybody(), index) for _ in range(2))
+    first, second = (score(model, known_users(), index) for _ in range(2))
     assert [by_item(one, index) for one in first] == [by_item(other, index) for other in second]
 
 
@@ -207,7 +207,7 @@ def test_what_was_saved_scores_the_same(
     assert loaded.config == trained.config
     assert loaded.sizes == trained.sizes
     for before, after in zip(
-        score(trained, everybody(), index), score(loaded, everybody(), index), strict=True
+        score(trained, known_users(), index), score(loaded, known_users(), index), strict=True
     ):
         assert by_item(before, index) == by_item(after, index)
         assert before.steps == after.steps
@@ -215,7 +215,7 @@ def test_what_was_saved_scores_the_same(
 
 def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: CatalogueIndex) -> None:
     explainer = explaining(model)
-    for who in everybody():
+    for who in known_users():
         (scores,) = score(model, [who], index)
         found = by_item(scores, index)
         item_idx = index.locate(list(found))

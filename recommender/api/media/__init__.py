@@ -1,1 +1,1 @@
-"""Media, the same for everybody: popular ones, and those like one."""
+"""The endpoints about media, whose answers do not depend on a user."""

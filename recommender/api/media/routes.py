@@ -59,8 +59,8 @@ def _add_similar(blueprint: Blueprint, media: MediaService, limits: RequestLimit
         name="getSimilar",
         tag=MEDIA,
         summary="Media like one",
-        description="What the same people liked or watched, then, and where nobody can be asked, genres in "
-        "common.",
+        description="Media that the same users liked or watched, then media with genres in common; by genres "
+        "alone where no user has the medium or engagement_db does not answer.",
         path={
             "media_id": PathId(
                 limits.media_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to start from.", MEDIA_ID

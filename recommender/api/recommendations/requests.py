@@ -56,9 +56,9 @@ class StreamedBatchBody(Explainable):
 
 
 class PreviewBody(Explainable):
-    """What somebody says they like."""
+    """The tastes of a person without an account."""
 
     genres: Names = ()
-    """The genres that somebody says they like."""
+    """The genres that the person likes."""
     liked: Annotated[tuple[str, ...], Bound(lambda limits: Ids(limits.media_id_form, 0, _MAX_LIKED))] = ()
-    """Ids of media that they like."""
+    """Ids of media that the person likes."""

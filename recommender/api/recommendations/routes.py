@@ -133,7 +133,7 @@ def _add_preview(
         "/preview",
         name="postPreview",
         tag=RECOMMENDATIONS,
-        summary="Recommend to somebody without an account",
+        summary="Recommend to a person without an account",
         description="By the same formulas, as if `genres` were stated and `liked` were the history.",
         body=Body(bounded(PreviewBody, limits), lanes.bodies, examples.PREVIEW_BODY),
         answers=(Answer(PreviewAnswer, examples.PREVIEW),),

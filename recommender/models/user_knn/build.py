@@ -1,4 +1,4 @@
-"""The arrays of the trained user_knn: everybody's positive items, both ways round."""
+"""The arrays of the trained user_knn: the items of each user, and the users of each item."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -16,8 +16,7 @@ _FRACTION_BITS = 26
 def idf_weight(active_users: int, positive_users: int) -> int:
     """Return ln(U / |{v : m ∈ P(v)}|) in units of 2^-26.
 
-    An item that nobody was seen with when the counts were taken has been found by its first user since,
-    so counts below 1 are taken as 1.
+    Counts below 1 are taken as 1: an item that had no users when they were counted has its first one since.
     """
     ratio = max(active_users, 1) / max(positive_users, 1)
     return max(0, round(math.log(ratio) * (1 << _FRACTION_BITS)))
