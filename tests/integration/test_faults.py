@@ -114,11 +114,11 @@ def test_a_batch_has_as_much_time_as_its_size_needs(databases: Urls) -> None:
     """Twice the budget of one user for 26: enough for a lock that lasts longer than one budget."""
     reference = Reference(databases)
     users = reference.users[:26]
-    with running_client(databases, **NO_CAPS) as client:
+    with running_client(databases, **NO_CAPS, TIME_BUDGET_MS="4000") as client:
         get(client, users[0])
         with psycopg.connect(databases[ENGAGEMENT]) as connection:
             connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
-            release = threading.Timer(1.2, connection.rollback)
+            release = threading.Timer(4.8, connection.rollback)
             release.start()
             results = post_batch(client, users)["results"]
             release.join()
@@ -146,11 +146,11 @@ def test_after_the_first_failures_nobody_waits_for_a_database_that_is_out(
 @pytest.mark.parametrize("name", DatabaseName)
 def test_while_a_table_is_locked_only_the_first_requests_wait(databases: Urls, name: DatabaseName) -> None:
     user = user_with_everything(Reference(databases))
-    with running_client(databases, **NO_CAPS) as client:
+    with running_client(databases, **NO_CAPS, TIME_BUDGET_MS="2000") as client:
         normal, _ = timed_get(client, user)
         usual = statistics.median(timed_get(client, user)[1] for _ in range(10))
         with locked(databases, name):
-            ends_at = time.monotonic() + 5.0
+            ends_at = time.monotonic() + 8.0
             answers = []
             while time.monotonic() < ends_at:
                 answers.append(timed_get(client, user))

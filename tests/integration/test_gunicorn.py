@@ -16,6 +16,7 @@ import pytest
 
 from config.setting_types import ROOT
 from recommender.entities import DatabaseName
+from tests.support.clients import PATIENT
 from tests.support.gunicorn import Answer, GunicornServer, gunicorn_in, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -79,7 +80,8 @@ def test_asked_to_stop_it_finishes_what_is_in_flight(databases: Urls, path: str)
 
 
 def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: Urls, path: str) -> None:
-    with running_gunicorn(shared_databases) as server:
+    # New workers load their index while the test's own processes are busy with more than a host's would be.
+    with running_gunicorn(shared_databases, **PATIENT) as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
         with asked_all_the_time(server, path) as answers:
@@ -87,7 +89,7 @@ def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: U
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 30)
             time.sleep(0.5)
-        assert {answer.status for answer in answers} == {200}
+        assert [answer.body for answer in answers if answer.status != 200] == []
         assert len(answers) > 20
 
 
