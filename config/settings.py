@@ -15,7 +15,7 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.request_settings import RequestSettings
-from config.setting_types import ROOT, SettingsError, SettingsGroup
+from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
 
 
 class LogSettings(SettingsGroup):
@@ -37,9 +37,14 @@ class LogSettings(SettingsGroup):
 
 
 class ModelSettings(SettingsGroup):
-    """Where trained models are published and looked for; relative to the project, wherever it is started."""
+    """Where trained models are published and looked for, and how much memory training may take.
+
+    `model_path`: relative to the project, wherever it is started. `training_memory_mb`: in addition to the
+    interactions that are learned from.
+    """
 
     model_path: Path = ROOT / ".models"
+    training_memory_mb: Count = 4_096
 
     @field_validator("model_path")
     @classmethod

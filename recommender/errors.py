@@ -29,6 +29,10 @@ class ArtifactError(MarqueeError):
     """A trained model on disk cannot be used; the message names the file and says why."""
 
 
+class TrainingMemoryError(MarqueeError):
+    """A model needs more memory to learn than it is given; the message says how much of both."""
+
+
 class NothingToRecommendFromError(MarqueeError):
     """catalog_db does not answer, and nothing fitting is cached."""
 

@@ -1,6 +1,8 @@
 """`train`: build models from engagement_db and publish them for the servers to pick up."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import click
 
@@ -8,11 +10,12 @@ from config.settings import Settings, load_settings
 from recommender.catalogue.index import window_start
 from recommender.cli.common import patient_database
 from recommender.cli.help_text import epilog
-from recommender.cli.progress import passing
+from recommender.cli.progress import Show, passing, progress
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
+from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
 from recommender.training.train import train as train_model
 
@@ -57,14 +60,38 @@ for _name, _registered in MODELS.items():
 def _train(name: str, *, accept_shrinkage: bool) -> None:
     settings = load_settings()
     started = time.monotonic()
-    metadata = train_model(
-        name, settings.models.model_path, lambda: _read(settings), accept_shrinkage=accept_shrinkage
-    )
+    with _learning(name, settings) as (fitting, announce):
+        metadata = train_model(
+            name,
+            settings.models.model_path,
+            lambda: _read(settings),
+            accept_shrinkage=accept_shrinkage,
+            fitting=fitting,
+            announce=announce,
+        )
     counts = metadata.counts
     click.echo(
         f"Published {name} {metadata.version} of {counts['users']:,} users, {counts['media']:,} "
         f"media and {counts['pairs']:,} pairs in {time.monotonic() - started:.0f} s."
     )
+
+
+@contextmanager
+def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable[[Estimate], None]]]:
+    """Show how far a model is with learning: in percent, from when it is known how long it will take."""
+    with ExitStack() as shown:
+        show: Show = lambda _: None  # noqa: E731 - replaced when learning begins
+
+        def announce(estimate: Estimate) -> None:
+            nonlocal show
+            label = (
+                f"Learning {name}, about {max(1, round(estimate.seconds)):,} s "
+                f"and {max(1, estimate.memory_bytes >> 20):,} MB"
+            )
+            show = shown.enter_context(progress(label, 100))
+
+        memory_bytes = settings.models.training_memory_mb << 20
+        yield Fitting(memory_bytes, lambda share: show(round(100 * share))), announce
 
 
 def _read(settings: Settings) -> Dataset:

@@ -17,6 +17,7 @@ from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.entities import History
+from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
 # The name of the model that needs no training.
@@ -120,8 +121,16 @@ class TrainableModel(Scorer, Protocol):
         """Counts that follow from its own arrays, by the names of `Dataset.counts`."""
         ...
 
-    def fit(self, data: Dataset) -> None:
-        """Learn from a dataset that is not empty, anew."""
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what `fit` takes, with no more memory than it cannot do without."""
+        ...
+
+    def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
+        """Learn from a dataset that is not empty, anew.
+
+        Raises:
+            TrainingMemoryError: that needs more memory than `fitting` allows.
+        """
         ...
 
     def save(self, folder: Path) -> None:

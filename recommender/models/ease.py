@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from recommender.data.dataset import Dataset
+from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import (
     ItemWeights,
     ItemWeightsConfig,
@@ -16,6 +17,8 @@ from recommender.models.item_weights import (
     largest_weights,
     weights_by_source,
 )
+
+_SECONDS_AN_ITEM_CUBED, _MATRICES = 1e-11, 4
 
 
 class EaseConfig(ItemWeightsConfig):
@@ -35,7 +38,14 @@ class Ease(ItemWeightsModel[EaseConfig]):
     name = "ease"
     config_kind = EaseConfig
 
-    def learn(self, data: Dataset) -> ItemWeights:
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what the inverse of a dense matrix takes."""
+        items = min(len(data.item_ids), self.config.items)
+        return Estimate(
+            _SECONDS_AN_ITEM_CUBED * items**3, _MATRICES * items**2 * np.dtype(np.float64).itemsize
+        )
+
+    def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:  # noqa: ARG002 - one step of LAPACK's
         """Return the weights of the closed form."""
         # Only training needs them.
         from scipy.linalg import inv  # noqa: PLC0415 - see above

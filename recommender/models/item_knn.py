@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from recommender.data.dataset import Dataset
+from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import (
     ItemWeights,
     ItemWeightsConfig,
@@ -18,6 +19,7 @@ from recommender.models.item_weights import (
 
 # What items have in common is counted for so many at a time: all of it would not fit into memory.
 _BLOCK_ITEMS = 1_000
+_SECONDS_A_PAIR, _BYTES_A_WEIGHT = 2e-8, 48
 
 
 class ItemKnnConfig(ItemWeightsConfig):
@@ -35,7 +37,13 @@ class ItemKnn(ItemWeightsModel[ItemKnnConfig]):
     name = "item_knn"
     config_kind = ItemKnnConfig
 
-    def learn(self, data: Dataset) -> ItemWeights:
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what counting the pairs of items takes: those of each user, once more for each of them."""
+        sizes = np.diff(data.user_start).astype(np.float64)
+        kept = len(data.item_ids) * self.config.neighbours
+        return Estimate(_SECONDS_A_PAIR * float((sizes**2).sum()), _BYTES_A_WEIGHT * kept)
+
+    def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
         """Return each item's largest similarities as the weights to it."""
         # Only training needs it.
         from scipy.sparse import csr_array  # noqa: PLC0415 - see above
@@ -47,6 +55,7 @@ class ItemKnn(ItemWeightsModel[ItemKnnConfig]):
         norms = np.sqrt(np.diff(users_of_item.indptr)).astype(np.float32)
         targets = []
         for start in range(0, shape[1], _BLOCK_ITEMS):
+            fitting.report(start / shape[1])
             shared = csr_array(users_of_item[start : start + _BLOCK_ITEMS] @ interactions)
             shared.sort_indices()
             for row, item in enumerate(range(start, start + shared.shape[0])):

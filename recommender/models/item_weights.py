@@ -28,6 +28,7 @@ from recommender.models.base import (
     scores_of_floats,
 )
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
+from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
 Config = TypeVar("Config", bound="ItemWeightsConfig")
@@ -115,7 +116,7 @@ class ItemWeightsModel(ABC, Generic[Config]):
         self.version: str | None = None
 
     @abstractmethod
-    def learn(self, data: Dataset) -> ItemWeights:
+    def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
         """Return the weights that a dataset gives."""
 
     @property
@@ -133,9 +134,15 @@ class ItemWeightsModel(ABC, Generic[Config]):
         """Nothing: it keeps neither users nor pairs, and perhaps not every item."""
         return {}
 
-    def fit(self, data: Dataset) -> None:
+    @abstractmethod
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what `learn` takes."""
+
+    def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
         """Learn weights from a dataset."""
-        self._use(self.learn(data))
+        fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
+        self._use(self.learn(data, fitting))
+        fitting.report(1.0)
 
     def save(self, folder: Path) -> None:
         """Write weights and hyperparameters into a folder."""

@@ -8,11 +8,18 @@ from recommender.errors import ArtifactError
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
+from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
 
 
 def train(
-    name: str, folder: Path, read: Callable[[], Dataset], *, accept_shrinkage: bool = False
+    name: str,
+    folder: Path,
+    read: Callable[[], Dataset],
+    *,
+    accept_shrinkage: bool = False,
+    fitting: Fitting = UNBOUNDED,
+    announce: Callable[[Estimate], None] = lambda _: None,
 ) -> Metadata:
     """Train a registered model and publish it, while no other run does.
 
@@ -21,10 +28,13 @@ def train(
         folder: of all models.
         read: gives the dataset.
         accept_shrinkage: publish even if the dataset has far fewer users or pairs than the one before.
+        fitting: how much memory learning may take, and where it says how far it is.
+        announce: called with what learning will take, before it begins.
 
     Raises:
         ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
             published.
+        TrainingMemoryError: learning would take more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
@@ -34,7 +44,8 @@ def train(
         if not accept_shrinkage:
             _refuse_shrunk(name, data, publisher.former())
         model = MODELS[name].load_class()()
-        model.fit(data)
+        announce(model.estimate(data))
+        model.fit(data, fitting)
         return publisher.publish(model, data, shrinkage_accepted=accept_shrinkage)
 
 

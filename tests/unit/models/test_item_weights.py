@@ -7,6 +7,7 @@ import pytest
 
 from recommender.deadline import Deadline
 from recommender.models.ease import Ease, EaseConfig
+from recommender.models.fitting import UNBOUNDED
 from recommender.models.item_knn import ItemKnn, ItemKnnConfig
 from recommender.models.item_weights import ItemWeights, ItemWeightsModel, largest_weights
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
@@ -18,7 +19,7 @@ ITEMS = ("a", "b", "c", "d")
 
 def matrix(model: ItemWeightsModel[ItemKnnConfig] | ItemWeightsModel[EaseConfig]) -> np.ndarray:
     """The weights from rows to columns, in the order of `ITEMS`."""
-    found: ItemWeights = model.learn(DATA)
+    found: ItemWeights = model.learn(DATA, UNBOUNDED)
     order = [ITEMS.index(item_id.decode()) for item_id in found.item_ids.tolist()]
     weights = np.zeros((len(ITEMS), len(ITEMS)))
     for source in range(len(found.item_ids)):
