@@ -1,13 +1,10 @@
-"""`make bench`: floor, naive, live and model side by side in one run; a table and JSON."""
+"""`make bench`: floor, naive service, live SQL and every model in one run; tables and JSON."""
 
 import json
 import os
 import platform
-import resource
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,10 @@ from benchmarks.dataset import LARGE, SMALL, BenchmarkData, benchmark_data
 from benchmarks.load import Client, Timing, get_request, measure, post_request
 from benchmarks.report import as_table
 from benchmarks.servers import Server, serving
+from benchmarks.training import train
 from config.setting_types import ROOT
+from recommender.models.base import LIVE
+from recommender.models.registry import MODELS
 
 _RESULTS = ROOT / ".bench" / "results.json"
 _PATH = "/api/recommendations"
@@ -27,6 +27,8 @@ _BATCH = f"{_PATH}/batch"
 _USERS = 400
 _STREAMED_USERS = 10_000
 _HEAVY_REPEATS = 9
+# Of `training.Trained`.
+_TRAINING_MEASURES = ("training s", "training peak MB", "artifact MB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ def _short(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def measure_size(results: Results, interactions: int, effort: Effort) -> None:
-    """All measures at one size."""
+def measure_size(results: Results, interactions: int, effort: Effort, models: Sequence[str]) -> None:
+    """Take all measures at one size."""
     with benchmark_data(interactions) as data:
         gets = [get_request(f"{_PATH}/{user_id}?limit=10") for user_id in data.user_ids[:_USERS]]
         with serving("benchmarks.floor:app", data) as server:
@@ -76,10 +78,16 @@ def measure_size(results: Results, interactions: int, effort: Effort) -> None:
             _measure_gets(results, data, "naive", server, gets=gets, seconds=effort.naive_seconds)
             rate = _users_a_second(server, data, 50, effort.naive_batches)
             results.note(interactions, "naive", "POST 50, users/s", rate)
-        _measure_service(results, data, "live", gets, effort)
-        models = _RESULTS.parent / str(interactions) / "models"
-        _train(results, data, models)
-        _measure_service(results, data, "model", gets, effort, MODEL_PATH=str(models))
+        _measure_service(results, data, LIVE, gets, effort)
+        for model in models:
+            folder = _RESULTS.parent / str(interactions) / "models" / model
+            trained = train(model, data, folder)
+            if trained is None:
+                results.note(interactions, model, "training", "refused")
+                continue
+            for measured, value in zip(_TRAINING_MEASURES, trained, strict=True):
+                results.note(interactions, model, measured, value)
+            _measure_service(results, data, model, gets, effort, MODEL_PATH=str(folder))
 
 
 def _measure_service(
@@ -91,7 +99,7 @@ def _measure_service(
     **variables: str,
 ) -> None:
     with serving("wsgi:app", data, **variables) as server:
-        _wait_for_model(server, data.user_ids[0], "neighbours" if name == "model" else "live")
+        _wait_for_model(server, data.user_ids[0], name)
         measure(server.port, gets[:40], 8, 2.0)
         _measure_gets(results, data, name, server, gets=gets, seconds=effort.seconds)
         heavy = [get_request(f"{_PATH}/{data.heaviest_user_id}?limit=10")] * _HEAVY_REPEATS
@@ -152,21 +160,6 @@ def _slices(ids: Any, size: int, count: int) -> Iterator[list[str]]:
         yield list(ids[start : start + size])
 
 
-def _train(results: Results, data: BenchmarkData, models: Path) -> None:
-    environment = {
-        **os.environ,
-        **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
-        "MODEL_PATH": str(models),
-    }
-    before = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "recommender", "train", "neighbours"], cwd=ROOT, env=environment, check=True
-    )
-    results.note(data.interactions, "model", "training s", time.perf_counter() - before)
-    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    results.note(data.interactions, "model", "training peak MB", peak_kb / 1e3)
-
-
 def _machine() -> dict[str, Any]:
     cpu = next(
         (
@@ -187,12 +180,13 @@ def _machine() -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The small data set only, in about two minutes.")
-def main(*, quick: bool) -> None:
-    """Measure the floor, the naive service, live SQL and the model; print a table, write JSON."""
+@click.option("--quick", is_flag=True, help="The small data set only, in a few minutes.")
+@click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="Only these models.")
+def main(*, quick: bool, models: Sequence[str]) -> None:
+    """Measure the floor, the naive service, live SQL and the models; print tables, write JSON."""
     results = Results(machine=_machine())
     for interactions in (SMALL,) if quick else (SMALL, LARGE):
-        measure_size(results, interactions, QUICK if quick else FULL)
+        measure_size(results, interactions, QUICK if quick else FULL, models or list(MODELS))
     _RESULTS.write_text(json.dumps(asdict(results), indent=2))
     click.echo(as_table(results.machine, results.figures))
     click.echo(f"\nAs JSON: {_RESULTS.relative_to(ROOT)}", err=True)
