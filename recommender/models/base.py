@@ -122,7 +122,7 @@ class TrainableModel(Scorer, Protocol):
         ...
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what `fit` takes, with no more memory than it cannot do without."""
+        """Return what `fit` takes."""
         ...
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:

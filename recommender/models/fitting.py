@@ -13,11 +13,18 @@ _MEGABYTE = 1 << 20
 class Estimate(NamedTuple):
     """Roughly what learning takes.
 
-    `seconds`: on this machine. `memory_bytes`: at the peak, in addition to the dataset.
+    `seconds`: on this machine. `memory_bytes`: at the peak, in addition to the dataset. `needed_bytes`: what a
+    model that learns less where memory is short cannot do without; None where it cannot do without any of it.
     """
 
     seconds: float
     memory_bytes: int
+    needed_bytes: int | None = None
+
+    @property
+    def least_bytes(self) -> int:
+        """With less memory than that, learning is refused."""
+        return self.memory_bytes if self.needed_bytes is None else self.needed_bytes
 
 
 def _ignore(share: float) -> None:

@@ -9,13 +9,8 @@ from pydantic import Field
 
 from recommender.data.dataset import Dataset
 from recommender.models.fitting import Estimate, Fitting
-from recommender.models.item_weights import (
-    ItemWeights,
-    ItemWeightsConfig,
-    ItemWeightsModel,
-    largest_weights,
-    weights_by_source,
-)
+from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
+from recommender.models.weight_arrays import ItemWeights, largest_weights, weights_by_source
 
 # What items have in common is counted for so many at a time: all of it would not fit into memory.
 _BLOCK_ITEMS = 1_000

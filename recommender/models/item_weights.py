@@ -1,12 +1,13 @@
 """What item-based models have in common: weights between items, of which the largest are kept.
 
-The score of an item is the sum of the weights from each item of the user's history to it.
+The score of an item is the sum of the weights from each item of the user's history to it, each times how much
+that item of the history counts.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.errors import ArtifactError
+from recommender.entities import History
 from recommender.models.base import (
-    NO_SCORES,
     Contributions,
     ItemScores,
     ItemSimilarities,
@@ -30,66 +30,9 @@ from recommender.models.base import (
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
+from recommender.models.weight_arrays import ItemWeights, add_weights, check_weights
 
 Config = TypeVar("Config", bound="ItemWeightsConfig")
-
-_ARRAY_NAMES = ("item_ids", "source_start", "target_idx", "weights")
-
-
-class ItemWeights(NamedTuple):
-    """Weights between items.
-
-    Those from item s are weights[source_start[s]:source_start[s + 1]], and `target_idx`, parallel and
-    ascending, says to which items. `item_ids`: byte strings.
-    """
-
-    item_ids: NDArray[np.bytes_]
-    source_start: NDArray[np.int64]
-    target_idx: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-class TargetWeights(NamedTuple):
-    """The weights to one item: parallel, from which items, and how much."""
-
-    source_idx: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-
-def largest_weights(
-    weights: NDArray[np.floating[Any]], source_idx: NDArray[np.integer[Any]], top_k: int
-) -> TargetWeights:
-    """Return the `top_k` weights that are furthest from 0, without those that are 0; ties by position.
-
-    Args:
-        weights, source_idx: parallel, the weights to one item; `source_idx` ascending.
-        top_k: how many are kept.
-    """
-    order = np.argsort(-np.abs(weights), kind="stable")[:top_k]
-    order = order[weights[order] != 0.0]
-    return TargetWeights(source_idx[order].astype(np.int32), weights[order].astype(np.float32))
-
-
-def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights]) -> ItemWeights:
-    """Return weights in the order of the items they come from.
-
-    Args:
-        item_ids: of all items.
-        targets: the weights to each item, in the order of `item_ids`.
-    """
-    given = list(targets)
-    source_idx = np.concatenate([each.source_idx for each in given])
-    weights = np.concatenate([each.weights for each in given])
-    target_idx = np.repeat(np.arange(len(given), dtype=np.int32), [len(each.weights) for each in given])
-    # Stable: the targets of one source stay in order.
-    order = np.argsort(source_idx, kind="stable")
-    counts = np.bincount(source_idx, minlength=len(item_ids))
-    return ItemWeights(
-        item_ids=np.array([item_id.encode() for item_id in item_ids], dtype=np.bytes_),
-        source_start=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-        target_idx=target_idx[order],
-        weights=weights[order],
-    )
 
 
 class ItemWeightsConfig(BaseModel):
@@ -101,11 +44,22 @@ class ItemWeightsConfig(BaseModel):
     """How many of a user's latest items count. Read when scoring: another number needs no training."""
 
 
+class WeightedHistory(NamedTuple):
+    """The items of a user's history that a model knows, the latest first; parallel arrays.
+
+    `ranks`: which of the items of the history, from 0. `numbers`: the model's. `weights`: how much each counts.
+    """
+
+    ranks: NDArray[np.intp]
+    numbers: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
 class ItemWeightsModel(ABC, Generic[Config]):
     """A model that is weights between items; a subclass says how they are learned.
 
-    Serves users it has never seen from their live history, explains a score by the weights it is the sum of,
-    and takes the weights from an item for similarities.
+    Serves users it has never seen from their live history, explains a score by the products it is the sum of,
+    and takes the weights to an item for similarities.
     """
 
     name: str
@@ -119,6 +73,18 @@ class ItemWeightsModel(ABC, Generic[Config]):
     def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
         """Return the weights that a dataset gives."""
 
+    def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return how much each item of a history counts, the latest first: here, one as much as another.
+
+        Args:
+            liked: whether there is a like among the interactions with it, and not only watches.
+        """
+        return np.ones(len(liked))
+
+    def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return which items are similar to one, by number, and how much: here, by the weights to it."""
+        return self._weights.of_target(number)
+
     @property
     def config(self) -> Config:
         """Its hyperparameters."""
@@ -128,6 +94,11 @@ class ItemWeightsModel(ABC, Generic[Config]):
     def items(self) -> ItemVocabulary:
         """The items it knows."""
         return self._items
+
+    @property
+    def weights(self) -> ItemWeights:
+        """What it has learned."""
+        return self._weights
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -140,8 +111,8 @@ class ItemWeightsModel(ABC, Generic[Config]):
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
         """Learn weights from a dataset."""
-        fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
-        self._use(self.learn(data, fitting))
+        fitting.refuse_beyond(self.name, self.estimate(data).least_bytes)
+        self.use(self.learn(data, fitting))
         fitting.report(1.0)
 
     def save(self, folder: Path) -> None:
@@ -151,16 +122,22 @@ class ItemWeightsModel(ABC, Generic[Config]):
 
     @classmethod
     def load(cls, folder: Path, **overrides: object) -> Self:
-        """Return the model that a folder holds, checked."""
+        """Return the model that a folder holds, checked and compiled."""
         model = cls(load_config(folder, cls.config_kind, overrides))
-        weights = ItemWeights(**map_arrays(folder, _ARRAY_NAMES))
+        weights = ItemWeights(**map_arrays(folder, ItemWeights._fields))
         check_weights(weights)
-        model._use(weights)
+        model.use(weights)
+        model.warm_up()
         return model
 
-    def _use(self, weights: ItemWeights) -> None:
+    def use(self, weights: ItemWeights) -> None:
+        """Score by these weights, which are right, from now on."""
         self._weights = weights
         self._items = ItemVocabulary([item_id.decode() for item_id in weights.item_ids.tolist()])
+
+    def warm_up(self) -> None:
+        """Compile what scores, before a request has to wait for it."""
+        self.sums(WeightedHistory(np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), np.ones(1)))
 
     def score(
         self,
@@ -168,22 +145,31 @@ class ItemWeightsModel(ABC, Generic[Config]):
         items: CatalogueIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return the sums of the weights from each user's history."""
+        """Return the weighted sums of the weights from each user's history."""
         positions = self._items.positions_in(items)
         return [self._score(user, positions) for user in users]
 
     def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
-        history = self._history(user)
-        entries, _ = self._entries_from(history)
-        if not entries.size:
-            return NO_SCORES
-        sums: NDArray[np.float64] = np.bincount(
-            self._weights.target_idx[entries],
-            weights=self._weights.weights[entries],
-            minlength=len(self._items),
-        ).astype(np.float64, copy=False)
+        sums = self.sums(self.known_history(user.history))
         found = np.flatnonzero((sums > 0.0) & (positions >= 0))
         return scores_of_floats(sums[found], positions[found])
+
+    def sums(self, history: WeightedHistory) -> NDArray[np.float64]:
+        """Return the score of each item it knows, with its sign; shape (items,)."""
+        sums = np.zeros(len(self._items))
+        weights = self._weights
+        add_weights(
+            sums, history.numbers, history.weights, weights.source_start, weights.target_idx, weights.weights
+        )
+        return sums
+
+    def known_history(self, history: History) -> WeightedHistory:
+        """Return what counts of a user's history."""
+        item_ids = history.positive_ids[: self.config.history]
+        numbers = self._items.numbers_of(item_ids)
+        ranks = np.flatnonzero(numbers >= 0)
+        liked = np.asarray(history.positive_liked[: len(item_ids)], dtype=np.bool_)[ranks]
+        return WeightedHistory(ranks, numbers[ranks], self.history_weights(liked))
 
     def explain(
         self,
@@ -193,19 +179,31 @@ class ItemWeightsModel(ABC, Generic[Config]):
         items: CatalogueIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest of the weights that each score is the sum of, without those below 0."""
-        positions = self._items.positions_in(items)
-        history = self._history(user)
-        entries, sources = self._entries_from(history)
-        targets = positions[self._weights.target_idx[entries]]
-        source_idx = positions[history[sources]]
-        weights = self._weights.weights[entries].astype(np.float64)
-        kept = np.flatnonzero(np.isin(targets, item_idx) & (source_idx >= 0) & (weights > 0.0))
-        # Of one target after the other, the largest first; equal ones by the latest of the history.
-        kept = kept[np.lexsort((sources[kept], -weights[kept], targets[kept]))]
-        bounds = np.searchsorted(targets[kept], item_idx), np.searchsorted(targets[kept], item_idx, "right")
-        parts = [kept[first:end][:top_k] for first, end in zip(*bounds, strict=True)]
-        return ScoreExplanation([Contributions(source_idx[part], weights[part]) for part in parts])
+        """Return the largest of the products that each score is the sum of, without those below 0."""
+        history = self.known_history(user.history)
+        parts = self.parts(history, item_idx, items)
+        own_idx = self._items.positions_in(items)[history.numbers]
+        return ScoreExplanation(largest_contributions(parts[:, history.ranks], own_idx, top_k))
+
+    def parts(
+        self, history: WeightedHistory, item_idx: NDArray[np.intp], items: CatalogueIndex
+    ) -> NDArray[np.float64]:
+        """Return what each item of a history adds to the scores of some items, with its sign.
+
+        Shape (items asked about, as many of the history as have a rank).
+        """
+        row_of = np.full(len(self._items), -1, dtype=np.intp)
+        row_of[history.numbers] = np.arange(len(history.numbers))
+        parts = np.zeros((len(item_idx), int(history.ranks.max(initial=-1)) + 1))
+        numbers = self._items.numbers_of([items.media_ids[idx] for idx in item_idx.tolist()])
+        for row, number in enumerate(numbers.tolist()):
+            if number >= 0:
+                sources, weights = self._weights.of_target(number)
+                rows = row_of[sources]
+                known = rows >= 0
+                own = rows[known]
+                parts[row, history.ranks[own]] = weights[known] * history.weights[own]
+        return parts
 
     def similar_items(
         self,
@@ -214,63 +212,36 @@ class ItemWeightsModel(ABC, Generic[Config]):
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
-        """Return the weights to the item, those above 0, at most 1: all that are kept of it."""
-        entries = np.flatnonzero(self._weights.target_idx == self._items.number_of(item_id))
-        sources = np.searchsorted(self._weights.source_start, entries, side="right") - 1
-        weights = self._weights.weights[entries].astype(np.float64)
-        positions = self._items.positions_in(items)[sources]
+        """Return the weights that say which items are similar, those above 0, at most 1."""
+        item_idx, weights = self.similar_positions(item_id, items)
+        return ItemSimilarities(item_idx, np.minimum(weights, 1.0))
+
+    def similar_positions(
+        self, item_id: str, items: CatalogueIndex
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the items in a catalog index that are similar to one, and parallel weights above 0."""
+        number = self._items.number_of(item_id)
+        if number < 0:
+            return np.empty(0, dtype=np.intp), np.empty(0)
+        numbers, weights = self.similar_weights(number)
+        positions = self._items.positions_in(items)[numbers]
         found = (weights > 0.0) & (positions >= 0)
-        return ItemSimilarities(positions[found], np.minimum(weights[found], 1.0))
-
-    def _history(self, user: UserContext) -> NDArray[np.int64]:
-        """The numbers of the items of a user's history that the model knows, the latest first."""
-        numbers = self._items.numbers_of(user.history.positive_ids[: self.config.history])
-        return numbers[numbers >= 0]
-
-    def _entries_from(self, history: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Return which weights come from some items, and from which of them each."""
-        starts = self._weights.source_start[history]
-        sizes = self._weights.source_start[history + 1] - starts
-        sources = np.repeat(np.arange(len(history)), sizes)
-        first = np.concatenate(([0], np.cumsum(sizes)[:-1])) if len(sizes) else sizes
-        return np.arange(int(sizes.sum())) + (starts - first)[sources], sources
+        return positions[found], weights[found]
 
 
-def check_weights(weights: ItemWeights) -> None:
-    """Refuse arrays that are not weights between items: types, shapes, ranges, order.
+def largest_contributions(
+    parts: NDArray[np.float64], own_idx: NDArray[np.intp], top_k: int
+) -> list[Contributions]:
+    """Return the `top_k` largest parts of each score that are above 0; ties by the latest of the history.
 
-    Raises:
-        ArtifactError: the message names the array and what is wrong.
+    Args:
+        parts: shape (scores, items of the history, the latest first), what each adds.
+        own_idx: parallel to the history, positions in the catalog index; what is at -1 is not named.
+        top_k: the most to give for each score.
     """
-    items, entries = weights.item_ids.size, weights.weights.size
-    forms: dict[str, tuple[NDArray[Any], type[np.generic], tuple[int, ...]]] = {
-        "source_start": (weights.source_start, np.int64, (items + 1,)),
-        "target_idx": (weights.target_idx, np.int32, (entries,)),
-        "weights": (weights.weights, np.float32, (entries,)),
-    }
-    if weights.item_ids.dtype.kind != "S" or weights.item_ids.ndim != 1 or not items:
-        raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
-    for name, (array, dtype, shape) in forms.items():
-        if array.dtype != np.dtype(dtype) or array.shape != shape:
-            raise ArtifactError(f"{name}: must be {np.dtype(dtype)} of shape {shape}")
-    _check_ids(weights.item_ids)
-    starts = weights.source_start
-    if starts[0] != 0 or starts[-1] != entries or (starts[1:] < starts[:-1]).any():
-        raise ArtifactError(f"source_start: must go from 0 to {entries} and not decrease")
-    if entries and (weights.target_idx.min() < 0 or weights.target_idx.max() >= items):
-        raise ArtifactError(f"target_idx: must be from 0 to below {items}")
-    not_later = np.flatnonzero(weights.target_idx[1:] <= weights.target_idx[:-1]) + 1
-    if not np.isin(not_later, starts).all():
-        raise ArtifactError("target_idx: the targets of a source must be in order, each once")
-    if not np.isfinite(weights.weights).all():
-        raise ArtifactError("weights: must be finite")
-
-
-def _check_ids(item_ids: NDArray[np.bytes_]) -> None:
-    ids: list[bytes] = item_ids.tolist()
-    if len(set(ids)) < len(ids):
-        raise ArtifactError("item_ids: must be there once each")
-    try:
-        b"\n".join(ids).decode()
-    except UnicodeDecodeError:
-        raise ArtifactError("item_ids: must be UTF-8") from None
+    contributions = []
+    for row in parts:
+        kept = np.flatnonzero((row > 0.0) & (own_idx >= 0))
+        kept = kept[np.argsort(-row[kept], kind="stable")][:top_k]
+        contributions.append(Contributions(own_idx[kept], row[kept]))
+    return contributions

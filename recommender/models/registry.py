@@ -30,6 +30,12 @@ class Registered:
 MODELS: Mapping[str, Registered] = {
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
+    "transitions": Registered(
+        "transitions", "Transitions", "What people went on to watch, by the order of their histories."
+    ),
+    "ease_transitions": Registered(
+        "ease_transitions", "EaseTransitions", "Taste and order together: 0.7 of ease, 0.3 of transitions."
+    ),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",

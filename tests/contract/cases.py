@@ -24,6 +24,8 @@ from tests.support.tiny import Tiny, key
 TRAINED: Mapping[str, Mapping[str, object]] = {
     "item_knn": {"shrinkage": 1.0},
     "ease": {"regularisation": 1.0},
+    "transitions": {},
+    "ease_transitions": {"regularisation": 1.0},
     "neighbours": {},
 }
 
@@ -50,11 +52,14 @@ def missing_item(block: int, number: int) -> str:
 
 
 def checkerboard() -> dict[str, Sequence[str]]:
-    """Users of a block have all items of their block but one, and none of another block."""
+    """Users of a block have all items of their block but one, and none of another block.
+
+    Every other user has them in the opposite order, so that the order tells no items apart.
+    """
     return {
         user(block, number): [
             item(block, other) for other in range(BLOCK_ITEMS) if other != number % BLOCK_ITEMS
-        ]
+        ][:: (1, -1)[number % 2]]
         for block in range(BLOCKS)
         for number in range(BLOCK_USERS)
     }

@@ -35,7 +35,7 @@ from tests.support.tiny import key
 
 HISTORIES = checkerboard()
 STRANGER, UNKNOWN_ITEM, NEW_ITEM = key(1), key(2), key(3)
-# Those who have one have the other: nothing tells them apart.
+# Those who have one have the other, and each of them as often after it as before: nothing tells them apart.
 TWINS = (item(0, 0), item(0, 1))
 # More than are read as one thing anywhere.
 LONG = 5_000
@@ -175,7 +175,11 @@ def test_a_very_long_history_is_read(model: Scorer, index: CatalogueIndex) -> No
 @pytest.mark.parametrize("name", TRAINED)
 def test_items_that_nothing_tells_apart_have_one_score_and_rank_by_id(name: str) -> None:
     others = [item(0, number) for number in range(2, BLOCK_ITEMS)]
-    own = {user(0, number): [*TWINS, others[number % len(others)]] for number in range(BLOCK_USERS)}
+    # Each of the two comes first as often as the other.
+    own = {
+        user(0, number): [*TWINS[:: (1, -1)[number // len(others)]], others[number % len(others)]]
+        for number in range(BLOCK_USERS)
+    }
     data = dataset({**HISTORIES, **own})
     model, index = fitted(name, data), index_of(data)
     who = context(STRANGER, others[:1])

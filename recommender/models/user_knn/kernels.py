@@ -4,28 +4,11 @@ Overlaps of everybody with a user are first added up roughly, in 16 bits, where 
 row of bits and a processor takes dozens at a time. Who cannot be ruled out by that is looked at exactly.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.models.compiled import compiled
 from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def _compiled(function: Function) -> Function:
-    """Compile at the first call, for good: seconds during which other threads would get little done."""
-    compiled: Any
-    try:
-        compiled = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        # Neither the package's own folder nor a user's cache can be written to.
-        compiled = numba.njit(nogil=True)(function)
-    return cast("Function", compiled)
-
 
 # Users passed over at once where none of them is similar enough.
 _SCANNED_USERS = 64
@@ -33,7 +16,7 @@ _SCANNED_USERS = 64
 _ROUNDING = 1.0 - 1e-5
 
 
-@_compiled
+@compiled
 def _add_where_set(
     overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
 ) -> None:
@@ -43,7 +26,7 @@ def _add_where_set(
             overlaps[place] += weight
 
 
-@_compiled
+@compiled
 def add_popular(
     overlaps: NDArray[np.uint16],
     user_bits: NDArray[np.uint16],
@@ -69,7 +52,7 @@ def add_popular(
                 )
 
 
-@_compiled
+@compiled
 def add_rare(
     overlaps: NDArray[np.uint16],
     media_start: NDArray[np.int64],
@@ -90,7 +73,7 @@ def add_rare(
             overlaps[users_of_media[entry]] += weight
 
 
-@_compiled
+@compiled
 def find_contenders(
     overlaps: NDArray[np.uint16],
     inverse_norms: NDArray[np.float32],
@@ -132,7 +115,7 @@ def find_contenders(
     return np.array(contenders, dtype=np.int64)
 
 
-@_compiled
+@compiled
 def _any_reaches(
     overlaps: NDArray[np.uint16], inverse_norms: NDArray[np.float32], similarity: np.float32
 ) -> bool:
@@ -143,7 +126,7 @@ def _any_reaches(
     return bool(reached > 0)
 
 
-@_compiled
+@compiled
 def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
     """Put a value into its place behind its equals; the last one falls out."""
     place = descending.size - 1
@@ -154,7 +137,7 @@ def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
     return place
 
 
-@_compiled
+@compiled
 def overlaps_of(
     users: NDArray[np.int64],
     media_weights: NDArray[np.int64],
@@ -169,7 +152,7 @@ def overlaps_of(
     return overlaps
 
 
-@_compiled
+@compiled
 def sum_of_users(
     users: NDArray[np.int64],
     user_start: NDArray[np.int64],

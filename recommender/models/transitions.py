@@ -1,0 +1,116 @@
+"""transitions: what people went on to watch, from the order of their histories.
+
+For items i and j, C(i → j) is the sum of exp(-(gap - 1) / 10) over all users who came to j within 20 items
+after i, where the gap is 1 for the next item. The weight from i to j is
+C(i → j) / ((pop(i) + 10) × pop(j)^0.2), with pop(i) the number of users of i. The latest item of a history
+counts 1, the one before it exp(-1 / 5), and so on.
+
+It has the structure of SLIT in Choi et al., "Session-aware Linear Item-Item Models for Session-based
+Recommendation" (WWW 2021), item to item by order and decay, without a matrix to invert.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recommender.data.dataset import Dataset
+from recommender.models.compiled import compiled
+from recommender.models.fitting import Estimate, Fitting
+from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
+from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest_weights, weights_by_source
+
+# Whole steps, so that a sum does not depend on the order of the users.
+_STEPS = 1 << 30
+# Measured on two cores.
+_SECONDS_A_STEP, _SECONDS_AN_ITEM, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 4e-9, 1e-4, 32, 56
+# Items after which progress is reported.
+_REPORTED_ITEMS = 500
+
+
+class TransitionsConfig(ItemWeightsConfig):
+    """Hyperparameters of `Transitions`."""
+
+    gaps: int = Field(default=20, ge=1)
+    """How many items after another one an item counts as what people went on to."""
+    gap_decay: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
+    """After so many items more, an item counts 1 / e as much."""
+    damping: float = Field(default=10.0, ge=0.0, allow_inf_nan=False)
+    """Lowers the weights from items that few users have."""
+    popularity_exponent: float = Field(default=0.2, ge=0.0, le=1.0, allow_inf_nan=False)
+    """Lowers the weights to items that many users have."""
+    sources: int = Field(default=200, ge=1)
+    """How many weights to each item are kept, the largest."""
+    recency: float = Field(default=5.0, gt=0.0, allow_inf_nan=False)
+    """So many items before the latest one, an item of a user's history counts 1 / e as much. Read when scoring."""
+
+
+class Transitions(ItemWeightsModel[TransitionsConfig]):
+    """Scores an item by how often people went on to it from the latest items of a user's history."""
+
+    name = "transitions"
+    config_kind = TransitionsConfig
+
+    def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return what each item of a history counts by its rank, the latest first."""
+        return np.exp(-np.arange(len(liked)) / self.config.recency)
+
+    def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return what people went on to from an item."""
+        return self._weights.of_source(number)
+
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what adding up all steps takes: as many for each pair of a user and an item as gaps count."""
+        pairs, items = len(data.item_idx), len(data.item_ids)
+        seconds = _SECONDS_A_STEP * float(pairs) * self.config.gaps + _SECONDS_AN_ITEM * items
+        kept = min(items * min(self.config.sources, items), pairs * self.config.gaps)
+        return Estimate(seconds, _BYTES_A_PAIR * pairs + _BYTES_A_KEPT_WEIGHT * kept)
+
+    def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
+        """Return each item's largest weights; items of one moment count in the order of the dataset, by id."""
+        items = len(data.item_ids)
+        config = self.config
+        users_of = np.bincount(data.item_idx, minlength=items)
+        starts = np.concatenate(([0], np.cumsum(users_of)))
+        entries = np.argsort(data.item_idx, kind="stable")
+        ends = np.repeat(data.user_start[1:], np.diff(data.user_start))[entries]
+        decay = np.rint(np.exp(-np.arange(config.gaps) / config.gap_decay) * _STEPS)
+        sums = np.zeros(items)
+        targets: list[TargetWeights] = []
+        for target in range(items):
+            part = slice(starts[target], starts[target + 1])
+            sources = _add_steps(sums, entries[part], ends[part], data.item_idx, decay)
+            sources.sort()
+            popularity = float(users_of[target]) ** config.popularity_exponent
+            weights = sums[sources] / _STEPS / ((users_of[sources] + config.damping) * popularity)
+            sums[sources] = 0.0
+            targets.append(largest_weights(weights, sources, config.sources))
+            if target % _REPORTED_ITEMS == 0:
+                fitting.report(target / items)
+        return weights_by_source(data.item_ids, targets)
+
+
+@compiled
+def _add_steps(
+    sums: NDArray[np.float64],
+    entries: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    item_idx: NDArray[np.int32],
+    decay: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Add what the steps to one item count to the sums of the items they come from; return these, each once.
+
+    Args:
+        sums: shape (items,), all 0, added to in place.
+        entries, ends: parallel, where the item is in the histories, and where each of these ends.
+        item_idx: the histories, the latest item first: what comes later here was watched before.
+        decay: what a step counts, by its gap, from 1 on.
+    """
+    found = [np.int64(0) for _ in range(0)]
+    for place in range(entries.size):
+        first = entries[place] + 1
+        for entry in range(first, min(first + decay.size, ends[place])):
+            source = item_idx[entry]
+            if sums[source] == 0.0:
+                found.append(np.int64(source))
+            sums[source] += decay[entry - first]
+    return np.array(found, dtype=np.int64)
