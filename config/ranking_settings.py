@@ -1,6 +1,6 @@
 """What a ranking depends on: weights, window, the search for similar users, and types of interactions."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,11 +10,19 @@ from config.setting_types import Count, SettingsGroup, Share, TextList
 MAX_WINDOW_DAYS = 36_500
 
 
+# What the content score is worked out from: the stated genres, or the history and these.
+Content = Literal["stated", "profile"]
+
+
 class RankingSettings(SettingsGroup):
-    """The parts of content and collaborative score, and how far back interactions count; 0 is ever."""
+    """The parts of content and collaborative score, and how far back interactions count; 0 is ever.
+
+    `content`: what the content score is worked out from.
+    """
 
     content_weight: Share = 0.4
     collaborative_weight: Share = 0.6
+    content: Content = "stated"
     interaction_window_days: int = Field(default=90, ge=0, le=MAX_WINDOW_DAYS)
 
 

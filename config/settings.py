@@ -17,6 +17,9 @@ from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, R
 from config.request_settings import RequestSettings
 from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
 
+# Variables that `describe_ranking` names only where they are not at their default.
+_ADDED_LATER = frozenset({"CONTENT"})
+
 
 class LogSettings(SettingsGroup):
     """What is logged, and how it is written."""
@@ -114,11 +117,15 @@ class Settings(BaseModel):
             )
 
     def describe_ranking(self) -> str:
-        """Return the variables that a ranking depends on, with their values."""
+        """Return the variables that a ranking depends on, with their values; those added later where set.
+
+        A job that was begun by an earlier version goes on only where its description is the same.
+        """
         return ", ".join(
             f"{variable}={value}"
             for group in (self.ranking, self.neighbour_search, self.interaction_types)
-            for variable, (_, value) in zip(group.variables(), group, strict=True)
+            for variable, (name, value) in zip(group.variables(), group, strict=True)
+            if variable not in _ADDED_LATER or value != type(group).model_fields[name].default
         )
 
 

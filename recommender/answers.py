@@ -63,7 +63,8 @@ class ScoredMedium(MediaAnswer):
     recommendation_score: float
     """content_weight × content_score + collaborative_weight × collaborative_score, to 4 decimals."""
     content_score: float
-    """Share of the stated genres that the medium has, 0 to 1."""
+    """Share of the stated genres that the medium has, 0 to 1; with `CONTENT=profile`, how much its genres are
+    to the user's taste, by history and stated genres, times its popularity."""
     collaborative_score: float
     """The model's score by the largest of any medium the user may be given, 0 to 1."""
 

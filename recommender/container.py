@@ -24,6 +24,7 @@ from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName, Weights
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.user_knn.live import UserKnnSql
+from recommender.serving.content_scores import CONTENT_SCORERS
 from recommender.serving.hydration import Hydrator
 from recommender.serving.media import MediaService
 from recommender.serving.profiles import ProfileReader
@@ -131,6 +132,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA) -> Container:
         catalogue=catalogue,
         hydrator=hydrator,
         weights=configured_weights(settings.ranking),
+        content=CONTENT_SCORERS[settings.ranking.content],
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
         verbs=domain.verbs,

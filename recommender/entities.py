@@ -57,6 +57,7 @@ class Weights:
 
 # The values of settings, by the names that the parts import.
 MAX_WINDOW_DAYS = ranking_settings.MAX_WINDOW_DAYS
+Content = ranking_settings.Content
 InteractionTypes = ranking_settings.InteractionTypes
 DEFAULT_TYPES = InteractionTypes()
 

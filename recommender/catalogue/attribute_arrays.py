@@ -27,8 +27,11 @@ class SetArray:
 
     def mask_of(self, keys: Iterable[str]) -> NDArray[np.uint64]:
         """The bit mask of names by their keys; those that no item has are left out. Shape (words,)."""
-        numbers = [self.numbers[key] for key in keys if key in self.numbers]
-        return np.asarray(pack_genres([numbers], len(self.numbers))[0])
+        return np.asarray(pack_genres([self.numbers_of(keys).tolist()], len(self.numbers))[0])
+
+    def numbers_of(self, keys: Iterable[str]) -> NDArray[np.intp]:
+        """The bits of names by their keys; those that no item has are left out."""
+        return np.array([self.numbers[key] for key in keys if key in self.numbers], dtype=np.intp)
 
     def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
         """Which items have any, all, or none of some names; shape (items,)."""

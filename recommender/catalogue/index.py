@@ -23,6 +23,7 @@ from recommender.catalogue.media_keys import MediaKeys
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import ANY_MEDIA, CatalogueEntry, MediaFilter
+from recommender.ranking.content import GenreRates, genre_rates
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ class CatalogueIndex:
         return self.genres.array
 
     @cached_property
+    def genre_rates(self) -> GenreRates:
+        """The base rates of the genres, which tastes are measured against."""
+        return genre_rates(self.genre_masks, len(self.genres.numbers), self.user_counts)
+
+    @cached_property
     def _media_idx(self) -> dict[str, int]:
         return {media_id: media_idx for media_idx, media_id in enumerate(self.media_ids)}
 
@@ -126,11 +132,15 @@ class CatalogueIndex:
         found = map(self._media_idx.get, media_ids, repeat(-1))
         return np.fromiter(found, dtype=np.intp, count=len(media_ids))
 
+    def located(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
+        """The positions of those of `media_ids` that are in the catalogue, in their order."""
+        media_idx = self.locate(media_ids)
+        return media_idx[media_idx >= 0]
+
     def mark(self, media_ids: Sequence[str]) -> NDArray[np.bool_]:
         """A mask over the catalogue, true for `media_ids`; shape (media,)."""
         mask = np.zeros(len(self.media_ids), dtype=np.bool_)
-        media_idx = self.locate(media_ids)
-        mask[media_idx[media_idx >= 0]] = True
+        mask[self.located(media_ids)] = True
         return mask
 
     def matching(self, filters: MediaFilter) -> NDArray[np.bool_] | None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # The largest whole number that a sum of two keys may reach.
 _LARGEST_KEY = 1 << 62
+# Steps between a score of 0 and one of 1, where scores are floats.
+_FLOAT_STEPS = float(1 << 40)
 
 
 def blend(
@@ -43,6 +45,26 @@ def blend(
         exact[position] += value_factor * int(value)
     rank_of = {key: rank for rank, key in enumerate(sorted(set(exact)))}
     return np.array([rank_of[key] for key in exact], dtype=np.int64)
+
+
+def blend_floats(
+    content: NDArray[np.float64],
+    item_idx: NDArray[np.intp],
+    values: NDArray[Any],
+    weights: tuple[float, float],
+) -> NDArray[np.int64]:
+    """Return whole numbers in the order of recommendation_score, in steps of 2^-40: closer ones are equal.
+
+    Args:
+        content: shape (items,), content scores, in [0, 1].
+        item_idx, values: parallel, scored items and their whole, non-negative values; no item twice.
+        weights: of the content and of the collaborative score, in [0, 1].
+    """
+    content_weight, collaborative_weight = weights
+    scores = content * (content_weight * _FLOAT_STEPS)
+    if values.size:
+        scores[item_idx] += by_largest(values, int(values.max())) * (collaborative_weight * _FLOAT_STEPS)
+    return np.rint(scores, out=scores).astype(np.int64)
 
 
 def by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:

@@ -1,7 +1,13 @@
-"""content_score: how much of what a user asked for a medium has."""
+"""content_score: how much of what a user asked for, or has a taste for, an item has."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Added to the popularity of each genre, so that the share of one that no user has is not 0.
+_PSEUDO_COUNT = 0.01
 
 
 def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uint64]:
@@ -23,3 +29,110 @@ def count_matches(media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]
     matches = np.bitwise_count(media_masks & user_mask)
     # Hardly any catalogue has more than 64 genres; a sum over one column takes longer than all the rest.
     return np.asarray(matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64))
+
+
+class TasteWeights(NamedTuple):
+    """What a taste is worked out with.
+
+    `prior`: how many items' worth of the average taste each user is given. `stated`: how many items a stated
+    genre counts as. `slope`: how steeply a score rises with the lift.
+    """
+
+    prior: float = 40.0
+    stated: float = 2.0
+    slope: float = 2.0
+
+
+TASTE_WEIGHTS = TasteWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class GenreRates:
+    """What the tastes of all users are measured against.
+
+    `set_idx`: the number of each item's set of genres, shape (items,). `entry_set`, `entry_genre`: parallel,
+    the genres of each distinct set. `set_sizes`: how many genres each set has. `shares`: p_g, the share of
+    each genre in what all users have, above 0, shape (genres,). `popularity`: of each item, from 0 to 1 for
+    the most popular one, shape (items,).
+    """
+
+    set_idx: NDArray[np.intp]
+    entry_set: NDArray[np.intp]
+    entry_genre: NDArray[np.intp]
+    set_sizes: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    popularity: NDArray[np.float64]
+
+
+def genre_rates(masks: NDArray[np.uint64], genre_count: int, user_counts: NDArray[np.int64]) -> GenreRates:
+    """Return the base rates of the genres of a catalog.
+
+    Items with the same genres are taken as one: there are far fewer sets of genres than items.
+
+    Args:
+        masks: of the items' genres, shape (items, words).
+        genre_count: how many genres there are.
+        user_counts: how many users have each item; where all are 0, every item counts as most popular.
+    """
+    distinct, set_idx = np.unique(masks, axis=0, return_inverse=True)
+    set_idx = set_idx.reshape(-1)
+    members = [
+        np.flatnonzero(distinct[:, genre // 64] & np.uint64(1 << (genre % 64)))
+        for genre in range(genre_count)
+    ]
+    entry_set = np.concatenate([np.empty(0, dtype=np.intp), *members])
+    entry_genre = np.repeat(np.arange(genre_count), [len(sets) for sets in members])
+    sizes = np.bincount(entry_set, minlength=len(distinct))
+    users = np.bincount(set_idx, weights=user_counts, minlength=len(distinct))
+    counts = _PSEUDO_COUNT + np.bincount(
+        entry_genre, weights=(users / np.maximum(sizes, 1))[entry_set], minlength=genre_count
+    )
+    most = int(user_counts.max(initial=0))
+    return GenreRates(
+        set_idx=set_idx,
+        entry_set=entry_set,
+        entry_genre=entry_genre,
+        set_sizes=sizes,
+        shares=counts / counts.sum(),
+        popularity=np.sqrt(np.log1p(user_counts) / np.log1p(most)) if most else np.ones(len(user_counts)),
+    )
+
+
+def count_genres(
+    rates: GenreRates,
+    item_idx: NDArray[np.intp],
+    stated: NDArray[np.intp],
+    weights: TasteWeights = TASTE_WEIGHTS,
+) -> NDArray[np.float64]:
+    """Return n_g, how much a user has of each genre: Σ [g ∈ m] / |genres(m)| + 2 × [g stated].
+
+    Args:
+        item_idx: the items of the user's history.
+        stated: numbers of the genres that the user states, each once.
+        weights: what a stated genre counts as.
+    """
+    items = np.bincount(rates.set_idx[item_idx], minlength=len(rates.set_sizes))
+    each = items / np.maximum(rates.set_sizes, 1)
+    counts = np.zeros(len(rates.shares))
+    counts += np.bincount(rates.entry_genre, weights=each[rates.entry_set], minlength=len(counts))
+    counts[stated] += weights.stated
+    return counts
+
+
+def set_tastes(
+    rates: GenreRates, counts: NDArray[np.float64], weights: TasteWeights = TASTE_WEIGHTS
+) -> NDArray[np.float64]:
+    """Return how much each distinct set of genres is to a user's taste, from 0 to 1; 0.5 is as to all users'.
+
+    That is 1 / (1 + exp(-2 × mean of lift)), where the lift of a genre is
+    ln((n_g + 40 p_g) / ((Σ n + 40) p_g)); without genres the mean is 0.
+
+    Args:
+        counts: n_g, from `count_genres`.
+        weights: the prior and the slope.
+    """
+    expected = (counts.sum() + weights.prior) * rates.shares
+    lifts = np.log((counts + weights.prior * rates.shares) / expected)
+    sums = np.bincount(rates.entry_set, weights=lifts[rates.entry_genre], minlength=len(rates.set_sizes))
+    means = sums / np.maximum(rates.set_sizes, 1)
+    return np.asarray(1.0 / (1.0 + np.exp(-weights.slope * means)), dtype=np.float64)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from recommender.catalogue.index import CatalogueIndex
 from recommender.entities import Options, Page, Strategy, Weights
 from recommender.models.base import Explainer, ItemScores, ScoreExplanation, Scorer, UserContext
-from recommender.ranking.blend import blend, by_largest
-from recommender.ranking.content import count_matches
+from recommender.ranking.blend import by_largest
 from recommender.ranking.top_k import top_k
+from recommender.serving.content_scores import ContentScorer, StatedScores
 from recommender.serving.hydration import Scope
 
 # How many items of the user's own an explanation names.
@@ -42,11 +42,18 @@ class RankedPage:
 
 
 class Ranker:
-    """Ranks the items of a catalog index for users, as a request asks for it."""
+    """Ranks the items of a catalog index for users, as a request asks for it, by either content score."""
 
-    def __init__(self, index: CatalogueIndex, weights: Weights, options: Options) -> None:
+    def __init__(
+        self,
+        index: CatalogueIndex,
+        weights: Weights,
+        options: Options,
+        content: ContentScorer = StatedScores,
+    ) -> None:
         self._index = index
         self._weights = weights
+        self._content = content
         self._explained = options.explained
         self._matching = index.matching(options.filters)
 
@@ -56,15 +63,14 @@ class Ranker:
         """Return the user's page, of the items in `scope`, by what `scorer` gave as the user's `scores`."""
         index, weights = self._index, self._weights
         eligible = scope.existing & ~index.mark(user.history.seen_ids)
-        matches = count_matches(index.genre_masks, index.genre_mask(list(user.stated_genres)))
+        content_scores = self._content(user, index)
         item_idx, values = _eligible_scores(scores, eligible)
         largest = int(values.max(initial=0))
-        stated = len(user.stated_genres)
-        keys = blend(matches, stated, item_idx, values, (weights.content, weights.collaborative))
+        keys = content_scores.blend(item_idx, values, weights)
         # Only now: scores do not depend on the filters.
         wanted = eligible if self._matching is None else eligible & self._matching
         page_idx = top_k(keys, wanted & scope.showable, page.limit, page.offset)
-        content = matches[page_idx] / np.float64(max(1, stated))
+        content = content_scores.of(page_idx)
         collaborative = np.zeros(len(eligible))
         collaborative[item_idx] = by_largest(values, largest)
         collaborative = collaborative[page_idx]
@@ -75,7 +81,7 @@ class Ranker:
             content=content,
             collaborative=collaborative,
             strategy=_strategy(
-                has_content=bool(weights.content and (eligible & (matches > 0)).any()),
+                has_content=bool(weights.content) and content_scores.count_among(eligible),
                 has_collaborative=bool(weights.collaborative and largest),
             ),
             max_score=largest / scores.steps,
@@ -102,7 +108,7 @@ def _eligible_scores(
 
 
 def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:
-    """What the ranking rests on: the kinds of score that are above 0 anywhere in it, filtered or not."""
+    """What the ranking rests on: the kinds of score that count anywhere in it, filtered or not."""
     if has_content and has_collaborative:
         return Strategy.HYBRID
     if has_content:

@@ -44,6 +44,7 @@ from recommender.models.base import (
     Window,
 )
 from recommender.names import distinct_names
+from recommender.serving.content_scores import ContentScorer
 from recommender.serving.explanations import PageExplainer
 from recommender.serving.failures import Failures
 from recommender.serving.hydration import Hydration, Hydrator
@@ -96,6 +97,7 @@ class RecommendationService:
         catalogue: CatalogueRefresher,
         hydrator: Hydrator,
         weights: Weights,
+        content: ContentScorer,
         window_days: int,
         time_budget_s: float,
         verbs: Verbs,
@@ -106,6 +108,7 @@ class RecommendationService:
         self._catalogue = catalogue
         self._hydrator = hydrator
         self._weights = weights
+        self._content = content
         self._window_days = window_days
         self._time_budget_s = time_budget_s
         self._verbs = verbs
@@ -216,7 +219,7 @@ class RecommendationService:
         """Score, rank and hydrate: again, as long as what was ranked turns out to be deleted."""
         request, index = chunk.request, chunk.index
         scored = _score(users, chunk)
-        ranker = Ranker(index, request.weights, request.options)
+        ranker = Ranker(index, request.weights, request.options, self._content)
         hydration = self._hydrator.begin(index, request.page, chunk.deadline, chunk.failures)
         complete = False
         while not complete:

@@ -57,6 +57,7 @@ def test_without_databases_the_error_says_what_to_set() -> None:
         ({"DEBUG": "maybe"}, r"^DEBUG: .*valid boolean"),
         ({"LOG_LEVEL": "LOUD"}, r"^LOG_LEVEL: .*'DEBUG', 'INFO'"),
         ({"CONTENT_WEIGHT": "1.5"}, r"^CONTENT_WEIGHT: "),
+        ({"CONTENT": "history"}, r"^CONTENT: .*'stated' or 'profile'"),
         ({"COLLABORATIVE_WEIGHT": "nan"}, r"^COLLABORATIVE_WEIGHT: "),
         ({"INTERACTION_WINDOW_DAYS": "-1"}, r"^INTERACTION_WINDOW_DAYS: "),
         ({"POOL_SIZE": "0"}, r"^POOL_SIZE: "),
@@ -122,6 +123,10 @@ def test_the_ranking_is_described_by_the_variables_that_it_depends_on() -> None:
         "EXACT_UP_TO_PAIRS=200000, HISTORY_ITEMS=30, USERS_PER_ITEM=100, SHORTLIST=7, ITEMS_PER_USER=200, "
         "LIKE_TYPES=('LIKE', 'LOVE'), WATCH_TYPES=('WATCH',), DISLIKE_TYPES=('DISLIKE',), EXCLUDING_TYPES=()"
     ), "jobs begun by an earlier version compare it with theirs"
+
+
+def test_the_ranking_is_described_by_a_content_score_other_than_the_default() -> None:
+    assert "COLLABORATIVE_WEIGHT=0.6, CONTENT=profile, INTERACT" in load(CONTENT="profile").describe_ranking()
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

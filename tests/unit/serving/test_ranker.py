@@ -8,6 +8,7 @@ from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
 from recommender.deadline import Deadline
 from recommender.entities import CatalogueEntry, History, MediaFilter, Options, Page, Strategy, Weights
 from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.serving.content_scores import ContentScorer, ProfileScores, StatedScores
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import RankedPage, Ranker
 from tests.support.datasets import ALL_TIME
@@ -58,9 +59,14 @@ def scope(index: CatalogueIndex, *missing: str) -> Scope:
 
 
 def rank(
-    index: CatalogueIndex, who: UserContext, given: ItemScores, *missing: str, options: Options | None = None
+    index: CatalogueIndex,
+    who: UserContext,
+    given: ItemScores,
+    *missing: str,
+    options: Options | None = None,
+    content: ContentScorer = StatedScores,
 ) -> RankedPage:
-    ranker = Ranker(index, WEIGHTS, options or Options())
+    ranker = Ranker(index, WEIGHTS, options or Options(), content)
     return ranker.rank(who, Model(), given, scope(index, *missing), PAGE)  # type: ignore[arg-type]  # takes lists
 
 
@@ -123,3 +129,40 @@ def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogueIndex) -> N
     assert page.explanation is not None
     assert (page.explanation.contributions, page.explanation.evidence) == ([], None)
     assert page.shown_idx.tolist() == page.item_idx.tolist()
+
+
+def watcher(*item_ids: str) -> UserContext:
+    return UserContext("u", {}, History(positive_ids=item_ids), ALL_TIME)
+
+
+def test_by_profile_a_history_alone_makes_content(index: CatalogueIndex) -> None:
+    page = rank(index, watcher("b", "gone"), NO_SCORES, content=ProfileScores)
+    assert page.strategy is Strategy.CONTENT
+    found = dict(zip(ids(index, page), page.content.tolist(), strict=True))
+    # By taste, b, d (which has no genres), c, a; by popularity, d, c, b, a.
+    assert found["b"] / popularity(2) > found["d"] == pytest.approx(0.5)
+    assert 0.5 > found["c"] / popularity(3) > found["a"] / popularity(1)
+    assert page.recommendation.tolist() == sorted((0.4 * page.content).tolist(), reverse=True)
+
+
+def popularity(users: int) -> float:
+    """The factor of an item with so many users, where the most popular has 4."""
+    return float(np.sqrt(np.log1p(users) / np.log1p(4)))
+
+
+@pytest.mark.parametrize("who", [user(), watcher("d"), user(("western",))])
+def test_by_profile_no_known_genre_leaves_the_order_of_popularity(
+    index: CatalogueIndex, who: UserContext
+) -> None:
+    page = rank(index, who, NO_SCORES, content=ProfileScores)
+    assert (page.strategy, ids(index, page)) == (Strategy.POPULAR, ["d", "c", "b", "a"])
+
+
+def test_by_profile_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
+    page = rank(index, user(("action",)), scores(index, a=1.0, b=0.5), content=ProfileScores)
+    assert page.strategy is Strategy.HYBRID
+    assert page.recommendation.tolist() == pytest.approx(
+        (0.4 * page.content + 0.6 * page.collaborative).tolist()
+    )
+    assert ids(index, page)[0] == "a"
+    assert sorted(page.recommendation.tolist(), reverse=True) == page.recommendation.tolist()

@@ -1,0 +1,93 @@
+"""The ways of working out content_score: by the stated genres alone, or by the history, too."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.entities import Content, Weights
+from recommender.models.base import UserContext
+from recommender.ranking.blend import blend, blend_floats
+from recommender.ranking.content import count_genres, count_matches, set_tastes
+
+
+class ContentScores(Protocol):
+    """One user's content scores of all items of a catalog index."""
+
+    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+        """Return whole numbers in the order of recommendation_score, shape (items,).
+
+        Args:
+            item_idx, values: parallel, scored items and their whole, non-negative values; no item twice.
+            weights: of both scores.
+        """
+        ...
+
+    def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the content scores of some items, in [0, 1]; same shape."""
+        ...
+
+    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+        """Return whether what is known of the user tells eligible items apart from what is popular."""
+        ...
+
+
+class ContentScorer(Protocol):
+    """Works out a user's content scores."""
+
+    def __call__(self, user: UserContext, index: CatalogueIndex) -> ContentScores:
+        """Return the scores of all items of an index for a user."""
+        ...
+
+
+class StatedScores:
+    """The share of the stated genres that an item has; compared exactly."""
+
+    def __init__(self, user: UserContext, index: CatalogueIndex) -> None:
+        self._matches = count_matches(index.genre_masks, index.genre_mask(list(user.stated_genres)))
+        self._stated = len(user.stated_genres)
+
+    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+        """Return keys that are equal where scores are."""
+        return blend(self._matches, self._stated, item_idx, values, (weights.content, weights.collaborative))
+
+    def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the share of the stated genres that items have."""
+        return np.asarray(self._matches[item_idx] / np.float64(max(1, self._stated)))
+
+    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+        """Return whether an eligible item has a stated genre."""
+        return bool((eligible & (self._matches > 0)).any())
+
+
+class ProfileScores:
+    """How much an item's genres are to a user's taste, by history and stated genres, times its popularity."""
+
+    def __init__(self, user: UserContext, index: CatalogueIndex) -> None:
+        self._rates = index.genre_rates
+        counts = count_genres(
+            self._rates, index.located(user.history.positive_ids), index.genres.numbers_of(user.stated_genres)
+        )
+        self._known = bool(counts.any())
+        self._tastes = set_tastes(self._rates, counts)
+
+    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+        """Return keys in steps of 2^-40."""
+        content = self._tastes.take(self._rates.set_idx)
+        content *= self._rates.popularity
+        return blend_floats(content, item_idx, values, (weights.content, weights.collaborative))
+
+    def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return taste times popularity."""
+        return np.asarray(self._tastes[self._rates.set_idx[item_idx]] * self._rates.popularity[item_idx])
+
+    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+        """Return whether there is a taste, and an eligible item that it counts for.
+
+        Without one, the scores are half the popularity.
+        """
+        return self._known and bool((eligible & (self._rates.popularity > 0.0)).any())
+
+
+CONTENT_SCORERS: dict[Content, ContentScorer] = {"stated": StatedScores, "profile": ProfileScores}

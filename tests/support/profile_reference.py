@@ -1,0 +1,74 @@
+"""The content score by profile, read slowly and plainly over the raw tables."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from recommender.entities import DatabaseName
+from tests.support.reference import Reference, Scored
+
+_STEPS = 1 << 40
+
+
+@dataclass
+class ProfileReference(Reference):
+    """The definition with `CONTENT=profile`."""
+
+    @cached_property
+    def genre_shares(self) -> dict[str, float]:
+        """p_g."""
+        counts: dict[str, float] = {}
+        for media in self.catalogue:
+            genres = self.genres_of_media.get(media, set())
+            for genre in genres:
+                counts[genre] = counts.get(genre, 0.01) + self.popularity[media] / len(genres)
+        total = math.fsum(counts.values())
+        return {genre: count / total for genre, count in counts.items()}
+
+    @cached_property
+    def most(self) -> int:
+        return max(self.popularity[media] for media in self.catalogue)
+
+    def genre_counts(self, stated: set[str], liked: set[str]) -> dict[str, float]:
+        """n_g."""
+        counts = {genre: 2.0 if genre in stated else 0.0 for genre in self.genre_shares}
+        for media in liked & self.catalogue:
+            genres = self.genres_of_media.get(media, set())
+            for genre in genres:
+                counts[genre] += 1 / len(genres)
+        return counts
+
+    def profile_score(self, counts: dict[str, float], media: str) -> float:
+        total = math.fsum(counts.values())
+        lifts = [
+            math.log((counts[genre] + 40 * share) / ((total + 40) * share))
+            for genre, share in self.genre_shares.items()
+            if genre in self.genres_of_media.get(media, set())
+        ]
+        mean = math.fsum(lifts) / len(lifts) if lifts else 0.0
+        popularity = math.sqrt(math.log(1 + self.popularity[media]) / math.log(1 + self.most))
+        return popularity / (1 + math.exp(-2 * mean))
+
+    def rank_by_profile(
+        self, stated: set[str], liked: set[str], neighbours: list[str], seen: set[str]
+    ) -> list[Scored]:
+        """The full ranking for a user of whom this is known."""
+        eligible = self.catalogue - seen
+        collaborative = self.collaborative_scores(neighbours, eligible)
+        counts = self.genre_counts(stated, liked)
+        scored = []
+        for media in eligible:
+            content, other = self.profile_score(counts, media), float(collaborative[media])
+            total = 0.4 * content + 0.6 * other
+            scored.append(Scored(media, total, content, other, Fraction(round(total * _STEPS))))
+        scored.sort(key=lambda each: (-each.exact, -self.popularity[each.media_id], each.media_id))
+        return scored
+
+    def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
+        """The full ranking; `without` databases that cannot be asked."""
+        stated = set() if DatabaseName.USER in without else self.genres_of_user.get(user, set())
+        if DatabaseName.ENGAGEMENT in without:
+            return self.rank_by_profile(stated, set(), [], set())
+        liked = self.positive.get(user, set())
+        return self.rank_by_profile(stated, liked, self.similar(user), self.seen.get(user, set()))
