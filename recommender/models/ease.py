@@ -22,8 +22,8 @@ from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# Measured on two cores: the inverse of a matrix with sides of s takes a × s³ seconds, counting what users share
-# b for each pair of a user's items, and choosing the largest weights c for each pair of items.
+# Measured on two cores: the inverse of a matrix with sides of s takes a × s³ seconds, counting what users
+# share b for each pair of a user's items, and choosing the largest weights c for each pair of items.
 _SECONDS_A_SIDE_CUBED, _SECONDS_A_SHARED_PAIR, _SECONDS_A_WEIGHT = 4e-12, 1e-8, 1.2e-8
 # Of float32, twice while its rows are copied; and for the interactions and the weights that are kept.
 _BYTES_A_CELL, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 4, 64, 56
@@ -115,7 +115,8 @@ class Ease(ItemWeightsModel[EaseConfig]):
         order = np.argsort(-users, kind="stable")
         # Where no item has so many users, those with the most are better than none.
         enough = users[order] >= min(self.config.min_users, users.max())
-        return order[enough][: self.config.items]
+        candidates: NDArray[np.intp] = order[enough][: self.config.items]
+        return candidates
 
     def _bytes_of(self, data: Dataset, items: int) -> int:
         """Return what learning so many items takes at the peak, in addition to the dataset."""

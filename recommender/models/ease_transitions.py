@@ -37,6 +37,7 @@ from recommender.models.vocabulary import ItemVocabulary
 from recommender.models.weight_arrays import ItemWeights, check_weights
 
 PartConfig = TypeVar("PartConfig", bound=ItemWeightsConfig)
+Part = ItemWeightsModel[EaseConfig] | ItemWeightsModel[TransitionsConfig]
 
 
 class EaseTransitionsConfig(EaseConfig, TransitionsConfig):
@@ -49,7 +50,7 @@ class EaseTransitionsConfig(EaseConfig, TransitionsConfig):
 class _Scored(NamedTuple):
     """What one part makes of a user: `factor` times its sums is its share of the scores."""
 
-    part: ItemWeightsModel[EaseConfig] | ItemWeightsModel[TransitionsConfig]
+    part: Part
     history: WeightedHistory
     sums: NDArray[np.float64]
     factor: float
@@ -66,7 +67,10 @@ class EaseTransitions:
         self._ease = Ease(_part_of(self._config, EaseConfig))
         self._transitions = Transitions(_part_of(self._config, TransitionsConfig))
         share = self._config.transitions_share
-        self._parts = ((self._ease, 1.0 - share), (self._transitions, share))
+        self._parts: tuple[tuple[Part, float], ...] = (
+            (self._ease, 1.0 - share),
+            (self._transitions, share),
+        )
 
     @property
     def config(self) -> EaseTransitionsConfig:
@@ -98,12 +102,12 @@ class EaseTransitions:
         estimate = self.estimate(data)
         fitting.refuse_beyond(self.name, estimate.least_bytes)
         seconds = [part.estimate(data).seconds for part, _ in self._parts]
-        shares = np.cumsum([0.0, *seconds]) / max(sum(seconds), 1e-9)
+        shares = (np.cumsum([0.0, *seconds]) / max(sum(seconds), 1e-9)).tolist()
         memory_bytes = fitting.memory_bytes - self._kept_bytes(data)
         for (part, _), first, last in zip(self._parts, shares, shares[1:], strict=False):
 
             def report(share: float, first: float = first, last: float = last) -> None:
-                fitting.report(min(1.0, float(first + share * (last - first))))
+                fitting.report(min(1.0, first + share * (last - first)))
 
             part.fit(data, Fitting(memory_bytes, report))
         fitting.report(1.0)

@@ -13,8 +13,8 @@ _MEGABYTE = 1 << 20
 class Estimate(NamedTuple):
     """Roughly what learning takes.
 
-    `seconds`: on this machine. `memory_bytes`: at the peak, in addition to the dataset. `needed_bytes`: what a
-    model that learns less where memory is short cannot do without; None where it cannot do without any of it.
+    `seconds`: on this machine. `memory_bytes`: at the peak, in addition to the dataset. `needed_bytes`: what
+    a model that learns fewer items where memory is short cannot do without; None for other models.
     """
 
     seconds: float

@@ -47,7 +47,7 @@ class ItemWeightsConfig(BaseModel):
 class WeightedHistory(NamedTuple):
     """The items of a user's history that a model knows, the latest first; parallel arrays.
 
-    `ranks`: which of the items of the history, from 0. `numbers`: the model's. `weights`: how much each counts.
+    `ranks`: which items of the history, from 0. `numbers`: the model's. `weights`: how much each counts.
     """
 
     ranks: NDArray[np.intp]
@@ -158,9 +158,8 @@ class ItemWeightsModel(ABC, Generic[Config]):
         """Return the score of each item it knows, with its sign; shape (items,)."""
         sums = np.zeros(len(self._items))
         weights = self._weights
-        add_weights(
-            sums, history.numbers, history.weights, weights.source_start, weights.target_idx, weights.weights
-        )
+        counted = history.numbers, history.weights
+        add_weights(sums, counted, weights.source_start, weights.target_idx, weights.weights)
         return sums
 
     def known_history(self, history: History) -> WeightedHistory:

@@ -41,7 +41,7 @@ class TransitionsConfig(ItemWeightsConfig):
     sources: int = Field(default=200, ge=1)
     """How many weights to each item are kept, the largest."""
     recency: float = Field(default=5.0, gt=0.0, allow_inf_nan=False)
-    """So many items before the latest one, an item of a user's history counts 1 / e as much. Read when scoring."""
+    """So many items before the latest one, an item of a history counts 1 / e as much. Read when scoring."""
 
 
 class Transitions(ItemWeightsModel[TransitionsConfig]):
@@ -59,14 +59,14 @@ class Transitions(ItemWeightsModel[TransitionsConfig]):
         return self._weights.of_source(number)
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what adding up all steps takes: as many for each pair of a user and an item as gaps count."""
+        """Return what adding up all steps takes: as many for each item of a history as gaps count."""
         pairs, items = len(data.item_idx), len(data.item_ids)
         seconds = _SECONDS_A_STEP * float(pairs) * self.config.gaps + _SECONDS_AN_ITEM * items
         kept = min(items * min(self.config.sources, items), pairs * self.config.gaps)
         return Estimate(seconds, _BYTES_A_PAIR * pairs + _BYTES_A_KEPT_WEIGHT * kept)
 
     def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
-        """Return each item's largest weights; items of one moment count in the order of the dataset, by id."""
+        """Return each item's largest weights; items of one moment count in the dataset's order, by id."""
         items = len(data.item_ids)
         config = self.config
         users_of = np.bincount(data.item_idx, minlength=items)

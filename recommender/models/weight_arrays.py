@@ -115,8 +115,7 @@ def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights])
 @compiled
 def add_weights(
     sums: NDArray[np.float64],
-    history: NDArray[np.int64],
-    history_weights: NDArray[np.float64],
+    history: tuple[NDArray[np.int64], NDArray[np.float64]],
     source_start: NDArray[np.int64],
     target_idx: NDArray[np.int32],
     weights: NDArray[np.float32],
@@ -125,12 +124,13 @@ def add_weights(
 
     Args:
         sums: shape (items,), added to in place, always in the order of the history.
-        history, history_weights: parallel, items by number, and how much each of them counts.
+        history: parallel, items by number, and how much each of them counts.
         source_start, target_idx, weights: of `ItemWeights`.
     """
-    for place in range(history.size):
-        for entry in range(source_start[history[place]], source_start[history[place] + 1]):
-            sums[target_idx[entry]] += history_weights[place] * weights[entry]
+    sources, counts = history
+    for place in range(sources.size):
+        for entry in range(source_start[sources[place]], source_start[sources[place] + 1]):
+            sums[target_idx[entry]] += counts[place] * weights[entry]
 
 
 def check_weights(weights: ItemWeights) -> None:

@@ -23,9 +23,9 @@ from tests.support.tiny import Tiny, key
 # Hyperparameters by model, of such a size as suits a few dozen users.
 TRAINED: Mapping[str, Mapping[str, object]] = {
     "item_knn": {"shrinkage": 1.0},
-    "ease": {"regularisation": 1.0},
+    "ease": {"regularisation": 1.0, "min_users": 1},
     "transitions": {},
-    "ease_transitions": {"regularisation": 1.0},
+    "ease_transitions": {"regularisation": 1.0, "min_users": 1},
     "neighbours": {},
 }
 

@@ -13,7 +13,7 @@ DATA = dataset(checkerboard())
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_model_that_needs_more_memory_than_it_is_given_is_not_trained(name: str) -> None:
     model = fitted(name, DATA)
-    needed = model.estimate(DATA).memory_bytes
+    needed = model.estimate(DATA).least_bytes
     assert needed > 0
     with pytest.raises(TrainingMemoryError, match=rf"{name} needs .* TRAINING_MEMORY_MB allows 0"):
         model.fit(DATA, Fitting(memory_bytes=needed - 1))

@@ -9,7 +9,8 @@ from recommender.deadline import Deadline
 from recommender.models.ease import Ease, EaseConfig
 from recommender.models.fitting import UNBOUNDED
 from recommender.models.item_knn import ItemKnn, ItemKnnConfig
-from recommender.models.item_weights import ItemWeights, ItemWeightsModel, largest_weights
+from recommender.models.item_weights import ItemWeightsModel
+from recommender.models.weight_arrays import ItemWeights, largest_of_rows, largest_weights
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
 
 DATA = dataset({"u": ["a", "b"], "v": ["a", "b", "c"], "w": ["c", "d"], "x": ["a"]})
@@ -46,12 +47,12 @@ def test_ease_is_the_closed_form() -> None:
     inverse = np.linalg.inv(INTERACTIONS.T @ INTERACTIONS + 2.0 * np.eye(4))
     expected = -inverse / inverse.diagonal()
     np.fill_diagonal(expected, 0.0)
-    np.testing.assert_allclose(matrix(Ease(EaseConfig(regularisation=2.0))), expected, atol=1e-6)
+    np.testing.assert_allclose(matrix(Ease(EaseConfig(min_users=1, regularisation=2.0))), expected, atol=1e-6)
 
 
 def test_ease_is_the_best_regression_without_the_diagonal() -> None:
     """No other weights of the column give a smaller error plus the penalty."""
-    weights = matrix(Ease(EaseConfig(regularisation=2.0)))
+    weights = matrix(Ease(EaseConfig(min_users=1, regularisation=2.0)))
     rng = np.random.default_rng(1)
 
     def loss(column: int, candidate: np.ndarray) -> float:
@@ -67,7 +68,7 @@ def test_ease_is_the_best_regression_without_the_diagonal() -> None:
 
 
 def test_ease_leaves_out_all_but_the_most_popular_items() -> None:
-    model = Ease(EaseConfig(regularisation=2.0, items=2))
+    model = Ease(EaseConfig(min_users=1, regularisation=2.0, items=2))
     model.fit(DATA)
     assert sorted(model.items.item_ids) == ["a", "b"]
     (scores,) = model.score([context("z", ["c"])], index_of(DATA), Deadline.after(1))
@@ -79,7 +80,7 @@ def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing(
         {f"u{n}": ["a", "c"] if n % 3 else ["a", "b"] for n in range(30)}
         | {"v": ["b", "c", "d"], "w": ["d", "a"]}
     )
-    model = Ease(EaseConfig(regularisation=0.5))
+    model = Ease(EaseConfig(min_users=1, regularisation=0.5))
     model.fit(data)
     index = index_of(data)
     target = index.locate(["c"])
@@ -127,3 +128,14 @@ def test_the_weights_furthest_from_0_are_kept_with_their_signs() -> None:
     assert kept.source_idx.tolist() == [1, 3, 4]
     assert kept.weights.tolist() == pytest.approx([-0.5, 0.5, 0.2])
     assert largest_weights(np.zeros(3), np.arange(3), 2).source_idx.size == 0
+
+
+def test_of_weights_as_far_from_0_the_first_are_kept_in_every_row() -> None:
+    rows = np.array([[0.3, -0.3, 0.3, 0.3], [0.0, 0.1, 0.0, -0.2], [0.0, 0.0, 0.0, 0.0]])
+    kept = largest_of_rows(rows, 2)
+    assert [each.source_idx.tolist() for each in kept] == [[0, 1], [1, 3], []]
+    assert [each.weights.tolist() for each in kept] == [
+        pytest.approx([0.3, -0.3]),
+        pytest.approx([0.1, -0.2]),
+        [],
+    ]
