@@ -34,6 +34,7 @@ MODELS: Mapping[str, Registered] = {
     ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
+    "als": Registered("als", "Als", "Factors of items from implicit feedback (Hu, Koren, Volinsky 2008)."),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",

@@ -26,6 +26,7 @@ TRAINED: Mapping[str, Mapping[str, object]] = {
     "content": {},
     "item_knn": {"shrinkage": 1.0},
     "ease": {"regularisation": 1.0},
+    "als": {"factors": 4, "regularisation": 2.0, "iterations": 30},
     "neighbours": {},
 }
 
@@ -35,7 +36,7 @@ LIVE = UserKnnSql.name
 NOT_PERSONALISED = frozenset({"popularity"})
 PERSONALISED = [LIVE, *(name for name in TRAINED if name not in NOT_PERSONALISED)]
 # Models whose arrays are not sliced by starts.
-WITHOUT_STARTS = frozenset({"popularity", "content"})
+WITHOUT_STARTS = frozenset({"popularity", "content", "als"})
 
 BLOCKS, BLOCK_USERS, BLOCK_ITEMS = 4, 8, 6
 _MANY = 1_000_000
