@@ -42,6 +42,18 @@ def map_arrays(folder: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     return {name: _map(folder / f"{name}.npy") for name in names}
 
 
+def check_form(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Refuse an array of another type or shape, or with what is not finite.
+
+    Raises:
+        ArtifactError: the message names the array and what is wrong.
+    """
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise ArtifactError(f"{name}: must be {np.dtype(dtype)} of shape {shape}")
+    if not np.isfinite(array).all():
+        raise ArtifactError(f"{name}: must be finite")
+
+
 def save_config(folder: Path, config: BaseModel) -> None:
     """Write hyperparameters.
 

@@ -28,6 +28,10 @@ class Registered:
 
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.
 MODELS: Mapping[str, Registered] = {
+    "popularity": Registered("popularity", "PopularityModel", "What most users have, the same for all."),
+    "content": Registered(
+        "content", "ContentModel", "Genres to the user's taste, by history and stated genres."
+    ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
     "transitions": Registered(
@@ -36,6 +40,7 @@ MODELS: Mapping[str, Registered] = {
     "ease_transitions": Registered(
         "ease_transitions", "EaseTransitions", "Taste and order together: 0.7 of ease, 0.3 of transitions."
     ),
+    "als": Registered("als", "Als", "Factors of items from implicit feedback (Hu, Koren, Volinsky 2008)."),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",

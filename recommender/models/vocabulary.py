@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
+from recommender.errors import ArtifactError
 
 
 class ItemVocabulary:
@@ -45,3 +46,25 @@ class ItemVocabulary:
     def known_share(self, index: CatalogueIndex) -> float:
         """Return the share of the items that are in a catalog index, 0 to 1."""
         return float((self.positions_in(index) >= 0).mean()) if self.item_ids else 0.0
+
+
+def encode_item_ids(item_ids: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return ids as the array of byte strings that an artifact keeps."""
+    return np.array([item_id.encode() for item_id in item_ids], dtype=np.bytes_)
+
+
+def decode_item_ids(item_ids: NDArray[np.bytes_]) -> ItemVocabulary:
+    """Return the vocabulary of an artifact's ids.
+
+    Raises:
+        ArtifactError: they are no list of byte strings in UTF-8, each once, or there are none.
+    """
+    if item_ids.dtype.kind != "S" or item_ids.ndim != 1 or not item_ids.size:
+        raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
+    ids: list[bytes] = item_ids.tolist()
+    if len(set(ids)) < len(ids):
+        raise ArtifactError("item_ids: must be there once each")
+    try:
+        return ItemVocabulary([item_id.decode() for item_id in ids])
+    except UnicodeDecodeError:
+        raise ArtifactError("item_ids: must be UTF-8") from None

@@ -73,7 +73,8 @@ class PageExplainer:
                 because if weights.collaborative else (),
                 int(self._index.user_counts[item_idx]),
                 self._verbs,
-                scored=bool(weights.collaborative and page.collaborative[rank]),
+                # A model that names no items of the user's own need not have looked at any.
+                by_history=bool(weights.collaborative and page.collaborative[rank] and self._contributions),
             ),
         )
 
@@ -114,9 +115,9 @@ def _reason(
     popularity: int,
     verbs: Verbs,
     *,
-    scored: bool,
+    by_history: bool,
 ) -> str:
-    """One plain sentence, of what counts. `scored`: the collaborative score has a part in it."""
+    """One plain sentence, of what counts. `by_history`: the user's own items have a part in it."""
     liked_it = f"{verbs.liked} or {verbs.watched} it"
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
     titled = [own for own in because if own.media.title][:_NAMED_TITLES]
@@ -124,7 +125,7 @@ def _reason(
     if people:
         liked = f"{people} most like you {liked_it}"
         told = f"{own_history}: {liked} too" if own_history else liked
-    elif scored and not own_history:
+    elif by_history and not own_history:
         told = f"it goes with what you {verbs.liked} or {verbs.watched}"
     else:
         told = own_history

@@ -22,14 +22,23 @@ from tests.support.tiny import Tiny, key
 
 # Hyperparameters by model, of such a size as suits a few dozen users.
 TRAINED: Mapping[str, Mapping[str, object]] = {
+    "popularity": {},
+    "content": {},
     "item_knn": {"shrinkage": 1.0},
     "ease": {"regularisation": 1.0, "min_users": 1},
     "transitions": {},
     "ease_transitions": {"regularisation": 1.0, "min_users": 1},
+    "als": {"factors": 4, "regularisation": 2.0, "iterations": 30},
     "neighbours": {},
 }
 
 LIVE = UserKnnSql.name
+
+# Models that score the same for every user: of these, nothing is asked that depends on a history.
+NOT_PERSONALISED = frozenset({"popularity"})
+PERSONALISED = [LIVE, *(name for name in TRAINED if name not in NOT_PERSONALISED)]
+# Models whose arrays are not sliced by starts.
+WITHOUT_STARTS = frozenset({"popularity", "content", "als"})
 
 BLOCKS, BLOCK_USERS, BLOCK_ITEMS = 4, 8, 6
 _MANY = 1_000_000
@@ -49,6 +58,11 @@ def item(block: int, number: int) -> str:
 def missing_item(block: int, number: int) -> str:
     """The one item of a user's block that the user does not have."""
     return item(block, number % BLOCK_ITEMS)
+
+
+def genres(item_id: str) -> list[str]:
+    """The genre that the items of a block have, and no others."""
+    return [f"Block {int(item_id[-12:]) // 100_000}"] if int(item_id[-12:]) >= 100_000 else []
 
 
 def checkerboard() -> dict[str, Sequence[str]]:

@@ -82,3 +82,21 @@ def test_live_sql_answers_where_a_model_fails_while_it_scores(
         live = get(client, user, explain="true")
     assert broken == live
     assert f"model item_knn {version} failed, live answers" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["popularity", "content"])
+def test_a_model_that_names_no_items_of_the_user_s_own_answers(
+    shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    version = train_on(shared_databases, tmp_path, monkeypatch, name=name)
+    reference = Reference(shared_databases)
+    user = next(user for user in reference.users if len(reference.positive.get(user, ())) > 5)
+    with running_client(shared_databases, MODEL_PATH=str(tmp_path), **NO_CAPS, **PATIENT) as client:
+        wait_until(lambda: answers_with(client, user, version))
+        answer = get(client, user, explain="true")
+        assert (answer["model"], answer["model_version"], answer["degraded"]) == (name, version, [])
+        for item in answer["recommendations"]:
+            assert item["because_you_liked"] == []
+            assert "what you liked" not in item["reason"]
+        popular = client.get("/api/media/popular").get_json()["media"][0]["id"]
+        assert client.get(f"/api/media/{popular}/similar").get_json()["model"] == "live"

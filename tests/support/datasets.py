@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -32,12 +32,18 @@ def dataset(histories: Mapping[str, Sequence[str]]) -> Dataset:
     )
 
 
-def index_of(data: Dataset, others: Collection[str] = ()) -> CatalogueIndex:
+def _none(_: str) -> Sequence[str]:
+    return ()
+
+
+def index_of(
+    data: Dataset, others: Collection[str] = (), genres: Callable[[str], Sequence[str]] = _none
+) -> CatalogueIndex:
     """A catalog of the items of a dataset and some others, with the popularity that they have in it."""
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
-    entries = [CatalogueEntry((None, None, None), item_id, _key(item_id)) for item_id in item_ids]
+    entries = [CatalogueEntry((genres(item_id), None, None), item_id, _key(item_id)) for item_id in item_ids]
     return build_index(entries, popularity)
 
 

@@ -1,0 +1,256 @@
+"""als: factors of users and items from implicit feedback, by alternating least squares.
+
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008), learned by the
+library `implicit`. Only the item factors Y are kept. A user is folded in from the live history: x solves
+(YᵀY + (alpha - 1) Σ y yᵀ + regularisation × I) x = alpha × Σ y, over the y of the items of the history, and
+the score of an item is y · x.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.data.dataset import Dataset
+from recommender.deadline import Deadline
+from recommender.errors import ArtifactError
+from recommender.models.base import (
+    NO_SCORES,
+    Contributions,
+    ItemScores,
+    ItemSimilarities,
+    ScoreExplanation,
+    Scores,
+    UserContext,
+    Window,
+    scores_of_floats,
+)
+from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
+from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
+from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+
+# Factors have 24 bits: what is smaller than this share of the largest is rounding.
+_NOISE = 1e-5
+# Cosines below are noise, too.
+_LEAST_SIMILARITY = 1e-3
+# The matrix by users and by items, and what checks and copies them; and factors with their copies.
+_BYTES_A_PAIR, _BYTES_A_FACTOR = 40, 12
+_SECONDS_A_PAIR_AND_FACTORS_SQUARED, _SECONDS_A_FACTOR_CUBED = 4e-10, 3e-10
+_BITS = 1 << 32
+
+
+class AlsConfig(BaseModel):
+    """Hyperparameters of `Als`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    factors: int = Field(default=64, ge=1, le=1_024)
+    """How many numbers describe an item."""
+    iterations: int = Field(default=15, ge=1)
+    """How often users and items are solved in turn."""
+    regularisation: float = Field(default=30.0, gt=0.0, allow_inf_nan=False)
+    """λ: the larger, the less a short history decides."""
+    alpha: float = Field(default=2.0, ge=1.0, allow_inf_nan=False)
+    """How much a like or watch counts, where one that is missing counts 1."""
+    history: int = Field(default=1_000, ge=1)
+    """How many of a user's latest items count. Read when scoring: another number needs no training."""
+    seed: int = Field(default=0, ge=0, lt=_BITS)
+    """What the first factors are drawn with."""
+
+
+class _FoldedIn(NamedTuple):
+    """A user's `history` as numbers of items, and the matrix of the `system`, shape (factors, factors)."""
+
+    history: NDArray[np.int64]
+    system: NDArray[np.float64]
+
+
+class Als:
+    """Scores an item by the product of its factors and those that a user's history gives the user.
+
+    In its folder, `factors.npy` holds the embeddings of the items in `item_ids.npy`, for others to use.
+    """
+
+    name = "als"
+
+    def __init__(self, config: AlsConfig | None = None) -> None:
+        self._config = AlsConfig() if config is None else config
+        self.version: str | None = None
+
+    @property
+    def config(self) -> AlsConfig:
+        """Its hyperparameters."""
+        return self._config
+
+    @property
+    def items(self) -> ItemVocabulary:
+        """The items it knows."""
+        return self._items
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many items there are."""
+        return {"media": len(self._items)}
+
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what the systems of equations of all users and items take."""
+        factors, rows = self._config.factors, len(data.user_ids) + len(data.item_ids)
+        pairs = len(data.item_idx)
+        each = 2 * _SECONDS_A_PAIR_AND_FACTORS_SQUARED * pairs * factors**2
+        each += _SECONDS_A_FACTOR_CUBED * rows * factors**3
+        return Estimate(
+            self._config.iterations * each, _BYTES_A_PAIR * pairs + _BYTES_A_FACTOR * rows * factors
+        )
+
+    def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
+        """Learn the factors of the items; the same data gives the same ones on one machine."""
+        fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
+        factors = _learn(data, self._config, fitting)
+        wide = factors.astype(np.float64)
+        self._use(ItemVocabulary(data.item_ids), factors, wide.T @ wide)
+        fitting.report(1.0)
+
+    def save(self, folder: Path) -> None:
+        """Write factors, their Gram matrix and hyperparameters into a folder."""
+        item_ids = encode_item_ids(self._items.item_ids)
+        save_arrays(folder, {"item_ids": item_ids, "factors": self._factors, "gram": self._gram})
+        save_config(folder, self._config)
+
+    @classmethod
+    def load(cls, folder: Path, **overrides: object) -> Self:
+        """Return the model that a folder holds, checked."""
+        config = load_config(folder, AlsConfig, overrides)
+        arrays = map_arrays(folder, ("item_ids", "factors", "gram"))
+        items, gram = decode_item_ids(arrays["item_ids"]), arrays["gram"]
+        check_form("factors", arrays["factors"], np.float32, (len(items), config.factors))
+        check_form("gram", gram, np.float64, (config.factors, config.factors))
+        if not np.allclose(gram, gram.T) or gram.diagonal().min() < 0.0:
+            raise ArtifactError("gram: must be the product of a matrix and its transpose")
+        model = cls(config)
+        model._use(items, arrays["factors"], gram)
+        return model
+
+    def _use(self, items: ItemVocabulary, factors: NDArray[np.float32], gram: NDArray[np.float64]) -> None:
+        self._items, self._factors, self._gram = items, factors, gram
+
+    def score(
+        self,
+        users: Sequence[UserContext],
+        items: CatalogueIndex,
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
+    ) -> Scores:
+        """Return the products of the factors of users and items, without those that are rounding."""
+        positions = self._items.positions_in(items)
+        return [self._score(user, positions) for user in users]
+
+    def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
+        folded = self._fold_in(user)
+        if not folded.history.size:
+            return NO_SCORES
+        own = self._factors[folded.history].astype(np.float64).sum(axis=0)
+        factors = np.linalg.solve(folded.system, self._config.alpha * own)
+        products = self._products(factors)
+        known = positions >= 0
+        largest = float(products[known].max(initial=0.0))
+        found = np.flatnonzero(known & (products > _NOISE * largest))
+        return scores_of_floats(products[found].astype(np.float64), positions[found])
+
+    def explain(
+        self,
+        user: UserContext,
+        scores: ItemScores,
+        item_idx: NDArray[np.intp],
+        items: CatalogueIndex,
+        top_k: int,
+    ) -> ScoreExplanation:
+        """Return what items of the history add to each score: with W the system solved, alpha × y W⁻¹ y'.
+
+        See section 5 of the paper.
+        """
+        positions = self._items.positions_in(items)
+        folded = self._fold_in(user)
+        source_idx = positions[folded.history]
+        targets = self._items.numbers_of([items.media_ids[idx] for idx in item_idx])
+        own = self._factors[folded.history].astype(np.float64)
+        solved = np.linalg.solve(folded.system, self._factors[targets].astype(np.float64).T)
+        parts = self._config.alpha * (own @ solved).T
+        parts[targets < 0] = 0.0
+        floor = _NOISE * float(scores.values.max(initial=0)) / scores.steps
+        return ScoreExplanation([_largest(part, source_idx, floor, top_k) for part in parts])
+
+    def similar_items(
+        self,
+        item_id: str,
+        items: CatalogueIndex,
+        window: Window,  # noqa: ARG002 - its window is the one it was trained with
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
+    ) -> ItemSimilarities:
+        """Return the cosines of the item's factors with those of all others, as far as they are above 0."""
+        number = self._items.number_of(item_id)
+        positions = self._items.positions_in(items)
+        if number < 0:
+            return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
+        norms = np.sqrt(np.einsum("if,if->i", self._factors, self._factors))
+        products = self._products(self._factors[number])
+        cosines = products / np.maximum(norms * norms[number], np.finfo(np.float32).tiny)
+        found = np.flatnonzero((cosines > _LEAST_SIMILARITY) & (positions >= 0))
+        return ItemSimilarities(positions[found], np.minimum(cosines[found], 1.0).astype(np.float64))
+
+    def _products(self, factors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the product of each item's factors with some; shape (items,).
+
+        Not by BLAS, which adds up equal rows in different orders, depending on where they stand.
+        """
+        return np.asarray(np.einsum("if,f->i", self._factors, factors.astype(np.float32)))
+
+    def _fold_in(self, user: UserContext) -> _FoldedIn:
+        numbers = self._items.numbers_of(user.history.positive_ids[: self._config.history])
+        history = numbers[numbers >= 0]
+        own = self._factors[history].astype(np.float64)
+        system = self._gram + (self._config.alpha - 1.0) * (own.T @ own)
+        system[np.diag_indices_from(system)] += self._config.regularisation
+        return _FoldedIn(history, system)
+
+
+def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.float32]:
+    """Return the factors of the items; shape (items, factors)."""
+    # Only training needs them.
+    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - see above
+    from scipy.sparse import csr_matrix  # noqa: PLC0415 - see above
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - see above
+
+    shape = (len(data.user_ids), len(data.item_ids))
+    ones = np.ones(len(data.item_idx), dtype=np.float32)
+    interactions = csr_matrix((ones, data.item_idx, data.user_start), shape=shape)
+    interactions.sort_indices()
+
+    def report(iteration: int, *_: object) -> None:
+        fitting.report((iteration + 1) / config.iterations)
+
+    # The library has threads of its own, between which those of BLAS would only wait.
+    with threadpool_limits(1, "blas"):
+        library = AlternatingLeastSquares(
+            factors=config.factors,
+            regularization=config.regularisation,
+            alpha=config.alpha,
+            iterations=config.iterations,
+            # Solved exactly: conjugate gradients leave something of what the factors were drawn as, which
+            # differs between items that nothing tells apart.
+            use_cg=False,
+            random_state=config.seed,
+        )
+        library.fit(interactions, show_progress=False, callback=report)
+    return np.ascontiguousarray(library.item_factors, dtype=np.float32)
+
+
+def _largest(
+    part: NDArray[np.float64], source_idx: NDArray[np.intp], floor: float, top_k: int
+) -> Contributions:
+    """Return the largest contributions to a score, of items in the catalog; equal ones by the latest."""
+    order = np.argsort(-part, kind="stable")
+    order = order[(part[order] > floor) & (source_idx[order] >= 0)][:top_k]
+    return Contributions(source_idx[order], part[order])

@@ -1,0 +1,118 @@
+"""content: what is to a user's taste in genres, by history and stated genres, times popularity.
+
+The score is content_score by profile; see `recommender.ranking.content`. Tastes, base rates and popularity
+are those of the request and of the catalog index; what is learned is which items there are.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.data.dataset import Dataset
+from recommender.deadline import Deadline
+from recommender.errors import ArtifactError
+from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
+from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
+from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.ranking.content import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
+
+_SECONDS_A_PAIR, _BYTES_AN_ITEM = 5e-9, 16
+# More users than any item has.
+_MOST_USERS = 1 << 40
+
+
+class ContentConfig(BaseModel):
+    """Hyperparameters of `ContentModel`; all are read when scoring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    prior: float = Field(default=TASTE_WEIGHTS.prior, gt=0.0, allow_inf_nan=False)
+    """How many items' worth of the average taste each user is given."""
+    stated: float = Field(default=TASTE_WEIGHTS.stated, ge=0.0, allow_inf_nan=False)
+    """How many items a stated genre counts as."""
+    slope: float = Field(default=TASTE_WEIGHTS.slope, gt=0.0, allow_inf_nan=False)
+    """How steeply a score rises with how much more than others a user has of a genre."""
+
+
+class ContentModel:
+    """Scores an item by how much its genres are to the taste of a user."""
+
+    name = "content"
+
+    def __init__(self, config: ContentConfig | None = None) -> None:
+        self._config = ContentConfig() if config is None else config
+        self.version: str | None = None
+
+    @property
+    def config(self) -> ContentConfig:
+        """Its hyperparameters."""
+        return self._config
+
+    @property
+    def items(self) -> ItemVocabulary:
+        """The items it knows."""
+        return self._items
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many items there are, and pairs of these and a user."""
+        return {"media": len(self._items), "pairs": int(self._user_counts.sum())}
+
+    def estimate(self, data: Dataset) -> Estimate:
+        """Return what counting takes."""
+        return Estimate(_SECONDS_A_PAIR * len(data.item_idx), _BYTES_AN_ITEM * len(data.item_ids))
+
+    def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
+        """Note which items there are, and how many users each has."""
+        fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
+        counts = np.bincount(data.item_idx, minlength=len(data.item_ids))
+        self._use(ItemVocabulary(data.item_ids), counts.astype(np.int64))
+        fitting.report(1.0)
+
+    def save(self, folder: Path) -> None:
+        """Write items, counts and hyperparameters into a folder."""
+        item_ids = encode_item_ids(self._items.item_ids)
+        save_arrays(folder, {"item_ids": item_ids, "user_counts": self._user_counts})
+        save_config(folder, self._config)
+
+    @classmethod
+    def load(cls, folder: Path, **overrides: object) -> Self:
+        """Return the model that a folder holds, checked."""
+        model = cls(load_config(folder, ContentConfig, overrides))
+        arrays = map_arrays(folder, ("item_ids", "user_counts"))
+        items, counts = decode_item_ids(arrays["item_ids"]), arrays["user_counts"]
+        check_form("user_counts", counts, np.int64, (len(items),))
+        if counts.min() < 1 or counts.max() > _MOST_USERS:
+            raise ArtifactError(f"user_counts: must be from 1 to {_MOST_USERS}")
+        model._use(items, counts)
+        return model
+
+    def _use(self, items: ItemVocabulary, user_counts: NDArray[np.int64]) -> None:
+        self._items, self._user_counts = items, user_counts
+
+    def score(
+        self,
+        users: Sequence[UserContext],
+        items: CatalogueIndex,
+        deadline: Deadline,  # noqa: ARG002 - no database is asked
+    ) -> Scores:
+        """Return how much the items it knows are to each user's taste; nothing where there is none."""
+        positions = self._items.positions_in(items)
+        found = positions[positions >= 0]
+        return [self._score(user, items, found) for user in users]
+
+    def _score(self, user: UserContext, items: CatalogueIndex, found: NDArray[np.intp]) -> ItemScores:
+        rates = items.genre_rates
+        weights = TasteWeights(self._config.prior, self._config.stated, self._config.slope)
+        own, stated = items.located(user.history.positive_ids), items.genres.numbers_of(user.stated_genres)
+        counts = count_genres(rates, own, stated, weights)
+        if not counts.any():
+            return NO_SCORES
+        tastes = set_tastes(rates, counts, weights)
+        return scores_of_floats(tastes[rates.set_idx[found]] * rates.popularity[found], found)
