@@ -27,6 +27,7 @@ TYPES: dict[str, object] = {
     "watch_types": ["WATCH"],
     "dislike_types": ["DISLIKE"],
     "excluding_types": [],
+    "known_until": "infinity",
 }
 PLAN_MODES = ("force_custom_plan", "force_generic_plan")
 DEFAULTS = load_settings({}, dotenv_path=None)
