@@ -15,9 +15,9 @@
 --                       timestamp, excludes
 --   had_positives boolean
 --                       whether the user had anything in their favour at the moment
--- Index: interaction_user_recent_idx
+-- Index: interaction_user_recent_idx, where that is smaller to read than the table
 -- Why: run when a past moment is served again, through a cursor: the only statement that reads what followed.
---   The index delivers the rows user by user, so that nothing larger than one history is ever sorted.
+--   It reads everything once, as what was seen before the moment, or without a timestamp, has to be left out.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text ORDER BY h.followed_at ASC, h.media_id ASC) FILTER (
