@@ -151,6 +151,22 @@ def load_settings(
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
 
 
+def load_overridden(
+    overrides: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    dotenv_path: Path | None = ROOT / ".env",
+) -> Settings:
+    """Read the settings as `load_settings` does, with other values for some variables.
+
+    Raises:
+        SettingsError: an override is of no setting, or one line for each variable that is wrong.
+    """
+    unknown = sorted(set(overrides) - set(Settings.variables()))
+    if unknown:
+        raise SettingsError(f"{', '.join(unknown)}: there is no such setting")
+    return load_settings({**(os.environ if environment is None else environment), **overrides}, dotenv_path)
+
+
 def _describe(error: Mapping[str, object]) -> str:
     """Return one line on an error, which is in a variable, or else between those of a group."""
     location = cast(tuple[str, ...], error["loc"])

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from recommender.catalogue.media_cache import MediaCache
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.clock import Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase
-from recommender.databases.queries import load_queries
+from recommender.databases.queries import load_queries, refuse_overlays_without
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
@@ -105,22 +107,32 @@ class Container:
             database.close()
 
 
-def build_container(settings: Settings, domain: Domain = MEDIA) -> Container:
+def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime | None = None) -> Container:
     """Build the parts; nothing connects until `Container.open`.
+
+    Args:
+        settings: of the service.
+        domain: what is recommended.
+        as_of: a past moment to answer at, naive for UTC: of interactions, nothing at or after it is read.
+            Items and stated preferences have no history, and are those of today.
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable; or, for a past
+            moment, a statement under SQL_PATH does not take it.
     """
+    clock = Clock(as_of)
     domain = with_own_attributes(domain, settings.catalog.attributes_path)
     databases = _databases_of(settings.databases, domain)
+    if as_of is not None:
+        refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, databases.sql_path)
     types = settings.interaction_types
     serving = {name: Database(name, databases, breaker=True) for name in DatabaseName}
     background = _background_databases(databases)
     user_db = UserDatabase(serving[DatabaseName.USER])
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG], domain)
-    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types)
-    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types)
+    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types, clock)
+    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types, clock)
     catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
     models = _models(settings, engagement_db, catalogue)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
@@ -136,13 +148,14 @@ def build_container(settings: Settings, domain: Domain = MEDIA) -> Container:
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
         verbs=domain.verbs,
+        clock=clock,
     )
     return Container(
         domain=domain,
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
         catalogue=catalogue,
-        catalogue_source=_catalogue_source(settings, domain),
+        catalogue_source=_catalogue_source(settings, domain, clock),
         models=models,
         others=(DatabaseChecker(list(serving.values())),),
         service=service,
@@ -172,7 +185,10 @@ def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Data
 
 
 def _catalogue(
-    settings: Settings, catalog_db: Database, engagement_db: EngagementDatabase, domain: Domain
+    settings: Settings,
+    catalog_db: Database,
+    engagement_db: EngagementDatabase,
+    domain: Domain,
 ) -> CatalogueRefresher:
     return CatalogueRefresher(
         CatalogDatabase(catalog_db, domain),
@@ -180,6 +196,7 @@ def _catalogue(
         settings.catalog,
         window_days=settings.ranking.interaction_window_days,
         domain=domain,
+        clock=engagement_db.clock,
     )
 
 
@@ -190,14 +207,15 @@ def _media(
     hydrator: Hydrator,
     background_engagement_db: EngagementDatabase,
 ) -> MediaService:
-    refresh_seconds = settings.catalog.catalogue_refresh_seconds
+    refresh_seconds, clock = settings.catalog.catalogue_refresh_seconds, background_engagement_db.clock
     return MediaService(
         models=models,
         catalogue=catalogue,
         hydrator=hydrator,
-        window_popularity=WindowPopularity(background_engagement_db, refresh_seconds),
+        window_popularity=WindowPopularity(background_engagement_db, refresh_seconds, clock),
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
+        clock=clock,
     )
 
 
@@ -219,9 +237,14 @@ def _databases_of(settings: DatabaseSettings, domain: Domain) -> DatabaseSetting
     return settings if settings.sql_path else settings.model_copy(update={"sql_path": domain.sql_path})
 
 
-def _catalogue_source(settings: Settings, domain: Domain) -> str:
-    """A hash of the databases, statements and settings that a catalogue index is made from and by."""
-    made_by = (settings.ranking.interaction_window_days, settings.interaction_types, domain.filtered)
+def _catalogue_source(settings: Settings, domain: Domain, clock: Clock) -> str:
+    """A hash of the databases, statements, settings and moment that a catalogue index is made from and by."""
+    made_by = (
+        settings.ranking.interaction_window_days,
+        settings.interaction_types,
+        domain.filtered,
+        clock,
+    )
     digest = sha256(" ".join(map(str, made_by)).encode())
     databases = _databases_of(settings.databases, domain)
     for name in BACKGROUND_CONNECTIONS:

@@ -57,5 +57,9 @@ class BatchError(MarqueeError):
     """A batch job cannot be begun or taken up as asked; the message says why and what to do."""
 
 
+class ReplayError(MarqueeError):
+    """A past moment cannot be served as asked; the message says why."""
+
+
 class InspectionError(MarqueeError):
     """A database does not let itself be looked at; the message is what the driver says, in one line."""

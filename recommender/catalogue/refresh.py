@@ -23,6 +23,7 @@ from recommender.catalogue.index import (
 )
 from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
 from recommender.catalogue.versions import IndexVersions, Loaded
+from recommender.clock import PRESENT, Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -89,12 +90,14 @@ class CatalogueRefresher:
         *,
         window_days: int,
         domain: Domain = MEDIA,
+        clock: Clock = PRESENT,
     ) -> None:
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
         self._gate = CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds)
         self._domain = domain
         self._window_days = window_days
+        self._clock = clock
         self._refresh_seconds = settings.catalogue_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
         self._held_back: HeldBack | None = None
@@ -330,7 +333,7 @@ class CatalogueRefresher:
         self._versions.schedule(Loaded(index, load.started_at), starts_at)
 
     def _load_popularity(self) -> Popularity | None:
-        start = window_start(self._window_days)
+        start = window_start(self._window_days, self._clock.now())
         try:
             counts = self._engagement_db.count_media(start)
             return Popularity(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recommender.background import start_thread
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.window_counts import WindowCounts
+from recommender.clock import PRESENT, Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
@@ -39,8 +40,11 @@ class WindowPopularity:
     than its budget in bytes.
     """
 
-    def __init__(self, engagement_db: EngagementDatabase, fresh_seconds: float) -> None:
+    def __init__(
+        self, engagement_db: EngagementDatabase, fresh_seconds: float, clock: Clock = PRESENT
+    ) -> None:
         self._engagement_db = engagement_db
+        self._clock = clock
         self._fresh_seconds = fresh_seconds
         self._kept: OrderedDict[int, WindowCounts] = OrderedDict()
         self._counting: dict[int, Future[WindowCounts]] = {}
@@ -97,7 +101,7 @@ class WindowPopularity:
         with self._turn:
             started = time.monotonic()
             try:
-                start = window_start(window_days)
+                start = window_start(window_days, self._clock.now())
                 counts = WindowCounts(self._engagement_db.count_positive_users(start))
             except DatabaseUnavailableError as exc:
                 self._give_up(window_days, counting, exc)

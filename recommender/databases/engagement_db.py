@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
+from recommender.clock import PRESENT, Clock
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -73,6 +74,17 @@ class PositiveHistory(NamedTuple):
     times: NDArray[np.float64]
 
 
+class LaterPositives(NamedTuple):
+    """What a user liked or watched from a moment on, and could have been given at that moment.
+
+    `item_ids`: the earliest first. `had_positives`: whether the user had anything in their favour before.
+    """
+
+    user_id: str
+    item_ids: list[str]
+    had_positives: bool
+
+
 class InteractionRow(NamedTuple):
     """Something a user did; `happened_at` is ISO 8601 in UTC, None where it is infinity."""
 
@@ -83,16 +95,24 @@ class InteractionRow(NamedTuple):
 
 
 class EngagementDatabase:
-    """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`."""
+    """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`.
 
-    def __init__(self, database: Database, types: InteractionTypes = DEFAULT_TYPES) -> None:
+    With a `clock` that stands at a past moment, recommendations, counts and training know of nothing later.
+    """
+
+    def __init__(
+        self, database: Database, types: InteractionTypes = DEFAULT_TYPES, clock: Clock = PRESENT
+    ) -> None:
         self._database = database
+        self.clock = clock
         self._excluding_types = list(types.excluding)
         self._positive_types: dict[str, Any] = {
             "like_types": list(types.likes),
             "watch_types": list(types.watches),
         }
         self._types = {**self._positive_types, "dislike_types": list(types.dislikes)}
+        # What each statement takes that reads interactions in a window.
+        self._read = {**self._types, "known_until": clock.known_until}
 
     def fetch_histories(
         self, user_ids: Sequence[str], window_start: str, deadline: Deadline
@@ -105,7 +125,7 @@ class EngagementDatabase:
             window_start=window_start,
             excluding_types=self._excluding_types,
             rows_per_user=HISTORY_ROWS,
-            **self._types,
+            **self._read,
         )
         return {
             user_id: History(
@@ -139,7 +159,7 @@ class EngagementDatabase:
             row_limits=list(row_limits),
             window_start=window_start,
             **parameters,
-            **self._types,
+            **self._read,
         )
         return _lists(*row)
 
@@ -163,7 +183,7 @@ class EngagementDatabase:
             user_keys=[key.hex() for key in user_keys],
             window_start=window_start,
             rows_per_user=rows_per_user,
-            **self._types,
+            **self._read,
         )
         return _lists(*row)
 
@@ -187,7 +207,7 @@ class EngagementDatabase:
             users_per_item=caps.users_per_item,
             rows_per_user=rows_per_user,
             items_per_user=caps.items_per_user,
-            **self._types,
+            **self._read,
         )
         if media_keys is None:
             return SharedMedia(b"", np.empty(0), 0)
@@ -196,7 +216,7 @@ class EngagementDatabase:
     def count_media(self, window_start: str) -> MediaCounts:
         """How popular each medium is in the window, counted in one state of the table."""
         rows, ((active_users,),) = self._database.fetch_snapshot(
-            ["count_positive_users", "count_active_users"], window_start=window_start, **self._types
+            ["count_positive_users", "count_active_users"], window_start=window_start, **self._read
         )
         repeats = {media_id: round(row_count / users) for media_id, users, row_count in rows if users}
         return MediaCounts(
@@ -208,12 +228,12 @@ class EngagementDatabase:
 
     def count_positive_users(self, window_start: str) -> dict[str, int]:
         """How many users have each medium in their favour in the window."""
-        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._types)
+        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._read)
         return _positive_users(rows)
 
     def count_active_users(self, window_start: str) -> int:
         """How many users have any medium in their favour in the window."""
-        rows = self._database.fetch("count_active_users", window_start=window_start, **self._types)
+        rows = self._database.fetch("count_active_users", window_start=window_start, **self._read)
         return int(rows[0][0])
 
     def fetch_example_user(self) -> str | None:
@@ -239,9 +259,23 @@ class EngagementDatabase:
     def stream_positive_histories(self, window_start: str) -> Iterator[PositiveHistory]:
         """Everybody's positive history, a few hundred users at a time."""
         for row in self._database.stream(
-            "stream_positive_histories", window_start=window_start, **self._types
+            "stream_positive_histories", window_start=window_start, **self._read
         ):
             yield PositiveHistory(*row)
+
+    def stream_later_positives(self, window_start: str) -> Iterator[LaterPositives]:
+        """What everybody went on to like or watch from the clock's moment on, a few hundred users at a time.
+
+        Read by the replay alone, to score what was recommended at that moment.
+        """
+        for row in self._database.stream(
+            "stream_later_positives",
+            moment=self.clock.moment,
+            window_start=window_start,
+            excluding_types=self._excluding_types,
+            **self._types,
+        ):
+            yield LaterPositives(*row)
 
     def stream_users(self) -> Generator[str]:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""

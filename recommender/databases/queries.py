@@ -128,6 +128,22 @@ def _numbered(statement: str, parameters: tuple[str, ...]) -> str:
     return statement
 
 
+def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -> None:
+    """Refuse overlays that leave a parameter out which the statements they replace take.
+
+    Raises:
+        ConfigurationError: there is one, or `load_queries` refuses one.
+    """
+    for name, query in load_queries(folder, overlay).items():
+        if parameter in query.parameters:
+            continue
+        if parameter in parse_query_file(SQL_ROOT / folder / f"{name}.sql").parameters:
+            raise ConfigurationError(
+                f"{query.path}: {name} does not take {parameter}, as the statement that it replaces does, so "
+                "a past moment cannot be served with it (docs/sql-contract.md says what to add)"
+            )
+
+
 def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:
     """Load `sql/<folder>/*.sql`, each file replaced by `overlay/<folder>/` where it has one.
 

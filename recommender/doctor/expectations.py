@@ -20,6 +20,7 @@ _COMMENT = re.compile(r"--.*")
 OCCASIONAL = {
     "fetch_example_user": "`make run` greets without a user to try",
     "stream_positive_histories": "`train neighbours` fails",
+    "stream_later_positives": "`evaluate --as-of` fails",
     "stream_users": "`batch --all-users` fails",
     "search_users": "the explorer finds nobody",
     "fetch_random_user": "the explorer has no surprises",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.clock import PRESENT, Clock
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.entities import (
     ANY_MEDIA,
@@ -54,6 +55,7 @@ class MediaService:
         window_popularity: WindowPopularity,
         window_days: int,
         time_budget_s: float,
+        clock: Clock = PRESENT,
     ) -> None:
         self._models = models
         self._catalogue = catalogue
@@ -61,6 +63,7 @@ class MediaService:
         self._window_popularity = window_popularity
         self._window_days = window_days
         self._time_budget_s = time_budget_s
+        self._clock = clock
 
     def popular(
         self,
@@ -167,7 +170,7 @@ class MediaService:
             failures.add(DatabaseName.ENGAGEMENT)
             return _NO_SIMILARITIES
         with failures:
-            window = Window(self._window_days, window_start(self._window_days))
+            window = Window(self._window_days, window_start(self._window_days, self._clock.now()))
             return model.similar_items(item_id, index, window, deadline.share(ENGAGEMENT_DB_SHARE))
         return _NO_SIMILARITIES
 

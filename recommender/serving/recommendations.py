@@ -14,6 +14,7 @@ import numpy as np
 
 from recommender.catalogue.index import CatalogueIndex, window_start
 from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.clock import PRESENT, Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
@@ -101,6 +102,7 @@ class RecommendationService:
         window_days: int,
         time_budget_s: float,
         verbs: Verbs,
+        clock: Clock = PRESENT,
     ) -> None:
         self._user_db = user_db
         self._engagement_db = engagement_db
@@ -112,6 +114,7 @@ class RecommendationService:
         self._window_days = window_days
         self._time_budget_s = time_budget_s
         self._verbs = verbs
+        self._clock = clock
 
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
@@ -192,7 +195,7 @@ class RecommendationService:
         budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
         index = self._catalogue.current(deadline.share(INDEX_SHARE), request.options.index_version)
-        window = Window(request.window_days, window_start(request.window_days))
+        window = Window(request.window_days, window_start(request.window_days, self._clock.now()))
         return _Chunk(request, window, index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:

@@ -1,9 +1,10 @@
--- name: count_positive_users(window_start, like_types, watch_types, dislike_types)
+-- name: count_positive_users(window_start, known_until, like_types, watch_types, dislike_types)
 -- How many users have each medium in their favour in the window: its popularity, and the basis of idf.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 -- Returns: a row for each medium with interactions, known to the catalogue or not
@@ -42,7 +43,7 @@ FROM (
         WHERE
             media_id IS NOT NULL
             AND timestamp >= :window_start::timestamp
-            AND timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+            AND timestamp <= least((now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp)
     ) AS i
     GROUP BY i.media_id, i.user_id
 ) AS pair

@@ -1,10 +1,11 @@
--- name: fetch_histories(user_ids, window_start, like_types, watch_types, dislike_types, excluding_types, rows_per_user)
+-- name: fetch_histories(user_ids, window_start, known_until, like_types, watch_types, dislike_types, excluding_types, rows_per_user)
 -- What each of some users has interacted with, and what of it counts in their favour.
 --
 -- Parameters:
 --   user_ids text[]     whose histories
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp is not positive
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   excluding_types text[]
@@ -73,7 +74,9 @@ CROSS JOIN LATERAL (
                 cardinality(:excluding_types::text[]) = 0
                 OR i.type::text = any(:excluding_types::text[]) AS excludes
             FROM interaction AS i
-            WHERE i.user_id = asked.user_id
+            WHERE
+                i.user_id = asked.user_id
+                AND (i.timestamp <= :known_until::timestamp) IS NOT FALSE
             ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
             LIMIT :rows_per_user
         ) AS latest

@@ -1,10 +1,11 @@
--- name: fetch_media_of_users(user_keys, window_start, like_types, watch_types, dislike_types, rows_per_user)
+-- name: fetch_media_of_users(user_keys, window_start, known_until, like_types, watch_types, dislike_types, rows_per_user)
 -- The latest interactions of each of some users.
 --
 -- Parameters:
 --   user_keys text[]    users, by their ids in binary as hexadecimal digits
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   rows_per_user int   how many of a user's latest interactions are read
@@ -60,7 +61,9 @@ FROM (
                 WHERE
                     i.user_id = asked.user_id
                     AND i.timestamp >= :window_start::timestamp
-                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                    AND i.timestamp <= least(
+                        (now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp
+                    )
                 ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC, i.interaction_value ASC
                 LIMIT :rows_per_user
             ) AS latest

@@ -1,10 +1,11 @@
--- name: fetch_shared_users(media_id, window_start, like_types, watch_types, dislike_types, row_limit, users_per_item, rows_per_user, items_per_user)
+-- name: fetch_shared_users(media_id, window_start, known_until, like_types, watch_types, dislike_types, row_limit, users_per_item, rows_per_user, items_per_user)
 -- What the users who have a medium in their favour have besides.
 --
 -- Parameters:
 --   media_id text       of a medium in the catalogue
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   row_limit int       how many of the medium's latest interactions are read
@@ -34,7 +35,7 @@ WITH reader AS MATERIALIZED (
         WHERE
             i.media_id = :media_id::text::uuid
             AND i.timestamp >= :window_start::timestamp
-            AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+            AND i.timestamp <= least((now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp)
         ORDER BY i.timestamp DESC, i.user_id ASC, i.type ASC
         LIMIT :row_limit
     ) AS latest
@@ -73,7 +74,9 @@ shared AS (
                 WHERE
                     i.user_id = r.user_id
                     AND i.timestamp >= :window_start::timestamp
-                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                    AND i.timestamp <= least(
+                        (now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp
+                    )
                 ORDER BY i.timestamp DESC, i.media_id ASC, i.type ASC
                 LIMIT :rows_per_user
             ) AS latest

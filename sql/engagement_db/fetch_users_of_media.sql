@@ -1,4 +1,4 @@
--- name: fetch_users_of_media(media_ids, row_limits, window_start, like_types, watch_types, dislike_types)
+-- name: fetch_users_of_media(media_ids, row_limits, window_start, known_until, like_types, watch_types, dislike_types)
 -- The latest users of each of some media, and what they did with it.
 --
 -- Parameters:
@@ -6,6 +6,7 @@
 --                       parallel arrays: media, and how many of the latest interactions of each are read
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 -- Returns: one row
@@ -51,7 +52,9 @@ FROM (
                 WHERE
                     i.media_id = asked.media_id
                     AND i.timestamp >= :window_start::timestamp
-                    AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                    AND i.timestamp <= least(
+                        (now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp
+                    )
                 ORDER BY i.timestamp DESC, i.user_id ASC, i.type ASC
                 LIMIT asked.row_limit
             ) AS latest

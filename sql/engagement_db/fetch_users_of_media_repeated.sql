@@ -1,4 +1,4 @@
--- name: fetch_users_of_media_repeated(media_ids, row_limits, window_start, like_types, watch_types, dislike_types, users_per_item)
+-- name: fetch_users_of_media_repeated(media_ids, row_limits, window_start, known_until, like_types, watch_types, dislike_types, users_per_item)
 -- What fetch_users_of_media returns, where interactions with a medium are repeated: plays, heartbeats, bots.
 --
 -- Parameters:
@@ -6,6 +6,7 @@
 --                       parallel arrays: media, and the most that is read of each
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
+--   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   users_per_item int  how many of a medium's latest users count
@@ -52,7 +53,9 @@ FROM (
                     WHERE
                         i.media_id = asked.media_id
                         AND i.timestamp >= :window_start::timestamp
-                        AND i.timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                        AND i.timestamp <= least(
+                            (now() AT TIME ZONE 'UTC') + interval '1 day', :known_until::timestamp
+                        )
                     ORDER BY i.timestamp DESC, i.user_id ASC, i.type ASC
                     LIMIT
                         CASE
@@ -73,8 +76,10 @@ FROM (
                                                 WHERE
                                                     r.media_id = asked.media_id
                                                     AND r.timestamp >= :window_start::timestamp
-                                                    AND r.timestamp
-                                                    <= (now() AT TIME ZONE 'UTC') + interval '1 day'
+                                                    AND r.timestamp <= least(
+                                                        (now() AT TIME ZONE 'UTC') + interval '1 day',
+                                                        :known_until::timestamp
+                                                    )
                                                 ORDER BY r.timestamp DESC, r.user_id ASC, r.type ASC
                                                 LIMIT s.row_count
                                             ) AS e) AS d

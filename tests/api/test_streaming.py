@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 
@@ -99,8 +100,8 @@ def test_the_window_moves_on_while_a_long_list_is_answered(
 ) -> None:
     starts: list[str] = []
 
-    def recorded(window_days: int) -> str:
-        starts.append(window_start(window_days))
+    def recorded(window_days: int, now: datetime) -> str:
+        starts.append(window_start(window_days, now))
         return starts[-1]
 
     monkeypatch.setattr(recommendations, "window_start", recorded)

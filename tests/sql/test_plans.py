@@ -27,6 +27,7 @@ TYPES: dict[str, object] = {
     "watch_types": ["WATCH"],
     "dislike_types": ["DISLIKE"],
     "excluding_types": [],
+    "known_until": "infinity",
 }
 PLAN_MODES = ("force_custom_plan", "force_generic_plan")
 DEFAULTS = load_settings({}, dotenv_path=None)
@@ -345,3 +346,31 @@ def test_fetch_random_user_reads_a_hundred_rows(skewed: Urls, mode: str) -> None
 def test_fetch_recent_interactions_stops_at_its_limit(skewed: Urls, mode: str) -> None:
     plan = explain(skewed, "engagement_db/fetch_recent_interactions", mode, user_id=HEAVIEST, top_k=20)
     assert_bounded(plan, {"interaction_user_recent_idx"}, {"interaction": 1_000})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_a_past_moment_bounds_what_is_read_in_the_index(skewed: Urls, mode: str) -> None:
+    """What came after it costs nothing: it is no part of the stretch of the index."""
+    media_ids = heaviest_history(skewed)
+    plan = explain(
+        skewed,
+        "engagement_db/fetch_users_of_media",
+        mode,
+        media_ids=media_ids,
+        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(media_ids),
+        window_start="-infinity",
+        known_until="2000-01-01",
+    )
+    assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": 0})
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_stream_later_positives_reads_the_table_once(skewed: Urls, mode: str) -> None:
+    plan = explain(
+        skewed,
+        "engagement_db/stream_later_positives",
+        mode,
+        moment="-infinity",
+        window_start="-infinity",
+    )
+    assert rows_read(plan, "interaction") == 3_000 * 50 + 1_000 + 4_949

@@ -1,0 +1,279 @@
+"""Serves a past moment again, through the code that serves requests, and scores it against what followed.
+
+Of interactions, no row at the moment or after it is read, except to learn what followed. Items and stated
+preferences have no history: they are those of today.
+"""
+
+import heapq
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from config.settings import Settings, load_overridden
+from recommender.catalogue.index import window_start
+from recommender.clock import Clock
+from recommender.container import Container, build_container
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.databases.database import Database
+from recommender.databases.engagement_db import EngagementDatabase, LaterPositives
+from recommender.databases.queries import refuse_overlays_without
+from recommender.entities import DatabaseName, Page, Strategy
+from recommender.errors import ReplayError
+from recommender.models.fitting import UNBOUNDED, Fitting
+from recommender.models.registry import MODELS
+from recommender.training.train import train
+
+# In place of a model's name: live SQL.
+LIVE = "live"
+# Names a model among overrides, beside the settings.
+MODEL = "MODEL"
+DEFAULT_LIMIT = 10
+# The earliest moment that can be replayed.
+_EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
+# Answers have no caller who waits: a budget that runs out would measure this machine.
+_PATIENCE = 10
+# The statements of a catalog refresh, and what comes between them.
+_REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedUser:
+    """What a user would have been recommended at the moment, and what followed.
+
+    `item_ids`: the ranking, best first. `strategy`, `degraded`, `model`: as the answer says. `followed`: what
+    the user liked or watched from the moment on and had not seen, the earliest first. `is_new`: the user had
+    nothing in their favour inside the window.
+    """
+
+    user_id: str
+    item_ids: tuple[str, ...]
+    strategy: Strategy
+    degraded: tuple[DatabaseName, ...]
+    model: str
+    followed: tuple[str, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A moment that was served again.
+
+    `users`: those who were asked for. `eligible_users`: how many went on to like or watch anything new.
+    """
+
+    as_of: datetime
+    model: str
+    users: Sequence[ReplayedUser]
+    eligible_users: int
+
+
+class ReplayScores(NamedTuple):
+    """Means over users, and how many these are.
+
+    `ndcg`, `hit_rate`: at the length of the rankings that were cut. `personalised`: the share of users who
+    got more than what is popular. `degraded`: how many answers lack a database.
+    """
+
+    users: int
+    ndcg: float
+    hit_rate: float
+    personalised: float
+    degraded: int
+
+
+def replay_settings(assignments: Iterable[str]) -> tuple[Settings, str]:
+    """Return the environment's settings with some overridden, and the name of the model to serve.
+
+    Args:
+        assignments: `NAME=VALUE` each; of a setting, or of MODEL, which is no setting: `live`, the default,
+            or the name of a registered model.
+
+    Raises:
+        ReplayError: one is not of this form, or names a model that does not exist.
+        SettingsError: one names no setting, or its value is wrong.
+    """
+    overrides: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not (name and equals):
+            raise ReplayError(f"{assignment!r} is not of the form NAME=VALUE")
+        overrides[name] = value
+    model = overrides.pop(MODEL, LIVE)
+    _refuse_unknown(model)
+    return load_overridden(overrides), model
+
+
+def _ignore(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def replay(
+    settings: Settings,
+    as_of: datetime,
+    *,
+    model: str = LIVE,
+    users: int | None = None,
+    limit: int = DEFAULT_LIMIT,
+    fitting: Fitting = UNBOUNDED,
+    show: Callable[[int, int], None] = _ignore,
+) -> Replay:
+    """Recommend as of a moment to the users who went on to like or watch something they had not seen.
+
+    Args:
+        settings: of the service; which models are published does not matter.
+        as_of: the moment, naive for UTC.
+        model: `live`, or the name of a model, which is trained on what was known at the moment.
+        users: how many are asked for at most, the same ones each time; None for all.
+        limit: how many items each is recommended.
+        fitting: how much memory training may take, and where it says how far it is.
+        show: called with how many users are done, and how many there are.
+
+    Raises:
+        ReplayError: the moment is not in the past, no such model exists, or the service refuses the model.
+        ConfigurationError: a statement under SQL_PATH does not take a past moment.
+        ArtifactError: there is nothing to train the model on.
+        TrainingMemoryError: training would take more memory than `fitting` allows.
+        DatabaseUnavailableError: engagement_db did not answer.
+        NothingToRecommendFromError: catalog_db did not answer, or is empty.
+    """
+    _refuse_unknown(model)
+    clock = Clock(as_of)
+    if not _EPOCH <= clock.now() < datetime.now(UTC):
+        raise ReplayError(f"{as_of.isoformat()} must be after 1970 and before now")
+    refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, settings.databases.sql_path)
+    with _opened_database(settings, clock) as engagement_db:
+        asked, eligible_users = _read_followed(engagement_db, settings, users)
+    with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
+        served = _served_settings(settings, Path(folder))
+        if model != LIVE:
+            train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
+        with _opened_service(served, as_of) as container:
+            _refuse_other_model(container, model)
+            replayed = list(_recommended(container, asked, limit, show))
+    return Replay(clock.now(), model, replayed, eligible_users)
+
+
+def score(users: Sequence[ReplayedUser], k: int = DEFAULT_LIMIT) -> ReplayScores:
+    """Return means over users of the first `k` items of each ranking; NaN of no users.
+
+    NDCG is that of binary relevance (Järvelin and Kekäläinen 2002): the sum of 1 / log2(rank + 1) over the
+    items that followed, as a share of what it could be.
+    """
+    count = len(users)
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(values) / count if count else math.nan
+
+    return ReplayScores(
+        users=count,
+        ndcg=mean(_ndcg(user, k) for user in users),
+        hit_rate=mean(float(not set(user.followed).isdisjoint(user.item_ids[:k])) for user in users),
+        personalised=mean(float(user.strategy is not Strategy.POPULAR) for user in users),
+        degraded=sum(bool(user.degraded) for user in users),
+    )
+
+
+def _ndcg(user: ReplayedUser, k: int) -> float:
+    followed = set(user.followed)
+    gains = [1 / math.log2(rank + 1) for rank in range(1, k + 1)]
+    gained = sum(gain for gain, item_id in zip(gains, user.item_ids[:k], strict=False) if item_id in followed)
+    return gained / sum(gains[: len(followed)])
+
+
+def _refuse_unknown(model: str) -> None:
+    if model != LIVE and model not in MODELS:
+        raise ReplayError(f"{MODEL}: {model} is no model; there are {', '.join([LIVE, *sorted(MODELS)])}")
+
+
+def _served_settings(settings: Settings, model_path: Path) -> Settings:
+    """Return the settings of a service that serves the models of one folder, and is in no hurry."""
+    budget_ms = _PATIENCE * settings.requests.time_budget_ms
+    return settings.model_copy(
+        update={
+            "models": settings.models.model_copy(update={"model_path": model_path}),
+            "requests": settings.requests.model_copy(update={"time_budget_ms": budget_ms}),
+        }
+    )
+
+
+@contextmanager
+def _opened_database(settings: Settings, clock: Clock) -> Iterator[EngagementDatabase]:
+    database = Database(DatabaseName.ENGAGEMENT, settings.databases.for_command())
+    database.open()
+    try:
+        yield EngagementDatabase(database, settings.interaction_types, clock)
+    finally:
+        database.close()
+
+
+@contextmanager
+def _opened_service(settings: Settings, as_of: datetime) -> Iterator[Container]:
+    container = build_container(settings, as_of=as_of)
+    try:
+        container.open()
+        patience_s = _REFRESH_STATEMENTS * settings.databases.catalogue_timeout_ms / 1000 + _SPARE_S
+        container.wait_until_loaded(patience_s)
+        container.wait_for_model(patience_s)
+        yield container
+    finally:
+        container.close()
+
+
+def _read_followed(
+    engagement_db: EngagementDatabase, settings: Settings, limit: int | None
+) -> tuple[list[LaterPositives], int]:
+    """Return what followed, of some users by the hashes of their ids, and how many users there are in all."""
+    start = window_start(settings.ranking.interaction_window_days, engagement_db.clock.now())
+    eligible_users = 0
+
+    def counted() -> Iterator[LaterPositives]:
+        nonlocal eligible_users
+        for user in engagement_db.stream_later_positives(start):
+            eligible_users += 1
+            yield user
+
+    def rank(user: LaterPositives) -> tuple[bytes, str]:
+        return blake2b(user.user_id.encode(), digest_size=8).digest(), user.user_id
+
+    if limit is None:
+        return sorted(counted(), key=rank), eligible_users
+    return heapq.nsmallest(limit, counted(), key=rank), eligible_users
+
+
+def _read_dataset(settings: Settings, clock: Clock) -> Dataset:
+    """Return what a model is trained on that is trained at the moment."""
+    start = window_start(settings.ranking.interaction_window_days, clock.now())
+    with _opened_database(settings, clock) as engagement_db:
+        return dataset_of(engagement_db.stream_positive_histories(start), start)
+
+
+def _refuse_other_model(container: Container, model: str) -> None:
+    if model == LIVE:
+        return
+    status = container.status.read().model
+    if status.version is None or status.name != model:
+        reason = "it was not loaded in time" if status.refused is None else status.refused.reason
+        raise ReplayError(f"{MODEL}: the service does not use {model}: {reason}")
+
+
+def _recommended(
+    container: Container, asked: Sequence[LaterPositives], limit: int, show: Callable[[int, int], None]
+) -> Iterator[ReplayedUser]:
+    answers = container.service.recommend([user.user_id for user in asked], Page(limit))
+    for done, (user, answer) in enumerate(zip(asked, answers, strict=True), start=1):
+        yield ReplayedUser(
+            user_id=user.user_id,
+            item_ids=tuple(item.media.id for item in answer.items),
+            strategy=answer.strategy,
+            degraded=answer.degraded,
+            model=answer.model,
+            followed=tuple(user.item_ids),
+            is_new=not user.had_positives,
+        )
+        show(done, len(asked))

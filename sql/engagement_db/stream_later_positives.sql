@@ -1,0 +1,70 @@
+-- name: stream_later_positives(moment, window_start, like_types, watch_types, dislike_types, excluding_types)
+-- What users went on to like or watch from a moment on, of what they could have been given then.
+--
+-- Parameters:
+--   moment text         a timestamp; what is not older followed
+--   window_start text   a timestamp, or '-infinity'; what is older is not positive before the moment
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   excluding_types text[]
+--                       types that exclude a medium; empty for all types
+-- Returns: a row for each user with any such medium, in no order that matters
+--   user_id text
+--   media_ids text[]    the earliest first: media liked or watched from the moment on, by what is no more than a
+--                       day ahead of now, and not disliked since, that nothing before the moment, or without a
+--                       timestamp, excludes
+--   had_positives boolean
+--                       whether the user had anything in their favour at the moment
+-- Index: interaction_user_recent_idx, where that is smaller to read than the table
+-- Why: run when a past moment is served again, through a cursor: the only statement that reads what followed.
+--   It reads everything once, as what was seen before the moment, or without a timestamp, has to be left out.
+SELECT
+    h.user_id::text AS user_id,
+    array_agg(h.media_id::text ORDER BY h.followed_at ASC, h.media_id ASC) FILTER (
+        WHERE h.followed_at IS NOT NULL AND NOT h.excluded
+    ) AS media_ids,
+    bool_or(h.positive_before) AS had_positives
+FROM (
+    SELECT
+        i.user_id,
+        i.media_id,
+        coalesce(bool_or(i.excludes) FILTER (WHERE i.is_later IS NOT TRUE), FALSE) AS excluded,
+        coalesce(bool_or(i.kind < 3) FILTER (WHERE NOT i.is_later AND i.in_window), FALSE)
+        AND coalesce(
+            max(i.timestamp) FILTER (WHERE i.kind = 1 AND NOT i.is_later AND i.in_window)
+            > max(i.timestamp) FILTER (WHERE i.kind = 3 AND NOT i.is_later AND i.in_window),
+            max(i.timestamp) FILTER (WHERE i.kind = 3 AND NOT i.is_later AND i.in_window) IS NULL
+        ) AS positive_before,
+        CASE
+            WHEN
+                coalesce(
+                    max(i.timestamp) FILTER (WHERE i.kind = 1 AND i.is_later)
+                    > max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.is_later),
+                    max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.is_later) IS NULL
+                )
+                THEN min(i.timestamp) FILTER (WHERE i.kind < 3 AND i.is_later)
+        END AS followed_at
+    FROM (
+        SELECT
+            user_id,
+            media_id,
+            timestamp,
+            timestamp >= :moment::timestamp AS is_later,
+            timestamp >= :window_start::timestamp AS in_window,
+            CASE
+                WHEN type::text = any(:like_types::text[]) THEN 1
+                WHEN type::text = any(:watch_types::text[]) THEN 2
+                WHEN type::text = any(:dislike_types::text[]) THEN 3
+            END AS kind,
+            cardinality(:excluding_types::text[]) = 0
+            OR type::text = any(:excluding_types::text[]) AS excludes
+        FROM interaction
+        WHERE
+            user_id IS NOT NULL
+            AND media_id IS NOT NULL
+            AND (timestamp <= (now() AT TIME ZONE 'UTC') + interval '1 day') IS NOT FALSE
+    ) AS i
+    GROUP BY i.user_id, i.media_id
+) AS h
+GROUP BY h.user_id
+HAVING bool_or(h.followed_at IS NOT NULL AND NOT h.excluded);

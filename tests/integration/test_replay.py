@@ -1,0 +1,127 @@
+"""A past moment is served again and scored, by live SQL and by models trained on what was known then."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from recommender.databases.database import recorded_statements
+from recommender.entities import DatabaseName, Strategy
+from recommender.errors import ReplayError
+from recommender.evaluation.replay import Replay, replay, score
+from tests.support.clients import NO_CAPS, PATIENT, settings_for
+from tests.support.commands import runner
+from tests.support.postgres import Urls
+from tests.support.tiny import ASKER, Tiny, key
+
+ENGAGEMENT = DatabaseName.ENGAGEMENT
+MOMENT = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=25)
+
+
+@pytest.fixture
+def tiny(empty_databases: Urls) -> Tiny:
+    return Tiny(empty_databases)
+
+
+def ask_tiny(tiny: Tiny, hours_ago: float = 10) -> Replay:
+    as_of = datetime.now(UTC) - timedelta(hours=hours_ago)
+    return replay(settings_for(tiny.urls, **PATIENT, **NO_CAPS), as_of)
+
+
+def rankings(served: Replay) -> dict[str, tuple[str, ...]]:
+    return {user.user_id: user.item_ids for user in served.users}
+
+
+def test_what_followed_is_liked_or_watched_later_and_was_not_seen(tiny: Tiny) -> None:
+    tiny.add(1, 100, 20)
+    tiny.add(1, 100, 5)  # seen before
+    tiny.add(1, 102, 4, kind="LIKE")
+    tiny.add(1, 101, 5)
+    tiny.add(1, 103, 5)
+    tiny.add(1, 103, 4, kind="DISLIKE")
+    tiny.add(1, 104, 4, kind="DISLIKE")
+    tiny.add(1, 104, 3, kind="LIKE")
+    tiny.add(10, 100, 20)
+    tiny.add(10, 101, 20)
+    tiny.add(11, 105, 20)
+    served = ask_tiny(tiny)
+    (user,) = served.users
+    assert (user.user_id, user.followed) == (ASKER, (key(101), key(102), key(104)))
+    assert not user.is_new
+    assert served.eligible_users == 1
+    assert user.item_ids[0] == key(101), "what the other user of 100 has"
+    assert user.strategy is Strategy.COLLABORATIVE
+
+
+def test_users_without_a_history_then_are_new(tiny: Tiny) -> None:
+    tiny.add(10, 100, 20)
+    tiny.add(1, 101, 20, kind="DISLIKE")
+    tiny.add(1, 100, 5)
+    tiny.add(11, 100, 5)
+    served = ask_tiny(tiny)
+    assert {user.user_id: user.is_new for user in served.users} == {ASKER: True, key(11): True}
+    assert {user.strategy for user in served.users} == {Strategy.POPULAR}
+    assert score(served.users).personalised == 0
+
+
+def test_one_without_a_time_is_no_news(tiny: Tiny) -> None:
+    tiny.add(1, 100, 5)
+    tiny.execute(ENGAGEMENT, "UPDATE interaction SET timestamp = NULL")
+    assert not ask_tiny(tiny).users
+
+
+@pytest.mark.parametrize("model", ["live", "neighbours", "item_knn", "ease"])
+def test_what_followed_changes_no_ranking(databases: Urls, model: str) -> None:
+    settings = settings_for(databases, **PATIENT, **NO_CAPS)
+    before = replay(settings, MOMENT, model=model)
+    assert {user.model for user in before.users} == {model}
+    assert before.eligible_users == len(before.users) > 50
+    assert not score(before.users).degraded
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute(
+            "INSERT INTO interaction "
+            "SELECT 10000000 + row_number() OVER (), user_id, media_id, 'LIKE', 9, %s "
+            "FROM (SELECT DISTINCT user_id FROM interaction) AS u, "
+            "(SELECT DISTINCT media_id FROM interaction ORDER BY media_id LIMIT 20) AS m",
+            (MOMENT,),
+        )
+    after = rankings(replay(settings, MOMENT, model=model))
+    for user_id, ranking in rankings(before).items():
+        assert after[user_id] == ranking
+
+
+def test_the_same_users_are_asked_for_each_time(databases: Urls) -> None:
+    settings = settings_for(databases, **PATIENT)
+    few, all_of_them = replay(settings, MOMENT, users=20), replay(settings, MOMENT)
+    assert few.eligible_users == all_of_them.eligible_users == len(all_of_them.users)
+    assert few.users == all_of_them.users[:20]
+
+
+def test_a_replay_asks_what_a_batch_asks(databases: Urls) -> None:
+    with recorded_statements() as runs:
+        replay(settings_for(databases, **PATIENT, **NO_CAPS), MOMENT, users=100)
+    asked = [run.name for run in runs if run.name.startswith("engagement_db")]
+    assert sorted(asked) == [
+        "engagement_db.fetch_histories",
+        "engagement_db.fetch_media_of_users",
+        "engagement_db.fetch_users_of_media",
+    ]
+
+
+def test_a_moment_to_come_is_refused(shared_databases: Urls) -> None:
+    with pytest.raises(ReplayError, match="before now"):
+        replay(settings_for(shared_databases), datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_the_command_prints_scores_and_what_they_do_not_say(
+    databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(databases, monkeypatch, capsys)
+    weights = ("--set", "CONTENT_WEIGHT=0.2", "--set", "MODEL=ease")
+    result = run("evaluate", "--as-of", MOMENT.isoformat(), "--users", 50, *weights)
+    assert result.status == 0, result.err
+    for said in ("ease: 50 of", "NDCG@10 0.", "hit rate 0.", "personalised", "what was shown", "of today"):
+        assert said in result.out
+    assert run("evaluate", "--as-of", "yesterday").status == 2
+    result = run("evaluate", "--as-of", MOMENT.isoformat(), "--set", "NOTHING=1")
+    assert (result.status, "NOTHING: there is no such setting" in result.err) == (1, True)
