@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Measured on two cores: the inverse of a matrix with sides of s takes a × s³ seconds, counting what users
 # share b for each pair of a user's items, and choosing the largest weights c for each pair of items.
-_SECONDS_A_SIDE_CUBED, _SECONDS_A_SHARED_PAIR, _SECONDS_A_WEIGHT = 4e-12, 1e-8, 1.2e-8
-# Of float32, twice while its rows are copied; and for the interactions and the weights that are kept.
+_SECONDS_A_SIDE_CUBED, _SECONDS_A_SHARED_PAIR, _SECONDS_A_WEIGHT = 8e-12, 2e-8, 1.5e-8
+# Of float32, which is inverted in place; and for the interactions and the weights that are kept.
 _BYTES_A_CELL, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 4, 64, 56
 # Rows of the inverse that are worked on together, in cells, and what each takes.
 _BLOCK_CELLS, _BYTES_A_BLOCK_CELL = 4_000_000, 32

@@ -107,7 +107,11 @@ def test_the_mixture_divides_each_part_by_its_largest_of_what_is_not_seen() -> N
 
 @pytest.mark.parametrize(("share", "name"), [(0.0, "ease"), (1.0, "transitions")])
 def test_with_all_of_the_share_the_mixture_ranks_as_that_part_does(share: float, name: str) -> None:
-    part = {"ease": Ease(EaseConfig(min_users=1, regularisation=1.0)), "transitions": Transitions()}[name]
+    parts: dict[str, Ease | Transitions] = {
+        "ease": Ease(EaseConfig(min_users=1, regularisation=1.0)),
+        "transitions": Transitions(),
+    }
+    part = parts[name]
     part.fit(DATA)
     alone, mixed = scored(part, ["b"]), scored(mixture(share), ["b"])
     assert alone.keys() == mixed.keys()
