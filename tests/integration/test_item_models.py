@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 BY_SIMILAR_USERS = {"similar_user_count", "total_interaction_value"}
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease", "transitions", "ease_transitions"])
+@pytest.mark.parametrize("name", ["item_knn", "ease", "als", "transitions", "ease_transitions"])
 def test_a_model_of_items_answers_explains_and_says_what_is_similar(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -74,7 +74,7 @@ def test_each_iteration_is_reported() -> None:
 
 
 def test_another_seed_draws_other_factors(tmp_path: Path) -> None:
-    drawn = []
+    drawn: list[object] = []
     for seed in (0, 0, 1):
         model = Als(AlsConfig(factors=3, iterations=1, regularisation=0.5, seed=seed))
         model.fit(dataset(HISTORIES))
