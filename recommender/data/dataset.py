@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.engagement_db import PositiveHistory
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Dataset:
     times: NDArray[np.float64]
     window_start: str
 
+    def __post_init__(self) -> None:
+        """Make the arrays read-only: several models may learn from one dataset."""
+        for array in (self.user_start, self.item_idx, self.values, self.liked, self.times):
+            array.setflags(write=False)
+
     @property
     def counts(self) -> Mapping[str, int]:
         """How many users, items (`media`) and pairs there are."""
@@ -38,6 +46,16 @@ class Dataset:
     def user_idx(self) -> NDArray[np.int32]:
         """The position of each pair's user in `user_ids`; shape (pairs,)."""
         return np.repeat(np.arange(len(self.user_ids), dtype=np.int32), np.diff(self.user_start))
+
+    def matrix(self, values: NDArray[np.float32]) -> "csr_array":
+        """Return users × items with a value for each pair, as arrays of its own, which may be changed."""
+        # Only training needs it.
+        from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
+        shape = (len(self.user_ids), len(self.item_ids))
+        matrix = csr_array((values, self.item_idx.copy(), self.user_start.copy()), shape=shape)
+        matrix.sort_indices()
+        return matrix
 
 
 def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Dataset:

@@ -224,10 +224,8 @@ def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.flo
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - see above
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - see above
 
-    shape = (len(data.user_ids), len(data.item_ids))
-    ones = np.ones(len(data.item_idx), dtype=np.float32)
-    interactions = csr_matrix((ones, data.item_idx, data.user_start), shape=shape)
-    interactions.sort_indices()
+    # The library takes no newer kind of matrix.
+    interactions = csr_matrix(data.matrix(np.ones(len(data.item_idx), dtype=np.float32)))
 
     def report(iteration: int, *_: object) -> None:
         fitting.report((iteration + 1) / config.iterations)

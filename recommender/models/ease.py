@@ -146,8 +146,7 @@ class Ease(ItemWeightsModel[EaseConfig]):
         # Only training needs it.
         from scipy.sparse import csr_array  # noqa: PLC0415 - see above
 
-        shape = (len(data.user_ids), len(data.item_ids))
-        whole = csr_array((self._values(data), data.item_idx, data.user_start), shape=shape)
+        whole = data.matrix(self._values(data))
         whole.eliminate_zeros()
         return csr_array(whole[:, learned])
 

@@ -43,14 +43,13 @@ class ItemKnn(ItemWeightsModel[ItemKnnConfig]):
         # Only training needs it.
         from scipy.sparse import csr_array  # noqa: PLC0415 - see above
 
-        ones = np.ones(len(data.item_idx), dtype=np.float32)
-        shape = (len(data.user_ids), len(data.item_ids))
-        interactions = csr_array((ones, data.item_idx, data.user_start), shape=shape)
+        interactions = data.matrix(np.ones(len(data.item_idx), dtype=np.float32))
         users_of_item = csr_array(interactions.T)
         norms = np.sqrt(np.diff(users_of_item.indptr)).astype(np.float32)
         targets = []
-        for start in range(0, shape[1], _BLOCK_ITEMS):
-            fitting.report(start / shape[1])
+        items = len(data.item_ids)
+        for start in range(0, items, _BLOCK_ITEMS):
+            fitting.report(start / items)
             shared = csr_array(users_of_item[start : start + _BLOCK_ITEMS] @ interactions)
             shared.sort_indices()
             for row, item in enumerate(range(start, start + shared.shape[0])):

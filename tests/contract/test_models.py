@@ -140,6 +140,13 @@ def test_the_checkerboard_is_solved(personal: Scorer, index: CatalogueIndex) -> 
             assert ranked(personal, context(who, HISTORIES[who]), index)[:1] == [missing_item(block, number)]
 
 
+def test_learning_leaves_the_dataset_as_it_was(trained: TrainableModel) -> None:
+    histories = dataset(HISTORIES)
+    before = histories.item_idx.tolist(), histories.values.tolist(), histories.liked.tolist()
+    trained.fit(histories)
+    assert (histories.item_idx.tolist(), histories.values.tolist(), histories.liked.tolist()) == before
+
+
 def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: CatalogueIndex) -> None:
     users = [*known_users(), context(STRANGER, []), context(STRANGER, [item(0, 0)])]
     for who, scores in zip(users, score(model, users, index), strict=True):
