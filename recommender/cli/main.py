@@ -10,6 +10,7 @@ from recommender.cli.batch import batch
 from recommender.cli.check import check
 from recommender.cli.common import quiet
 from recommender.cli.demo import demo
+from recommender.cli.evaluate import evaluate
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
@@ -36,6 +37,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
+            "evaluate      which model finds what users go on to like",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
@@ -53,7 +55,7 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, load_movielens, make_key, recommend, serve, train):
+for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train):
     commands.add_command(command)
 
 

@@ -1,0 +1,58 @@
+"""`evaluate`: how well each model finds what users went on to like."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.evaluation_options import (
+    FILE,
+    evaluation_options,
+    moment_of,
+    opened_source,
+    plan_of,
+    reported,
+)
+from recommender.cli.help_text import epilog
+from recommender.evaluation.runner import evaluate as compare
+from recommender.evaluation.splits import make_splits
+from recommender.evaluation.table import lines_of
+from recommender.evaluation.variants import compared_variants
+
+_STATUSES = {
+    0: "compared",
+    1: "there is nothing to learn from or to find, or a database is down",
+    2: "the command is wrong",
+}
+
+
+@click.command(
+    epilog=epilog(
+        "evaluate",
+        "evaluate --movielens ml-latest-small --split last-part",
+        "evaluate --models ease,neighbours --moment 2026-06-01 --json evaluation.json",
+        statuses=_STATUSES,
+    )
+)
+@evaluation_options
+@click.option("--json", "json_path", type=FILE, help="Write all figures there.")
+def evaluate(*, json_path: Path | None, **given: Any) -> None:
+    """Compare models by what users did later: windowed popularity, and each model alone and by 40/60.
+
+    Each model learns from what happened before a moment, and ranks the whole catalog for users as they were
+    then, as requests are ranked. What they liked afterwards should be at the top. Nothing is published, and
+    no database is written to.
+
+    Reads the configured databases, a MovieLens folder, or a folder with interactions.parquet (user_id,
+    item_id, timestamp, and type or rating) and perhaps items.parquet (item_id, genres).
+    """
+    settings = load_settings()
+    plan = plan_of(settings, given)
+    with opened_source(settings, given) as source, reported() as report:
+        splits = make_splits(source.interactions, plan.split, moment_of(given))
+        evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
+    if json_path is not None:
+        json_path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for line in lines_of(evaluation):
+        click.echo(line)

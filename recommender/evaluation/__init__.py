@@ -1,0 +1,1 @@
+"""How well models find what users went on to like: splits, metrics, intervals, search and report."""
