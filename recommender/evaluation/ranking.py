@@ -61,20 +61,6 @@ class _Unscored:
         return [NO_SCORES] * len(users)
 
 
-def new_model(fit: Fit) -> TrainableModel:
-    """Return a model with its hyperparameters, not yet fitted.
-
-    Raises:
-        ValidationError: the model has no such hyperparameters.
-    """
-    kind = MODELS[fit.model].load_class()
-    model = kind()
-    if not fit.hyperparameters:
-        return model
-    config = type(model.config).model_validate({**model.config.model_dump(), **fit.hyperparameters})
-    return kind(config)  # type: ignore[call-arg]  # The protocol leaves open how a model is made.
-
-
 def rank_variants(
     part: TrainingPart, variants: Sequence[Variant], ranks: int, fitting: Fitting, report: Report
 ) -> Iterator[Rankings]:
@@ -110,7 +96,7 @@ def _fit(fit: Fit | None, part: TrainingPart, fitting: Fitting, report: Report) 
     started = time.monotonic()
     label = f"Learning {label_of(fit)}"
     report(label, 0, 100)
-    model = new_model(fit)
+    model = MODELS[fit.model].make(fit.hyperparameters)
     model.fit(part.data, Fitting(fitting.memory_bytes, lambda share: report(label, round(100 * share), 100)))
     return _Fitted(model, time.monotonic() - started)
 
