@@ -15,6 +15,7 @@ from recommender.cli.evaluation_options import (
     reported,
 )
 from recommender.cli.help_text import epilog
+from recommender.evaluation.report import render_page
 from recommender.evaluation.runner import evaluate as compare
 from recommender.evaluation.splits import make_splits
 from recommender.evaluation.table import lines_of
@@ -31,13 +32,14 @@ _STATUSES = {
     epilog=epilog(
         "evaluate",
         "evaluate --movielens ml-latest-small --split last-part",
-        "evaluate --models ease,neighbours --moment 2026-06-01 --json evaluation.json",
+        "evaluate --models ease,neighbours --moment 2026-06-01 --html evaluation.html --json evaluation.json",
         statuses=_STATUSES,
     )
 )
 @evaluation_options
 @click.option("--json", "json_path", type=FILE, help="Write all figures there.")
-def evaluate(*, json_path: Path | None, **given: Any) -> None:
+@click.option("--html", "html_path", type=FILE, help="Write a page that explains them there.")
+def evaluate(*, json_path: Path | None, html_path: Path | None, **given: Any) -> None:
     """Compare models by what users did later: windowed popularity, and each model alone and by 40/60.
 
     Each model learns from what happened before a moment, and ranks the whole catalog for users as they were
@@ -54,5 +56,7 @@ def evaluate(*, json_path: Path | None, **given: Any) -> None:
         evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
     if json_path is not None:
         json_path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if html_path is not None:
+        html_path.write_text(render_page(evaluation), encoding="utf-8")
     for line in lines_of(evaluation):
         click.echo(line)

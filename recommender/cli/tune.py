@@ -41,9 +41,9 @@ _STATUSES = {
 def tune(*, json_path: Path | None, **given: Any) -> None:
     """Search for the model, hyperparameters and weights that find most of what users went on to like.
 
-    Chooses by the validation period, which lies before the test, and measures what is chosen on the test once.
-    What is not surely better than popularity there is not chosen. Prints lines for .env, a command, and the
-    gain to expect. Changes nothing.
+    Chooses by the validation period, which lies before the test, and measures what is chosen on the test
+    once. What is not surely better than popularity there is not chosen. Prints lines for .env, a command, and
+    the gain to expect. Changes nothing.
     """
     settings = load_settings()
     plan = plan_of(settings, given)

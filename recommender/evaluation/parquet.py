@@ -1,7 +1,7 @@
 """A folder of Parquet files to evaluate on. Needs pyarrow.
 
 `interactions.parquet` has the columns user_id, item_id and timestamp, `type` or `rating`, and perhaps
-`value`. `items.parquet`, which may be missing, has item_id and `genres`, a list of texts or one with | between.
+`value`. `items.parquet`, which may be missing, has item_id and `genres`, a list or a text with | between.
 """
 
 from collections.abc import Sequence

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 ALL_USERS = "all"
 WITH_HISTORY = "with history"
 NEW_USERS = "new"
+# A baseline that each blend has of its own.
+THE_MODEL_ALONE = "the model alone"
 
 
 class Verdict(StrEnum):

@@ -14,6 +14,7 @@ from recommender.evaluation.ranking import Rankings, Report, rank_variants
 from recommender.evaluation.results import (
     ALL_USERS,
     NEW_USERS,
+    THE_MODEL_ALONE,
     WITH_HISTORY,
     Description,
     Difference,
@@ -169,15 +170,14 @@ def _measure_group(
             found = metrics.accuracy(hits, counts, k)
             columns += [found[metric] for metric in metrics.ACCURACY]
     bootstrap = Bootstrap(np.stack(columns, axis=1))
-    variants = [each.variant.name for each in measured]
-    spread = bootstrap.spread()
     width = len(names)
     against = {
         baseline: bootstrap.spread_against(
-            np.tile(variants.index(baseline) * width + np.arange(width), len(variants))
+            np.concatenate([position * width + np.arange(width) for position in positions])
         )
-        for baseline in baselines
+        for baseline, positions in _opponents([each.variant for each in measured], baselines).items()
     }
+    spread = bootstrap.spread()
     return [
         GroupResult(
             users=len(users),
@@ -189,8 +189,18 @@ def _measure_group(
                 for baseline, differences in against.items()
             },
         )
-        for number in range(len(variants))
+        for number in range(len(measured))
     ]
+
+
+def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[str, list[int]]:
+    """Return by baseline the position of what each variant is compared with; itself where there is none."""
+    names = [variant.name for variant in variants]
+    alone = {repr(each.fit): position for position, each in enumerate(variants) if not each.weights.content}
+    return {
+        **{baseline: [names.index(baseline)] * len(variants) for baseline in baselines},
+        THE_MODEL_ALONE: [alone.get(repr(each.fit), position) for position, each in enumerate(variants)],
+    }
 
 
 def _rows(
