@@ -58,9 +58,10 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
 
 def _lines(tuning: Tuning) -> Iterator[str]:
     metric = tuning.test.metric
-    yield f"The best of {tuning.tried:,} on the validation period, by {shown_metric(metric)}:"
+    by = shown_metric(metric)
+    yield f"The best of {tuning.tried:,} on the validation period, by {by}, and against popularity:"
     for each in tuning.best:
-        yield f"  {each.mean:.4f}  {shown_difference(each.against_popularity)} than popularity  {each.name}"
+        yield f"  {each.mean:.4f}  {shown_difference(each.against_popularity)}  {each.name}"
     for reason in tuning.refused:
         yield f"  not tried: {reason}"
     yield ""
@@ -79,4 +80,4 @@ def _lines(tuning: Tuning) -> Iterator[str]:
     yield f"On the test, which nothing was chosen by: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
     for baseline in tuning.test.baselines:
         if baseline != chosen.name:
-            yield f"  {shown_difference(group.against[baseline][metric])} than {baseline}"
+            yield f"  {shown_difference(group.against[baseline][metric])}, against {baseline}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap
 from recommender.evaluation.ranking import Report, label_of, rank_variants
-from recommender.evaluation.results import Difference, Evaluation
+from recommender.evaluation.results import Difference, Evaluation, Verdict
 from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import candidates
 from recommender.evaluation.sources import Source
@@ -87,13 +87,14 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
 
 
 def choose(variants: Sequence[Variant], measured: Sequence[Candidate]) -> Variant:
-    """Return the variant with the largest mean that is surely better than popularity, else popularity.
+    """Return the variant with the largest mean of those surely better than popularity, else popularity.
 
     Of equal ones the first is chosen.
     """
-    best = max(measured, key=lambda each: each.mean, default=None)
-    if best is None or best.against_popularity.low <= 0:
+    sure = [each for each in measured if each.against_popularity.verdict is Verdict.BETTER]
+    if not sure:
         return POPULARITY
+    best = max(sure, key=lambda each: each.mean)
     return variants[[each.name for each in measured].index(best.name)]
 
 

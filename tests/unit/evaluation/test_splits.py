@@ -1,26 +1,13 @@
 """Splits leave the test part unknown: planted rows in it change nothing that is learned from."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
-from recommender.data.interactions import Interactions, Kind, interactions_of
-from recommender.databases.engagement_db import InteractionArrays
+from recommender.data.interactions import Kind
 from recommender.errors import EvaluationError
-from recommender.evaluation.sources import Source, entry_of
 from recommender.evaluation.splits import SplitKind, make_splits, split_at
 from recommender.evaluation.training_part import TrainingPart, prepare
-
-ITEMS = [f"item{number:02}" for number in range(30)]
-Row = tuple[str, str, Kind, float]
-
-
-def interactions(rows: Sequence[Row]) -> Interactions:
-    return interactions_of(
-        InteractionArrays(user, [item], [kind], np.ones(1), np.array([time]), [True])
-        for user, item, kind, time in rows
-    )
+from tests.support.evaluation import ITEMS, Row, interactions, source_of
 
 
 def made_up() -> list[Row]:
@@ -30,11 +17,6 @@ def made_up() -> list[Row]:
         for user in range(12)
         for item in generator.permutation(len(ITEMS))[:15]
     ]
-
-
-def source_of(rows: Sequence[Row]) -> Source:
-    entries = [entry_of(item, [f"genre{number % 4}"]) for number, item in enumerate(ITEMS)]
-    return Source("made up", interactions(rows), entries)
 
 
 def known_of(part: TrainingPart) -> object:
