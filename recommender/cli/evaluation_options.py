@@ -15,7 +15,6 @@ from recommender.data.interactions import interactions_of
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
-from recommender.deadline import Deadline
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
@@ -166,13 +165,12 @@ def _databases_source(settings: Settings) -> Iterator[Source]:
     with patient_database(DatabaseName.CATALOG, settings) as database:
         entries = CatalogDatabase(database, domain).fetch_catalogue()
     with patient_database(DatabaseName.USER, settings) as database:
-        timeout_s = settings.databases.for_command().statement_timeout_ms / 1000
         yield Source(
             name="the configured databases",
             interactions=interactions,
             entries=entries,
             window_days=settings.ranking.interaction_window_days,
-            stated=stated_in(UserDatabase(database), lambda: Deadline.after(timeout_s)),
+            stated=stated_in(UserDatabase(database)),
             domain=domain,
         )
 

@@ -1,6 +1,6 @@
 """What an evaluation reads: interactions, a catalog and stated genres, from databases or from files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from hashlib import blake2b
@@ -24,6 +24,8 @@ from recommender.errors import EvaluationError
 
 _KEY_BYTES = 16
 _USERS_A_STATEMENT = 1_000
+# For each of these statements.
+_PATIENCE_S = 600.0
 _KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
 
 
@@ -88,14 +90,14 @@ def id_key(text: str) -> bytes:
         return blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
 
 
-def stated_in(user_db: UserDatabase, deadline: Callable[[], Deadline]) -> StatedGenres:
+def stated_in(user_db: UserDatabase) -> StatedGenres:
     """Return what reads stated genres from user_db, a statement for some users at a time."""
 
     def fetch(user_ids: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for start in range(0, len(user_ids), _USERS_A_STATEMENT):
             chunk = user_ids[start : start + _USERS_A_STATEMENT]
-            found.update(user_db.fetch_genre_preferences(chunk, deadline()))
+            found.update(user_db.fetch_genre_preferences(chunk, Deadline.after(_PATIENCE_S)))
         return found
 
     return fetch

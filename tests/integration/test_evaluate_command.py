@@ -137,3 +137,16 @@ def test_a_movielens_folder_gives_the_figures_of_the_split(
     assert 0.06 < found["windowed popularity"]["metrics"]["ndcg@10"]["mean"] < 0.07
     assert found["neighbours 40/60"]["metrics"]["ndcg@10"]["mean"] > 0.1
     assert found["neighbours 40/60"]["against"]["windowed popularity"]["ndcg@10"]["verdict"] == "better"
+
+
+def test_train_takes_the_hyperparameters_that_tune_prints(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path))
+    assert run("train", "item_knn", "--set", "shrinkage=5.5").status == 0
+    (config,) = (tmp_path / "item_knn" / "current").resolve().glob("config.json")
+    assert json.loads(config.read_text())["shrinkage"] == 5.5
+    for wrong in ("shrinkage=-1", "nothing=1"):
+        refused = run("train", "item_knn", "--set", wrong)
+        assert refused.status == 2
+        assert wrong.partition("=")[0] in refused.err

@@ -76,7 +76,8 @@ def test_the_page_escapes_what_it_is_given() -> None:
 @pytest.mark.parametrize("name", list(MODELS))
 def test_all_that_is_tried_of_a_model_are_hyperparameters_it_has(name: str) -> None:
     for fit in fits_of(name):
-        assert MODELS[name].make(fit.hyperparameters)
+        config = MODELS[name].make(fit.hyperparameters).config.model_dump()
+        assert {key: config[key] for key in fit.hyperparameters} == dict(fit.hyperparameters)
 
 
 def test_what_is_not_surely_better_than_popularity_is_not_chosen() -> None:
