@@ -53,6 +53,10 @@ class LoadError(MarqueeError):
     """Data could not be loaded into the databases; the message says why and what to do."""
 
 
+class EvaluationError(MarqueeError):
+    """There is nothing to evaluate as asked; the message says why."""
+
+
 class BatchError(MarqueeError):
     """A batch job cannot be begun or taken up as asked; the message says why and what to do."""
 

@@ -1,85 +1,91 @@
-"""`evaluate`: how good recommendations would have been at a past moment."""
+"""`evaluate`: how well each model finds what users went on to like."""
 
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import click
 
-from recommender.cli.common import quiet
-from recommender.cli.help_text import epilog
-from recommender.evaluation.replay import DEFAULT_LIMIT, Replay, replay, replay_settings, score
-from recommender.models.fitting import Fitting
-
-_CAVEATS = (
-    "Logs favor what was shown: what nobody was given then is hardly ever liked.",
-    "Catalog and stated genres are those of today: without deleted items, with what was stated later.",
+from config.settings import load_settings
+from recommender.cli.evaluation_options import (
+    FILE,
+    MOMENT,
+    evaluation_options,
+    moment_of,
+    opened_source,
+    plan_of,
+    reported,
 )
+from recommender.cli.help_text import epilog
+from recommender.cli.replay import show_replay
+from recommender.evaluation.report import render_page
+from recommender.evaluation.runner import evaluate as compare
+from recommender.evaluation.splits import make_splits
+from recommender.evaluation.table import lines_of
+from recommender.evaluation.variants import compared_variants
 
-
-def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetime:
-    """Return a date, or a date and time, in ISO 8601; UTC, unless it names a time zone."""
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"must be a moment such as 2026-06-01 or 2026-06-01T12:00:00Z, got {value!r}"
-        ) from None
+_STATUSES = {
+    0: "compared",
+    1: "there is nothing to learn from or to find, or a database is down",
+    2: "the command is wrong",
+}
 
 
 @click.command(
     epilog=epilog(
-        "evaluate --as-of 2026-06-01",
+        "evaluate",
+        "evaluate --movielens ml-latest-small --split last-part",
+        "evaluate --models ease,neighbours --moment 2026-06-01 --html evaluation.html --json evaluation.json",
         "evaluate --as-of 2026-06-01 --set CONTENT_WEIGHT=0.2 --set MODEL=ease",
-        statuses={
-            0: "the moment was served again",
-            1: "it cannot be: a setting, a model, an overlay or a database; or nothing followed",
-            2: "the command is wrong",
-        },
+        statuses=_STATUSES,
     )
 )
-@click.option(
-    "--as-of", callback=_moment, required=True, help="The moment to serve again, such as 2026-06-01."
-)
+@evaluation_options
+@click.option("--json", "json_path", type=FILE, help="Write all figures there.")
+@click.option("--html", "html_path", type=FILE, help="Write a page that explains them there.")
+@click.option("--as-of", type=MOMENT, help="Serve this moment again, in place of comparing.")
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Serve with another value of a setting, or with MODEL=NAME.",
+    help="Serve that moment with another value of a setting, or with MODEL=NAME.",
 )
-@click.option(
-    "--users", type=click.IntRange(min=1), default=1_000, show_default=True, help="At most so many."
-)
-@click.option(
-    "--limit", type=click.IntRange(1, 1_000), default=DEFAULT_LIMIT, show_default=True, help="Items for each."
-)
-def evaluate(*, as_of: datetime, assignments: tuple[str, ...], users: int, limit: int) -> None:
-    """Serve a past moment again, and score it against what followed.
+def evaluate(
+    *,
+    json_path: Path | None,
+    html_path: Path | None,
+    as_of: datetime | None,
+    assignments: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Compare models by what users did later: windowed popularity, and each model alone and by 40/60.
 
-    Recommends to users who went on to like or watch what they had not seen, from what was known at the
-    moment: of interactions, nothing at or after it is read.
+    Each model learns from what happened before a moment, and ranks the whole catalog for users as they were
+    then, as requests are ranked. What they liked afterwards should be at the top. Nothing is published, and
+    no database is written to.
+
+    Reads the configured databases, a MovieLens folder, or a folder with interactions.parquet (user_id,
+    item_id, timestamp, and type or rating) and perhaps items.parquet (item_id, genres).
+
+    With --as-of, the service itself answers as of a past moment, by live SQL or a model trained on what was
+    known then: of interactions, nothing at or after the moment is read.
     """
-    settings, model = replay_settings(assignments)
-    fitting = Fitting(settings.models.training_memory_mb << 20)
-    with quiet("psycopg", "recommender"):
-        served = replay(settings, as_of, model=model, users=users, limit=limit, fitting=fitting)
-    if not served.users:
-        raise click.ClickException(f"no user liked or watched anything new from {as_of.isoformat()} on")
-    _print(served, limit)
-
-
-def _print(served: Replay, limit: int) -> None:
-    scores = score(served.users, limit)
-    new = sum(user.is_new for user in served.users)
-    click.echo(
-        f"{served.as_of:%Y-%m-%d %H:%M:%S} UTC, {served.model}: {scores.users:,} of "
-        f"{served.eligible_users:,} users who went on to like or watch something new, {new:,} of them "
-        "without a history"
-    )
-    click.echo(f"NDCG@{limit} {scores.ndcg:.4f}, hit rate {scores.hit_rate:.4f}, ", nl=False)
-    click.echo(f"personalised {scores.personalised:.1%}")
-    if scores.degraded:
-        click.echo(
-            f"Warning: {scores.degraded:,} answers are without a database that did not answer.", err=True
-        )
-    for caveat in _CAVEATS:
-        click.echo(caveat)
+    if as_of is not None:
+        if json_path is not None or html_path is not None:
+            raise click.UsageError("--json and --html do not go with --as-of.")
+        show_replay(as_of, assignments, given)
+        return
+    if assignments:
+        raise click.UsageError("--set goes with --as-of only.")
+    settings = load_settings()
+    plan = plan_of(settings, given)
+    with opened_source(settings, given) as source, reported() as report:
+        splits = make_splits(source.interactions, plan.split, moment_of(given))
+        evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
+    if json_path is not None:
+        json_path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if html_path is not None:
+        html_path.write_text(render_page(evaluation), encoding="utf-8")
+    for line in lines_of(evaluation):
+        click.echo(line)

@@ -17,6 +17,7 @@ from recommender.cli.make_key import make_key
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
+from recommender.cli.tune import tune
 from recommender.errors import (
     DatabaseUnavailableError,
     EmptyCatalogueError,
@@ -37,7 +38,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
-            "evaluate      how good it would have been at a past moment",
+            "evaluate      which model finds what users go on to like; tune finds settings",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
@@ -55,7 +56,7 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train):
+for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
     commands.add_command(command)
 
 

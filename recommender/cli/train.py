@@ -1,10 +1,11 @@
 """`train`: build models from engagement_db and publish them for the servers to pick up."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import click
+from pydantic import ValidationError
 
 from config.settings import Settings, load_settings
 from recommender.catalogue.index import window_start
@@ -43,8 +44,15 @@ def _command(name: str, summary: str) -> click.Command:
         help=f"Publish even if more than {MAX_SHRINKAGE:.0%} of the current version's users or pairs are "
         "gone.",
     )
-    def run(*, accept_shrinkage: bool) -> None:
-        _train(name, accept_shrinkage=accept_shrinkage)
+    @click.option(
+        "--set",
+        "given",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A hyperparameter other than its default; `tune` says which are best. May be repeated.",
+    )
+    def run(*, accept_shrinkage: bool, given: tuple[str, ...]) -> None:
+        _train(name, _hyperparameters(name, given), accept_shrinkage=accept_shrinkage)
 
     return click.command(
         name=name,
@@ -57,7 +65,21 @@ for _name, _registered in MODELS.items():
     train.add_command(_command(_name, _registered.summary))
 
 
-def _train(name: str, *, accept_shrinkage: bool) -> None:
+def _hyperparameters(name: str, given: Sequence[str]) -> dict[str, str]:
+    """Return hyperparameters as they were given, checked."""
+    pairs = [each.partition("=") for each in given]
+    hyperparameters = {key: value for key, _, value in pairs}
+    if hyperparameters:
+        try:
+            MODELS[name].make(hyperparameters)
+        except ValidationError as exc:
+            error = exc.errors()[0]
+            about = ".".join(map(str, error["loc"]))
+            raise click.BadParameter(f"{about}: {error['msg']}", param_hint="--set") from None
+    return hyperparameters
+
+
+def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: bool) -> None:
     settings = load_settings()
     started = time.monotonic()
     with _learning(name, settings) as (fitting, announce):
@@ -66,6 +88,7 @@ def _train(name: str, *, accept_shrinkage: bool) -> None:
             settings.models.model_path,
             lambda: _read(settings),
             accept_shrinkage=accept_shrinkage,
+            hyperparameters=hyperparameters,
             fitting=fitting,
             announce=announce,
         )

@@ -85,6 +85,21 @@ class LaterPositives(NamedTuple):
     had_positives: bool
 
 
+class InteractionArrays(NamedTuple):
+    """What a user did; parallel, in no order.
+
+    `kinds`: 1 like, 2 watch, 3 dislike, 0 what means nothing. `times`: in seconds since 1970 UTC, NaN where
+    there is none. `excluding`: whether it keeps the item from being recommended again.
+    """
+
+    user_id: str
+    item_ids: list[str]
+    kinds: list[int]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
+    excluding: list[bool]
+
+
 class InteractionRow(NamedTuple):
     """Something a user did; `happened_at` is ISO 8601 in UTC, None where it is infinity."""
 
@@ -276,6 +291,13 @@ class EngagementDatabase:
             **self._types,
         ):
             yield LaterPositives(*row)
+
+    def stream_interactions(self) -> Iterator[InteractionArrays]:
+        """Everything that everybody did, a few hundred users at a time."""
+        for row in self._database.stream(
+            "stream_interactions", excluding_types=self._excluding_types, **self._types
+        ):
+            yield InteractionArrays(*row)
 
     def stream_users(self) -> Generator[str]:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""

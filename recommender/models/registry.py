@@ -6,6 +6,7 @@ Adding one takes a module, a line here, and an entry in `tests/contract/cases.py
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from recommender.models.base import TrainableModel
 
@@ -24,6 +25,19 @@ class Registered:
             import_module(f"recommender.models.{self.module}"), self.class_name
         )
         return loaded
+
+    def make(self, hyperparameters: Mapping[str, Any]) -> TrainableModel:
+        """Return a model, not yet fitted, with hyperparameters other than its defaults.
+
+        Raises:
+            ValidationError: it has none of a name, or a value is out of range.
+        """
+        kind = self.load_class()
+        model = kind()
+        if not hyperparameters:
+            return model
+        config = type(model.config).model_validate({**model.config.model_dump(), **hyperparameters})
+        return kind(config)  # type: ignore[call-arg]  # The protocol leaves open how a model is made.
 
 
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.

@@ -1,7 +1,9 @@
 """One training run: read a dataset, fit a model to it, publish the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
@@ -18,6 +20,7 @@ def train(
     read: Callable[[], Dataset],
     *,
     accept_shrinkage: bool = False,
+    hyperparameters: Mapping[str, Any] = MappingProxyType({}),
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
 ) -> Metadata:
@@ -28,6 +31,7 @@ def train(
         folder: of all models.
         read: gives the dataset.
         accept_shrinkage: publish even if the dataset has far fewer users or pairs than the one before.
+        hyperparameters: other than the model's defaults.
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
 
@@ -43,7 +47,7 @@ def train(
         _refuse_empty(data)
         if not accept_shrinkage:
             _refuse_shrunk(name, data, publisher.former())
-        model = MODELS[name].load_class()()
+        model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
         return publisher.publish(model, data, shrinkage_accepted=accept_shrinkage)

@@ -1,0 +1,211 @@
+"""What `evaluate` and `tune` have in common: what they read, how they split it, and progress."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import Settings
+from recommender.cli.common import patient_database
+from recommender.cli.progress import Show, passing, progress
+from recommender.data.interactions import interactions_of
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.user_db import UserDatabase
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
+from recommender.evaluation.ranking import Report
+from recommender.evaluation.runner import DEFAULT_KS, Plan
+from recommender.evaluation.sources import Source, movielens_source, stated_in
+from recommender.evaluation.splits import SplitKind
+from recommender.evaluation.training_part import Relevant
+from recommender.models.fitting import Fitting
+from recommender.models.registry import MODELS
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+_MOST_RANKS = 1_000
+
+
+class _Moment(click.ParamType[datetime]):
+    """A date, or a date and time, in ISO 8601; UTC, unless it names a time zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"must be a moment such as 2026-06-01 or 2026-06-01T12:00:00Z, got {value!r}", param, ctx
+            )
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+MOMENT = _Moment()
+
+
+class _Names(click.ParamType[tuple[str, ...]]):
+    """Names of models with commas between."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        for name in names:
+            if name not in MODELS:
+                self.fail(f"there is no model {name}; there are: {', '.join(MODELS)}", param, ctx)
+        return tuple(names)
+
+
+class _Ranks(click.ParamType[tuple[int, ...]]):
+    """Numbers of ranks with commas between, in order."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            ranks = sorted({int(number) for number in value.split(",")})
+        except ValueError:
+            self.fail(f"{value} is not a list of whole numbers", param, ctx)
+        if not 1 <= ranks[0] <= ranks[-1] <= _MOST_RANKS:
+            self.fail(f"must be from 1 to {_MOST_RANKS:,}", param, ctx)
+        return tuple(ranks)
+
+
+_OPTIONS = (
+    click.option("--movielens", type=_FOLDER, help="Read a MovieLens folder in place of the databases."),
+    click.option("--parquet", type=_FOLDER, help="Read Parquet files in place of the databases."),
+    click.option(
+        "--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating that files have."
+    ),
+    click.option("--models", type=_Names(), default="", help="Only these, with commas between; else all."),
+    click.option(
+        "--split",
+        type=click.Choice([kind.value for kind in SplitKind]),
+        default=SplitKind.TIME.value,
+        help="One moment for all users, each user's last fifth, or each user's last one.",
+    ),
+    click.option(
+        "--moment",
+        type=MOMENT,
+        help="Of the split in time, in UTC; without it the last fifth of all is tested on.",
+    ),
+    click.option("--k", "ks", type=_Ranks(), default=DEFAULT_KS, help="Lengths of lists; else 5,10,20."),
+    click.option(
+        "--relevant",
+        type=click.Choice([kind.value for kind in Relevant]),
+        help="What should be found: likes (if there are any), or watches, too.",
+    ),
+    click.option("--users", type=click.IntRange(min=1), help="Draw so many of the test's users."),
+    click.option("--seed", type=int, default=0, help="Of the draw."),
+)
+
+
+def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what is read and how it is split."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
+    """Return how to compare, by the options given."""
+    kind = SplitKind(given["split"])
+    if given["moment"] is not None and kind is not SplitKind.TIME:
+        raise click.UsageError("--moment goes with --split time only.")
+    return Plan(
+        split=kind,
+        ks=given["ks"],
+        relevant=None if given["relevant"] is None else Relevant(given["relevant"]),
+        top_users=given["users"],
+        seed=given["seed"],
+        fitting=Fitting(settings.models.training_memory_mb << 20),
+    )
+
+
+def moment_of(given: dict[str, Any]) -> float | None:
+    """Return the moment given, in seconds since 1970 UTC."""
+    moment: datetime | None = given["moment"]
+    return None if moment is None else moment.timestamp()
+
+
+@contextmanager
+def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]:
+    """Yield what is read: files where they are named, else the configured databases.
+
+    Raises:
+        EvaluationError: it holds nothing.
+        LoadError: a file cannot be read.
+        SettingsError: no databases are configured.
+        DatabaseUnavailableError: a database does not answer.
+    """
+    movielens, parquet = given["movielens"], given["parquet"]
+    if movielens is not None and parquet is not None:
+        raise click.UsageError("--movielens and --parquet exclude each other.")
+    scale = float(given["scale"])
+    if movielens is not None:
+        click.echo(f"Reading {movielens} …", err=True)
+        yield movielens_source(movielens, scale)
+    elif parquet is not None:
+        click.echo(f"Reading {parquet} …", err=True)
+        yield _parquet_source(parquet, settings, scale)
+    else:
+        with _databases_source(settings) as source:
+            yield source
+
+
+def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
+    try:
+        # pyarrow is not among what the service needs.
+        from recommender.evaluation.parquet import parquet_source  # noqa: PLC0415 - see above
+    except ImportError:
+        raise click.UsageError(
+            "--parquet needs pyarrow: `pip install -r requirements-parquet.txt`."
+        ) from None
+    return parquet_source(folder, settings.interaction_types, scale)
+
+
+@contextmanager
+def _databases_source(settings: Settings) -> Iterator[Source]:
+    domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
+        users = engagement_db.count_active_users("-infinity")
+        rows = passing(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
+        interactions = interactions_of(rows)
+    with patient_database(DatabaseName.CATALOG, settings) as database:
+        entries = CatalogDatabase(database, domain).fetch_catalogue()
+    with patient_database(DatabaseName.USER, settings) as database:
+        yield Source(
+            name="the configured databases",
+            interactions=interactions,
+            entries=entries,
+            window_days=settings.ranking.interaction_window_days,
+            stated=stated_in(UserDatabase(database)),
+            domain=domain,
+        )
+
+
+@contextmanager
+def reported() -> Iterator[Report]:
+    """Show how far a comparison is, a line or bar for each step."""
+    with ExitStack() as stack:
+        current = ""
+        show: Show = lambda _: None  # noqa: E731 - replaced at the first step
+        shown = stack.enter_context(ExitStack())
+
+        def report(label: str, done: int, total: int) -> None:
+            nonlocal current, show
+            if label != current:
+                shown.close()
+                current, show = label, shown.enter_context(progress(label, total))
+            show(done)
+
+        yield report

@@ -1,0 +1,71 @@
+"""What `evaluate --as-of` does: serve a past moment again and say how good that was."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from recommender.cli.common import quiet
+from recommender.evaluation.replay import Replay, replay, replay_settings, score
+from recommender.models.fitting import Fitting
+
+DEFAULT_USERS = 1_000
+
+_CAVEATS = (
+    "Logs favor what was shown: what no user was given then is hardly ever liked.",
+    "Catalog and stated genres are those of today: without deleted items, with what was stated later.",
+)
+# Options of comparisons, which a replay does not take.
+_NOT_IN_A_REPLAY = ("movielens", "parquet", "models", "moment", "relevant")
+
+
+def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, Any]) -> None:
+    """Recommend as of a moment, and print how much of what followed was found.
+
+    Args:
+        as_of: the moment, with a time zone.
+        assignments: `NAME=VALUE` each, of settings to serve with.
+        given: the other options of `evaluate`.
+
+    Raises:
+        click.ClickException: an option does not go with a replay, or no user did anything new.
+        MarqueeError: as `replay` raises.
+    """
+    for name in _NOT_IN_A_REPLAY:
+        if given[name]:
+            raise click.UsageError(f"--{name} does not go with --as-of.")
+    settings, model = replay_settings(assignments)
+    fitting = Fitting(settings.models.training_memory_mb << 20)
+    limit = max(given["ks"])
+    with quiet("psycopg", "recommender"):
+        served = replay(
+            settings,
+            as_of,
+            model=model,
+            users=given["users"] or DEFAULT_USERS,
+            limit=limit,
+            fitting=fitting,
+        )
+    if not served.users:
+        raise click.ClickException(f"no user liked or watched anything new from {as_of.isoformat()} on")
+    _print(served, given["ks"])
+
+
+def _print(served: Replay, ks: Sequence[int]) -> None:
+    new = sum(user.is_new for user in served.users)
+    click.echo(
+        f"{served.as_of:%Y-%m-%d %H:%M:%S} UTC, {served.model}: {len(served.users):,} of "
+        f"{served.eligible_users:,} users who went on to like or watch something new, {new:,} of them "
+        "without a history"
+    )
+    for k in ks:
+        scores = score(served.users, k)
+        click.echo(f"NDCG@{k} {scores.ndcg:.4f}, hit rate@{k} {scores.hit_rate:.4f}")
+    click.echo(f"personalised {scores.personalised:.1%}")
+    if scores.degraded:
+        click.echo(
+            f"Warning: {scores.degraded:,} answers are without a database that did not answer.", err=True
+        )
+    for caveat in _CAVEATS:
+        click.echo(caveat)

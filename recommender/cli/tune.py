@@ -1,0 +1,83 @@
+"""`tune`: settings and a model that fit the data, and what to expect of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.evaluation_options import (
+    FILE,
+    evaluation_options,
+    moment_of,
+    opened_source,
+    plan_of,
+    reported,
+)
+from recommender.cli.help_text import epilog
+from recommender.evaluation.splits import make_splits
+from recommender.evaluation.table import shown_difference, shown_metric
+from recommender.evaluation.tuning import Tuning
+from recommender.evaluation.tuning import tune as search
+
+_STATUSES = {
+    0: "chosen",
+    1: "there is nothing to learn from or to find, or a database is down",
+    2: "the command is wrong",
+}
+
+
+@click.command(
+    epilog=epilog(
+        "tune",
+        "tune --movielens ml-latest-small --split last-part",
+        "tune --models ease,neighbours --users 2000 --json tuning.json",
+        statuses=_STATUSES,
+    )
+)
+@evaluation_options
+@click.option("--json", "json_path", type=FILE, help="Write all figures there.")
+def tune(*, json_path: Path | None, **given: Any) -> None:
+    """Search for the model, hyperparameters and weights that find most of what users went on to like.
+
+    Chooses by the validation period, which lies before the test, and measures what is chosen on the test
+    once. What is not surely better than popularity there is not chosen. Prints lines for .env, a command, and
+    the gain to expect. Changes nothing.
+    """
+    settings = load_settings()
+    plan = plan_of(settings, given)
+    with opened_source(settings, given) as source, reported() as report:
+        splits = make_splits(source.interactions, plan.split, moment_of(given))
+        tuning = search(source, splits, given["models"], plan, report)
+    if json_path is not None:
+        json_path.write_text(tuning.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for line in _lines(tuning):
+        click.echo(line)
+
+
+def _lines(tuning: Tuning) -> Iterator[str]:
+    metric = tuning.test.metric
+    by = shown_metric(metric)
+    yield f"The best of {tuning.tried:,} on the validation period, by {by}, and against popularity:"
+    for each in tuning.best:
+        yield f"  {each.mean:.4f}  {shown_difference(each.against_popularity)}  {each.name}"
+    for reason in tuning.refused:
+        yield f"  not tried: {reason}"
+    yield ""
+    if tuning.is_fallback:
+        yield "Nothing is surely better than popularity there, so that popular items are recommended:"
+    else:
+        yield f"Chosen: {tuning.chosen}. In .env:"
+    yield ""
+    yield from tuning.settings
+    yield ""
+    yield from tuning.commands
+    if tuning.commands:
+        yield ""
+    (chosen,) = (each for each in tuning.test.variants if each.name == tuning.chosen)
+    group = tuning.test.of_group(chosen)
+    yield f"On the test, which nothing was chosen by: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
+    for baseline in tuning.test.baselines:
+        if baseline != chosen.name:
+            yield f"  {shown_difference(group.against[baseline][metric])}, against {baseline}"

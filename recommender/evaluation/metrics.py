@@ -1,0 +1,153 @@
+"""Metrics of rankings, as arrays: each has one number a user, or one in all.
+
+Rankings have shape (users, ranks) and hold positions in the catalog index, -1 where a ranking ends. Every
+relevant item counts the same. Of an accuracy metric more is better.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+ACCURACY = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+# Steck, "Calibrated Recommendations" (RecSys 2018): how much of the history's distribution is mixed in, so
+# that a genre that is not recommended at all does not make the divergence infinite.
+_MIXED_IN = 0.01
+# Pairs of items are compared for so many users at a time.
+_USERS_AT_ONCE = 1_000
+
+PerUser = NDArray[np.float64]
+
+
+def mark_hits(
+    rankings: NDArray[np.intp], relevant: Sequence[NDArray[np.intp]], item_count: int
+) -> NDArray[np.bool_]:
+    """Return which ranks hold an item that is relevant to the user; shape (users, ranks)."""
+    counts = [len(each) for each in relevant]
+    rows = np.repeat(np.arange(len(relevant)), counts)
+    keys = rows * item_count + np.concatenate([np.empty(0, dtype=np.intp), *relevant])
+    ranked = np.arange(len(rankings))[:, np.newaxis] * item_count + rankings
+    return np.asarray(np.isin(ranked, keys) & (rankings >= 0))
+
+
+def accuracy(hits: NDArray[np.bool_], relevant_counts: NDArray[np.int64], k: int) -> Mapping[str, PerUser]:
+    """Return the metrics of `ACCURACY` over the first k ranks, by name; shape (users,) each.
+
+    ndcg: Σ 1 / log2(rank + 1) of the hits, by that of the best ranking. recall: hits by relevant items.
+    precision: hits by k. map: Σ precision at each hit, by the smaller of k and the number of relevant items.
+    mrr: 1 / rank of the first hit. hit_rate: 1 where there is a hit.
+
+    Args:
+        hits: shape (users, at least k ranks).
+        relevant_counts: shape (users,), none of them 0.
+        k: how many ranks count.
+    """
+    found = hits[:, :k].astype(np.float64)
+    width = found.shape[1]
+    ranks = np.arange(1, width + 1)
+    gains = 1.0 / np.log2(np.arange(1, k + 1) + 1)
+    best = np.concatenate(([0.0], np.cumsum(gains)))[np.minimum(relevant_counts, k)]
+    so_far = np.cumsum(found, axis=1)
+    total = found.sum(axis=1)
+    has_hit = total > 0
+    first = np.argmax(found > 0, axis=1) + 1
+    return {
+        "ndcg": (found * gains[:width]).sum(axis=1) / best,
+        "recall": total / relevant_counts,
+        "precision": total / k,
+        "map": (found * so_far / ranks).sum(axis=1) / np.minimum(relevant_counts, k),
+        "mrr": np.where(has_hit, 1.0 / first, 0.0),
+        "hit_rate": has_hit.astype(np.float64),
+    }
+
+
+def coverage(rankings: NDArray[np.intp], item_count: int) -> float:
+    """Return the share of the catalog that is recommended to anyone."""
+    return len(np.unique(rankings[rankings >= 0])) / item_count
+
+
+def exposure_gini(rankings: NDArray[np.intp], item_count: int) -> float:
+    """Return the Gini coefficient of how often items are recommended: 0 all alike, near 1 always the same."""
+    exposures = np.sort(np.bincount(rankings[rankings >= 0], minlength=item_count)).astype(np.float64)
+    total = exposures.sum()
+    if not total:
+        return 0.0
+    weights = 2 * np.arange(1, item_count + 1) - item_count - 1
+    return float((weights * exposures).sum() / (item_count * total))
+
+
+def mean_popularity(rankings: NDArray[np.intp], user_counts: NDArray[np.int64], users: int) -> PerUser:
+    """Return the mean over a user's list of the share of all users who have the item."""
+    return _mean_of_list(rankings, user_counts / max(1, users))
+
+
+def novelty(rankings: NDArray[np.intp], user_counts: NDArray[np.int64], users: int) -> PerUser:
+    """Return the mean over a user's list of -log2 of the share of users who have the item, in bits.
+
+    An item that no one has counts as if one user had it.
+    """
+    return _mean_of_list(rankings, -np.log2(np.maximum(user_counts, 1) / max(1, users)))
+
+
+def intra_list_diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) -> PerUser:
+    """Return 1 - the mean Jaccard similarity of the genres of two items of a list; NaN below two items.
+
+    Args:
+        rankings: shape (users, ranks).
+        genres: shape (items, genres), which genres each item has.
+    """
+    parts = [
+        _diversity(rankings[start : start + _USERS_AT_ONCE], genres)
+        for start in range(0, len(rankings), _USERS_AT_ONCE)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def miscalibration(
+    rankings: NDArray[np.intp], genre_shares: NDArray[np.float64], history_shares: NDArray[np.float64]
+) -> PerUser:
+    """Return the divergence of a list's genres from those of the history (Steck 2018); 0 is the best.
+
+    Σ p ln(p / (0.99 q + 0.01 p)) over genres, p their shares in the history and q in the list. NaN where the
+    history or the list has no genres.
+
+    Args:
+        rankings: shape (users, ranks).
+        genre_shares: shape (items, genres): 1 / (number of genres) for each genre of an item.
+        history_shares: shape (users, genres), each row the mean of the items', or all 0.
+    """
+    listed = np.zeros_like(history_shares)
+    for rank in range(rankings.shape[1]):
+        valid = rankings[:, rank] >= 0
+        listed[valid] += genre_shares[rankings[valid, rank]]
+    p, q = _as_distributions(history_shares), _as_distributions(listed)
+    mixed = (1.0 - _MIXED_IN) * q + _MIXED_IN * p
+    terms = np.zeros_like(p)
+    np.divide(p, mixed, out=terms, where=mixed > 0)
+    np.log(terms, out=terms, where=terms > 0)
+    return np.asarray(np.where(p.any(axis=1) & q.any(axis=1), (p * terms).sum(axis=1), np.nan))
+
+
+def _as_distributions(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    totals = weights.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0))
+
+
+def _mean_of_list(rankings: NDArray[np.intp], values: NDArray[np.float64]) -> PerUser:
+    valid = rankings >= 0
+    sums = np.where(valid, values[rankings], 0.0).sum(axis=1)
+    counts = valid.sum(axis=1)
+    return np.asarray(np.divide(sums, counts, out=np.full(len(rankings), np.nan), where=counts > 0))
+
+
+def _diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) -> PerUser:
+    valid = rankings >= 0
+    listed = (genres[rankings] & valid[:, :, np.newaxis]).astype(np.float32)
+    common = listed @ listed.transpose(0, 2, 1)
+    sizes = listed.sum(axis=2)
+    either = sizes[:, :, np.newaxis] + sizes[:, np.newaxis, :] - common
+    similar = np.divide(common, either, out=np.zeros_like(common), where=either > 0)
+    pairs = valid[:, :, np.newaxis] & valid[:, np.newaxis, :] & ~np.eye(rankings.shape[1], dtype=np.bool_)
+    counts = pairs.sum(axis=(1, 2))
+    total = (similar * pairs).sum(axis=(1, 2), dtype=np.float64)
+    return np.asarray(1.0 - np.divide(total, counts, out=np.full(len(rankings), np.nan), where=counts > 0))

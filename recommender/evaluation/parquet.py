@@ -1,0 +1,155 @@
+"""A folder of Parquet files to evaluate on. Needs pyarrow.
+
+`interactions.parquet` has the columns user_id, item_id and timestamp, `type` or `rating`, and perhaps
+`value`. `items.parquet`, which may be missing, has item_id and `genres`, a list or a text with | between.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recommender.data.interactions import Interactions, Kind, numbered_interactions
+from recommender.demo.movielens import interaction_of
+from recommender.entities import InteractionTypes
+from recommender.errors import EvaluationError
+from recommender.evaluation.sources import Source, entry_of
+
+_FIVE_STARS = 5.0
+_KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
+# The year 1973 in milliseconds; in seconds it would be the year 5138.
+_EARLIEST_MILLISECONDS = 1e11
+_MICROSECONDS = 1e6
+
+
+def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Source:
+    """Read a folder.
+
+    Args:
+        folder: where the files are.
+        types: what the texts of `type` mean; ratings are taken as those of MovieLens are.
+        scale: the highest rating there is.
+
+    Raises:
+        EvaluationError: a file or column is missing, or is not what its name says.
+    """
+    table = _read(folder / "interactions.parquet", ("user_id", "item_id", "timestamp"))
+    interactions = _interactions(table, types, scale)
+    genres = _genres_by_item(folder / "items.parquet")
+    item_ids = sorted({*interactions.item_ids, *genres})
+    entries = [entry_of(item_id, genres.get(item_id, ())) for item_id in item_ids]
+    return Source(name=folder.name, interactions=interactions, entries=entries)
+
+
+def _read(path: Path, columns: Sequence[str]) -> pa.Table:
+    if not path.is_file():
+        raise EvaluationError(f"{path} does not exist")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as exc:
+        raise EvaluationError(f"{path} cannot be read as Parquet: {exc}") from exc
+    missing = [column for column in columns if column not in table.column_names]
+    if missing:
+        raise EvaluationError(f"{path} has no column {', '.join(missing)}")
+    return table
+
+
+def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Interactions:
+    try:
+        users, user_idx = _coded(table["user_id"])
+        items, item_idx = _coded(table["item_id"])
+        kinds, values = _kinds_and_values(table, types, scale)
+        times = _seconds(table["timestamp"])
+    except pa.ArrowException as exc:
+        raise EvaluationError(f"interactions.parquet: {exc}") from exc
+    # An interaction without a user or an item is none; one without a time is in no window.
+    kinds[np.isnan(times)] = Kind.OTHER
+    known = (user_idx >= 0) & (item_idx >= 0)
+    return numbered_interactions(
+        users,
+        items,
+        user_idx=user_idx[known],
+        item_idx=item_idx[known],
+        kinds=kinds[known],
+        values=values[known],
+        times=times[known],
+        excluding=np.ones(int(known.sum()), dtype=np.bool_),
+    )
+
+
+def _kinds_and_values(
+    table: pa.Table, types: InteractionTypes, scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return what each row means; a value of its own goes before that of its rating, and 1 before none."""
+    if "type" in table.column_names:
+        names, codes = _coded(table["type"])
+        meaning = [_kind_of(name, types) for name in names]
+        values = np.ones(len(codes))
+    elif "rating" in table.column_names:
+        ratings = _numbers(table["rating"])
+        stars, codes = np.unique(ratings, return_inverse=True)
+        rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
+        meaning = [
+            Kind.OTHER if np.isnan(number) else _KINDS[kind]
+            for number, (kind, _) in zip(stars, rated, strict=True)
+        ]
+        values = np.array([value for _, value in rated])[codes] if rated else np.empty(0)
+    else:
+        raise EvaluationError("interactions.parquet has neither a column type nor a column rating")
+    kinds = np.array([*meaning, Kind.OTHER], dtype=np.uint8)[codes]
+    if "value" in table.column_names:
+        values = np.nan_to_num(_numbers(table["value"]), posinf=0.0, neginf=0.0)
+    return kinds, values
+
+
+def _kind_of(name: str, types: InteractionTypes) -> Kind:
+    if name in types.likes:
+        return Kind.LIKE
+    if name in types.watches:
+        return Kind.WATCH
+    return Kind.DISLIKE if name in types.dislikes else Kind.OTHER
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the distinct texts of a column, and by row which of them it has, -1 for none."""
+    encoded = pc.cast(column, pa.string()).combine_chunks().dictionary_encode()
+    codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1)
+    return encoded.dictionary.to_pylist(), np.array(codes, dtype=np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    values = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
+    return np.array(values, dtype=np.float64)
+
+
+def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return seconds since 1970 UTC of timestamps, or of numbers in seconds or milliseconds."""
+    if pa.types.is_timestamp(column.type):
+        whole = pc.cast(pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False), pa.int64())
+        return _numbers(whole) / _MICROSECONDS
+    seconds = _numbers(column)
+    milliseconds = seconds >= _EARLIEST_MILLISECONDS
+    seconds[milliseconds] /= 1_000
+    return seconds
+
+
+def _genres_by_item(path: Path) -> dict[str, Sequence[str]]:
+    if not path.exists():
+        return {}
+    table = _read(path, ("item_id", "genres"))
+    given: list[Any] = table["genres"].to_pylist()
+    ids = pc.cast(table["item_id"], pa.string()).to_pylist()
+    return {
+        item_id: _names(genres) for item_id, genres in zip(ids, given, strict=True) if item_id is not None
+    }
+
+
+def _names(genres: Any) -> list[str]:
+    """Return the names in a list, or in a text with | between."""
+    names = genres.split("|") if isinstance(genres, str) else genres or ()
+    return [name.strip() for name in names if name and name.strip()]

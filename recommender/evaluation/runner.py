@@ -1,0 +1,296 @@
+"""One comparison: rank for the test users by every variant, measure, and say how sure it is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.evaluation import metrics
+from recommender.evaluation.intervals import Bootstrap, Spread
+from recommender.evaluation.ranking import Rankings, Report, rank_variants
+from recommender.evaluation.results import (
+    ALL_USERS,
+    NEW_USERS,
+    THE_MODEL_ALONE,
+    WITH_HISTORY,
+    Description,
+    Difference,
+    Evaluation,
+    GroupResult,
+    Interval,
+    VariantResult,
+)
+from recommender.evaluation.sources import Source
+from recommender.evaluation.splits import Split, SplitKind
+from recommender.evaluation.training_part import Relevant, TestUsers, TrainingPart, prepare
+from recommender.evaluation.variants import DEFAULT, POPULARITY, Variant
+from recommender.models.fitting import UNBOUNDED, Fitting
+
+DEFAULT_KS = (5, 10, 20)
+MAIN_K = 10
+_ACTIVITY = ("light", "middle", "heavy")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all."""
+
+    split: SplitKind = SplitKind.TIME
+    ks: tuple[int, ...] = DEFAULT_KS
+    relevant: Relevant | None = None
+    top_users: int | None = None
+    seed: int = 0
+    fitting: Fitting = UNBOUNDED
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides: NDCG@10, or at the largest k where 10 is not among them."""
+        return f"ndcg@{MAIN_K if MAIN_K in self.ks else self.ks[-1]}"
+
+
+def _quiet(_label: str, _done: int, _total: int) -> None:
+    """Report to no one."""
+
+
+def evaluate(
+    source: Source, split: Split, variants: Sequence[Variant], plan: Plan, report: Report = _quiet
+) -> Evaluation:
+    """Compare variants on a split.
+
+    Args:
+        source: whose interactions were split.
+        split: of them.
+        variants: with `POPULARITY` among them.
+        plan: how.
+        report: told what is done, how much of it, and of how much.
+
+    Raises:
+        EvaluationError: there is nothing to learn from, or nothing to find.
+    """
+    part = prepare(source, split, plan.relevant, plan.top_users, plan.seed)
+    return evaluate_part(part, variants, plan, describe(source, split, part, plan), report)
+
+
+def evaluate_part(
+    part: TrainingPart, variants: Sequence[Variant], plan: Plan, description: Description, report: Report
+) -> Evaluation:
+    """Compare variants on what is prepared; see `evaluate`."""
+    ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report))
+    measured = [each for each in ranked if each.refused is None]
+    names = [each.variant.name for each in measured]
+    baselines = tuple(each.name for each in (POPULARITY, DEFAULT) if each.name in names)
+    groups = _groups(part.users)
+    by_group = {
+        group: _measure_group(measured, part, mask, plan.ks, baselines) for group, mask in groups.items()
+    }
+    genres = _genres_of(part.index)
+    history_shares = _history_shares(part.users, part.index, genres)
+    results = []
+    for each in ranked:
+        if each.refused is not None:
+            results.append(_refused(each))
+            continue
+        position = names.index(each.variant.name)
+        results.append(
+            _result(
+                each,
+                {group: found[position] for group, found in by_group.items()},
+                _beyond(each.item_idx, part, genres, history_shares, plan.ks),
+            )
+        )
+    return Evaluation(
+        description=description,
+        group=WITH_HISTORY if WITH_HISTORY in groups else ALL_USERS,
+        metric=plan.metric,
+        baselines=baselines,
+        variants=tuple(results),
+    )
+
+
+def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> Description:
+    """Return what is evaluated on."""
+    stated = (
+        "user_db, as they are today" if source.stated else "the three most liked genres of the training part"
+    )
+    return Description(
+        source=source.name,
+        split=plan.split.value,
+        moment=None if split.moment is None else iso_time(split.moment),
+        window_days=source.window_days,
+        relevant=part.relevant.value,
+        stated=stated,
+        items=len(part.index.media_ids),
+        train_users=len(part.data.user_ids),
+        train_pairs=len(part.data.item_idx),
+        test_users=len(part.users.contexts),
+        seed=plan.seed,
+        ks=plan.ks,
+    )
+
+
+def iso_time(seconds: float) -> str:
+    """Return seconds since 1970 UTC as ISO 8601."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def _groups(users: TestUsers) -> dict[str, NDArray[np.bool_]]:
+    """Return masks over the test users, by name; groups without a user are left out.
+
+    Those with a history are parted by its length into thirds; users of one length are in one third.
+    """
+    lengths = users.history_lengths
+    known = lengths > 0
+    groups = {ALL_USERS: np.ones(len(lengths), dtype=np.bool_), WITH_HISTORY: known, NEW_USERS: ~known}
+    if known.any():
+        bounds = np.quantile(lengths[known], (1 / 3, 2 / 3), method="inverted_cdf")
+        third = np.searchsorted(bounds, lengths, side="left")
+        groups |= {name: known & (third == number) for number, name in enumerate(_ACTIVITY)}
+    return {name: mask for name, mask in groups.items() if mask.any()}
+
+
+def _measure_group(
+    measured: Sequence[Rankings],
+    part: TrainingPart,
+    mask: NDArray[np.bool_],
+    ks: Sequence[int],
+    baselines: Sequence[str],
+) -> list[GroupResult]:
+    """Return the accuracy of each variant for the users of a mask."""
+    users = np.flatnonzero(mask)
+    relevant = [part.users.relevant[user] for user in users.tolist()]
+    counts = part.users.relevant_counts[users]
+    names = [f"{metric}@{k}" for k in ks for metric in metrics.ACCURACY]
+    columns = []
+    for each in measured:
+        hits = metrics.mark_hits(each.item_idx[users], relevant, len(part.index.media_ids))
+        for k in ks:
+            found = metrics.accuracy(hits, counts, k)
+            columns += [found[metric] for metric in metrics.ACCURACY]
+    bootstrap = Bootstrap(np.stack(columns, axis=1))
+    width = len(names)
+    against = {
+        baseline: bootstrap.spread_against(
+            np.concatenate([position * width + np.arange(width) for position in positions])
+        )
+        for baseline, positions in _opponents([each.variant for each in measured], baselines).items()
+    }
+    spread = bootstrap.spread()
+    return [
+        GroupResult(
+            users=len(users),
+            metrics=_intervals(spread, names, number * width),
+            against={
+                baseline: {
+                    name: Difference.of(*row) for name, row in _rows(differences, names, number * width)
+                }
+                for baseline, differences in against.items()
+            },
+        )
+        for number in range(len(measured))
+    ]
+
+
+def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[str, list[int]]:
+    """Return by baseline the position of what each variant is compared with; itself where there is none."""
+    names = [variant.name for variant in variants]
+    alone = {repr(each.fit): position for position, each in enumerate(variants) if not each.weights.content}
+    return {
+        **{baseline: [names.index(baseline)] * len(variants) for baseline in baselines},
+        THE_MODEL_ALONE: [alone.get(repr(each.fit), position) for position, each in enumerate(variants)],
+    }
+
+
+def _rows(
+    spread: Spread, names: Sequence[str], start: int
+) -> Iterable[tuple[str, tuple[float, float, float]]]:
+    for position, name in enumerate(names, start=start):
+        yield name, (float(spread.mean[position]), float(spread.low[position]), float(spread.high[position]))
+
+
+def _intervals(spread: Spread, names: Sequence[str], start: int) -> dict[str, Interval]:
+    return {
+        name: Interval(mean=mean, low=low, high=high)
+        for name, (mean, low, high) in _rows(spread, names, start)
+    }
+
+
+def _genres_of(index: CatalogueIndex) -> NDArray[np.bool_]:
+    """Return which genres each item has; shape (items, genres)."""
+    bits = np.unpackbits(index.genre_masks.view(np.uint8), axis=1).astype(np.bool_)
+    return np.asarray(bits[:, bits.any(axis=0)])
+
+
+def _shares_of(genres: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(genres / np.maximum(1, genres.sum(axis=1, keepdims=True)))
+
+
+def _history_shares(
+    users: TestUsers, index: CatalogueIndex, genres: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return how the genres of each user's history are distributed; shape (users, genres), 0 without one."""
+    shares = _shares_of(genres)
+    found = np.zeros((len(users.contexts), genres.shape[1]))
+    for row, user in enumerate(users.contexts):
+        item_idx = index.locate(user.history.positive_ids)
+        item_idx = item_idx[item_idx >= 0]
+        if len(item_idx):
+            found[row] = shares[item_idx].mean(axis=0)
+    return found
+
+
+def _beyond(
+    item_idx: NDArray[np.intp],
+    part: TrainingPart,
+    genres: NDArray[np.bool_],
+    history_shares: NDArray[np.float64],
+    ks: Sequence[int],
+) -> dict[str, float]:
+    """Return what else there is to say of rankings, over all test users; NaN is left out."""
+    index = part.index
+    users, shares = len(part.data.user_ids), _shares_of(genres)
+    found: dict[str, float] = {}
+    for k in ks:
+        listed = item_idx[:, :k]
+        found |= {
+            f"coverage@{k}": metrics.coverage(listed, len(index.media_ids)),
+            f"gini@{k}": metrics.exposure_gini(listed, len(index.media_ids)),
+            f"diversity@{k}": _mean(metrics.intra_list_diversity(listed, genres)),
+            f"novelty@{k}": _mean(metrics.novelty(listed, index.user_counts, users)),
+            f"popularity@{k}": _mean(metrics.mean_popularity(listed, index.user_counts, users)),
+            f"miscalibration@{k}": _mean(metrics.miscalibration(listed, shares, history_shares)),
+        }
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")
+
+
+def _result(
+    ranked: Rankings, groups: Mapping[str, GroupResult], beyond: Mapping[str, float]
+) -> VariantResult:
+    return _refused(ranked).model_copy(
+        update={
+            "groups": groups,
+            "beyond": beyond,
+            "fit_seconds": ranked.fit_seconds,
+            "personalised": float(ranked.personalised.mean()),
+        }
+    )
+
+
+def _refused(ranked: Rankings) -> VariantResult:
+    variant = ranked.variant
+    return VariantResult(
+        name=variant.name,
+        model=None if variant.fit is None else variant.fit.model,
+        hyperparameters={} if variant.fit is None else variant.fit.hyperparameters,
+        content_weight=variant.weights.content,
+        collaborative_weight=variant.weights.collaborative,
+        content=variant.content,
+        refused=ranked.refused,
+    )

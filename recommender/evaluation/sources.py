@@ -1,0 +1,115 @@
+"""What an evaluation reads: interactions, a catalog and stated genres, from databases or from files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from hashlib import blake2b
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+
+from recommender.data.interactions import Interactions, Kind, interactions_of, without_repeats
+from recommender.databases.engagement_db import InteractionArrays
+from recommender.databases.user_db import UserDatabase
+from recommender.deadline import Deadline
+from recommender.demo.line_notes import ReadNotes
+from recommender.demo.movielens import MovieLensFolder, Rating, interaction_of, media_id, user_id
+from recommender.domains.base import Domain
+from recommender.domains.media import MEDIA
+from recommender.entities import CatalogueEntry
+from recommender.errors import EvaluationError
+
+_KEY_BYTES = 16
+_USERS_A_STATEMENT = 1_000
+# For each of these statements.
+_PATIENCE_S = 600.0
+_KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
+
+
+class StatedGenres(Protocol):
+    """Says which genres users stated, as written; users without any are absent."""
+
+    def __call__(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the genres by user."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Data to evaluate on.
+
+    `name`: for people. `stated`: None where nothing is stated, so that it is taken from the histories.
+    `window_days`: of what counts in favour of an item, 0 for all time.
+    """
+
+    name: str
+    interactions: Interactions
+    entries: Sequence[CatalogueEntry]
+    window_days: int = 0
+    stated: StatedGenres | None = None
+    domain: Domain = MEDIA
+
+    def __post_init__(self) -> None:
+        if not len(self.interactions.user_idx):
+            raise EvaluationError(f"{self.name} holds no interactions")
+        if not self.entries:
+            raise EvaluationError(f"{self.name} holds no items")
+
+
+def movielens_source(folder: Path, scale: float) -> Source:
+    """Read a MovieLens folder, as `load-movielens` does; a rating that is there twice counts once.
+
+    Raises:
+        LoadError: a file is missing, or holds nothing that can be read.
+    """
+    files = MovieLensFolder(folder, scale)
+    movies = files.movies.values()
+    ratings = groupby(files.ratings(ReadNotes()), key=lambda rating: rating.user_key)
+    rows = (_rated(user_key, list(given)) for user_key, given in ratings)
+    return Source(
+        name=folder.name,
+        interactions=without_repeats(interactions_of(rows)),
+        entries=[entry_of(media_id(movie.key), movie.genres) for movie in movies],
+    )
+
+
+def entry_of(item_id: str, genres: Sequence[str]) -> CatalogueEntry:
+    """Return the catalog entry of an item that has genres and nothing else to filter by."""
+    others = (None,) * (len(MEDIA.filtered) - 1)
+    return CatalogueEntry((list(genres), *others), item_id, id_key(item_id))
+
+
+def id_key(text: str) -> bytes:
+    """Return an id in binary: a UUID's own bytes, a digest of any other."""
+    try:
+        return UUID(text).bytes
+    except ValueError:
+        return blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
+
+
+def stated_in(user_db: UserDatabase) -> StatedGenres:
+    """Return what reads stated genres from user_db, a statement for some users at a time."""
+
+    def fetch(user_ids: Sequence[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for start in range(0, len(user_ids), _USERS_A_STATEMENT):
+            chunk = user_ids[start : start + _USERS_A_STATEMENT]
+            found.update(user_db.fetch_genre_preferences(chunk, Deadline.after(_PATIENCE_S)))
+        return found
+
+    return fetch
+
+
+def _rated(user_key: str, ratings: Sequence[Rating]) -> InteractionArrays:
+    meant = [interaction_of(rating.stars) for rating in ratings]
+    return InteractionArrays(
+        user_id=user_id(user_key),
+        item_ids=[media_id(rating.movie_key) for rating in ratings],
+        kinds=[_KINDS[kind] for kind, _ in meant],
+        values=np.array([value for _, value in meant]),
+        times=np.array([rating.rated_at.replace(tzinfo=UTC).timestamp() for rating in ratings]),
+        excluding=[True] * len(ratings),
+    )

@@ -1,0 +1,122 @@
+"""What a model may know, and what it is asked for: interactions split in two, twice.
+
+The validation split lies within what the test split trains on, so that whatever is chosen by it knows nothing
+of the test.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.data.interactions import Interactions
+from recommender.errors import EvaluationError
+
+# The part of all interactions, or of each user's, that is tested on.
+TEST_SHARE = 0.2
+# A fifth of fewer interactions is none.
+LEAST_HISTORY = 5
+
+
+class SplitKind(StrEnum):
+    """How interactions are split."""
+
+    TIME = "time"
+    LAST_PART = "last-part"
+    LEAVE_LAST_OUT = "leave-last-out"
+
+
+class Split(NamedTuple):
+    """What is trained on, and what is tested on: no interaction is in both.
+
+    `moment`: the one that lies between, for all users alike, in seconds since 1970 UTC; None where each user
+    has another. `end`: the moment up to which anything is known.
+    """
+
+    train: Interactions
+    test: Interactions
+    moment: float | None
+    end: float
+
+
+class Splits(NamedTuple):
+    """The split that is reported, and the one before it that choices are made by."""
+
+    validation: Split
+    test: Split
+
+
+def make_splits(interactions: Interactions, kind: SplitKind, moment: float | None = None) -> Splits:
+    """Split interactions.
+
+    Args:
+        interactions: all there are. Those without a time are trained on: they exclude items, nothing else.
+        kind: how.
+        moment: of the split in time, in seconds since 1970 UTC; None for where the last fifth begins.
+
+    Raises:
+        EvaluationError: nothing is left to train on, or to test on.
+    """
+    if kind is SplitKind.TIME:
+        test = split_at(interactions, moment)
+        return Splits(split_at(test.train, None), test)
+    mark = _MARKS[kind]
+    test = _split_by(interactions, mark)
+    return Splits(_split_by(test.train, mark), test)
+
+
+def split_at(interactions: Interactions, moment: float | None) -> Split:
+    """Split in time, at one moment for all users: what happens at it is tested on.
+
+    Raises:
+        EvaluationError: nothing happened before the moment, or nothing at it or after.
+    """
+    times = interactions.times
+    if moment is None:
+        finite = times[np.isfinite(times)]
+        if not len(finite):
+            raise EvaluationError("no interaction has a time, and the split needs them")
+        moment = float(np.quantile(finite, 1.0 - TEST_SHARE, method="higher"))
+    later = times >= moment
+    return _split(interactions, later, moment, moment)
+
+
+def _split_by(interactions: Interactions, mark: Callable[[Interactions], NDArray[np.bool_]]) -> Split:
+    later = mark(interactions)
+    known = interactions.times[~later]
+    finite = known[np.isfinite(known)]
+    return _split(interactions, later, None, float(finite.max()) if len(finite) else 0.0)
+
+
+def _split(interactions: Interactions, later: NDArray[np.bool_], moment: float | None, end: float) -> Split:
+    if later.all() or not later.any():
+        raise EvaluationError("the split leaves nothing to train on" if later.all() else "nothing to test on")
+    return Split(interactions.select(~later), interactions.select(later), moment, end)
+
+
+def _ranks_from_last(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return by interaction how many of its user's come after it, and how many the user has in all."""
+    # Those without a time come first.
+    times = np.nan_to_num(interactions.times, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    order = np.lexsort((interactions.item_idx, times, interactions.user_idx))
+    sizes = np.bincount(interactions.user_idx, minlength=len(interactions.user_ids))
+    ends = np.cumsum(sizes)[interactions.user_idx[order]]
+    after = np.empty(len(order), dtype=np.int64)
+    after[order] = ends - 1 - np.arange(len(order))
+    return after, sizes[interactions.user_idx]
+
+
+def _last_part(interactions: Interactions) -> NDArray[np.bool_]:
+    after, sizes = _ranks_from_last(interactions)
+    held = np.where(sizes >= LEAST_HISTORY, np.rint(sizes * TEST_SHARE).astype(np.int64), 0)
+    return np.asarray((after < held) & ~np.isnan(interactions.times))
+
+
+def _last(interactions: Interactions) -> NDArray[np.bool_]:
+    after, sizes = _ranks_from_last(interactions)
+    return np.asarray((after == 0) & (sizes > 1) & ~np.isnan(interactions.times))
+
+
+_MARKS = {SplitKind.LAST_PART: _last_part, SplitKind.LEAVE_LAST_OUT: _last}

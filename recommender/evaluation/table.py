@@ -1,0 +1,93 @@
+"""A comparison as lines of text."""
+
+from collections.abc import Iterator, Sequence
+
+from recommender.evaluation.results import Difference, Evaluation, VariantResult, Verdict
+
+_HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
+_SIGNS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
+
+
+def lines_of(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the lines that a terminal shows: what was compared, a table, and what to make of it."""
+    yield from _described(evaluation)
+    yield ""
+    yield from _aligned([_head(evaluation), *(_row(evaluation, each) for each in evaluation.measured)])
+    for each in evaluation.refused:
+        yield f"{each.name}: not measured. {each.refused}"
+    yield ""
+    yield from _by_group(evaluation)
+    yield ""
+    yield "better, worse: the 95 % interval of the paired differences excludes 0. Logs favour what was shown."
+
+
+def shown_metric(name: str) -> str:
+    """Return a metric's name as people write it: `NDCG@10`."""
+    metric, _, k = name.partition("@")
+    words = {"ndcg": "NDCG", "map": "MAP", "mrr": "MRR", "hit_rate": "Hit rate"}
+    return f"{words.get(metric, metric.capitalize())}@{k}"
+
+
+def shown_difference(difference: Difference) -> str:
+    """Return a difference with its interval and what it allows to say."""
+    return (
+        f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_SIGNS[difference.verdict]}"
+    )
+
+
+def _described(evaluation: Evaluation) -> Iterator[str]:
+    about = evaluation.description
+    at = f" at {about.moment}" if about.moment else ""
+    window = f"the {about.window_days:,} days" if about.window_days else "all time"
+    yield (
+        f"{about.source}: {about.train_users:,} users and {about.train_pairs:,} pairs to learn from, "
+        f"{about.items:,} items to rank, {about.test_users:,} users to test on."
+    )
+    yield (
+        f"Split: {about.split}{at}; relevant: {about.relevant}; window: {window} before the test; "
+        f"stated genres: {about.stated}."
+    )
+
+
+def _head(evaluation: Evaluation) -> list[str]:
+    return [word.format(metric=shown_metric(evaluation.metric)) for word in _HEAD]
+
+
+def _row(evaluation: Evaluation, variant: VariantResult) -> list[str]:
+    group = evaluation.of_group(variant)
+    interval = group.metrics[evaluation.metric]
+    k = evaluation.metric.partition("@")[2]
+    differences = [
+        shown_difference(group.against[baseline][evaluation.metric]) if baseline != variant.name else ""
+        for baseline in evaluation.baselines
+    ]
+    differences += [""] * (2 - len(differences))
+    return [
+        variant.name,
+        f"{interval.mean:.4f}",
+        f"[{interval.low:.4f}, {interval.high:.4f}]",
+        *differences,
+        f"{variant.beyond[f'coverage@{k}']:.1%}",
+        f"{variant.personalised or 0.0:.0%}",
+    ]
+
+
+def _by_group(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the main metric of each group of users."""
+    measured = evaluation.measured
+    names = list(measured[0].groups)
+    head = [
+        f"{shown_metric(evaluation.metric)} of",
+        *(f"{name} ({measured[0].groups[name].users:,})" for name in names),
+    ]
+    rows = [
+        [each.name, *(f"{each.groups[name].metrics[evaluation.metric].mean:.4f}" for name in names)]
+        for each in measured
+    ]
+    yield from _aligned([head, *rows])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

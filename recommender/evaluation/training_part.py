@@ -1,0 +1,196 @@
+"""What is known before the test: a dataset, a catalog index, and users as a request would see them.
+
+Nothing here is given the interactions that are tested on, except to say which items are relevant.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.interactions import Interactions, PositivePairs, histories_of, positive_pairs
+from recommender.databases.engagement_db import PositiveHistory
+from recommender.entities import History
+from recommender.errors import EvaluationError
+from recommender.evaluation.sources import Source, id_key
+from recommender.evaluation.splits import Split
+from recommender.models.base import UserContext, Window
+from recommender.names import distinct_names
+
+_STATED_GENRES = 3
+_SECONDS_A_DAY = 86_400
+
+
+class Relevant(StrEnum):
+    """What of the test part a ranking should have found."""
+
+    LIKES = "likes"
+    POSITIVES = "positives"
+
+
+@dataclass(frozen=True, slots=True)
+class TestUsers:
+    """Users who are ranked for, parallel.
+
+    `contexts`: as a request would see them. `relevant`: positions in the catalog index of what they went on
+    to like, at least one. `has_history`: whether anything counts in their favour before the test.
+    """
+
+    contexts: Sequence[UserContext]
+    relevant: Sequence[NDArray[np.intp]]
+
+    # Not a class of tests.
+    __test__ = False
+
+    @property
+    def relevant_counts(self) -> NDArray[np.int64]:
+        """How many items are relevant; shape (users,)."""
+        return np.array([len(each) for each in self.relevant], dtype=np.int64)
+
+    @property
+    def history_lengths(self) -> NDArray[np.int64]:
+        """How many items count in a user's favour; shape (users,)."""
+        return np.array([len(user.history.positive_ids) for user in self.contexts], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPart:
+    """What models learn from, and what is ranked. `relevant`: which kind was looked for."""
+
+    data: Dataset
+    index: CatalogueIndex
+    users: TestUsers
+    relevant: Relevant
+
+
+def prepare(
+    source: Source,
+    split: Split,
+    relevant: Relevant | None = None,
+    top_users: int | None = None,
+    seed: int = 0,
+) -> TrainingPart:
+    """Return what is known of a split's training part.
+
+    Args:
+        source: whose interactions were split.
+        split: of them.
+        relevant: likes or all positives; where it is None, likes if the training part has any.
+        top_users: how many of the users of the test part are drawn; None for all.
+        seed: of the draw.
+
+    Raises:
+        EvaluationError: nothing counts in favour of an item before the test, or nothing after it is relevant.
+    """
+    start = _window_start(source.window_days, split.end)
+    pairs = positive_pairs(split.train.since(start))
+    histories = {each.user_id: each for each in histories_of(pairs, split.train)}
+    if not histories:
+        raise EvaluationError("nothing is liked or watched in the window before the test")
+    counts = np.bincount(pairs.item_idx, minlength=len(split.train.item_ids))
+    popularity = Popularity(
+        {split.train.item_ids[item]: int(counts[item]) for item in np.flatnonzero(counts).tolist()},
+        len(histories),
+    )
+    window = Window(source.window_days, _as_sql(start))
+    index = build_index(source.entries, popularity, source.domain)
+    found = Relevant.LIKES if pairs.liked.any() else Relevant.POSITIVES
+    kind = relevant or found
+    wanted = _draw(_relevant_items(split, kind, index), top_users, seed)
+    if not wanted:
+        raise EvaluationError(f"the test part has no {kind} of items in the catalog that are new to a user")
+    stated = _stated_genres(source, list(wanted), pairs, split.train)
+    seen = _seen_items(split.train, wanted)
+    contexts = [
+        UserContext(
+            user_id,
+            distinct_names(stated.get(user_id, ())),
+            _history(user_id, histories.get(user_id), seen.get(user_id, [])),
+            window,
+        )
+        for user_id in wanted
+    ]
+    data = dataset_of(histories.values(), window.start)
+    return TrainingPart(data, index, TestUsers(contexts, list(wanted.values())), kind)
+
+
+def _window_start(window_days: int, end: float) -> float:
+    return end - window_days * _SECONDS_A_DAY if window_days else -np.inf
+
+
+def _as_sql(start: float) -> str:
+    if not np.isfinite(start):
+        return "-infinity"
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start)).replace(tzinfo=None).isoformat()
+
+
+def _relevant_items(split: Split, kind: Relevant, index: CatalogueIndex) -> dict[str, NDArray[np.intp]]:
+    """Return by user what should be found: new to the user, and in the catalog."""
+    later = positive_pairs(split.test)
+    chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)
+    item_count = len(split.train.item_ids)
+    known = np.unique(split.train.user_idx.astype(np.int64) * item_count + split.train.item_idx)
+    user_idx, item_idx = later.user_idx[chosen], later.item_idx[chosen]
+    position = index.locate(split.train.item_ids)[item_idx]
+    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known) & (position >= 0)
+    user_idx, position = user_idx[new], position[new]
+    users, starts = np.unique(user_idx, return_index=True)
+    parts = np.split(position, starts[1:])
+    return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
+
+
+def _draw(
+    wanted: dict[str, NDArray[np.intp]], top_users: int | None, seed: int
+) -> dict[str, NDArray[np.intp]]:
+    if top_users is None or top_users >= len(wanted):
+        return wanted
+    names = list(wanted)
+    drawn = np.random.default_rng(seed).choice(len(names), size=top_users, replace=False)
+    return {names[user]: wanted[names[user]] for user in sorted(drawn.tolist())}
+
+
+def _seen_items(train: Interactions, wanted: Mapping[str, object]) -> dict[str, list[str]]:
+    """Return what each of some users is not to be given again."""
+    is_wanted = np.array([user_id in wanted for user_id in train.user_ids], dtype=np.bool_)
+    rows = train.select(is_wanted[train.user_idx] & train.excluding)
+    seen: dict[str, list[str]] = {}
+    pairs = np.unique(np.stack((rows.user_idx, rows.item_idx), axis=1), axis=0)
+    for user, item in pairs.tolist():
+        seen.setdefault(train.user_ids[user], []).append(train.item_ids[item])
+    return seen
+
+
+def _history(user_id: str, positive: PositiveHistory | None, seen_ids: list[str]) -> History:
+    if positive is None:
+        return History(seen_ids=seen_ids, user_key=id_key(user_id))
+    return History(seen_ids, positive.item_ids, [1] * len(positive.item_ids), positive.liked, id_key(user_id))
+
+
+def _stated_genres(
+    source: Source,
+    user_ids: Sequence[str],
+    pairs: PositivePairs,
+    train: Interactions,
+) -> Mapping[str, Sequence[str]]:
+    """Return the stated genres; else those that a user liked most items of before the test."""
+    if source.stated is not None:
+        return source.stated(user_ids)
+    genres = {entry.media_id: entry.genre_names or () for entry in source.entries}
+    wanted = set(user_ids)
+    liked: dict[str, Counter[str]] = {}
+    # Where there are no likes, what is watched has to do.
+    counted = pairs.liked if pairs.liked.any() else np.ones(len(pairs.liked), dtype=np.bool_)
+    for user, item in zip(pairs.user_idx[counted].tolist(), pairs.item_idx[counted].tolist(), strict=True):
+        user_id = train.user_ids[user]
+        if user_id in wanted:
+            liked.setdefault(user_id, Counter()).update(genres.get(train.item_ids[item], ()))
+    return {
+        user_id: sorted(counts, key=lambda genre: (-counts[genre], genre))[:_STATED_GENRES]
+        for user_id, counts in liked.items()
+    }

@@ -1,0 +1,91 @@
+"""What is compared: a model with its hyperparameters, weights, and the kind of content score."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.entities import Options, Weights
+from recommender.models.registry import MODELS
+from recommender.serving.content_scores import ProfileScores
+from recommender.serving.ranker import Ranker
+
+# What docs/algorithm.md defines, exactly.
+DEFAULT_MODEL = "neighbours"
+DEFAULT_WEIGHTS = Weights(0.4, 0.6)
+ALONE = Weights(0.0, 1.0)
+# The values of CONTENT.
+STATED, PROFILE = "stated", "profile"
+
+MakeRanker = Callable[[CatalogueIndex, Weights], Ranker]
+
+
+def _stated(index: CatalogueIndex, weights: Weights) -> Ranker:
+    return Ranker(index, weights, Options())
+
+
+def _profile(index: CatalogueIndex, weights: Weights) -> Ranker:
+    return Ranker(index, weights, Options(), ProfileScores)
+
+
+# The kinds of content score, by the name that a variant has; each says how rankings are made.
+CONTENT_KINDS: Mapping[str, MakeRanker] = {STATED: _stated, PROFILE: _profile}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A model to learn: its name and the hyperparameters other than its defaults."""
+
+    model: str
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way of ranking. `fit`: None where nothing scores, so that popular items are recommended."""
+
+    name: str
+    fit: Fit | None
+    weights: Weights
+    content: str = STATED
+
+    def ranker(self, index: CatalogueIndex) -> Ranker:
+        """Return what ranks as requests are ranked."""
+        return CONTENT_KINDS[self.content](index, self.weights)
+
+
+POPULARITY = Variant("windowed popularity", None, Weights(0.0, 0.0))
+
+
+def name_of(model: str, weights: Weights, content: str = STATED) -> str:
+    """Return what a variant is called: `ease alone`, `ease 40/60` or `ease 40/60 (profile)`."""
+    if not weights.content:
+        return f"{model} alone"
+    shares = f"{100 * weights.content:g}/{100 * weights.collaborative:g}"
+    return f"{model} {shares}" if content == STATED else f"{model} {shares} ({content})"
+
+
+def variants_of(
+    fit: Fit, weights: Iterable[Weights], contents: Iterable[str] = CONTENT_KINDS
+) -> list[Variant]:
+    """Return a fit in every blend; without a share of content its kind makes no difference."""
+    kinds = tuple(contents)
+    return [
+        Variant(name_of(fit.model, each, content), fit, each, content)
+        for each in weights
+        for content in (kinds if each.content else kinds[:1])
+    ]
+
+
+DEFAULT = Variant(name_of(DEFAULT_MODEL, DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS)
+
+
+def compared_variants(models: Iterable[str]) -> list[Variant]:
+    """Return windowed popularity, and each model alone and by 40/60; the default is always among them."""
+    chosen = list(dict.fromkeys(models))
+    variants = [POPULARITY]
+    for model in chosen or MODELS:
+        variants += variants_of(Fit(model), (ALONE, DEFAULT_WEIGHTS))
+    if DEFAULT not in variants:
+        variants.append(DEFAULT)
+    return variants

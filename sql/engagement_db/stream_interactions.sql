@@ -1,0 +1,50 @@
+-- name: stream_interactions(like_types, watch_types, dislike_types, excluding_types)
+-- Everything that users did, whenever it was: an evaluation splits it in time.
+--
+-- Parameters:
+--   like_types text[], watch_types text[], dislike_types text[]
+--                       what the types of interactions mean; other types mean nothing
+--   excluding_types text[]
+--                       types that exclude a medium; empty for all types
+-- Returns: a row for each user who did anything, in no order that matters
+--   user_id text
+--   media_ids text[], kinds int[], total_values float8[], times float8[], excluding boolean[]
+--                      parallel arrays, an entry an interaction: of which medium; 1 like, 2 watch, 3 dislike, 0
+--                      what means nothing, is more than a day ahead of now, or has no timestamp; the value;
+--                      seconds since 1970, NaN without a timestamp; whether it keeps the medium from being
+--                      given again
+-- Index: interaction_user_recent_idx
+-- Why: run when models are compared, through a cursor. The index delivers the rows user by user, so that
+--   nothing larger than one history is ever held. Values are in steps of 10^-9, as those that models are
+--   trained on.
+SELECT
+    i.user_id::text AS user_id,
+    array_agg(i.media_id::text) AS media_ids,
+    array_agg(i.kind) AS kinds,
+    array_agg(i.total_value) AS total_values,
+    array_agg(i.happened_at) AS times,
+    array_agg(i.excludes) AS excluding
+FROM (
+    SELECT
+        user_id,
+        media_id,
+        CASE
+            WHEN timestamp IS NULL OR timestamp > (now() AT TIME ZONE 'UTC') + interval '1 day' THEN 0
+            WHEN type::text = any(:like_types::text[]) THEN 1
+            WHEN type::text = any(:watch_types::text[]) THEN 2
+            WHEN type::text = any(:dislike_types::text[]) THEN 3
+            ELSE 0
+        END::int AS kind,
+        -- A numeric beyond the range of float8 would not cast; NULL and NaN are 0 too.
+        CASE
+            WHEN interaction_value BETWEEN -1e100 AND 1e100
+                THEN round(interaction_value::double precision * 1e9) / 1e9
+            ELSE 0
+        END::double precision AS total_value,
+        coalesce(extract(EPOCH FROM timestamp)::double precision, 'NaN'::double precision) AS happened_at,
+        cardinality(:excluding_types::text[]) = 0
+        OR coalesce(type::text = any(:excluding_types::text[]), FALSE) AS excludes
+    FROM interaction
+    WHERE user_id IS NOT NULL AND media_id IS NOT NULL
+) AS i
+GROUP BY i.user_id;

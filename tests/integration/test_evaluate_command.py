@@ -1,0 +1,152 @@
+"""`evaluate` and `tune` on databases, MovieLens and Parquet, as somebody at a shell sees them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recommender.data.interactions import histories_of, interactions_of, positive_pairs
+from recommender.databases.database import Database
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.entities import DatabaseName
+from tests.support.clients import settings_for
+from tests.support.commands import Run
+from tests.support.evaluation import two_tastes
+from tests.support.postgres import Urls
+
+
+def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path) -> None:
+    as_json, page = tmp_path / "evaluation.json", tmp_path / "evaluation.html"
+    result = run(
+        "evaluate",
+        "--split",
+        "last-part",
+        "--models",
+        "item_knn",
+        "--k",
+        "5,10",
+        "--json",
+        as_json,
+        "--html",
+        page,
+    )
+    assert result.status == 0, result.err
+    said = json.loads(as_json.read_text())
+    assert [each["name"] for each in said["variants"]] == [
+        "windowed popularity",
+        "item_knn alone",
+        "item_knn 40/60",
+        "neighbours 40/60",
+    ]
+    assert "user_db, as they are today" in result.out
+    assert all(each["name"] in result.out and each["name"] in page.read_text() for each in said["variants"])
+    assert "Ranking by item_knn" in result.err
+
+
+def test_what_is_positive_in_memory_is_what_models_are_trained_on(shared_databases: Urls) -> None:
+    settings = settings_for(shared_databases)
+    database = Database(DatabaseName.ENGAGEMENT, settings.databases.for_command())
+    database.open()
+    try:
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
+        everything = interactions_of(engagement_db.stream_interactions())
+        trained_on = {each.user_id: each for each in engagement_db.stream_positive_histories("-infinity")}
+    finally:
+        database.close()
+    found = {each.user_id: each for each in histories_of(positive_pairs(everything), everything)}
+    assert set(found) == set(trained_on)
+    for user_id, history in found.items():
+        expected = trained_on[user_id]
+        for one, other in ((history, expected), (expected, history)):
+            assert set(one.item_ids) == set(other.item_ids)
+        order = [expected.item_ids.index(item_id) for item_id in history.item_ids]
+        assert history.liked == [expected.liked[each] for each in order]
+        assert np.allclose(history.total_values, np.array(expected.total_values)[order])
+        assert np.array_equal(history.times, np.array(expected.times)[order])
+
+
+def test_tune_prints_settings_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    as_json = tmp_path / "tuning.json"
+    result = run("tune", "--split", "last-part", "--models", "item_knn", "--json", as_json)
+    assert result.status == 0, result.err
+    tuning = json.loads(as_json.read_text())
+    for line in (*tuning["settings"], *tuning["commands"]):
+        assert f"\n{line}\n" in result.out
+    assert tuning["tried"] == 21
+
+
+def test_files_of_parquet_give_what_is_in_them(run: Run, tmp_path: Path) -> None:
+    rows = two_tastes().interactions
+    table = {
+        "user_id": [rows.user_ids[user] for user in rows.user_idx],
+        "item_id": [rows.item_ids[item] for item in rows.item_idx],
+        "timestamp": pa.array((rows.times * 1e6).astype(np.int64), pa.timestamp("us")),
+        "type": ["LIKE"] * len(rows.times),
+    }
+    pq.write_table(pa.table(table), tmp_path / "interactions.parquet")
+    pq.write_table(
+        pa.table({"item_id": list(rows.item_ids), "genres": [["Drama"]] * len(rows.item_ids)}),
+        tmp_path / "items.parquet",
+    )
+    as_json = tmp_path / "evaluation.json"
+    result = run("evaluate", "--parquet", tmp_path, "--models", "neighbours", "--json", as_json)
+    assert result.status == 0, result.err
+    about = json.loads(as_json.read_text())["description"]
+    assert about["items"] == len(rows.item_ids)
+    assert about["train_pairs"] == int((rows.times < np.quantile(rows.times, 0.8, method="higher")).sum())
+    pq.write_table(pa.table({"user_id": ["u"]}), tmp_path / "interactions.parquet")
+    refused = run("evaluate", "--parquet", tmp_path)
+    assert refused.status == 1
+    assert "has no column item_id, timestamp" in refused.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--models", "nothing"),
+        ("--k", "0"),
+        ("--k", "ten"),
+        ("--split", "last-part", "--moment", "2026-01-01"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(run: Run, options: tuple[str, ...]) -> None:
+    assert run("evaluate", *options).status == 2
+
+
+def test_a_movielens_folder_gives_the_figures_of_the_split(
+    run: Run, data_folder: Path, tmp_path: Path
+) -> None:
+    as_json = tmp_path / "evaluation.json"
+    result = run(
+        "evaluate",
+        "--movielens",
+        data_folder / "ml-latest-small",
+        "--split",
+        "last-part",
+        "--models",
+        "neighbours",
+        "--json",
+        as_json,
+    )
+    assert result.status == 0, result.err
+    said = json.loads(as_json.read_text())
+    found = {each["name"]: each["groups"]["with history"] for each in said["variants"]}
+    assert 0.06 < found["windowed popularity"]["metrics"]["ndcg@10"]["mean"] < 0.07
+    assert found["neighbours 40/60"]["metrics"]["ndcg@10"]["mean"] > 0.1
+    assert found["neighbours 40/60"]["against"]["windowed popularity"]["ndcg@10"]["verdict"] == "better"
+
+
+def test_train_takes_the_hyperparameters_that_tune_prints(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path))
+    assert run("train", "item_knn", "--set", "shrinkage=5.5").status == 0
+    (config,) = (tmp_path / "item_knn" / "current").resolve().glob("config.json")
+    assert json.loads(config.read_text())["shrinkage"] == 5.5
+    for wrong in ("shrinkage=-1", "nothing=1"):
+        refused = run("train", "item_knn", "--set", wrong)
+        assert refused.status == 2
+        assert wrong.partition("=")[0] in refused.err

@@ -1,0 +1,53 @@
+"""Made-up interactions in which taste repeats, and a comparison on them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recommender.data.interactions import Interactions, Kind, interactions_of
+from recommender.databases.engagement_db import InteractionArrays
+from recommender.evaluation.results import Evaluation
+from recommender.evaluation.runner import Plan, evaluate
+from recommender.evaluation.sources import Source, entry_of
+from recommender.evaluation.splits import SplitKind, make_splits
+from recommender.evaluation.variants import compared_variants
+
+Row = tuple[str, str, Kind, float]
+# Half of them for each of two kinds of users.
+ITEMS = [f"item{number:02}" for number in range(60)]
+
+
+def interactions(rows: Sequence[Row]) -> Interactions:
+    """Interactions of value 1."""
+    return interactions_of(
+        InteractionArrays(user, [item], [kind], np.ones(1), np.array([time]), [True])
+        for user, item, kind, time in rows
+    )
+
+
+def source_of(rows: Sequence[Row]) -> Source:
+    """A source of these interactions, with a catalog of `ITEMS`."""
+    entries = [entry_of(item, [f"genre{number % 4}"]) for number, item in enumerate(ITEMS)]
+    return Source("made up <&>", interactions(rows), entries)
+
+
+def two_tastes(users: int = 60) -> Source:
+    """Users who like items of one half of the catalog, mostly."""
+    generator = np.random.default_rng(5)
+    rows: list[Row] = []
+    for user in range(users):
+        count = int(generator.integers(8, 25))
+        half = 30 * (user % 2)
+        rows += [
+            (f"user{user:02}", ITEMS[half + item], Kind.LIKE, float(generator.integers(0, 1_000)))
+            for item in generator.permutation(30)[:count]
+        ]
+    return source_of(rows)
+
+
+def small_evaluation() -> Evaluation:
+    """A comparison of two models on these."""
+    source = two_tastes()
+    plan = Plan(split=SplitKind.LAST_PART)
+    split = make_splits(source.interactions, plan.split).test
+    return evaluate(source, split, compared_variants(["item_knn", "neighbours"]), plan)

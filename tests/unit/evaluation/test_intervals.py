@@ -1,0 +1,34 @@
+"""Intervals hold the truth as often as they say, and differences are paired."""
+
+import numpy as np
+
+from recommender.evaluation.intervals import Bootstrap
+from recommender.evaluation.results import Difference, Verdict
+
+
+def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
+    values = np.random.default_rng(1).normal(size=(2_000, 1))
+    spread = Bootstrap(values).spread()
+    error = values.std() / np.sqrt(2_000)
+    assert spread.mean[0] == values.mean()
+    assert 3.6 * error < spread.high[0] - spread.low[0] < 4.2 * error
+
+
+def test_a_small_gain_of_every_user_is_sure_however_much_users_differ() -> None:
+    base = np.random.default_rng(2).normal(scale=100.0, size=300)
+    spread = Bootstrap(np.stack((base, base + 0.01), axis=1)).spread_against(np.array([0, 0]))
+    assert np.allclose(spread.mean, [0.0, 0.01])
+    assert spread.low[0] == spread.high[0] == 0.0
+    assert 0.009 < spread.low[1] <= spread.high[1] < 0.011
+
+
+def test_intervals_of_the_same_values_are_the_same() -> None:
+    values = np.random.default_rng(3).random((50, 2))
+    assert Bootstrap(values).spread().low.tolist() == Bootstrap(values).spread().low.tolist()
+
+
+def test_better_and_worse_are_said_only_where_the_interval_excludes_0() -> None:
+    assert Difference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
+    assert Difference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE
+    assert Difference.of(0.1, -0.01, 0.2).verdict is Verdict.UNCLEAR
+    assert Difference.of(0.0, 0.0, 0.0).verdict is Verdict.UNCLEAR

@@ -1,0 +1,104 @@
+"""A comparison ranks as requests do, says what is sure, and goes on where a model is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recommender.evaluation.report import render_page
+from recommender.evaluation.results import Difference, Verdict
+from recommender.evaluation.runner import Plan, evaluate
+from recommender.evaluation.search_space import candidates, fits_of
+from recommender.evaluation.splits import SplitKind, make_splits
+from recommender.evaluation.table import lines_of
+from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
+from recommender.evaluation.variants import DEFAULT, POPULARITY, compared_variants
+from recommender.models.fitting import Fitting
+from recommender.models.registry import MODELS
+from tests.support.evaluation import small_evaluation, two_tastes
+
+PLAN = Plan(split=SplitKind.LAST_PART)
+
+
+def test_models_find_tastes_that_popularity_does_not_and_that_is_said() -> None:
+    evaluation = small_evaluation()
+    by_name = {each.name: each for each in evaluation.measured}
+    alone = evaluation.of_group(by_name["item_knn alone"])
+    difference = alone.against[POPULARITY.name]["ndcg@10"]
+    assert difference.verdict is Verdict.BETTER
+    assert (
+        alone.metrics["ndcg@10"].low > evaluation.of_group(by_name[POPULARITY.name]).metrics["ndcg@10"].high
+    )
+    assert by_name[POPULARITY.name].personalised == 0
+    assert by_name["item_knn alone"].personalised == 1
+    assert {"light", "middle", "heavy"} <= set(by_name[DEFAULT.name].groups)
+
+
+def test_the_groups_by_length_of_history_make_up_all_with_a_history() -> None:
+    groups = small_evaluation().measured[0].groups
+    assert sum(groups[name].users for name in ("light", "middle", "heavy")) == groups["with history"].users
+
+
+def test_a_model_that_needs_too_much_memory_is_refused_and_the_others_go_on() -> None:
+    source = two_tastes()
+    split = make_splits(source.interactions, PLAN.split).test
+    plan = replace(PLAN, fitting=Fitting(memory_bytes=1))
+    evaluation = evaluate(source, split, compared_variants(["neighbours"]), plan)
+    assert [each.name for each in evaluation.measured] == [POPULARITY.name]
+    assert all("TRAINING_MEMORY_MB" in (each.refused or "") for each in evaluation.refused)
+    assert any("not measured" in line for line in lines_of(evaluation))
+    assert "is not measured" in render_page(evaluation)
+
+
+def test_the_same_data_gives_the_same_figures() -> None:
+    first, second = small_evaluation(), small_evaluation()
+    for one, other in zip(first.variants, second.variants, strict=True):
+        assert (one.groups, one.beyond) == (other.groups, other.beyond)
+
+
+def test_fewer_users_are_drawn_alike_each_time() -> None:
+    source = two_tastes()
+    split = make_splits(source.interactions, PLAN.split).test
+    plan = replace(PLAN, top_users=20)
+    found = [evaluate(source, split, [POPULARITY], plan) for _ in range(2)]
+    assert found[0].description.test_users == 20
+    assert found[0] == found[1]
+
+
+def test_the_page_escapes_what_it_is_given() -> None:
+    page = render_page(small_evaluation())
+    assert "made up &lt;&amp;&gt;" in page
+    assert "<&>" not in page
+    assert "<script" not in page
+    assert "http" not in page
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_all_that_is_tried_of_a_model_are_hyperparameters_it_has(name: str) -> None:
+    for fit in fits_of(name):
+        config = MODELS[name].make(fit.hyperparameters).config.model_dump()
+        assert {key: config[key] for key in fit.hyperparameters} == dict(fit.hyperparameters)
+
+
+def test_what_is_not_surely_better_than_popularity_is_not_chosen() -> None:
+    variants = candidates(["neighbours"])[:2]
+    unsure = Candidate(name=variants[0].name, mean=0.5, against_popularity=Difference.of(0.1, -0.1, 0.3))
+    sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=Difference.of(0.1, 0.01, 0.3))
+    assert choose(variants, [unsure, sure]) is variants[1]
+    assert choose(variants[:1], [unsure]) is POPULARITY
+    assert choose([], []) is POPULARITY
+    assert settings_of(POPULARITY) == ("CONTENT_WEIGHT=0", "COLLABORATIVE_WEIGHT=0")
+    assert commands_of(POPULARITY) == ()
+
+
+def test_nothing_of_the_test_part_changes_what_is_chosen() -> None:
+    source = two_tastes()
+    splits = make_splits(source.interactions, PLAN.split)
+    shuffled = splits.test.test
+    shuffled = replace(shuffled, item_idx=np.random.default_rng(1).permutation(shuffled.item_idx))
+    other = splits._replace(test=splits.test._replace(test=shuffled))
+    found = [tune(source, each, ["item_knn"], PLAN, lambda *_: None) for each in (splits, other)]
+    assert found[0].best == found[1].best
+    assert found[0].chosen == found[1].chosen
+    assert found[0].test != found[1].test
+    assert found[0].commands[0].startswith("python -m recommender train item_knn --set shrinkage=")

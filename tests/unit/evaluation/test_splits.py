@@ -1,0 +1,127 @@
+"""Splits leave the test part unknown: planted rows in it change nothing that is learned from."""
+
+import numpy as np
+import pytest
+
+from recommender.data.interactions import Kind
+from recommender.errors import EvaluationError
+from recommender.evaluation.splits import SplitKind, make_splits, split_at
+from recommender.evaluation.training_part import TrainingPart, prepare
+from tests.support.evaluation import ITEMS, Row, interactions, source_of
+
+
+def made_up() -> list[Row]:
+    generator = np.random.default_rng(7)
+    return [
+        (f"user{user}", ITEMS[item], Kind(int(generator.integers(1, 4))), float(generator.integers(0, 1_000)))
+        for user in range(12)
+        for item in generator.permutation(len(ITEMS))[:15]
+    ]
+
+
+def known_of(part: TrainingPart) -> object:
+    """All that a model or a ranking could know."""
+    data, index = part.data, part.index
+    return (
+        list(data.user_ids),
+        list(data.item_ids),
+        data.item_idx.tolist(),
+        data.values.tolist(),
+        data.times.tolist(),
+        index.version,
+        {user.user_id: (user.stated_genres, user.history) for user in part.users.contexts},
+    )
+
+
+def test_rows_planted_at_the_moment_or_after_it_change_nothing_that_is_known() -> None:
+    rows = made_up()
+    planted: list[Row] = [
+        (f"user{user}", item, kind, time)
+        for user in range(12)
+        for item in ITEMS[:10]
+        for kind, time in ((Kind.DISLIKE, 700.0), (Kind.LIKE, 900.0), (Kind.OTHER, 1_500.0))
+    ]
+    planted.append(("planted", ITEMS[0], Kind.LIKE, 700.0))
+    parts = [
+        prepare(source, split_at(source.interactions, 700.0))
+        for source in (source_of(rows), source_of([*rows, *planted]))
+    ]
+    first, second = (known_of(part) for part in parts)
+    assert isinstance(first, tuple)
+    assert isinstance(second, tuple)
+    assert first[:-1] == second[:-1]
+    for user_id, known in first[-1].items():
+        assert second[-1].get(user_id, known) == known
+    assert "planted" in second[-1]
+
+
+def test_a_row_planted_before_the_moment_is_known() -> None:
+    rows = made_up()
+    planted: Row = ("planted", ITEMS[0], Kind.LIKE, 699.0)
+    parts = [
+        prepare(source, split_at(source.interactions, 700.0))
+        for source in (source_of(rows), source_of([*rows, planted]))
+    ]
+    assert known_of(parts[0]) != known_of(parts[1])
+
+
+@pytest.mark.parametrize("kind", list(SplitKind))
+def test_validation_lies_within_what_the_test_trains_on(kind: SplitKind) -> None:
+    rows = interactions(made_up())
+    splits = make_splits(rows, kind)
+    assert len(splits.test.train.times) + len(splits.test.test.times) == len(rows.times)
+    assert len(splits.validation.train.times) + len(splits.validation.test.times) == len(
+        splits.test.train.times
+    )
+
+
+def test_in_time_nothing_tested_is_before_anything_known() -> None:
+    splits = make_splits(interactions(made_up()), SplitKind.TIME)
+    for split in splits:
+        assert split.moment is not None
+        assert split.train.times.max() < split.moment <= split.test.times.min()
+
+
+def test_the_last_fifth_of_a_history_is_tested_where_there_are_five() -> None:
+    rows = [("u", ITEMS[number], Kind.LIKE, float(number)) for number in range(10)]
+    rows += [("v", ITEMS[number], Kind.LIKE, float(number)) for number in range(4)]
+    split = make_splits(interactions(rows), SplitKind.LAST_PART).test
+    assert [split.test.item_ids[item] for item in split.test.item_idx] == ITEMS[8:10]
+
+
+def test_the_last_one_of_each_user_with_more_is_left_out() -> None:
+    rows = [("u", ITEMS[number], Kind.LIKE, float(number)) for number in range(3)]
+    rows += [
+        ("v", ITEMS[5], Kind.LIKE, 0.0),
+        ("w", ITEMS[6], Kind.LIKE, 1.0),
+        ("w", ITEMS[7], Kind.LIKE, 0.0),
+    ]
+    splits = make_splits(interactions(rows), SplitKind.LEAVE_LAST_OUT)
+    assert [splits.test.test.item_ids[item] for item in splits.test.test.item_idx] == [
+        ITEMS[2],
+        ITEMS[6],
+    ]
+
+
+def test_relevant_is_what_is_liked_last_and_new_to_the_user() -> None:
+    rows: list[Row] = [
+        ("u", ITEMS[0], Kind.LIKE, 1.0),
+        ("u", ITEMS[0], Kind.LIKE, 10.0),
+        ("u", ITEMS[1], Kind.LIKE, 11.0),
+        ("u", ITEMS[2], Kind.WATCH, 12.0),
+        ("u", ITEMS[3], Kind.LIKE, 13.0),
+        ("u", ITEMS[3], Kind.DISLIKE, 14.0),
+        ("u", "deleted", Kind.LIKE, 15.0),
+    ]
+    source = source_of(rows)
+    part = prepare(source, split_at(source.interactions, 10.0))
+    (relevant,) = part.users.relevant
+    assert [part.index.media_ids[item] for item in relevant] == [ITEMS[1]]
+
+
+def test_a_split_that_leaves_nothing_says_so() -> None:
+    rows = interactions(made_up())
+    with pytest.raises(EvaluationError, match="nothing to train on"):
+        split_at(rows, -1.0)
+    with pytest.raises(EvaluationError, match="nothing to test on"):
+        split_at(rows, 5_000.0)
