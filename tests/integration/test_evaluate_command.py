@@ -18,12 +18,13 @@ from tests.support.evaluation import two_tastes
 from tests.support.postgres import Urls
 
 
-def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["time", "last-part", "leave-last-out"])
+def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path, split: str) -> None:
     as_json, page = tmp_path / "evaluation.json", tmp_path / "evaluation.html"
     result = run(
         "evaluate",
         "--split",
-        "last-part",
+        split,
         "--models",
         "item_knn",
         "--k",
