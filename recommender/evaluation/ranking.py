@@ -94,17 +94,11 @@ def _fit(fit: Fit | None, part: TrainingPart, fitting: Fitting, report: Report) 
     if fit is None:
         return _Fitted(None, None)
     started = time.monotonic()
-    label = f"Learning {label_of(fit)}"
+    label = f"Learning {fit.label}"
     report(label, 0, 100)
     model = MODELS[fit.model].make(fit.hyperparameters)
     model.fit(part.data, Fitting(fitting.memory_bytes, lambda share: report(label, round(100 * share), 100)))
     return _Fitted(model, time.monotonic() - started)
-
-
-def label_of(fit: Fit) -> str:
-    """Return a fit in words: `ease (regularisation=100)`."""
-    given = ", ".join(f"{name}={value}" for name, value in fit.hyperparameters.items())
-    return f"{fit.model} ({given})" if given else fit.model
 
 
 def _rank(
@@ -118,7 +112,7 @@ def _rank(
     everything = np.ones(item_count, dtype=np.bool_)
     scope, page = Scope(everything, everything), Page(ranks)
     scorer: Scorer = _Unscored() if fitted.model is None else fitted.model
-    label = f"Ranking by {label_of(variants[0].fit) if variants[0].fit else 'popularity'}"
+    label = f"Ranking by {variants[0].fit.label if variants[0].fit else 'popularity'}"
     at_once = max(1, min(_MOST_USERS_AT_ONCE, _SCORES_AT_ONCE // item_count))
     for start in range(0, len(users), at_once):
         report(label, start, len(users))

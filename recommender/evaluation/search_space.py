@@ -8,17 +8,24 @@ from itertools import product
 from typing import Any
 
 from recommender.entities import Weights
-from recommender.evaluation.variants import Fit, Variant, variants_of
+from recommender.evaluation.variants import ALONE, DEFAULT_WEIGHTS, Fit, Variant, variants_of
 from recommender.models.registry import MODELS
 
 # Content from 0 to 0.6, as exact decimals: weights are compared as they are written.
-BLENDS = tuple(Weights(tenths / 10, (10 - tenths) / 10) for tenths in range(7))
+_BLENDS = tuple(Weights(tenths / 10, (10 - tenths) / 10) for tenths in range(7))
+# What every fit is tried with first.
+_FIRST_BLENDS = (ALONE, DEFAULT_WEIGHTS)
+# So many of the fits that are best with these are tried with all.
+BEST_FITS = 3
 
 # Of models whose config does not say; a model that is in neither has nothing to try but weights.
 _VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "neighbours": {"similar_users": (50, 100, 200)},
     "item_knn": {"shrinkage": (5.0, 20.0, 100.0)},
-    "ease": {"regularisation": (100.0, 200.0, 500.0)},
+    "ease": {"regularisation": (100.0, 200.0, 500.0), "watch_value": (0.5, 0.0)},
+    "ease_transitions": {"transitions_share": (0.0, 0.3, 0.5)},
+    "als": {"regularisation": (10.0, 30.0, 50.0)},
+    "popularity": {"half_life_days": (None, 30.0, 7.0)},
 }
 
 
@@ -30,11 +37,16 @@ def fits_of(model: str) -> Iterator[Fit]:
         yield Fit(model, dict(zip(values, chosen, strict=True)))
 
 
-def candidates(models: Sequence[str]) -> list[Variant]:
-    """Return every variant that is tried of some models, or of all that are registered."""
+def first_candidates(models: Sequence[str]) -> list[Variant]:
+    """Return every fit of some models, or of all that are registered, alone and by 40/60."""
     return [
         variant
         for model in models or tuple(MODELS)
         for fit in fits_of(model)
-        for variant in variants_of(fit, BLENDS)
+        for variant in variants_of(fit, _FIRST_BLENDS)
     ]
+
+
+def further_candidates(fit: Fit) -> list[Variant]:
+    """Return the other blends of a fit."""
+    return variants_of(fit, [weights for weights in _BLENDS if weights not in _FIRST_BLENDS])

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap
-from recommender.evaluation.ranking import Report, label_of, rank_variants
+from recommender.evaluation.ranking import Report, rank_variants
 from recommender.evaluation.results import Difference, Evaluation, Verdict
 from recommender.evaluation.runner import Plan, evaluate
-from recommender.evaluation.search_space import candidates
+from recommender.evaluation.search_space import BEST_FITS, first_candidates, further_candidates
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
-from recommender.evaluation.training_part import prepare
+from recommender.evaluation.training_part import TrainingPart, prepare
 from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Variant
 
 _SHOWN = 10
@@ -57,6 +58,13 @@ class _Found(NamedTuple):
     refused: list[str]
 
 
+class _Measured(NamedTuple):
+    """The main metric of variants, for each user; and those that could not be fitted."""
+
+    values: list[tuple[Variant, NDArray[np.float64]]]
+    refused: list[str]
+
+
 def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, report: Report) -> Tuning:
     """Choose by the validation period what ranks best, and measure that on the test.
 
@@ -70,7 +78,8 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
     Raises:
         EvaluationError: there is nothing to learn from, or nothing to find.
     """
-    found = _search(source, splits, models, plan, report)
+    part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
+    found = _search(part, models, plan, report)
     chosen = choose(found.variants, found.candidates)
     compared = [POPULARITY, DEFAULT, *([] if chosen in (POPULARITY, DEFAULT) else [chosen])]
     ranked = sorted(found.candidates, key=lambda each: -each.mean)
@@ -113,42 +122,51 @@ def commands_of(variant: Variant) -> tuple[str, ...]:
     """Return the commands that train what a variant is served by."""
     if variant.fit is None:
         return ()
-    given = "".join(f" --set {name}={value}" for name, value in variant.fit.hyperparameters.items())
+    given = "".join(
+        f" --set {name}={value}" for name, value in variant.fit.hyperparameters.items() if value is not None
+    )
     return (f"python -m recommender train {variant.fit.model}{given}",)
 
 
-def _search(source: Source, splits: Splits, models: Sequence[str], plan: Plan, report: Report) -> _Found:
-    """Measure every candidate on the validation period, for users who have a history there (else for all)."""
-    part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
+def _search(part: TrainingPart, models: Sequence[str], plan: Plan, report: Report) -> _Found:
+    """Measure every fit in few blends, then the best fits in all."""
+    first = _measure(part, [POPULARITY, *first_candidates(models)], plan, report)
+    ranked = sorted(first.values[1:], key=lambda each: -each[1].mean())
+    # Each fit once, where it is best; a mapping cannot be a key.
+    fits = list({repr(variant.fit): variant.fit for variant, _ in ranked}.values())
+    further = [variant for fit in fits[:BEST_FITS] if fit for variant in further_candidates(fit)]
+    second = _measure(part, further, plan, report)
+    return _Found(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
+
+
+def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report: Report) -> _Measured:
+    """Measure variants on the validation period, for users who have a history there (else for all)."""
     known = part.users.history_lengths > 0
     users = np.flatnonzero(known if known.any() else ~known)
     relevant = [part.users.relevant[user] for user in users.tolist()]
     metric, _, k = plan.metric.partition("@")
-    variants, columns, refused = [], [], []
-    for ranked in rank_variants(part, [POPULARITY, *_named(models)], int(k), plan.fitting, report):
+    values: list[tuple[Variant, NDArray[np.float64]]] = []
+    refused = []
+    for ranked in rank_variants(part, variants, int(k), plan.fitting, report):
         if ranked.refused is not None:
             refused.append(f"{ranked.variant.name}: {ranked.refused}")
             continue
         hits = metrics.mark_hits(ranked.item_idx[users], relevant, len(part.index.media_ids))
-        columns.append(metrics.accuracy(hits, part.users.relevant_counts[users], int(k))[metric])
-        variants.append(ranked.variant)
-    bootstrap = Bootstrap(np.stack(columns, axis=1))
-    # Popularity is the first.
-    against = bootstrap.spread_against(np.zeros(len(columns), dtype=np.intp))
+        values.append(
+            (ranked.variant, metrics.accuracy(hits, part.users.relevant_counts[users], int(k))[metric])
+        )
+    return _Measured(values, refused)
+
+
+def _compared(values: Sequence[tuple[Variant, NDArray[np.float64]]]) -> tuple[list[Variant], list[Candidate]]:
+    """Return what was measured, but popularity, which is the first, with how it differs from that."""
+    variants = [variant for variant, _ in values]
+    bootstrap = Bootstrap(np.stack([column for _, column in values], axis=1))
+    against = bootstrap.joint_spread_against(np.zeros(len(values), dtype=np.intp))
     means = bootstrap.spread().mean.tolist()
-    differences = zip(*(values.tolist() for values in against), strict=True)
+    differences = zip(*(numbers.tolist() for numbers in against), strict=True)
     measured = [
         Candidate(name=variant.name, mean=mean, against_popularity=Difference.of(*difference))
         for variant, mean, difference in zip(variants, means, differences, strict=True)
     ]
-    return _Found(variants[1:], measured[1:], refused)
-
-
-def _named(models: Sequence[str]) -> list[Variant]:
-    """Return the candidates, named with their hyperparameters."""
-    found = []
-    for each in candidates(models):
-        if each.fit is not None:
-            name = each.name.replace(each.fit.model, label_of(each.fit), 1)
-            found.append(Variant(name, each.fit, each.weights, each.content))
-    return found
+    return variants[1:], measured[1:]

@@ -39,6 +39,12 @@ class Fit:
     model: str
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The fit in words: `ease`, or `ease (regularisation=100)`."""
+        given = ", ".join(f"{name}={value}" for name, value in self.hyperparameters.items())
+        return f"{self.model} ({given})" if given else self.model
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -57,12 +63,12 @@ class Variant:
 POPULARITY = Variant("windowed popularity", None, Weights(0.0, 0.0))
 
 
-def name_of(model: str, weights: Weights, content: str = STATED) -> str:
+def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
     """Return what a variant is called: `ease alone`, `ease 40/60` or `ease 40/60 (profile)`."""
     if not weights.content:
-        return f"{model} alone"
+        return f"{fit.label} alone"
     shares = f"{100 * weights.content:g}/{100 * weights.collaborative:g}"
-    return f"{model} {shares}" if content == STATED else f"{model} {shares} ({content})"
+    return f"{fit.label} {shares}" if content == STATED else f"{fit.label} {shares} ({content})"
 
 
 def variants_of(
@@ -71,21 +77,29 @@ def variants_of(
     """Return a fit in every blend; without a share of content its kind makes no difference."""
     kinds = tuple(contents)
     return [
-        Variant(name_of(fit.model, each, content), fit, each, content)
+        Variant(name_of(fit, each, content), fit, each, content)
         for each in weights
         for content in (kinds if each.content else kinds[:1])
     ]
 
 
-DEFAULT = Variant(name_of(DEFAULT_MODEL, DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS)
+DEFAULT = Variant(name_of(Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS, STATED)
+# Beside that of all time in the window; in days.
+_HALF_LIVES = (30.0, 7.0)
 
 
 def compared_variants(models: Iterable[str]) -> list[Variant]:
-    """Return windowed popularity, and each model alone and by 40/60; the default is always among them."""
+    """Return windowed popularity, and each model alone and by 40/60; the default is always among them.
+
+    Popularity is compared with half-lives, too.
+    """
     chosen = list(dict.fromkeys(models))
     variants = [POPULARITY]
     for model in chosen or MODELS:
         variants += variants_of(Fit(model), (ALONE, DEFAULT_WEIGHTS))
+        if model == "popularity":
+            fits = [Fit(model, {"half_life_days": days}) for days in _HALF_LIVES]
+            variants += [variant for fit in fits for variant in variants_of(fit, (ALONE,))]
     if DEFAULT not in variants:
         variants.append(DEFAULT)
     return variants

@@ -27,6 +27,16 @@ def test_intervals_of_the_same_values_are_the_same() -> None:
     assert Bootstrap(values).spread().low.tolist() == Bootstrap(values).spread().low.tolist()
 
 
+def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None:
+    """Of two hundred columns without any difference, some look better one by one."""
+    noise = np.random.default_rng(3).normal(size=(300, 200))
+    noise[:, 0] = 0.0
+    bootstrap = Bootstrap(noise)
+    against = np.zeros(200, dtype=np.intp)
+    assert (bootstrap.spread_against(against).low > 0).any()
+    assert not (bootstrap.joint_spread_against(against).low > 0).any()
+
+
 def test_better_and_worse_are_said_only_where_the_interval_excludes_0() -> None:
     assert Difference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
     assert Difference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE

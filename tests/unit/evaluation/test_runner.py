@@ -8,7 +8,7 @@ import pytest
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import Difference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
-from recommender.evaluation.search_space import candidates, fits_of
+from recommender.evaluation.search_space import first_candidates, fits_of
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.table import lines_of
 from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
@@ -81,7 +81,7 @@ def test_all_that_is_tried_of_a_model_are_hyperparameters_it_has(name: str) -> N
 
 
 def test_what_is_not_surely_better_than_popularity_is_not_chosen() -> None:
-    variants = candidates(["neighbours"])[:2]
+    variants = first_candidates(["neighbours"])[:2]
     unsure = Candidate(name=variants[0].name, mean=0.5, against_popularity=Difference.of(0.1, -0.1, 0.3))
     sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=Difference.of(0.1, 0.01, 0.3))
     assert choose(variants, [unsure, sure]) is variants[1]
