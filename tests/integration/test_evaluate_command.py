@@ -45,6 +45,7 @@ def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path, split: str
         "windowed popularity",
         "item_knn alone",
         "item_knn 40/60",
+        "item_knn 40/60 (profile)",
         "neighbours 40/60",
     ]
     assert "user_db, as they are today" in result.out
