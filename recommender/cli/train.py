@@ -15,6 +15,7 @@ from recommender.cli.progress import Show, passing, progress
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
+from recommender.model_store.artifact import KNOWN_ITEMS
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
@@ -97,6 +98,11 @@ def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: b
         f"Published {name} {metadata.version} of {counts['users']:,} users, {counts['media']:,} "
         f"media and {counts['pairs']:,} pairs in {time.monotonic() - started:.0f} s."
     )
+    if counts[KNOWN_ITEMS] < counts["media"]:
+        click.echo(
+            f"It knows {counts[KNOWN_ITEMS]:,} of the media: the others have too few users, or did not fit "
+            f"into TRAINING_MEMORY_MB, which is {settings.models.training_memory_mb:,}."
+        )
 
 
 @contextmanager
@@ -107,10 +113,8 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
 
         def announce(estimate: Estimate) -> None:
             nonlocal show
-            label = (
-                f"Learning {name}, about {max(1, round(estimate.seconds)):,} s "
-                f"and {max(1, estimate.memory_bytes >> 20):,} MB"
-            )
+            megabytes = max(1, min(estimate.memory_bytes, memory_bytes) >> 20)
+            label = f"Learning {name}, about {max(1, round(estimate.seconds)):,} s and {megabytes:,} MB"
             show = shown.enter_context(progress(label, 100))
 
         memory_bytes = settings.models.training_memory_mb << 20

@@ -18,6 +18,8 @@ METADATA = "metadata.json"
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 
 _COUNTED = {"users", "media", "pairs"}
+# How many of the media the model can score; among the counts of an artifact, too.
+KNOWN_ITEMS = "known_media"
 # Several hundred times what one has.
 _MAX_METADATA_BYTES = 1 << 20
 # Checksums go by a file's name, that of an array without its suffix.

@@ -18,6 +18,7 @@ from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import (
     CURRENT,
+    KNOWN_ITEMS,
     METADATA,
     OWN_SUFFIXES,
     VERSION,
@@ -73,7 +74,7 @@ class Publisher:
                 version=version,
                 built_at=_now().isoformat(),
                 window_start=data.window_start,
-                counts=data.counts,
+                counts={**data.counts, KNOWN_ITEMS: len(model.items)},
                 libraries={"numpy": np.__version__},
                 checksums=checksums_of(aside),
                 shrinkage_accepted=shrinkage_accepted,

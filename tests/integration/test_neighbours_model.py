@@ -254,6 +254,7 @@ def test_the_metadata_says_when_and_from_what(
         "users": len(reference.positive),
         "media": len(reference.popularity),
         "pairs": reference.popularity.total(),
+        "known_media": len(reference.popularity),
     }
     assert set(metadata.checksums) == {*ARRAY_NAMES, "config.json"}
     assert metadata.built_at.startswith(version[:4])

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -40,6 +41,15 @@ def train(
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
     return partial(run, "train", "neighbours")
+
+
+@pytest.fixture
+def train_ease(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Train:
+    run = runner(databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    return partial(run, "train", "ease")
 
 
 def execute(databases: Urls, statement: str) -> None:
@@ -285,3 +295,19 @@ def test_training_prepares_statements_only_where_the_settings_allow_it(
     settings = settings_for(databases, SQL_PATH=str(tmp_path), PREPARED_STATEMENTS=prepared_statements)
     with patient_database(ENGAGEMENT, settings) as database:
         assert EngagementDatabase(database).count_active_users("-infinity") == expected
+
+
+def test_a_model_that_leaves_media_out_says_how_many_it_knows(train: Train, train_ease: Train) -> None:
+    told = train_ease("--set", "items=20").out
+    assert "It knows 20 of the media" in told
+    assert "TRAINING_MEMORY_MB" in told
+    assert "It knows" not in train().out
+
+
+def test_a_model_that_needs_more_memory_than_allowed_is_refused_with_both_figures(
+    train_ease: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINING_MEMORY_MB", "1")
+    refused = train_ease()
+    assert refused.status == 1
+    assert re.search(r"ease needs some [0-9,]+ MB .* TRAINING_MEMORY_MB allows 1", refused.err)
