@@ -1,6 +1,7 @@
 """The app. `python app.py` serves (see recommender/cli/serve.py)."""
 
 import sys
+from functools import partial
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -27,6 +28,7 @@ from recommender.api.request_models import RequestLimits
 from recommender.container import Container, build_container, configured_weights
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
+from recommender.evaluation.last_result import last_report
 from recommender.log_filters import LOG_FILTERS
 
 _EXPLORER_LIMIT = 12
@@ -110,6 +112,7 @@ def _explorer_parts(
         ),
         status=container.status,
         pools={key: database.pool_stats for key, database in container.databases.items()},
+        last_report=partial(last_report, settings.models.model_path),
         limits=limits,
         defaults=defaults,
     )

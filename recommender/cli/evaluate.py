@@ -18,7 +18,9 @@ from recommender.cli.evaluation_options import (
 )
 from recommender.cli.help_text import epilog
 from recommender.cli.replay import show_replay
+from recommender.evaluation.last_result import FOLDER, keep, to_json
 from recommender.evaluation.report import render_page
+from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import evaluate as compare
 from recommender.evaluation.splits import make_splits
 from recommender.evaluation.table import lines_of
@@ -41,8 +43,8 @@ _STATUSES = {
     )
 )
 @evaluation_options
-@click.option("--json", "json_path", type=FILE, help="Write all figures there.")
-@click.option("--html", "html_path", type=FILE, help="Write a page that explains them there.")
+@click.option("--json", "json_path", type=FILE, help="Write all figures there, too.")
+@click.option("--html", "html_path", type=FILE, help="Write a page that explains them there, too.")
 @click.option("--as-of", type=MOMENT, help="Serve this moment again, in place of comparing.")
 @click.option(
     "--set",
@@ -63,7 +65,7 @@ def evaluate(
 
     Each model learns from what happened before a moment, and ranks the whole catalog for users as they were
     then, as requests are ranked. What they liked afterwards should be at the top. Nothing is published, and
-    no database is written to.
+    no database is written to; the explorer shows the last comparison, which MODEL_PATH/evaluation keeps.
 
     Reads the configured databases, a MovieLens folder, or a folder with interactions.parquet (user_id,
     item_id, timestamp, and type or rating) and perhaps items.parquet (item_id, genres).
@@ -83,9 +85,18 @@ def evaluate(
     with opened_source(settings, given) as source, reported() as report:
         splits = make_splits(source.interactions, plan.split, moment_of(given))
         evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
+    _keep(settings.models.model_path, evaluation)
     if json_path is not None:
-        json_path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        json_path.write_text(to_json(evaluation), encoding="utf-8")
     if html_path is not None:
         html_path.write_text(render_page(evaluation), encoding="utf-8")
     for line in lines_of(evaluation):
         click.echo(line)
+
+
+def _keep(models: Path, evaluation: Evaluation) -> None:
+    """Keep the result for the explorer; what was found is shown even where that cannot be done."""
+    try:
+        keep(models, evaluation)
+    except OSError as exc:
+        click.echo(f"The result cannot be kept in {models / FOLDER}: {exc.strerror}.", err=True)

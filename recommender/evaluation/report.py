@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -19,6 +21,7 @@ from recommender.evaluation.table import shown_metric
 from recommender.evaluation.variants import DEFAULT, POPULARITY
 
 _TEMPLATES = Path(__file__).parent / "templates"
+STYLE_SHEET = _TEMPLATES / "report.css"
 # Of the plots, in the units of their drawing.
 _PLOT_WIDTH = 1_000.0
 _GROUP_WORDS = {
@@ -76,6 +79,16 @@ class ComparedRow:
 
 def render_page(evaluation: Evaluation) -> str:
     """Return the page."""
+    return _environment().get_template("report.html").render(level=1, **_shown(evaluation))
+
+
+def render_body(evaluation: Evaluation) -> str:
+    """Return what the page says, to be put below the heading of another that has `STYLE_SHEET`."""
+    return _environment().get_template("body.html").render(level=2, **_shown(evaluation))
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -84,30 +97,34 @@ def render_page(evaluation: Evaluation) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "signed": _signed, "word": _word}
+    return environment
+
+
+def _shown(evaluation: Evaluation) -> dict[str, Any]:
     measured = evaluation.measured
     best, metric = measured[0], evaluation.metric
     k = metric.partition("@")[2]
     intervals = [evaluation.of_group(each).metrics[metric] for each in measured]
     scale = Scale.of([each.high for each in intervals])
-    return environment.get_template("report.html").render(
-        about=evaluation.description,
-        evaluation=evaluation,
-        measured=measured,
-        best=best,
-        metric=metric,
-        metric_name=shown_metric(metric),
-        group=_GROUP_WORDS[evaluation.group],
-        sentences=_sentences(evaluation, best),
-        bars=[scale.bar(each.low, each.mean, each.high) for each in intervals],
-        popularity=POPULARITY.name,
-        default=DEFAULT.name,
-        for_whom=_for_whom(evaluation, best),
-        blends=_blends(evaluation),
-        beyond=[f"{name}@{k}" for name in _BEYOND],
-        metrics=list(evaluation.of_group(best).metrics),
-        shown_metric=shown_metric,
-        plot_width=int(_PLOT_WIDTH),
-    )
+    return {
+        "about": evaluation.description,
+        "evaluation": evaluation,
+        "measured": measured,
+        "best": best,
+        "metric": metric,
+        "metric_name": shown_metric(metric),
+        "group": _GROUP_WORDS[evaluation.group],
+        "sentences": _sentences(evaluation, best),
+        "bars": [scale.bar(each.low, each.mean, each.high) for each in intervals],
+        "popularity": POPULARITY.name,
+        "default": DEFAULT.name,
+        "for_whom": _for_whom(evaluation, best),
+        "blends": _blends(evaluation),
+        "beyond": [f"{name}@{k}" for name in _BEYOND],
+        "metrics": list(evaluation.of_group(best).metrics),
+        "shown_metric": shown_metric,
+        "plot_width": int(_PLOT_WIDTH),
+    }
 
 
 def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:

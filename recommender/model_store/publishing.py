@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from recommender.model_store.artifact import (
     current_version,
     read_metadata,
 )
+from recommender.model_store.folders import make_readable, make_readable_folder
 from recommender.models.base import TrainableModel
 
 _KEPT_VERSIONS = 2
@@ -34,8 +34,7 @@ _LOCK = ".lock"
 _VERSION_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _PARTIAL = re.compile(rf"\.{VERSION.pattern}\.partial")
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
-# The workers may run as another user than the one who trains, whatever that one's umask.
-_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+_LOCK_MODE = 0o644
 
 
 class Publisher:
@@ -80,9 +79,8 @@ class Publisher:
                 shrinkage_accepted=shrinkage_accepted,
             )
             (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
-            for file in aside.iterdir():
-                _permit(file, _FILE_MODE)
-            _permit(aside, _FOLDER_MODE)
+            for path in (*aside.iterdir(), aside):
+                make_readable(path)
             aside.rename(self._home / version)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -103,9 +101,9 @@ def publishing(folder: Path, model: str) -> Iterator[Publisher]:
         OSError: the folder cannot be made or written.
     """
     home = folder / model
-    _make_folder(home)
+    make_readable_folder(home)
     # Never removed: two processes could otherwise each hold the lock of another file of this name.
-    lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,17 +155,6 @@ def _is_version(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _make_folder(home: Path) -> None:
-    missing = [path for path in (home, *home.parents) if not path.exists()]
-    home.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        _permit(path, _FOLDER_MODE)
-
-
-def _permit(path: Path, mode: int) -> None:
-    path.chmod(stat.S_IMODE(path.stat().st_mode) | mode)
 
 
 def _remove_leftovers(home: Path) -> None:

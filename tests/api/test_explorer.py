@@ -28,6 +28,7 @@ FRAGMENTS = [
     f"/explorer/users/{NOBODY}",
     f"/explorer/users/{NOBODY}/recommendations",
     "/explorer/media/x/similar",
+    "/explorer/evaluation",
     "/explorer/health",
 ]
 
@@ -57,7 +58,13 @@ def alert(response: TestResponse, status: int) -> str:
 
 def test_the_page_is_the_same_for_all_and_asks_no_database(client: FlaskClient, user: str) -> None:
     with recorded_statements() as statements:
-        for path in ("/explorer", f"/explorer?user={user}", "/explorer?tab=health", "/"):
+        for path in (
+            "/explorer",
+            f"/explorer?user={user}",
+            "/explorer?tab=health",
+            "/explorer?tab=evaluation",
+            "/",
+        ):
             response = client.get(path)
             assert (response.status_code, response.mimetype) == (200, "text/html")
             assert response.headers["Cache-Control"] == "no-store"

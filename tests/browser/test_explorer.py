@@ -165,7 +165,7 @@ def test_the_keyboard_alone_is_enough(visit: Visitor, user: str) -> None:
     press = page.keyboard.press
     press("Tab")
     assert here.focused == "Skip to content"
-    for _ in range(4):
+    for _ in range(5):
         press("Tab")
     assert here.focused == "finder-input"
     page.keyboard.type(user)
@@ -226,6 +226,7 @@ def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
     for path, there in (
         (None, ".card"),
         ("/explorer", ".welcome .users"),
+        ("/explorer?tab=evaluation", "#evaluation .hint"),
         ("/explorer?tab=health", ".database"),
         ("/", "h1"),
     ):

@@ -1,6 +1,8 @@
 """`evaluate` and `tune` on databases, MovieLens and Parquet, as a user of the shell sees them."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,15 @@ from tests.support.clients import settings_for
 from tests.support.commands import Run
 from tests.support.evaluation import two_tastes
 from tests.support.postgres import Urls
+
+
+@pytest.fixture(autouse=True)
+def models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where `run` keeps the last comparison."""
+    # Which sets a folder of its own.
+    request.getfixturevalue("run")
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    return tmp_path / "models"
 
 
 @pytest.mark.parametrize("split", ["time", "last-part", "leave-last-out"])
@@ -51,6 +62,40 @@ def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path, split: str
     assert "user_db, as they are today" in result.out
     assert all(each["name"] in result.out and each["name"] in page.read_text() for each in said["variants"])
     assert "Ranking by item_knn" in result.err
+
+
+def test_the_last_comparison_is_kept_for_others_to_read_whatever_the_umask(
+    run: Run, models: Path, tmp_path: Path
+) -> None:
+    copies = {"evaluation.json": tmp_path / "copy.json", "evaluation.html": tmp_path / "copy.html"}
+    options = ("--split", "last-part", "--models", "item_knn")
+    umask = os.umask(0o077)
+    try:
+        first = run(
+            "evaluate", *options, "--json", copies["evaluation.json"], "--html", copies["evaluation.html"]
+        )
+        kept = models / "evaluation"
+        assert (first.status, "cannot be kept" in first.err) == (0, False)
+        assert sorted(each.name for each in kept.iterdir()) == ["evaluation.html", "evaluation.json"]
+        assert all((kept / name).read_text() == copy.read_text() for name, copy in copies.items())
+        assert run("evaluate", *options, "--k", "10").status == 0
+    finally:
+        os.umask(umask)
+    assert json.loads((kept / "evaluation.json").read_text())["description"]["ks"] == [10]
+    assert sorted(each.name for each in kept.iterdir()) == ["evaluation.html", "evaluation.json"]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (models, kept)] == [0o755, 0o755]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in kept.iterdir()} == {0o644}
+
+
+def test_where_nothing_can_be_kept_one_line_says_so_and_the_comparison_is_shown(
+    run: Run, models: Path
+) -> None:
+    models.write_text("a file where the folder would be")
+    result = run("evaluate", "--split", "last-part", "--models", "item_knn")
+    assert result.status == 0
+    assert "item_knn alone" in result.out
+    (line,) = (line for line in result.err.splitlines() if "cannot be kept" in line)
+    assert line == f"The result cannot be kept in {models / 'evaluation'}: Not a directory."
 
 
 def test_what_is_positive_in_memory_is_what_models_are_trained_on(shared_databases: Urls) -> None:

@@ -22,12 +22,13 @@ class _Asset:
 
 
 class Assets:
-    """The files of a folder, by their names in it."""
+    """The files of a folder, by their names in it, and others, by their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *others: Path) -> None:
         files = (path for path in sorted(folder.rglob("*")) if path.suffix in _SERVED)
         self._assets: Mapping[str, _Asset] = {
-            path.relative_to(folder).as_posix(): _read(path) for path in files
+            **{path.relative_to(folder).as_posix(): _read(path) for path in files},
+            **{path.name: _read(path) for path in others},
         }
 
     def version(self, name: str) -> str:

@@ -22,6 +22,7 @@ from recommender.api.request_models import RequestLimits
 from recommender.covers.drawing import cover_svg
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
+from recommender.evaluation.report import STYLE_SHEET
 from recommender.serving.status import StatusReader
 from recommender.words import LACKS, STRATEGIES
 
@@ -34,6 +35,8 @@ _COVER_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _A_WEEK = "public, max-age=604800"
 _YEAR = re.compile(r"[0-9]{1,4}")
 _TITLE_CHARACTERS, _GENRE_CHARACTERS, _QUERY_CHARACTERS = 200, 60, 64
+# Beside recommendations.
+_TABS = frozenset({"evaluation", "health"})
 _TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
 
 PoolStats = Callable[[], Mapping[str, int]]
@@ -41,11 +44,16 @@ PoolStats = Callable[[], Mapping[str, int]]
 
 @dataclass(frozen=True)
 class ExplorerParts:
-    """What the page is made of. `pools`: by database, and by what the pool is for."""
+    """What the page is made of.
+
+    `pools`: by database, and by what the pool is for. `last_report`: the last comparison of models as HTML,
+    None where there is none.
+    """
 
     panels: PanelReader
     status: StatusReader
     pools: Mapping[tuple[DatabaseName, str], PoolStats]
+    last_report: Callable[[], str | None]
     limits: RequestLimits
     defaults: Tuning
 
@@ -67,7 +75,7 @@ class ExplorerParts:
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     """The page with its files and covers, which know no data; and the fragments, which ask the databases."""
-    assets = Assets(_HERE / "static")
+    assets = Assets(_HERE / "static", STYLE_SHEET)
     domain = parts.limits.domain
     shell = _shell_blueprint(assets, domain)
     fragments = _fragments_blueprint(parts)
@@ -91,13 +99,13 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     @blueprint.get("")
     @public
     def get_page() -> str:
-        user_id = request.args.get("user", "")
+        user_id, tab = request.args.get("user", ""), request.args.get("tab")
         names = (*_TUNING, *domain.filter_parameters)
         given = {name: request.args[name] for name in names if request.args.get(name)}
         return render_template(
             "explorer/page.html",
             user_id=user_id,
-            on_health=request.args.get("tab") == "health",
+            tab=tab if tab in _TABS else None,
             tuning_query=urlencode(given),
         )
 
@@ -163,6 +171,10 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
         pools = {key: read() for key, read in parts.pools.items()}
         status = parts.status.read()
         return render_template("explorer/health.html", status=status, pools=pools, defaults=parts.defaults)
+
+    @blueprint.get("/evaluation")
+    def get_evaluation() -> str:
+        return render_template("explorer/evaluation.html", report=parts.last_report())
 
     return blueprint
 

@@ -1,0 +1,49 @@
+"""Folders and files that workers can read, whoever writes them."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+# The workers may run as another user than the one who trains, whatever that one's umask.
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+
+
+def make_readable_folder(path: Path) -> None:
+    """Make a folder and its missing parents, all readable by every user; what is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        make_readable(each)
+
+
+def make_readable(path: Path) -> None:
+    """Let every user read a file, or list and enter a folder.
+
+    Raises:
+        OSError: it is not the user's own.
+    """
+    mode = path.stat().st_mode
+    path.chmod(stat.S_IMODE(mode) | (_FOLDER_MODE if stat.S_ISDIR(mode) else _FILE_MODE))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that every user can read by a single rename: who reads it meets the old or the new one.
+
+    Raises:
+        OSError: the folder cannot be written; the old file stays.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        make_readable(aside)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

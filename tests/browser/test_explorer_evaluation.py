@@ -1,0 +1,96 @@
+"""The explorer's tab of the last comparison: reached, read, without barriers, on a phone, and with a key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from config.access_settings import Scope
+from recommender.auth_keys import make_key
+from recommender.evaluation.last_result import keep
+from tests.support.browser import visiting
+from tests.support.evaluation import small_evaluation
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+
+READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    keep(folder, small_evaluation())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(shared_databases: Urls, models: Path) -> Iterator[GunicornServer]:
+    with running_gunicorn(shared_databases, WORKERS="1", MODEL_PATH=str(models)) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390)]
+)
+def test_axe_finds_no_barriers_in_the_last_comparison(
+    browser: Browser, compared: GunicornServer, scheme: str, width: int
+) -> None:
+    with visiting(browser, compared.port, scheme=scheme, width=width) as here:
+        here.go("/explorer")
+        here.page.get_by_role("link", name="Evaluation").click()
+        expect(here.page.get_by_role("heading", name="Which model is best for made up <&>")).to_be_visible()
+        assert here.address == "/explorer?tab=evaluation"
+        here.page.locator("summary").click()
+        assert here.barriers() == []
+        # Drawn: an image of no height would be there, and say nothing.
+        drawn = here.page.locator(".plot svg").first.bounding_box()
+        assert drawn is not None
+        assert drawn["height"] >= 20
+        assert drawn["width"] >= 150
+        for narrower in (width, 768, 320):
+            here.page.set_viewport_size({"width": narrower, "height": 900})
+            assert here.page.evaluate("document.documentElement.scrollWidth") <= narrower, narrower
+        assert here.complaints == []
+
+
+def test_from_the_comparison_one_gets_to_a_user_and_back(
+    browser: Browser, compared: GunicornServer, user: str
+) -> None:
+    with visiting(browser, compared.port) as here:
+        page = here.page
+        here.go(f"/explorer?tab=evaluation&user={user}")
+        expect(page.locator(".report")).to_be_visible()
+        page.get_by_role("link", name="Recommendations").click()
+        expect(page.locator(".card")).to_have_count(12)
+        page.get_by_role("link", name="Evaluation").click()
+        expect(page.locator(".report")).to_be_visible()
+        page.get_by_label("Find a user").fill(user)
+        page.locator("#found").get_by_text(user).click()
+        expect(page.locator(".card")).to_have_count(12)
+        expect(page.locator("#tabs [aria-current]")).to_have_text("Recommendations")
+        assert here.complaints == []
+
+
+def test_where_there_are_keys_the_comparison_needs_one(
+    browser: Browser, shared_databases: Urls, models: Path
+) -> None:
+    variables = {"WORKERS": "1", "MODEL_PATH": str(models), "API_KEYS": READ_ENTRY.entry}
+    with (
+        running_gunicorn(shared_databases, **variables) as server,
+        visiting(browser, server.port) as here,
+    ):
+        page = here.page
+        here.go("/explorer?tab=evaluation")
+        expect(page.locator("#evaluation").get_by_role("alert")).to_contain_text("needs an API key")
+        page.locator("#key").fill(READ_KEY)
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.locator(".report .verdict")).to_be_visible()
+
+
+def test_where_nothing_is_kept_the_command_is_named(browser: Browser, service: GunicornServer) -> None:
+    with visiting(browser, service.port, width=390) as here:
+        here.go("/explorer?tab=evaluation")
+        expect(here.page.locator("#evaluation")).to_contain_text("No comparison yet.")
+        assert here.barriers() == []
+        assert here.complaints == []
