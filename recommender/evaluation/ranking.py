@@ -112,6 +112,10 @@ def _rank(
     everything = np.ones(item_count, dtype=np.bool_)
     scope, page = Scope(everything, everything), Page(ranks)
     scorer: Scorer = _Unscored() if fitted.model is None else fitted.model
+    impersonal = {Strategy.POPULAR}
+    if scorer.name == _Unscored.name:
+        # The model of this name scores, and scores the same for every user.
+        impersonal.add(Strategy.COLLABORATIVE)
     label = f"Ranking by {variants[0].fit.label if variants[0].fit else 'popularity'}"
     at_once = max(1, min(_MOST_USERS_AT_ONCE, _SCORES_AT_ONCE // item_count))
     for start in range(0, len(users), at_once):
@@ -122,7 +126,7 @@ def _rank(
             for number, ranker in enumerate(rankers):
                 ranked = ranker.rank(user, scorer, own, scope, page)
                 rankings[number, row, : len(ranked.item_idx)] = ranked.item_idx
-                personalised[number, row] = ranked.strategy is not Strategy.POPULAR
+                personalised[number, row] = ranked.strategy not in impersonal
     report(label, len(users), len(users))
     for variant, item_idx, rests_on_more in zip(variants, rankings, personalised, strict=True):
         yield Rankings(variant, item_idx, rests_on_more, fitted.seconds)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from recommender.evaluation.results import Difference, Evaluation, VariantResult, Verdict
 
 _HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
+# With fewer users, intervals are so wide that hardly anything is told apart.
+_FEW_USERS = 100
 _SIGNS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
 
 
@@ -18,6 +20,12 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
     yield ""
     yield from _by_group(evaluation)
     yield ""
+    users = evaluation.of_group(evaluation.measured[0]).users
+    if users < _FEW_USERS:
+        yield (
+            f"Only {users:,} users {evaluation.group}: too few to tell much. A split by each user's own "
+            "history (--split last-part) tests on more."
+        )
     yield "better, worse: the 95 % interval of the paired differences excludes 0. Logs favour what was shown."
 
 

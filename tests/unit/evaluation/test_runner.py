@@ -65,6 +65,21 @@ def test_fewer_users_are_drawn_alike_each_time() -> None:
     assert found[0] == found[1]
 
 
+def test_what_is_the_same_for_every_user_is_not_personalised() -> None:
+    source = two_tastes()
+    split = make_splits(source.interactions, PLAN.split).test
+    evaluation = evaluate(source, split, compared_variants(["popularity", "item_knn"]), PLAN)
+    shares = {each.name: each.personalised for each in evaluation.variants}
+    assert shares["windowed popularity"] == shares["popularity alone"] == 0.0
+    assert shares["item_knn alone"] == 1.0
+    assert shares["popularity 40/60 (profile)"] == 1.0
+
+
+def test_where_few_users_are_tested_on_the_table_says_so() -> None:
+    evaluation = small_evaluation()
+    assert "Only 60 users with history: too few" in "\n".join(lines_of(evaluation))
+
+
 def test_the_page_escapes_what_it_is_given() -> None:
     page = render_page(small_evaluation())
     assert "made up &lt;&amp;&gt;" in page
