@@ -75,6 +75,7 @@ def test_a_renamed_column_is_named_with_the_statements_that_need_it(
         ("error", ENGAGEMENT, "statement fetch_media_of_users"),
         ("error", ENGAGEMENT, "statement fetch_media_of_users_repeated"),
         ("warning", ENGAGEMENT, "statement fetch_recent_interactions"),
+        ("warning", ENGAGEMENT, "statement stream_interactions"),
         ("warning", ENGAGEMENT, "statement stream_positive_histories"),
         ("warning", ENGAGEMENT, "index interaction_user_recent_idx"),
     }
