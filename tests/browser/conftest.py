@@ -7,7 +7,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.browser import Visit, chromium_binary, visiting
-from tests.support.gunicorn import GunicornServer
+from tests.support.clients import PATIENT
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
 Visitor = Callable[..., Visit]
@@ -21,6 +23,16 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def service(shared_databases: Urls) -> Iterator[GunicornServer]:
+    """The service on the shared databases, patient: beside a browser, a search may be slow.
+
+    One that takes too long is followed by one that reads less, which ranks otherwise.
+    """
+    with running_gunicorn(shared_databases, **PATIENT) as service:
+        yield service
 
 
 @pytest.fixture
