@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg2.pool import ThreadedConnectionPool
 
+from benchmarks.hosting import make_hostable
 from config.settings import load_settings
 from recommender.databases.queries import parse_query_file
 from recommender.entities import DatabaseName
@@ -75,10 +75,7 @@ def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
 
 
 app = Flask(__name__)
-app.extensions["container"] = SimpleNamespace(
-    open=databases.open,
-    wait_until_loaded=lambda _: None,
-)
+make_hostable(app, databases.open)
 
 
 @app.get("/health")
