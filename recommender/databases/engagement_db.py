@@ -279,7 +279,7 @@ class EngagementDatabase:
             yield PositiveHistory(*row)
 
     def stream_later_positives(self, window_start: str) -> Iterator[LaterPositives]:
-        """What everybody went on to like or watch from the clock's moment on, a few hundred users at a time.
+        """Yield what each user went on to like or watch from the clock's moment on, some hundred at a time.
 
         Read by the replay alone, to score what was recommended at that moment.
         """
@@ -293,7 +293,7 @@ class EngagementDatabase:
             yield LaterPositives(*row)
 
     def stream_interactions(self) -> Iterator[InteractionArrays]:
-        """Everything that everybody did, a few hundred users at a time."""
+        """Yield all interactions of each user, a few hundred users at a time."""
         for row in self._database.stream(
             "stream_interactions", excluding_types=self._excluding_types, **self._types
         ):

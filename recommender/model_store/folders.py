@@ -1,4 +1,4 @@
-"""Folders and files that workers can read, whoever writes them."""
+"""Folders and files that workers can read, whichever user writes them."""
 
 import os
 import stat

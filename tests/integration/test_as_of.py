@@ -1,4 +1,4 @@
-"""A past moment is served as it was: nothing at it or after it is read, whoever did it."""
+"""A past moment is served as it was: of no user is anything at it or after it read."""
 
 import contextlib
 import re

@@ -35,7 +35,7 @@ def test_each_user_counts_for_half_after_a_half_life(
     model = PopularityModel(PopularityConfig(half_life_days=half_life_days))
     model.fit(data)
     index = index_of(data)
-    for user in (context("u", ["old"]), context("nobody", [])):
+    for user in (context("u", ["old"]), context("newcomer", [])):
         (scores,) = model.score([user], index, Deadline.after(60))
         assert scores.item_idx is not None
         found = [index.media_ids[idx] for idx in scores.item_idx]
