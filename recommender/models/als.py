@@ -29,6 +29,7 @@ from recommender.models.base import (
     Window,
     scores_of_floats,
 )
+from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
@@ -70,27 +71,14 @@ class _FoldedIn(NamedTuple):
     system: NDArray[np.float64]
 
 
-class Als:
+class Als(ConfiguredModel[AlsConfig]):
     """Scores an item by the product of its factors and those that a user's history gives the user.
 
     In its folder, `factors.npy` holds the embeddings of the items in `item_ids.npy`, for others to use.
     """
 
     name = "als"
-
-    def __init__(self, config: AlsConfig | None = None) -> None:
-        self._config = AlsConfig() if config is None else config
-        self.version: str | None = None
-
-    @property
-    def config(self) -> AlsConfig:
-        """Its hyperparameters."""
-        return self._config
-
-    @property
-    def items(self) -> ItemVocabulary:
-        """The items it knows."""
-        return self._items
+    config_kind = AlsConfig
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -17,6 +17,7 @@ from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
 from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
@@ -40,24 +41,11 @@ class ContentConfig(BaseModel):
     """How steeply a score rises with how much more than others a user has of a genre."""
 
 
-class ContentModel:
+class ContentModel(ConfiguredModel[ContentConfig]):
     """Scores an item by how much its genres are to the taste of a user."""
 
     name = "content"
-
-    def __init__(self, config: ContentConfig | None = None) -> None:
-        self._config = ContentConfig() if config is None else config
-        self.version: str | None = None
-
-    @property
-    def config(self) -> ContentConfig:
-        """Its hyperparameters."""
-        return self._config
-
-    @property
-    def items(self) -> ItemVocabulary:
-        """The items it knows."""
-        return self._items
+    config_kind = ContentConfig
 
     @property
     def sizes(self) -> Mapping[str, int]:

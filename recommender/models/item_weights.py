@@ -7,7 +7,7 @@ that item of the history counts.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from recommender.models.base import (
     Window,
     scores_of_floats,
 )
+from recommender.models.configured import ConfiguredModel
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
@@ -55,19 +56,12 @@ class WeightedHistory(NamedTuple):
     weights: NDArray[np.float64]
 
 
-class ItemWeightsModel(ABC, Generic[Config]):
+class ItemWeightsModel(ConfiguredModel[Config], ABC):
     """A model that is weights between items; a subclass says how they are learned.
 
     Serves users it has never seen from their live history, explains a score by the products it is the sum of,
     and takes the weights to an item for similarities.
     """
-
-    name: str
-    config_kind: type[Config]
-
-    def __init__(self, config: Config | None = None) -> None:
-        self._config = self.config_kind() if config is None else config
-        self.version: str | None = None
 
     @abstractmethod
     def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
@@ -84,16 +78,6 @@ class ItemWeightsModel(ABC, Generic[Config]):
     def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return which items are similar to one, by number, and how much: here, by the weights to it."""
         return self._weights.of_target(number)
-
-    @property
-    def config(self) -> Config:
-        """Its hyperparameters."""
-        return self._config
-
-    @property
-    def items(self) -> ItemVocabulary:
-        """The items it knows."""
-        return self._items
 
     @property
     def weights(self) -> ItemWeights:

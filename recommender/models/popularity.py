@@ -17,6 +17,7 @@ from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
 from recommender.models.base import Scores, UserContext, scores_of_floats
+from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
@@ -34,24 +35,11 @@ class PopularityConfig(BaseModel):
     """After how long an interaction counts half; null: all count the same."""
 
 
-class PopularityModel:
+class PopularityModel(ConfiguredModel[PopularityConfig]):
     """Scores an item by how many users have it."""
 
     name = "popularity"
-
-    def __init__(self, config: PopularityConfig | None = None) -> None:
-        self._config = PopularityConfig() if config is None else config
-        self.version: str | None = None
-
-    @property
-    def config(self) -> PopularityConfig:
-        """Its hyperparameters."""
-        return self._config
-
-    @property
-    def items(self) -> ItemVocabulary:
-        """The items it knows."""
-        return self._items
+    config_kind = PopularityConfig
 
     @property
     def sizes(self) -> Mapping[str, int]:
