@@ -1,8 +1,10 @@
 """Memory in which the workers of one Gunicorn count, so that each can add up what all have counted.
 
 It is made before they are forked and belongs to no file: no disk can be too full for it, and no cleaner can
-remove it. A worker counts in a slot, on which it holds a lock. The kernel releases the lock of a worker that
-ends, however it ends, and the next worker goes on with the counts that it finds there.
+remove it. A worker counts in a slot, on which it holds two locks: one says that the slot is taken, the
+other, once the gauges of the worker before are gone, that its gauges are of a live worker. The kernel
+releases both when the worker ends, however it ends, and the next worker goes on with the counts that it
+finds there.
 """
 
 import fcntl
@@ -124,8 +126,10 @@ class CountsMemory:
         """The first free slot, for as long as this process lives; None where all are taken."""
         for number, slot in enumerate(self._slots):
             if self._try_lock(number, fcntl.LOCK_EX):
-                self._own = number
                 slot.take_over()
+                # Wait: a reader that looks who lives holds it for a moment.
+                fcntl.lockf(self._locks, fcntl.LOCK_EX, 1, self._life(number))
+                self._own = number
                 return slot
         return None
 
@@ -150,14 +154,18 @@ class CountsMemory:
             # A lock keeps only others out.
             return True
         # Shared: several that look at the same time do not take one another for the owner.
-        if self._try_lock(number, fcntl.LOCK_SH):
-            fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, number)
+        if self._try_lock(self._life(number), fcntl.LOCK_SH):
+            fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, self._life(number))
             return False
         return True
 
-    def _try_lock(self, number: int, kind: int) -> bool:
+    def _life(self, number: int) -> int:
+        """The byte whose lock says that the gauges in a slot are of a live worker."""
+        return len(self._slots) + number
+
+    def _try_lock(self, byte: int, kind: int) -> bool:
         try:
-            fcntl.lockf(self._locks, kind | fcntl.LOCK_NB, 1, number)
+            fcntl.lockf(self._locks, kind | fcntl.LOCK_NB, 1, byte)
         except OSError:
             return False
         return True

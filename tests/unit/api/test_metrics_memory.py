@@ -103,6 +103,31 @@ def test_a_worker_that_has_taken_over_shows_no_gauges_of_the_one_before(
     assert list(memory.gauges()) == []
 
 
+def test_a_worker_that_is_taking_over_shows_no_gauges_of_the_one_before(
+    memory: CountsMemory, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(count).kill()
+    read, write = os.pipe()
+
+    def stay_there(_slot: Slot) -> None:
+        os.write(write, b"in it")
+        signal.pause()
+
+    monkeypatch.setattr(Slot, "take_over", stay_there)
+    pid = os.fork()
+    if pid == 0:
+        memory.take_slot()
+        os._exit(1)
+    try:
+        assert os.read(read, 5) == b"in it"
+        assert list(memory.gauges()) == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(read)
+        os.close(write)
+
+
 def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, start: Start) -> None:
     slot = memory.take_slot()
     count(slot)
