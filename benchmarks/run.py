@@ -24,6 +24,7 @@ from recommender.models.registry import MODELS
 _RESULTS = ROOT / ".bench" / "results.json"
 _PATH = "/api/recommendations"
 _BATCH = f"{_PATH}/batch"
+_SIZES = {"small": SMALL, "large": LARGE}
 _USERS = 400
 _STREAMED_USERS = 10_000
 _HEAVY_REPEATS = 9
@@ -180,13 +181,20 @@ def _machine() -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The small data set only, in a few minutes.")
+@click.option("--quick", is_flag=True, help="Measure for shorter; without --size, the small data set only.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=click.Choice(list(_SIZES)),
+    help="Only this data set; small: 0.6 million interactions, large: 20 million.",
+)
 @click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="Only these models.")
-def main(*, quick: bool, models: Sequence[str]) -> None:
+def main(*, quick: bool, sizes: Sequence[str], models: Sequence[str]) -> None:
     """Measure the floor, the naive service, live SQL and the models; print tables, write JSON."""
     results = Results(machine=_machine())
-    for interactions in (SMALL,) if quick else (SMALL, LARGE):
-        measure_size(results, interactions, QUICK if quick else FULL, models or list(MODELS))
+    for size in sizes or (("small",) if quick else tuple(_SIZES)):
+        measure_size(results, _SIZES[size], QUICK if quick else FULL, models or list(MODELS))
     _RESULTS.write_text(json.dumps(asdict(results), indent=2))
     click.echo(as_table(results.machine, results.figures))
     click.echo(f"\nAs JSON: {_RESULTS.relative_to(ROOT)}", err=True)
