@@ -25,7 +25,7 @@ from recommender.api.openapi.pages import openapi_blueprint
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations.routes import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.container import Container, build_container, configured_weights
+from recommender.container import Container, build_container, configured_blend
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.evaluation.last_result import last_report
@@ -98,7 +98,7 @@ def _explorer_parts(
     settings: Settings, container: Container, limits: RequestLimits, lane: Lane
 ) -> ExplorerParts:
     defaults = Tuning(
-        weights=configured_weights(settings.ranking),
+        weights=configured_blend(settings.ranking).weights,
         window_days=settings.ranking.interaction_window_days,
         limit=min(_EXPLORER_LIMIT, settings.requests.max_limit),
     )

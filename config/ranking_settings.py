@@ -25,6 +25,11 @@ class RankingSettings(SettingsGroup):
     content: Content = "stated"
     interaction_window_days: int = Field(default=90, ge=0, le=MAX_WINDOW_DAYS)
 
+    @property
+    def leaves_blend_open(self) -> bool:
+        """Whether neither weights nor content score are set, so that they may be learned."""
+        return not {"content_weight", "collaborative_weight", "content"} & self.model_fields_set
+
 
 class NeighbourSearchSettings(SettingsGroup):
     """How many similar users count, and how much the live search for them reads.

@@ -40,12 +40,14 @@ class LogSettings(SettingsGroup):
 
 
 class ModelSettings(SettingsGroup):
-    """Where trained models are published and looked for, and how much memory training may take.
+    """Which model answers, where trained models are, and how much memory training may take.
 
-    `model_path`: relative to the project, wherever it is started. `training_memory_mb`: in addition to the
-    interactions that are learned from.
+    `model`: `auto` for the best one there is, `live`, or the name of a model. `model_path`: relative to the
+    project, wherever it is started. `training_memory_mb`: in addition to the interactions that are learned
+    from.
     """
 
+    model: str = "auto"
     model_path: Path = ROOT / ".models"
     training_memory_mb: Count = 4_096
 

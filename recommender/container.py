@@ -23,10 +23,12 @@ from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
-from recommender.entities import DatabaseName, Weights
+from recommender.entities import Blend, DatabaseName, Weights
+from recommender.errors import ConfigurationError
 from recommender.model_store.watcher import ModelWatcher
+from recommender.models.base import AUTO, LIVE
+from recommender.models.registry import MODELS
 from recommender.models.user_knn.live import UserKnnSql
-from recommender.serving.content_scores import CONTENT_SCORERS
 from recommender.serving.hydration import Hydrator
 from recommender.serving.media import MediaService
 from recommender.serving.profiles import ProfileReader
@@ -118,8 +120,8 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable; or, for a past
-            moment, a statement under SQL_PATH does not take it.
+        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable, or there is no
+            model of the configured name; or, for a past moment, a statement under SQL_PATH does not take it.
     """
     clock = Clock(as_of)
     domain = with_own_attributes(domain, settings.catalog.attributes_path)
@@ -143,8 +145,6 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         models=models,
         catalogue=catalogue,
         hydrator=hydrator,
-        weights=configured_weights(settings.ranking),
-        content=CONTENT_SCORERS[settings.ranking.content],
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
         verbs=domain.verbs,
@@ -171,9 +171,9 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     )
 
 
-def configured_weights(ranking: RankingSettings) -> Weights:
-    """Return the weights of a ranking that no others are asked for."""
-    return Weights(ranking.content_weight, ranking.collaborative_weight)
+def configured_blend(ranking: RankingSettings) -> Blend:
+    """Return how rankings are made that nothing else is asked for."""
+    return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
 
 
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
@@ -222,13 +222,18 @@ def _media(
 def _models(
     settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
 ) -> ModelWatcher:
-    search = settings.neighbour_search
+    search, wanted = settings.neighbour_search, settings.models.model
+    if wanted not in {AUTO, LIVE, *MODELS}:
+        raise ConfigurationError(f"MODEL: {wanted} is none of {', '.join((AUTO, LIVE, *MODELS))}")
     return ModelWatcher(
         UserKnnSql(engagement_db, search),
         settings.models.model_path,
-        settings.ranking.interaction_window_days,
-        catalogue.latest,
-        {"neighbours": {"similar_users": search.similar_users}},
+        wanted=wanted,
+        window_days=settings.ranking.interaction_window_days,
+        current_index=catalogue.latest,
+        blend=configured_blend(settings.ranking),
+        may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
+        overrides={"neighbours": {"similar_users": search.similar_users}},
     )
 
 

@@ -58,6 +58,16 @@ class Weights:
 # The values of settings, by the names that the parts import.
 MAX_WINDOW_DAYS = ranking_settings.MAX_WINDOW_DAYS
 Content = ranking_settings.Content
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How recommendation_score is made: the weights, and what the content score is worked out from."""
+
+    weights: Weights
+    content: Content = "stated"
+
+
 InteractionTypes = ranking_settings.InteractionTypes
 DEFAULT_TYPES = InteractionTypes()
 

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.deadline import Deadline
-from recommender.entities import Page, Strategy
+from recommender.entities import Options, Page, Strategy
 from recommender.errors import TrainingMemoryError
 from recommender.evaluation.training_part import TrainingPart
 from recommender.evaluation.variants import Fit, Variant
-from recommender.models.base import NO_SCORES, Scorer, Scores, TrainableModel, UserContext
+from recommender.models.base import NO_SCORES, Choice, Scorer, Scores, TrainableModel, UserContext
 from recommender.models.fitting import Fitting
 from recommender.models.registry import MODELS
 from recommender.serving.hydration import Scope
+from recommender.serving.ranker import Ranker
 
 # Dense scores of a chunk of users take so many numbers at most.
 _SCORES_AT_ONCE = 8_000_000
@@ -108,10 +109,11 @@ def _rank(
     item_count = len(index.media_ids)
     rankings = np.full((len(variants), len(users), ranks), -1, dtype=np.intp)
     personalised = np.zeros((len(variants), len(users)), dtype=np.bool_)
-    rankers = [variant.ranker(index) for variant in variants]
+    ranker = Ranker(index, Options())
     everything = np.ones(item_count, dtype=np.bool_)
     scope, page = Scope(everything, everything), Page(ranks)
     scorer: Scorer = _Unscored() if fitted.model is None else fitted.model
+    choices = [Choice(scorer, variant.blend) for variant in variants]
     impersonal = {Strategy.POPULAR}
     if scorer.name == _Unscored.name:
         # The model of this name scores, and scores the same for every user.
@@ -123,8 +125,8 @@ def _rank(
         chunk = users[start : start + at_once]
         scores = scorer.score(chunk, index, Deadline.after(_A_DAY_S))
         for row, (user, own) in enumerate(zip(chunk, scores, strict=True), start=start):
-            for number, ranker in enumerate(rankers):
-                ranked = ranker.rank(user, scorer, own, scope, page)
+            for number, choice in enumerate(choices):
+                ranked = ranker.rank(user, choice, own, scope, page)
                 rankings[number, row, : len(ranked.item_idx)] = ranked.item_idx
                 personalised[number, row] = ranked.strategy not in impersonal
     report(label, len(users), len(users))

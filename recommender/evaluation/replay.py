@@ -25,13 +25,12 @@ from recommender.databases.engagement_db import EngagementDatabase, LaterPositiv
 from recommender.databases.queries import refuse_overlays_without
 from recommender.entities import DatabaseName, Page, Strategy
 from recommender.errors import ReplayError
+from recommender.models.base import LIVE
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
 from recommender.training.train import train
 
-# In place of a model's name: live SQL.
-LIVE = "live"
-# Names a model among overrides, beside the settings.
+# Among overrides, names the model.
 MODEL = "MODEL"
 DEFAULT_LIMIT = 10
 # The earliest moment that can be replayed.
@@ -150,7 +149,7 @@ def replay(
     with _opened_database(settings, clock) as engagement_db:
         asked, eligible_users = _read_followed(engagement_db, settings, users)
     with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
-        served = _served_settings(settings, Path(folder))
+        served = _served_settings(settings, Path(folder), model)
         if model != LIVE:
             train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
         with _opened_service(served, as_of) as container:
@@ -191,12 +190,12 @@ def _refuse_unknown(model: str) -> None:
         raise ReplayError(f"{MODEL}: {model} is no model; there are {', '.join([LIVE, *sorted(MODELS)])}")
 
 
-def _served_settings(settings: Settings, model_path: Path) -> Settings:
-    """Return the settings of a service that serves the models of one folder, and is in no hurry."""
+def _served_settings(settings: Settings, model_path: Path, model: str) -> Settings:
+    """Return the settings of a service that serves one model of a folder, and is in no hurry."""
     budget_ms = _PATIENCE * settings.requests.time_budget_ms
     return settings.model_copy(
         update={
-            "models": settings.models.model_copy(update={"model_path": model_path}),
+            "models": settings.models.model_copy(update={"model_path": model_path, "model": model}),
             "requests": settings.requests.model_copy(update={"time_budget_ms": budget_ms}),
         }
     )

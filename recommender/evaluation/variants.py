@@ -1,35 +1,20 @@
 """What is compared: a model with its hyperparameters, weights, and the kind of content score."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from recommender.catalogue.index import CatalogueIndex
-from recommender.entities import Options, Weights
+from recommender.entities import Blend, Content, Weights
 from recommender.models.registry import MODELS
-from recommender.serving.content_scores import ProfileScores
-from recommender.serving.ranker import Ranker
 
 # What docs/algorithm.md defines, exactly.
 DEFAULT_MODEL = "neighbours"
 DEFAULT_WEIGHTS = Weights(0.4, 0.6)
 ALONE = Weights(0.0, 1.0)
 # The values of CONTENT.
-STATED, PROFILE = "stated", "profile"
-
-MakeRanker = Callable[[CatalogueIndex, Weights], Ranker]
-
-
-def _stated(index: CatalogueIndex, weights: Weights) -> Ranker:
-    return Ranker(index, weights, Options())
-
-
-def _profile(index: CatalogueIndex, weights: Weights) -> Ranker:
-    return Ranker(index, weights, Options(), ProfileScores)
-
-
-# The kinds of content score, by the name that a variant has; each says how rankings are made.
-CONTENT_KINDS: Mapping[str, MakeRanker] = {STATED: _stated, PROFILE: _profile}
+STATED: Content = "stated"
+PROFILE: Content = "profile"
+CONTENT_KINDS = (STATED, PROFILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +38,12 @@ class Variant:
     name: str
     fit: Fit | None
     weights: Weights
-    content: str = STATED
+    content: Content = STATED
 
-    def ranker(self, index: CatalogueIndex) -> Ranker:
-        """Return what ranks as requests are ranked."""
-        return CONTENT_KINDS[self.content](index, self.weights)
+    @property
+    def blend(self) -> Blend:
+        """How the scores become a ranking."""
+        return Blend(self.weights, self.content)
 
 
 POPULARITY = Variant("windowed popularity", None, Weights(0.0, 0.0))
@@ -72,7 +58,7 @@ def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
 
 
 def variants_of(
-    fit: Fit, weights: Iterable[Weights], contents: Iterable[str] = CONTENT_KINDS
+    fit: Fit, weights: Iterable[Weights], contents: Iterable[Content] = CONTENT_KINDS
 ) -> list[Variant]:
     """Return a fit in every blend; without a share of content its kind makes no difference."""
     kinds = tuple(contents)

@@ -3,16 +3,18 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.models.files import refuse_unless_file
 
-FORMAT = 3
+FORMAT = 4
 CURRENT = "current"
 METADATA = "metadata.json"
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
@@ -29,12 +31,41 @@ OWN_SUFFIXES = (_ARRAY_SUFFIX, ".json")
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Tells one dataset from another.
+
+    `first_at`, `last_at`: ISO 8601, of its earliest and latest interaction; None where none has a time.
+    `ids_checksum`: SHA-256 of all ids of users and items, in hexadecimal.
+    """
+
+    first_at: str | None
+    last_at: str | None
+    ids_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a version came to be.
+
+    `made_by`: the command or the trainer. `run`: the number of the training run that chose it. `blend`: what
+    it was chosen with; None for whatever is configured. `metrics`: what it was chosen by, as mean and bounds
+    of the 95 % interval.
+    """
+
+    made_by: str
+    run: int | None = None
+    blend: Blend | None = None
+    metrics: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """What an artifact says of itself.
 
     `version`: its name; later ones sort after earlier ones. `window_start`: where the window of its data
     begins. `counts`: how many users, media and pairs it is made of. `checksums`: SHA-256 of each file that
-    the model wrote. `shrinkage_accepted`: it was published to replace a larger one on purpose.
+    the model wrote. `code_version`: of this program. `shrinkage_accepted`: it was published to replace a
+    larger one on purpose.
     """
 
     model: str
@@ -44,6 +75,10 @@ class Metadata:
     counts: Mapping[str, int]
     libraries: Mapping[str, str]
     checksums: Mapping[str, str]
+    hyperparameters: Mapping[str, Any]
+    fingerprint: Fingerprint
+    code_version: str
+    provenance: Provenance
     format: int = FORMAT
     shrinkage_accepted: bool = False
 

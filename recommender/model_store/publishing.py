@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recommender import __version__
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import (
@@ -22,10 +23,12 @@ from recommender.model_store.artifact import (
     OWN_SUFFIXES,
     VERSION,
     Metadata,
+    Provenance,
     checksums_of,
     current_version,
     read_metadata,
 )
+from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable, make_readable_folder
 from recommender.models.base import TrainableModel
 
@@ -52,11 +55,19 @@ class Publisher:
                 return read_metadata(self._home.parent, self._home.name, version)
         return None
 
-    def publish(self, model: TrainableModel, data: Dataset, *, shrinkage_accepted: bool = False) -> Metadata:
+    def publish(
+        self,
+        model: TrainableModel,
+        data: Dataset,
+        provenance: Provenance,
+        *,
+        shrinkage_accepted: bool = False,
+    ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
         Args:
             model: what was fitted to `data`.
+            provenance: how that came to be.
             shrinkage_accepted: it may replace a model of far more users.
 
         Raises:
@@ -76,6 +87,10 @@ class Publisher:
                 counts={**data.counts, KNOWN_ITEMS: len(model.items)},
                 libraries={"numpy": np.__version__},
                 checksums=checksums_of(aside),
+                hyperparameters=model.config.model_dump(mode="json"),
+                fingerprint=fingerprint_of(data),
+                code_version=__version__,
+                provenance=provenance,
                 shrinkage_accepted=shrinkage_accepted,
             )
             (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from recommender.models.base import Scorer, SimilarItems, TrainableModel, UserContext
+from recommender.entities import Blend
+from recommender.models.base import Choice, Scorer, SimilarItems, TrainableModel, UserContext
 
 
 class LiveModel(Scorer, SimilarItems, Protocol):
@@ -15,12 +16,14 @@ class LiveModel(Scorer, SimilarItems, Protocol):
 class Selection:
     """The trained model in use, if there is one, and the live one for what it cannot answer.
 
-    `window_days`: of the window that the trained model stands for.
+    `window_days`: of the window that the trained model stands for. `blend`: how the scores of either become a
+    ranking.
     """
 
     live: LiveModel
     trained: TrainableModel | None
     window_days: int
+    blend: Blend
 
     @property
     def similar_items(self) -> SimilarItems:
@@ -33,11 +36,11 @@ class Selection:
         """The live model."""
         return self.live
 
-    def select(self, user: UserContext) -> Scorer:
+    def select(self, user: UserContext) -> Choice:
         """Return the trained model, or the live one for a user of another window."""
         if self.trained is None or user.window.days != self.window_days:
-            return self.live
-        return self.trained
+            return Choice(self.live, self.blend)
+        return Choice(self.trained, self.blend)
 
 
 @dataclass(frozen=True, slots=True)

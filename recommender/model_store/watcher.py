@@ -10,13 +10,14 @@ from pathlib import Path
 
 from recommender.background import Pause, RepeatingThread
 from recommender.catalogue.index import CatalogueIndex
+from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
 from recommender.model_store.shrinkage import find_shrinkage
-from recommender.models.base import TrainableModel
+from recommender.models.base import AUTO, TrainableModel
 from recommender.models.registry import MODELS
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,12 @@ class ModelWatcher:
         self,
         live: LiveModel,
         folder: Path,
+        *,
+        wanted: str,
         window_days: int,
         current_index: Callable[[], CatalogueIndex | None],
+        blend: Blend,
+        may_learn_blend: bool = True,
         overrides: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         """Watch a folder.
@@ -70,14 +75,21 @@ class ModelWatcher:
         Args:
             live: what answers where no model does.
             folder: of the models, each in a folder of its name.
+            wanted: what may answer: the model that was published last (`AUTO`), always the live one (`LIVE`),
+                or the model of a name.
             window_days: of the window that models are trained on.
             current_index: gives the catalog index to judge by.
+            blend: the configured one, for models that bring none.
+            may_learn_blend: whether that of a model comes before it.
             overrides: hyperparameters that replace saved ones, by model; such as are read when scoring.
         """
         self._live = live
         self._folder = folder
         self._window_days = window_days
+        self._names = tuple(MODELS) if wanted == AUTO else (wanted,) if wanted in MODELS else ()
         self._current_index = current_index
+        self._blend = blend
+        self._may_learn_blend = may_learn_blend
         self._overrides = overrides or {}
         self._in_use: _Loaded | None = None
         # Loaded and sound, though perhaps refused for what they are made of.
@@ -109,7 +121,9 @@ class ModelWatcher:
     def selection(self) -> Selection:
         """Return what answers a request that begins now."""
         in_use = self._in_use
-        return Selection(self._live, None if in_use is None else in_use.model, self._window_days)
+        if in_use is None:
+            return Selection(self._live, None, self._window_days, self._blend)
+        return Selection(self._live, in_use.model, self._window_days, self._blend_of(in_use))
 
     def state(self) -> ModelState:
         """Return which model answers, and what is published and does not."""
@@ -118,6 +132,11 @@ class ModelWatcher:
             return ModelState(self._live.name, self._live.version, None, self._refused)
         built_at = datetime.fromisoformat(in_use.metadata.built_at)
         return ModelState(in_use.model.name, in_use.model.version, built_at, self._refused)
+
+    def _blend_of(self, loaded: _Loaded) -> Blend:
+        """Return the blend that a model was chosen with, unless another is configured."""
+        learned = loaded.metadata.provenance.blend
+        return self._blend if learned is None or not self._may_learn_blend else learned
 
     def _look(self) -> Pause:
         index = self._index_to_judge_by()
@@ -139,7 +158,7 @@ class ModelWatcher:
         """
         in_use = None if self._in_use is None else self._in_use.model.name
         found: list[tuple[str, str | None, str]] = []
-        for name in MODELS:
+        for name in self._names:
             try:
                 version = artifact.current_version(self._folder, name)
             except ArtifactError as exc:

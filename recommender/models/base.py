@@ -16,12 +16,14 @@ from pydantic import BaseModel
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import History
+from recommender.entities import Blend, History
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
 # The name of the model that needs no training.
 LIVE = "live"
+# In place of a model's name: the one that was found to be best.
+AUTO = "auto"
 
 # Steps between 0 and the largest score of a user, where a model's scores are floats.
 _FLOAT_STEPS = float(1 << 32)
@@ -244,6 +246,14 @@ class Explainer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How one user's items are ranked: the model that scores them, and how its scores become a ranking."""
+
+    scorer: Scorer
+    blend: Blend
+
+
 class ModelSelector(Protocol):
     """Says which model answers; it does not change while a request is answered."""
 
@@ -257,8 +267,8 @@ class ModelSelector(Protocol):
         """The model that says which items are similar."""
         ...
 
-    def select(self, user: UserContext) -> Scorer:
-        """Return the model that scores for a user."""
+    def select(self, user: UserContext) -> Choice:
+        """Return how a user's items are ranked."""
         ...
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.domains.base import Verbs
-from recommender.entities import Basis, Explanation, Media, OwnMedia, Weights
+from recommender.entities import Basis, Explanation, Media, OwnMedia
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
@@ -31,7 +31,6 @@ class PageExplainer:
         media: Mapping[str, Media],
         *,
         index: CatalogueIndex,
-        weights: Weights,
         verbs: Verbs,
     ) -> None:
         self._page = page
@@ -39,7 +38,7 @@ class PageExplainer:
         self._contributions = explanation.contributions
         self._media = media
         self._index = index
-        self._weights = weights
+        self._weights = page.blend.weights
         self._verbs = verbs
         history = page.user.history
         self._liked_ids = frozenset(itertools.compress(history.positive_ids, history.positive_liked))

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
-from recommender.entities import Options, Page, Strategy, Weights
-from recommender.models.base import Explainer, ItemScores, ScoreExplanation, Scorer, UserContext
+from recommender.entities import Blend, Options, Page, Strategy
+from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, Scorer, UserContext
 from recommender.ranking.blend import by_largest
 from recommender.ranking.top_k import top_k
-from recommender.serving.content_scores import ContentScorer, StatedScores
+from recommender.serving.content_scores import CONTENT_SCORERS
 from recommender.serving.hydration import Scope
 
 # How many items of the user's own an explanation names.
@@ -21,10 +21,12 @@ _EXPLAINED_BY = 3
 class RankedPage:
     """One user's page as positions in the catalog index, and parallel to these their scores.
 
-    `max_score`: the largest score of any item the user may be given, in the unit of the model.
+    `blend`: how the scores became one. `max_score`: the largest score of any item the user may be given, in
+    the unit of the model.
     """
 
     user: UserContext
+    blend: Blend
     item_idx: NDArray[np.intp]
     recommendation: NDArray[np.float64]
     content: NDArray[np.float64]
@@ -42,28 +44,20 @@ class RankedPage:
 
 
 class Ranker:
-    """Ranks the items of a catalog index for users, as a request asks for it, by either content score."""
+    """Ranks the items of a catalog index for users, as a request asks for it."""
 
-    def __init__(
-        self,
-        index: CatalogueIndex,
-        weights: Weights,
-        options: Options,
-        content: ContentScorer = StatedScores,
-    ) -> None:
+    def __init__(self, index: CatalogueIndex, options: Options) -> None:
         self._index = index
-        self._weights = weights
-        self._content = content
         self._explained = options.explained
         self._matching = index.matching(options.filters)
 
     def rank(
-        self, user: UserContext, scorer: Scorer, scores: ItemScores, scope: Scope, page: Page
+        self, user: UserContext, choice: Choice, scores: ItemScores, scope: Scope, page: Page
     ) -> RankedPage:
-        """Return the user's page, of the items in `scope`, by what `scorer` gave as the user's `scores`."""
-        index, weights = self._index, self._weights
+        """Return the user's page, of the items in `scope`, by the `scores` of the model that was chosen."""
+        index, weights = self._index, choice.blend.weights
         eligible = scope.existing & ~index.mark(user.history.seen_ids)
-        content_scores = self._content(user, index)
+        content_scores = CONTENT_SCORERS[choice.blend.content](user, index)
         item_idx, values = _eligible_scores(scores, eligible)
         largest = int(values.max(initial=0))
         keys = content_scores.blend(item_idx, values, weights)
@@ -76,6 +70,7 @@ class Ranker:
         collaborative = collaborative[page_idx]
         return RankedPage(
             user=user,
+            blend=choice.blend,
             item_idx=page_idx,
             recommendation=weights.content * content + weights.collaborative * collaborative,
             content=content,
@@ -85,7 +80,7 @@ class Ranker:
                 has_collaborative=bool(weights.collaborative and largest),
             ),
             max_score=largest / scores.steps,
-            explanation=self._explain(user, scorer, scores, page_idx) if self._explained else None,
+            explanation=(self._explain(user, choice.scorer, scores, page_idx) if self._explained else None),
         )
 
     def _explain(

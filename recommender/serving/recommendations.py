@@ -8,7 +8,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,11 +31,11 @@ from recommender.entities import (
     Recommendation,
     Taste,
     UserRecommendations,
-    Weights,
 )
 from recommender.errors import DatabaseUnavailableError
 from recommender.models.base import (
     NO_SCORES,
+    Choice,
     ItemScores,
     ModelSelector,
     ModelSource,
@@ -45,7 +45,6 @@ from recommender.models.base import (
     Window,
 )
 from recommender.names import distinct_names
-from recommender.serving.content_scores import ContentScorer
 from recommender.serving.explanations import PageExplainer
 from recommender.serving.failures import Failures
 from recommender.serving.hydration import Hydration, Hydrator
@@ -65,7 +64,6 @@ class _Request:
 
     page: Page
     options: Options
-    weights: Weights
     window_days: int
     models: ModelSelector
     verbs: Verbs
@@ -97,8 +95,6 @@ class RecommendationService:
         models: ModelSource,
         catalogue: CatalogueRefresher,
         hydrator: Hydrator,
-        weights: Weights,
-        content: ContentScorer,
         window_days: int,
         time_budget_s: float,
         verbs: Verbs,
@@ -109,8 +105,6 @@ class RecommendationService:
         self._models = models
         self._catalogue = catalogue
         self._hydrator = hydrator
-        self._weights = weights
-        self._content = content
         self._window_days = window_days
         self._time_budget_s = time_budget_s
         self._verbs = verbs
@@ -184,7 +178,6 @@ class RecommendationService:
         return _Request(
             page=page,
             options=options,
-            weights=options.weights or self._weights,
             window_days=days,
             models=self._models.selection(),
             verbs=self._verbs,
@@ -222,38 +215,46 @@ class RecommendationService:
         """Score, rank and hydrate: again, as long as what was ranked turns out to be deleted."""
         request, index = chunk.request, chunk.index
         scored = _score(users, chunk)
-        ranker = Ranker(index, request.weights, request.options, self._content)
+        ranker = Ranker(index, request.options)
         hydration = self._hydrator.begin(index, request.page, chunk.deadline, chunk.failures)
         complete = False
         while not complete:
             pages = [
-                ranker.rank(user, scorer, scores, hydration.scope, hydration.page)
-                for user, (scorer, scores) in zip(users, scored, strict=True)
+                ranker.rank(user, choice, scores, hydration.scope, hydration.page)
+                for user, (choice, scores) in zip(users, scored, strict=True)
             ]
             complete = hydration.read(np.concatenate([page.shown_idx for page in pages]))
         return [
-            _answer(page, scorer, hydration, chunk) for page, (scorer, _) in zip(pages, scored, strict=True)
+            _answer(page, choice.scorer, hydration, chunk)
+            for page, (choice, _) in zip(pages, scored, strict=True)
         ]
 
 
 _NO_HISTORY = History()
 
 
-def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Scorer, ItemScores]]:
+def _choose(user: UserContext, request: _Request) -> Choice:
+    """Return how a user's items are ranked; the weights that are asked for come before those of the model."""
+    choice = request.models.select(user)
+    weights = request.options.weights
+    return choice if weights is None else replace(choice, blend=replace(choice.blend, weights=weights))
+
+
+def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Choice, ItemScores]]:
     """Return each user's model and scores; none where engagement_db cannot give what the model needs."""
-    scorers = [chunk.request.models.select(user) for user in users]
+    choices = [_choose(user, chunk.request) for user in users]
     scores = [NO_SCORES] * len(users)
     if not chunk.index.popularity.known:
         # Without popularity idf is 0, and no user would be similar.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
-        return list(zip(scorers, scores, strict=True))
-    for scorer in {id(scorer): scorer for scorer in scorers}.values():
-        own = [n for n, selected in enumerate(scorers) if selected is scorer]
+        return list(zip(choices, scores, strict=True))
+    for scorer in {id(choice.scorer): choice.scorer for choice in choices}.values():
+        own = [n for n, choice in enumerate(choices) if choice.scorer is scorer]
         with chunk.failures:
             used, found = _score_by(scorer, [users[n] for n in own], chunk)
             for n, own_scores in zip(own, found, strict=True):
-                scorers[n], scores[n] = used, own_scores
-    return list(zip(scorers, scores, strict=True))
+                choices[n], scores[n] = replace(choices[n], scorer=used), own_scores
+    return list(zip(choices, scores, strict=True))
 
 
 def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: _Chunk) -> tuple[Scorer, Scores]:
@@ -283,7 +284,6 @@ def _answer(page: RankedPage, scorer: Scorer, hydration: Hydration, chunk: _Chun
             page.explanation,
             hydration.media,
             index=chunk.index,
-            weights=chunk.request.weights,
             verbs=chunk.request.verbs,
         )
     return UserRecommendations(

@@ -7,11 +7,13 @@ from typing import Any
 
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import Metadata
+from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
+
+BY_COMMAND = Provenance(made_by="train")
 
 
 def train(
@@ -23,6 +25,7 @@ def train(
     hyperparameters: Mapping[str, Any] = MappingProxyType({}),
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
+    provenance: Provenance = BY_COMMAND,
 ) -> Metadata:
     """Train a registered model and publish it, while no other run does.
 
@@ -34,6 +37,7 @@ def train(
         hyperparameters: other than the model's defaults.
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
+        provenance: how the run came to be.
 
     Raises:
         ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
@@ -50,7 +54,7 @@ def train(
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
-        return publisher.publish(model, data, shrinkage_accepted=accept_shrinkage)
+        return publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
 
 
 def _refuse_empty(data: Dataset) -> None:

@@ -19,6 +19,7 @@ from recommender.model_store.publishing import publishing
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
 from recommender.models.user_knn.trained import UserKnn
+from recommender.training.train import BY_COMMAND
 from tests.support.agreement import assert_agrees
 from tests.support.clients import (
     NO_CAPS,
@@ -238,7 +239,7 @@ def test_an_artifact_half_written_is_never_current(
     model = UserKnn()
     model.fit(data)
     with publishing(folder, NAME) as publisher, pytest.raises(OSError, match="No space left"):
-        publisher.publish(model, data)
+        publisher.publish(model, data, BY_COMMAND)
     assert artifact.current_version(folder, NAME) == version
     assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
 

@@ -7,7 +7,8 @@ import pytest
 from config.setting_types import SettingsError
 from recommender.entities import DatabaseName, Strategy
 from recommender.errors import ReplayError
-from recommender.evaluation.replay import LIVE, ReplayedUser, replay_settings, score
+from recommender.evaluation.replay import ReplayedUser, replay_settings, score
+from recommender.models.base import LIVE
 
 
 def user(

@@ -12,14 +12,15 @@ import pytest
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
 from recommender.deadline import Deadline
-from recommender.entities import CatalogueEntry
+from recommender.entities import Blend, CatalogueEntry, Weights
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
+from recommender.training.train import BY_COMMAND
 from tests.support.datasets import dataset
 from tests.support.training import NAME, change_metadata, copy_version, make_current
 from tests.support.waiting import wait_until
@@ -58,7 +59,14 @@ class Watched:
 
     def __init__(self, folder: Path, index: CatalogueIndex | None) -> None:
         self.index = index
-        self.watcher = ModelWatcher(Live(), folder, 90, lambda: self.index)
+        self.watcher = ModelWatcher(
+            Live(),
+            folder,
+            wanted=AUTO,
+            window_days=90,
+            current_index=lambda: self.index,
+            blend=Blend(Weights(0.4, 0.6)),
+        )
 
     @property
     def state(self) -> tuple[str | None, Refusal | None]:
@@ -90,7 +98,7 @@ def publish(folder: Path, users: int = 100, *, media: int = 20, accepted: bool =
     model = UserKnn()
     model.fit(data)
     with publishing(folder, NAME) as publisher:
-        return publisher.publish(model, data, shrinkage_accepted=accepted).version
+        return publisher.publish(model, data, BY_COMMAND, shrinkage_accepted=accepted).version
 
 
 @pytest.fixture
@@ -317,7 +325,7 @@ def publish_items(folder: Path) -> str:
     model = ItemKnn()
     model.fit(data)
     with publishing(folder, ItemKnn.name) as publisher:
-        return publisher.publish(model, data).version
+        return publisher.publish(model, data, BY_COMMAND).version
 
 
 def test_of_several_models_the_one_published_last_is_used(watched: Watched, folder: Path) -> None:

@@ -6,9 +6,18 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
 from recommender.deadline import Deadline
-from recommender.entities import CatalogueEntry, History, MediaFilter, Options, Page, Strategy, Weights
-from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
-from recommender.serving.content_scores import ContentScorer, ProfileScores, StatedScores
+from recommender.entities import (
+    Blend,
+    CatalogueEntry,
+    Content,
+    History,
+    MediaFilter,
+    Options,
+    Page,
+    Strategy,
+    Weights,
+)
+from recommender.models.base import NO_SCORES, Choice, ItemScores, Scores, UserContext, scores_of_floats
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import RankedPage, Ranker
 from tests.support.datasets import ALL_TIME
@@ -64,10 +73,10 @@ def rank(
     given: ItemScores,
     *missing: str,
     options: Options | None = None,
-    content: ContentScorer = StatedScores,
+    content: Content = "stated",
 ) -> RankedPage:
-    ranker = Ranker(index, WEIGHTS, options or Options(), content)
-    return ranker.rank(who, Model(), given, scope(index, *missing), PAGE)  # type: ignore[arg-type]  # takes lists
+    choice = Choice(Model(), Blend(WEIGHTS, content))  # type: ignore[arg-type]  # takes lists
+    return Ranker(index, options or Options()).rank(who, choice, given, scope(index, *missing), PAGE)
 
 
 def ids(index: CatalogueIndex, page: RankedPage) -> list[str]:
@@ -136,7 +145,7 @@ def watcher(*item_ids: str) -> UserContext:
 
 
 def test_by_profile_a_history_alone_makes_content(index: CatalogueIndex) -> None:
-    page = rank(index, watcher("b", "gone"), NO_SCORES, content=ProfileScores)
+    page = rank(index, watcher("b", "gone"), NO_SCORES, content="profile")
     assert page.strategy is Strategy.CONTENT
     found = dict(zip(ids(index, page), page.content.tolist(), strict=True))
     # By taste, b, d (which has no genres), c, a; by popularity, d, c, b, a.
@@ -154,12 +163,12 @@ def popularity(users: int) -> float:
 def test_by_profile_no_known_genre_leaves_the_order_of_popularity(
     index: CatalogueIndex, who: UserContext
 ) -> None:
-    page = rank(index, who, NO_SCORES, content=ProfileScores)
+    page = rank(index, who, NO_SCORES, content="profile")
     assert (page.strategy, ids(index, page)) == (Strategy.POPULAR, ["d", "c", "b", "a"])
 
 
 def test_by_profile_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
-    page = rank(index, user(("action",)), scores(index, a=1.0, b=0.5), content=ProfileScores)
+    page = rank(index, user(("action",)), scores(index, a=1.0, b=0.5), content="profile")
     assert page.strategy is Strategy.HYBRID
     assert page.recommendation.tolist() == pytest.approx(
         (0.4 * page.content + 0.6 * page.collaborative).tolist()

@@ -1,0 +1,137 @@
+"""Records of training runs: what was compared, on what, what came of it, and why."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recommender.model_store.artifact import Fingerprint
+from recommender.model_store.folders import make_readable_folder, replace_text
+
+# Beside the folders of models, none of which may have this name.
+FOLDER = "runs"
+_SUFFIX = ".json"
+_KEPT_RUNS = 1_000
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outcome(StrEnum):
+    """What came of a training run.
+
+    `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and has
+    learned from all data. `kept`: nothing was published. `failed`: the run ended before anything was decided.
+    """
+
+    PUBLISHED = "published"
+    REFITTED = "refitted"
+    KEPT = "kept"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    """Why a run began."""
+
+    FIRST_START = "first start"
+    SCHEDULE = "schedule"
+    NEW_INTERACTIONS = "new interactions"
+    COMMAND = "command"
+
+
+class MeasuredInterval(_Record):
+    """A mean over users, and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class ComparedVariant(_Record):
+    """One way of ranking that a run compared.
+
+    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
+    over users. `refused`: why it could not be measured.
+    """
+
+    name: str
+    model: str | None
+    hyperparameters: Mapping[str, Any]
+    content_weight: float
+    collaborative_weight: float
+    content: str
+    metric: MeasuredInterval | None = None
+    against_champion: MeasuredInterval | None = None
+    refused: str | None = None
+
+
+class TrainingRun(_Record):
+    """A training run.
+
+    `number`: of the run, counted from 1. `started_at`, `ended_at`: ISO 8601 in UTC. `reason`: in words, why
+    what was published was, or why nothing was. `champion`: the name of the variant that the others were
+    compared with. `chosen`: that of the variant that serves afterwards. `version`: what was published.
+    `metric`, `users`, `split`: by what, for how many users and on which stretch of time it was compared.
+    `compared`: best first.
+    """
+
+    number: int
+    started_at: str
+    ended_at: str
+    trigger: Trigger
+    outcome: Outcome
+    reason: str
+    champion: str | None = None
+    chosen: str | None = None
+    model: str | None = None
+    version: str | None = None
+    metric: str | None = None
+    users: int | None = None
+    split: str | None = None
+    fingerprint: Fingerprint | None = None
+    counts: Mapping[str, int] = {}
+    code_version: str = ""
+    host: str = ""
+    compared: tuple[ComparedVariant, ...] = ()
+
+
+def next_run_number(folder: Path) -> int:
+    """Return the number after those of all runs that are recorded."""
+    return 1 + max(_numbers(folder), default=0)
+
+
+def write_run(folder: Path, run: TrainingRun) -> None:
+    """Write a run's record by a single rename, and remove records that are very old.
+
+    Args:
+        folder: of the models.
+        run: whose number no record has.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    home = folder / FOLDER
+    make_readable_folder(home)
+    replace_text(home / f"{run.number:06}{_SUFFIX}", run.model_dump_json(indent=2) + "\n")
+    for number in sorted(_numbers(folder))[:-_KEPT_RUNS]:
+        (home / f"{number:06}{_SUFFIX}").unlink(missing_ok=True)
+
+
+def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
+    """Yield the latest records, the newest first; those that cannot be read are left out."""
+    for number in sorted(_numbers(folder), reverse=True)[:limit]:
+        path = folder / FOLDER / f"{number:06}{_SUFFIX}"
+        with contextlib.suppress(OSError, ValidationError):
+            yield TrainingRun.model_validate_json(path.read_bytes())
+
+
+def _numbers(folder: Path) -> list[int]:
+    try:
+        names = [path.stem for path in (folder / FOLDER).iterdir() if path.suffix == _SUFFIX]
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isascii() and name.isdigit()]
