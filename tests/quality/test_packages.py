@@ -9,7 +9,13 @@ from packaging.utils import canonicalize_name
 
 from config.setting_types import ROOT
 
-FILES = ["requirements.txt", "requirements-demo.txt", "requirements-parquet.txt", "requirements-dev.txt"]
+FILES = [
+    "requirements.txt",
+    "requirements-demo.txt",
+    "requirements-parquet.txt",
+    "requirements-recommendation-db.txt",
+    "requirements-dev.txt",
+]
 
 
 def pins(name: str) -> dict[str, Requirement]:
