@@ -43,12 +43,18 @@ _SERVER_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkData:
-    """A running server with the data. `user_ids`: a random sample of those with a history."""
+    """A running server with the data.
+
+    `user_ids`: a random sample of those with a history. `folder`: for what is made from the data.
+    `postgres_pid`: of the server's main process.
+    """
 
     urls: Mapping[DatabaseName, str]
     interactions: int
     user_ids: Sequence[str]
     heaviest_user_id: str
+    folder: Path
+    postgres_pid: int
 
 
 @contextmanager
@@ -63,7 +69,14 @@ def benchmark_data(interactions: int) -> Iterator[BenchmarkData]:
         held = wanted | _make(folder / "postgres", interactions)
         marker.write_text(json.dumps(held))
     with embedded_server(folder / "postgres") as server:
-        yield BenchmarkData(database_urls(server), interactions, held["user_ids"], held["heaviest_user_id"])
+        yield BenchmarkData(
+            database_urls(server),
+            interactions,
+            held["user_ids"],
+            held["heaviest_user_id"],
+            folder,
+            server.get_postmaster_info().pid,
+        )
 
 
 def size_of(interactions: int) -> tuple[int, int]:

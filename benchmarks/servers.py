@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -24,6 +24,11 @@ class Server:
 
     port: int
     pid: int
+    postgres_pid: int
+
+    def cpu_seconds(self) -> tuple[float, float]:
+        """CPU time that the service and PostgreSQL have taken so far, in seconds."""
+        return _cpu_seconds(self.pid), _cpu_seconds(self.postgres_pid)
 
     def worker_memory_mb(self) -> tuple[float, float]:
         """Private and shared memory of the largest worker, in MB."""
@@ -50,10 +55,22 @@ def serving(application: str, data: BenchmarkData, **variables: str) -> Iterator
     process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own files
     try:
         _wait_until_it_answers(port)
-        yield Server(port, process.pid)
+        yield Server(port, process.pid, data.postgres_pid)
     finally:
         process.terminate()
         process.wait()
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of its children, those that have ended included, in seconds."""
+    main = psutil.Process(pid)
+    times = main.cpu_times()
+    total = times.user + times.system + times.children_user + times.children_system
+    for child in main.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            own = child.cpu_times()
+            total += own.user + own.system
+    return float(total)
 
 
 def _wait_until_it_answers(port: int) -> None:

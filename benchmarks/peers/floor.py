@@ -3,7 +3,7 @@
 import orjson
 from flask import Flask, Response
 
-from benchmarks.hosting import make_hostable
+from benchmarks.peers.hosting import make_hostable
 
 _ITEM = {
     "id": "00000000-0000-4000-8000-000000000000",

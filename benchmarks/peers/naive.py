@@ -8,12 +8,12 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from psycopg2.pool import ThreadedConnectionPool
 
-from benchmarks.hosting import make_hostable
+from benchmarks.peers.hosting import make_hostable
 from config.settings import load_settings
 from recommender.databases.queries import parse_query_file
 from recommender.entities import DatabaseName
 
-_SQL = Path(__file__).parent / "sql"
+_SQL = Path(__file__).parents[1] / "sql"
 _QUERIES = {path.stem: parse_query_file(path).statement.decode() for path in _SQL.glob("naive_*.sql")}
 _WINDOW_DAYS = 90
 

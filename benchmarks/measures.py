@@ -1,0 +1,168 @@
+"""What is measured at one size: each peer, live SQL and each model, one after the other."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from benchmarks.dataset import BenchmarkData
+from benchmarks.load import Client, get_request, measure, post_request
+from benchmarks.peers import als_variables
+from benchmarks.peers.als_training import train_als
+from benchmarks.peers.precomputed_table import fill_precomputed
+from benchmarks.peers.redis_server import redis_server
+from benchmarks.results import Results
+from benchmarks.servers import Server, serving
+from benchmarks.training import train
+from recommender.models.base import LIVE
+
+_PATH = "/api/recommendations"
+_BATCH = f"{_PATH}/batch"
+_USERS = 400
+_STREAMED_USERS = 10_000
+_HEAVY_REPEATS = 9
+_WARM_UP_S = 2.0
+# Of `training.Trained`.
+_TRAINING_MEASURES = ("training s", "training peak MB", "artifact MB")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure; the ratios are the same, the quick ones less certain."""
+
+    seconds: float
+    naive_seconds: float
+    naive_batches: int
+    batches: int
+
+
+FULL = Effort(seconds=15, naive_seconds=30, naive_batches=1, batches=5)
+QUICK = Effort(seconds=5, naive_seconds=5, naive_batches=1, batches=3)
+
+
+class Measures:
+    """Takes the measures at one size and notes them in results."""
+
+    def __init__(self, results: Results, data: BenchmarkData, effort: Effort) -> None:
+        self._results = results
+        self._data = data
+        self._effort = effort
+        self._gets = [get_request(f"{_PATH}/{user_id}?limit=10") for user_id in data.user_ids[:_USERS]]
+
+    def measure_peers(self) -> None:
+        """Measure what others would build."""
+        data = self._data
+        with serving("benchmarks.peers.floor:app", data) as server:
+            self._measure_gets("floor", server, self._effort.seconds)
+        fill_precomputed(data)
+        with serving("benchmarks.peers.precomputed:app", data) as server:
+            self._measure_peer("precomputed", server)
+        self._measure_als_redis()
+        with serving("benchmarks.peers.naive:app", data) as server:
+            self._measure_gets("naive", server, self._effort.naive_seconds)
+            rate = self._users_a_second(server, 50, self._effort.naive_batches)
+            self._note("naive", "POST 50, users/s", rate)
+
+    def measure_live(self) -> None:
+        """Measure the service with live SQL."""
+        self._measure_service(LIVE)
+
+    def measure_model(self, model: str) -> None:
+        """Train a model, and measure the service with it."""
+        folder = self._data.folder / "models" / model
+        trained = train(model, self._data, folder)
+        if trained is None:
+            self._note(model, "training", "refused")
+            return
+        for measured, value in zip(_TRAINING_MEASURES, trained, strict=True):
+            self._note(model, measured, value)
+        self._measure_service(model, MODEL_PATH=str(folder))
+
+    def _measure_als_redis(self) -> None:
+        factors = self._data.folder / "als_redis"
+        train_als(self._data, factors)
+        with redis_server() as url:
+            for name, variables in (
+                ("als_redis, cold", {als_variables.KEEP_MS: "1"}),
+                ("als_redis, warm", {}),
+            ):
+                if url is None:
+                    self._note(name, "not measured", "redis-server is not installed")
+                    continue
+                variables |= {als_variables.FACTORS: str(factors), als_variables.REDIS_URL: url}
+                with serving("benchmarks.peers.als_redis:app", self._data, **variables) as server:
+                    self._measure_peer(name, server)
+
+    def _measure_peer(self, name: str, server: Server) -> None:
+        measure(server.port, self._gets, 8, _WARM_UP_S)
+        self._measure_gets(name, server, self._effort.seconds)
+        self._note_memory(name, server)
+
+    def _measure_service(self, name: str, **variables: str) -> None:
+        data = self._data
+        with serving("wsgi:app", data, **variables) as server:
+            _wait_for_model(server, data.user_ids[0], name)
+            measure(server.port, self._gets[:40], 8, _WARM_UP_S)
+            self._measure_gets(name, server, self._effort.seconds)
+            heavy = [get_request(f"{_PATH}/{data.heaviest_user_id}?limit=10")] * _HEAVY_REPEATS
+            self._note(name, "GET heaviest", measure(server.port, heavy, 1, 1.0))
+            for users in (50, 500):
+                rate = self._users_a_second(server, users, self._effort.batches)
+                self._note(name, f"POST {users}, users/s", rate)
+            self._note(name, "NDJSON 10,000, users/s", self._streamed_users_a_second(server))
+            self._note_memory(name, server)
+
+    def _measure_gets(self, name: str, server: Server, seconds: float) -> None:
+        for clients in (1, 8):
+            before = server.cpu_seconds()
+            timing = measure(server.port, self._gets, clients, seconds)
+            self._note(name, f"GET, {clients} client{'s' * (clients > 1)}", timing)
+        # Of eight clients.
+        for part, began, ended in zip(("service", "PostgreSQL"), before, server.cpu_seconds(), strict=True):
+            self._note(name, f"CPU ms a GET, {part}", 1_000 * (ended - began) / timing.requests)
+
+    def _users_a_second(self, server: Server, users: int, batches: int) -> float:
+        """The median over batches of different users."""
+        rates = []
+        for ids in _slices(self._data.user_ids, users, batches):
+            request = post_request(_BATCH, orjson.dumps({"user_ids": ids, "limit": 10}))
+            before = time.perf_counter()
+            Client(server.port).ask(request)
+            rates.append(len(ids) / (time.perf_counter() - before))
+        return sorted(rates)[len(rates) // 2]
+
+    def _streamed_users_a_second(self, server: Server) -> float:
+        ids = list(self._data.user_ids[:_STREAMED_USERS])
+        body = orjson.dumps({"user_ids": ids, "limit": 10})
+        before = time.perf_counter()
+        Client(server.port).ask(post_request(_BATCH, body, accept="application/x-ndjson"))
+        return len(ids) / (time.perf_counter() - before)
+
+    def _note_memory(self, name: str, server: Server) -> None:
+        private_mb, shared_mb = server.worker_memory_mb()
+        self._note(name, "worker private MB", private_mb)
+        self._note(name, "worker shared MB", shared_mb)
+
+    def _note(self, name: str, measure_name: str, value: object) -> None:
+        self._results.note(self._data.interactions, name, measure_name, value)
+
+
+def _wait_for_model(server: Server, user_id: str, model: str) -> None:
+    """Each of the workers must have come to the model, which one hears only by asking often enough."""
+    in_a_row = 0
+    deadline = time.monotonic() + 180
+    while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
+        try:
+            answer = orjson.loads(Client(server.port).ask(get_request(f"{_PATH}/{user_id}?limit=1")))
+            in_a_row = in_a_row + 1 if answer["model"] == model and not answer["degraded"] else 0
+        except RuntimeError:
+            in_a_row = 0
+        time.sleep(0.05)
+
+
+def _slices(ids: Sequence[Any], size: int, count: int) -> Iterator[list[str]]:
+    for number in range(count):
+        start = (1_000 + number * size) % max(1, len(ids) - size)
+        yield list(ids[start : start + size])

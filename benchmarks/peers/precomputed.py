@@ -1,0 +1,46 @@
+"""A table of lists that a nightly job has filled: one statement a request, stale by up to a day."""
+
+import orjson
+from flask import Flask, Response, request
+from psycopg_pool import ConnectionPool
+
+from benchmarks.peers.hosting import make_hostable
+from benchmarks.peers.queries import statement
+from config.settings import load_settings
+from recommender.entities import DatabaseName
+
+_STATEMENT = statement("peer_precomputed")
+_NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "genres", "score")
+
+
+def _make_pool() -> ConnectionPool:
+    databases = load_settings().databases
+    return ConnectionPool(
+        databases.url(DatabaseName.CATALOG),
+        min_size=1,
+        max_size=databases.pool_size,
+        kwargs={"autocommit": True, "prepare_threshold": 0},
+        open=False,
+    )
+
+
+_pool = _make_pool()
+app = Flask(__name__)
+make_hostable(app, _pool.open)
+
+
+@app.get("/health")
+def get_health() -> Response:
+    """Alive."""
+    return Response(orjson.dumps({"status": "healthy"}), mimetype="application/json")
+
+
+@app.get("/api/recommendations/<user_id>")
+def get_recommendations(user_id: str) -> Response:
+    """One user's list."""
+    limit = int(request.args.get("limit", 10))
+    with _pool.connection() as connection:
+        rows = connection.execute(_STATEMENT, {"user_id": user_id, "row_limit": limit}).fetchall()
+    items = [dict(zip(_NAMES, row, strict=True)) for row in rows]
+    answer = {"user_id": user_id, "recommendations": items, "count": len(items)}
+    return Response(orjson.dumps(answer), mimetype="application/json")

@@ -1,0 +1,31 @@
+"""The figures of a run, by size, server and measure."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import click
+
+from benchmarks.load import Timing
+
+
+@dataclass(slots=True)
+class Results:
+    """Figures by size and server, and by measure."""
+
+    machine: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, interactions: int, server: str, measure_name: str, value: object) -> None:
+        """Keep one figure, and show it at once."""
+        key = f"{interactions} {server}"
+        self.figures.setdefault(key, {})[measure_name] = asdict(value) if isinstance(value, Timing) else value
+        click.echo(f"  {key}: {measure_name}: {_short(value)}", err=True)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Timing):
+        return (
+            f"median {value.median_ms:.1f} ms, p95 {value.p95_ms:.1f}, p99 {value.p99_ms:.1f}, "
+            f"{value.per_second:.0f} a second ({value.requests} requests)"
+        )
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,3 @@
+-- name: peer_copy_precomputed()
+-- The lists, as text.
+COPY precomputed (user_id, rank, media_id, score) FROM STDIN;
