@@ -18,7 +18,7 @@ from config.request_settings import RequestSettings
 from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
 
 # Variables that `describe_ranking` names only where they are not at their default.
-_ADDED_LATER = frozenset({"CONTENT"})
+_ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
 
 
 class LogSettings(SettingsGroup):

@@ -233,6 +233,7 @@ def _models(
         current_index=catalogue.latest,
         blend=configured_blend(settings.ranking),
         may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
+        min_history=settings.ranking.min_history,
         overrides={"neighbours": {"similar_users": search.similar_users}},
     )
 

@@ -18,7 +18,7 @@ from recommender.databases.user_db import UserDatabase
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
-from recommender.evaluation.ranking import Report
+from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.runner import DEFAULT_KS, Plan
 from recommender.evaluation.sources import Source, movielens_source, stated_in
 from recommender.evaluation.splits import SplitKind
@@ -127,6 +127,8 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         top_users=given["users"],
         seed=given["seed"],
         fitting=Fitting(settings.models.training_memory_mb << 20),
+        # Weights are compared as if they were configured: the same for all users.
+        short=ShortHistory(settings.ranking.min_history),
     )
 
 

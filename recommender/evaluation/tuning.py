@@ -147,7 +147,7 @@ def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report
     metric, _, k = plan.metric.partition("@")
     values: list[tuple[Variant, NDArray[np.float64]]] = []
     refused = []
-    for ranked in rank_variants(part, variants, int(k), plan.fitting, report):
+    for ranked in rank_variants(part, variants, int(k), plan.fitting, report, short=plan.short):
         if ranked.refused is not None:
             refused.append(f"{ranked.variant.name}: {ranked.refused}")
             continue

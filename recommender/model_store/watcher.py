@@ -68,6 +68,7 @@ class ModelWatcher:
         current_index: Callable[[], CatalogueIndex | None],
         blend: Blend,
         may_learn_blend: bool = True,
+        min_history: int = 0,
         overrides: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         """Watch a folder.
@@ -81,6 +82,7 @@ class ModelWatcher:
             current_index: gives the catalog index to judge by.
             blend: the configured one, for models that bring none.
             may_learn_blend: whether that of a model comes before it.
+            min_history: from so many positive items on, a model that needs a history is left alone.
             overrides: hyperparameters that replace saved ones, by model; such as are read when scoring.
         """
         self._live = live
@@ -90,6 +92,7 @@ class ModelWatcher:
         self._current_index = current_index
         self._blend = blend
         self._may_learn_blend = may_learn_blend
+        self._min_history = min_history
         self._overrides = overrides or {}
         self._in_use: _Loaded | None = None
         # Loaded and sound, though perhaps refused for what they are made of.
@@ -122,8 +125,15 @@ class ModelWatcher:
         """Return what answers a request that begins now."""
         in_use = self._in_use
         if in_use is None:
-            return Selection(self._live, None, self._window_days, self._blend)
-        return Selection(self._live, in_use.model, self._window_days, self._blend_of(in_use))
+            return Selection(self._live, None, self._window_days, self._blend, self._blend)
+        return Selection(
+            self._live,
+            in_use.model,
+            self._window_days,
+            self._blend_of(in_use),
+            self._blend,
+            self._min_history if MODELS[in_use.model.name].needs_history else 0,
+        )
 
     def state(self) -> ModelState:
         """Return which model answers, and what is published and does not."""

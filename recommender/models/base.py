@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import Blend, History
+from recommender.entities import Blend, DatabaseName, History
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
@@ -59,12 +59,14 @@ class ItemScores:
 
     Scores are whole numbers, so that equal ones compare equal. `values`: int64, or Python's integers where
     int64 is too small; none below 0. `item_idx`: parallel, positions in the catalog index, each once; None
-    where there is a value for every item. `steps`: a score is `values / steps`.
+    where there is a value for every item. `steps`: a score is `values / steps`. `missing`: a database that
+    did not answer, so that the scores lack its part.
     """
 
     values: NDArray[Any]
     item_idx: NDArray[np.intp] | None = None
     steps: float = 1.0
+    missing: DatabaseName | None = None
 
 
 NO_SCORES = ItemScores(values=np.empty(0, dtype=np.int64), item_idx=np.empty(0, dtype=np.intp))

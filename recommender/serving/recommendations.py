@@ -254,6 +254,8 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Choice, It
             used, found = _score_by(scorer, [users[n] for n in own], chunk)
             for n, own_scores in zip(own, found, strict=True):
                 choices[n], scores[n] = replace(choices[n], scorer=used), own_scores
+                if own_scores.missing is not None:
+                    chunk.failures.add(own_scores.missing)
     return list(zip(choices, scores, strict=True))
 
 
