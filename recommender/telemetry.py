@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations
+from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations, VariantName
 
 # Everything between two results of the service, its statements included; and making JSON of them.
 SERVICE = "service"
@@ -25,6 +25,7 @@ class Tally:
     degraded: dict[DatabaseName, int] = field(default_factory=dict)
     empty: int = 0
     filled_up: int = 0
+    variants: dict[VariantName, int] = field(default_factory=dict)
     model: str | None = None
     model_version: str | None = None
 
@@ -35,6 +36,8 @@ class Tally:
             self.degraded[name] = self.degraded.get(name, 0) + 1
         self.empty += first_page and not result.items
         self.filled_up += sum(map(_is_filler, result.items))
+        for variant in result.variants:
+            self.variants[variant] = self.variants.get(variant, 0) + 1
         self.model = result.model
         self.model_version = result.model_version
 
