@@ -11,7 +11,9 @@ from recommender.experiments.assignment import position_of, variant_of
 
 USERS = [str(uuid.UUID(int=number * 0x9E3779B97F4A7C15)) for number in range(20_000)]
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=20)
-SHARES = st.lists(st.integers(1, 30), min_size=1, max_size=3).map(lambda parts: [part / 100 for part in parts])
+SHARES = st.lists(st.integers(1, 30), min_size=1, max_size=3).map(
+    lambda parts: [part / 100 for part in parts]
+)
 # A deviation that one experiment in a million has by chance.
 FAR = 4.9
 
