@@ -120,7 +120,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
         return
     yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference)}."
     yield f"By chance, wins at least as far apart have a probability of {found.chance:.3f} (sign test)."
-    yield _power_line(found.power)
+    yield _power_line(found.power, "such users")
 
 
 def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
     )
     if found.difference is not None and found.power is not None:
         yield f"    against {base}: {_shown(found.difference)}"
-        yield f"    {_power_line(found.power)}"
+        yield f"    {_power_line(found.power, 'users of both')}"
 
 
 def _shown(interval: Interval) -> str:
@@ -148,8 +148,8 @@ def _shown(interval: Interval) -> str:
     return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
 
 
-def _power_line(power: Power) -> str:
+def _power_line(power: Power, users: str) -> str:
     reached = f"Power to find such a difference: {power.reached:.0%}"
     if power.users_needed is None:
         return f"{reached}."
-    return f"{reached}; 80 % would take {power.users_needed:,} users."
+    return f"{reached}; 80 % would take {power.users_needed:,} {users}."

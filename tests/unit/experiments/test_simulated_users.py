@@ -1,22 +1,25 @@
 """Simulated users: a difference that is not there is rarely found, and one that is takes few users.
 
-Users go through a list of ten items and like those they find relevant, the first ones more often. A ranking
-is the better, the further up it has what is relevant to them.
+At each of some visits users go through a list of ten items, and like those they find relevant, the first ones
+more often. A ranking is the better, the further up it has what is relevant to them. Some users like much, most
+little: that is what an A/B test finds it hard to see a difference through.
 """
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recommender.databases.engagement_db import Exposure
-from recommender.experiments.definitions import Experiment, parse_experiments
+from recommender.experiments.definitions import parse_experiments
 from recommender.experiments.interleaving import team_draft
 from recommender.experiments.report import InterleavingReport, read_interleaving
-from recommender.experiments.statistics import Interval, share_difference
+from recommender.experiments.statistics import Interval, share_difference, share_power
 from recommender.experiments.tokens import Placement, TokenSigner
 
-ITEMS, SHOWN, RELEVANT = 40, 10, 6
+ITEMS, SHOWN, RELEVANT, VISITS = 30, 10, 5, 4
 SIGNER = TokenSigner(["k" * 32])
 (RANKER,) = parse_experiments(
     "[ranker]\nkind = 'interleaving'\n[ranker.variants.a]\n[ranker.variants.b]\ndiversity = 0.5\n", ()
@@ -26,52 +29,59 @@ GIVEN_AT = 1_000_000
 SEEN = 1.0 / np.log2(np.arange(SHOWN) + 2.0)
 
 Random = np.random.Generator
+Skills = tuple[float, float]
 
 
 class User:
-    """A user who finds some items relevant, and two rankings that put these further up than others."""
+    """A user, who likes much or little."""
 
-    def __init__(self, random: Random, skills: tuple[float, float]) -> None:
-        self.relevant = random.permutation(ITEMS) < RELEVANT
-        self.rankings = [
-            np.argsort(-(skill * self.relevant + random.normal(size=ITEMS))).tolist() for skill in skills
-        ]
+    def __init__(self, random: Random) -> None:
+        self._activity = min(4.0, float(random.lognormal(-1.0, 1.5)))
         self._random = random
 
-    def liked(self, shown: list[int]) -> list[int]:
-        chances = SEEN[: len(shown)] * np.where(self.relevant[shown], 0.25, 0.02)
-        return [
-            item
-            for item, is_liked in zip(shown, self._random.random(len(shown)) < chances, strict=True)
-            if is_liked
-        ]
+    def relevant_today(self) -> NDArray[np.bool_]:
+        return self._random.permutation(ITEMS) < RELEVANT
+
+    def ranking(self, relevant: NDArray[np.bool_], skill: float) -> list[int]:
+        found: list[int] = np.argsort(-(skill * relevant + self._random.normal(size=ITEMS))).tolist()
+        return found
+
+    def liked(self, shown: list[int], relevant: NDArray[np.bool_]) -> list[int]:
+        chances = SEEN * np.where(relevant[shown], 0.2, 0.02) * self._activity
+        return [shown[rank] for rank in np.flatnonzero(self._random.random(SHOWN) < chances)]
 
 
-def interleaved(random: Random, users: int, skills: tuple[float, float]) -> InterleavingReport:
-    """The report of an experiment in which each user goes through a list of both rankings once."""
+def interleaved(random: Random, users: int, skills: Skills) -> InterleavingReport:
+    """The report of an experiment in which users go through lists of both rankings."""
     exposures = []
     for number in range(users):
-        user = User(random, skills)
-        name = f"user {number} of {random.integers(1 << 60)}"
-        drafted = team_draft(user.rankings[0], user.rankings[1], SHOWN, name)
-        teams = {each.item: "ab"[each.team] for each in drafted}
-        for item in user.liked([each.item for each in drafted]):
-            token = SIGNER.sign(Placement("ranker", teams[item], name, str(item), 1, GIVEN_AT))
-            exposures.append(Exposure(token, name, str(item), "LIKE", GIVEN_AT + 1.0))
+        user, name = User(random), f"user {number} {random.integers(1 << 60)}"
+        for visit in range(VISITS):
+            relevant = user.relevant_today()
+            first, second = (user.ranking(relevant, skill) for skill in skills)
+            drafted = team_draft(first, second, SHOWN, f"{name} {visit}")
+            teams = {each.item: "ab"[each.team] for each in drafted}
+            for item in user.liked(list(teams), relevant):
+                token = SIGNER.sign(Placement("ranker", teams[item], name, f"{visit} {item}", 1, GIVEN_AT))
+                exposures.append(Exposure(token, name, f"{visit} {item}", "LIKE", GIVEN_AT + 1.0))
     return read_interleaving(RANKER, exposures, SIGNER, {"LIKE"})
 
 
-def hit_rate(random: Random, skill: float, users: int = 3_000) -> float:
-    """The share of users who like anything in the list of a ranking."""
+def hit_rate(random: Random, skill: float, users: int = 1_500) -> float:
+    """The share of users who like anything in the lists of a ranking."""
     hits = 0
     for _ in range(users):
-        user = User(random, (skill, skill))
-        hits += bool(user.liked(user.rankings[0][:SHOWN]))
+        user = User(random)
+        for _ in range(VISITS):
+            relevant = user.relevant_today()
+            if user.liked(user.ranking(relevant, skill)[:SHOWN], relevant):
+                hits += 1
+                break
     return hits / users
 
 
 def compared(random: Random, users: int, rates: tuple[float, float]) -> Interval:
-    """The difference of an A/B test in which each half of the users gets the list of one ranking."""
+    """The difference of an A/B test in which each half of the users gets the lists of one ranking."""
     half = users // 2
     first, second = random.binomial(half, rates).tolist()
     return share_difference((first, second), (half, half))
@@ -86,41 +96,45 @@ def random() -> Random:
     return np.random.default_rng(20_261_127)
 
 
+@pytest.mark.slow
 def test_two_rankings_that_are_alike_are_rarely_told_apart(random: Random) -> None:
-    runs = 120
+    runs = 80
     # At a rate of 5 %, more than this happens once in 1,000 times.
-    most = 14
-    assert 1 <= found(runs, lambda: interleaved(random, 100, (1.0, 1.0)).preference) <= most
-    rate = hit_rate(random, 1.0)
-    assert 1 <= found(runs, lambda: compared(random, 100, (rate, rate))) <= most
+    most = 11
+    assert 1 <= found(runs, lambda: interleaved(random, 60, (1.0, 1.0)).preference) <= most
+    rate = hit_rate(random, 1.0, 500)
+    assert 1 <= found(runs, lambda: compared(random, 60, (rate, rate))) <= most
 
 
-def test_interleaving_needs_less_than_a_quarter_of_the_users_of_an_ab_test(random: Random) -> None:
-    skills, runs = (0.6, 1.1), 40
+@pytest.mark.slow
+def test_interleaving_needs_a_quarter_of_the_users_of_an_ab_test_at_most(random: Random) -> None:
+    skills, users, runs = (0.7, 1.2), 1_500, 20
+    report = interleaved(random, users, skills)
+    assert report.power.users_needed is not None
+    # Those who like nothing are not counted in it.
+    needed = round(report.power.users_needed * users / report.users)
     rates = (hit_rate(random, skills[0]), hit_rate(random, skills[1]))
-    by_lists = found(runs, lambda: interleaved(random, 400, skills).preference)
-    by_halves = found(runs, lambda: compared(random, 1_600, rates))
-    assert by_lists >= 0.8 * runs
+    hits = (round(rates[0] * users), round(rates[1] * users))
+    needed_by_halves = share_power(hits, (users, users)).users_needed
+    assert needed_by_halves is not None
+    assert needed < needed_by_halves / 4
+    # So many users do find the difference, and in an A/B test they hardly do.
+    by_lists = found(runs, lambda: interleaved(random, needed, skills).preference)
+    by_halves = found(runs, lambda: compared(random, needed, rates))
+    assert by_lists >= 0.6 * runs
     assert by_halves < by_lists
 
 
-def test_forged_tokens_do_not_turn_a_result(random: Random) -> None:
-    honest = interleaved(random, 200, (1.2, 0.4))
-    assert honest.preference.high < 0
-    forger = TokenSigner(["f" * 32])
-    forged = [
-        Exposure(
-            forger.sign(Placement("ranker", "b", f"forger {number}", "1", 1, GIVEN_AT)),
-            f"forger {number}",
-            "1",
-            "LIKE",
-            GIVEN_AT + 1.0,
-        )
-        for number in range(500)
-    ]
-    assert forged_only(forged).users == 0
-    assert forged_only(forged).refused == 500
+def test_forged_tokens_do_not_turn_a_result() -> None:
+    forger, numbers = TokenSigner(["f" * 32]), count()
 
+    def liked(signer: TokenSigner, team: str) -> Exposure:
+        user = f"user {next(numbers)}"
+        token = signer.sign(Placement("ranker", team, user, "1", 1, GIVEN_AT))
+        return Exposure(token, user, "1", "LIKE", GIVEN_AT + 1.0)
 
-def forged_only(exposures: list[Exposure], experiment: Experiment = RANKER) -> InterleavingReport:
-    return read_interleaving(experiment, exposures, SIGNER, {"LIKE"})
+    honest = [liked(SIGNER, "a") for _ in range(60)] + [liked(SIGNER, "b") for _ in range(20)]
+    forged = [liked(forger, "b") for _ in range(500)]
+    without = read_interleaving(RANKER, honest, SIGNER, {"LIKE"})
+    assert without.preference.high < 0
+    assert read_interleaving(RANKER, honest + forged, SIGNER, {"LIKE"}).preference == without.preference
