@@ -1,8 +1,8 @@
 """Simulated users: a difference that is not there is rarely found, and one that is takes few users.
 
 At each of some visits users go through a list of ten items, and like those they find relevant, the first ones
-more often. A ranking is the better, the further up it has what is relevant to them. Some users like much, most
-little: that is what an A/B test finds it hard to see a difference through.
+more often. A ranking is the better, the further up it has what is relevant to them. Some users like much,
+most little: that is what an A/B test finds it hard to see a difference through.
 """
 
 from collections.abc import Callable
