@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +23,11 @@ from recommender.experiments.tokens import Placement, TokenSigner
 from recommender.models.registry import MODELS
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, post_batch, running_client
 from tests.support.commands import Run, runner
-from tests.support.gunicorn import sum_of
+from tests.support.gunicorn import running_gunicorn, sum_of
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.training import train_on
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
 
 KEY = "k" * 32
 SIGNER = TokenSigner([KEY])
@@ -297,8 +298,9 @@ def store_tokens(urls: Urls) -> None:
         )
         rows = connection.execute(
             "SELECT DISTINCT ON (user_id) id, user_id::text, media_id::text, "
-            "extract(epoch FROM timestamp)::int FROM interaction WHERE type = 'LIKE' AND user_id IS NOT NULL AND media_id IS NOT NULL "
-            "AND timestamp IS NOT NULL AND timestamp < now() ORDER BY user_id, id LIMIT 27"
+            "extract(epoch FROM timestamp)::int FROM interaction "
+            "WHERE type = 'LIKE' AND user_id IS NOT NULL AND media_id IS NOT NULL "
+            "AND timestamp < now() ORDER BY user_id, id LIMIT 27"
         ).fetchall()
         for number, (row_id, user, media, happened_at) in enumerate(rows):
             team = "content" if number < 20 else "present"
@@ -331,3 +333,29 @@ def test_a_job_writes_variants_and_tokens(
         lines = [json.loads(line) for line in output.read_text().splitlines()]
         assert [line["variant"] for line in lines] == ["ranker:interleaved"] * 3
         assert all(SIGNER.read(item["token"]) for line in lines for item in line["recommendations"])
+
+
+def test_a_reload_takes_up_experiments_and_refuses_wrong_ones(
+    shared_databases: Urls, tmp_path: Path, reference: Reference
+) -> None:
+    path, user = tmp_path / "experiments.toml", reference.users[0]
+    path.write_text("")
+    with running_gunicorn(shared_databases, EXPERIMENTS_PATH=str(path), WORKERS="1") as server:
+
+        def reloaded() -> str | None:
+            before = set(server.workers())
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 1 and not before & set(server.workers()), 30)
+            answer = server.ask(f"/api/recommendations/{user}")
+            assert answer.status == 200
+            variant: str | None = answer.body.get("variant")
+            return variant
+
+        assert "variant" not in server.ask(f"/api/recommendations/{user}").body
+        path.write_text(DIVERSE)
+        assert reloaded() == "lists:diverse"
+        path.write_text(DIVERSE + "model = 'no_such'")
+        assert reloaded() == "lists:diverse"
+        assert any("lists.variants.diverse: model must be one of" in str(line) for line in server.logged())
+        path.write_text("")
+        assert reloaded() is None
