@@ -27,7 +27,7 @@ from tests.support.gunicorn import running_gunicorn, sum_of
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.training import train_on
-from tests.support.waiting import eventually, wait_until
+from tests.support.waiting import eventually
 
 KEY = "k" * 32
 SIGNER = TokenSigner([KEY])
@@ -345,7 +345,7 @@ def test_a_reload_takes_up_experiments_and_refuses_wrong_ones(
         def reloaded() -> str | None:
             before = set(server.workers())
             server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(server.workers()) == 1 and not before & set(server.workers()), 30)
+            assert eventually(lambda: len(server.workers()) == 1 and not before & set(server.workers()), 30)
             answer = server.ask(f"/api/recommendations/{user}")
             assert answer.status == 200
             variant: str | None = answer.body.get("variant")
