@@ -302,8 +302,8 @@ class Metrics:
     def answered(self, tally: Tally) -> None:
         """Count a request's answers to users."""
         requests = self._series.requests
-        for strategy, users in tally.strategies.items():
-            requests.answers(strategy, tally.model).inc(users)
+        for (strategy, model), users in tally.models.items():
+            requests.answers(strategy, model).inc(users)
         for name, users in tally.degraded.items():
             requests.degraded(name).inc(users)
         for (experiment, variant), users in tally.variants.items():

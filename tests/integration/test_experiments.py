@@ -245,6 +245,14 @@ def test_a_model_that_an_experiment_names_is_served_beside_the_main_one(
         assert get(tried, by_variant["items"])["model"] == "item_knn"
         assert get(tried, by_variant["live"])["model"] == "live"
         assert tried.get("/ready").get_json()["model"]["name"] == "live"
+        before = [_answered(tried, model) for model in ("item_knn", "live")]
+        post_batch(tried, list(by_variant.values()))
+        # Users of one request may have different models.
+        assert [_answered(tried, model) for model in ("item_knn", "live")] == [count + 1 for count in before]
+
+
+def _answered(client: FlaskClient, model: str) -> float:
+    return sum_of(client.get("/metrics").text, "marquee_answers_total", {"model": model})
 
 
 def test_the_command_reports_from_the_databases(
