@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from config.access_settings import AccessSettings
 from config.catalog_settings import CatalogSettings
 from config.database_settings import DatabaseSettings
+from config.experiment_settings import ExperimentSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.request_settings import RequestSettings
@@ -83,6 +84,7 @@ class Settings(BaseModel):
     requests: RequestSettings
     catalog: CatalogSettings
     models: ModelSettings
+    experiments: ExperimentSettings
     demo: DemoSettings
 
     @classmethod

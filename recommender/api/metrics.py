@@ -86,6 +86,14 @@ class _Requests:
                 registry=registry,
             ).labels
         )
+        self.variants = functools.cache(
+            Counter(
+                "marquee_variant_answers_total",
+                "Users answered who are in an experiment, by its variant",
+                ["experiment", "variant"],
+                registry=registry,
+            ).labels
+        )
         self.filled_up = Counter(
             "marquee_filled_up_items_total", "Media given with all scores 0", registry=registry
         )
@@ -294,10 +302,12 @@ class Metrics:
     def answered(self, tally: Tally) -> None:
         """Count a request's answers to users."""
         requests = self._series.requests
-        for strategy, users in tally.strategies.items():
-            requests.answers(strategy, tally.model).inc(users)
+        for (strategy, model), users in tally.models.items():
+            requests.answers(strategy, model).inc(users)
         for name, users in tally.degraded.items():
             requests.degraded(name).inc(users)
+        for (experiment, variant), users in tally.variants.items():
+            requests.variants(experiment, variant).inc(users)
         if tally.filled_up:
             requests.filled_up.inc(tally.filled_up)
         if tally.empty:

@@ -11,6 +11,7 @@ from recommender.cli.check import check
 from recommender.cli.common import quiet
 from recommender.cli.demo import demo
 from recommender.cli.evaluate import evaluate
+from recommender.cli.experiments import experiments
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
@@ -39,6 +40,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
             "evaluate      which model finds what users go on to like; tune finds settings",
+            "experiments   who gets another ranking, and what came of it",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
@@ -56,7 +58,19 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
+for command in (
+    batch,
+    check,
+    demo,
+    evaluate,
+    experiments,
+    load_movielens,
+    make_key,
+    recommend,
+    serve,
+    train,
+    tune,
+):
     commands.add_command(command)
 
 

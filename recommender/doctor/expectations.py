@@ -21,6 +21,7 @@ OCCASIONAL = {
     "fetch_example_user": "`make run` greets without a user to try",
     "stream_positive_histories": "`train` fails",
     "stream_interactions": "`evaluate` and `tune` fail",
+    "stream_exposures": "`experiments report` fails",
     "stream_later_positives": "`evaluate --as-of` fails",
     "stream_users": "`batch --all-users` fails",
     "search_users": "the explorer finds nobody",

@@ -53,7 +53,7 @@ class Selection:
         Between no history and a long one is a mixture of both.
         """
         if self.trained is None or user.window.days != self.window_days:
-            return Choice(self.live, self.blend)
+            return Choice(self.live, self.configured_blend)
         share = trained_share(user.history, self.min_history)
         if self._mixture is None or share >= 1.0:
             return Choice(self.trained, self.blend)

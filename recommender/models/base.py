@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import Blend, DatabaseName, History
+from recommender.entities import Blend, DatabaseName, History, VariantName
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
@@ -250,10 +250,30 @@ class Explainer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How one user's items are ranked: the model that scores them, and how its scores become a ranking."""
+    """How one user's items are ranked: the model that scores them, and how its scores become a ranking.
+
+    `diversity`: how much the ranking is re-ranked for different genres, from 0. `variants`: the experiments'
+    that the user is in. `draft`: a second ranking that the list is drafted from, too.
+    """
 
     scorer: Scorer
     blend: Blend
+    diversity: float = 0.0
+    variants: tuple[VariantName, ...] = ()
+    draft: "Draft | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An interleaving experiment that a user is in.
+
+    `teams`: the names of the variants, of which the first is the choice that has the draft, and `second` the
+    other.
+    """
+
+    experiment: str
+    teams: tuple[str, str]
+    second: Choice
 
 
 class ModelSelector(Protocol):
