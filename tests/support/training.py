@@ -70,9 +70,11 @@ def change_arrays(home: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def make_current(folder: Path, name: str) -> None:
-    link = folder / NAME / "link"
-    link.symlink_to(name)
-    link.replace(folder / NAME / "current")
+    """Make a version the current one of its model and of all, whether it is there or not."""
+    for home, target in ((folder / NAME, Path(name)), (folder, Path(NAME, name))):
+        link = home / "link"
+        link.symlink_to(target)
+        link.replace(home / "current")
 
 
 def versions_in(folder: Path) -> list[str]:
