@@ -21,6 +21,7 @@ from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
 from recommender.api.media.routes import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
+from recommender.api.models.routes import models_blueprint
 from recommender.api.openapi.pages import openapi_blueprint
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations.routes import recommendations_blueprint
@@ -65,11 +66,12 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     media = media_blueprint(container.media, limits, lanes.pages)
     ready = ready_blueprint(container.status, lanes)
     scraped = metrics_blueprint(metrics)
-    for blueprint in (recommendations, media, ready, scraped):
+    models = models_blueprint(settings.models.model_path, container.status)
+    for blueprint in (recommendations, media, ready, scraped, models):
         blueprint.before_request(container.open)
     openapi = openapi_blueprint(container.domain, keyed=bool(settings.access.api_keys))
     # The API's description has the endpoints in this order.
-    for blueprint in (recommendations, media, health_blueprint, ready, scraped, openapi):
+    for blueprint in (recommendations, media, health_blueprint, ready, scraped, models, openapi):
         app.register_blueprint(blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
     if settings.http.explorer:

@@ -14,6 +14,7 @@ from recommender.cli.evaluate import evaluate
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.models import models
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
@@ -38,6 +39,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
+            "models        which versions there are, and which one serves",
             "evaluate      which model finds what users go on to like; tune finds settings",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
@@ -56,7 +58,19 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
+for command in (
+    batch,
+    check,
+    demo,
+    evaluate,
+    load_movielens,
+    make_key,
+    models,
+    recommend,
+    serve,
+    train,
+    tune,
+):
     commands.add_command(command)
 
 
