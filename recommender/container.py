@@ -100,6 +100,10 @@ class Container:
         """Wait until a published model has been loaded or refused, if there is one, or for so long."""
         self._models.wait_for_first_look(timeout_s)
 
+    def served_blend(self) -> Blend:
+        """Return how rankings are made at this moment: as the model in use says, or as configured."""
+        return self._models.selection().blend
+
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
         self._catalogue.close()
