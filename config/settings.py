@@ -45,12 +45,13 @@ class ModelSettings(SettingsGroup):
 
     `model`: `auto` for the best one there is, `live`, or the name of a model. `model_path`: relative to the
     project, wherever it is started. `training_memory_mb`: in addition to the interactions that are learned
-    from.
+    from. `kept_versions`: of each model, beside those in use.
     """
 
     model: str = "auto"
     model_path: Path = ROOT / ".models"
     training_memory_mb: Count = 4_096
+    kept_versions: Count = 3
 
     @field_validator("model_path")
     @classmethod

@@ -109,6 +109,10 @@ class Container:
             if isinstance(part, ModelWatcher):
                 part.wait_for_first_look(max(0.0, ends_at - time.monotonic()))
 
+    def served_blend(self) -> Blend:
+        """Return how rankings are made at this moment: as the model in use says, or as configured."""
+        return self._models.selection().blend
+
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
         self._catalogue.close()

@@ -15,6 +15,7 @@ from recommender.cli.experiments import experiments
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.models import models
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
@@ -39,6 +40,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
+            "models        which versions there are, and which one serves",
             "evaluate      which model finds what users go on to like; tune finds settings",
             "experiments   who gets another ranking, and what came of it",
             "batch         many users' recommendations, into a file",
@@ -66,6 +68,7 @@ for command in (
     experiments,
     load_movielens,
     make_key,
+    models,
     recommend,
     serve,
     train,

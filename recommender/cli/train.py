@@ -92,6 +92,7 @@ def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: b
             hyperparameters=hyperparameters,
             fitting=fitting,
             announce=announce,
+            kept_versions=settings.models.kept_versions,
         )
     counts = metadata.counts
     click.echo(

@@ -7,9 +7,10 @@ from typing import Any
 
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import Metadata, Provenance
+from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
 
@@ -26,6 +27,7 @@ def train(
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
+    kept_versions: int = KEPT_VERSIONS,
 ) -> Metadata:
     """Train a registered model and publish it, while no other run does.
 
@@ -38,6 +40,7 @@ def train(
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
         provenance: how the run came to be.
+        kept_versions: how many versions of the model are kept.
 
     Raises:
         ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
@@ -46,14 +49,18 @@ def train(
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
-    with publishing(folder, name) as publisher:
+    with publishing(folder, name, kept_versions=kept_versions) as publisher:
         data = read()
         _refuse_empty(data)
         if not accept_shrinkage:
-            _refuse_shrunk(name, data, publisher.former())
+            _refuse_shrunk(name, "engagement_db gives", data.counts, publisher.former())
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
+        if not accept_shrinkage:
+            # Known only now: a model may leave items out.
+            known = {KNOWN_ITEMS: len(model.items)}
+            _refuse_shrunk(name, "this training gives", known, publisher.former())
         return publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
 
 
@@ -64,10 +71,10 @@ def _refuse_empty(data: Dataset) -> None:
         )
 
 
-def _refuse_shrunk(name: str, data: Dataset, former: Metadata | None) -> None:
-    lost = None if former is None else find_shrinkage(data.counts, former.counts)
+def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Metadata | None) -> None:
+    lost = None if former is None else find_shrinkage(counts, former.counts)
     if former is not None and lost is not None:
         raise ArtifactError(
-            f"engagement_db gives {lost} than {name} {former.version} has. Nothing is published. Where "
+            f"{what} {lost} than {name} {former.version} has. Nothing is published. Where "
             f"that is as it should be, run `python -m recommender train {name} --accept-shrinkage`."
         )
