@@ -15,6 +15,7 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.clock import Clock
+from recommender.data.forgotten import ForgottenUsers
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase
@@ -226,7 +227,7 @@ def _models(
     if wanted not in {AUTO, LIVE, *MODELS}:
         raise ConfigurationError(f"MODEL: {wanted} is none of {', '.join((AUTO, LIVE, *MODELS))}")
     return ModelWatcher(
-        UserKnnSql(engagement_db, search),
+        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).current),
         settings.models.model_path,
         wanted=wanted,
         window_days=settings.ranking.interaction_window_days,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ _VERSION_FORMAT = "%Y%m%dT%H%M%S.%fZ"
 _PARTIAL = re.compile(rf"\.{VERSION.pattern}\.partial")
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
 _LOCK_MODE = 0o644
+_LOCK_POLL_S = 0.2
 
 
 class Publisher:
@@ -54,6 +56,39 @@ class Publisher:
             with contextlib.suppress(ArtifactError):
                 return read_metadata(self._home.parent, self._home.name, version)
         return None
+
+    def current(self) -> Metadata | None:
+        """What the current version says of itself, where there is one that can be read."""
+        with contextlib.suppress(ArtifactError):
+            version = current_version(self._home.parent, self._home.name)
+            if version is not None:
+                return read_metadata(self._home.parent, self._home.name, version)
+        return None
+
+    def versions(self) -> list[str]:
+        """The versions that have a folder, the earliest first."""
+        return sorted(name for name in _versions(self._home) if (self._home / name).is_dir())
+
+    def withdraw(self) -> None:
+        """Have no version be the current one.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        (self._home / CURRENT).unlink(missing_ok=True)
+
+    def remove(self, version: str) -> None:
+        """Remove the files that a version is made of, and its folder where nothing else is in it.
+
+        Raises:
+            OSError: one of them cannot be removed.
+        """
+        path = self._home / version
+        for file in path.iterdir():
+            if file.suffix in OWN_SUFFIXES:
+                file.unlink()
+        if not any(path.iterdir()):
+            path.rmdir()
 
     def publish(
         self,
@@ -92,6 +127,7 @@ class Publisher:
                 code_version=__version__,
                 provenance=provenance,
                 shrinkage_accepted=shrinkage_accepted,
+                forgotten=data.forgotten,
             )
             (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
             for path in (*aside.iterdir(), aside):
@@ -108,8 +144,10 @@ class Publisher:
 
 
 @contextlib.contextmanager
-def publishing(folder: Path, model: str) -> Iterator[Publisher]:
+def publishing(folder: Path, model: str, *, wait_s: float = 0.0) -> Iterator[Publisher]:
     """A publisher that has the model's folder to itself; what killed ones left half written is removed.
+
+    `wait_s`: how long to wait for another one to end.
 
     Raises:
         ArtifactError: another process is publishing there, or `current` is not a link that can be replaced.
@@ -120,12 +158,10 @@ def publishing(folder: Path, model: str) -> Iterator[Publisher]:
     # Never removed: two processes could otherwise each hold the lock of another file of this name.
     lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_locked(lock, time.monotonic() + wait_s):
             raise ArtifactError(
                 f"{home}: another run is training this model. Nothing is published; wait for that one to end."
-            ) from None
+            )
         current = home / CURRENT
         if current.exists() and not current.is_symlink():
             raise ArtifactError(f"{current} is not a symbolic link. Remove it and train again.")
@@ -133,6 +169,19 @@ def publishing(folder: Path, model: str) -> Iterator[Publisher]:
         yield Publisher(home)
     finally:
         os.close(lock)
+
+
+def _is_locked(lock: int, give_up_at: float) -> bool:
+    """Lock a file for this process; false where another one has held it until the moment to give up."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                return False
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return True
 
 
 def _now() -> datetime:
