@@ -6,12 +6,14 @@ from types import MappingProxyType
 from typing import Any
 
 from recommender.data.dataset import Dataset
+from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
+from recommender.training.publication import Publication, Record, record_nothing
 
 BY_COMMAND = Provenance(made_by="train")
 
@@ -26,8 +28,9 @@ def train(
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
+    record: Record = record_nothing,
 ) -> Metadata:
-    """Train a registered model and publish it, while no other run does.
+    """Train a registered model without the users who are forgotten, and publish it, while no other run does.
 
     Args:
         name: of the model.
@@ -38,23 +41,26 @@ def train(
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
         provenance: how the run came to be.
+        record: called with what was published.
 
     Raises:
-        ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
-            published.
+        ArtifactError: the dataset is empty or has shrunk, or another run is training this model, or it cannot
+            be told who is forgotten. Nothing is published.
         TrainingMemoryError: learning would take more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
     with publishing(folder, name) as publisher:
-        data = read()
+        data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         if not accept_shrinkage:
             _refuse_shrunk(name, data, publisher.former())
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
-        return publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        record(Publication(model, data, metadata, publisher.versions()))
+        return metadata
 
 
 def _refuse_empty(data: Dataset) -> None:
