@@ -11,9 +11,11 @@ from recommender.cli.check import check
 from recommender.cli.common import quiet
 from recommender.cli.demo import demo
 from recommender.cli.evaluate import evaluate
+from recommender.cli.forget import forget
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.migrate import migrate
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
@@ -56,7 +58,20 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
+for command in (
+    batch,
+    check,
+    demo,
+    evaluate,
+    forget,
+    load_movielens,
+    make_key,
+    migrate,
+    recommend,
+    serve,
+    train,
+    tune,
+):
     commands.add_command(command)
 
 
