@@ -16,6 +16,7 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.clock import Clock
+from recommender.data.forgotten import ForgottenUsers
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase
@@ -70,6 +71,7 @@ class Container:
         self.status = status
         self._catalogue = catalogue
         self._catalogue_source = catalogue_source
+        self._models = models
         self._others = [models, *others]
         self._lock = threading.Lock()
         self._opened = False
@@ -278,7 +280,7 @@ def _watcher(
 ) -> ModelWatcher:
     search = settings.neighbour_search
     return ModelWatcher(
-        UserKnnSql(engagement_db, search),
+        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).current),
         settings.models.model_path,
         wanted=wanted,
         window_days=settings.ranking.interaction_window_days,

@@ -11,6 +11,7 @@ import click
 from config.settings import Settings
 from recommender.cli.common import patient_database
 from recommender.cli.progress import Show, passing, progress
+from recommender.data.forgotten import read_forgotten
 from recommender.data.interactions import interactions_of
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
@@ -181,7 +182,8 @@ def _databases_source(settings: Settings) -> Iterator[Source]:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         users = engagement_db.count_active_users("-infinity")
         rows = passing(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
-        interactions = interactions_of(rows)
+        forgotten = read_forgotten(settings.models.model_path)
+        interactions = interactions_of(forgotten.rows_of_others(rows))
     with patient_database(DatabaseName.CATALOG, settings) as database:
         entries = CatalogDatabase(database, domain).fetch_catalogue()
     with patient_database(DatabaseName.USER, settings) as database:

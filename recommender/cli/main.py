@@ -12,9 +12,11 @@ from recommender.cli.common import quiet
 from recommender.cli.demo import demo
 from recommender.cli.evaluate import evaluate
 from recommender.cli.experiments import experiments
+from recommender.cli.forget import forget
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.migrate import migrate
 from recommender.cli.models import models
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
@@ -66,8 +68,10 @@ for command in (
     demo,
     evaluate,
     experiments,
+    forget,
     load_movielens,
     make_key,
+    migrate,
     models,
     recommend,
     serve,

@@ -83,10 +83,20 @@ def point_to(folder: Path, ref: VersionRef) -> None:
         ArtifactError: a `current` is there that is no link.
         OSError: a folder cannot be written.
     """
-    for home in (folder / ref.model, folder):
-        refuse_unless_link(home / CURRENT)
-    _link(folder / ref.model, Path(ref.version), ref.version)
+    refuse_unless_link(folder / CURRENT)
+    point_model_to(folder, ref)
     _link(folder, Path(ref.model, ref.version), ref.version)
+
+
+def point_model_to(folder: Path, ref: VersionRef) -> None:
+    """Make a version the current one of its model, by a single rename.
+
+    Raises:
+        ArtifactError: a `current` is there that is no link.
+        OSError: the folder cannot be written.
+    """
+    refuse_unless_link(folder / ref.model / CURRENT)
+    _link(folder / ref.model, Path(ref.version), ref.version)
 
 
 def _link(home: Path, target: Path, version: str) -> None:

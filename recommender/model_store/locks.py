@@ -18,14 +18,20 @@ _STORE_PATIENCE_S = 10.0
 
 
 @contextlib.contextmanager
-def model_lock(home: Path) -> Iterator[None]:
+def model_lock(home: Path, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a model's folder, so that one run at a time trains it.
+
+    Args:
+        home: the folder.
+        wait_s: how long to wait for another process to leave it.
 
     Raises:
         ArtifactError: another process holds it.
         OSError: the folder cannot be made or written.
     """
-    with _held(home, 0.0, f"{home}: another run is training this model. Nothing is published; wait for it."):
+    with _held(
+        home, wait_s, f"{home}: another run is training this model. Nothing is published; wait for it."
+    ):
         yield
 
 

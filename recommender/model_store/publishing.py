@@ -18,6 +18,7 @@ from recommender.model_store.artifact import (
     CURRENT,
     KNOWN_ITEMS,
     METADATA,
+    OWN_SUFFIXES,
     VERSION,
     Metadata,
     Provenance,
@@ -25,7 +26,7 @@ from recommender.model_store.artifact import (
     current_version,
     read_metadata,
 )
-from recommender.model_store.currents import VersionRef, refuse_unless_link
+from recommender.model_store.currents import VersionRef, linked_version, refuse_unless_link
 from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable
 from recommender.model_store.locks import model_lock, store_lock
@@ -60,6 +61,45 @@ class Publisher:
             with contextlib.suppress(ArtifactError):
                 return read_metadata(folder, model, version)
         return None
+
+    def current(self) -> Metadata | None:
+        """What the current version says of itself, where there is one that can be read."""
+        with contextlib.suppress(ArtifactError):
+            version = current_version(self._home.parent, self._home.name)
+            if version is not None:
+                return read_metadata(self._home.parent, self._home.name, version)
+        return None
+
+    def versions(self) -> list[str]:
+        """The versions that have a folder, the earliest first."""
+        return versions_of(self._home)
+
+    def withdraw(self) -> None:
+        """Have no version of the model be current, and none of all models where that is one of this model.
+
+        Raises:
+            ArtifactError: another process is changing the models.
+            OSError: the folder cannot be written.
+        """
+        folder = self._home.parent
+        with store_lock(folder):
+            linked = linked_version(folder)
+            if linked is not None and linked.model == self._home.name:
+                (folder / CURRENT).unlink(missing_ok=True)
+            (self._home / CURRENT).unlink(missing_ok=True)
+
+    def remove(self, version: str) -> None:
+        """Remove the files that a version is made of, and its folder where nothing else is in it.
+
+        Raises:
+            OSError: one of them cannot be removed.
+        """
+        path = self._home / version
+        for file in path.iterdir():
+            if file.suffix in OWN_SUFFIXES:
+                file.unlink()
+        if not any(path.iterdir()):
+            path.rmdir()
 
     def publish(
         self,
@@ -103,6 +143,7 @@ class Publisher:
                 provenance=provenance,
                 shrinkage_accepted=shrinkage_accepted,
                 host=socket.gethostname(),
+                forgotten=data.forgotten,
             )
             (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
             for path in (*aside.iterdir(), aside):
@@ -119,20 +160,23 @@ class Publisher:
 
 
 @contextlib.contextmanager
-def publishing(folder: Path, model: str, *, kept_versions: int = KEPT_VERSIONS) -> Iterator[Publisher]:
+def publishing(
+    folder: Path, model: str, *, kept_versions: int = KEPT_VERSIONS, wait_s: float = 0.0
+) -> Iterator[Publisher]:
     """A publisher that has the model's folder to itself; what killed ones left half written is removed.
 
     Args:
         folder: of all models.
         model: its name.
         kept_versions: how many of its versions are kept.
+        wait_s: how long to wait for another one to end.
 
     Raises:
         ArtifactError: another process is publishing there, or a `current` is not a link that can be replaced.
         OSError: the folder cannot be made or written.
     """
     home = folder / model
-    with model_lock(home):
+    with model_lock(home, wait_s):
         for current in (home / CURRENT, folder / CURRENT):
             refuse_unless_link(current)
         _remove_leftovers(home)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
 from recommender.model_store.currents import (
@@ -209,11 +210,13 @@ def _checked(folder: Path, ref: VersionRef) -> Metadata:
     """Return what a version says of itself, after a look at every byte.
 
     Raises:
-        ArtifactError: it is not whole.
+        ArtifactError: it is not whole, or was made before a user was forgotten.
     """
     if not is_there(folder, *ref):
         raise UnknownVersionError(f"{ref} is not there.")
     metadata = read_metadata(folder, *ref)
+    if metadata.forgotten != read_forgotten(folder).state:
+        raise ArtifactError(f"{ref} was made before a user was forgotten.")
     verify(folder / ref.model / ref.version, metadata)
     return metadata
 

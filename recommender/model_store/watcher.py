@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recommender.background import Pause, RepeatingThread
 from recommender.catalogue.index import CatalogueIndex
+from recommender.data.forgotten import ForgottenUsers
 from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
@@ -97,6 +98,7 @@ class ModelWatcher:
         self._may_learn_blend = may_learn_blend
         self._min_history = min_history
         self._overrides = overrides or {}
+        self._forgotten = ForgottenUsers(folder)
         self._in_use: _Loaded | None = None
         # Loaded and sound, though perhaps refused for what they are made of.
         self._candidates: dict[_Key, tuple[object, _Loaded]] = {}
@@ -125,8 +127,8 @@ class ModelWatcher:
             self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
 
     def selection(self) -> Selection:
-        """Return what answers a request that begins now."""
-        in_use = self._in_use
+        """Return what answers a request that begins now: no model that holds a user who is forgotten."""
+        in_use = self._usable()
         if in_use is None:
             return Selection(self._live, None, self._window_days, self._blend, self._blend)
         return Selection(
@@ -140,11 +142,21 @@ class ModelWatcher:
 
     def state(self) -> ModelState:
         """Return which model answers, and what is published and does not."""
-        in_use = self._in_use
+        in_use = self._usable()
         if in_use is None:
             return ModelState(self._live.name, self._live.version, None, self._refused)
         built_at = datetime.fromisoformat(in_use.metadata.built_at)
         return ModelState(in_use.model.name, in_use.model.version, built_at, self._refused)
+
+    def _usable(self) -> _Loaded | None:
+        """Return the model in use, unless it was made before a user was forgotten.
+
+        That is looked up with each request: until the thread looks again, answers would count the user.
+        """
+        in_use = self._in_use
+        if in_use is None or not self._forgotten.are_left_out(in_use.metadata.forgotten):
+            return None
+        return in_use
 
     def _blend_of(self, loaded: _Loaded) -> Blend:
         """Return the blend that a model was chosen with, unless another is configured."""
@@ -153,6 +165,8 @@ class ModelWatcher:
 
     def _look(self) -> Pause:
         index = self._index_to_judge_by()
+        if self._usable() is None:
+            self._in_use = None
         if self._in_use is not None and index is not None and not self._in_use.is_of(index):
             # As `_judge` will say of it where it is still the published one; the catalog may recover.
             key = self._in_use.key
@@ -284,8 +298,11 @@ class ModelWatcher:
         """Refuse a model for what it is made of.
 
         Raises:
-            ArtifactError: it is of other databases, or has lost too much compared with the one in use.
+            ArtifactError: it is of other databases, or has lost too much compared with the one in use, or it
+                was made before a user was forgotten.
         """
+        if not self._forgotten.are_left_out(loaded.metadata.forgotten):
+            raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
         if not loaded.is_of(index):
             raise ArtifactError(
                 f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalogue: was it "

@@ -248,6 +248,24 @@ class Explainer(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsInteractions(Protocol):
+    """Keeps what it has learned from, so that it can be fitted again without a database."""
+
+    def interactions(self, window_start: str) -> Dataset:
+        """Return what it was fitted to; without the times, and without saying what was liked."""
+        ...
+
+
+@runtime_checkable
+class UserEmbeddings(Protocol):
+    """Describes users by numbers, which others may compare."""
+
+    def user_embeddings(self, data: Dataset) -> NDArray[np.float32]:
+        """Return a row of numbers for each user of a dataset; shape (users, factors)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """How one user's items are ranked: the model that scores them, and how its scores become a ranking.

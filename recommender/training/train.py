@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from recommender.data.dataset import Dataset
+from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
 from recommender.model_store.publishing import publishing
@@ -13,6 +14,7 @@ from recommender.model_store.shrinkage import find_shrinkage
 from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
+from recommender.training.publication import Publication, Record, record_nothing
 
 BY_COMMAND = Provenance(made_by="train")
 
@@ -28,8 +30,9 @@ def train(
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
     kept_versions: int = KEPT_VERSIONS,
+    record: Record = record_nothing,
 ) -> Metadata:
-    """Train a registered model and publish it, while no other run does.
+    """Train a registered model without the users who are forgotten, and publish it, while no other run does.
 
     Args:
         name: of the model.
@@ -41,16 +44,17 @@ def train(
         announce: called with what learning will take, before it begins.
         provenance: how the run came to be.
         kept_versions: how many versions of the model are kept.
+        record: called with what was published.
 
     Raises:
-        ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
-            published.
+        ArtifactError: the dataset is empty or has shrunk, or another run is training this model, or it cannot
+            be told who is forgotten. Nothing is published.
         TrainingMemoryError: learning would take more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
     with publishing(folder, name, kept_versions=kept_versions) as publisher:
-        data = read()
+        data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         if not accept_shrinkage:
             _refuse_shrunk(name, "engagement_db gives", data.counts, publisher.former())
@@ -61,7 +65,9 @@ def train(
             # Known only now: a model may leave items out.
             known = {KNOWN_ITEMS: len(model.items)}
             _refuse_shrunk(name, "this training gives", known, publisher.former())
-        return publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        record(Publication(model, data, metadata, publisher.versions()))
+        return metadata
 
 
 def _refuse_empty(data: Dataset) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogueEntry, Weights
 from recommender.model_store import artifact, retries, watcher
@@ -22,6 +23,7 @@ from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
+from recommender.training.forgetting import note_forgotten
 from recommender.training.train import BY_COMMAND
 from tests.support.datasets import dataset
 from tests.support.training import NAME, change_metadata, copy_version, make_current, publish_made_up
@@ -102,8 +104,8 @@ def index_of(media: Iterable[int]) -> CatalogueIndex:
 
 
 def publish(folder: Path, users: int = 100, *, media: int = 20, accepted: bool = False) -> str:
-    data = dataset(
-        {f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)}
+    data = read_forgotten(folder).leave_out(
+        dataset({f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)})
     )
     model = UserKnn()
     model.fit(data)
@@ -446,3 +448,42 @@ def test_a_model_of_far_fewer_items_is_refused(watched: Watched, folder: Path) -
     watched.uses(version)
     fewer = publish(folder, media=9)
     watched.refuses(fewer, "55.0% fewer media than the model in use", using=version)
+
+
+def test_a_model_that_holds_a_forgotten_user_answers_no_request_that_begins_afterwards(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    begun = watched.watcher.selection()
+    # Whatever the thread has not yet seen.
+    watched.watcher.close()
+    note_forgotten(folder, ["0007"])
+    assert watched.watcher.selection().trained is None
+    assert watched.watcher.state().version is None
+    assert begun.trained is not None
+    assert begun.trained.version == version
+
+
+def test_after_a_user_is_forgotten_only_a_version_without_the_user_is_used(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    note_forgotten(folder, ["0007"])
+    watched.refuses(version, "before a user was forgotten", using=None)
+    without = publish(folder)
+    watched.uses(without)
+    note_forgotten(folder, ["0007"])
+    assert watched.state == (without, None), "nothing is new about it"
+
+
+def test_without_a_list_that_can_be_read_no_model_is_used(watched: Watched, folder: Path) -> None:
+    note_forgotten(folder, ["0007"])
+    version = publish(folder)
+    watched.uses(version)
+    content = (folder / FILE).read_text()
+    (folder / FILE).write_text("{")
+    watched.refuses(version, "before a user was forgotten", using=None)
+    (folder / FILE).write_text(content)
+    watched.uses(version)
