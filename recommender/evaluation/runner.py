@@ -36,7 +36,10 @@ _ACTIVITY = ("light", "middle", "heavy")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all."""
+    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all.
+
+    `baselines`: what the others are compared with, where it is among the variants.
+    """
 
     split: SplitKind = SplitKind.TIME
     ks: tuple[int, ...] = DEFAULT_KS
@@ -44,6 +47,7 @@ class Plan:
     top_users: int | None = None
     seed: int = 0
     fitting: Fitting = UNBOUNDED
+    baselines: tuple[Variant, ...] = (POPULARITY, DEFAULT)
 
     @property
     def metric(self) -> str:
@@ -81,7 +85,7 @@ def evaluate_part(
     ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report))
     measured = [each for each in ranked if each.refused is None]
     names = [each.variant.name for each in measured]
-    baselines = tuple(each.name for each in (POPULARITY, DEFAULT) if each.name in names)
+    baselines = tuple(each.name for each in plan.baselines if each.name in names)
     groups = _groups(part.users)
     by_group = {
         group: _measure_group(measured, part, mask, plan.ks, baselines) for group, mask in groups.items()
