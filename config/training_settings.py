@@ -19,7 +19,7 @@ _WEEKDAY_PART = re.compile(r"(?P<first>[a-z]{3}|[0-7]|\*)(?:-(?P<last>[a-z]{3}|[
 class TrainingSettings(SettingsGroup):
     """When the trainer trains.
 
-    `training_schedule`: minute, hour, day, month and weekday as cron has them, in UTC; `never` for no trainer.
+    `training_schedule`: minute, hour, day, month and weekday as cron has them, in UTC; `never` for none.
     `training_new_share`: it also trains when so many interactions have come, as a share of those at the last
     training; 0 for any.
     """

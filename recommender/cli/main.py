@@ -17,6 +17,7 @@ from recommender.cli.make_key import make_key
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
+from recommender.cli.trainer import trainer
 from recommender.cli.tune import tune
 from recommender.errors import (
     DatabaseUnavailableError,
@@ -56,7 +57,19 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
+for command in (
+    batch,
+    check,
+    demo,
+    evaluate,
+    load_movielens,
+    make_key,
+    recommend,
+    serve,
+    train,
+    trainer,
+    tune,
+):
     commands.add_command(command)
 
 

@@ -41,7 +41,7 @@ def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator
 def databases_source(
     settings: DatabaseSettings, types: InteractionTypes, domain: Domain, window_days: int, read: Reading
 ) -> Iterator[Source]:
-    """Yield what the databases hold: interactions and catalog in memory, stated genres when they are asked for.
+    """Yield what the databases hold: interactions and catalog in memory, stated genres when asked for.
 
     Args:
         settings: of the databases.

@@ -53,7 +53,10 @@ class Tuning(_Outcome):
 
 
 class Found(NamedTuple):
-    """What a search came to. `candidates`: parallel to `variants`. `refused`: what could not be fitted, and why."""
+    """What a search came to.
+
+    `candidates`: parallel to `variants`. `refused`: what could not be fitted, and why.
+    """
 
     variants: list[Variant]
     candidates: list[Candidate]

@@ -79,6 +79,8 @@ class Publisher:
         aside.mkdir()
         try:
             model.save(aside)
+            # As the servers will: what they could not use is not published, and kernels are compiled before.
+            type(model).load(aside)
             metadata = Metadata(
                 model=self._home.name,
                 version=version,
