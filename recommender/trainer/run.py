@@ -19,7 +19,7 @@ from recommender.data.interactions import histories_of, positive_pairs
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
-from recommender.errors import EvaluationError, MarqueeError
+from recommender.errors import ArtifactError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.results import Evaluation, Interval
 from recommender.evaluation.search_space import in_blend
@@ -35,6 +35,7 @@ from recommender.model_store.runs import (
     next_run_number,
     write_run,
 )
+from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
 from recommender.models.registry import MODELS
@@ -139,6 +140,7 @@ class _Run:
             self._counts["interactions"] = len(source.interactions.user_idx)
             data = _all_of(source)
             self._counts |= data.counts
+            _refuse_shrunk(data, former)
             champion = self._champion(former)
             if former is None:
                 # Something better than live SQL at once; whether another is better still takes longer.
@@ -230,6 +232,16 @@ class _Run:
         if estimated is not None:
             self._counts["estimated_interactions"] = estimated
         return in_turn(engagement_db) if self._order.takes_turns else engagement_db.stream_interactions()
+
+
+def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
+    """Refuse data that have lost much since the model in use, whichever model would learn from them."""
+    lost = None if former is None else find_shrinkage(data.counts, former.counts)
+    if former is not None and lost is not None:
+        raise ArtifactError(
+            f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. Where "
+            f"that is as it should be, run `python -m recommender train {former.model} --accept-shrinkage`."
+        )
 
 
 def _all_of(source: Source) -> Dataset:
