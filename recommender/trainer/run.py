@@ -239,8 +239,8 @@ def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
     lost = None if former is None else find_shrinkage(data.counts, former.counts)
     if former is not None and lost is not None:
         raise ArtifactError(
-            f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. Where "
-            f"that is as it should be, run `python -m recommender train {former.model} --accept-shrinkage`."
+            f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. If "
+            f"that is right, run `python -m recommender train {former.model} --accept-shrinkage`."
         )
 
 
