@@ -32,6 +32,8 @@ from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.evaluation.last_result import last_report
 from recommender.log_filters import LOG_FILTERS
+from recommender.models.base import LIVE
+from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12
 # How long a list of users waits for others to be worked on, which take seconds.
@@ -52,7 +54,9 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     settings.refuse_to_serve_strangers()
     container = build_container(settings, domain)
     metrics = Metrics(
-        container.status.read, {key: database.pool_stats for key, database in container.databases.items()}
+        container.status.read,
+        _training_reader(settings).read,
+        {key: database.pool_stats for key, database in container.databases.items()},
     )
     container.add(metrics)
     app = Flask(__name__, static_folder=None)
@@ -85,6 +89,11 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     # Outermost, so that what the others answer is logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
+
+
+def _training_reader(settings: Settings) -> TrainingReader:
+    trains = settings.training.trains and settings.models.model != LIVE
+    return TrainingReader(settings.models.model_path, trains=trains)
 
 
 def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:

@@ -17,6 +17,7 @@ from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.request_settings import RequestSettings
 from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
+from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only where they are not at their default.
 _ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
@@ -85,6 +86,7 @@ class Settings(BaseModel):
     requests: RequestSettings
     catalog: CatalogSettings
     models: ModelSettings
+    training: TrainingSettings
     experiments: ExperimentSettings
     demo: DemoSettings
 
@@ -142,10 +144,7 @@ def load_settings(
     Raises:
         SettingsError: one line for each variable that is wrong.
     """
-    given: dict[str, str | None] = (
-        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
-    )
-    given.update(os.environ if environment is None else environment)
+    given = _given(environment, dotenv_path)
     values = {
         name: {variable.lower(): given[variable] for variable in group.variables() if given.get(variable)}
         for name, group in Settings.groups().items()
@@ -154,6 +153,23 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as exc:
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
+
+
+def given_variables(dotenv_path: Path | None = ROOT / ".env") -> dict[str, str]:
+    """Return every setting's variable as it is given now, empty where it is not.
+
+    In a process with these in its environment, `load_settings` gives the settings of this moment.
+    """
+    given = _given(None, dotenv_path)
+    return {variable: given.get(variable) or "" for variable in Settings.variables()}
+
+
+def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:
+    given: dict[str, str | None] = (
+        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
+    )
+    given.update(os.environ if environment is None else environment)
+    return given
 
 
 def load_overridden(

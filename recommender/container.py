@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from config.database_settings import DatabaseSettings
-from config.ranking_settings import RankingSettings
+from config.ranking_settings import NeighbourSearchSettings, RankingSettings
 from config.settings import Settings
 from recommender.background import Background
 from recommender.catalogue.media_cache import MediaCache
@@ -206,6 +206,13 @@ def configured_blend(ranking: RankingSettings) -> Blend:
     return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
 
 
+def pinned_hyperparameters(search: NeighbourSearchSettings) -> Mapping[str, Mapping[str, object]]:
+    """Return by model the hyperparameters that settings name, and that hold in place of a version's own."""
+    if "similar_users" not in search.model_fields_set:
+        return {}
+    return {"neighbours": {"similar_users": search.similar_users}}
+
+
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
     """Return small and patient pools for what is read whole."""
     return {
@@ -288,7 +295,7 @@ def _watcher(
         blend=configured_blend(settings.ranking),
         may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
         min_history=settings.ranking.min_history,
-        overrides={"neighbours": {"similar_users": search.similar_users}},
+        overrides=pinned_hyperparameters(search),
     )
 
 

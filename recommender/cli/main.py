@@ -21,6 +21,7 @@ from recommender.cli.models import models
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
+from recommender.cli.trainer import trainer
 from recommender.cli.tune import tune
 from recommender.errors import (
     DatabaseUnavailableError,
@@ -76,6 +77,7 @@ for command in (
     recommend,
     serve,
     train,
+    trainer,
     tune,
 ):
     commands.add_command(command)

@@ -319,6 +319,16 @@ class EngagementDatabase:
         for row in self._database.stream("stream_exposures", since=since):
             yield Exposure(*row)
 
+    def estimate_interactions(self) -> int | None:
+        """Return roughly how many interactions there are; None where the server's statistics do not say."""
+        ((rows,),) = self._database.fetch("estimate_interactions")
+        return None if rows is None else int(rows)
+
+    def take_training_turn(self) -> bool:
+        """Take the turn to read everything for a training; whether this session has it, until it ends."""
+        ((is_taken,),) = self._database.fetch("take_training_turn")
+        return bool(is_taken)
+
     def stream_users(self) -> Generator[str]:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):

@@ -40,7 +40,8 @@ _ACTIVITY = ("light", "middle", "heavy")
 class Plan:
     """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all.
 
-    `short`: what is done for users with short histories.
+    `short`: what is done for users with short histories. `baselines`: what the others are compared with, if
+    it is among the variants.
     """
 
     split: SplitKind = SplitKind.TIME
@@ -50,6 +51,7 @@ class Plan:
     seed: int = 0
     fitting: Fitting = UNBOUNDED
     short: ShortHistory = AS_SERVED
+    baselines: tuple[Variant, ...] = (POPULARITY, DEFAULT)
 
     @property
     def metric(self) -> str:
@@ -87,7 +89,7 @@ def evaluate_part(
     ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report, short=plan.short))
     measured = [each for each in ranked if each.refused is None]
     names = [each.variant.name for each in measured]
-    baselines = tuple(each.name for each in (POPULARITY, DEFAULT) if each.name in names)
+    baselines = tuple(each.name for each in plan.baselines if each.name in names)
     groups = _groups(part.users, plan.short.min_history or AS_SERVED.min_history)
     by_group = {
         group: _measure_group(measured, part, mask, plan.ks, baselines) for group, mask in groups.items()

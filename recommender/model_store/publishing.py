@@ -129,6 +129,8 @@ class Publisher:
             aside.mkdir()
         try:
             model.save(aside)
+            # As the servers will: what they could not use is not published, and kernels are compiled before.
+            type(model).load(aside)
             metadata = Metadata(
                 model=name,
                 version=version,
