@@ -91,7 +91,7 @@ def users_of(folder: Path, model: str) -> int:
 
 def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answers:
     """What every user gets, and what is similar to all that is recommended; with scores, without versions."""
-    with running_client(urls, MODEL_PATH=str(folder), MODEL=model) as client:
+    with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
         for user in users:
@@ -147,7 +147,7 @@ def test_no_file_holds_the_id_and_of_each_model_the_new_version_is_left(
 def test_the_model_that_served_serves_again_with_its_own_hyperparameters(
     run: Run, folder: Path, users: list[str]
 ) -> None:
-    assert run("train", "ease", "--set", "items=50").status == 0
+    assert run("train", "ease", "--set", "items=50", "--accept-shrinkage").status == 0
     former = artifact.read_metadata(folder, "ease", str(artifact.current_version(folder, "ease")))
     assert run("forget", users[0]).status == 0
     versions = {name: str(artifact.current_version(folder, name)) for name in MODELS}
