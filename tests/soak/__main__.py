@@ -81,13 +81,7 @@ def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
     workers, memory = set(server.workers()), _memory_mb(server)
     if training is not None:
         training.start()
-    ends_at = time.monotonic() + seconds
-    for number, round_ in enumerate(rounds()):
-        for fault in round_:
-            if not number or time.monotonic() < ends_at:
-                faults.make(fault)
-        if time.monotonic() >= ends_at:
-            break
+    _break_for(faults, seconds)
     load.stop()
     if training is not None:
         training.stop()
@@ -112,6 +106,17 @@ def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
     for problem in problems[:20]:
         click.echo(f"  {problem}")
     return 1 if problems else 0
+
+
+def _break_for(faults: Faults, seconds: int) -> None:
+    """Make every fault once, and go on for so long."""
+    ends_at = time.monotonic() + seconds
+    for number, round_ in enumerate(rounds()):
+        for fault in round_:
+            if not number or time.monotonic() < ends_at:
+                faults.make(fault)
+        if time.monotonic() >= ends_at:
+            return
 
 
 def _incomplete_answers(faults: Faults) -> Iterator[str]:

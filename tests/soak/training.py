@@ -77,7 +77,9 @@ class Training:
 
     def _run(self, longest_s: float) -> None:
         command = [sys.executable, "-m", "recommender", "trainer", "--once", "--trigger", Trigger.SCHEDULE]
-        with subprocess.Popen(command, cwd=ROOT, env=self._environment, stdin=subprocess.PIPE) as process:
+        with subprocess.Popen(  # noqa: S603 - our own interpreter and files
+            command, cwd=ROOT, env=self._environment, stdin=subprocess.PIPE
+        ) as process:
             try:
                 process.wait(longest_s)
             except subprocess.TimeoutExpired:
