@@ -17,6 +17,8 @@ COPY app.py wsgi.py ./
 COPY config config
 COPY recommender recommender
 COPY sql sql
+# A volume that is mounted here belongs to the service.
+RUN mkdir .models && chown marquee .models
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -14,6 +14,7 @@ from recommender.api.auth import KeyAuth
 from recommender.api.concurrency import Lane, Lanes, StreamEnd
 from recommender.api.errors import register_error_handlers
 from recommender.api.explorer.panels import PanelReader
+from recommender.api.explorer.training import read_training
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import refuse_other_hosts, register_cors, register_security_headers
@@ -21,15 +22,18 @@ from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
 from recommender.api.media.routes import media_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
+from recommender.api.models.routes import models_blueprint
 from recommender.api.openapi.pages import openapi_blueprint
 from recommender.api.rate_limits import register_rate_limit
 from recommender.api.recommendations.routes import recommendations_blueprint
 from recommender.api.request_models import RequestLimits
-from recommender.container import Container, build_container, configured_blend
+from recommender.container import Container, build_container
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.evaluation.last_result import last_report
 from recommender.log_filters import LOG_FILTERS
+from recommender.models.base import LIVE
+from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12
 # How long a list of users waits for others to be worked on, which take seconds.
@@ -50,7 +54,9 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     settings.refuse_to_serve_strangers()
     container = build_container(settings, domain)
     metrics = Metrics(
-        container.status.read, {key: database.pool_stats for key, database in container.databases.items()}
+        container.status.read,
+        _training_reader(settings).read,
+        {key: database.pool_stats for key, database in container.databases.items()},
     )
     container.add(metrics)
     app = Flask(__name__, static_folder=None)
@@ -65,11 +71,12 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     media = media_blueprint(container.media, limits, lanes.pages)
     ready = ready_blueprint(container.status, lanes)
     scraped = metrics_blueprint(metrics)
-    for blueprint in (recommendations, media, ready, scraped):
+    models = models_blueprint(settings.models.model_path, container.status)
+    for blueprint in (recommendations, media, ready, scraped, models):
         blueprint.before_request(container.open)
     openapi = openapi_blueprint(container.domain, keyed=bool(settings.access.api_keys))
     # The API's description has the endpoints in this order.
-    for blueprint in (recommendations, media, health_blueprint, ready, scraped, openapi):
+    for blueprint in (recommendations, media, health_blueprint, ready, scraped, models, openapi):
         app.register_blueprint(blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
     if settings.http.explorer:
@@ -82,6 +89,11 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     # Outermost, so that what the others answer is logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
+
+
+def _training_reader(settings: Settings) -> TrainingReader:
+    trains = settings.training.trains and settings.models.model != LIVE
+    return TrainingReader(settings.models.model_path, trains=trains)
 
 
 def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
@@ -97,24 +109,26 @@ def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
 def _explorer_parts(
     settings: Settings, container: Container, limits: RequestLimits, lane: Lane
 ) -> ExplorerParts:
-    defaults = Tuning(
-        weights=configured_blend(settings.ranking).weights,
-        window_days=settings.ranking.interaction_window_days,
-        limit=min(_EXPLORER_LIMIT, settings.requests.max_limit),
-    )
+    def read_defaults() -> Tuning:
+        return Tuning(
+            weights=container.served_blend().weights,
+            window_days=settings.ranking.interaction_window_days,
+            limit=min(_EXPLORER_LIMIT, settings.requests.max_limit),
+        )
+
     return ExplorerParts(
         panels=PanelReader(
             service=container.service,
             media=container.media,
             profiles=container.profiles,
             lane=lane,
-            defaults=defaults,
         ),
         status=container.status,
         pools={key: database.pool_stats for key, database in container.databases.items()},
         last_report=partial(last_report, settings.models.model_path),
+        training=partial(read_training, settings.models.model_path),
         limits=limits,
-        defaults=defaults,
+        read_defaults=read_defaults,
     )
 
 

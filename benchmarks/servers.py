@@ -49,6 +49,7 @@ def serving(application: str, data: BenchmarkData, **variables: str) -> Iterator
         "PORT": str(port),
         "LOG_LEVEL": "WARNING",
         "MODEL_PATH": "/nonexistent",
+        "TRAINING_SCHEDULE": "never",
         **variables,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", application]

@@ -25,6 +25,7 @@ class DatabaseSettings(SettingsGroup):
     request to connect; `set` by a statement after connecting, for poolers that refuse the other; with `role`
     the role or database has them, for poolers that share a session among clients. `statement_timeout_ms`: 0,
     which only `for_command` sets, is none. `catalogue_timeout_ms`: of statements that read a table whole.
+    `recommendation_db_url`: of a database of the service's own, if there is one.
     """
 
     db_host: str | None = None
@@ -34,6 +35,7 @@ class DatabaseSettings(SettingsGroup):
     user_db_url: SecretStr | None = None
     catalog_db_url: SecretStr | None = None
     engagement_db_url: SecretStr | None = None
+    recommendation_db_url: SecretStr | None = None
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_ms: Count = 1_000
     statement_timeout_ms: Count = 5_000
@@ -49,7 +51,7 @@ class DatabaseSettings(SettingsGroup):
             raise ValueError(f"there is no folder {value}")
         return value
 
-    @field_validator("user_db_url", "catalog_db_url", "engagement_db_url")
+    @field_validator("user_db_url", "catalog_db_url", "engagement_db_url", "recommendation_db_url")
     @classmethod
     def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -87,6 +89,12 @@ class DatabaseSettings(SettingsGroup):
     def are_configured(self) -> bool:
         """Whether the environment names databases at all."""
         return bool(self.db_host or self.user_db_url)
+
+    @property
+    def recommendation_url(self) -> str | None:
+        """The URL of recommendation_db; None where there is none."""
+        url = self.recommendation_db_url
+        return None if url is None else url.get_secret_value()
 
     def url(self, database: str) -> str:
         """Return the URL of user_db, catalog_db or engagement_db: its own, or made of DB_HOST and the rest.

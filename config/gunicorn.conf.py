@@ -15,11 +15,14 @@ from gunicorn.glogging import Logger
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
+from config.lifeline import renew_lifeline
 from config.logging import logging_config
 from config.setting_types import SettingsError
-from config.settings import load_settings
+from config.settings import given_variables, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
+from recommender.models.base import LIVE
+from recommender.trainer.keeper import TrainerKeeper
 
 
 def _make_app() -> TriedApp:
@@ -28,7 +31,7 @@ def _make_app() -> TriedApp:
     Before any worker exists: several that fail to start end in a traceback of Gunicorn's. Nothing connects.
     """
     settings = load_settings()
-    return TriedApp(settings, create_app(settings))
+    return TriedApp(settings, create_app(settings), given_variables())
 
 
 def _served_app() -> TriedApp:
@@ -57,7 +60,7 @@ class _ErrorLog(Logger):
 
 
 try:
-    _settings, _app = _served_app()
+    _settings, _app, _variables = _served_app()
 except SettingsError as exc:
     remove_catalogue()
     sys.exit(f"Marquee cannot start.\n{exc}")
@@ -89,6 +92,7 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 # Before the fork.
 _counts = _app.extensions["metrics"].shared_counts(workers)
+_lifeline = renew_lifeline()
 # By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
 # The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
@@ -126,8 +130,15 @@ def post_worker_init(worker: Any) -> None:
     folder = catalogue_folder()
     if folder is not None:
         container.share_catalogue(folder)
+    _keep_trainer(container)
     container.open()
     container.wait_until_loaded(_LOAD_WAIT_S)
+
+
+def _keep_trainer(container: Any) -> None:
+    """Have the worker start a trainer where there is none: it ends when master and workers have ended."""
+    if _settings.training.trains and _settings.models.model != LIVE and _lifeline is not None:
+        container.add(TrainerKeeper(_settings.models.model_path, _variables, _lifeline))
 
 
 def on_exit(_server: Any) -> None:

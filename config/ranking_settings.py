@@ -17,13 +17,15 @@ Content = Literal["stated", "profile"]
 class RankingSettings(SettingsGroup):
     """The parts of content and collaborative score, and how far back interactions count; 0 is ever.
 
-    `content`: what the content score is worked out from.
+    `content`: what the content score is worked out from. `min_history`: users with fewer items that they
+    liked or watched are not left to a trained model alone; 0 where all are.
     """
 
     content_weight: Share = 0.4
     collaborative_weight: Share = 0.6
     content: Content = "stated"
     interaction_window_days: int = Field(default=90, ge=0, le=MAX_WINDOW_DAYS)
+    min_history: int = Field(default=5, ge=0)
 
     @property
     def leaves_blend_open(self) -> bool:

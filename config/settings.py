@@ -12,13 +12,15 @@ from pydantic.fields import FieldInfo
 from config.access_settings import AccessSettings
 from config.catalog_settings import CatalogSettings
 from config.database_settings import DatabaseSettings
+from config.experiment_settings import ExperimentSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.request_settings import RequestSettings
 from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
+from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only where they are not at their default.
-_ADDED_LATER = frozenset({"CONTENT"})
+_ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
 
 
 class LogSettings(SettingsGroup):
@@ -44,12 +46,13 @@ class ModelSettings(SettingsGroup):
 
     `model`: `auto` for the best one there is, `live`, or the name of a model. `model_path`: relative to the
     project, wherever it is started. `training_memory_mb`: in addition to the interactions that are learned
-    from.
+    from. `kept_versions`: of each model, beside those in use.
     """
 
     model: str = "auto"
     model_path: Path = ROOT / ".models"
     training_memory_mb: Count = 4_096
+    kept_versions: Count = 3
 
     @field_validator("model_path")
     @classmethod
@@ -83,6 +86,8 @@ class Settings(BaseModel):
     requests: RequestSettings
     catalog: CatalogSettings
     models: ModelSettings
+    training: TrainingSettings
+    experiments: ExperimentSettings
     demo: DemoSettings
 
     @classmethod
@@ -139,10 +144,7 @@ def load_settings(
     Raises:
         SettingsError: one line for each variable that is wrong.
     """
-    given: dict[str, str | None] = (
-        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
-    )
-    given.update(os.environ if environment is None else environment)
+    given = _given(environment, dotenv_path)
     values = {
         name: {variable.lower(): given[variable] for variable in group.variables() if given.get(variable)}
         for name, group in Settings.groups().items()
@@ -151,6 +153,23 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as exc:
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
+
+
+def given_variables(dotenv_path: Path | None = ROOT / ".env") -> dict[str, str]:
+    """Return every setting's variable as it is given now, empty where it is not.
+
+    In a process with these in its environment, `load_settings` gives the settings of this moment.
+    """
+    given = _given(None, dotenv_path)
+    return {variable: given.get(variable) or "" for variable in Settings.variables()}
+
+
+def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:
+    given: dict[str, str | None] = (
+        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
+    )
+    given.update(os.environ if environment is None else environment)
+    return given
 
 
 def load_overridden(

@@ -1,6 +1,7 @@
 """The app that Gunicorn's workers serve, made in the master before they are forked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from wsgiref.types import WSGIApplication
 
@@ -8,10 +9,11 @@ from config.settings import Settings
 
 
 class TriedApp(NamedTuple):
-    """An app and the settings it was made from."""
+    """An app, the settings it was made from, and the variables that make the same settings again."""
 
     settings: Settings
     app: WSGIApplication
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 _latest: TriedApp | None = None

@@ -108,6 +108,10 @@ def _all_or_none(kind: type) -> dict[str, Any]:
 class Recommended(ScoredMedium, ExplanationAnswer):
     """A recommended medium and its scores; with `explain` also how it came about."""
 
+    token: NotRequired[str]
+    """In an interleaved list only: which of the two rankings the medium is from, signed. To be stored with
+    what the user goes on to do with it."""
+
 
 @_described
 class BasisAnswer(TypedDict):
@@ -142,6 +146,9 @@ class UserAnswer(TypedDict):
     """The version of the catalogue index that was ranked by, for `index` of the next page."""
     basis: NotRequired[BasisAnswer]
     """With `explain` only."""
+    variant: NotRequired[str]
+    """The experiments that the user is in, each with its variant, such as `diverse_lists:control`, separated
+    by commas; only for a user who is in one."""
 
 
 @_described
@@ -258,7 +265,14 @@ def user_of(result: UserRecommendations) -> UserAnswer:
     )
     if result.basis is not None:
         answer["basis"] = _basis(result.basis)
+    if result.variants:
+        answer["variant"] = variants_of(result)
     return answer
+
+
+def variants_of(result: UserRecommendations) -> str:
+    """The experiments that a user is in, each with its variant; empty for none."""
+    return ",".join(f"{experiment}:{variant}" for experiment, variant in result.variants)
 
 
 def preview_of(preview: Preview) -> PreviewAnswer:
@@ -340,6 +354,8 @@ def _recommended(item: Recommendation) -> Recommended:
     }
     if item.explanation is not None:
         answer |= _explanation(item, item.explanation)
+    if item.token is not None:
+        answer["token"] = item.token
     return cast("Recommended", answer)
 
 

@@ -1,13 +1,14 @@
 """Builds, opens and closes the parts, without HTTP: what the app and the commands that recommend share."""
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from config.database_settings import DatabaseSettings
-from config.ranking_settings import RankingSettings
+from config.ranking_settings import NeighbourSearchSettings, RankingSettings
 from config.settings import Settings
 from recommender.background import Background
 from recommender.catalogue.media_cache import MediaCache
@@ -15,6 +16,7 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.clock import Clock
+from recommender.data.forgotten import ForgottenUsers
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
 from recommender.databases.engagement_db import EngagementDatabase
@@ -25,6 +27,9 @@ from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import Blend, DatabaseName, Weights
 from recommender.errors import ConfigurationError
+from recommender.experiments.definitions import Experiment, load_experiments
+from recommender.experiments.selection import ExperimentModels
+from recommender.experiments.tokens import TokenSigner
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO, LIVE
 from recommender.models.registry import MODELS
@@ -97,8 +102,18 @@ class Container:
         self._catalogue.wait_for_first_load(timeout_s)
 
     def wait_for_model(self, timeout_s: float) -> None:
-        """Wait until a published model has been loaded or refused, if there is one, or for so long."""
-        self._models.wait_for_first_look(timeout_s)
+        """Wait until a published model has been loaded or refused, if there is one, or for so long.
+
+        So it is for the models that experiments name.
+        """
+        ends_at = time.monotonic() + timeout_s
+        for part in self._others:
+            if isinstance(part, ModelWatcher):
+                part.wait_for_first_look(max(0.0, ends_at - time.monotonic()))
+
+    def served_blend(self) -> Blend:
+        """Return how rankings are made at this moment: as the model in use says, or as configured."""
+        return self._models.selection().blend
 
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
@@ -120,8 +135,9 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable, or there is no
-            model of the configured name; or, for a past moment, a statement under SQL_PATH does not take it.
+        ConfigurationError: a database URL, an SQL file, the file of attributes or that of experiments is
+            unusable, or there is no model of the configured name; or, for a past moment, a statement under
+            SQL_PATH does not take it.
     """
     clock = Clock(as_of)
     domain = with_own_attributes(domain, settings.catalog.attributes_path)
@@ -137,6 +153,9 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types, clock)
     catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
     models = _models(settings, engagement_db, catalogue)
+    # A past moment is served to measure the settings.
+    experiments = configured_experiments(settings) if as_of is None else ()
+    tried = _models_of(experiments, settings, engagement_db, catalogue)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalogue, media_cache)
     service = RecommendationService(
@@ -149,6 +168,8 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         time_budget_s=settings.requests.time_budget_s,
         verbs=domain.verbs,
         clock=clock,
+        experiments=ExperimentModels(experiments, models, tried) if experiments else None,
+        signer=_signer(settings),
     )
     return Container(
         domain=domain,
@@ -157,7 +178,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         catalogue=catalogue,
         catalogue_source=_catalogue_source(settings, domain, clock),
         models=models,
-        others=(DatabaseChecker(list(serving.values())),),
+        others=(DatabaseChecker(list(serving.values())), *tried.values()),
         service=service,
         media=_media(settings, models, catalogue, hydrator, background_engagement_db),
         profiles=ProfileReader(
@@ -171,9 +192,25 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     )
 
 
+def configured_experiments(settings: Settings) -> tuple[Experiment, ...]:
+    """Return the experiments of the file that the settings name.
+
+    Raises:
+        ConfigurationError: as `load_experiments`.
+    """
+    return load_experiments(settings.experiments, (AUTO, LIVE, *MODELS))
+
+
 def configured_blend(ranking: RankingSettings) -> Blend:
     """Return how rankings are made that nothing else is asked for."""
     return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
+
+
+def pinned_hyperparameters(search: NeighbourSearchSettings) -> Mapping[str, Mapping[str, object]]:
+    """Return by model the hyperparameters that settings name, and that hold in place of a version's own."""
+    if "similar_users" not in search.model_fields_set:
+        return {}
+    return {"neighbours": {"similar_users": search.similar_users}}
 
 
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
@@ -222,18 +259,43 @@ def _media(
 def _models(
     settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
 ) -> ModelWatcher:
-    search, wanted = settings.neighbour_search, settings.models.model
+    wanted = settings.models.model
     if wanted not in {AUTO, LIVE, *MODELS}:
         raise ConfigurationError(f"MODEL: {wanted} is none of {', '.join((AUTO, LIVE, *MODELS))}")
+    return _watcher(wanted, settings, engagement_db, catalogue)
+
+
+def _models_of(
+    experiments: Iterable[Experiment],
+    settings: Settings,
+    engagement_db: EngagementDatabase,
+    catalogue: CatalogueRefresher,
+) -> dict[str, ModelWatcher]:
+    """Return what watches each model that experiments name."""
+    changes = (variant.changes for experiment in experiments for variant in experiment.variants)
+    names = dict.fromkeys(each.model for each in changes if each.model is not None)
+    return {name: _watcher(name, settings, engagement_db, catalogue) for name in names}
+
+
+def _signer(settings: Settings) -> TokenSigner | None:
+    keys = settings.experiments.experiment_key
+    return TokenSigner(keys) if keys else None
+
+
+def _watcher(
+    wanted: str, settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
+) -> ModelWatcher:
+    search = settings.neighbour_search
     return ModelWatcher(
-        UserKnnSql(engagement_db, search),
+        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).current),
         settings.models.model_path,
         wanted=wanted,
         window_days=settings.ranking.interaction_window_days,
         current_index=catalogue.latest,
         blend=configured_blend(settings.ranking),
         may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
-        overrides={"neighbours": {"similar_users": search.similar_users}},
+        min_history=settings.ranking.min_history,
+        overrides=pinned_hyperparameters(search),
     )
 
 

@@ -187,6 +187,17 @@ class OwnMedia:
     liked: bool
 
 
+class VariantName(NamedTuple):
+    """A variant of an experiment; `INTERLEAVED` where the lists of both variants are in one."""
+
+    experiment: str
+    variant: str
+
+
+# In place of a variant's name.
+INTERLEAVED = "interleaved"
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """How a recommendation came about.
@@ -224,13 +235,17 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One medium with its scores, unrounded; `explanation` where it was asked for."""
+    """One medium with its scores, unrounded; `explanation` where it was asked for.
+
+    `token`: where two rankings are in one list, whose the medium is, signed.
+    """
 
     media: Media
     recommendation_score: float
     content_score: float
     collaborative_score: float
     explanation: Explanation | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +253,8 @@ class UserRecommendations:
     """One user's page, what it was made of, and which databases failed on the way.
 
     `model`, `model_version`: what scored, or would have scored. `index_version`: of the
-    catalogue index that was ranked by. `basis`: with explanations.
+    catalogue index that was ranked by. `basis`: with explanations. `variants`: the experiments' that the user
+    is in. Of two rankings in one list, strategy, model and basis are those of the first.
     """
 
     user_id: str
@@ -249,6 +265,7 @@ class UserRecommendations:
     model_version: str | None
     index_version: str
     basis: Basis | None = None
+    variants: tuple[VariantName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

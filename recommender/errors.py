@@ -33,6 +33,10 @@ class TrainingMemoryError(MarqueeError):
     """A model needs more memory to learn than it is given; the message says how much of both."""
 
 
+class TrainingUnderWayError(MarqueeError):
+    """Another training run has the folder of the models; the message names it."""
+
+
 class NothingToRecommendFromError(MarqueeError):
     """catalog_db does not answer, and nothing fitting is cached."""
 

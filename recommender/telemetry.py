@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations
+from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations, VariantName
 
 # Everything between two results of the service, its statements included; and making JSON of them.
 SERVICE = "service"
@@ -18,7 +18,9 @@ class Tally:
     """The answers of one request, counted.
 
     `degraded`: answers that a database was missing from. `empty`: first pages with nothing on them.
-    `filled_up`: media on the pages with all scores 0.
+    `filled_up`: media on the pages with all scores 0. `variants`: answers by the variants that users are in.
+    `models`: answers by strategy and model, of which one request may have several. `model`, `model_version`:
+    of the last answer.
     """
 
     strategies: dict[Strategy, int] = field(default_factory=dict)
@@ -27,6 +29,8 @@ class Tally:
     filled_up: int = 0
     model: str | None = None
     model_version: str | None = None
+    variants: dict[VariantName, int] = field(default_factory=dict)
+    models: dict[tuple[Strategy, str], int] = field(default_factory=dict)
 
     def add(self, result: UserRecommendations, *, first_page: bool) -> None:
         """Count one user's answer."""
@@ -35,6 +39,10 @@ class Tally:
             self.degraded[name] = self.degraded.get(name, 0) + 1
         self.empty += first_page and not result.items
         self.filled_up += sum(map(_is_filler, result.items))
+        key = (result.strategy, result.model)
+        self.models[key] = self.models.get(key, 0) + 1
+        for variant in result.variants:
+            self.variants[variant] = self.variants.get(variant, 0) + 1
         self.model = result.model
         self.model_version = result.model_version
 

@@ -26,6 +26,7 @@ from recommender.entities import DatabaseName, DatabaseState, Strategy
 from recommender.models.base import LIVE
 from recommender.serving.status import Readiness, Status
 from recommender.telemetry import Tally
+from recommender.trainer.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_catalogue_index_media": min,
     "marquee_catalogue_held_back": max,
     "marquee_model_age_seconds": max,
+    "marquee_training_last_success_timestamp_seconds": max,
+    "marquee_training_failed": max,
+    "marquee_training_running": max,
+    "marquee_training_blocked": max,
 }
 _EXCERPT = (
     "# HELP marquee_requests_in_flight Requests being answered\n"
@@ -83,6 +88,14 @@ class _Requests:
                 "marquee_degraded_answers_total",
                 "Users answered without a database",
                 ["database"],
+                registry=registry,
+            ).labels
+        )
+        self.variants = functools.cache(
+            Counter(
+                "marquee_variant_answers_total",
+                "Users answered who are in an experiment, by its variant",
+                ["experiment", "variant"],
                 registry=registry,
             ).labels
         )
@@ -163,6 +176,26 @@ class _State:
         )
 
 
+class _Training:
+    """What the folder of the models says of training."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.last_success = Gauge(
+            "marquee_training_last_success_timestamp_seconds",
+            "When a training last published a model, in seconds since 1970; 0 where none has",
+            registry=registry,
+        )
+        self.failed = Gauge(
+            "marquee_training_failed", "1 where the last training failed, else 0", registry=registry
+        )
+        self.running = Gauge("marquee_training_running", "1 while a training runs, else 0", registry=registry)
+        self.blocked = Gauge(
+            "marquee_training_blocked",
+            "1 where a trainer is wanted and MODEL_PATH cannot be written, else 0",
+            registry=registry,
+        )
+
+
 class _Series:
     """All of them, once a process; in a slot of memory where it shares one with others."""
 
@@ -174,6 +207,7 @@ class _Series:
         self.requests = _Requests(self.counts, self.gauges)
         self.pools = _Pools(self.counts, self.gauges)
         self.state = _State(self.gauges)
+        self.training = _Training(self.gauges)
         # What they are, without samples.
         self.families = [
             Metric(each.name, each.documentation, each.type)
@@ -229,9 +263,13 @@ class Metrics:
     """Counts requests as they end, and samples the rest every second, in a thread of its own."""
 
     def __init__(
-        self, read_status: Callable[[], Status], pools: Mapping[tuple[DatabaseName, str], PoolStats]
+        self,
+        read_status: Callable[[], Status],
+        read_training: Callable[[], TrainingState],
+        pools: Mapping[tuple[DatabaseName, str], PoolStats],
     ) -> None:
         self._read_status = read_status
+        self._read_training = read_training
         self._pools = pools
         self._memory: CountsMemory | None = None
         self._slot: Slot | None = None
@@ -294,10 +332,12 @@ class Metrics:
     def answered(self, tally: Tally) -> None:
         """Count a request's answers to users."""
         requests = self._series.requests
-        for strategy, users in tally.strategies.items():
-            requests.answers(strategy, tally.model).inc(users)
+        for (strategy, model), users in tally.models.items():
+            requests.answers(strategy, model).inc(users)
         for name, users in tally.degraded.items():
             requests.degraded(name).inc(users)
+        for (experiment, variant), users in tally.variants.items():
+            requests.variants(experiment, variant).inc(users)
         if tally.filled_up:
             requests.filled_up.inc(tally.filled_up)
         if tally.empty:
@@ -319,6 +359,7 @@ class Metrics:
         with self._sampling:
             self._series.requests.in_flight.set(self._in_flight)
             self._sample_state(self._read_status())
+            self._sample_training(self._read_training())
             for (name, pool), stats in self._pools.items():
                 self._sample_pool(name, pool, stats())
             if self._slot is not None:
@@ -342,6 +383,13 @@ class Metrics:
         self._model = model
         state.model.labels(*model).set(1)
         state.model_age.set(status.model.age_s or 0)
+
+    def _sample_training(self, found: TrainingState) -> None:
+        training = self._series.training
+        training.last_success.set(found.last_success)
+        training.failed.set(found.failed)
+        training.running.set(found.running)
+        training.blocked.set(found.blocked)
 
     def _sample_pool(self, name: DatabaseName, pool: str, stats: Mapping[str, int]) -> None:
         series = self._series.pools

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from recommender.answers import rounded
+from recommender.answers import rounded, variants_of
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
 from recommender.entities import Media, UserRecommendations, Value
@@ -18,21 +18,29 @@ _SCORES = (
     "model",
     "model_version",
 )
+_OF_EXPERIMENTS = ("variant", "token")
 
 Row = tuple[Value, ...]
 
 
 class RowMaker:
-    """Makes a row of each recommendation; `columns` names what is in it, attributes of one's own last."""
+    """Makes a row of each recommendation; `columns` names what is in it.
 
-    def __init__(self, domain: Domain) -> None:
+    Attributes of one's own are last but for what there is where experiments run, `in_experiments`: the user's
+    variant and the item's token.
+    """
+
+    def __init__(self, domain: Domain, *, in_experiments: bool = False) -> None:
         self.ours = tuple(attribute for attribute in domain.attributes if attribute.in_files)
         self.own = domain.own
-        self.columns = (*_IDS, *_names(self.ours), *_SCORES, *_names(self.own))
+        self._in_experiments = in_experiments
+        added = _OF_EXPERIMENTS if in_experiments else ()
+        self.columns = (*_IDS, *_names(self.ours), *_SCORES, *_names(self.own), *added)
 
     def rows(self, result: UserRecommendations) -> Iterator[Row]:
         """Yield one user's rows, best first; `rank` counts from 1, lists are joined by `|`."""
         degraded = SEPARATOR.join(result.degraded)
+        variants = variants_of(result) or None
         for rank, item in enumerate(result.items, start=1):
             yield (
                 result.user_id,
@@ -47,6 +55,7 @@ class RowMaker:
                 result.model,
                 result.model_version,
                 *_values(item.media, self.own),
+                *((variants, item.token) if self._in_experiments else ()),
             )
 
 

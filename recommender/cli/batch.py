@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Wri
 from recommender.cli.common import check_limit, opened, patient_database, quiet
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import progress
+from recommender.container import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
@@ -28,6 +29,7 @@ from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName, Page
 from recommender.errors import BatchError
+from recommender.experiments.definitions import Experiment, describe_experiments
 from recommender.ids import IdForm
 
 _INVALID_SHOWN = 10
@@ -114,8 +116,10 @@ def batch(
     users_from = ALL_USERS if file is None else "file"
     domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
     limit = check_limit(settings.requests, limit)
-    options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain))
-    target = Target(_writer(options, output, RowMaker(domain)), JobFolder(output), overwrite)
+    experiments = configured_experiments(settings)
+    options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain, experiments))
+    maker = RowMaker(domain, in_experiments=bool(experiments))
+    target = Target(_writer(options, output, maker), JobFolder(output), overwrite)
     # Before anything is made: are databases configured at all?
     settings.databases.url(DatabaseName.USER)
     started = time.monotonic()
@@ -133,11 +137,11 @@ def batch(
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 
 
-def _made_by(settings: Settings, domain: Domain) -> str:
-    """What another job would be made by: the settings of the ranking, and attributes of one's own."""
+def _made_by(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
+    """What a job is made by: settings of the ranking, attributes of one's own, and experiments."""
     own = ",".join(attribute.name for attribute in domain.own)
-    ranking = settings.describe_ranking()
-    return f"{ranking}, {own}" if own else ranking
+    parts = (settings.describe_ranking(), own, describe_experiments(experiments))
+    return ", ".join(part for part in parts if part)
 
 
 def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:

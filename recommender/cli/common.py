@@ -11,6 +11,7 @@ from config.settings import Settings
 from recommender.container import Container, build_container
 from recommender.databases.database import Database
 from recommender.entities import DEFAULT_LIMIT, DatabaseName
+from recommender.evaluation.databases import patient_database as open_patiently
 
 # The statements of a catalogue refresh, and what comes between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
@@ -57,12 +58,8 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
         SettingsError: no databases are configured.
         ConfigurationError: a database URL or an SQL file is unusable.
     """
-    database = Database(name, settings.databases.for_command())
-    database.open()
-    try:
+    with open_patiently(name, settings.databases) as database:
         yield database
-    finally:
-        database.close()
 
 
 def check_limit(settings: RequestSettings, limit: int | None) -> int:

@@ -1,26 +1,24 @@
 """What `evaluate` and `tune` have in common: what they read, how they split it, and progress."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from config.settings import Settings
-from recommender.cli.common import patient_database
 from recommender.cli.progress import Show, passing, progress
-from recommender.data.interactions import interactions_of
-from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.engagement_db import EngagementDatabase
-from recommender.databases.user_db import UserDatabase
+from recommender.data.forgotten import read_forgotten
+from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
-from recommender.entities import DatabaseName
-from recommender.evaluation.ranking import Report
+from recommender.evaluation.databases import databases_source
+from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.runner import DEFAULT_KS, Plan
-from recommender.evaluation.sources import Source, movielens_source, stated_in
+from recommender.evaluation.sources import Source, movielens_source
 from recommender.evaluation.splits import SplitKind
 from recommender.evaluation.training_part import Relevant
 from recommender.models.fitting import Fitting
@@ -127,6 +125,8 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         top_users=given["users"],
         seed=given["seed"],
         fitting=Fitting(settings.models.training_memory_mb << 20),
+        # Weights are compared as if they were configured: the same for all users.
+        short=ShortHistory(settings.ranking.min_history),
     )
 
 
@@ -157,7 +157,11 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
         click.echo(f"Reading {parquet} …", err=True)
         yield _parquet_source(parquet, settings, scale)
     else:
-        with _databases_source(settings) as source:
+        domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
+        window_days = settings.ranking.interaction_window_days
+        types = settings.interaction_types
+        read = partial(_read_visibly, settings.models.model_path)
+        with databases_source(settings.databases, types, domain, window_days, read) as source:
             yield source
 
 
@@ -172,25 +176,10 @@ def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
     return parquet_source(folder, settings.interaction_types, scale)
 
 
-@contextmanager
-def _databases_source(settings: Settings) -> Iterator[Source]:
-    domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
-    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
-        engagement_db = EngagementDatabase(database, settings.interaction_types)
-        users = engagement_db.count_active_users("-infinity")
-        rows = passing(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
-        interactions = interactions_of(rows)
-    with patient_database(DatabaseName.CATALOG, settings) as database:
-        entries = CatalogDatabase(database, domain).fetch_catalogue()
-    with patient_database(DatabaseName.USER, settings) as database:
-        yield Source(
-            name="the configured databases",
-            interactions=interactions,
-            entries=entries,
-            window_days=settings.ranking.interaction_window_days,
-            stated=stated_in(UserDatabase(database)),
-            domain=domain,
-        )
+def _read_visibly(models: Path, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
+    users = engagement_db.count_active_users("-infinity")
+    rows = passing(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
+    return read_forgotten(models).rows_of_others(rows)
 
 
 @contextmanager

@@ -11,12 +11,17 @@ from recommender.cli.check import check
 from recommender.cli.common import quiet
 from recommender.cli.demo import demo
 from recommender.cli.evaluate import evaluate
+from recommender.cli.experiments import experiments
+from recommender.cli.forget import forget
 from recommender.cli.help_text import block
 from recommender.cli.load_movielens import load_movielens
 from recommender.cli.make_key import make_key
+from recommender.cli.migrate import migrate
+from recommender.cli.models import models
 from recommender.cli.recommend import recommend
 from recommender.cli.serve import serve
 from recommender.cli.train import train
+from recommender.cli.trainer import trainer
 from recommender.cli.tune import tune
 from recommender.errors import (
     DatabaseUnavailableError,
@@ -38,7 +43,9 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
             "train         a model that scores in place of live SQL",
+            "models        which versions there are, and which one serves",
             "evaluate      which model finds what users go on to like; tune finds settings",
+            "experiments   who gets another ranking, and what came of it",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
@@ -56,7 +63,23 @@ def commands() -> None:
     """
 
 
-for command in (batch, check, demo, evaluate, load_movielens, make_key, recommend, serve, train, tune):
+for command in (
+    batch,
+    check,
+    demo,
+    evaluate,
+    experiments,
+    forget,
+    load_movielens,
+    make_key,
+    migrate,
+    models,
+    recommend,
+    serve,
+    train,
+    trainer,
+    tune,
+):
     commands.add_command(command)
 
 

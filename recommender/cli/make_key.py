@@ -17,7 +17,7 @@ from recommender.cli.help_text import epilog
     type=click.Choice([scope.value for scope in Scope]),
     multiple=True,
     required=True,
-    help="What it may be used for: read for the API, ops for /metrics. May be given twice.",
+    help="What it may be used for: read for the API, ops for /metrics and /api/models. May be given twice.",
 )
 def make_key(*, name: str, scopes: Sequence[str]) -> None:
     """Make an API key for NAME and print it, with its entry for API_KEYS.

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import load_settings
-from recommender.answers import rounded
+from recommender.answers import rounded, variants_of
 from recommender.cli.common import check_limit, opened
 from recommender.cli.help_text import epilog
 from recommender.domains.attributes import Attribute, Kind
@@ -129,6 +129,8 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
         f"{answer.strategy.value}: {STRATEGIES[answer.strategy]}. "
         f"Scored by the model {answer.model}{version}."
     )
+    if answer.variants:
+        yield f"Experiments: {variants_of(answer)}."
     if answer.basis is not None:
         yield from _basis_notes(answer.basis)
     for name in answer.degraded:

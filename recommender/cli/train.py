@@ -8,17 +8,15 @@ import click
 from pydantic import ValidationError
 
 from config.settings import Settings, load_settings
-from recommender.catalogue.index import window_start
-from recommender.cli.common import patient_database
 from recommender.cli.help_text import epilog
-from recommender.cli.progress import Show, passing, progress
-from recommender.data.dataset import Dataset, dataset_of
-from recommender.databases.engagement_db import EngagementDatabase
-from recommender.entities import DatabaseName
+from recommender.cli.progress import Show, progress
+from recommender.cli.training_data import read_dataset
 from recommender.model_store.artifact import KNOWN_ITEMS
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
+from recommender.training.publication import Record
+from recommender.training.recording import recording_in
 from recommender.training.train import train as train_model
 
 _STATUSES = {
@@ -87,11 +85,13 @@ def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: b
         metadata = train_model(
             name,
             settings.models.model_path,
-            lambda: _read(settings),
+            lambda: read_dataset(settings),
             accept_shrinkage=accept_shrinkage,
             hyperparameters=hyperparameters,
             fitting=fitting,
             announce=announce,
+            kept_versions=settings.models.kept_versions,
+            record=record_of(settings),
         )
     counts = metadata.counts
     click.echo(
@@ -121,10 +121,10 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
         yield Fitting(memory_bytes, lambda share: show(round(100 * share))), announce
 
 
-def _read(settings: Settings) -> Dataset:
-    start = window_start(settings.ranking.interaction_window_days)
-    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
-        engagement_db = EngagementDatabase(database, settings.interaction_types)
-        users = engagement_db.count_active_users(start)
-        histories = engagement_db.stream_positive_histories(start)
-        return dataset_of(passing(histories, f"Reading {users:,} histories", users), start)
+def record_of(settings: Settings) -> Record:
+    """Return what notes each version in recommendation_db, where there is one; failures are a warning."""
+
+    def warn(message: str) -> None:
+        click.echo(f"Warning: {message}.", err=True)
+
+    return recording_in(settings.databases.recommendation_url, warn)

@@ -20,7 +20,8 @@ class Dataset:
     `user_ids`, `item_ids`: ascending. The pairs of user u are those from `user_start[u]` to
     `user_start[u + 1]`, the latest first. Parallel, one entry a pair: `item_idx`, positions in `item_ids`;
     `values`, the sum of the values of the user's likes and watches; `liked`, whether there is a like among
-    them; `times`, the last of them, in seconds since 1970 UTC. `window_start`: as SQL takes it.
+    them; `times`, the last of them, in seconds since 1970 UTC. `window_start`: as SQL takes it. `forgotten`:
+    the state of the list of forgotten users that were left out; None for no list.
     """
 
     user_ids: Sequence[str]
@@ -31,6 +32,7 @@ class Dataset:
     liked: NDArray[np.bool_]
     times: NDArray[np.float64]
     window_start: str
+    forgotten: str | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only: several models may learn from one dataset."""

@@ -134,6 +134,10 @@ class Database:
         """How the last statement went, down while requests are not let through or before the first one."""
         return self._state if self._is_asked else DatabaseState.DOWN
 
+    def has_query(self, query_name: str) -> bool:
+        """Return whether there is a query of a name; optional ones there are only with an overlay."""
+        return query_name in self._queries
+
     def pool_stats(self) -> Mapping[str, int]:
         """What the pool counts, by psycopg_pool's names."""
         return self._pool.get_stats()

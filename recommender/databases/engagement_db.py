@@ -100,6 +100,16 @@ class InteractionArrays(NamedTuple):
     excluding: list[bool]
 
 
+class Exposure(NamedTuple):
+    """What a user did with an item that came with a token; `happened_at`: seconds since 1970 UTC."""
+
+    token: str
+    user_id: str
+    item_id: str
+    type: str | None
+    happened_at: float
+
+
 class InteractionRow(NamedTuple):
     """Something a user did; `happened_at` is ISO 8601 in UTC, None where it is infinity."""
 
@@ -298,6 +308,26 @@ class EngagementDatabase:
             "stream_interactions", excluding_types=self._excluding_types, **self._types
         ):
             yield InteractionArrays(*row)
+
+    @property
+    def has_exposures(self) -> bool:
+        """Whether there is a statement that reads exposures: it is optional."""
+        return self._database.has_query("stream_exposures")
+
+    def stream_exposures(self, since: str) -> Iterator[Exposure]:
+        """Yield what users did since a timestamp with items that came with tokens."""
+        for row in self._database.stream("stream_exposures", since=since):
+            yield Exposure(*row)
+
+    def estimate_interactions(self) -> int | None:
+        """Return roughly how many interactions there are; None where the server's statistics do not say."""
+        ((rows,),) = self._database.fetch("estimate_interactions")
+        return None if rows is None else int(rows)
+
+    def take_training_turn(self) -> bool:
+        """Take the turn to read everything for a training; whether this session has it, until it ends."""
+        ((is_taken,),) = self._database.fetch("take_training_turn")
+        return bool(is_taken)
 
     def stream_users(self) -> Generator[str]:
         """Everybody with interactions, in the order of the ids, a few hundred at a time."""

@@ -30,6 +30,12 @@ def create_databases(maintenance_url: str) -> None:
         raise LoadError(f"the databases cannot be created: {str(exc).strip()}") from exc
 
 
+def _setting(name: str) -> str:
+    """What says where a database is."""
+    url = f"{name.upper()}_URL"
+    return f"DB_HOST or {url}" if name in set(DatabaseName) else url
+
+
 class WritableDatabase:
     """One read-write connection to a database, open inside a `with` block.
 
@@ -37,7 +43,7 @@ class WritableDatabase:
         LoadError: from every method, where PostgreSQL refuses.
     """
 
-    def __init__(self, name: DatabaseName, url: str) -> None:
+    def __init__(self, name: str, url: str) -> None:
         self.name = name
         self._url = url
         self._queries = load_queries(f"loading/{name}")
@@ -48,7 +54,7 @@ class WritableDatabase:
         except psycopg.Error as exc:
             raise LoadError(
                 f"{self.name}: {str(exc).strip()} "
-                f"See that it runs, and that DB_HOST or {self.name.upper()}_URL says where and as whom."
+                f"See that it runs, and that {_setting(self.name)} says where and as whom."
             ) from exc
         return self
 

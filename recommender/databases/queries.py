@@ -134,18 +134,30 @@ def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -
     Raises:
         ConfigurationError: there is one, or `load_queries` refuses one.
     """
+    ours = load_queries(folder)
     for name, query in load_queries(folder, overlay).items():
         if parameter in query.parameters:
             continue
-        if parameter in parse_query_file(SQL_ROOT / folder / f"{name}.sql").parameters:
+        if name in ours and parameter in ours[name].parameters:
             raise ConfigurationError(
                 f"{query.path}: {name} does not take {parameter}, as the statement that it replaces does, so "
                 "a past moment cannot be served with it (docs/sql-contract.md says what to add)"
             )
 
 
+def optional_queries(folder: str) -> dict[str, Query]:
+    """Load `sql/optional/<folder>/*.sql`: examples of statements that only an overlay may bring.
+
+    Raises:
+        ConfigurationError: a file is unreadable.
+    """
+    return load_queries(f"optional/{folder}")
+
+
 def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:
     """Load `sql/<folder>/*.sql`, each file replaced by `overlay/<folder>/` where it has one.
+
+    An overlay may also have files of `sql/optional/<folder>/`.
 
     Raises:
         ConfigurationError: a file is unreadable; an overlay has a file that replaces none of ours, or
@@ -154,10 +166,11 @@ def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:
     queries = {path.stem: parse_query_file(path) for path in sorted((SQL_ROOT / folder).glob("*.sql"))}
     if overlay is None:
         return queries
+    replaceable = queries | optional_queries(folder)
     for path in sorted((overlay / folder).glob("*.sql")):
-        ours = queries.get(path.stem)
+        ours = replaceable.get(path.stem)
         if ours is None:
-            known = ", ".join(sorted(queries))
+            known = ", ".join(sorted(replaceable))
             raise ConfigurationError(f"{path}: replaces no query of {folder}; there are: {known}")
         theirs = parse_query_file(path)
         unknown = sorted(set(theirs.parameters) - set(ours.parameters))

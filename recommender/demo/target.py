@@ -42,7 +42,7 @@ class LoadTarget:
         for database in self._databases:
             database.create_tables()
 
-    def filled(self) -> list[DatabaseName]:
+    def filled(self) -> list[str]:
         """Those of the databases that hold anything, once their tables are there."""
         return [database.name for database in self._databases if database.fetch_row("fetch_is_filled")[0]]
 

@@ -8,7 +8,7 @@ from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalogue.index import window_start
 from recommender.databases.inspection import Inspection
-from recommender.databases.queries import load_queries
+from recommender.databases.queries import load_queries, optional_queries
 from recommender.doctor.connections import (
     Server,
     check_connection,
@@ -75,15 +75,17 @@ class Check:
         self._servers[name] = server
         yield check_connection(name, inspection, server)
         yield check_session(name, inspection)
-        ours = load_queries(name)
-        queries = ours
+        queries = load_queries(name)
+        ours = queries | optional_queries(name)
         try:
             queries = load_queries(name, self._databases.sql_path)
         except ConfigurationError as exc:
             yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
         self._overlaid.update(overlaid)
-        yield from check_structure(name, inspection, ours.values(), server.role, overlaid=bool(overlaid))
+        yield from check_structure(
+            name, inspection, load_queries(name).values(), server.role, overlaid=bool(overlaid)
+        )
         yield from check_statements(name, inspection, ours, queries, self._domain)
         yield from self._check_data(name, inspection, overlaid=overlaid)
 

@@ -20,14 +20,17 @@ _COMMENT = re.compile(r"--.*")
 OCCASIONAL = {
     "fetch_example_user": "`make run` greets without a user to try",
     "stream_positive_histories": "`train` fails",
-    "stream_interactions": "`evaluate` and `tune` fail",
+    "stream_interactions": "`evaluate`, `tune` and the trainer fail",
+    "stream_exposures": "`experiments report` fails",
+    "estimate_interactions": "the trainer does not see that interactions have come",
+    "take_training_turn": "the trainer fails",
     "stream_later_positives": "`evaluate --as-of` fails",
     "stream_users": "`batch --all-users` fails",
     "search_users": "the explorer finds nobody",
     "fetch_random_user": "the explorer has no surprises",
     "fetch_recent_interactions": "the explorer shows no histories",
 }
-_BACKGROUND = re.compile("fetch_catalogue|fetch_existing_keys|fetch_example_user|count_|stream_")
+_BACKGROUND = re.compile("fetch_catalogue|fetch_existing_keys|fetch_example_user|count_|estimate_|stream_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ RESERVED_FIELDS = frozenset(
         "degraded",
         "model",
         "model_version",
+        "variant",
+        "token",
     }
 )
 # Names of parameters that are no filters by attributes: of the API, and of the explorer's address.

@@ -1,6 +1,7 @@
 """Rankings of variants: a model is fitted once, scores a chunk of users once, and is ranked in every blend.
 
-They are made by what serves requests: the model's `score`, then `Ranker`, over the whole catalog.
+They are made by what serves requests: the model's `score`, with similar users mixed in for short histories,
+then `Ranker`, over the whole catalog.
 """
 
 import time
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.deadline import Deadline
-from recommender.entities import Options, Page, Strategy
+from recommender.entities import Blend, Options, Page, Strategy
 from recommender.errors import TrainingMemoryError
 from recommender.evaluation.training_part import TrainingPart
-from recommender.evaluation.variants import Fit, Variant
+from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
 from recommender.models.base import NO_SCORES, Choice, Scorer, Scores, TrainableModel, UserContext
 from recommender.models.fitting import Fitting
 from recommender.models.registry import MODELS
+from recommender.models.short_histories import ShortHistories, passing_blend, trained_share
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import Ranker
 
@@ -29,6 +31,32 @@ _MOST_USERS_AT_ONCE = 256
 _A_DAY_S = 86_400.0
 
 Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShortHistory:
+    """What is done for users with few positive items, as when serving.
+
+    `min_history`: from so many on a model is left alone; 0 where it always is. `configured_blend`: the blend
+    that the weights of a variant are passed over from, as those of a version that brings its own; None where
+    the weights are configured, and so the same for all users.
+    """
+
+    min_history: int = 5
+    configured_blend: Blend | None = None
+
+    def blend_for(self, user: UserContext, variant: Variant) -> Blend:
+        """Return how a variant ranks for a user."""
+        if self.configured_blend is None or variant.fit is None or not needs_history(variant.fit):
+            return variant.blend
+        share = trained_share(user.history, self.min_history)
+        if share <= 0.0:
+            return self.configured_blend
+        return passing_blend(self.configured_blend, variant.blend, share)
+
+
+# By the defaults of the settings.
+AS_SERVED = ShortHistory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +75,7 @@ class Rankings:
 
 
 class _Fitted(NamedTuple):
-    model: TrainableModel | None
+    scorer: Scorer
     seconds: float | None
 
 
@@ -62,8 +90,59 @@ class _Unscored:
         return [NO_SCORES] * len(users)
 
 
+def needs_history(fit: Fit) -> bool:
+    """Return whether similar users are mixed in for users with short histories."""
+    return MODELS[fit.model].needs_history
+
+
+class _Fitter:
+    """Fits models to a training part, and the neighbours that are mixed into them once for all."""
+
+    def __init__(self, part: TrainingPart, fitting: Fitting, short: ShortHistory, report: Report) -> None:
+        self._part = part
+        self._fitting = fitting
+        self._report = report
+        self._min_history = short.min_history
+        self._neighbours: TrainableModel | None = None
+
+    def fit(self, fit: Fit | None) -> _Fitted:
+        """Return what scores as `fit` does when it is served, and how long the model took to learn.
+
+        Raises:
+            TrainingMemoryError: that needs more memory than is allowed.
+        """
+        if fit is None:
+            return _Fitted(_Unscored(), None)
+        started = time.monotonic()
+        model = self._learn(fit)
+        seconds = time.monotonic() - started
+        lengths = self._part.users.history_lengths
+        if not needs_history(fit) or (lengths >= self._min_history).all():
+            return _Fitted(model, seconds)
+        if self._neighbours is None:
+            self._neighbours = self._learn(Fit(DEFAULT_MODEL))
+        return _Fitted(ShortHistories(model, self._neighbours, self._min_history), seconds)
+
+    def _learn(self, fit: Fit) -> TrainableModel:
+        label = f"Learning {fit.label}"
+
+        def report(share: float) -> None:
+            self._report(label, round(100 * share), 100)
+
+        report(0.0)
+        model = MODELS[fit.model].make(fit.hyperparameters)
+        model.fit(self._part.data, Fitting(self._fitting.memory_bytes, report))
+        return model
+
+
 def rank_variants(
-    part: TrainingPart, variants: Sequence[Variant], ranks: int, fitting: Fitting, report: Report
+    part: TrainingPart,
+    variants: Sequence[Variant],
+    ranks: int,
+    fitting: Fitting,
+    report: Report,
+    *,
+    short: ShortHistory = AS_SERVED,
 ) -> Iterator[Rankings]:
     """Yield the rankings of variants; those of one fit come one after the other.
 
@@ -75,35 +154,31 @@ def rank_variants(
         ranks: how many items are ranked for each user.
         fitting: a bound on the memory of each fit.
         report: told what is done, how much of it, and of how much.
+        short: what is done for users with short histories.
     """
     by_fit: dict[str, list[Variant]] = {}
     for variant in variants:
         by_fit.setdefault(repr(variant.fit), []).append(variant)
+    fitter = _Fitter(part, fitting, short, report)
     for alike in by_fit.values():
-        fit = alike[0].fit
         try:
-            fitted = _fit(fit, part, fitting, report)
+            fitted = fitter.fit(alike[0].fit)
         except (TrainingMemoryError, MemoryError) as exc:
             reason = str(exc) or "There is not enough memory."
             nothing = np.empty((0, ranks), dtype=np.intp), np.empty(0, dtype=np.bool_)
             yield from (Rankings(variant, *nothing, refused=reason) for variant in alike)
             continue
-        yield from _rank(part, alike, fitted, ranks, report)
-
-
-def _fit(fit: Fit | None, part: TrainingPart, fitting: Fitting, report: Report) -> _Fitted:
-    if fit is None:
-        return _Fitted(None, None)
-    started = time.monotonic()
-    label = f"Learning {fit.label}"
-    report(label, 0, 100)
-    model = MODELS[fit.model].make(fit.hyperparameters)
-    model.fit(part.data, Fitting(fitting.memory_bytes, lambda share: report(label, round(100 * share), 100)))
-    return _Fitted(model, time.monotonic() - started)
+        yield from _rank(part, alike, fitted, ranks=ranks, short=short, report=report)
 
 
 def _rank(
-    part: TrainingPart, variants: Sequence[Variant], fitted: _Fitted, ranks: int, report: Report
+    part: TrainingPart,
+    variants: Sequence[Variant],
+    fitted: _Fitted,
+    *,
+    ranks: int,
+    short: ShortHistory,
+    report: Report,
 ) -> Iterator[Rankings]:
     users, index = part.users.contexts, part.index
     item_count = len(index.media_ids)
@@ -112,8 +187,7 @@ def _rank(
     ranker = Ranker(index, Options())
     everything = np.ones(item_count, dtype=np.bool_)
     scope, page = Scope(everything, everything), Page(ranks)
-    scorer: Scorer = _Unscored() if fitted.model is None else fitted.model
-    choices = [Choice(scorer, variant.blend) for variant in variants]
+    scorer = fitted.scorer
     impersonal = {Strategy.POPULAR}
     if scorer.name == _Unscored.name:
         # The model of this name scores, and scores the same for every user.
@@ -125,7 +199,8 @@ def _rank(
         chunk = users[start : start + at_once]
         scores = scorer.score(chunk, index, Deadline.after(_A_DAY_S))
         for row, (user, own) in enumerate(zip(chunk, scores, strict=True), start=start):
-            for number, choice in enumerate(choices):
+            for number, variant in enumerate(variants):
+                choice = Choice(scorer, short.blend_for(user, variant))
                 ranked = ranker.rank(user, choice, own, scope, page)
                 rankings[number, row, : len(ranked.item_idx)] = ranked.item_idx
                 personalised[number, row] = ranked.strategy not in impersonal

@@ -20,6 +20,7 @@ from recommender.catalogue.index import window_start
 from recommender.clock import Clock
 from recommender.container import Container, build_container
 from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.forgotten import copy_forgotten, read_forgotten
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase, LaterPositives
 from recommender.databases.queries import refuse_overlays_without
@@ -150,6 +151,7 @@ def replay(
         asked, eligible_users = _read_followed(engagement_db, settings, users)
     with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
         served = _served_settings(settings, Path(folder), model)
+        copy_forgotten(settings.models.model_path, Path(folder))
         if model != LIVE:
             train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
         with _opened_service(served, as_of) as container:
@@ -233,7 +235,8 @@ def _read_followed(
 
     def counted() -> Iterator[LaterPositives]:
         nonlocal eligible_users
-        for user in engagement_db.stream_later_positives(start):
+        forgotten = read_forgotten(settings.models.model_path)
+        for user in forgotten.rows_of_others(engagement_db.stream_later_positives(start)):
             eligible_users += 1
             yield user
 

@@ -10,6 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from recommender.evaluation.results import (
     ALL_USERS,
+    LONGER_HISTORY,
+    NEW_USERS,
+    SHORT_HISTORY,
     THE_MODEL_ALONE,
     WITH_HISTORY,
     Difference,
@@ -28,7 +31,9 @@ _GROUP_WORDS = {
     "light": "Light users (the third with the shortest histories)",
     "middle": "Middle users",
     "heavy": "Heavy users (the third with the longest histories)",
-    "new": "New users (no history before the test)",
+    NEW_USERS: "New users (no history before the test)",
+    SHORT_HISTORY: "Users with a short history (fewer items than MIN_HISTORY)",
+    LONGER_HISTORY: "Users with a longer history",
     WITH_HISTORY: "Users with a history",
     ALL_USERS: "All users of the test",
 }

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 ALL_USERS = "all"
 WITH_HISTORY = "with history"
 NEW_USERS = "new"
+# Below and from MIN_HISTORY items on.
+SHORT_HISTORY = "short history"
+LONGER_HISTORY = "longer history"
 # A baseline that each blend has of its own.
 THE_MODEL_ALONE = "the model alone"
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from recommender.catalogue.index import CatalogueIndex
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap, Spread
-from recommender.evaluation.ranking import Rankings, Report, rank_variants
+from recommender.evaluation.ranking import AS_SERVED, Rankings, Report, ShortHistory, rank_variants
 from recommender.evaluation.results import (
     ALL_USERS,
+    LONGER_HISTORY,
     NEW_USERS,
+    SHORT_HISTORY,
     THE_MODEL_ALONE,
     WITH_HISTORY,
     Description,
@@ -36,7 +38,11 @@ _ACTIVITY = ("light", "middle", "heavy")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all."""
+    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all.
+
+    `short`: what is done for users with short histories. `baselines`: what the others are compared with, if
+    it is among the variants.
+    """
 
     split: SplitKind = SplitKind.TIME
     ks: tuple[int, ...] = DEFAULT_KS
@@ -44,6 +50,8 @@ class Plan:
     top_users: int | None = None
     seed: int = 0
     fitting: Fitting = UNBOUNDED
+    short: ShortHistory = AS_SERVED
+    baselines: tuple[Variant, ...] = (POPULARITY, DEFAULT)
 
     @property
     def metric(self) -> str:
@@ -78,11 +86,11 @@ def evaluate_part(
     part: TrainingPart, variants: Sequence[Variant], plan: Plan, description: Description, report: Report
 ) -> Evaluation:
     """Compare variants on what is prepared; see `evaluate`."""
-    ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report))
+    ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report, short=plan.short))
     measured = [each for each in ranked if each.refused is None]
     names = [each.variant.name for each in measured]
-    baselines = tuple(each.name for each in (POPULARITY, DEFAULT) if each.name in names)
-    groups = _groups(part.users)
+    baselines = tuple(each.name for each in plan.baselines if each.name in names)
+    groups = _groups(part.users, plan.short.min_history or AS_SERVED.min_history)
     by_group = {
         group: _measure_group(measured, part, mask, plan.ks, baselines) for group, mask in groups.items()
     }
@@ -136,14 +144,17 @@ def iso_time(seconds: float) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-def _groups(users: TestUsers) -> dict[str, NDArray[np.bool_]]:
+def _groups(users: TestUsers, min_history: int) -> dict[str, NDArray[np.bool_]]:
     """Return masks over the test users, by name; groups without a user are left out.
 
-    Those with a history are parted by its length into thirds; users of one length are in one third.
+    Those with a history are parted by its length: at `min_history` items, and into thirds; users of one
+    length are in one third.
     """
     lengths = users.history_lengths
     known = lengths > 0
     groups = {ALL_USERS: np.ones(len(lengths), dtype=np.bool_), WITH_HISTORY: known, NEW_USERS: ~known}
+    short = lengths < min_history
+    groups |= {SHORT_HISTORY: known & short, LONGER_HISTORY: ~short}
     if known.any():
         bounds = np.quantile(lengths[known], (1 / 3, 2 / 3), method="inverted_cdf")
         third = np.searchsorted(bounds, lengths, side="left")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from recommender.entities import Weights
-from recommender.evaluation.variants import ALONE, DEFAULT_WEIGHTS, Fit, Variant, variants_of
+from recommender.entities import Blend, Weights
+from recommender.evaluation.variants import ALONE, DEFAULT_WEIGHTS, Fit, Variant, name_of, variants_of
 from recommender.models.registry import MODELS
 
 # Content from 0 to 0.6, as exact decimals: weights are compared as they are written.
@@ -39,12 +39,19 @@ def fits_of(model: str) -> Iterator[Fit]:
 
 def first_candidates(models: Sequence[str]) -> list[Variant]:
     """Return every fit of some models, or of all that are registered, alone and by 40/60."""
-    return [
-        variant
-        for model in models or tuple(MODELS)
-        for fit in fits_of(model)
-        for variant in variants_of(fit, _FIRST_BLENDS)
-    ]
+    return first_blends([fit for model in models or tuple(MODELS) for fit in fits_of(model)])
+
+
+def first_blends(fits: Sequence[Fit], fixed: Blend | None = None) -> list[Variant]:
+    """Return fits alone and by 40/60, or in the one blend that is fixed."""
+    if fixed is not None:
+        return [in_blend(fit, fixed) for fit in fits]
+    return [variant for fit in fits for variant in variants_of(fit, _FIRST_BLENDS)]
+
+
+def in_blend(fit: Fit, blend: Blend) -> Variant:
+    """Return a fit in a blend."""
+    return Variant(name_of(fit, blend.weights, blend.content), fit, blend.weights, blend.content)
 
 
 def further_candidates(fit: Fit) -> list[Variant]:

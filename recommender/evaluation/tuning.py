@@ -7,16 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from recommender.entities import Blend
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap
 from recommender.evaluation.ranking import Report, rank_variants
 from recommender.evaluation.results import Difference, Evaluation, Verdict
 from recommender.evaluation.runner import Plan, evaluate
-from recommender.evaluation.search_space import BEST_FITS, first_candidates, further_candidates
+from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of, further_candidates
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
 from recommender.evaluation.training_part import TrainingPart, prepare
-from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Variant
+from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Fit, Variant
+from recommender.models.registry import MODELS
 
 _SHOWN = 10
 
@@ -50,8 +52,11 @@ class Tuning(_Outcome):
     test: Evaluation
 
 
-class _Found(NamedTuple):
-    """What a search came to; `candidates` are parallel to `variants`."""
+class Found(NamedTuple):
+    """What a search came to.
+
+    `candidates`: parallel to `variants`. `refused`: what could not be fitted, and why.
+    """
 
     variants: list[Variant]
     candidates: list[Candidate]
@@ -79,7 +84,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
         EvaluationError: there is nothing to learn from, or nothing to find.
     """
     part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
-    found = _search(part, models, plan, report)
+    found = search(part, [fit for model in models or MODELS for fit in fits_of(model)], plan, report)
     chosen = choose(found.variants, found.candidates)
     compared = [POPULARITY, DEFAULT, *([] if chosen in (POPULARITY, DEFAULT) else [chosen])]
     ranked = sorted(found.candidates, key=lambda each: -each.mean)
@@ -128,15 +133,25 @@ def commands_of(variant: Variant) -> tuple[str, ...]:
     return (f"python -m recommender train {variant.fit.model}{given}",)
 
 
-def _search(part: TrainingPart, models: Sequence[str], plan: Plan, report: Report) -> _Found:
-    """Measure every fit in few blends, then the best fits in all."""
-    first = _measure(part, [POPULARITY, *first_candidates(models)], plan, report)
+def search(
+    part: TrainingPart, fits: Sequence[Fit], plan: Plan, report: Report, fixed: Blend | None = None
+) -> Found:
+    """Measure every fit in few blends, then the best fits in all.
+
+    Args:
+        part: what is known before the validation period.
+        fits: what may be chosen.
+        plan: how to compare.
+        report: told what is done, how much of it, and of how much.
+        fixed: the only blend that may be chosen.
+    """
+    first = _measure(part, [POPULARITY, *first_blends(fits, fixed)], plan, report)
     ranked = sorted(first.values[1:], key=lambda each: -each[1].mean())
     # Each fit once, where it is best; a mapping cannot be a key.
-    fits = list({repr(variant.fit): variant.fit for variant, _ in ranked}.values())
-    further = [variant for fit in fits[:BEST_FITS] if fit for variant in further_candidates(fit)]
+    best = list({repr(variant.fit): variant.fit for variant, _ in ranked}.values())[:BEST_FITS]
+    further = [variant for fit in best if fit and fixed is None for variant in further_candidates(fit)]
     second = _measure(part, further, plan, report)
-    return _Found(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
+    return Found(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
 
 
 def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report: Report) -> _Measured:
@@ -147,7 +162,7 @@ def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report
     metric, _, k = plan.metric.partition("@")
     values: list[tuple[Variant, NDArray[np.float64]]] = []
     refused = []
-    for ranked in rank_variants(part, variants, int(k), plan.fitting, report):
+    for ranked in rank_variants(part, variants, int(k), plan.fitting, report, short=plan.short):
         if ranked.refused is not None:
             refused.append(f"{ranked.variant.name}: {ranked.refused}")
             continue

@@ -65,7 +65,8 @@ class Metadata:
     `version`: its name; later ones sort after earlier ones. `window_start`: where the window of its data
     begins. `counts`: how many users, media and pairs it is made of. `checksums`: SHA-256 of each file that
     the model wrote. `code_version`: of this program. `shrinkage_accepted`: it was published to replace a
-    larger one on purpose.
+    larger one on purpose. `host`: the name of the machine that made it. `forgotten`: the state of the list of
+    forgotten users that it was made without.
     """
 
     model: str
@@ -81,6 +82,8 @@ class Metadata:
     provenance: Provenance
     format: int = FORMAT
     shrinkage_accepted: bool = False
+    host: str = ""
+    forgotten: str | None = None
 
 
 _METADATA_READER = TypeAdapter(Metadata)

@@ -42,6 +42,9 @@ def replace_text(path: Path, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            # The new name must not outlive a power cut without the content.
+            file.flush()
+            os.fsync(descriptor)
         make_readable(aside)
         aside.replace(path)
     except BaseException:

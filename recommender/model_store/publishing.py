@@ -1,14 +1,12 @@
 """Publishes trained models: one writer at a time, whole versions, names that only go up."""
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -28,32 +26,80 @@ from recommender.model_store.artifact import (
     current_version,
     read_metadata,
 )
+from recommender.model_store.currents import VersionRef, linked_version, refuse_unless_link
 from recommender.model_store.fingerprints import fingerprint_of
-from recommender.model_store.folders import make_readable, make_readable_folder
+from recommender.model_store.folders import make_readable
+from recommender.model_store.locks import model_lock, store_lock
+from recommender.model_store.promotions import How
+from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_model
+from recommender.model_store.versions import (
+    PARTIAL_SUFFIX,
+    now,
+    remove_version,
+    reserve_version,
+    versions_of,
+)
 from recommender.models.base import TrainableModel
 
-_KEPT_VERSIONS = 2
-_LOCK = ".lock"
-_VERSION_FORMAT = "%Y%m%dT%H%M%S.%fZ"
-_PARTIAL = re.compile(rf"\.{VERSION.pattern}\.partial")
+_PARTIAL = re.compile(rf"\.{VERSION.pattern}{re.escape(PARTIAL_SUFFIX)}")
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
-_LOCK_MODE = 0o644
 
 
 class Publisher:
     """Writes versions of a model into its folder, `home`; made by `publishing`, which holds the lock."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, kept_versions: int) -> None:
         self._home = home
+        self._kept_versions = kept_versions
 
     def former(self) -> Metadata | None:
         """What the current version says of itself; the newest that can be read, where that one cannot."""
-        newest_first = sorted(_versions(self._home), reverse=True)
-        current = current_version(self._home.parent, self._home.name)
+        folder, model = self._home.parent, self._home.name
+        newest_first = versions_of(self._home)[::-1]
+        current = current_version(folder, model)
         for version in [current, *newest_first] if current else newest_first:
             with contextlib.suppress(ArtifactError):
+                return read_metadata(folder, model, version)
+        return None
+
+    def current(self) -> Metadata | None:
+        """What the current version says of itself, where there is one that can be read."""
+        with contextlib.suppress(ArtifactError):
+            version = current_version(self._home.parent, self._home.name)
+            if version is not None:
                 return read_metadata(self._home.parent, self._home.name, version)
         return None
+
+    def versions(self) -> list[str]:
+        """The versions that have a folder, the earliest first."""
+        return versions_of(self._home)
+
+    def withdraw(self) -> None:
+        """Have no version of the model be current, and none of all models where that is one of this model.
+
+        Raises:
+            ArtifactError: another process is changing the models.
+            OSError: the folder cannot be written.
+        """
+        folder = self._home.parent
+        with store_lock(folder):
+            linked = linked_version(folder)
+            if linked is not None and linked.model == self._home.name:
+                (folder / CURRENT).unlink(missing_ok=True)
+            (self._home / CURRENT).unlink(missing_ok=True)
+
+    def remove(self, version: str) -> None:
+        """Remove the files that a version is made of, and its folder where nothing else is in it.
+
+        Raises:
+            OSError: one of them cannot be removed.
+        """
+        path = self._home / version
+        for file in path.iterdir():
+            if file.suffix in OWN_SUFFIXES:
+                file.unlink()
+        if not any(path.iterdir()):
+            path.rmdir()
 
     def publish(
         self,
@@ -62,6 +108,7 @@ class Publisher:
         provenance: Provenance,
         *,
         shrinkage_accepted: bool = False,
+        promoted: bool = True,
     ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
@@ -69,20 +116,25 @@ class Publisher:
             model: what was fitted to `data`.
             provenance: how that came to be.
             shrinkage_accepted: it may replace a model of far more users.
+            promoted: make it the current one, of its model and of all; otherwise no server uses it.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
             ArtifactError: there is no later name than that of a version which is there.
         """
-        version = _next_version(self._home)
-        aside = self._home / f".{version}.partial"
-        aside.mkdir()
+        folder, name = self._home.parent, self._home.name
+        with store_lock(folder):
+            version = reserve_version(folder)
+            aside = self._home / f".{version}{PARTIAL_SUFFIX}"
+            aside.mkdir()
         try:
             model.save(aside)
+            # As the servers will: what they could not use is not published, and kernels are compiled before.
+            type(model).load(aside)
             metadata = Metadata(
-                model=self._home.name,
+                model=name,
                 version=version,
-                built_at=_now().isoformat(),
+                built_at=now().isoformat(),
                 window_start=data.window_start,
                 counts={**data.counts, KNOWN_ITEMS: len(model.items)},
                 libraries={"numpy": np.__version__},
@@ -92,6 +144,8 @@ class Publisher:
                 code_version=__version__,
                 provenance=provenance,
                 shrinkage_accepted=shrinkage_accepted,
+                host=socket.gethostname(),
+                forgotten=data.forgotten,
             )
             (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
             for path in (*aside.iterdir(), aside):
@@ -100,100 +154,49 @@ class Publisher:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        link = self._home / f".{CURRENT}.{version}"
-        link.symlink_to(version)
-        link.replace(self._home / CURRENT)
-        _remove_old_versions(self._home, current=version)
+        with store_lock(folder):
+            if promoted:
+                make_current(folder, VersionRef(name, version), How.PUBLISHED)
+            prune_model(folder, name, self._kept_versions)
         return metadata
 
 
 @contextlib.contextmanager
-def publishing(folder: Path, model: str) -> Iterator[Publisher]:
+def publishing(
+    folder: Path, model: str, *, kept_versions: int = KEPT_VERSIONS, wait_s: float = 0.0
+) -> Iterator[Publisher]:
     """A publisher that has the model's folder to itself; what killed ones left half written is removed.
 
+    Args:
+        folder: of all models.
+        model: its name.
+        kept_versions: how many of its versions are kept.
+        wait_s: how long to wait for another one to end.
+
     Raises:
-        ArtifactError: another process is publishing there, or `current` is not a link that can be replaced.
+        ArtifactError: another process is publishing there, or a `current` is not a link that can be replaced.
         OSError: the folder cannot be made or written.
     """
     home = folder / model
-    make_readable_folder(home)
-    # Never removed: two processes could otherwise each hold the lock of another file of this name.
-    lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArtifactError(
-                f"{home}: another run is training this model. Nothing is published; wait for that one to end."
-            ) from None
-        current = home / CURRENT
-        if current.exists() and not current.is_symlink():
-            raise ArtifactError(f"{current} is not a symbolic link. Remove it and train again.")
+    with model_lock(home, wait_s):
+        for current in (home / CURRENT, folder / CURRENT):
+            refuse_unless_link(current)
         _remove_leftovers(home)
-        yield Publisher(home)
-    finally:
-        os.close(lock)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _next_version(home: Path) -> str:
-    """A name after all that are there: workers and the removal of old versions go by the order of names."""
-    moment = _now()
-    try:
-        for version in _versions(home):
-            earlier = datetime.strptime(version, _VERSION_FORMAT).replace(tzinfo=UTC)
-            moment = max(moment, earlier + timedelta(microseconds=1))
-    except OverflowError:
-        raise ArtifactError(
-            f"{home / version}: no version can be later. Remove it and train again."
-        ) from None
-    return moment.strftime(_VERSION_FORMAT)
-
-
-def _versions(home: Path) -> list[str]:
-    """The versions that have a folder, and the one that `current` names."""
-    names = {path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()}
-    with contextlib.suppress(ArtifactError):
-        names.add(current_version(home.parent, home.name) or "")
-    return [name for name in names if _is_version(name)]
-
-
-def _is_version(name: str) -> bool:
-    """Whether this program may have made the name: other folders are not its to look at or remove."""
-    if not VERSION.fullmatch(name):
-        return False
-    try:
-        datetime.strptime(name, _VERSION_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return True
+        with store_lock(folder):
+            _remove_links(folder)
+        yield Publisher(home, kept_versions)
 
 
 def _remove_leftovers(home: Path) -> None:
     """Remove what killed runs had begun: the lock is held, so nothing of it is in use."""
+    _remove_links(home)
     for path in home.iterdir():
-        if path.is_symlink():
-            if _NEW_LINK.fullmatch(path.name):
-                path.unlink()
-        elif path.is_dir() and _PARTIAL.fullmatch(path.name):
-            _remove_version(path)
+        if not path.is_symlink() and path.is_dir() and _PARTIAL.fullmatch(path.name):
+            remove_version(path)
 
 
-def _remove_old_versions(home: Path, current: str) -> None:
-    """Remove all but the latest; what a process has mapped stays its own until it lets go."""
-    versions = sorted(_versions(home))
-    for version in versions[:-_KEPT_VERSIONS]:
-        if version != current:
-            _remove_version(home / version)
-
-
-def _remove_version(path: Path) -> None:
-    """Remove the files a version is made of, and its folder where nothing else is in it."""
-    with contextlib.suppress(OSError):
-        for file in path.iterdir():
-            if file.suffix in OWN_SUFFIXES:
-                file.unlink()
-        path.rmdir()
+def _remove_links(folder: Path) -> None:
+    """Remove links that were to take the place of `current`."""
+    for path in folder.iterdir():
+        if path.is_symlink() and _NEW_LINK.fullmatch(path.name):
+            path.unlink()

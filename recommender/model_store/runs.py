@@ -98,6 +98,11 @@ class TrainingRun(_Record):
     host: str = ""
     compared: tuple[ComparedVariant, ...] = ()
 
+    @property
+    def measured_chosen(self) -> MeasuredInterval | None:
+        """What was measured of the variant that serves afterwards; None where nothing was."""
+        return next((each.metric for each in self.compared if each.name == self.chosen), None)
+
 
 def next_run_number(folder: Path) -> int:
     """Return the number after those of all runs that are recorded."""
@@ -124,9 +129,16 @@ def write_run(folder: Path, run: TrainingRun) -> None:
 def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
     """Yield the latest records, the newest first; those that cannot be read are left out."""
     for number in sorted(_numbers(folder), reverse=True)[:limit]:
-        path = folder / FOLDER / f"{number:06}{_SUFFIX}"
-        with contextlib.suppress(OSError, ValidationError):
-            yield TrainingRun.model_validate_json(path.read_bytes())
+        run = read_run(folder, number)
+        if run is not None:
+            yield run
+
+
+def read_run(folder: Path, number: int) -> TrainingRun | None:
+    """Return the record of a run; None where there is none that can be read."""
+    with contextlib.suppress(OSError, ValidationError):
+        return TrainingRun.model_validate_json((folder / FOLDER / f"{number:06}{_SUFFIX}").read_bytes())
+    return None
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""Which model answers: the one published last where it is good, live SQL where there is none."""
+"""Which model answers: the current one where it is good, live SQL where there is none."""
 
 import logging
 import threading
@@ -10,13 +10,15 @@ from pathlib import Path
 
 from recommender.background import Pause, RepeatingThread
 from recommender.catalogue.index import CatalogueIndex
+from recommender.data.forgotten import ForgottenUsers
 from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
+from recommender.model_store.currents import linked_version
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
-from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.shrinkage import find_loss
 from recommender.models.base import AUTO, TrainableModel
 from recommender.models.registry import MODELS
 
@@ -52,7 +54,8 @@ _Key = tuple[str, str]
 class ModelWatcher:
     """Looks for newly published models and swaps the one that answers whole; requests never wait for it.
 
-    Of several models, the one that was published last answers. It is loaded and checked first, and then
+    The version that is current of all models answers; where none is, that of the model published last. It is
+    loaded and checked first, and then
     judged: against the model in use, of which it must not have lost too much, and against the catalog index,
     which must know its items. What is refused is looked at again. A request keeps the selection it has begun
     with, so that none mixes two models.
@@ -68,6 +71,7 @@ class ModelWatcher:
         current_index: Callable[[], CatalogueIndex | None],
         blend: Blend,
         may_learn_blend: bool = True,
+        min_history: int = 0,
         overrides: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         """Watch a folder.
@@ -75,25 +79,29 @@ class ModelWatcher:
         Args:
             live: what answers where no model does.
             folder: of the models, each in a folder of its name.
-            wanted: what may answer: the model that was published last (`AUTO`), always the live one (`LIVE`),
-                or the model of a name.
+            wanted: what may answer: the version that is current of all models (`AUTO`), always the live one
+                (`LIVE`), or the model of a name.
             window_days: of the window that models are trained on.
             current_index: gives the catalog index to judge by.
             blend: the configured one, for models that bring none.
             may_learn_blend: whether that of a model comes before it.
+            min_history: from so many positive items on, a model that needs a history is left alone.
             overrides: hyperparameters that replace saved ones, by model; such as are read when scoring.
         """
         self._live = live
         self._folder = folder
         self._window_days = window_days
+        self._follows_all = wanted == AUTO
         self._names = tuple(MODELS) if wanted == AUTO else (wanted,) if wanted in MODELS else ()
         self._current_index = current_index
         self._blend = blend
         self._may_learn_blend = may_learn_blend
+        self._min_history = min_history
         self._overrides = overrides or {}
+        self._forgotten = ForgottenUsers(folder)
         self._in_use: _Loaded | None = None
         # Loaded and sound, though perhaps refused for what they are made of.
-        self._candidates: dict[_Key, _Loaded] = {}
+        self._candidates: dict[_Key, tuple[object, _Loaded]] = {}
         self._retries: dict[_Key, Retries] = {}
         self._refused: Refusal | None = None
         self._looked = threading.Event()
@@ -119,19 +127,36 @@ class ModelWatcher:
             self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
 
     def selection(self) -> Selection:
-        """Return what answers a request that begins now."""
-        in_use = self._in_use
+        """Return what answers a request that begins now: no model that holds a user who is forgotten."""
+        in_use = self._usable()
         if in_use is None:
-            return Selection(self._live, None, self._window_days, self._blend)
-        return Selection(self._live, in_use.model, self._window_days, self._blend_of(in_use))
+            return Selection(self._live, None, self._window_days, self._blend, self._blend)
+        return Selection(
+            self._live,
+            in_use.model,
+            self._window_days,
+            self._blend_of(in_use),
+            self._blend,
+            self._min_history if MODELS[in_use.model.name].needs_history else 0,
+        )
 
     def state(self) -> ModelState:
         """Return which model answers, and what is published and does not."""
-        in_use = self._in_use
+        in_use = self._usable()
         if in_use is None:
             return ModelState(self._live.name, self._live.version, None, self._refused)
         built_at = datetime.fromisoformat(in_use.metadata.built_at)
         return ModelState(in_use.model.name, in_use.model.version, built_at, self._refused)
+
+    def _usable(self) -> _Loaded | None:
+        """Return the model in use, unless it was made before a user was forgotten.
+
+        That is looked up with each request: until the thread looks again, answers would count the user.
+        """
+        in_use = self._in_use
+        if in_use is None or not self._forgotten.are_left_out(in_use.metadata.forgotten):
+            return None
+        return in_use
 
     def _blend_of(self, loaded: _Loaded) -> Blend:
         """Return the blend that a model was chosen with, unless another is configured."""
@@ -140,9 +165,12 @@ class ModelWatcher:
 
     def _look(self) -> Pause:
         index = self._index_to_judge_by()
+        if self._usable() is None:
+            self._in_use = None
         if self._in_use is not None and index is not None and not self._in_use.is_of(index):
             # As `_judge` will say of it where it is still the published one; the catalog may recover.
-            self._candidates[self._in_use.key] = self._in_use
+            key = self._in_use.key
+            self._candidates[key] = artifact.signature(self._folder, *key), self._in_use
             self._in_use = None
         is_decided = self._follow(self._published(), index)
         self._looked.set()
@@ -152,10 +180,23 @@ class ModelWatcher:
         return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
 
     def _published(self) -> Sequence[tuple[str, str | None, str]]:
-        """Return models and the versions that are published, the latest first, and why there is none.
+        """Return models and the versions that are published, and why there is none.
 
-        Where that of the model in use cannot be told, it comes first: nothing older takes its place.
+        The one that is current of all models comes first, and then the latest. Where that of the model in use
+        cannot be told, it comes first: nothing older takes its place.
         """
+        of_models = self._published_by_models()
+        if not self._follows_all:
+            return of_models
+        try:
+            linked = linked_version(self._folder)
+        except ArtifactError as exc:
+            return [(AUTO, None, str(exc)), *of_models]
+        if linked is None:
+            return of_models
+        return [(*linked, ""), *(each for each in of_models if each[:2] != linked)]
+
+    def _published_by_models(self) -> list[tuple[str, str | None, str]]:
         in_use = None if self._in_use is None else self._in_use.model.name
         found: list[tuple[str, str | None, str]] = []
         for name in self._names:
@@ -226,11 +267,13 @@ class ModelWatcher:
         key = (name, version)
         if self._in_use is not None and self._in_use.key == key:
             return self._in_use
-        if key not in self._candidates:
-            signature = artifact.signature(self._folder, name, version)
+        # What it says of itself may have changed since it was refused.
+        signature = artifact.signature(self._folder, name, version)
+        if key not in self._candidates or self._candidates[key][0] != signature:
+            self._candidates.pop(key, None)
             retries = self._retries.setdefault(key, Retries())
-            self._candidates[key] = retries.run(lambda: self._load(name, version), signature)
-        return self._candidates[key]
+            self._candidates[key] = signature, retries.run(lambda: self._load(name, version), signature)
+        return self._candidates[key][1]
 
     def _load(self, name: str, version: str) -> _Loaded:
         started = time.monotonic()
@@ -255,15 +298,18 @@ class ModelWatcher:
         """Refuse a model for what it is made of.
 
         Raises:
-            ArtifactError: it is of other databases, or has lost too much compared with the one in use.
+            ArtifactError: it is of other databases, or has lost too much compared with the one in use, or it
+                was made before a user was forgotten.
         """
+        if not self._forgotten.are_left_out(loaded.metadata.forgotten):
+            raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
         if not loaded.is_of(index):
             raise ArtifactError(
                 f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalogue: was it "
                 "trained on other databases?"
             )
         if self._in_use is not None and not loaded.metadata.shrinkage_accepted:
-            lost = find_shrinkage(loaded.metadata.counts, self._in_use.metadata.counts)
+            lost = find_loss(loaded.metadata, self._in_use.metadata)
             if lost is not None:
                 raise ArtifactError(f"it has {lost} than the model in use")
 

@@ -140,9 +140,7 @@ class Als(ConfiguredModel[AlsConfig]):
         folded = self._fold_in(user)
         if not folded.history.size:
             return NO_SCORES
-        own = self._factors[folded.history].astype(np.float64).sum(axis=0)
-        factors = np.linalg.solve(folded.system, self._config.alpha * own)
-        products = self._products(factors)
+        products = self._products(self._factors_of(folded))
         known = positions >= 0
         largest = float(products[known].max(initial=0.0))
         found = np.flatnonzero(known & (products > _NOISE * largest))
@@ -196,9 +194,29 @@ class Als(ConfiguredModel[AlsConfig]):
         """
         return np.asarray(np.einsum("if,f->i", self._factors, factors.astype(np.float32)))
 
+    def user_embeddings(self, data: Dataset) -> NDArray[np.float32]:
+        """Return the factors that each user's history gives the user; shape (users, factors).
+
+        An item's score is the product of its own factors and these.
+        """
+        found = np.zeros((len(data.user_ids), self._config.factors), dtype=np.float32)
+        number_of = self._items.numbers_of(data.item_ids)
+        for user in range(len(found)):
+            # The latest come first.
+            latest = data.item_idx[data.user_start[user] : data.user_start[user + 1]][: self._config.history]
+            numbers = number_of[latest]
+            found[user] = self._factors_of(self._system_of(numbers[numbers >= 0]))
+        return found
+
+    def _factors_of(self, folded: _FoldedIn) -> NDArray[np.float64]:
+        own = self._factors[folded.history].astype(np.float64).sum(axis=0)
+        return np.asarray(np.linalg.solve(folded.system, self._config.alpha * own))
+
     def _fold_in(self, user: UserContext) -> _FoldedIn:
         numbers = self._items.numbers_of(user.history.positive_ids[: self._config.history])
-        history = numbers[numbers >= 0]
+        return self._system_of(numbers[numbers >= 0])
+
+    def _system_of(self, history: NDArray[np.int64]) -> _FoldedIn:
         own = self._factors[history].astype(np.float64)
         system = self._gram + (self._config.alpha - 1.0) * (own.T @ own)
         system[np.diag_indices_from(system)] += self._config.regularisation

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import Blend, History
+from recommender.entities import Blend, DatabaseName, History, VariantName
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
@@ -59,12 +59,14 @@ class ItemScores:
 
     Scores are whole numbers, so that equal ones compare equal. `values`: int64, or Python's integers where
     int64 is too small; none below 0. `item_idx`: parallel, positions in the catalog index, each once; None
-    where there is a value for every item. `steps`: a score is `values / steps`.
+    where there is a value for every item. `steps`: a score is `values / steps`. `missing`: a database that
+    did not answer, so that the scores lack its part.
     """
 
     values: NDArray[Any]
     item_idx: NDArray[np.intp] | None = None
     steps: float = 1.0
+    missing: DatabaseName | None = None
 
 
 NO_SCORES = ItemScores(values=np.empty(0, dtype=np.int64), item_idx=np.empty(0, dtype=np.intp))
@@ -246,12 +248,50 @@ class Explainer(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsInteractions(Protocol):
+    """Keeps what it has learned from, so that it can be fitted again without a database."""
+
+    def interactions(self, window_start: str) -> Dataset:
+        """Return what it was fitted to; without the times, and without saying what was liked."""
+        ...
+
+
+@runtime_checkable
+class UserEmbeddings(Protocol):
+    """Describes users by numbers, which others may compare."""
+
+    def user_embeddings(self, data: Dataset) -> NDArray[np.float32]:
+        """Return a row of numbers for each user of a dataset; shape (users, factors)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How one user's items are ranked: the model that scores them, and how its scores become a ranking."""
+    """How one user's items are ranked: the model that scores them, and how its scores become a ranking.
+
+    `diversity`: how much the ranking is re-ranked for different genres, from 0. `variants`: the experiments'
+    that the user is in. `draft`: a second ranking that the list is drafted from, too.
+    """
 
     scorer: Scorer
     blend: Blend
+    diversity: float = 0.0
+    variants: tuple[VariantName, ...] = ()
+    draft: "Draft | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An interleaving experiment that a user is in.
+
+    `teams`: the names of the variants, of which the first is the choice that has the draft, and `second` the
+    other.
+    """
+
+    experiment: str
+    teams: tuple[str, str]
+    second: Choice
 
 
 class ModelSelector(Protocol):

@@ -13,11 +13,16 @@ from recommender.models.base import TrainableModel
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model: the module and the class it is in, and what `train` says of it."""
+    """A model: the module and the class it is in, and what `train` says of it.
+
+    `needs_history`: whether similar users are mixed in for users with short histories. Not where the model
+    goes by similar users itself, or rests on what is known without a history.
+    """
 
     module: str
     class_name: str
     summary: str
+    needs_history: bool = True
 
     def load_class(self) -> type[TrainableModel]:
         """Import the model's class: only when it is used, as a compiler or scipy may come with it."""
@@ -42,9 +47,14 @@ class Registered:
 
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.
 MODELS: Mapping[str, Registered] = {
-    "popularity": Registered("popularity", "PopularityModel", "What most users have, the same for all."),
+    "popularity": Registered(
+        "popularity", "PopularityModel", "What most users have, the same for all.", needs_history=False
+    ),
     "content": Registered(
-        "content", "ContentModel", "Genres to the user's taste, by history and stated genres."
+        "content",
+        "ContentModel",
+        "Genres to the user's taste, by history and stated genres.",
+        needs_history=False,
     ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
@@ -59,5 +69,6 @@ MODELS: Mapping[str, Registered] = {
         "user_knn.trained",
         "UserKnn",
         "All users' likes and watches in memory: similar users exactly, in a millisecond or two.",
+        needs_history=False,
     ),
 }

@@ -7,14 +7,17 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.entities import Blend, Options, Page, Strategy
-from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, Scorer, UserContext
+from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, UserContext
 from recommender.ranking.blend import by_largest
+from recommender.ranking.rerank import rerank_by_genres
 from recommender.ranking.top_k import top_k
 from recommender.serving.content_scores import CONTENT_SCORERS
 from recommender.serving.hydration import Scope
 
 # How many items of the user's own an explanation names.
 _EXPLAINED_BY = 3
+# How many items of a ranking change places where it is re-ranked.
+RERANKED_ITEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +58,93 @@ class Ranker:
         self, user: UserContext, choice: Choice, scores: ItemScores, scope: Scope, page: Page
     ) -> RankedPage:
         """Return the user's page, of the items in `scope`, by the `scores` of the model that was chosen."""
-        index, weights = self._index, choice.blend.weights
-        eligible = scope.existing & ~index.mark(user.history.seen_ids)
-        content_scores = CONTENT_SCORERS[choice.blend.content](user, index)
-        item_idx, values = _eligible_scores(scores, eligible)
-        largest = int(values.max(initial=0))
-        keys = content_scores.blend(item_idx, values, weights)
+        ranking = self.ranking(user, choice, scores, scope)
+        return ranking.describe(ranking.items(page))
+
+    def ranking(self, user: UserContext, choice: Choice, scores: ItemScores, scope: Scope) -> "Ranking":
+        """Return a user's ranking of the items in `scope`, of which any page can be taken."""
+        return Ranking(
+            user, choice, scores, scope, index=self._index, matching=self._matching, explained=self._explained
+        )
+
+
+class Ranking:
+    """One user's ranking of the items of a catalog index, by the scores of the model that was chosen."""
+
+    def __init__(
+        self,
+        user: UserContext,
+        choice: Choice,
+        scores: ItemScores,
+        scope: Scope,
+        *,
+        index: CatalogueIndex,
+        matching: NDArray[np.bool_] | None,
+        explained: bool,
+    ) -> None:
+        self._user = user
+        self._choice = choice
+        self._scores = scores
+        self._index = index
+        self._explained = explained
+        self._eligible = scope.existing & ~index.mark(user.history.seen_ids)
+        self._content = CONTENT_SCORERS[choice.blend.content](user, index)
+        self._item_idx, self._values = _eligible_scores(scores, self._eligible)
+        self._largest = int(self._values.max(initial=0))
+        self._keys = self._content.blend(self._item_idx, self._values, choice.blend.weights)
         # Only now: scores do not depend on the filters.
-        wanted = eligible if self._matching is None else eligible & self._matching
-        page_idx = top_k(keys, wanted & scope.showable, page.limit, page.offset)
-        content = content_scores.of(page_idx)
-        collaborative = np.zeros(len(eligible))
-        collaborative[item_idx] = by_largest(values, largest)
-        collaborative = collaborative[page_idx]
+        wanted = self._eligible if matching is None else self._eligible & matching
+        self._showable = wanted & scope.showable
+
+    def items(self, page: Page) -> NDArray[np.intp]:
+        """Return the items of a page; those of consecutive pages neither overlap nor skip.
+
+        Where the user's lists are re-ranked, it is the first `RERANKED_ITEMS` of the ranking that change
+        places; what follows them stays where it was.
+        """
+        if not self._choice.diversity or page.offset >= RERANKED_ITEMS:
+            return top_k(self._keys, self._showable, page.limit, page.offset)
+        end = page.offset + page.limit
+        best = top_k(self._keys, self._showable, max(end, RERANKED_ITEMS))
+        head = best[:RERANKED_ITEMS]
+        scores = self._blended(self._content.of(head), self._collaborative(head))
+        order = rerank_by_genres(scores, self._index.genre_masks[head], self._choice.diversity, end)
+        return np.concatenate((head[order], best[RERANKED_ITEMS:]))[page.offset : end]
+
+    def describe(self, item_idx: NDArray[np.intp]) -> RankedPage:
+        """Return some of the items as a page, with their scores."""
+        content, collaborative = self._content.of(item_idx), self._collaborative(item_idx)
+        weights = self._choice.blend.weights
         return RankedPage(
-            user=user,
-            blend=choice.blend,
-            item_idx=page_idx,
-            recommendation=weights.content * content + weights.collaborative * collaborative,
+            user=self._user,
+            blend=self._choice.blend,
+            item_idx=item_idx,
+            recommendation=self._blended(content, collaborative),
             content=content,
             collaborative=collaborative,
             strategy=_strategy(
-                has_content=bool(weights.content) and content_scores.count_among(eligible),
-                has_collaborative=bool(weights.collaborative and largest),
+                has_content=bool(weights.content) and self._content.count_among(self._eligible),
+                has_collaborative=bool(weights.collaborative and self._largest),
             ),
-            max_score=largest / scores.steps,
-            explanation=(self._explain(user, choice.scorer, scores, page_idx) if self._explained else None),
+            max_score=self._largest / self._scores.steps,
+            explanation=self._explain(item_idx) if self._explained else None,
         )
 
-    def _explain(
-        self, user: UserContext, scorer: Scorer, scores: ItemScores, page_idx: NDArray[np.intp]
-    ) -> ScoreExplanation:
+    def _collaborative(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
+        collaborative = np.zeros(len(self._eligible))
+        collaborative[self._item_idx] = by_largest(self._values, self._largest)
+        return collaborative[item_idx]
+
+    def _blended(
+        self, content: NDArray[np.float64], collaborative: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        weights = self._choice.blend.weights
+        return weights.content * content + weights.collaborative * collaborative
+
+    def _explain(self, item_idx: NDArray[np.intp]) -> ScoreExplanation:
+        scorer = self._choice.scorer
         if isinstance(scorer, Explainer):
-            return scorer.explain(user, scores, page_idx, self._index, _EXPLAINED_BY)
+            return scorer.explain(self._user, self._scores, item_idx, self._index, _EXPLAINED_BY)
         return ScoreExplanation([])
 
 

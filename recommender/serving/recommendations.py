@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -24,19 +25,19 @@ from recommender.entities import (
     NEWCOMER,
     DatabaseName,
     History,
-    Media,
     Options,
     Page,
     Preview,
-    Recommendation,
     Taste,
     UserRecommendations,
+    Weights,
 )
 from recommender.errors import DatabaseUnavailableError
+from recommender.experiments.selection import ExperimentModels, ExperimentSelection
+from recommender.experiments.tokens import TokenSigner
 from recommender.models.base import (
     NO_SCORES,
     Choice,
-    ItemScores,
     ModelSelector,
     ModelSource,
     Scorer,
@@ -45,10 +46,11 @@ from recommender.models.base import (
     Window,
 )
 from recommender.names import distinct_names
-from recommender.serving.explanations import PageExplainer
+from recommender.serving.drafts import Scored, list_for
 from recommender.serving.failures import Failures
-from recommender.serving.hydration import Hydration, Hydrator
-from recommender.serving.ranker import RankedPage, Ranker
+from recommender.serving.hydration import Hydrator
+from recommender.serving.ranker import Ranker
+from recommender.serving.results import Shown, result_of
 from recommender.telemetry import SERVICE, stage
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ class _Request:
     options: Options
     window_days: int
     models: ModelSelector
+    experiments: ExperimentSelection | None
     verbs: Verbs
 
 
@@ -73,15 +76,23 @@ class _Request:
 class _Chunk:
     """Up to `CHUNK_USERS` users' part of a request: what it is answered from, and until when.
 
-    The window is that of the moment: a long list of users outlives several catalog indexes, whose counts are
-    of windows that move on.
+    The window ends at the moment, `now`: a long list of users outlives several catalog indexes, whose counts
+        are of windows that move on.
     """
 
     request: _Request
-    window: Window
+    now: datetime
     index: CatalogueIndex
     deadline: Deadline
     failures: Failures
+
+    def window_of(self, user_id: str) -> Window:
+        """Return the window of a user: the one asked for, unless an experiment sets another."""
+        request, days = self.request, None
+        if request.experiments is not None:
+            days = request.experiments.window_days(user_id)
+        days = request.window_days if days is None else days
+        return Window(days, window_start(days, self.now))
 
 
 class RecommendationService:
@@ -99,7 +110,21 @@ class RecommendationService:
         time_budget_s: float,
         verbs: Verbs,
         clock: Clock = PRESENT,
+        experiments: ExperimentModels | None = None,
+        signer: TokenSigner | None = None,
     ) -> None:
+        """Recommend.
+
+        Args:
+            user_db, engagement_db, catalogue, hydrator: what answers are made from.
+            models: what scores outside of experiments.
+            window_days: how far back interactions count.
+            time_budget_s: how long a request for one user may wait for databases in all.
+            verbs: of explanations.
+            clock: the moment to answer at.
+            experiments: what scores while there are any.
+            signer: of the tokens in interleaved lists; needed where an experiment makes such lists.
+        """
         self._user_db = user_db
         self._engagement_db = engagement_db
         self._models = models
@@ -109,14 +134,17 @@ class RecommendationService:
         self._time_budget_s = time_budget_s
         self._verbs = verbs
         self._clock = clock
+        self._experiments = experiments
+        self._signer = signer
 
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[UserRecommendations]:
         """A page for each distinct user, in the order of the ids.
 
-        At most 8 statements per 100 users, and two more for each live search that was given up. Works on 100
-        users at a time, when their results are asked for; one model answers for all.
+        At most 8 statements per 100 users, and two more for each live search that was given up. Each window
+        that an experiment sets takes one more, and what its model reads. Works on 100 users at a time, when
+        their results are asked for; one model answers for all, or one for each variant of an experiment.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
@@ -155,7 +183,7 @@ class RecommendationService:
             NEWCOMER,
             distinct_names(taste.genres),
             History(liked, liked, [1] * len(liked), [True] * len(liked)),
-            chunk.window,
+            chunk.window_of(NEWCOMER),
         )
         unknown = chunk.index.locate(liked) < 0
         with stage(SERVICE):
@@ -175,11 +203,13 @@ class RecommendationService:
 
     def _request(self, page: Page, options: Options) -> _Request:
         days = self._window_days if options.window_days is None else options.window_days
+        experiments = None if self._experiments is None else self._experiments.selection(options)
         return _Request(
             page=page,
             options=options,
             window_days=days,
-            models=self._models.selection(),
+            models=self._models.selection() if experiments is None else experiments,
+            experiments=experiments,
             verbs=self._verbs,
         )
 
@@ -188,25 +218,27 @@ class RecommendationService:
         budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
         index = self._catalogue.current(deadline.share(INDEX_SHARE), request.options.index_version)
-        window = Window(request.window_days, window_start(request.window_days, self._clock.now()))
-        return _Chunk(request, window, index, deadline, Failures())
+        return _Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
-        """Read what is known of users: two statements."""
-        window, deadline = chunk.window, chunk.deadline
+        """Read what is known of users: one statement, and one for each of their windows."""
+        deadline = chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
-        histories: Mapping[str, History] = {}
+        histories: dict[str, History] = {}
+        windows = {user_id: chunk.window_of(user_id) for user_id in user_ids}
         with chunk.failures:
             preferences = self._user_db.fetch_genre_preferences(user_ids, deadline.share(USER_DB_SHARE))
-        with chunk.failures:
-            until = deadline.share(ENGAGEMENT_DB_SHARE)
-            histories = self._engagement_db.fetch_histories(user_ids, window.start, until)
+        for window in dict.fromkeys(windows.values()):
+            own = [user_id for user_id in user_ids if windows[user_id] == window]
+            with chunk.failures:
+                until = deadline.share(ENGAGEMENT_DB_SHARE)
+                histories |= self._engagement_db.fetch_histories(own, window.start, until)
         return [
             UserContext(
                 user_id,
                 distinct_names(preferences.get(user_id)),
                 histories.get(user_id, _NO_HISTORY),
-                window,
+                windows[user_id],
             )
             for user_id in user_ids
         ]
@@ -217,17 +249,24 @@ class RecommendationService:
         scored = _score(users, chunk)
         ranker = Ranker(index, request.options)
         hydration = self._hydrator.begin(index, request.page, chunk.deadline, chunk.failures)
+        day = f"{chunk.now:%Y-%m-%d}"
         complete = False
         while not complete:
-            pages = [
-                ranker.rank(user, choice, scores, hydration.scope, hydration.page)
-                for user, (choice, scores) in zip(users, scored, strict=True)
+            lists = [
+                list_for(ranker, user, own, scope=hydration.scope, page=hydration.page, day=day)
+                for user, own in zip(users, scored, strict=True)
             ]
-            complete = hydration.read(np.concatenate([page.shown_idx for page in pages]))
-        return [
-            _answer(page, choice.scorer, hydration, chunk)
-            for page, (choice, _) in zip(pages, scored, strict=True)
-        ]
+            complete = hydration.read(np.concatenate([each.shown_idx for each in lists]))
+        shown = Shown(
+            index=index,
+            media=hydration.media,
+            degraded=chunk.failures.names,
+            verbs=request.verbs,
+            signer=self._signer,
+            given_at=chunk.now,
+            offset=request.page.offset,
+        )
+        return [result_of(each, own[0].choice, shown) for each, own in zip(lists, scored, strict=True)]
 
 
 _NO_HISTORY = History()
@@ -237,24 +276,51 @@ def _choose(user: UserContext, request: _Request) -> Choice:
     """Return how a user's items are ranked; the weights that are asked for come before those of the model."""
     choice = request.models.select(user)
     weights = request.options.weights
-    return choice if weights is None else replace(choice, blend=replace(choice.blend, weights=weights))
+    return choice if weights is None else _with_weights(choice, weights)
 
 
-def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[tuple[Choice, ItemScores]]:
-    """Return each user's model and scores; none where engagement_db cannot give what the model needs."""
-    choices = [_choose(user, chunk.request) for user in users]
-    scores = [NO_SCORES] * len(users)
-    if not chunk.index.popularity.known:
+def _with_weights(choice: Choice, weights: Weights) -> Choice:
+    draft = choice.draft
+    if draft is not None:
+        draft = replace(draft, second=_with_weights(draft.second, weights))
+    return replace(choice, blend=replace(choice.blend, weights=weights), draft=draft)
+
+
+def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[list[Scored]]:
+    """Return each user's models and scores; none where engagement_db cannot give what the model needs.
+
+    There is one model a user, and a second one for a user in an interleaving experiment.
+    """
+    asked = [
+        (n, user, choice)
+        for n, user in enumerate(users)
+        for choice in _and_second(_choose(user, chunk.request))
+    ]
+    scored = [Scored(choice, NO_SCORES) for _, _, choice in asked]
+    if chunk.index.popularity.known:
+        # Live SQL reads one window at a time.
+        groups: dict[tuple[int, Window], list[int]] = {}
+        for position, (_, user, choice) in enumerate(asked):
+            groups.setdefault((id(choice.scorer), user.window), []).append(position)
+        for own in groups.values():
+            with chunk.failures:
+                scorer = asked[own[0]][2].scorer
+                used, found = _score_by(scorer, [asked[position][1] for position in own], chunk)
+                for position, scores in zip(own, found, strict=True):
+                    scored[position] = Scored(replace(asked[position][2], scorer=used), scores)
+                    if scores.missing is not None:
+                        chunk.failures.add(scores.missing)
+    else:
         # Without popularity idf is 0, and no user would be similar.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
-        return list(zip(choices, scores, strict=True))
-    for scorer in {id(choice.scorer): choice.scorer for choice in choices}.values():
-        own = [n for n, choice in enumerate(choices) if choice.scorer is scorer]
-        with chunk.failures:
-            used, found = _score_by(scorer, [users[n] for n in own], chunk)
-            for n, own_scores in zip(own, found, strict=True):
-                choices[n], scores[n] = replace(choices[n], scorer=used), own_scores
-    return list(zip(choices, scores, strict=True))
+    by_user: list[list[Scored]] = [[] for _ in users]
+    for (n, _, _), each in zip(asked, scored, strict=True):
+        by_user[n].append(each)
+    return by_user
+
+
+def _and_second(choice: Choice) -> tuple[Choice, ...]:
+    return (choice,) if choice.draft is None else (choice, choice.draft.second)
 
 
 def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: _Chunk) -> tuple[Scorer, Scores]:
@@ -274,40 +340,3 @@ def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: _Chunk) -> tu
             raise
         logger.exception("model %s %s failed, %s answers", scorer.name, scorer.version, fallback.name)
         return fallback, fallback.score(users, chunk.index, until)
-
-
-def _answer(page: RankedPage, scorer: Scorer, hydration: Hydration, chunk: _Chunk) -> UserRecommendations:
-    explainer = None
-    if page.explanation is not None:
-        explainer = PageExplainer(
-            page,
-            page.explanation,
-            hydration.media,
-            index=chunk.index,
-            verbs=chunk.request.verbs,
-        )
-    return UserRecommendations(
-        user_id=page.user.user_id,
-        items=tuple(_recommendations(page, explainer, hydration.media, chunk.index)),
-        strategy=page.strategy,
-        degraded=chunk.failures.names,
-        model=scorer.name,
-        model_version=scorer.version,
-        index_version=chunk.index.version,
-        basis=None if explainer is None else explainer.basis(),
-    )
-
-
-def _recommendations(
-    page: RankedPage, explainer: PageExplainer | None, media: Mapping[str, Media], index: CatalogueIndex
-) -> Iterator[Recommendation]:
-    for rank, item_idx in enumerate(page.item_idx):
-        details = media.get(index.media_ids[item_idx])
-        if details is not None:
-            yield Recommendation(
-                media=details,
-                recommendation_score=float(page.recommendation[rank]),
-                content_score=float(page.content[rank]),
-                collaborative_score=float(page.collaborative[rank]),
-                explanation=None if explainer is None else explainer.explain(rank, details),
-            )

@@ -6,12 +6,15 @@ from types import MappingProxyType
 from typing import Any
 
 from recommender.data.dataset import Dataset
+from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import Metadata, Provenance
+from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
+from recommender.training.publication import Publication, Record, record_nothing
 
 BY_COMMAND = Provenance(made_by="train")
 
@@ -26,8 +29,10 @@ def train(
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
+    kept_versions: int = KEPT_VERSIONS,
+    record: Record = record_nothing,
 ) -> Metadata:
-    """Train a registered model and publish it, while no other run does.
+    """Train a registered model without the users who are forgotten, and publish it, while no other run does.
 
     Args:
         name: of the model.
@@ -38,23 +43,31 @@ def train(
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
         provenance: how the run came to be.
+        kept_versions: how many versions of the model are kept.
+        record: called with what was published.
 
     Raises:
-        ArtifactError: the dataset is empty or has shrunk, or another run is training this model. Nothing is
-            published.
+        ArtifactError: the dataset is empty or has shrunk, or another run is training this model, or it cannot
+            be told who is forgotten. Nothing is published.
         TrainingMemoryError: learning would take more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
-    with publishing(folder, name) as publisher:
-        data = read()
+    with publishing(folder, name, kept_versions=kept_versions) as publisher:
+        data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         if not accept_shrinkage:
-            _refuse_shrunk(name, data, publisher.former())
+            _refuse_shrunk(name, "engagement_db gives", data.counts, publisher.former())
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
-        return publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        if not accept_shrinkage:
+            # Known only now: a model may leave items out.
+            known = {KNOWN_ITEMS: len(model.items)}
+            _refuse_shrunk(name, "this training gives", known, publisher.former())
+        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        record(Publication(model, data, metadata, publisher.versions()))
+        return metadata
 
 
 def _refuse_empty(data: Dataset) -> None:
@@ -64,10 +77,10 @@ def _refuse_empty(data: Dataset) -> None:
         )
 
 
-def _refuse_shrunk(name: str, data: Dataset, former: Metadata | None) -> None:
-    lost = None if former is None else find_shrinkage(data.counts, former.counts)
+def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Metadata | None) -> None:
+    lost = None if former is None else find_shrinkage(counts, former.counts)
     if former is not None and lost is not None:
         raise ArtifactError(
-            f"engagement_db gives {lost} than {name} {former.version} has. Nothing is published. Where "
+            f"{what} {lost} than {name} {former.version} has. Nothing is published. Where "
             f"that is as it should be, run `python -m recommender train {name} --accept-shrinkage`."
         )

@@ -315,7 +315,7 @@ def test_what_the_service_shows_without_a_key_is_this(served: Flask) -> None:
         }
         for scope in (None, Scope.OPS)
     }
-    assert by_scope[Scope.OPS] == {"/metrics"}
+    assert by_scope[Scope.OPS] == {"/api/models", "/metrics"}
     assert by_scope[None] == {
         "/",
         "/docs",

@@ -29,6 +29,7 @@ FRAGMENTS = [
     f"/explorer/users/{NOBODY}/recommendations",
     "/explorer/media/x/similar",
     "/explorer/evaluation",
+    "/explorer/models",
     "/explorer/health",
 ]
 
@@ -63,6 +64,7 @@ def test_the_page_is_the_same_for_all_and_asks_no_database(client: FlaskClient, 
             f"/explorer?user={user}",
             "/explorer?tab=health",
             "/explorer?tab=evaluation",
+            "/explorer?tab=models",
             "/",
         ):
             response = client.get(path)
@@ -125,6 +127,7 @@ def test_an_address_that_the_page_has_already_is_not_put_into_the_history_again(
         ("/explorer/users/{user}/recommendations?content_weight=1&baseline=x,y", 6),
         ("/explorer/media/{media}/similar", 2),
         ("/explorer/health", 0),
+        ("/explorer/models", 0),
     ],
 )
 def test_a_fragment_costs_so_many_statements(

@@ -41,12 +41,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "getSimilar": {"path": f"/api/media/{USER}/similar"},
     "getHealth": {"path": "/health"},
     "getReady": {"path": "/ready"},
+    "getModels": {"path": "/api/models"},
     "getMetrics": {"path": "/metrics"},
     "getDescription": {"path": "/openapi.json"},
 }
 GUARDED = sorted(set(REQUESTS) - {"getHealth", "getReady", "getDescription"})
-WORKING = sorted(set(GUARDED) - {"getMetrics"})
-QUERIED = ("getRecommendations", "getPopular", "getSimilar")
+OF_OPS = {"getMetrics", "getModels"}
+WORKING = sorted(set(GUARDED) - OF_OPS)
+QUERIED = ("getRecommendations", "getPopular", "getSimilar", "getModels")
 POSTED = ("postBatch", "postPreview")
 # What makes a right request wrong, and the code that says so.
 WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
@@ -186,7 +188,7 @@ def test_a_key_is_asked_for_where_keys_are_set(contract: Contract) -> None:
     keyed = Contract(described(**KEYS))
     assert set(keyed.document["components"]["securitySchemes"]) == {"bearer", "header"}
     for name, operation in keyed.operations.items():
-        scope = "ops" if name == "getMetrics" else "read"
+        scope = "ops" if name in OF_OPS else "read"
         wanted = [{"bearer": [scope]}, {"header": [scope]}] if name in GUARDED else None
         assert operation.get("security") == wanted
         assert "security" not in contract.operations[name]
@@ -313,7 +315,7 @@ def test_a_wrong_method_is_refused_as_described(client: FlaskClient, contract: C
 def test_a_caller_without_the_key_is_refused_as_described(
     locked: FlaskClient, contract: Contract, name: str
 ) -> None:
-    right, wrong = (OPS_KEY, READ_KEY) if name == "getMetrics" else (READ_KEY, OPS_KEY)
+    right, wrong = (OPS_KEY, READ_KEY) if name in OF_OPS else (READ_KEY, OPS_KEY)
     for headers, code in (
         ({}, ErrorCode.UNAUTHORIZED),
         ({"X-API-Key": wrong}, ErrorCode.FORBIDDEN),

@@ -43,7 +43,7 @@ def test_any_request_is_answered_as_described(client: FlaskClient, mode: Generat
         assert isinstance(found, Ok)
         operation = found.ok()
         statuses[operation.label] = answered(operation.as_strategy(generation_mode=mode), mode)
-    assert len(statuses) == 5
+    assert len(statuses) == 6
     wanted = {200, 404} if mode is GenerationMode.POSITIVE else {400}
     assert all(seen & wanted for seen in statuses.values()), statuses
 

@@ -165,7 +165,7 @@ def test_the_keyboard_alone_is_enough(visit: Visitor, user: str) -> None:
     press = page.keyboard.press
     press("Tab")
     assert here.focused == "Skip to content"
-    for _ in range(5):
+    for _ in range(6):
         press("Tab")
     assert here.focused == "finder-input"
     page.keyboard.type(user)
@@ -227,6 +227,7 @@ def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
         (None, ".card"),
         ("/explorer", ".welcome .users"),
         ("/explorer?tab=evaluation", "#evaluation .hint"),
+        ("/explorer?tab=models", "#models .verdict"),
         ("/explorer?tab=health", ".database"),
         ("/", "h1"),
     ):

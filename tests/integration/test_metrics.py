@@ -167,7 +167,8 @@ def test_every_series_that_requests_may_open_has_room(monkeypatch: pytest.Monkey
     with closing(CountsMemory(1)) as memory:
         metrics.share(memory)
         for model in ("live", "neighbours"):
-            tally = Tally(dict.fromkeys(Strategy, 1), dict.fromkeys(DatabaseName, 1), 1, 1, model)
+            models = {(strategy, model): 1 for strategy in Strategy}
+            tally = Tally({}, dict.fromkeys(DatabaseName, 1), 1, 1, models=models)
             metrics.answered(tally)
         for rule, status in itertools.product(rules, statuses):
             metrics.request_begins()

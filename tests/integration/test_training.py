@@ -141,7 +141,7 @@ def test_versions_count_upwards_whatever_the_clock_says(train: Train, folder: Pa
         after = current(folder)
         assert after is not None
         assert after > before
-        assert versions_in(folder) == [before, after]
+        assert versions_in(folder)[-2:] == [before, after]
         assert artifact.read_metadata(folder, NAME, after).built_at < "2099"
 
 

@@ -117,7 +117,7 @@ def test_variables_in_the_deployment_files_are_settings() -> None:
     named = set(re.findall(r"^ +([A-Z_]+):", compose, re.MULTILINE)) - {"POSTGRES_USER", "POSTGRES_PASSWORD"}
     named |= set(re.findall(r"^ +([A-Z]+)=", dockerfile, re.MULTILINE)) - {"PATH"}
     assert named >= {"DB_HOST", "HOST"}
-    assert named <= set(FIELDS) | {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    assert named <= set(FIELDS) | {"NUMBA_CACHE_DIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
 def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:

@@ -19,6 +19,7 @@ from tests.soak.expectations import Expectations
 from tests.soak.faults import Faults, Kind, rounds
 from tests.soak.load import Load
 from tests.soak.servers import Servers, three_servers
+from tests.soak.training import Training
 from tests.soak.wall_clock import WallClock
 from tests.support.clients import NO_CAPS
 from tests.support.gunicorn import GunicornServer, running_gunicorn
@@ -45,7 +46,8 @@ _SETTINGS = {
 
 @click.command()
 @click.option("--seconds", type=click.IntRange(min=10), default=600, show_default=True)
-def main(seconds: int) -> None:
+@click.option("--training/--no-training", default=True, help="Train all the while.")
+def main(seconds: int, *, training: bool) -> None:
     """Load the service for so long, and for a round of faults at least."""
     generated = generate(SMALL, seed=11, now=datetime.now(UTC).replace(tzinfo=None))
     with (
@@ -64,29 +66,33 @@ def main(seconds: int) -> None:
         with running_gunicorn(servers.urls, LOG_LEVEL="ERROR", **_SETTINGS, **clock.variables) as server:
             load = Load(server, users, expectations, _CLIENTS)
             faults = Faults(servers, server, clock, data, expectations, load)
-            sys.exit(soak(faults, seconds))
+            window = {"INTERACTION_WINDOW_DAYS": str(WINDOW_DAYS)}
+            models = Path(folder) / "models"
+            trainings = Training(servers.urls, models, {**window, **clock.variables}) if training else None
+            sys.exit(soak(faults, seconds, trainings))
 
 
-def soak(faults: Faults, seconds: int) -> int:
+def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
     """Run and report; 1 where anything was not as promised."""
     server, load = faults.server, faults.load
     load.start()
     # Everything is asked for once before anything breaks.
     time.sleep(_WARM_UP_S)
     workers, memory = set(server.workers()), _memory_mb(server)
-    ends_at = time.monotonic() + seconds
-    for number, round_ in enumerate(rounds()):
-        for fault in round_:
-            if not number or time.monotonic() < ends_at:
-                faults.make(fault)
-        if time.monotonic() >= ends_at:
-            break
+    if training is not None:
+        training.start()
+    _break_for(faults, seconds)
     load.stop()
+    if training is not None:
+        training.stop()
     grown = _memory_mb(server)
     problems = [*faults.problems, *load.tally.violations, *_incomplete_answers(faults)]
     if set(server.workers()) != workers:
         problems.append("a worker died")
     problems += _too_many_connections(faults.servers, len(workers))
+    if training is not None:
+        problems += training.problems()
+        _show("trainings", training.outcomes())
     if grown > memory * _GROWTH:
         problems.append(f"memory of the workers grew from {memory:.0f} to {grown:.0f} MB")
     _show("faults", Counter(fault.kind for fault in faults.made))
@@ -100,6 +106,17 @@ def soak(faults: Faults, seconds: int) -> int:
     for problem in problems[:20]:
         click.echo(f"  {problem}")
     return 1 if problems else 0
+
+
+def _break_for(faults: Faults, seconds: int) -> None:
+    """Make every fault once, and go on for so long."""
+    ends_at = time.monotonic() + seconds
+    for number, round_ in enumerate(rounds()):
+        for fault in round_:
+            if not number or time.monotonic() < ends_at:
+                faults.make(fault)
+        if time.monotonic() >= ends_at:
+            return
 
 
 def _incomplete_answers(faults: Faults) -> Iterator[str]:

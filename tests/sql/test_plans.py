@@ -374,3 +374,18 @@ def test_stream_later_positives_reads_the_table_once(skewed: Urls, mode: str) ->
         window_start="-infinity",
     )
     assert rows_read(plan, "interaction") == 3_000 * 50 + 1_000 + 4_949
+
+
+@pytest.mark.parametrize("mode", PLAN_MODES)
+def test_estimate_interactions_reads_statistics_and_no_interaction(skewed: Urls, mode: str) -> None:
+    plan = explain(skewed, "engagement_db/estimate_interactions", mode)
+    assert "interaction" not in {node.get("Relation Name") for node in plan}
+    assert rows_read(plan, "pg_class") <= 10
+    with psycopg.connect(skewed[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute("ANALYZE interaction")
+        counted = connection.execute("SELECT count(*) FROM interaction").fetchone()
+        query = parse_query_file(SQL_ROOT / "engagement_db" / "estimate_interactions.sql")
+        estimated = connection.execute(query.statement).fetchone()
+    assert counted is not None
+    assert estimated is not None
+    assert estimated[0] == pytest.approx(counted[0], rel=0.05)

@@ -1,6 +1,6 @@
 """Made-up interactions in which taste repeats, and a comparison on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,6 +42,16 @@ def two_tastes(users: int = 60) -> Source:
             (f"user{user:02}", ITEMS[half + item], Kind.LIKE, float(generator.integers(0, 1_000)))
             for item in generator.permutation(30)[:count]
         ]
+    return source_of(rows)
+
+
+def histories_of_lengths(lengths: Mapping[str, int]) -> Source:
+    """Users of two tastes with so many likes each, and one more, the latest."""
+    generator = np.random.default_rng(7)
+    rows: list[Row] = []
+    for number, (user, length) in enumerate(lengths.items()):
+        items = generator.permutation(30)[: length + 1] + 30 * (number % 2)
+        rows += [(user, ITEMS[item], Kind.LIKE, float(time)) for time, item in enumerate(items)]
     return source_of(rows)
 
 

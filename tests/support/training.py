@@ -14,10 +14,23 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
 from recommender.cli.train import train
-from recommender.entities import DatabaseName
+from recommender.entities import Blend, DatabaseName
 from recommender.model_store import artifact
+from recommender.model_store.artifact import Provenance
+from recommender.model_store.currents import VersionRef
+from recommender.model_store.publishing import publishing
+from recommender.model_store.runs import (
+    ComparedVariant,
+    MeasuredInterval,
+    Outcome,
+    TrainingRun,
+    Trigger,
+    write_run,
+)
+from recommender.models.registry import MODELS
 from recommender.models.user_knn.trained import UserKnn
 from tests.support.clients import get
+from tests.support.datasets import dataset
 from tests.support.postgres import Urls
 
 NAME = UserKnn.name
@@ -70,11 +83,76 @@ def change_arrays(home: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def make_current(folder: Path, name: str) -> None:
-    link = folder / NAME / "link"
-    link.symlink_to(name)
-    link.replace(folder / NAME / "current")
+    """Make a version the current one of its model and of all, whether it is there or not."""
+    for home, target in ((folder / NAME, Path(name)), (folder, Path(NAME, name))):
+        link = home / "link"
+        link.symlink_to(target)
+        link.replace(home / "current")
 
 
 def versions_in(folder: Path) -> list[str]:
     home = folder / NAME
     return sorted(path.name for path in home.iterdir() if artifact.VERSION.fullmatch(path.name))
+
+
+def publish_made_up(
+    folder: Path,
+    name: str = NAME,
+    *,
+    users: int = 100,
+    media: int = 20,
+    blend: Blend | None = None,
+    accepted: bool = False,
+    promoted: bool = True,
+    kept_versions: int = 3,
+) -> VersionRef:
+    """Publish a model of made-up users, each of whom likes five media."""
+    data = dataset(
+        {f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)}
+    )
+    model = MODELS[name].make({})
+    model.fit(data)
+    provenance = Provenance("test", run=1, blend=blend, metrics={"ndcg@10": (0.2, 0.1, 0.3)})
+    with publishing(folder, name, kept_versions=kept_versions) as publisher:
+        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accepted, promoted=promoted)
+    return VersionRef(name, metadata.version)
+
+
+def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
+    """Record a training run in which a challenger won."""
+    interval = MeasuredInterval(mean=0.2, low=0.15, high=0.25)
+    better = MeasuredInterval(mean=0.05, low=0.01, high=0.09)
+
+    def compared(name: str, **measured: Any) -> ComparedVariant:
+        return ComparedVariant(
+            name=name,
+            model="ease",
+            hyperparameters={},
+            content_weight=0.4,
+            collaborative_weight=0.6,
+            content="stated",
+            **measured,
+        )
+
+    run = TrainingRun(
+        number=number,
+        started_at="2026-11-20T03:00:00+00:00",
+        ended_at="2026-11-20T03:15:00+00:00",
+        trigger=Trigger.SCHEDULE,
+        outcome=Outcome.PUBLISHED,
+        reason="the challenger <&> is surely better",
+        champion="the former",
+        chosen="the challenger",
+        model="ease",
+        version="20261120T031502.104833Z",
+        metric="ndcg@10",
+        users=120,
+        split="time",
+        compared=(
+            compared("the challenger", metric=interval, against_champion=better),
+            compared("the former", metric=interval),
+            compared("the slow one", refused="it needs more memory"),
+        ),
+    ).model_copy(update=changes)
+    write_run(folder, run)
+    return run

@@ -75,13 +75,11 @@ class PanelReader:
         media: MediaService,
         profiles: ProfileReader,
         lane: Lane,
-        defaults: Tuning,
     ) -> None:
         self._service = service
         self._media = media
         self._profiles = profiles
         self._lane = lane
-        self._defaults = defaults
 
     def search(self, prefix: str) -> FoundUsers:
         """The first users whose id begins so."""
@@ -91,16 +89,16 @@ class PanelReader:
         """Somebody, if there is anybody."""
         return self._in_turn(self._profiles.surprise)
 
-    def user(self, user_id: str, tuning: Tuning) -> tuple[Profile, Ranking]:
-        """A user, and what the user is recommended; the configuration's order is worked out first."""
+    def user(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[Profile, Ranking]:
+        """A user, and what the user is recommended; the order that is served is worked out first."""
         profile = self._in_turn(lambda: self._profiles.read(user_id, SHOWN_INTERACTIONS))
-        configured = replace(self._defaults, limit=tuning.limit)
-        baseline = () if tuning == configured else self._ids(user_id, configured)
-        return profile, self.ranking(user_id, tuning, baseline)
+        served = replace(defaults, limit=tuning.limit)
+        baseline = () if tuning == served else self._ids(user_id, served, defaults)
+        return profile, self.ranking(user_id, tuning, defaults, baseline)
 
-    def ranking(self, user_id: str, tuning: Tuning, baseline: Sequence[str]) -> Ranking:
+    def ranking(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: Sequence[str]) -> Ranking:
         """A user's recommendations alone; `baseline` is what they are compared with."""
-        return self._rank(user_id, tuning, tuple(baseline))
+        return self._rank(user_id, tuning, defaults, tuple(baseline))
 
     def similar(self, media_id: str) -> SimilarMedia:
         """Media like one.
@@ -114,9 +112,9 @@ class PanelReader:
         with self._lane.limit():
             return work()
 
-    def _rank(self, user_id: str, tuning: Tuning, baseline: tuple[str, ...]) -> Ranking:
+    def _rank(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: tuple[str, ...]) -> Ranking:
         timings: dict[str, float] = {}
-        result = self._recommend(user_id, tuning, timings)
+        result = self._recommend(user_id, tuning, defaults, timings)
         items = () if result is None else result.items
         if not baseline:
             baseline = tuple(item.media.id for item in items)
@@ -132,16 +130,20 @@ class PanelReader:
             baseline=baseline,
         )
 
-    def _ids(self, user_id: str, tuning: Tuning) -> tuple[str, ...]:
-        result = self._recommend(user_id, tuning, {})
+    def _ids(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[str, ...]:
+        result = self._recommend(user_id, tuning, defaults, {})
         return () if result is None else tuple(item.media.id for item in result.items)
 
     def _recommend(
-        self, user_id: str, tuning: Tuning, timings: dict[str, float]
+        self, user_id: str, tuning: Tuning, defaults: Tuning, timings: dict[str, float]
     ) -> UserRecommendations | None:
         """A user's recommendations, and in `timings` what each stage took."""
         options = Options(
-            filters=tuning.filters, explained=True, weights=tuning.weights, window_days=tuning.window_days
+            filters=tuning.filters,
+            explained=True,
+            # Where nothing is asked for, what is shown is what is served.
+            weights=None if tuning.weights == defaults.weights else tuning.weights,
+            window_days=tuning.window_days,
         )
         before_s = _service_s()
         with recorded_statements() as runs:

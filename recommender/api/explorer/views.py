@@ -16,6 +16,7 @@ from recommender.api.explorer import words
 from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.fragment_errors import register_fragment_errors
 from recommender.api.explorer.panels import PanelReader, Ranking
+from recommender.api.explorer.training import TrainingPage
 from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
@@ -36,7 +37,7 @@ _A_WEEK = "public, max-age=604800"
 _YEAR = re.compile(r"[0-9]{1,4}")
 _TITLE_CHARACTERS, _GENRE_CHARACTERS, _QUERY_CHARACTERS = 200, 60, 64
 # Beside recommendations.
-_TABS = frozenset({"evaluation", "health"})
+_TABS = frozenset({"evaluation", "models", "health"})
 _TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
 
 PoolStats = Callable[[], Mapping[str, int]]
@@ -47,15 +48,17 @@ class ExplorerParts:
     """What the page is made of.
 
     `pools`: by database, and by what the pool is for. `last_report`: the last comparison of models as HTML,
-    None where there is none.
+    None where there is none. `training`: what is known of models and their training. `read_defaults`: what is
+    served at this moment.
     """
 
     panels: PanelReader
     status: StatusReader
     pools: Mapping[tuple[DatabaseName, str], PoolStats]
     last_report: Callable[[], str | None]
+    training: Callable[[], TrainingPage]
     limits: RequestLimits
-    defaults: Tuning
+    read_defaults: Callable[[], Tuning]
 
     @cached_property
     def query(self) -> type[TuningQuery]:
@@ -155,10 +158,12 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     def get_recommendations(user_id: str) -> Response:
         canonical_id = _user_id(parts, user_id)
         query = parts.read_tuning(request.args)
-        tuning = query.tuning(parts.defaults)
-        ranking = parts.panels.ranking(canonical_id, tuning, query.baseline_ids)
-        html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **_shown(parts, ranking))
-        return _addressed(html, "Replace", _address(parts, canonical_id, tuning))
+        defaults = parts.read_defaults()
+        tuning = query.tuning(defaults)
+        ranking = parts.panels.ranking(canonical_id, tuning, defaults, query.baseline_ids)
+        shown = _shown(ranking, defaults)
+        html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **shown)
+        return _addressed(html, "Replace", _address(canonical_id, tuning, defaults))
 
     @blueprint.get("/media/<media_id>/similar")
     def get_similar(media_id: str) -> str:
@@ -170,11 +175,17 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     def get_health() -> str:
         pools = {key: read() for key, read in parts.pools.items()}
         status = parts.status.read()
-        return render_template("explorer/health.html", status=status, pools=pools, defaults=parts.defaults)
+        defaults = parts.read_defaults()
+        return render_template("explorer/health.html", status=status, pools=pools, defaults=defaults)
 
     @blueprint.get("/evaluation")
     def get_evaluation() -> str:
         return render_template("explorer/evaluation.html", report=parts.last_report())
+
+    @blueprint.get("/models")
+    def get_models() -> str:
+        model = parts.status.read().model
+        return render_template("explorer/models.html", training=parts.training(), model=model)
 
     return blueprint
 
@@ -184,28 +195,30 @@ def _user_id(parts: ExplorerParts, text: str) -> str:
 
 
 def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
-    tuning = parts.read_tuning(request.args).tuning(parts.defaults)
-    profile, ranking = parts.panels.user(user_id, tuning)
-    html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **_shown(parts, ranking))
-    address = _address(parts, user_id, tuning)
+    defaults = parts.read_defaults()
+    tuning = parts.read_tuning(request.args).tuning(defaults)
+    profile, ranking = parts.panels.user(user_id, tuning, defaults)
+    shown = _shown(ranking, defaults)
+    html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **shown)
+    address = _address(user_id, tuning, defaults)
     # What the page was opened with is in the history already.
     known = request.headers.get("HX-Current-URL", "").endswith(address)
     return _addressed(html, "Replace" if known else "Push", address)
 
 
-def _shown(parts: ExplorerParts, ranking: Ranking) -> dict[str, object]:
+def _shown(ranking: Ranking, defaults: Tuning) -> dict[str, object]:
     return {
         "ranking": ranking,
         "tuning": ranking.tuning,
-        "defaults": parts.defaults,
-        "steps": ranking.tuning.window_steps(parts.defaults),
+        "defaults": defaults,
+        "steps": ranking.tuning.window_steps(defaults),
         "given": dict(ranking.tuning.filter_texts),
     }
 
 
-def _address(parts: ExplorerParts, user_id: str, tuning: Tuning) -> str:
+def _address(user_id: str, tuning: Tuning, defaults: Tuning) -> str:
     """The page's address in this state, to be shared and gone back to."""
-    return f"/explorer?{urlencode({'user': user_id, **tuning.arguments(parts.defaults)})}"
+    return f"/explorer?{urlencode({'user': user_id, **tuning.arguments(defaults)})}"
 
 
 def _addressed(html: str, verb: str, address: str) -> Response:

@@ -12,6 +12,7 @@ from recommender.covers.urls import COVERS_PATH, cover_url
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Media, Recommendation, Value
+from recommender.evaluation.table import shown_metric
 from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -134,5 +135,6 @@ FILTERS: dict[str, Callable[..., object]] = {
     "reason_parts": reason_parts,
     "rest": rest,
     "score": score,
+    "shown_metric": shown_metric,
     "window": window,
 }

@@ -76,7 +76,7 @@ def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
         catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
-        model=_model_of(status.model),
+        model=model_of(status.model),
         load=LoadAnswer(
             pages=_lane_of(lanes.pages.occupancy),
             batches=_lane_of(lanes.batches.occupancy),
@@ -115,7 +115,8 @@ def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:
     )
 
 
-def _model_of(model: ModelStatus) -> ModelAnswer:
+def model_of(model: ModelStatus) -> ModelAnswer:
+    """Return the model that answers, and what is published and does not."""
     answer = ModelAnswer(name=model.name, version=model.version)
     if model.refused is not None:
         answer["refused"] = RefusedModelAnswer(version=model.refused.version, reason=model.refused.reason)

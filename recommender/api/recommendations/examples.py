@@ -64,6 +64,13 @@ _DEGRADED_USER: UserAnswer = {
     "degraded": [DatabaseName.ENGAGEMENT],
 }
 
+_SIGNED_PLACEMENT = "m1.WyJyYW5rZXIiLCJlYXNlIiwiNzcwYjEzYTUtYTBhMy00ZjQ1IiwxXQ.2mFHpJ8mZb3Ql0s9Qk"
+_INTERLEAVED_USER: UserAnswer = {
+    **_PLAIN_USER,
+    "recommendations": [{**_RECOMMENDED, "token": _SIGNED_PLACEMENT}],
+    "variant": "ranker:interleaved",
+}
+
 
 def _one_user(user: UserAnswer) -> OneUserAnswer:
     return {"user_id": USER_ID, "limit": 1, "offset": 0, **user}
@@ -73,6 +80,7 @@ ONE_USER: Examples = {
     "plain": _one_user(_PLAIN_USER),
     "explained": _one_user(_EXPLAINED_USER),
     "degraded": _one_user(_DEGRADED_USER),
+    "interleaved": _one_user(_INTERLEAVED_USER),
 }
 BATCH: Examples = {
     "plain": BatchAnswer(results={USER_ID: _PLAIN_USER}, total_users=1),

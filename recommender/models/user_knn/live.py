@@ -10,11 +10,17 @@ import numpy as np
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalogue.index import CatalogueIndex
+from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.errors import StatementTimeoutError
 from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
-from recommender.models.user_knn.live_arrays import ask_about, find_neighbours, scores_by_user
+from recommender.models.user_knn.live_arrays import (
+    ask_about,
+    find_neighbours,
+    scores_by_user,
+    without_forgotten,
+)
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
 from recommender.ranking.item_similarity import cosine_similarities
 
@@ -86,8 +92,21 @@ class UserKnnSql(ExplainsBySimilarUsers):
     name = LIVE
     version: str | None = None
 
-    def __init__(self, engagement_db: EngagementDatabase, caps: NeighbourSearchSettings) -> None:
+    def __init__(
+        self,
+        engagement_db: EngagementDatabase,
+        caps: NeighbourSearchSettings,
+        forgotten: Callable[[], Forgotten | None] = lambda: None,
+    ) -> None:
+        """Ask a database, within caps.
+
+        Args:
+            engagement_db: the database.
+            caps: how much is read.
+            forgotten: gives those who are nobody's similar users; None where there is no telling.
+        """
         self._engagement_db = engagement_db
+        self._forgotten = forgotten
         self._caps = caps
         capped = ("history_items", "users_per_item", "shortlist", "items_per_user")
         self._no_caps = caps.model_copy(update=dict.fromkeys(capped, _EVERYTHING))
@@ -127,7 +146,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
             deadline,
             enough_users=reads.caps.users_per_item if repeated else None,
         )
-        neighbours = find_neighbours(asked, lists, reads.caps)
+        neighbours = find_neighbours(asked, without_forgotten(lists, self._forgotten()), reads.caps)
         if not neighbours.user_keys:
             return [NO_SCORES] * len(users)
         others = self._engagement_db.fetch_media_of_users(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalogue.index import CatalogueIndex
 from recommender.catalogue.media_keys import fold_keys
+from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import InteractionLists
 from recommender.models.base import UserContext
 from recommender.models.user_knn.contributions import SimilarHistories
@@ -82,6 +83,25 @@ def ask_about(
         if counts.any():
             asked.append(AskedUser(position, media[counts], weights[counts], user.history.user_key))
     return asked, AskedMedia([media_id for media_id, _ in places], [limit for _, limit in places])
+
+
+def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
+    """Return lists of users without those who are forgotten; all of them where there is no telling."""
+    count = len(users.kinds)
+    if not forgotten or not count:
+        return users
+    kept = ~forgotten.among_keys(users.keys, count)
+    if kept.all():
+        return users
+    own_list = np.repeat(np.arange(len(users.sizes)), users.sizes)
+    keys = np.frombuffer(users.keys, dtype=np.uint8).reshape(count, -1)
+    return InteractionLists(
+        sizes=np.bincount(own_list[kept], minlength=len(users.sizes)),
+        keys=keys[kept].tobytes(),
+        times=users.times[kept],
+        kinds=users.kinds[kept],
+        values=users.values[kept],
+    )
 
 
 def find_neighbours(

@@ -31,7 +31,7 @@ from recommender.models.user_knn.kernels import (
 )
 from recommender.models.user_knn.layout import WORD_USERS
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers, scores_by_similar_users
-from recommender.models.user_knn.similar_users import most_similar
+from recommender.models.user_knn.similar_users import VALUE_STEPS, most_similar
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.ranking.item_similarity import cosine_similarities
 
@@ -99,6 +99,20 @@ class UserKnn(ExplainsBySimilarUsers):
         model._use(arrays)
         model._warm_up()
         return model
+
+    def interactions(self, window_start: str) -> Dataset:
+        """Return what it was fitted to; without the times, and without saying what was liked."""
+        pairs = len(self._values)
+        return Dataset(
+            user_ids=[user_id.decode() for user_id in self._user_ids],
+            item_ids=self._items.item_ids,
+            user_start=np.array(self._user_start),
+            item_idx=np.array(self._media_of_user),
+            values=np.array(self._values) / VALUE_STEPS,
+            liked=np.zeros(pairs, dtype=np.bool_),
+            times=np.full(pairs, np.nan),
+            window_start=window_start,
+        )
 
     def _use(self, arrays: Arrays) -> None:
         self._arrays = arrays

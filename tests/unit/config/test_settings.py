@@ -57,6 +57,7 @@ def test_without_databases_the_error_says_what_to_set() -> None:
         ({"DEBUG": "maybe"}, r"^DEBUG: .*valid boolean"),
         ({"LOG_LEVEL": "LOUD"}, r"^LOG_LEVEL: .*'DEBUG', 'INFO'"),
         ({"CONTENT_WEIGHT": "1.5"}, r"^CONTENT_WEIGHT: "),
+        ({"EXPERIMENT_KEY": "a" * 32 + ",short"}, r"^EXPERIMENT_KEY: each key must have at least 32 "),
         ({"CONTENT": "history"}, r"^CONTENT: .*'stated' or 'profile'"),
         ({"COLLABORATIVE_WEIGHT": "nan"}, r"^COLLABORATIVE_WEIGHT: "),
         ({"INTERACTION_WINDOW_DAYS": "-1"}, r"^INTERACTION_WINDOW_DAYS: "),

@@ -5,17 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.deadline import Deadline
+from recommender.entities import Blend, Options, Page, Weights
+from recommender.evaluation.ranking import ShortHistory, rank_variants
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import Difference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import first_candidates, fits_of
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.table import lines_of
+from recommender.evaluation.training_part import prepare
 from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
-from recommender.evaluation.variants import DEFAULT, POPULARITY, compared_variants
-from recommender.models.fitting import Fitting
+from recommender.evaluation.variants import ALONE, DEFAULT, POPULARITY, Fit, Variant, compared_variants
+from recommender.model_store.selection import Selection
+from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
-from tests.support.evaluation import small_evaluation, two_tastes
+from recommender.models.user_knn.trained import UserKnn
+from recommender.serving.hydration import Scope
+from recommender.serving.ranker import Ranker
+from tests.support.evaluation import histories_of_lengths, small_evaluation, two_tastes
 
 PLAN = Plan(split=SplitKind.LAST_PART)
 
@@ -37,6 +45,59 @@ def test_models_find_tastes_that_popularity_does_not_and_that_is_said() -> None:
 def test_the_groups_by_length_of_history_make_up_all_with_a_history() -> None:
     groups = small_evaluation().measured[0].groups
     assert sum(groups[name].users for name in ("light", "middle", "heavy")) == groups["with history"].users
+
+
+def test_short_histories_are_told_apart_from_longer_ones_at_the_bound() -> None:
+    source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
+    split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
+    plan = Plan(split=SplitKind.LEAVE_LAST_OUT, short=ShortHistory(3))
+    groups = evaluate(source, split, [POPULARITY], plan).measured[0].groups
+    found = {name: groups[name].users for name in ("with history", "short history", "longer history")}
+    assert found == {"with history": 48, "short history": 12, "longer history": 36}
+
+
+@pytest.mark.parametrize("name", ["item_knn", "ease_transitions"])
+def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(name: str) -> None:
+    source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
+    split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
+    part = prepare(source, split)
+    learned = Variant("learned", Fit(name), Weights(0.2, 0.8), "profile")
+    configured = Blend(Weights(0.4, 0.6), "stated")
+    short = ShortHistory(5, configured)
+    (ranked,) = rank_variants(part, [learned], 10, UNBOUNDED, lambda *_: None, short=short)
+    model, neighbours = MODELS[name].make({}), UserKnn()
+    model.fit(part.data)
+    neighbours.fit(part.data)
+    served = Selection(neighbours, model, 0, learned.blend, configured, 5)
+    everything = np.ones(len(part.index.media_ids), dtype=np.bool_)
+    ranker = Ranker(part.index, Options())
+    for row, user in zip(ranked.item_idx, part.users.contexts, strict=True):
+        choice = served.select(user)
+        (scores,) = choice.scorer.score([user], part.index, Deadline.after(60))
+        page = ranker.rank(user, choice, scores, Scope(everything, everything), Page(10))
+        assert row[row >= 0].tolist() == page.item_idx.tolist()
+
+
+def test_similar_users_change_what_is_measured_for_short_histories_alone() -> None:
+    source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
+    split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
+    part = prepare(source, split)
+    variants = [Variant("ease", Fit("ease", {"min_users": 1}), ALONE), POPULARITY, DEFAULT]
+    mixed, alone = (
+        [
+            each.item_idx
+            for each in rank_variants(
+                part, variants, 10, UNBOUNDED, lambda *_: None, short=ShortHistory(bound)
+            )
+        ]
+        for bound in (5, 0)
+    )
+    lengths = part.users.history_lengths
+    changed = (mixed[0] != alone[0]).any(axis=1)
+    assert changed.any()
+    assert not changed[lengths >= 5].any()
+    for others in zip(mixed[1:], alone[1:], strict=True):
+        np.testing.assert_array_equal(*others)
 
 
 def test_a_model_that_needs_too_much_memory_is_refused_and_the_others_go_on() -> None:

@@ -1,5 +1,6 @@
 """The watcher uses what is good, keeps what was, says what it refuses and why, and looks at that again."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -11,18 +12,21 @@ import numpy as np
 import pytest
 
 from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogueEntry, Weights
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
+from recommender.model_store.store import find_version, promote, rollback
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
+from recommender.training.forgetting import note_forgotten
 from recommender.training.train import BY_COMMAND
 from tests.support.datasets import dataset
-from tests.support.training import NAME, change_metadata, copy_version, make_current
+from tests.support.training import NAME, change_metadata, copy_version, make_current, publish_made_up
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -57,15 +61,23 @@ class Live:
 class Watched:
     """A watcher of a folder, and the catalogue index that it judges by."""
 
-    def __init__(self, folder: Path, index: CatalogueIndex | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        index: CatalogueIndex | None,
+        *,
+        wanted: str = AUTO,
+        may_learn_blend: bool = True,
+    ) -> None:
         self.index = index
         self.watcher = ModelWatcher(
             Live(),
             folder,
-            wanted=AUTO,
+            wanted=wanted,
             window_days=90,
             current_index=lambda: self.index,
             blend=Blend(Weights(0.4, 0.6)),
+            may_learn_blend=may_learn_blend,
         )
 
     @property
@@ -92,8 +104,8 @@ def index_of(media: Iterable[int]) -> CatalogueIndex:
 
 
 def publish(folder: Path, users: int = 100, *, media: int = 20, accepted: bool = False) -> str:
-    data = dataset(
-        {f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)}
+    data = read_forgotten(folder).leave_out(
+        dataset({f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)})
     )
     model = UserKnn()
     model.fit(data)
@@ -375,3 +387,103 @@ def test_an_item_model_without_counts_is_refused_and_others_are_looked_at(
     change_metadata(folder / ItemKnn.name / later, counts={"media": 20})
     again = publish(folder)
     watched.uses(again)
+
+
+def watching(folder: Path, wanted: str, *, may_learn_blend: bool = True) -> Watched:
+    """A watcher of the models that a setting names."""
+    return Watched(folder, index_of(range(20)), wanted=wanted, may_learn_blend=may_learn_blend)
+
+
+def test_live_ignores_what_is_published(watched: Watched, folder: Path) -> None:
+    watched.uses(publish(folder))
+    with contextlib.closing(watching(folder, "live").watcher) as other:
+        other.open()
+        other.wait_for_first_look(10)
+        assert (other.state().name, other.state().refused) == ("live", None)
+
+
+def test_a_name_follows_only_the_model_of_that_name(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    named = watching(folder, NAME)
+    with contextlib.closing(named.watcher):
+        named.watcher.open()
+        named.uses(version)
+        watched.uses(publish_items(folder))
+        time.sleep(0.2)
+        assert named.state == (version, None)
+
+
+@pytest.mark.parametrize(("may_learn", "expected"), [(True, Weights(0.1, 0.9)), (False, Weights(0.4, 0.6))])
+def test_the_blend_of_a_version_is_used_unless_one_is_configured(
+    folder: Path, *, may_learn: bool, expected: Weights
+) -> None:
+    ref = publish_made_up(folder, blend=Blend(Weights(0.1, 0.9), "profile"))
+    watched = watching(folder, AUTO, may_learn_blend=may_learn)
+    with contextlib.closing(watched.watcher):
+        watched.watcher.open()
+        watched.uses(ref.version)
+        assert watched.watcher.selection().blend.weights == expected
+
+
+@pytest.mark.parametrize("target", ["nowhere", "/etc/passwd", "../neighbours/20990101T000000.000000Z"])
+def test_a_current_of_all_that_is_no_version_is_refused(watched: Watched, folder: Path, target: str) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    (folder / "current").unlink()
+    (folder / "current").symlink_to(target)
+    watched.refuses(None, "current of all models is a link to something", using=version)
+
+
+def test_what_is_promoted_or_rolled_back_to_is_used(watched: Watched, folder: Path) -> None:
+    first, second = publish(folder), publish_items(folder)
+    watched.uses(second)
+    promote(folder, find_version(folder, first))
+    watched.uses(first)
+    assert rollback(folder).version == second
+    watched.uses(second)
+
+
+def test_a_model_of_far_fewer_items_is_refused(watched: Watched, folder: Path) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    fewer = publish(folder, media=9)
+    watched.refuses(fewer, "55.0% fewer media than the model in use", using=version)
+
+
+def test_a_model_that_holds_a_forgotten_user_answers_no_request_that_begins_afterwards(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    begun = watched.watcher.selection()
+    # Whatever the thread has not yet seen.
+    watched.watcher.close()
+    note_forgotten(folder, ["0007"])
+    assert watched.watcher.selection().trained is None
+    assert watched.watcher.state().version is None
+    assert begun.trained is not None
+    assert begun.trained.version == version
+
+
+def test_after_a_user_is_forgotten_only_a_version_without_the_user_is_used(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder)
+    watched.uses(version)
+    note_forgotten(folder, ["0007"])
+    watched.refuses(version, "before a user was forgotten", using=None)
+    without = publish(folder)
+    watched.uses(without)
+    note_forgotten(folder, ["0007"])
+    assert watched.state == (without, None), "nothing is new about it"
+
+
+def test_without_a_list_that_can_be_read_no_model_is_used(watched: Watched, folder: Path) -> None:
+    note_forgotten(folder, ["0007"])
+    version = publish(folder)
+    watched.uses(version)
+    content = (folder / FILE).read_text()
+    (folder / FILE).write_text("{")
+    watched.refuses(version, "before a user was forgotten", using=None)
+    (folder / FILE).write_text(content)
+    watched.uses(version)

@@ -82,3 +82,17 @@ def test_another_seed_draws_other_factors(tmp_path: Path) -> None:
         folder.mkdir()
         drawn.append(embeddings(model, folder)[1].tolist())
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_an_embedding_times_the_factors_of_an_item_is_its_score(model: Als, tmp_path: Path) -> None:
+    data = dataset(HISTORIES)
+    ids, factors = embeddings(model, tmp_path)
+    index = index_of(data)
+    rows = model.user_embeddings(data)
+    assert rows.shape == (len(HISTORIES), CONFIG.factors)
+    users = [context(user_id, HISTORIES[user_id]) for user_id in data.user_ids]
+    for row, scores in zip(rows, model.score(users, index, Deadline.after(60)), strict=True):
+        assert scores.item_idx is not None
+        products = dict(zip(ids, (factors @ row).tolist(), strict=True))
+        expected = [products[index.media_ids[idx]] for idx in scores.item_idx]
+        assert (scores.values / scores.steps).tolist() == pytest.approx(expected, rel=1e-4, abs=1e-6)

@@ -1,0 +1,36 @@
+"""Where experiments are defined, and what the tokens of interleaved lists are signed with."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from config.setting_types import ROOT, SettingsGroup, TextList
+
+_LEAST_KEY_CHARACTERS = 32
+
+
+class ExperimentSettings(SettingsGroup):
+    """The file of experiments, relative to the project, and the keys of tokens.
+
+    `experiment_key`: the first key signs; tokens that any of them has signed are accepted.
+    """
+
+    experiments_path: Path = ROOT / "config" / "experiments.toml"
+    experiment_key: TextList = Field(default=(), repr=False)
+
+    @field_validator("experiments_path")
+    @classmethod
+    def _from_here(cls, value: Path) -> Path:
+        return ROOT / value
+
+    @field_validator("experiment_key")
+    @classmethod
+    def _are_long(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < _LEAST_KEY_CHARACTERS for key in value):
+            raise ValueError(f"each key must have at least {_LEAST_KEY_CHARACTERS} characters")
+        return value
+
+    @property
+    def is_path_given(self) -> bool:
+        """Whether the file is named, so that it must exist."""
+        return "experiments_path" in self.model_fields_set

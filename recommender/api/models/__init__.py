@@ -1,0 +1,1 @@
+"""What is known of trained models: their versions, which one serves, and how training went."""

@@ -1,0 +1,100 @@
+"""Puts what is known of trained models into the form of answers."""
+
+from recommender.api.models.schemas import (
+    BlendAnswer,
+    ComparedAnswer,
+    FingerprintAnswer,
+    IntervalAnswer,
+    MadeAnswer,
+    TrainingRunAnswer,
+    VersionAnswer,
+)
+from recommender.entities import Blend
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun
+from recommender.model_store.store import StoredVersion
+
+
+def version_of(stored: StoredVersion) -> VersionAnswer:
+    """Return a version as it is answered."""
+    return VersionAnswer(
+        model=stored.ref.model,
+        version=stored.ref.version,
+        current=stored.is_current,
+        current_of_model=stored.is_current_of_model,
+        was_current=stored.was_current,
+        made=None if stored.metadata is None else _made_of(stored.metadata),
+        fault=stored.fault,
+    )
+
+
+def run_of(run: TrainingRun) -> TrainingRunAnswer:
+    """Return a training run as it is answered."""
+    return TrainingRunAnswer(
+        number=run.number,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        trigger=run.trigger,
+        outcome=run.outcome,
+        reason=run.reason,
+        champion=run.champion,
+        chosen=run.chosen,
+        model=run.model,
+        version=run.version,
+        metric=run.metric,
+        users=run.users,
+        split=run.split,
+        compared=[_compared_of(each) for each in run.compared],
+    )
+
+
+def _made_of(metadata: Metadata) -> MadeAnswer:
+    provenance, fingerprint = metadata.provenance, metadata.fingerprint
+    return MadeAnswer(
+        built_at=metadata.built_at,
+        made_by=provenance.made_by,
+        run=provenance.run,
+        host=metadata.host,
+        code_version=metadata.code_version,
+        hyperparameters=dict(metadata.hyperparameters),
+        counts=dict(metadata.counts),
+        window_start=metadata.window_start,
+        fingerprint=FingerprintAnswer(
+            first_at=fingerprint.first_at,
+            last_at=fingerprint.last_at,
+            ids_checksum=fingerprint.ids_checksum,
+        ),
+        metrics={
+            name: IntervalAnswer(mean=mean, low=low, high=high)
+            for name, (mean, low, high) in provenance.metrics.items()
+        },
+        blend=None if provenance.blend is None else _blend_of(provenance.blend),
+    )
+
+
+def _blend_of(blend: Blend) -> BlendAnswer:
+    return BlendAnswer(
+        content_weight=blend.weights.content,
+        collaborative_weight=blend.weights.collaborative,
+        content=blend.content,
+    )
+
+
+def _compared_of(each: ComparedVariant) -> ComparedAnswer:
+    return ComparedAnswer(
+        name=each.name,
+        model=each.model,
+        hyperparameters=dict(each.hyperparameters),
+        blend=BlendAnswer(
+            content_weight=each.content_weight,
+            collaborative_weight=each.collaborative_weight,
+            content=each.content,
+        ),
+        metric=_interval_of(each.metric),
+        against_champion=_interval_of(each.against_champion),
+        refused=each.refused,
+    )
+
+
+def _interval_of(found: MeasuredInterval | None) -> IntervalAnswer | None:
+    return None if found is None else IntervalAnswer(mean=found.mean, low=found.low, high=found.high)

@@ -1,0 +1,155 @@
+"""`experiments`: which experiments there are, and what came of one."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from config.settings import Settings, load_settings
+from recommender.cli.common import patient_database
+from recommender.cli.evaluation_options import MOMENT
+from recommender.cli.help_text import epilog
+from recommender.container import configured_experiments
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.entities import DatabaseName
+from recommender.experiments.definitions import Experiment, find_experiment
+from recommender.experiments.report import (
+    InterleavingReport,
+    VariantReport,
+    read_ab,
+    read_interleaving,
+)
+from recommender.experiments.statistics import Interval, Power
+from recommender.experiments.tokens import TokenSigner
+
+_EVER = "-infinity"
+_NO_EXPOSURES = (
+    "there is no statement stream_exposures, which reads the tokens that the app has stored. Put one under "
+    "SQL_PATH/engagement_db/: sql/optional/engagement_db/stream_exposures.sql is an example, and "
+    "docs/experiments.md says what it must return"
+)
+
+
+@click.group(epilog=epilog("experiments list", "experiments report ranker"))
+def experiments() -> None:
+    """Show the experiments of EXPERIMENTS_PATH, and what came of them."""
+
+
+@experiments.command("list", epilog=epilog("experiments list"))
+def list_experiments() -> None:
+    """Show the experiments, their variants, and what these change."""
+    found = configured_experiments(load_settings())
+    if not found:
+        click.echo("There are no experiments.")
+    for experiment in found:
+        of = f", {experiment.share:.1%} of users" if experiment.is_interleaving else ""
+        click.echo(f"{experiment.name}: {experiment.kind}{of}")
+        for variant in experiment.variants:
+            share = "" if experiment.is_interleaving else f"{variant.share:.1%} of users, "
+            changes = variant.changes
+            values = ", ".join(f"{name}={getattr(changes, name)}" for name in sorted(changes.names))
+            click.echo(f"  {variant.name}: {share}{values or 'changes nothing'}")
+
+
+@experiments.command(
+    epilog=epilog(
+        "experiments report diverse_lists --since 2026-06-01",
+        "experiments report ranker",
+        statuses={
+            0: "reported",
+            1: "there is no statement that reads tokens, or a database is down",
+            2: "the command is wrong",
+        },
+    )
+)
+@click.argument("name")
+@click.option(
+    "--since",
+    type=MOMENT,
+    help="When the experiment began; needed for an A/B test. Of an interleaving experiment, everything "
+    "counts unless it is given.",
+)
+def report(*, name: str, since: datetime | None) -> None:
+    """Say what came of the experiment NAME.
+
+    Of an A/B test: the share of users who liked or watched anything since it began, by variant. Of an
+    interleaving experiment: which of the two rankings users prefer, by the tokens that the app has stored.
+
+    """
+    settings = load_settings()
+    found = configured_experiments(settings)
+    experiment = find_experiment(found, name)
+    if experiment is None:
+        names = ", ".join(each.name for each in found) or "none"
+        raise click.BadParameter(f"there is no experiment {name!r}; there are: {names}", param_hint="NAME")
+    if experiment.is_interleaving:
+        lines = _interleaving_lines(_read_interleaving(experiment, settings, since))
+    else:
+        if since is None:
+            raise click.UsageError("An A/B test needs --since, the moment when it began.")
+        lines = _ab_lines(experiment, settings, since)
+    for line in lines:
+        click.echo(line)
+
+
+def _read_interleaving(
+    experiment: Experiment, settings: Settings, since: datetime | None
+) -> InterleavingReport:
+    start = _EVER if since is None else since.replace(tzinfo=None).isoformat()
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
+        if not engagement_db.has_exposures:
+            raise click.ClickException(_NO_EXPOSURES)
+        return read_interleaving(
+            experiment,
+            engagement_db.stream_exposures(start),
+            TokenSigner(settings.experiments.experiment_key),
+            settings.interaction_types.positive,
+        )
+
+
+def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
+    first, second = found.teams
+    yield f"{found.users:,} users liked or watched something from a list of {first} and {second}."
+    for team, items, wins in zip(found.teams, found.credits, found.wins, strict=True):
+        yield f"  {team}: {items:,} items, and more than the other with {wins:,} users"
+    yield f"  as many of both with {found.ties:,} users"
+    if found.refused:
+        yield f"Not counted: {found.refused:,} interactions with a token that is forged or of another row."
+    if not found.users:
+        return
+    yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference)}."
+    yield f"By chance, wins at least as far apart have a probability of {found.chance:.3f} (sign test)."
+    yield _power_line(found.power, "such users")
+
+
+def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> Iterator[str]:
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
+        found = read_ab(experiment, engagement_db.stream_interactions(), since.timestamp())
+    yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all with interactions:"
+    for each in found:
+        yield from _variant_lines(each, found[0].name)
+
+
+def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
+    rate = found.rate
+    yield (
+        f"  {found.name}: {found.positive_users:,} of {found.users:,}, {rate.estimate:.2%} "
+        f"({rate.low:.2%} to {rate.high:.2%})"
+    )
+    if found.difference is not None and found.power is not None:
+        yield f"    against {base}: {_shown(found.difference)}"
+        yield f"    {_power_line(found.power, 'users of both')}"
+
+
+def _shown(interval: Interval) -> str:
+    sure = "a difference" if interval.is_away_from_0 else "no sure difference"
+    return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
+
+
+def _power_line(power: Power, users: str) -> str:
+    reached = f"Power to find such a difference: {power.reached:.0%}"
+    if power.users_needed is None:
+        return f"{reached}."
+    return f"{reached}; 80 % would take {power.users_needed:,} {users}."

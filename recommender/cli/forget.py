@@ -1,0 +1,151 @@
+"""`forget`: users' interactions count for nothing from now on, and no model on disk holds their ids."""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import click
+
+from config.settings import Settings, load_settings
+from recommender.batch.users import InvalidIds, ids_in
+from recommender.cli.common import patient_database
+from recommender.cli.help_text import epilog
+from recommender.cli.train import record_of
+from recommender.cli.training_data import read_dataset
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.recommendation_db import RecommendationDatabase
+from recommender.deadline import Deadline
+from recommender.entities import DatabaseName
+from recommender.errors import DatabaseUnavailableError, LoadError
+from recommender.ids import IdForm
+from recommender.models.fitting import Fitting
+from recommender.training.forgetting import Remade, Way, note_forgotten, remake_models
+
+_NOT_ALL = 3
+_SHOWN_INVALID = 3
+_USERS_A_STATEMENT = 1_000
+# For each of these statements.
+_PATIENCE_S = 60.0
+
+
+@click.command(
+    epilog=epilog(
+        "forget 770b13a5-a0a3-4f45-83b2-712fc40ecc19",
+        "forget --file ids.txt",
+        statuses={
+            0: "no model counts the users any more, and no version on disk holds their ids",
+            1: "stopped before the end: run it again",
+            2: "the command is wrong",
+            _NOT_ALL: "the same as 0, but a model could not be trained anew and is gone or of older rows, or "
+            "recommendation_db did not answer; the output says which",
+        },
+    )
+)
+@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.option("--file", type=click.File("rb"), help="Read ids from a file, one a line; - is standard input.")
+@click.option(
+    "--accept-shrinkage", is_flag=True, help="Train anew even if the databases lost more than half."
+)
+def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: bool) -> int:
+    """Let what USERs did count for nothing, and remove them from every model on disk.
+
+    Workers go by it from the next request on, and so do later trainings and evaluations. The rows in the
+    databases are the app's to delete. A user who is forgotten and asks is answered by their own rows, like
+    any other.
+
+    Each model's current version is trained anew; meanwhile live SQL answers. Older versions are removed.
+    """
+    settings = load_settings()
+    user_ids = list(dict.fromkeys(_given(users, file, IdForm.of_pattern(settings.requests.id_pattern))))
+    if not user_ids:
+        raise click.UsageError("there is no id: give USER, or --file.")
+    note_forgotten(settings.models.model_path, user_ids)
+    click.echo(f"Noted {len(user_ids):,} users: they count for nothing from the next request on.")
+    _tell_unknown(settings, user_ids)
+    # First, so that a version noted below finds them gone.
+    are_deleted = _delete_embeddings(settings, user_ids)
+    remade = remake_models(
+        settings.models.model_path,
+        lambda: read_dataset(settings),
+        fitting=Fitting(settings.models.training_memory_mb << 20),
+        accept_shrinkage=accept_shrinkage,
+        record=record_of(settings),
+        announce=lambda name: click.echo(f"{name}: being made anew …", err=True),
+    )
+    are_fitted = [_tell(settings, each) for each in remade]
+    return 0 if are_deleted and all(are_fitted) else _NOT_ALL
+
+
+def _given(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterator[str]:
+    for user in users:
+        user_id = form.canonical(user)
+        if user_id is None:
+            raise click.BadParameter(f"must be {form.words}, got {user!r}", param_hint="USER")
+        yield user_id
+    if file is None:
+        return
+    invalid = InvalidIds(_SHOWN_INVALID)
+    yield from ids_in(file, form, invalid)
+    if invalid.count:
+        shown = ", ".join(f"line {each.line}: {each.shown}" for each in invalid.first)
+        raise click.BadParameter(
+            f"{invalid.count:,} lines must be {form.words} and are not ({shown}). Nothing is done.",
+            param_hint="--file",
+        )
+
+
+def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
+    """Say how many of the users engagement_db does not know, if it answers."""
+    if not settings.databases.are_configured:
+        return
+    found = 0
+    try:
+        with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+            engagement_db = EngagementDatabase(database, settings.interaction_types)
+            for start in range(0, len(user_ids), _USERS_A_STATEMENT):
+                some = user_ids[start : start + _USERS_A_STATEMENT]
+                deadline = Deadline.after(_PATIENCE_S)
+                found += len(engagement_db.fetch_histories(some, "-infinity", deadline))
+    except DatabaseUnavailableError:
+        return
+    if found < len(user_ids):
+        click.echo(f"engagement_db has no rows of {len(user_ids) - found:,} of them (any more).")
+
+
+def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
+    """Delete the users from recommendation_db; false where it does not answer."""
+    url = settings.databases.recommendation_url
+    if url is None:
+        return True
+    try:
+        RecommendationDatabase(url).delete_users(user_ids)
+    except LoadError as exc:
+        reason = " ".join(str(exc).split())
+        click.echo(f"What recommendation_db holds of them is still there: {reason}. Run it again.", err=True)
+        return False
+    return True
+
+
+def _tell(settings: Settings, remade: Remade) -> bool:
+    """Say what became of a model; false where it could not be trained anew."""
+    match remade.way:
+        case Way.FITTED:
+            text = f"{remade.model} {remade.version} is trained without them"
+        case Way.REWRITTEN:
+            text = f"{remade.model} {remade.version} has the rows of before without theirs ({remade.reason})"
+        case Way.KEPT:
+            text = f"{remade.model} {remade.version} was without them already"
+        case Way.REMOVED:
+            text = f"{remade.model} is gone until it is trained again ({remade.reason})"
+            _forget_versions(settings, remade.model)
+    click.echo(f"{text}; older versions removed: {remade.removed}.")
+    return remade.way in {Way.FITTED, Way.KEPT}
+
+
+def _forget_versions(settings: Settings, model: str) -> None:
+    """Remove a model without versions from recommendation_db; what fails is told of with the users."""
+    url = settings.databases.recommendation_url
+    if url is not None:
+        try:
+            RecommendationDatabase(url).keep_versions(model, [])
+        except LoadError as exc:
+            click.echo(f"recommendation_db still names {model}: {' '.join(str(exc).split())}.", err=True)

@@ -1,0 +1,53 @@
+"""`migrate`: the tables of recommendation_db, there and gone again."""
+
+from collections.abc import Callable
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.help_text import epilog
+
+_STATUSES = {
+    0: "done",
+    1: "RECOMMENDATION_DB_URL is not set, or PostgreSQL refuses",
+    2: "the command is wrong",
+}
+
+
+@click.group(epilog=epilog("migrate up", "migrate down", statuses=_STATUSES))
+def migrate() -> None:
+    """Make the tables of RECOMMENDATION_DB_URL, or remove them.
+
+    The database itself must exist. The three databases of the app are left alone.
+    """
+
+
+@migrate.command(epilog=epilog("migrate up"))
+def up() -> None:
+    """Make the tables that are missing; safe to run again."""
+    click.echo(_told(_run("up"), "made"))
+
+
+@migrate.command(epilog=epilog("migrate down"))
+def down() -> None:
+    """Remove all tables, with everything in them."""
+    click.echo(_told(_run("down"), "taken back"))
+
+
+def _run(direction: str) -> list[str]:
+    url = load_settings().databases.recommendation_url
+    if url is None:
+        raise click.ClickException("RECOMMENDATION_DB_URL is not set: there is nothing to migrate.")
+    try:
+        # yoyo is not among what the service needs.
+        from recommender.databases import migrations  # noqa: PLC0415 - see above
+    except ImportError:
+        raise click.UsageError(
+            "migrate needs yoyo: `pip install -r requirements-recommendation-db.txt`."
+        ) from None
+    run: Callable[[str], list[str]] = migrations.migrate_up if direction == "up" else migrations.migrate_down
+    return run(url)
+
+
+def _told(names: list[str], done: str) -> str:
+    return f"Migrations {done}: {', '.join(names)}." if names else "There is nothing to do."

@@ -1,0 +1,225 @@
+"""`models`: the versions of trained models, which of them are in use, and how training went."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from config.settings import load_settings
+from recommender.cli.columns import columns
+from recommender.cli.help_text import epilog
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun, read_run, read_runs
+from recommender.model_store.store import (
+    StoredVersion,
+    find_version,
+    list_versions,
+    promote,
+    prune,
+    rollback,
+)
+
+_SHOWN_RUNS = 20
+_SECONDS = 19
+_TAKES_EFFECT = "Running servers use it within 5 seconds."
+
+
+def _folder() -> Path:
+    return load_settings().models.model_path
+
+
+@click.group(epilog=epilog("models list", "models promote 20261120T031502.104833Z", "models rollback"))
+def models() -> None:
+    """Show the trained models in MODEL_PATH, and say which of their versions serves.
+
+    With MODEL=auto, the current version of all models serves; with MODEL=NAME, that of the model. What is
+    changed here takes effect in running servers within 5 seconds, without a restart.
+    """
+
+
+@models.command(name="list", epilog=epilog("models list"))
+def list_command() -> None:
+    """List the versions of all models, the latest first."""
+    folder = _folder()
+    found = list_versions(folder)
+    if not found:
+        click.echo(f"There are no versions in {folder}. `python -m recommender train` makes one.")
+        return
+    rows = [
+        (each.ref.version, each.ref.model, _role(each), *_described(each.metadata), each.fault or "")
+        for each in found
+    ]
+    _echo(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
+
+
+def _role(version: StoredVersion) -> str:
+    if version.is_current:
+        return "current"
+    if version.is_current_of_model:
+        return f"MODEL={version.ref.model}"
+    return "before" if version.was_current else ""
+
+
+def _described(metadata: Metadata | None) -> tuple[str, str, str, str]:
+    if metadata is None:
+        return "?", "?", "?", "?"
+    users, media, pairs = (f"{metadata.counts[name]:,}" for name in ("users", "media", "pairs"))
+    return metadata.provenance.made_by, users, media, pairs
+
+
+@models.command(epilog=epilog("models show 20261120T031502.104833Z"))
+@click.argument("version")
+def show(*, version: str) -> None:
+    """Show what VERSION says of itself: how it was made, of what data, and how good it is."""
+    folder = _folder()
+    ref = find_version(folder, version)
+    stored = next(each for each in list_versions(folder) if each.ref == ref)
+    lines = [("version", ref.version), ("model", ref.model), ("in use", _role(stored) or "no")]
+    if stored.metadata is None:
+        lines.append(("fault", stored.fault or ""))
+    else:
+        lines += _facts(stored.metadata)
+    for line in columns([(name, value) for name, value in lines if value]):
+        click.echo(line)
+
+
+def _facts(metadata: Metadata) -> Iterator[tuple[str, str]]:
+    """Yield what a version says of itself, by what it is about."""
+    provenance, fingerprint = metadata.provenance, metadata.fingerprint
+    yield "built at", metadata.built_at
+    yield "made by", provenance.made_by + (f" on {metadata.host}" if metadata.host else "")
+    if provenance.run is not None:
+        yield "training run", str(provenance.run)
+    yield "code version", metadata.code_version
+    for name, value in metadata.hyperparameters.items():
+        yield "hyperparameter", f"{name} = {value}"
+    if provenance.blend is not None:
+        weights, content = provenance.blend.weights, provenance.blend.content
+        yield "weights", f"{weights.content:g} content ({content}), {weights.collaborative:g} collaborative"
+    for name, (mean, low, high) in provenance.metrics.items():
+        yield name, f"{mean:.4f} ({low:.4f} to {high:.4f})"
+    for name, count in metadata.counts.items():
+        yield name.replace("_", " "), f"{count:,}"
+    yield "window from", metadata.window_start
+    if fingerprint.first_at is not None:
+        yield "interactions", f"{fingerprint.first_at} to {fingerprint.last_at}"
+    yield "checksum of ids", fingerprint.ids_checksum
+    if metadata.shrinkage_accepted:
+        yield "shrinkage", "accepted"
+
+
+@models.command(name="promote", epilog=epilog("models promote 20261120T031502.104833Z"))
+@click.argument("version")
+@click.option(
+    "--accept-shrinkage",
+    is_flag=True,
+    help="Even if it has far fewer users or media than the current version.",
+)
+def promote_command(*, version: str, accept_shrinkage: bool) -> None:
+    """Make VERSION the current one, of its model and of all."""
+    folder = _folder()
+    ref = find_version(folder, version)
+    promote(folder, ref, shrinkage_accepted=accept_shrinkage)
+    click.echo(f"{ref} is current. {_TAKES_EFFECT}")
+
+
+@models.command(name="rollback", epilog=epilog("models rollback"))
+def rollback_command() -> None:
+    """Make the version current that was so before; twice goes back two."""
+    click.echo(f"{rollback(_folder())} is current again. {_TAKES_EFFECT}")
+
+
+@models.command(name="prune", epilog=epilog("models prune", "models prune --keep 1"))
+@click.option("--keep", type=click.IntRange(min=0), help="How many of each model, in place of KEPT_VERSIONS.")
+def prune_command(*, keep: int | None) -> None:
+    """Remove old versions.
+
+    The current ones, the one that was current before, and the latest of each model stay. A model that is
+    being trained is left as it is.
+    """
+    settings = load_settings().models
+    removed = prune(settings.model_path, settings.kept_versions if keep is None else keep)
+    for ref in removed:
+        click.echo(f"Removed {ref}.")
+    if not removed:
+        click.echo("There is nothing to remove.")
+
+
+@models.command(epilog=epilog("models history", "models history 12"))
+@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.option("--limit", type=click.IntRange(min=1), default=_SHOWN_RUNS, show_default=True)
+def history(*, number: int | None, limit: int) -> None:
+    """List training runs, the newest first, or show what the run of a NUMBER compared and why one won."""
+    folder = _folder()
+    if number is None:
+        _show_runs(list(read_runs(folder, limit)))
+        return
+    run = read_run(folder, number)
+    if run is None:
+        raise click.BadParameter(
+            f"there is no record of a run {number}; `python -m recommender models history` lists those there "
+            "are",
+            param_hint="NUMBER",
+        )
+    _show_run(run)
+
+
+def _show_runs(runs: Sequence[TrainingRun]) -> None:
+    if not runs:
+        click.echo("No training run is recorded.")
+        return
+    rows = [
+        (
+            str(run.number),
+            run.started_at[:_SECONDS],
+            run.trigger.value,
+            run.outcome.value,
+            f"{run.champion or '-'} → {run.chosen or '-'}",
+            _measured(run.measured_chosen),
+            run.reason,
+        )
+        for run in runs
+    ]
+    metric = next((run.metric for run in runs if run.metric), "metric")
+    _echo(("run", "began at", "because of", "outcome", "champion → chosen", metric, "why"), rows)
+
+
+def _show_run(run: TrainingRun) -> None:
+    facts = [
+        ("run", str(run.number)),
+        ("began at", run.started_at),
+        ("ended at", run.ended_at),
+        ("because of", run.trigger.value),
+        ("outcome", run.outcome.value),
+        ("why", run.reason),
+        ("champion", run.champion or ""),
+        ("chosen", run.chosen or ""),
+        ("published", f"{run.model} {run.version}" if run.version else ""),
+        ("compared on", run.split or ""),
+        ("users", "" if run.users is None else f"{run.users:,}"),
+        ("code version", run.code_version),
+        ("host", run.host),
+    ]
+    for line in columns([fact for fact in facts if fact[1]]):
+        click.echo(line)
+    if run.compared:
+        click.echo()
+        rows = [_compared(each) for each in run.compared]
+        _echo(("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows)
+
+
+def _compared(each: ComparedVariant) -> tuple[str, ...]:
+    weights = f"{each.content_weight:g} {each.content} / {each.collaborative_weight:g}"
+    against = _measured(each.against_champion, "+.4f")
+    return each.name, _measured(each.metric), against, each.model or "-", weights, each.refused or ""
+
+
+def _measured(found: MeasuredInterval | None, form: str = ".4f") -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"
+
+
+def _echo(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    for line in columns([head, *rows]):
+        click.echo(line)

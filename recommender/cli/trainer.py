@@ -1,0 +1,152 @@
+"""`trainer`: trains models when that is due, or once."""
+
+import logging.config
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import click
+
+from config.logging import logging_config
+from config.settings import Settings, load_settings
+from recommender.cli.help_text import epilog
+from recommender.container import configured_blend, pinned_hyperparameters
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.domains.declaration import with_own_attributes
+from recommender.domains.media import MEDIA
+from recommender.entities import DatabaseName
+from recommender.errors import TrainingUnderWayError
+from recommender.evaluation.databases import patient_database
+from recommender.log_filters import LOG_FILTERS
+from recommender.model_store.runs import Outcome, TrainingRun, Trigger
+from recommender.models.base import AUTO, LIVE
+from recommender.models.registry import MODELS
+from recommender.trainer.locks import TRAINER_LOCK, take_lock
+from recommender.trainer.priority import end_with, stand_back
+from recommender.trainer.process import Trainer
+
+_STATUSES = {
+    0: "it has trained, or was told to stop",
+    1: "a run failed, another one is under way, or MODEL_PATH cannot be written",
+    2: "the settings leave nothing to train",
+}
+_STANDARD_INPUT = 0
+
+
+@click.command(epilog=epilog("trainer --once", "trainer", statuses=_STATUSES))
+@click.option("--once", is_flag=True, help="Make one run now, whatever the schedule says, and end.")
+@click.option("--trigger", type=click.Choice([each.value for each in Trigger]), hidden=True)
+@click.option("--lock", type=int, hidden=True)
+@click.option("--lifeline", type=int, hidden=True)
+def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int | None) -> int:
+    """Train by TRAINING_SCHEDULE, and when enough new interactions have come.
+
+    The service starts it by itself; by hand it is for a container of its own, with TRAINING_SCHEDULE=never
+    for the service. A run compares the model in use with others on the last stretch of time. It publishes
+    another one only if that is surely better, else it has the same one learn from all data.
+    """
+    settings = load_settings()
+    if settings.models.model == LIVE:
+        raise click.UsageError("MODEL is live: no model is trained.")
+    if settings.models.model not in {AUTO, *MODELS}:
+        raise click.UsageError(
+            f"MODEL: {settings.models.model} is none of {', '.join((AUTO, LIVE, *MODELS))}."
+        )
+    if once:
+        return _run_once(settings, trigger)
+    if not settings.training.trains:
+        raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
+    _keep_training(settings, lock, lifeline)
+    return 0
+
+
+def _run_once(settings: Settings, trigger: str | None) -> int:
+    if trigger is not None:
+        # It is the trainer's: its log is the service's, and it ends with the trainer.
+        _log_as_the_service(settings)
+        end_with(_STANDARD_INPUT)
+        run = _run(settings, Trigger(trigger), stand_back)
+        return int(run.outcome is Outcome.FAILED)
+    run = _run(settings, Trigger.COMMAND, lambda: None)
+    click.echo(f"Run {run.number}: {run.outcome}. {run.reason}")
+    if run.version is not None:
+        click.echo(f"Published {run.model} {run.version}.")
+    return int(run.outcome is Outcome.FAILED)
+
+
+def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -> TrainingRun:
+    # It brings what models learn with, which the process that waits does without.
+    from recommender.trainer.run import TrainingOrder, run_training  # noqa: PLC0415 - see above
+    from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
+
+    databases = settings.databases
+    order = TrainingOrder(
+        folder=settings.models.model_path,
+        model=settings.models.model,
+        blend=configured_blend(settings.ranking),
+        learns_blend=settings.models.model == AUTO and settings.ranking.leaves_blend_open,
+        pinned=pinned_hyperparameters(settings.neighbour_search),
+        memory_bytes=settings.models.training_memory_mb << 20,
+        databases=databases,
+        types=settings.interaction_types,
+        domain=with_own_attributes(MEDIA, settings.catalog.attributes_path),
+        window_days=settings.ranking.interaction_window_days,
+        min_history=settings.ranking.min_history,
+        kept_versions=settings.models.kept_versions,
+        record=recording_in(databases.recommendation_url, logging.getLogger(__name__).warning),
+        # A pooler that shares a session among clients would keep the lock for ever.
+        takes_turns=databases.prepared_statements and databases.session_settings_by != "role",
+    )
+    return run_training(order, trigger, stand_back)
+
+
+def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -> None:
+    """Train until the service has ended, or this process is told to stop.
+
+    Raises:
+        TrainingUnderWayError: there is a trainer already.
+        OSError: the folder of the models cannot be written.
+    """
+    _log_as_the_service(settings)
+    folder, model = settings.models.model_path, settings.models.model
+    held = take_lock(folder / TRAINER_LOCK) if lock is None else lock
+    if held is None:
+        raise TrainingUnderWayError(f"{folder}: there is a trainer already.")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    trigger = settings.training.trigger
+    if trigger is None:
+        raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
+    try:
+        Trainer(
+            folder,
+            MODELS if model == AUTO else (model,),
+            trigger,
+            new_share=settings.training.training_new_share if model == AUTO else None,
+            estimate=lambda: _estimate_interactions(settings),
+            command=_command,
+            lifeline=lifeline,
+        ).work()
+    finally:
+        os.close(held)
+
+
+def _command(trigger: Trigger) -> list[str]:
+    return [sys.executable, "-m", "recommender", "trainer", "--once", "--trigger", trigger.value]
+
+
+def _estimate_interactions(settings: Settings) -> int | None:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
+        return EngagementDatabase(database, settings.interaction_types).estimate_interactions()
+
+
+def _log_as_the_service(settings: Settings) -> None:
+    logs = settings.logging
+    level = "DEBUG" if logs.debug else logs.log_level
+    logging.config.dictConfig(logging_config(level, logs.log_format, LOG_FILTERS))
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,24 @@
+"""What `train` and `forget` read from engagement_db."""
+
+from config.settings import Settings
+from recommender.catalogue.index import window_start
+from recommender.cli.common import patient_database
+from recommender.cli.progress import passing
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.databases.engagement_db import EngagementDatabase
+from recommender.entities import DatabaseName
+
+
+def read_dataset(settings: Settings) -> Dataset:
+    """Read what models learn from, and show how far that is.
+
+    Raises:
+        SettingsError: no databases are configured.
+        DatabaseUnavailableError: engagement_db does not answer.
+    """
+    start = window_start(settings.ranking.interaction_window_days)
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types)
+        users = engagement_db.count_active_users(start)
+        histories = engagement_db.stream_positive_histories(start)
+        return dataset_of(passing(histories, f"Reading {users:,} histories", users), start)

@@ -1,0 +1,243 @@
+"""Users whose interactions count for nothing any more: kept as digests, in a file beside the models."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recommender.data.dataset import Dataset
+from recommender.errors import ArtifactError
+
+logger = logging.getLogger(__name__)
+
+# Beside the folders of models, none of which may have this name.
+FILE = "forgotten.json"
+
+_DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
+_WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
+# So many bits of a binary id are looked at first: few users share them, and they do not tell who a user is.
+_MARK_BITS = 24
+# Keys are worked on in words of this type, as the databases send them.
+_WORD = np.dtype(">u8")
+_HEX = r"[0-9a-f]*"
+
+
+class _ForgottenFile(BaseModel):
+    """The file's content. `users`: by digest, the mark of the binary id, -1 where there is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    key: str = Field(pattern=_HEX, min_length=2 * KEY_BYTES, max_length=2 * KEY_BYTES)
+    users: dict[str, int]
+
+
+class _OfUser(Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=_OfUser)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Says of an id whether its user is forgotten.
+
+    The ids themselves are not kept: an id counts as forgotten if its keyed digest (BLAKE2b, 128 bits) does.
+
+    `key`: of the digests, random. `users`: by digest in hexadecimal, the mark of the id in binary, -1 where
+    it has no such form. `state`: a digest of the list, which a model notes that is made without these users;
+    None for an empty list.
+    """
+
+    key: bytes = b""
+    users: dict[str, int] = field(default_factory=dict)
+    state: str | None = field(init=False)
+    _marks: NDArray[np.uint32] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out what follows from the list."""
+        object.__setattr__(self, "state", _state_of(self.key, self.users))
+        marks = sorted({mark for mark in self.users.values() if mark >= 0})
+        object.__setattr__(self, "_marks", np.array(marks, dtype=np.uint32))
+
+    def __bool__(self) -> bool:
+        return bool(self.users)
+
+    def __contains__(self, user_id: str) -> bool:
+        return bool(self.users) and self._digest(user_id) in self.users
+
+    def with_users(self, user_ids: Iterable[str]) -> "Forgotten":
+        """Return a list that holds some users more; it has a key already."""
+        added = {self._digest(user_id): self._mark_of(user_id) for user_id in user_ids}
+        return replace(self, users={**self.users, **added})
+
+    def to_json(self) -> str:
+        """Return the content of the file."""
+        return _ForgottenFile(key=self.key.hex(), users=self.users).model_dump_json(indent=1) + "\n"
+
+    def rows_of_others(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows of users who are not forgotten."""
+        return (row for row in rows if row.user_id not in self) if self else iter(rows)
+
+    def leave_out(self, data: Dataset) -> Dataset:
+        """Return a dataset without these users, and without items that nobody else has.
+
+        It is the one that would have been read had they never been there.
+        """
+        if not self:
+            return data
+        kept = np.array([user_id not in self for user_id in data.user_ids], dtype=np.bool_)
+        return replace(_of_users(data, kept), forgotten=self.state)
+
+    def among_keys(self, keys: bytes, count: int) -> NDArray[np.bool_]:
+        """Return which of some binary ids are those of forgotten users.
+
+        Args:
+            keys: one id after the other, all of one width: a UUID's 16 bytes, or an integer's 8.
+            count: how many there are.
+        """
+        found = np.zeros(count, dtype=np.bool_)
+        if not count or not len(self._marks):
+            return found
+        width = len(keys) // count
+        candidates = np.flatnonzero(np.isin(self._marks_of(keys, count), self._marks))
+        for position in candidates.tolist():
+            key = keys[position * width : (position + 1) * width]
+            found[position] = _id_of_key(key) in self
+        return found
+
+    def _digest(self, user_id: str) -> str:
+        return blake2b(user_id.encode(), key=self.key, digest_size=_DIGEST_BYTES).hexdigest()
+
+    def _mark_of(self, user_id: str) -> int:
+        key = _key_of_id(user_id)
+        return -1 if key is None else int(self._marks_of(key, 1)[0])
+
+    def _marks_of(self, keys: bytes, count: int) -> NDArray[np.uint32]:
+        """Return the upper bits of a sum of the words of each key, each multiplied by a number of the key."""
+        words = np.frombuffer(keys, dtype=_WORD).reshape(count, -1).astype(np.uint64)
+        factors = np.frombuffer(self.key, dtype=_WORD).astype(np.uint64) | np.uint64(1)
+        sums = (words * factors[: words.shape[1]]).sum(axis=1, dtype=np.uint64)
+        return np.asarray(sums >> np.uint64(64 - _MARK_BITS), dtype=np.uint32)
+
+
+def _state_of(key: bytes, users: Iterable[str]) -> str | None:
+    digests = sorted(users)
+    if not digests:
+        return None
+    state = blake2b(key, digest_size=_STATE_BYTES)
+    for each in digests:
+        state.update(each.encode())
+    return state.hexdigest()
+
+
+def _of_users(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
+    pairs = np.repeat(kept, np.diff(data.user_start))
+    used, item_idx = np.unique(data.item_idx[pairs], return_inverse=True)
+    sizes = np.diff(data.user_start)[kept]
+    return replace(
+        data,
+        user_ids=[data.user_ids[user] for user in np.flatnonzero(kept).tolist()],
+        item_ids=[data.item_ids[item] for item in used.tolist()],
+        user_start=np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))),
+        item_idx=item_idx.astype(np.int32),
+        values=data.values[pairs],
+        liked=data.liked[pairs],
+        times=data.times[pairs],
+    )
+
+
+def _key_of_id(user_id: str) -> bytes | None:
+    """Return an id as the databases have it in binary; None for one that is neither a UUID nor an integer."""
+    try:
+        return UUID(user_id).bytes
+    except ValueError:
+        pass
+    try:
+        return int(user_id).to_bytes(_INTEGER_BYTES, signed=True)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _id_of_key(key: bytes) -> str:
+    return str(UUID(bytes=key)) if len(key) == _UUID_BYTES else str(int.from_bytes(key, signed=True))
+
+
+def read_forgotten(folder: Path) -> Forgotten:
+    """Return the users who are forgotten; none where there is no file.
+
+    Args:
+        folder: of the models.
+
+    Raises:
+        ArtifactError: the file cannot be read.
+    """
+    path = folder / FILE
+    try:
+        content = _ForgottenFile.model_validate_json(path.read_bytes())
+        return Forgotten(bytes.fromhex(content.key), content.users)
+    except (FileNotFoundError, NotADirectoryError):
+        return Forgotten()
+    except ValidationError:
+        raise ArtifactError(f"{path} is not as `forget` wrote it: restore it from a backup") from None
+    except OSError as exc:
+        raise ArtifactError(f"{path} cannot be read: {exc.strerror}") from None
+
+
+def copy_forgotten(source: Path, target: Path) -> None:
+    """Have the models of another folder be made without the same users.
+
+    Raises:
+        ArtifactError: the file cannot be read.
+        OSError: the other folder cannot be written.
+    """
+    forgotten = read_forgotten(source)
+    if forgotten:
+        (target / FILE).write_text(forgotten.to_json())
+
+
+class ForgottenUsers:
+    """The users who are forgotten, as of now: the file is looked at each time, and read when it changed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read before it is asked for. `folder`: of the models."""
+        self._folder = folder
+        self._path = folder / FILE
+        # Assigned as one: requests read it from several threads.
+        self._known: tuple[Sequence[int], Forgotten | None] = ((), Forgotten())
+
+    def current(self) -> Forgotten | None:
+        """Return the list; None where it cannot be read, so that nothing made without it can be known."""
+        signature = self._signature()
+        seen, forgotten = self._known
+        if signature != seen:
+            forgotten = self._read()
+            self._known = signature, forgotten
+        return forgotten
+
+    def are_left_out(self, state: str | None) -> bool:
+        """Say whether a model that was made without the users of a `state` was made without all of them."""
+        forgotten = self.current()
+        return forgotten is not None and forgotten.state == state
+
+    def _read(self) -> Forgotten | None:
+        try:
+            return read_forgotten(self._folder)
+        except ArtifactError as exc:
+            logger.error("no trained model answers: %s", exc)
+            return None
+
+    def _signature(self) -> Sequence[int]:
+        try:
+            found = self._path.stat()
+        except OSError as exc:
+            return () if isinstance(exc, FileNotFoundError | NotADirectoryError) else (exc.errno or 0,)
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode

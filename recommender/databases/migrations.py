@@ -1,0 +1,64 @@
+"""Migrates recommendation_db, forward and back, by yoyo; imported by that command only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from yoyo import get_backend, read_migrations
+from yoyo.exceptions import LockTimeout
+
+from recommender.databases.loading import WritableDatabase
+from recommender.databases.queries import SQL_ROOT
+from recommender.databases.recommendation_db import NAME
+from recommender.errors import LoadError
+
+_FOLDER = SQL_ROOT / NAME / "migrations"
+_CONNECT_TIMEOUT_S = 10
+
+
+def migrate_up(url: str) -> list[str]:
+    """Bring the database up to date.
+
+    Returns:
+        The migrations that were applied, in order.
+
+    Raises:
+        LoadError: PostgreSQL refuses or does not answer, or another process is migrating.
+    """
+    with _backend(url) as backend, backend.lock():
+        wanted = backend.to_apply(read_migrations(str(_FOLDER)))
+        names = [migration.id for migration in wanted]
+        backend.apply_migrations(wanted)
+    return names
+
+
+def migrate_down(url: str) -> list[str]:
+    """Take all migrations back, and with them everything that was kept.
+
+    Returns:
+        The migrations that were taken back, in order.
+
+    Raises:
+        LoadError: as `migrate_up`.
+    """
+    with _backend(url) as backend, backend.lock():
+        wanted = backend.to_rollback(read_migrations(str(_FOLDER)))
+        names = [migration.id for migration in wanted]
+        backend.rollback_migrations(wanted)
+    with WritableDatabase(NAME, url) as database:
+        database.execute("drop_migration_tables")
+    return names
+
+
+@contextmanager
+def _backend(url: str) -> Iterator[Any]:
+    try:
+        # yoyo takes URLs apart in its own way, which knows no folder of a socket in place of a host.
+        arguments = urlencode(conninfo_to_dict(url, connect_timeout=_CONNECT_TIMEOUT_S))
+        with get_backend(f"postgresql+psycopg:///?{arguments}") as backend:
+            yield backend
+    except (psycopg.Error, LockTimeout) as exc:
+        raise LoadError(f"{NAME}: {str(exc).strip()}") from exc

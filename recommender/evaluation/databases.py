@@ -1,0 +1,80 @@
+"""The configured databases as a source of evaluations, which a training run reads, too."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from config.database_settings import DatabaseSettings
+from recommender.data.interactions import interactions_of
+from recommender.databases.catalog_db import CatalogDatabase
+from recommender.databases.database import Database
+from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
+from recommender.databases.user_db import UserDatabase
+from recommender.domains.base import Domain
+from recommender.entities import DatabaseName, InteractionTypes
+from recommender.evaluation.sources import Source, stated_in
+
+_TURN_POLL_S = 2.0
+# After that, two hosts that read at a time are the lesser evil.
+_LONGEST_TURN_S = 3_600.0
+
+Reading = Callable[[EngagementDatabase], Iterable[InteractionArrays]]
+
+
+@contextmanager
+def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
+    """Yield a database for statements that may take their time, opened.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: its URL or an SQL file is unusable.
+    """
+    database = Database(name, settings.for_command())
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def databases_source(
+    settings: DatabaseSettings, types: InteractionTypes, domain: Domain, window_days: int, read: Reading
+) -> Iterator[Source]:
+    """Yield what the databases hold: interactions and catalog in memory, stated genres when asked for.
+
+    Args:
+        settings: of the databases.
+        types: what the types of interactions mean.
+        domain: what is recommended.
+        window_days: of what counts in favour of an item, 0 for all time.
+        read: gives all interactions of engagement_db.
+
+    Raises:
+        EvaluationError: they hold nothing.
+        DatabaseUnavailableError: a database does not answer.
+    """
+    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        interactions = interactions_of(read(EngagementDatabase(database, types)))
+    with patient_database(DatabaseName.CATALOG, settings) as database:
+        entries = CatalogDatabase(database, domain).fetch_catalogue()
+    with patient_database(DatabaseName.USER, settings) as database:
+        yield Source(
+            name="the configured databases",
+            interactions=interactions,
+            entries=entries,
+            window_days=window_days,
+            stated=stated_in(UserDatabase(database)),
+            domain=domain,
+        )
+
+
+def in_turn(engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
+    """Yield all interactions, once no other host reads them for a training.
+
+    The turn ends with the connection: the database must have one connection, and be closed afterwards.
+    """
+    ends_at = time.monotonic() + _LONGEST_TURN_S
+    while not engagement_db.take_training_turn() and time.monotonic() < ends_at:
+        time.sleep(_TURN_POLL_S)
+    yield from engagement_db.stream_interactions()

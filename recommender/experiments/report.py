@@ -1,0 +1,166 @@
+"""What came of an experiment, from what users did."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from recommender.databases.engagement_db import Exposure, InteractionArrays
+from recommender.experiments.definitions import Experiment
+from recommender.experiments.statistics import (
+    Interval,
+    Power,
+    preference,
+    preference_power,
+    share_difference,
+    share_power,
+    sign_test,
+    wilson,
+)
+from recommender.experiments.tokens import Placement, TokenSigner
+
+# The app's clock may be that much behind ours.
+_CLOCKS_DIFFER_S = 300.0
+# `InteractionArrays.kinds` of likes and watches.
+_POSITIVE_KINDS = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class InterleavingReport:
+    """Which of two rankings users prefer.
+
+    `credits`: items that users liked or watched, by the team they came from. `wins`: users with more items of
+    the first team, and of the second. `refused`: interactions whose token is forged, altered, or of another
+    user, item or time. `preference`: of the second ranking over the first, from -0.5 to 0.5. `chance`: how
+    likely such wins are without a difference.
+    """
+
+    teams: tuple[str, str]
+    credits: tuple[int, int]
+    wins: tuple[int, int]
+    ties: int
+    refused: int
+    preference: Interval
+    power: Power
+    chance: float
+
+    @property
+    def users(self) -> int:
+        """How many users have an item in the lists to their credit."""
+        return sum(self.wins) + self.ties
+
+
+@dataclass(frozen=True, slots=True)
+class VariantReport:
+    """A variant of an A/B test: its users, those with anything positive, and their share.
+
+    `difference`, `power`: against the first variant; None for that itself.
+    """
+
+    name: str
+    users: int
+    positive_users: int
+    rate: Interval
+    difference: Interval | None = None
+    power: Power | None = None
+
+
+class _Credit(NamedTuple):
+    happened_at: float
+    team: str
+
+
+def read_interleaving(
+    experiment: Experiment,
+    exposures: Iterable[Exposure],
+    signer: TokenSigner,
+    positive_types: Collection[str],
+) -> InterleavingReport:
+    """Count whose items users liked or watched. An item counts once for a user, by the first interaction.
+
+    Args:
+        experiment: of kind interleaving.
+        exposures: interactions with tokens, of any experiment.
+        signer: has the keys.
+        positive_types: the types of interactions that count.
+    """
+    first, second = (variant.name for variant in experiment.variants)
+    credited: dict[tuple[str, str], _Credit] = {}
+    refused = 0
+    for exposure in exposures:
+        placement = signer.read(exposure.token)
+        if placement is None or not _fits(placement, exposure):
+            refused += 1
+            continue
+        is_ours = placement.experiment == experiment.name and placement.team in (first, second)
+        if is_ours and exposure.type in positive_types:
+            key = (exposure.user_id, exposure.item_id)
+            credit = _Credit(exposure.happened_at, placement.team)
+            credited[key] = min(credit, credited.get(key, credit))
+    balances: Counter[str] = Counter()
+    teams: Counter[str] = Counter()
+    for (user_id, _), credit in credited.items():
+        teams[credit.team] += 1
+        balances[user_id] += 1 if credit.team == second else -1
+    signs = Counter(int(np.sign(balance)) for balance in balances.values())
+    wins = (signs[-1], signs[1])
+    return InterleavingReport(
+        teams=(first, second),
+        credits=(teams[first], teams[second]),
+        wins=wins,
+        ties=signs[0],
+        refused=refused,
+        preference=preference(wins, signs[0]),
+        power=preference_power(wins, signs[0]),
+        chance=sign_test(wins),
+    )
+
+
+def read_ab(
+    experiment: Experiment, users: Iterable[InteractionArrays], since_s: float
+) -> Sequence[VariantReport]:
+    """Return for each variant how many of its users liked or watched anything since a moment.
+
+    The users are all who have interactions, from whenever they are; their variants follow from their ids.
+
+    Args:
+        experiment: of kind ab.
+        users: everything that each user did.
+        since_s: the moment, in seconds since 1970 UTC.
+    """
+    counts: Counter[str] = Counter()
+    positive: Counter[str] = Counter()
+    for user in users:
+        variant = experiment.variant_for(user.user_id)
+        if variant is not None:
+            counts[variant.name] += 1
+            is_positive = np.isin(user.kinds, _POSITIVE_KINDS) & (user.times >= since_s)
+            positive[variant.name] += bool(is_positive.any())
+    names = [variant.name for variant in experiment.variants]
+    base = names[0]
+    reports = []
+    for name in names:
+        hits, trials = (positive[base], positive[name]), (counts[base], counts[name])
+        is_base = name == base
+        reports.append(
+            VariantReport(
+                name,
+                counts[name],
+                positive[name],
+                wilson(positive[name], counts[name]),
+                None if is_base else share_difference(hits, trials),
+                None if is_base else share_power(hits, trials),
+            )
+        )
+    return reports
+
+
+def _fits(placement: Placement, exposure: Exposure) -> bool:
+    """Whether the interaction is of the user and the item of the token, and not from before it was given."""
+    return (
+        placement.user_id == exposure.user_id
+        and placement.item_id == exposure.item_id
+        and exposure.happened_at >= placement.given_at - _CLOCKS_DIFFER_S
+    )

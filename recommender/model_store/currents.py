@@ -1,0 +1,106 @@
+"""Which versions are in use: of each model, and of all models together.
+
+`<model>/current` is a link to a version of the model: what `MODEL=<name>` serves. `current` beside the models
+is a link to `<model>/<version>`: what `MODEL=auto` serves.
+"""
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+from recommender.errors import ArtifactError
+from recommender.model_store.artifact import CURRENT, current_version
+from recommender.model_store.versions import is_version
+from recommender.models.registry import MODELS
+
+_PARTS = 2
+
+
+class VersionRef(NamedTuple):
+    """A version of a model."""
+
+    model: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.version}"
+
+
+def linked_version(folder: Path) -> VersionRef | None:
+    """Return what `current` of all models names; None where there is none.
+
+    Raises:
+        ArtifactError: it cannot be read, or is no link to a version of a model.
+    """
+    try:
+        target = (folder / CURRENT).readlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise ArtifactError(
+            f"{CURRENT} of all models cannot be read as a symbolic link: {exc.strerror}"
+        ) from None
+    parts = target.parts
+    if len(parts) != _PARTS or parts[0] not in MODELS or not is_version(parts[1]):
+        raise ArtifactError(f"{CURRENT} of all models is a link to something that is no version of a model")
+    return VersionRef(*parts)
+
+
+def serving_version(folder: Path) -> VersionRef | None:
+    """Return what `MODEL=auto` is to serve: without a link, the version published last, if there is one."""
+    with contextlib.suppress(ArtifactError):
+        linked = linked_version(folder)
+        if linked is not None:
+            return linked
+    return max(currents_of_models(folder), key=lambda ref: ref.version, default=None)
+
+
+def currents_of_models(folder: Path) -> list[VersionRef]:
+    """Return the current version of each model that has one."""
+    found = []
+    for model in MODELS:
+        with contextlib.suppress(ArtifactError):
+            version = current_version(folder, model)
+            if version is not None:
+                found.append(VersionRef(model, version))
+    return found
+
+
+def refuse_unless_link(path: Path) -> None:
+    """Require that a `current` may be replaced.
+
+    Raises:
+        ArtifactError: something else is there.
+    """
+    if path.exists() and not path.is_symlink():
+        raise ArtifactError(f"{path} is not a symbolic link. Remove it and try again.")
+
+
+def point_to(folder: Path, ref: VersionRef) -> None:
+    """Make a version the current one, of its model first and then of all; each by a single rename.
+
+    Raises:
+        ArtifactError: a `current` is there that is no link.
+        OSError: a folder cannot be written.
+    """
+    refuse_unless_link(folder / CURRENT)
+    point_model_to(folder, ref)
+    _link(folder, Path(ref.model, ref.version), ref.version)
+
+
+def point_model_to(folder: Path, ref: VersionRef) -> None:
+    """Make a version the current one of its model, by a single rename.
+
+    Raises:
+        ArtifactError: a `current` is there that is no link.
+        OSError: the folder cannot be written.
+    """
+    refuse_unless_link(folder / ref.model / CURRENT)
+    _link(folder / ref.model, Path(ref.version), ref.version)
+
+
+def _link(home: Path, target: Path, version: str) -> None:
+    link = home / f".{CURRENT}.{version}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    link.replace(home / CURRENT)

@@ -1,0 +1,104 @@
+"""The log of promotions: which versions `MODEL=auto` has served, so that one can go back."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from recommender.model_store.currents import VersionRef
+from recommender.model_store.folders import replace_text
+from recommender.model_store.versions import now
+
+# Beside the folders of models, none of which may have this name.
+_FILE = "promotions.json"
+_KEPT = 1_000
+
+
+class How(StrEnum):
+    """By what a version became the current one.
+
+    `found`: it was current when something else was promoted, and the log did not say so.
+    """
+
+    PUBLISHED = "published"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled back"
+    FOUND = "found"
+
+
+class Promotion(BaseModel):
+    """A version that became the current one of all models. `at`: ISO 8601 in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: str
+    at: str
+    how: How
+
+    @property
+    def ref(self) -> VersionRef:
+        """The version."""
+        return VersionRef(self.model, self.version)
+
+
+_READER = TypeAdapter(tuple[Promotion, ...])
+
+
+def read_promotions(folder: Path) -> tuple[Promotion, ...]:
+    """Return the promotions, the latest last; none where the log is lost or damaged."""
+    try:
+        return _READER.validate_json((folder / _FILE).read_bytes())
+    except (OSError, ValidationError):
+        return ()
+
+
+def log_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how: How) -> None:
+    """Add a promotion to the log; the store's lock must be held.
+
+    Args:
+        folder: of all models.
+        before: what was current until now, which the log may have missed.
+        ref: what is current now.
+        how: by what it became so.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    log = with_found(read_promotions(folder), before)
+    log.append(_promotion(ref, how))
+    text = _READER.dump_json(tuple(log[-_KEPT:]), indent=1).decode()
+    replace_text(folder / _FILE, text + "\n")
+
+
+def with_found(log: Sequence[Promotion], current: VersionRef | None) -> list[Promotion]:
+    """Return the log, which ends with the version that is current now even if it did not say so."""
+    if current is None or (log and log[-1].ref == current):
+        return list(log)
+    return [*log, _promotion(current, How.FOUND)]
+
+
+def _promotion(ref: VersionRef, how: How) -> Promotion:
+    return Promotion(model=ref.model, version=ref.version, at=now().isoformat(), how=how)
+
+
+def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:
+    """Return the versions to go back to, the nearest first.
+
+    To go back takes the versions off that came after: going back twice does not return to where one was.
+    """
+    path: list[VersionRef] = []
+    for each in log:
+        if each.how is How.ROLLED_BACK:
+            while path and path[-1] != each.ref:
+                path.pop()
+        if not path or path[-1] != each.ref:
+            path.append(each.ref)
+    return path[-2::-1]
+
+
+def last_champions(log: Sequence[Promotion]) -> set[VersionRef]:
+    """Return the version to go back to, and the one that was current before the present one."""
+    earlier = [each.ref for each in log if each.ref != log[-1].ref]
+    return {*earlier[-1:], *versions_before(log)[:1]}

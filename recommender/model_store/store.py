@@ -1,0 +1,240 @@
+"""The versions in the store: which there are, which are in use; to go forward, back, and to clean up."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from recommender.data.forgotten import read_forgotten
+from recommender.errors import ArtifactError
+from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
+from recommender.model_store.currents import (
+    VersionRef,
+    currents_of_models,
+    point_to,
+    serving_version,
+)
+from recommender.model_store.folders import replace_text
+from recommender.model_store.locks import model_lock, store_lock
+from recommender.model_store.promotions import (
+    How,
+    Promotion,
+    last_champions,
+    log_promotion,
+    read_promotions,
+    versions_before,
+    with_found,
+)
+from recommender.model_store.shrinkage import find_loss
+from recommender.model_store.versions import remove_version, versions_of
+from recommender.models.registry import MODELS
+
+# Of each model.
+KEPT_VERSIONS = 3
+
+
+class UnknownVersionError(ArtifactError):
+    """There is no such version."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version in the store.
+
+    `metadata`: what it says of itself; None where that cannot be read, and `fault` says why. `is_current`:
+    `MODEL=auto` serves it. `is_current_of_model`: `MODEL=<name>` does. `was_current`: it was current before
+    the present one.
+    """
+
+    ref: VersionRef
+    metadata: Metadata | None
+    fault: str | None
+    is_current: bool
+    is_current_of_model: bool
+    was_current: bool
+
+
+def list_versions(folder: Path) -> list[StoredVersion]:
+    """Return the versions of all models, the latest first."""
+    current, of_models = serving_version(folder), set(currents_of_models(folder))
+    before = last_champions(history_of(folder)) - {current}
+    refs = [VersionRef(model, version) for model in MODELS for version in versions_of(folder / model)]
+    found = []
+    for ref in sorted(refs, key=lambda each: each.version, reverse=True):
+        metadata, fault = None, None
+        try:
+            metadata = read_metadata(folder, *ref)
+        except ArtifactError as exc:
+            fault = str(exc)
+        found.append(
+            StoredVersion(
+                ref,
+                metadata,
+                fault,
+                is_current=ref == current,
+                is_current_of_model=ref in of_models,
+                was_current=ref in before,
+            )
+        )
+    return found
+
+
+def find_version(folder: Path, name: str) -> VersionRef:
+    """Return the version of a name.
+
+    Args:
+        folder: of all models.
+        name: of the version, with `<model>/` before it where two models have one of that name.
+
+    Raises:
+        UnknownVersionError: there is none, or more than one.
+    """
+    model, _, version = name.rpartition("/")
+    found = [
+        VersionRef(each, version)
+        for each in MODELS
+        if model in ("", each) and version in versions_of(folder / each)
+    ]
+    if not found:
+        raise UnknownVersionError(
+            f"{name}: there is no such version in {folder}. `python -m recommender models list` shows those "
+            "there are."
+        )
+    if len(found) > 1:
+        choices = " or ".join(f"{ref.model}/{ref.version}" for ref in found)
+        raise UnknownVersionError(f"{name}: say which, {choices}.")
+    return found[0]
+
+
+def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) -> None:
+    """Make a version the current one, of its model and of all.
+
+    Args:
+        folder: of all models.
+        ref: the version.
+        shrinkage_accepted: even if it has far fewer users or items than the current one.
+
+    Raises:
+        ArtifactError: it is not whole, or has far fewer users or items; the current one stays.
+        OSError: the folder cannot be written.
+    """
+    with store_lock(folder):
+        metadata = _checked(folder, ref)
+        lost = _lost(folder, metadata)
+        if lost is not None and not (shrinkage_accepted or metadata.shrinkage_accepted):
+            raise ArtifactError(
+                f"{ref} has {lost} than the current version, and servers would refuse it. Where that is as "
+                "it should be, promote it with --accept-shrinkage."
+            )
+        if lost is not None:
+            _accept_shrinkage(folder, metadata)
+        make_current(folder, ref, How.PROMOTED)
+
+
+def rollback(folder: Path) -> VersionRef:
+    """Make the version current that was so before the present one, and return it; twice goes back two.
+
+    Versions that are gone or not whole are passed over. It was in use once, so that it may have fewer users.
+
+    Raises:
+        ArtifactError: there is none.
+        OSError: the folder cannot be written.
+    """
+    with store_lock(folder):
+        for ref in versions_before(history_of(folder)):
+            with contextlib.suppress(ArtifactError):
+                metadata = _checked(folder, ref)
+                if _lost(folder, metadata) is not None:
+                    _accept_shrinkage(folder, metadata)
+                make_current(folder, ref, How.ROLLED_BACK)
+                return ref
+    raise ArtifactError(f"{folder}: there is no version that was current before, and is still there.")
+
+
+def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
+    """Remove old versions of every model, and return them; a model that is being trained is left out.
+
+    What a `current` names, what was current before it, and the latest `keep` of each model stay.
+
+    Raises:
+        OSError: a folder cannot be written.
+    """
+    removed: list[VersionRef] = []
+    for model in MODELS:
+        if versions_of(folder / model):
+            # The run that holds it prunes when it publishes.
+            with contextlib.suppress(ArtifactError), model_lock(folder / model), store_lock(folder):
+                removed += prune_model(folder, model, keep)
+    return removed
+
+
+def make_current(folder: Path, ref: VersionRef, how: How) -> None:
+    """Make a version current and log it; the store's lock must be held.
+
+    Raises:
+        ArtifactError: a `current` is there that is no link.
+        OSError: the folder cannot be written.
+    """
+    # First: where the disk is full, nothing changes.
+    log_promotion(folder, serving_version(folder), ref, how)
+    point_to(folder, ref)
+
+
+def history_of(folder: Path) -> list[Promotion]:
+    """Return the promotions, the latest last, which is of the version that is current now."""
+    return with_found(read_promotions(folder), serving_version(folder))
+
+
+def prune_model(folder: Path, model: str, keep: int) -> list[VersionRef]:
+    """Remove old versions of a model; its lock and the store's must be held."""
+    kept = set(_in_use(folder))
+    latest = versions_of(folder / model)
+    old = [VersionRef(model, version) for version in latest[: max(0, len(latest) - keep)]]
+    removed = [ref for ref in old if ref not in kept]
+    for ref in removed:
+        remove_version(folder / ref.model / ref.version)
+    return removed
+
+
+def _in_use(folder: Path) -> Iterator[VersionRef]:
+    """Yield the versions that must stay."""
+    current = serving_version(folder)
+    if current is not None:
+        yield current
+    yield from currents_of_models(folder)
+    yield from last_champions(history_of(folder))
+
+
+def _checked(folder: Path, ref: VersionRef) -> Metadata:
+    """Return what a version says of itself, after a look at every byte.
+
+    Raises:
+        ArtifactError: it is not whole, or was made before a user was forgotten.
+    """
+    if not is_there(folder, *ref):
+        raise UnknownVersionError(f"{ref} is not there.")
+    metadata = read_metadata(folder, *ref)
+    if metadata.forgotten != read_forgotten(folder).state:
+        raise ArtifactError(f"{ref} was made before a user was forgotten.")
+    verify(folder / ref.model / ref.version, metadata)
+    return metadata
+
+
+def _lost(folder: Path, metadata: Metadata) -> str | None:
+    """Say in words what a version lacks that the current one has, where that is too much."""
+    current = serving_version(folder)
+    if current is None:
+        return None
+    try:
+        return find_loss(metadata, read_metadata(folder, *current))
+    except ArtifactError:
+        # What cannot be read is nothing to compare with.
+        return None
+
+
+def _accept_shrinkage(folder: Path, metadata: Metadata) -> None:
+    """Have servers take a version although it is smaller, as one that was published so."""
+    accepted = replace(metadata, shrinkage_accepted=True)
+    path = folder / metadata.model / metadata.version / METADATA
+    replace_text(path, json.dumps(asdict(accepted), indent=2))

@@ -1,0 +1,112 @@
+"""Names of versions: times that only go up across all models, and the folders that have them."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from recommender.errors import ArtifactError
+from recommender.model_store.artifact import OWN_SUFFIXES, VERSION, current_version
+from recommender.model_store.folders import replace_text
+from recommender.models.registry import MODELS
+
+PARTIAL_SUFFIX = ".partial"
+
+_FORMAT = "%Y%m%dT%H%M%S.%fZ"
+# The latest name that was given: its folder may be gone.
+_HIGHEST = ".highest"
+_TICK = timedelta(microseconds=1)
+
+
+def now() -> datetime:
+    """Return the time by which versions are named."""
+    return datetime.now(UTC)
+
+
+def is_version(name: str) -> bool:
+    """Whether this program may have made the name: other folders are not its to look at or remove."""
+    return VERSION.fullmatch(name) is not None and _time_of(name) is not None
+
+
+def versions_of(home: Path) -> list[str]:
+    """Return the versions of a model that have a folder, the earliest first.
+
+    Args:
+        home: the model's folder; none has no versions.
+    """
+    try:
+        names = [path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(name for name in names if is_version(name))
+
+
+def reserve_version(folder: Path) -> str:
+    """Return a name after every one that is or was in the store; the store's lock must be held.
+
+    Args:
+        folder: of all models.
+
+    Raises:
+        ArtifactError: there is no later name.
+        OSError: the folder cannot be written.
+    """
+    name = _name_after(folder)
+    replace_text(folder / _HIGHEST, name + "\n")
+    return name
+
+
+def _name_after(folder: Path) -> str:
+    moment = now()
+    for name, where in _taken(folder):
+        earlier = _time_of(name)
+        try:
+            moment = moment if earlier is None else max(moment, earlier + _TICK)
+        except OverflowError:
+            raise ArtifactError(f"{where}: no version can be later. Remove it and train again.") from None
+    return moment.strftime(_FORMAT)
+
+
+def _taken(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield names that were given, with where each is found."""
+    # A lost or damaged file is no harm: the folders are looked at, too.
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        name = (folder / _HIGHEST).read_text().strip()
+        if is_version(name):
+            yield name, folder / _HIGHEST
+    for model in MODELS:
+        home = folder / model
+        for name in (*versions_of(home), *_begun(home)):
+            yield name, home / name
+        with contextlib.suppress(ArtifactError):
+            current = current_version(folder, model)
+            if current is not None and is_version(current):
+                yield current, home / current
+
+
+def _begun(home: Path) -> Iterator[str]:
+    """Yield the names of versions that are being written."""
+    with contextlib.suppress(OSError):
+        for path in home.glob(f".*{PARTIAL_SUFFIX}"):
+            name = path.name.removeprefix(".").removesuffix(PARTIAL_SUFFIX)
+            if is_version(name):
+                yield name
+
+
+def _time_of(name: str) -> datetime | None:
+    try:
+        return datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def remove_version(home: Path) -> None:
+    """Remove the files a version is made of, and its folder where nothing else is in it.
+
+    What a process has mapped stays its own until it lets go.
+    """
+    with contextlib.suppress(OSError):
+        for file in home.iterdir():
+            if file.suffix in OWN_SUFFIXES:
+                file.unlink()
+        home.rmdir()

@@ -1,0 +1,164 @@
+"""Scores users with short histories by a trained model and by similar users, the model more with each item.
+
+With n positive items in the history and M as `min_history`, the model's share is sqrt(n / M), and 1 from M
+on. Each of the two scores is divided by its largest of any item in the catalog that the user has not seen.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.index import CatalogueIndex
+from recommender.deadline import Deadline
+from recommender.entities import Blend, Content, History, Weights
+from recommender.errors import DatabaseUnavailableError
+from recommender.models.base import (
+    Explainer,
+    ItemScores,
+    ScoreExplanation,
+    Scorer,
+    Scores,
+    UserContext,
+    scores_of_floats,
+)
+from recommender.models.item_weights import largest_contributions
+
+_BY_PROFILE: Content = "profile"
+# Weights are compared as they are written: with more digits, scores would not fit into 64 bits.
+_DIGITS = 3
+
+
+class _Part(NamedTuple):
+    """What one of the two makes of a user: `factor` times its scores is its share of the mixture."""
+
+    scorer: Scorer
+    scores: ItemScores
+    factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MixedScores(ItemScores):
+    """Scores of a mixture, and what they are made of."""
+
+    parts: tuple[_Part, ...]
+
+
+def trained_share(history: History, min_history: int) -> float:
+    """Return the share that a trained model has in the scores of a user, from 0 to 1.
+
+    It rises with each item of the history, by less each time: the first one tells a model the most.
+
+    Args:
+        history: of the user; its positive items count.
+        min_history: from so many items on the share is 1; with 0 it always is.
+    """
+    items = len(history.positive_ids)
+    return 1.0 if items >= min_history else math.sqrt(items / min_history)
+
+
+def passing_blend(configured: Blend, learned: Blend, share: float) -> Blend:
+    """Return the blend on the way from the configured one to that of a trained version.
+
+    The weights move with the share. The content score is that of the version; where the version gives it no
+    weight, by profile, which rests on the stated genres and the history alike.
+
+    Args:
+        configured: of users without a history.
+        learned: of users whose history is long enough.
+        share: of the trained model.
+    """
+    if configured == learned:
+        return learned
+    weights = Weights(
+        _between(configured.weights.content, learned.weights.content, share),
+        _between(configured.weights.collaborative, learned.weights.collaborative, share),
+    )
+    return Blend(weights, learned.content if learned.weights.content else _BY_PROFILE)
+
+
+class ShortHistories:
+    """Mixes a trained model's scores with those by similar users; it answers in the model's name.
+
+    Where similar users cannot be had, the trained model's own scores stand, and say which database they lack.
+    """
+
+    def __init__(self, trained: Scorer, neighbours: Scorer, min_history: int) -> None:
+        """Mix `trained` with `neighbours` for users with fewer than `min_history` positive items."""
+        self.name = trained.name
+        self.version = trained.version
+        self._trained = trained
+        self._neighbours = neighbours
+        self._min_history = min_history
+
+    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+        """Return each user's scores; similar users are looked for once for all users with short histories."""
+        scores = list(self._trained.score(users, items, deadline))
+        shares = [trained_share(user.history, self._min_history) for user in users]
+        short = [position for position, share in enumerate(shares) if share < 1.0]
+        if not short:
+            return scores
+        try:
+            found = self._neighbours.score([users[position] for position in short], items, deadline)
+        except DatabaseUnavailableError as exc:
+            for position in short:
+                scores[position] = replace(scores[position], missing=exc.database)
+            return scores
+        for position, neighbours in zip(short, found, strict=True):
+            unseen = ~items.mark(users[position].history.seen_ids)
+            share = shares[position]
+            parts = (
+                _part(self._trained, scores[position], share, unseen),
+                _part(self._neighbours, neighbours, 1.0 - share, unseen),
+            )
+            scores[position] = _mix(parts, len(unseen))
+        return scores
+
+    def explain(
+        self,
+        user: UserContext,
+        scores: ItemScores,
+        item_idx: NDArray[np.intp],
+        items: CatalogueIndex,
+        top_k: int,
+    ) -> ScoreExplanation:
+        """Return the largest contributions to the mixture, of both models in their shares."""
+        parts = scores.parts if isinstance(scores, _MixedScores) else (_Part(self._trained, scores, 1.0),)
+        history_idx = items.locate(user.history.positive_ids)
+        column_of = {position: column for column, position in enumerate(history_idx.tolist())}
+        mixed = np.zeros((len(item_idx), len(history_idx)))
+        for part in parts:
+            if isinstance(part.scorer, Explainer):
+                # All of them: what adds little to either score may add much to the mixture.
+                explained = part.scorer.explain(user, part.scores, item_idx, items, len(history_idx))
+                for row, contributions in enumerate(explained.contributions):
+                    columns = [column_of[position] for position in contributions.item_idx.tolist()]
+                    mixed[row, columns] += part.factor * contributions.values
+        return ScoreExplanation(largest_contributions(mixed, history_idx, top_k))
+
+
+def _between(configured: float, learned: float, share: float) -> float:
+    return round(share * learned + (1.0 - share) * configured, _DIGITS)
+
+
+def _part(scorer: Scorer, scores: ItemScores, share: float, unseen: NDArray[np.bool_]) -> _Part:
+    """Return a model's scores as a share of a mixture; `unseen` is a mask over all items."""
+    offered = scores.values[unseen if scores.item_idx is None else unseen[scores.item_idx]]
+    largest = float(offered.max(initial=0)) / scores.steps
+    return _Part(scorer, scores, share / largest if largest > 0.0 else 0.0)
+
+
+def _mix(parts: tuple[_Part, ...], item_count: int) -> ItemScores:
+    mixed = np.zeros(item_count)
+    for _, scores, factor in parts:
+        values = scores.values.astype(np.float64) * (factor / scores.steps)
+        if scores.item_idx is None:
+            mixed += values
+        else:
+            mixed[scores.item_idx] += values
+    found = np.flatnonzero(mixed > 0.0)
+    whole = scores_of_floats(mixed[found], found)
+    return _MixedScores(values=whole.values, item_idx=whole.item_idx, steps=whole.steps, parts=parts)

@@ -1,0 +1,80 @@
+"""Which models a training run tries: those that suit the size of the data."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from recommender.data.dataset import Dataset
+from recommender.evaluation.search_space import fits_of
+from recommender.evaluation.variants import Fit
+from recommender.models.registry import MODELS
+
+# What learning all of them may take together, as far as the models can tell.
+SEARCH_S = 900.0
+# With fewer of either, what users have in common is chance: only what needs no comparison of users is tried.
+LEAST_USERS, LEAST_PAIRS = 50, 500
+_SIMPLE = ("popularity", "content", "neighbours")
+
+Pinned = Mapping[str, Mapping[str, Any]]
+
+
+class Suited(NamedTuple):
+    """What is tried. `left_out`: other models, and why they are not."""
+
+    fits: list[Fit]
+    left_out: Mapping[str, str]
+
+
+def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: float = SEARCH_S) -> Suited:
+    """Return what suits the size of a dataset.
+
+    A model is left out where the data are very small and it compares users or items, where it needs more
+    memory than it may have, or where learning it once takes longer than is left. It is tried with its default
+    hyperparameters alone where all combinations take too long. The quick ones come first.
+
+    Args:
+        data: what is learned from.
+        memory_bytes: how much a model may take, in addition to the data.
+        pinned: hyperparameters that are set, by model.
+        search_s: how long learning may take in all.
+    """
+    estimates = {name: MODELS[name].make({}).estimate(data) for name in MODELS}
+    is_small = len(data.user_ids) < LEAST_USERS or len(data.item_idx) < LEAST_PAIRS
+    fits: list[Fit] = []
+    left_out: dict[str, str] = {}
+    left_s = search_s
+    for name, estimate in sorted(estimates.items(), key=lambda each: each[1].seconds):
+        if is_small and name not in _SIMPLE:
+            left_out[name] = f"there are fewer than {LEAST_USERS} users or {LEAST_PAIRS} pairs"
+        elif estimate.least_bytes > memory_bytes:
+            left_out[name] = f"it needs {estimate.least_bytes >> 20:,} MB of memory"
+        elif estimate.seconds > left_s:
+            left_out[name] = f"it takes some {estimate.seconds:,.0f} s to learn"
+        else:
+            tried = _distinct(tidy_fit(fit.model, fit.hyperparameters, pinned) for fit in fits_of(name))
+            if len(tried) * estimate.seconds > left_s:
+                tried = [tidy_fit(name, {}, pinned)]
+            fits += tried
+            left_s -= len(tried) * estimate.seconds
+    return Suited(fits, left_out)
+
+
+def tidy_fit(model: str, hyperparameters: Mapping[str, Any], pinned: Pinned) -> Fit:
+    """Return a fit that names only those hyperparameters that are not at their defaults.
+
+    Where the model has not all of them, as one of another version of this program, it has its defaults.
+    """
+    default = MODELS[model].make({}).config.model_dump(mode="json")
+    try:
+        chosen = (
+            MODELS[model].make({**hyperparameters, **pinned.get(model, {})}).config.model_dump(mode="json")
+        )
+    except ValidationError:
+        chosen = MODELS[model].make(pinned.get(model, {})).config.model_dump(mode="json")
+    return Fit(model, {name: value for name, value in chosen.items() if value != default[name]})
+
+
+def _distinct(fits: Any) -> list[Fit]:
+    """Return each fit once: some come to the same where a hyperparameter is set."""
+    return list({repr(fit): fit for fit in fits}.values())

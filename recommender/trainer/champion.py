@@ -1,0 +1,100 @@
+"""The champion, which is what answers now, and whether a challenger takes its place."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from recommender.entities import Blend
+from recommender.errors import ArtifactError
+from recommender.evaluation.results import Difference, Evaluation, Verdict
+from recommender.evaluation.search_space import in_blend
+from recommender.evaluation.variants import ALONE, DEFAULT_MODEL, Fit, Variant
+from recommender.model_store import artifact
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.currents import serving_version
+from recommender.trainer.candidates import Pinned, tidy_fit
+
+_POPULARITY_MODEL = "popularity"
+
+
+class Decision(NamedTuple):
+    """What serves from now on, and why in words. `is_new`: it is the challenger."""
+
+    winner: Variant
+    reason: str
+    is_new: bool = False
+
+
+def latest_published(folder: Path, models: Iterable[str]) -> Metadata | None:
+    """Return what the version that serves says of itself, else the version published last.
+
+    Args:
+        folder: of all models.
+        models: those that may answer.
+    """
+    names = tuple(models)
+    serving = serving_version(folder)
+    if serving is not None and serving.model in names:
+        with contextlib.suppress(ArtifactError):
+            return artifact.read_metadata(folder, *serving)
+    found: list[tuple[str, str]] = []
+    for name in names:
+        with contextlib.suppress(ArtifactError):
+            version = artifact.current_version(folder, name)
+            if version is not None:
+                found.append((version, name))
+    for version, name in sorted(found, reverse=True):
+        with contextlib.suppress(ArtifactError):
+            return artifact.read_metadata(folder, name, version)
+    return None
+
+
+def variant_of(
+    metadata: Metadata | None, configured: Blend, pinned: Pinned, *, learns_blend: bool
+) -> Variant:
+    """Return the way of ranking that a version is; without one, the default model in the configured blend."""
+    if metadata is None:
+        return in_blend(tidy_fit(DEFAULT_MODEL, {}, pinned), configured)
+    learned = metadata.provenance.blend if learns_blend else None
+    return in_blend(tidy_fit(metadata.model, metadata.hyperparameters, pinned), learned or configured)
+
+
+def challenger_of(chosen: Variant, champion: Variant, *, learns_blend: bool) -> Variant:
+    """Return what a search has chosen as it would be published: popularity is a model of its own, alone.
+
+    In a blend that is fixed there is no popularity alone: then the champion is its own challenger.
+    """
+    if chosen.fit is not None:
+        return chosen
+    return in_blend(Fit(_POPULARITY_MODEL), Blend(ALONE)) if learns_blend else champion
+
+
+def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> Decision:
+    """Return the challenger where it is surely better than the champion, else the champion.
+
+    Args:
+        champion: what serves now.
+        challenger: what would be published.
+        evaluation: of both on the same users, compared with the champion.
+    """
+    if challenger.name == champion.name:
+        return Decision(champion, f"The search found nothing better than {champion.name}.")
+    refused = {each.name: each.refused for each in evaluation.refused}
+    if challenger.name in refused:
+        return Decision(champion, f"{challenger.name} was refused: {refused[challenger.name]}")
+    if champion.name in refused:
+        return Decision(challenger, f"The champion was refused: {refused[champion.name]}", is_new=True)
+    found = difference_of(evaluation, challenger.name, champion.name)
+    figures = f"{evaluation.metric} {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}"
+    if found.verdict is Verdict.BETTER:
+        reason = f"{challenger.name} is surely better than {champion.name}: {figures}."
+        return Decision(challenger, reason, is_new=True)
+    reason = f"{challenger.name} is not surely better than {champion.name}, which stays: {figures}."
+    return Decision(champion, reason)
+
+
+def difference_of(evaluation: Evaluation, variant: str, champion: str) -> Difference:
+    """Return by how much a measured variant is better than the champion, paired over users."""
+    (result,) = (each for each in evaluation.measured if each.name == variant)
+    return evaluation.of_group(result).against[champion][evaluation.metric]

@@ -1,0 +1,93 @@
+"""What a training run compares, and on what: a search before the test, then one look at the test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from recommender.data.dataset import Dataset
+from recommender.entities import Blend
+from recommender.errors import EvaluationError
+from recommender.evaluation.ranking import ShortHistory
+from recommender.evaluation.results import Evaluation
+from recommender.evaluation.runner import MAIN_K, Plan, evaluate
+from recommender.evaluation.sources import Source
+from recommender.evaluation.splits import SplitKind, make_splits
+from recommender.evaluation.training_part import prepare
+from recommender.evaluation.tuning import choose, search
+from recommender.evaluation.variants import POPULARITY, Variant
+from recommender.models.fitting import Fitting
+from recommender.trainer.candidates import Pinned, suited_fits
+from recommender.trainer.champion import challenger_of
+
+# So many users are drawn to choose by, and to compare on.
+SEARCH_USERS, TEST_USERS = 1_000, 5_000
+# With fewer, an interval over users says little.
+LEAST_TEST_USERS = 30
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a comparison is bound by.
+
+    `default`: the default formula, as configured. `fixed`: the only blend there may be; None where it is
+    learned. `pinned`: hyperparameters that are set. `short`: what is done for users with short histories.
+    `seed`: of the draw of users.
+    """
+
+    champion: Variant
+    default: Variant
+    fixed: Blend | None
+    pinned: Pinned
+    short: ShortHistory
+    memory_bytes: int
+    seed: int
+
+
+class Comparison(NamedTuple):
+    """What was compared. `left_out`: models that were not tried, and why."""
+
+    challenger: Variant
+    evaluation: Evaluation
+    left_out: tuple[tuple[str, str], ...]
+
+
+def compare(source: Source, data: Dataset, conditions: Conditions, report: Report) -> Comparison:
+    """Choose a challenger before the last stretch of time, and compare it with the champion on that.
+
+    Args:
+        source: all interactions.
+        data: what a model learns from them.
+        conditions: of the comparison.
+        report: told what is done, how much of it, and of how much.
+
+    Raises:
+        EvaluationError: there is too little to choose by or to compare on.
+    """
+    splits = make_splits(source.interactions, SplitKind.TIME)
+    plan = Plan(
+        ks=(MAIN_K,),
+        top_users=SEARCH_USERS,
+        seed=conditions.seed,
+        short=conditions.short,
+        fitting=Fitting(conditions.memory_bytes),
+    )
+    part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
+    _refuse_few(len(part.users.contexts))
+    suited = suited_fits(data, conditions.memory_bytes, conditions.pinned)
+    found = search(part, suited.fits, plan, report, conditions.fixed)
+    chosen = choose(found.variants, found.candidates)
+    del part
+    challenger = challenger_of(chosen, conditions.champion, learns_blend=conditions.fixed is None)
+    compared = {each.name: each for each in (POPULARITY, conditions.default, conditions.champion, challenger)}
+    baselines = (conditions.champion, conditions.default, POPULARITY)
+    plan = replace(plan, top_users=TEST_USERS, baselines=baselines)
+    evaluation = evaluate(source, splits.test, list(compared.values()), plan, report)
+    _refuse_few(evaluation.description.test_users)
+    return Comparison(challenger, evaluation, tuple(suited.left_out.items()))
+
+
+def _refuse_few(users: int) -> None:
+    if users < LEAST_TEST_USERS:
+        raise EvaluationError(f"there are {users} users to compare on, and it takes {LEAST_TEST_USERS}")

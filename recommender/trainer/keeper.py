@@ -1,0 +1,78 @@
+"""Keeps a trainer beside the workers: each worker looks whether there is one, and starts it if not.
+
+It is no child of Gunicorn's master, which does nothing that can fail, and outlives the worker that starts it.
+"""
+
+import logging
+import os
+import subprocess  # nosec B404 # what it starts is our own
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from config.setting_types import ROOT
+from recommender.background import Pause, RepeatingThread
+from recommender.trainer.locks import TRAINER_LOCK, take_lock
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 2.0
+_BLOCKED_LOOK_S = 30.0
+
+
+class TrainerKeeper:
+    """Starts the trainer where none has the folder of the models.
+
+    Args:
+        folder: of the models.
+        variables: of the environment, by which the trainer has the settings of this process.
+        lifeline: the end to read of a pipe that the service holds open while it runs.
+    """
+
+    def __init__(self, folder: Path, variables: Mapping[str, str], lifeline: int) -> None:
+        self._folder = folder
+        self._variables = variables
+        self._lifeline = lifeline
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_blocked = False
+        self._thread = RepeatingThread("trainer", self._look, _LOOK_S)
+
+    def open(self) -> None:
+        """Start looking in the background."""
+        self._thread.open()
+
+    def close(self) -> None:
+        """Stop looking. A trainer ends by itself when the service has ended."""
+        self._thread.close()
+
+    def _look(self) -> Pause:
+        if self._process is not None and self._process.poll() is None:
+            return Pause(_LOOK_S, _LOOK_S)
+        try:
+            lock = take_lock(self._folder / TRAINER_LOCK)
+        except OSError as exc:
+            if not self._is_blocked:
+                logger.error("no model is trained, as MODEL_PATH cannot be written: %s", exc.strerror)
+            self._is_blocked = True
+            return Pause(_BLOCKED_LOOK_S, _BLOCKED_LOOK_S)
+        self._is_blocked = False
+        if lock is not None:
+            try:
+                self._start(lock)
+            finally:
+                os.close(lock)
+        return Pause(_LOOK_S, _LOOK_S)
+
+    def _start(self, lock: int) -> None:
+        """Start a trainer, which has the lock from its first moment on."""
+        command = [sys.executable, "-m", "recommender", "trainer"]
+        self._process = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
+            [*command, "--lock", str(lock), "--lifeline", str(self._lifeline)],
+            cwd=ROOT,
+            env={**os.environ, **self._variables},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(lock, self._lifeline),
+            # What a terminal or a service manager sends to the service is not meant for it.
+            start_new_session=True,
+        )
+        logger.info("the trainer runs as process %d", self._process.pid)

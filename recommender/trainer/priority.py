@@ -1,0 +1,35 @@
+"""Has a process stand back behind those that serve."""
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+_NICENESS = 10
+# From -1000 to 1000: the kernel, out of memory, kills the process with the most.
+_KILLED_FIRST = "800"
+
+
+def stand_back() -> None:
+    """Take less of processor and disk than others, and be killed before them where memory is short."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST)
+    # Only some deployments have it.
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import psutil  # noqa: PLC0415 - see above
+
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def end_with(descriptor: int) -> None:
+    """End this process, whatever it is at, once the other end of a pipe is closed."""
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(descriptor, 1):
+                pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="end with the trainer", daemon=True).start()

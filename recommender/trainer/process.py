@@ -1,0 +1,171 @@
+"""The trainer: waits until a training is due, and has each run made by a process of its own.
+
+So the memory of a run goes back to the system, and one that is killed takes nothing with it.
+"""
+
+import logging
+import os
+import select
+import signal
+import subprocess  # nosec B404 # what it starts is our own
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apscheduler.triggers.cron import CronTrigger
+
+from config.setting_types import ROOT
+from recommender import __version__
+from recommender.errors import MarqueeError
+from recommender.model_store.runs import Outcome, TrainingRun, Trigger, next_run_number, read_runs, write_run
+from recommender.trainer.champion import latest_published
+from recommender.trainer.schedule import Timetable, has_grown
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 5.0
+_GROWTH_LOOK_S = 300.0
+# Of a run. One that takes longer hangs.
+_LONGEST_RUN_S = 12 * 3_600.0
+_RUNNING_LOOK_S = 0.2
+_STOP_S = 10.0
+ESTIMATE = "estimated_interactions"
+
+
+class Trainer:
+    """Has models trained, one run after the other, until it is told to end or what it serves has ended.
+
+    Args:
+        folder: of the models.
+        models: those of which one is to be published.
+        trigger: the schedule.
+        new_share: a run is due when so large a share of the interactions has come; None for never.
+        estimate: gives roughly how many interactions there are, None where that is not known.
+        command: what makes a run, by why it is due.
+        lifeline: a pipe whose other end closes when the service has ended; None where there is none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        models: Iterable[str],
+        trigger: CronTrigger,
+        *,
+        new_share: float | None,
+        estimate: Callable[[], int | None],
+        command: Callable[[Trigger], Sequence[str]],
+        lifeline: int | None = None,
+    ) -> None:
+        self._folder = folder
+        self._models = tuple(models)
+        self._new_share = new_share
+        self._estimate = estimate
+        self._command = command
+        self._lifeline = lifeline
+        last = self._last_run()
+        self._timetable = Timetable(
+            trigger,
+            last_start=None if last is None else datetime.fromisoformat(last.started_at),
+            is_published=self._is_published(),
+            now=_now(),
+        )
+        self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
+
+    def work(self) -> None:
+        """Have runs made as they are due, until the service has ended."""
+        while True:
+            trigger = self._timetable.due(_now(), time.monotonic()) or self._growth()
+            if trigger is not None and not self._train(trigger):
+                return
+            if self._service_ended(_LOOK_S):
+                return
+
+    def _growth(self) -> Trigger | None:
+        """Look now and then whether many interactions have come since the last run."""
+        if self._new_share is None or time.monotonic() < self._growth_look_at:
+            return None
+        self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
+        last = self._last_run()
+        then = None if last is None else last.counts.get(ESTIMATE)
+        try:
+            now = self._estimate()
+        except MarqueeError as exc:
+            logger.warning("how many interactions have come cannot be told: %s", exc)
+            return None
+        return Trigger.NEW_INTERACTIONS if has_grown(now, then, self._new_share) else None
+
+    def _train(self, trigger: Trigger) -> bool:
+        """Have a run made; false where the service has ended meanwhile."""
+        began, number = _now(), next_run_number(self._folder)
+        # Its standard input closes when this process ends, however that comes about: then the run ends, too.
+        process = subprocess.Popen(self._command(trigger), cwd=ROOT, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
+        try:
+            is_over = self._wait_for(process)
+        finally:
+            _end(process)
+        if not is_over:
+            return False
+        self._record_if_missing(number, began, trigger, process.returncode)
+        last = self._last_run()
+        self._timetable.ended(
+            began,
+            time.monotonic(),
+            failed=last is None or last.number < number or last.outcome is Outcome.FAILED,
+            is_published=self._is_published(),
+        )
+        self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
+        return True
+
+    def _wait_for(self, process: "subprocess.Popen[bytes]") -> bool:
+        ends_at = time.monotonic() + _LONGEST_RUN_S
+        while process.poll() is None and time.monotonic() < ends_at:
+            if self._service_ended(_RUNNING_LOOK_S):
+                return False
+        return True
+
+    def _record_if_missing(self, number: int, began: datetime, trigger: Trigger, status: int) -> None:
+        """Record a run that could not do that itself, as it was killed."""
+        if status >= 0 or next_run_number(self._folder) > number:
+            return
+        reason = f"It was ended by {signal.Signals(-status).name} before it was over."
+        logger.error("training run %d: %s", number, reason)
+        try:
+            write_run(
+                self._folder,
+                TrainingRun(
+                    number=number,
+                    started_at=began.isoformat(),
+                    ended_at=_now().isoformat(),
+                    trigger=trigger,
+                    outcome=Outcome.FAILED,
+                    reason=reason,
+                    code_version=__version__,
+                ),
+            )
+        except OSError as exc:
+            logger.error("training run %d cannot be recorded: %s", number, exc)
+
+    def _service_ended(self, timeout_s: float) -> bool:
+        """Wait for so long, or until the service has ended; whether it has."""
+        readable, _, _ = select.select([] if self._lifeline is None else [self._lifeline], [], [], timeout_s)
+        return bool(readable) and self._lifeline is not None and not os.read(self._lifeline, 1)
+
+    def _is_published(self) -> bool:
+        return latest_published(self._folder, self._models) is not None
+
+    def _last_run(self) -> TrainingRun | None:
+        return next(read_runs(self._folder, 1), None)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a run that is not over, and wait for it."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.poll() is None:
+        process.kill()
+    process.wait(_STOP_S)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,329 @@
+"""One training run: read, compare, decide, learn from all data, publish, and record what came of it."""
+
+import logging
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.database_settings import DatabaseSettings
+from recommender import __version__
+from recommender.catalogue.index import window_start
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.forgotten import read_forgotten
+from recommender.data.interactions import histories_of, positive_pairs
+from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
+from recommender.domains.base import Domain
+from recommender.entities import Blend, InteractionTypes
+from recommender.errors import ArtifactError, EvaluationError, MarqueeError
+from recommender.evaluation.databases import databases_source, in_turn
+from recommender.evaluation.ranking import ShortHistory
+from recommender.evaluation.results import Evaluation, Interval
+from recommender.evaluation.search_space import in_blend
+from recommender.evaluation.sources import Source
+from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
+from recommender.model_store.artifact import Metadata, Provenance
+from recommender.model_store.runs import (
+    ComparedVariant,
+    MeasuredInterval,
+    Outcome,
+    TrainingRun,
+    Trigger,
+    next_run_number,
+    write_run,
+)
+from recommender.model_store.shrinkage import find_shrinkage
+from recommender.models.base import AUTO
+from recommender.models.fitting import Fitting
+from recommender.models.registry import MODELS
+from recommender.trainer.candidates import Pinned, tidy_fit
+from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
+from recommender.trainer.comparison import Comparison, Conditions, compare
+from recommender.trainer.locks import run_lock
+from recommender.training.publication import Record, record_nothing
+from recommender.training.train import train
+
+logger = logging.getLogger(__name__)
+
+MADE_BY = "trainer"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """What is trained from what.
+
+    `folder`: of the models. `model`: AUTO for the best, or the name of the only one. `blend`: as configured;
+    `learns_blend`: it may be replaced by a better one. `pinned`: hyperparameters that are set, by model.
+    `min_history`: from so many items on a user is left to the model alone. `kept_versions`: of each model.
+    `record`: called with what was published. `takes_turns`: only one host at a time reads the databases.
+    """
+
+    folder: Path
+    model: str
+    blend: Blend
+    learns_blend: bool
+    pinned: Pinned
+    memory_bytes: int
+    databases: DatabaseSettings
+    types: InteractionTypes
+    domain: Domain
+    window_days: int
+    min_history: int
+    kept_versions: int
+    record: Record = record_nothing
+    takes_turns: bool = True
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that may answer."""
+        return tuple(MODELS) if self.model == AUTO else (self.model,)
+
+
+def run_training(
+    order: TrainingOrder, trigger: Trigger, stand_back: Callable[[], None] = lambda: None
+) -> TrainingRun:
+    """Make a training run, and record it.
+
+    Args:
+        order: what is trained from what.
+        trigger: why.
+        stand_back: called once the run may take its time, which is after the first model there is.
+
+    Returns:
+        The record, of a run that failed, too.
+
+    Raises:
+        TrainingUnderWayError: another run is under way.
+        OSError: the folder of the models cannot be written.
+    """
+    with run_lock(order.folder):
+        run = _Run(order, next_run_number(order.folder), stand_back)
+        began = _now()
+        logger.info("training run %d begins: %s", run.number, trigger.value)
+        try:
+            found = run.make()
+        except (MarqueeError, OSError, MemoryError) as exc:
+            logger.error("training run %d failed: %s", run.number, exc)
+            found = run.failed(str(exc) or "There is not enough memory.")
+        except Exception as exc:
+            # Whatever it is: the run leaves a record, and the trainer goes on.
+            logger.exception("training run %d failed", run.number)
+            found = run.failed(f"It ended by an error that is not foreseen ({type(exc).__name__}).")
+        record = TrainingRun(
+            number=run.number,
+            started_at=began,
+            ended_at=_now(),
+            trigger=trigger,
+            code_version=__version__,
+            host=platform.node(),
+            **found,
+        )
+        write_run(order.folder, record)
+        logger.info("training run %d: %s. %s", record.number, record.outcome.value, record.reason)
+        return record
+
+
+class _Run:
+    """A run under way, and what is known of it so far."""
+
+    def __init__(self, order: TrainingOrder, number: int, stand_back: Callable[[], None]) -> None:
+        self.number = number
+        self._stand_back = stand_back
+        self._order = order
+        self._counts: dict[str, int] = {}
+        self._published: Metadata | None = None
+
+    def make(self) -> dict[str, Any]:
+        """Train; what the record says of it."""
+        former = latest_published(self._order.folder, self._order.models)
+        if former is not None:
+            self._stand_back()
+        with self._source() as source:
+            self._counts["interactions"] = len(source.interactions.user_idx)
+            data = _all_of(source)
+            self._counts |= data.counts
+            _refuse_shrunk(data, former)
+            champion = self._champion(former)
+            if former is None:
+                # Something better than live SQL at once; whether another is better still takes longer.
+                self._published = self._publish(champion, data, None)
+                self._stand_back()
+            if self._order.model != AUTO:
+                reason = f"MODEL names {self._order.model}, which has learned from all data."
+                return self._refitted(champion, data, None, reason)
+            try:
+                compared = self._compare(source, data, champion)
+            except EvaluationError as exc:
+                return self._refitted(
+                    champion, data, None, f"There is too little data to compare models: {exc}."
+                )
+        decision = decide(champion, compared.challenger, compared.evaluation)
+        if not decision.is_new:
+            return self._refitted(champion, data, compared, decision.reason)
+        published = self._publish(decision.winner, data, compared.evaluation)
+        return {
+            **self._found(Outcome.PUBLISHED, decision.reason, published),
+            "champion": champion.name,
+            "chosen": decision.winner.name,
+            **_compared_as(compared, champion),
+        }
+
+    def failed(self, reason: str) -> dict[str, Any]:
+        """Return what the record of a run says that came to nothing, or to its first model only."""
+        return self._found(Outcome.FAILED, reason, self._published)
+
+    def _refitted(
+        self, champion: Variant, data: Dataset, compared: Comparison | None, reason: str
+    ) -> dict[str, Any]:
+        evaluation = None if compared is None else compared.evaluation
+        published = self._published or self._publish(champion, data, evaluation)
+        return {
+            **self._found(Outcome.REFITTED, reason, published),
+            "champion": champion.name,
+            "chosen": champion.name,
+            **({} if compared is None else _compared_as(compared, champion)),
+        }
+
+    def _found(self, outcome: Outcome, reason: str, published: Metadata | None) -> dict[str, Any]:
+        found = {"outcome": outcome, "reason": reason, "counts": self._counts}
+        if published is None:
+            return found
+        version = {"model": published.model, "version": published.version}
+        return {**found, **version, "fingerprint": published.fingerprint}
+
+    def _champion(self, former: Metadata | None) -> Variant:
+        order = self._order
+        if former is None and order.model != AUTO:
+            return in_blend(tidy_fit(order.model, {}, order.pinned), order.blend)
+        return variant_of(former, order.blend, order.pinned, learns_blend=order.learns_blend)
+
+    def _compare(self, source: Source, data: Dataset, champion: Variant) -> Comparison:
+        order = self._order
+        conditions = Conditions(
+            champion=champion,
+            default=variant_of(None, order.blend, order.pinned, learns_blend=order.learns_blend),
+            fixed=None if order.learns_blend else order.blend,
+            pinned=order.pinned,
+            short=ShortHistory(order.min_history, order.blend if order.learns_blend else None),
+            memory_bytes=order.memory_bytes,
+            seed=self.number,
+        )
+        return compare(source, data, conditions, _log_step())
+
+    def _publish(self, variant: Variant, data: Dataset, evaluation: Evaluation | None) -> Metadata:
+        fit = variant.fit or Fit(DEFAULT_MODEL)
+        return train(
+            fit.model,
+            self._order.folder,
+            lambda: data,
+            hyperparameters=fit.hyperparameters,
+            fitting=Fitting(self._order.memory_bytes),
+            kept_versions=self._order.kept_versions,
+            record=self._order.record,
+            provenance=Provenance(
+                made_by=MADE_BY,
+                run=self.number,
+                blend=variant.blend if self._order.learns_blend else None,
+                metrics={} if evaluation is None else _metrics_of(evaluation, variant),
+            ),
+        )
+
+    def _source(self) -> AbstractContextManager[Source]:
+        order = self._order
+        return databases_source(order.databases, order.types, order.domain, order.window_days, self._read)
+
+    def _read(self, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
+        estimated = engagement_db.estimate_interactions()
+        if estimated is not None:
+            self._counts["estimated_interactions"] = estimated
+        rows = in_turn(engagement_db) if self._order.takes_turns else engagement_db.stream_interactions()
+        return read_forgotten(self._order.folder).rows_of_others(rows)
+
+
+def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
+    """Refuse data that have lost much since the model in use, whichever model would learn from them."""
+    lost = None if former is None else find_shrinkage(data.counts, former.counts)
+    if former is not None and lost is not None:
+        raise ArtifactError(
+            f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. If "
+            f"that is right, run `python -m recommender train {former.model} --accept-shrinkage`."
+        )
+
+
+def _all_of(source: Source) -> Dataset:
+    """Return what a model learns from all interactions in the window up to now."""
+    start = window_start(source.window_days)
+    since = (
+        -np.inf if not source.window_days else datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()
+    )
+    pairs = positive_pairs(source.interactions.since(since))
+    return dataset_of(histories_of(pairs, source.interactions), start)
+
+
+def _metrics_of(evaluation: Evaluation, variant: Variant) -> Mapping[str, tuple[float, float, float]]:
+    for each in evaluation.measured:
+        if each.name == variant.name:
+            found = evaluation.of_group(each).metrics
+            return {name: (interval.mean, interval.low, interval.high) for name, interval in found.items()}
+    return {}
+
+
+def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
+    evaluation = compared.evaluation
+    measured = evaluation.measured
+    has_champion = champion.name in evaluation.baselines
+    rows = [
+        ComparedVariant(
+            **_described(each),
+            metric=_interval(evaluation.of_group(each).metrics[evaluation.metric]),
+            against_champion=(
+                _interval(difference_of(evaluation, each.name, champion.name)) if has_champion else None
+            ),
+        )
+        for each in measured
+    ]
+    rows += [ComparedVariant(**_described(each), refused=each.refused) for each in evaluation.refused]
+    users = evaluation.of_group(measured[0]).users if measured else 0
+    moment = evaluation.description.moment
+    return {
+        "metric": evaluation.metric,
+        "users": users,
+        "split": f"what happened from {moment} on",
+        "compared": tuple(rows),
+    }
+
+
+def _described(result: Any) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "model": result.model,
+        "hyperparameters": result.hyperparameters,
+        "content_weight": result.content_weight,
+        "collaborative_weight": result.collaborative_weight,
+        "content": result.content,
+    }
+
+
+def _interval(interval: Interval) -> MeasuredInterval:
+    return MeasuredInterval(mean=interval.mean, low=interval.low, high=interval.high)
+
+
+def _log_step() -> Any:
+    """Return what logs each step of a comparison once."""
+    told: set[str] = set()
+
+    def report(label: str, _done: int, _total: int) -> None:
+        if label not in told:
+            told.add(label)
+            logger.debug("%s", label)
+
+    return report
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

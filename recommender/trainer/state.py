@@ -1,0 +1,75 @@
+"""What there is to say of training, read from the folder of the models by whoever serves from it."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from recommender.model_store.runs import FOLDER, Outcome, TrainingRun, read_runs
+from recommender.trainer.locks import RUN_LOCK, is_held
+
+_LOOKED_AT = 100
+_SUCCESSES = (Outcome.PUBLISHED, Outcome.REFITTED)
+
+
+class TrainingState(NamedTuple):
+    """What is known of training.
+
+    `last_success`: when a run last published something, in seconds since 1970; 0 where none has. `failed`:
+    the last run did not. `running`: one is under way. `blocked`: there is to be a trainer, and the folder of
+    the models cannot be written.
+    """
+
+    last_success: float = 0.0
+    failed: bool = False
+    running: bool = False
+    blocked: bool = False
+
+
+class TrainingReader:
+    """Reads the state of training from a folder; the records only where there is a new one."""
+
+    def __init__(self, folder: Path, *, trains: bool) -> None:
+        """Read nothing yet.
+
+        Args:
+            folder: of the models.
+            trains: there is to be a trainer beside this process.
+        """
+        self._folder = folder
+        self._trains = trains
+        self._seen: int | None = None
+        self._known = TrainingState()
+
+    def read(self) -> TrainingState:
+        """Return the state now."""
+        changed = _changed_at(self._folder / FOLDER)
+        if changed != self._seen:
+            self._known = _state_of(list(read_runs(self._folder, _LOOKED_AT)))
+            self._seen = changed
+        return self._known._replace(
+            running=is_held(self._folder / RUN_LOCK),
+            blocked=self._trains and not can_be_written(self._folder),
+        )
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether this process may write into a folder, or make it where it is not there yet."""
+    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return os.access(existing, os.W_OK | os.X_OK)
+
+
+def _changed_at(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _state_of(runs: list[TrainingRun]) -> TrainingState:
+    """Return what records say, the newest first."""
+    ended = [datetime.fromisoformat(run.ended_at).timestamp() for run in runs if run.outcome in _SUCCESSES]
+    return TrainingState(
+        last_success=ended[0] if ended else 0.0,
+        failed=bool(runs) and runs[0].outcome not in _SUCCESSES,
+    )

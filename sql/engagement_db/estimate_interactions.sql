@@ -1,0 +1,28 @@
+-- name: estimate_interactions()
+-- Roughly how many interactions there are, by the server's statistics.
+--
+-- Parameters: none
+-- Returns: one row
+--   row_count bigint   rows of the table, its partitions and children; NULL where it is a view, of which nothing
+--                      is known
+-- Index: pg_class_oid_index, pg_inherits_parent_index
+-- Why: asked every few minutes, to see whether many interactions have come since the last training. Counting
+--   would read the table. reltuples is as of the last VACUUM or ANALYZE. n_live_tup follows every transaction,
+--   and is 0 on a standby and after a crash.
+WITH RECURSIVE part AS (
+    SELECT to_regclass('interaction')::oid AS part_id
+    UNION
+    SELECT child.inhrelid AS part_id
+    FROM part AS p
+    INNER JOIN pg_inherits AS child ON p.part_id = child.inhparent
+)
+
+SELECT
+    sum(
+        CASE
+            WHEN c.relkind IN ('r', 'm') THEN greatest(c.reltuples::bigint, pg_stat_get_live_tuples(c.oid), 0)
+            WHEN c.relkind = 'p' THEN 0
+        END
+    )::bigint AS row_count
+FROM part AS p
+INNER JOIN pg_class AS c ON p.part_id = c.oid;

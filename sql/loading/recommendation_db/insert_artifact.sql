@@ -1,0 +1,24 @@
+-- name: insert_artifact(model, version, hyperparameters, metrics, fingerprint, blend, counts, code_version, made_by, training_run, built_at)!
+-- Note a version that has become the current one of its model.
+--
+-- Parameters: model, version, code_version, made_by text; hyperparameters, metrics, fingerprint, blend, counts
+-- text (JSON); training_run int; built_at text (ISO 8601).
+-- Index: model_artifacts_pkey.
+INSERT INTO model_artifacts (
+    model, version, hyperparameters, metrics, fingerprint, blend, counts, code_version, made_by,
+    training_run, built_at, is_current
+)
+VALUES (
+    :model::text,
+    :version::text,
+    :hyperparameters::jsonb,
+    :metrics::jsonb,
+    :fingerprint::jsonb,
+    :blend::jsonb,
+    :counts::jsonb,
+    :code_version::text,
+    :made_by::text,
+    :training_run::int,
+    :built_at::timestamptz,
+    TRUE
+);

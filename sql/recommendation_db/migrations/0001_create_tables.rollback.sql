@@ -1,0 +1,3 @@
+-- Takes both tables away, with all that they hold.
+DROP TABLE user_features;
+DROP TABLE model_artifacts;

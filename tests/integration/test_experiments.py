@@ -1,0 +1,369 @@
+"""Users in an experiment get what their variant says, and answers name it; nothing changes for others."""
+
+import csv
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from recommender.answers import one_user_of
+from recommender.databases.database import recorded_statements
+from recommender.databases.queries import SQL_ROOT
+from recommender.entities import DatabaseName, Options, Page, Weights
+from recommender.experiments.definitions import NO_CHANGES, Experiment, parse_experiments
+from recommender.experiments.tokens import Placement, TokenSigner
+from recommender.models.registry import MODELS
+from tests.support.clients import NO_CAPS, PATIENT, get, ids, post_batch, running_client
+from tests.support.commands import Run, runner
+from tests.support.gunicorn import running_gunicorn, sum_of
+from tests.support.postgres import Urls
+from tests.support.reference import Reference
+from tests.support.training import train_on
+from tests.support.waiting import eventually
+
+KEY = "k" * 32
+SIGNER = TokenSigner([KEY])
+TWO = """
+[weighted.variants.control]
+share = 0.4
+[weighted.variants.content]
+share = 0.4
+content_weight = 0.9
+collaborative_weight = 0.1
+
+[window.variants.month]
+share = 0.3
+window_days = 30
+[window.variants.week]
+share = 0.3
+window_days = 7
+"""
+DIVERSE = "[lists.variants.diverse]\nshare = 1\ndiversity = 0.6\n"
+DRAFT = """
+[ranker]
+kind = "interleaving"
+[ranker.variants.present]
+[ranker.variants.content]
+content_weight = 1
+collaborative_weight = 0
+"""
+MODELS_COMPARED = """
+[ranker.variants.live]
+share = 0.5
+model = "live"
+[ranker.variants.items]
+share = 0.5
+model = "item_knn"
+"""
+
+Served = Callable[..., Any]
+
+
+def parsed(text: str) -> dict[str, Experiment]:
+    return {each.name: each for each in parse_experiments(text, ("auto", "live", *MODELS))}
+
+
+@pytest.fixture
+def served(shared_databases: Urls, tmp_path: Path) -> Served:
+    """Serves with some experiments."""
+
+    @contextmanager
+    def serve(text: str, **variables: str) -> Iterator[FlaskClient]:
+        path = tmp_path / "experiments.toml"
+        path.write_text(text)
+        settings = {"EXPERIMENTS_PATH": str(path), "EXPERIMENT_KEY": KEY, **NO_CAPS, **PATIENT, **variables}
+        with running_client(shared_databases, **settings) as client:
+            yield client
+
+    return serve
+
+
+def by_pages_of_7(client: FlaskClient, user: str, end: int) -> list[str]:
+    return [each for offset in range(0, end, 7) for each in ids(get(client, user, limit=7, offset=offset))]
+
+
+def plain(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "variant"}
+
+
+def test_each_variant_answers_as_a_request_for_what_it_changes(
+    served: Served, client: FlaskClient, reference: Reference
+) -> None:
+    service = client.application.extensions["container"].service
+    weighted, window = parsed(TWO).values()
+    names = set()
+    with served(TWO) as tried:
+        for user in reference.users[:40]:
+            parts = [(each.name, each.variant_for(user)) for each in (weighted, window)]
+            changes = [NO_CHANGES if variant is None else variant.changes for _, variant in parts]
+            name = ",".join(f"{experiment}:{variant.name}" for experiment, variant in parts if variant)
+            names.add(name)
+            options = Options(weights=changes[0].weights, window_days=changes[1].window_days)
+            (expected,) = service.recommend([user], Page(30), options)
+            answer = get(tried, user, limit=30)
+            assert answer.get("variant", "") == name
+            assert plain(answer) == json.loads(json.dumps(one_user_of(expected, Page(30))))
+    # Every combination of the variants and of taking no part.
+    assert len(names) == 9
+
+
+def test_a_request_for_weights_of_its_own_is_in_no_experiment_about_weights(
+    served: Served, client: FlaskClient, reference: Reference
+) -> None:
+    weights, page = Options(weights=Weights(0.2, 0.8)), Page(10)
+    main = client.application.extensions["container"].service
+    expected = list(main.recommend(reference.users[:20], page, weights))
+    text = TWO.partition("[window")[0]
+    with served(text) as tried:
+        service = tried.application.extensions["container"].service
+        assert list(service.recommend(reference.users[:20], page, weights)) == expected
+        preview = tried.post("/api/recommendations/preview", json={"genres": ["Drama"]}).get_json()
+    assert "variant" not in preview
+
+
+def test_a_batch_answers_as_one_user_alone_and_reads_one_history_for_each_window(
+    served: Served, reference: Reference
+) -> None:
+    users = reference.users[:50]
+    with served(TWO) as tried:
+        with recorded_statements() as runs:
+            batch = post_batch(tried, users, limit=10)["results"]
+        counted = Counter(run.name for run in runs)
+        for user in users:
+            alone = get(tried, user)
+            assert batch[user] == {name: alone[name] for name in batch[user]}
+        lines = tried.post(
+            "/api/recommendations/batch",
+            json={"user_ids": users, "limit": 10},
+            headers={"Accept": "application/x-ndjson"},
+        )
+        streamed = [json.loads(line) for line in lines.data.splitlines()]
+        lines.close()
+        metrics = tried.get("/metrics").text
+    assert [line.get("variant") for line in streamed] == [batch[user].get("variant") for user in users]
+    # Each of the windows: 90, 30 and 7 days.
+    assert counted["engagement_db.fetch_histories"] == 3
+    assert counted["user_db.fetch_genre_preferences"] == counted["catalog_db.fetch_media"] == 1
+    named = Counter(part for line in streamed if "variant" in line for part in line["variant"].split(","))
+    for part, answered in named.items():
+        experiment, variant = part.split(":")
+        labels = {"experiment": experiment, "variant": variant}
+        # In one piece, alone, and streamed.
+        assert sum_of(metrics, "marquee_variant_answers_total", labels) == 3 * answered
+
+
+def test_pages_of_a_re_ranked_list_neither_overlap_nor_skip(
+    served: Served, client: FlaskClient, reference: Reference
+) -> None:
+    user = reference.users[0]
+    before = [
+        item["id"]
+        for offset in (0, 100)
+        for item in get(client, user, limit=100, offset=offset)["recommendations"]
+    ]
+    with served(DIVERSE) as tried:
+        whole = [each for offset in (0, 100) for each in ids(get(tried, user, limit=100, offset=offset))]
+        by_sevens = [
+            id_ for offset in range(0, 49, 7) for id_ in ids(get(tried, user, limit=7, offset=offset))
+        ]
+        answer = get(tried, user, limit=100, explain="true")
+    assert by_sevens == whole[:49]
+    assert sorted(whole) == sorted(before)
+    assert whole != before
+    assert answer["variant"] == "lists:diverse"
+    genres = [set(item["genres"]) for item in answer["recommendations"][:10]]
+    undiverse = [set(item["genres"]) for item in get(client, user, limit=10)["recommendations"]]
+    assert _overlap(genres) < _overlap(undiverse)
+
+
+def _overlap(sets: list[set[str]]) -> float:
+    pairs = [(first, second) for n, first in enumerate(sets) for second in sets[:n]]
+    return sum(len(first & second) / (len(first | second) or 1) for first, second in pairs)
+
+
+def test_an_interleaved_list_has_the_items_of_both_rankings_and_says_whose_each_is(
+    served: Served, client: FlaskClient, reference: Reference, shared_databases: Urls
+) -> None:
+    user = reference.users[0]
+    content = {"CONTENT_WEIGHT": "1", "COLLABORATIVE_WEIGHT": "0", **NO_CAPS, **PATIENT}
+    rankings = {"present": ids(get(client, user, limit=100))}
+    with running_client(shared_databases, **content) as other:
+        rankings["content"] = ids(get(other, user, limit=100))
+    with served(DRAFT) as tried:
+        answer = get(tried, user, limit=40)
+        by_sevens = [
+            item for offset in range(0, 35, 7) for item in ids(get(tried, user, limit=7, offset=offset))
+        ]
+        explained = get(tried, user, limit=40, explain="true")
+        batch = post_batch(tried, [user], limit=40)["results"][user]
+        rest = get(tried, user, limit=100, offset=150)
+    items = answer["recommendations"]
+    assert answer["variant"] == "ranker:interleaved"
+    assert by_sevens == ids(answer)[:35] == ids(explained)[:35] == ids(batch)[:35]
+    placements = [SIGNER.read(item["token"]) for item in items]
+    left = {team: list(ranking) for team, ranking in rankings.items()}
+    for rank, (item, placement) in enumerate(zip(items, placements, strict=True), start=1):
+        assert placement is not None
+        assert (placement.experiment, placement.user_id) == ("ranker", user)
+        assert (placement.item_id, placement.rank) == (item["id"], rank)
+        # The team's best that was left.
+        assert left[placement.team][0] == item["id"]
+        for ranking in left.values():
+            if item["id"] in ranking:
+                ranking.remove(item["id"])
+    teams = Counter(placement.team for placement in placements if placement)
+    assert teams == {"present": 20, "content": 20}
+    assert not set(ids(rest)) & set(ids(answer))
+    for item in explained["recommendations"]:
+        assert sum(item["score_parts"].values()) == pytest.approx(item["recommendation_score"], abs=1e-9)
+
+
+def test_a_model_that_an_experiment_names_is_served_beside_the_main_one(
+    served: Served,
+    reference: Reference,
+    shared_databases: Urls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = train_on(shared_databases, tmp_path / "models", monkeypatch, name="item_knn")
+    (experiment,) = parsed(MODELS_COMPARED).values()
+    by_variant: dict[str, str] = {}
+    for user in reference.users[:20]:
+        found = experiment.variant_for(user)
+        assert found is not None
+        by_variant[found.name] = user
+    with served(MODELS_COMPARED, MODEL="live", MODEL_PATH=str(tmp_path / "models")) as tried:
+        assert eventually(lambda: get(tried, by_variant["items"])["model_version"] == version, 20)
+        assert get(tried, by_variant["items"])["model"] == "item_knn"
+        assert get(tried, by_variant["live"])["model"] == "live"
+        assert tried.get("/ready").get_json()["model"]["name"] == "live"
+        before = [_answered(tried, model) for model in ("item_knn", "live")]
+        post_batch(tried, list(by_variant.values()))
+        # Users of one request may have different models.
+        assert [_answered(tried, model) for model in ("item_knn", "live")] == [count + 1 for count in before]
+
+
+def _answered(client: FlaskClient, model: str) -> float:
+    return sum_of(client.get("/metrics").text, "marquee_answers_total", {"model": model})
+
+
+def test_the_command_reports_from_the_databases(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(databases, monkeypatch, capsys)
+    path = tmp_path / "experiments.toml"
+    path.write_text(
+        TWO.partition("[window")[0]
+        + DRAFT.replace("content_weight = 1", "diversity = 1").replace("collaborative_weight = 0", "")
+    )
+    for variable, value in {"EXPERIMENTS_PATH": str(path), "EXPERIMENT_KEY": KEY}.items():
+        monkeypatch.setenv(variable, value)
+    listed = run("experiments", "list")
+    assert listed.out.splitlines()[:2] == [
+        "weighted: ab",
+        "  control: 40.0% of users, changes nothing",
+    ]
+    assert "ranker: interleaving, 100.0% of users" in listed.out
+    unknown = run("experiments", "report", "none")
+    assert (unknown.status, "there are: weighted, ranker" in unknown.err) == (2, True)
+    assert "--since" in run("experiments", "report", "weighted").err
+    compared = run("experiments", "report", "weighted", "--since", "2020-01-01")
+    assert (compared.status, "against control: " in compared.out) == (0, True)
+    without = run("experiments", "report", "ranker")
+    assert (without.status, "sql/optional/engagement_db/stream_exposures.sql" in without.err) == (1, True)
+    store_tokens(databases)
+    overlay = tmp_path / "sql" / "engagement_db"
+    overlay.mkdir(parents=True)
+    copyfile(
+        SQL_ROOT / "optional" / "engagement_db" / "stream_exposures.sql", overlay / "stream_exposures.sql"
+    )
+    monkeypatch.setenv("SQL_PATH", str(tmp_path / "sql"))
+    found = run("experiments", "report", "ranker").out
+    assert "25 users liked or watched something from a list of present and content." in found
+    assert "content: 20 items, and more than the other with 20 users" in found
+    assert "Not counted: 2 interactions" in found
+    assert "Preference for content over present, from -0.5 to 0.5: +0.3000" in found
+    assert "25 users" not in run("experiments", "report", "ranker", "--since", "2999-01-01").out
+    checked = run("check")
+    assert "stream_exposures: prepares, from" in checked.out
+
+
+def store_tokens(urls: Urls) -> None:
+    """Store tokens as an app would: 20 of one team, 5 of the other, one forged, and one of another user."""
+    forger = TokenSigner(["f" * 32])
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute("ALTER TABLE interaction ADD COLUMN token text")
+        connection.execute(
+            "CREATE INDEX interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL"
+        )
+        rows = connection.execute(
+            "SELECT DISTINCT ON (user_id) id, user_id::text, media_id::text, "
+            "extract(epoch FROM timestamp)::int FROM interaction "
+            "WHERE type = 'LIKE' AND user_id IS NOT NULL AND media_id IS NOT NULL "
+            "AND timestamp < now() ORDER BY user_id, id LIMIT 27"
+        ).fetchall()
+        for number, (row_id, user, media, happened_at) in enumerate(rows):
+            team = "content" if number < 20 else "present"
+            placement = Placement("ranker", team, user, media, 1, happened_at - 60)
+            if number == 26:
+                placement = placement._replace(user_id=rows[0][1])
+            token = (forger if number == 25 else SIGNER).sign(placement)
+            connection.execute("UPDATE interaction SET token = %s WHERE id = %s", (token, row_id))
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_job_writes_variants_and_tokens(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: Reference, form: str
+) -> None:
+    path, users = tmp_path / "experiments.toml", tmp_path / "users.txt"
+    path.write_text(DRAFT)
+    users.write_text("\n".join(reference.users[:3]))
+    monkeypatch.setenv("EXPERIMENTS_PATH", str(path))
+    monkeypatch.setenv("EXPERIMENT_KEY", KEY)
+    output = tmp_path / f"out.{form}"
+    assert run("batch", users, "--output", output, "--limit", 5).status == 0
+    if form == "csv":
+        rows = list(csv.DictReader(output.read_text().splitlines()))
+        assert {row["variant"] for row in rows} == {"ranker:interleaved"}
+        placements = [SIGNER.read(row["token"]) for row in rows]
+        assert [(each.user_id, each.item_id) for each in placements if each] == [
+            (row["user_id"], row["media_id"]) for row in rows
+        ]
+    else:
+        lines = [json.loads(line) for line in output.read_text().splitlines()]
+        assert [line["variant"] for line in lines] == ["ranker:interleaved"] * 3
+        assert all(SIGNER.read(item["token"]) for line in lines for item in line["recommendations"])
+
+
+def test_a_reload_takes_up_experiments_and_refuses_wrong_ones(
+    shared_databases: Urls, tmp_path: Path, reference: Reference
+) -> None:
+    path, user = tmp_path / "experiments.toml", reference.users[0]
+    path.write_text("")
+    with running_gunicorn(shared_databases, EXPERIMENTS_PATH=str(path), WORKERS="1") as server:
+
+        def reloaded() -> str | None:
+            before = set(server.workers())
+            server.process.send_signal(signal.SIGHUP)
+            assert eventually(lambda: len(server.workers()) == 1 and not before & set(server.workers()), 30)
+            answer = server.ask(f"/api/recommendations/{user}")
+            assert answer.status == 200
+            variant: str | None = answer.body.get("variant")
+            return variant
+
+        assert "variant" not in server.ask(f"/api/recommendations/{user}").body
+        path.write_text(DIVERSE)
+        assert reloaded() == "lists:diverse"
+        path.write_text(DIVERSE + "model = 'no_such'")
+        assert reloaded() == "lists:diverse"
+        assert any("lists.variants.diverse: model must be one of" in str(line) for line in server.logged())
+        path.write_text("")
+        assert reloaded() is None

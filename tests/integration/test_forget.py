@@ -1,0 +1,352 @@
+"""`forget`: what a user did counts for nothing in the next answer, and no file of a model holds the id."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from config.setting_types import ROOT
+from recommender.data.forgotten import FILE
+from recommender.entities import DatabaseName
+from recommender.model_store import artifact
+from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.commands import Result, runner
+from tests.support.gunicorn import running_gunicorn
+from tests.support.postgres import Outage, Urls
+from tests.support.training import versions_in
+from tests.support.waiting import eventually
+
+ENGAGEMENT = DatabaseName.ENGAGEMENT
+MODELS = ["ease", "neighbours"]
+_PATIENCE_S = 30.0
+STRANGER = "3b0f6c1e-52c7-4d0a-9a55-7f0e1d6c8b42"
+
+Run = Callable[..., Result]
+Answers = Mapping[str, Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    run = runner(databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    # Outages are on purpose here.
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "500")
+    return run
+
+
+@pytest.fixture
+def trained(run: Run) -> None:
+    """Two models, each of two versions."""
+    for _ in range(2):
+        for name in MODELS:
+            assert run("train", name).status == 0
+
+
+@pytest.fixture
+def users(databases: Urls) -> list[str]:
+    """All users with interactions, those with most of them first."""
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        rows = connection.execute(
+            "SELECT user_id::text FROM interaction GROUP BY 1 ORDER BY count(*) DESC, 1"
+        )
+        return [user for (user,) in rows]
+
+
+def delete_rows(databases: Urls, user: str) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("DELETE FROM interaction WHERE user_id = %s::uuid", [user])
+
+
+def traces(folder: Path, user: str) -> list[str]:
+    """The files that hold an id, as text, in binary, or as digits alone."""
+    known = uuid.UUID(user)
+    forms = (user.encode(), known.bytes, known.hex.encode(), user.upper().encode())
+    return [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and any(form in path.read_bytes() for form in forms)
+    ]
+
+
+def users_of(folder: Path, model: str) -> int:
+    """How many users the current version of a model is made of."""
+    version = str(artifact.current_version(folder, model))
+    return artifact.read_metadata(folder, model, version).counts["users"]
+
+
+def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answers:
+    """What every user gets, and what is similar to all that is recommended; with scores, without versions."""
+    with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
+        client.application.extensions["container"].wait_for_model(_PATIENCE_S)
+        found: dict[str, Any] = {}
+        for user in users:
+            answer = get(client, user, limit=100)
+            assert answer["model"] == model
+            found[user] = (answer["recommendations"], answer["strategy"])
+        for item_id in {item["id"] for items, _ in found.values() for item in items}:
+            similar = client.get(f"/api/media/{item_id}/similar").get_json()
+            assert similar["model"] == model
+            found[item_id] = similar["similar"]
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.usefixtures("trained")
+def test_every_answer_is_that_of_a_model_that_never_had_the_user(
+    run: Run, databases: Urls, folder: Path, users: list[str], model: str
+) -> None:
+    forgotten, *others = users
+    with_user = answers_of(databases, folder, model, others)
+    # The rows are still there: it is the command that leaves them out.
+    assert run("forget", forgotten).status == 0
+    # Popularity, which PostgreSQL counts, is to be the same for both.
+    delete_rows(databases, forgotten)
+    after = answers_of(databases, folder, model, others)
+    never = folder.parent / "never"
+    os.environ["MODEL_PATH"] = str(never)
+    assert run("train", model).status == 0
+    assert after == answers_of(databases, never, model, others)
+    assert after != with_user
+
+
+@pytest.mark.usefixtures("trained")
+def test_no_file_holds_the_id_and_of_each_model_the_new_version_is_left(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    before = {name: artifact.current_version(folder, name) for name in MODELS}
+    assert any("neighbours" in trace for trace in traces(folder, users[0]))
+    result = run("forget", users[0].upper(), users[1])
+    assert result.status == 0, result.err
+    assert traces(folder, users[0]) == traces(folder, users[1]) == []
+    for name in MODELS:
+        version = artifact.current_version(folder, name)
+        assert version is not None
+        assert version != before[name]
+        kept = [path.name for path in (folder / name).iterdir() if artifact.VERSION.fullmatch(path.name)]
+        assert kept == [version]
+        assert f"{name} {version} is trained without them; older versions removed: 2" in result.out
+        assert artifact.read_metadata(folder, name, version).provenance.made_by == "forget"
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_model_that_served_serves_again_with_its_own_hyperparameters(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    assert run("train", "ease", "--set", "items=50", "--accept-shrinkage").status == 0
+    former = artifact.read_metadata(folder, "ease", str(artifact.current_version(folder, "ease")))
+    assert run("forget", users[0]).status == 0
+    versions = {name: str(artifact.current_version(folder, name)) for name in MODELS}
+    assert max(versions, key=lambda name: versions[name]) == "ease"
+    metadata = artifact.read_metadata(folder, "ease", versions["ease"])
+    assert metadata.hyperparameters == former.hyperparameters
+    assert metadata.counts["users"] == former.counts["users"] - 1
+
+
+@pytest.mark.usefixtures("trained")
+def test_later_trainings_leave_the_user_out_though_the_rows_are_there(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    counted = users_of(folder, "neighbours")
+    run("forget", users[0])
+    for name in MODELS:
+        assert run("train", name).status == 0
+        assert users_of(folder, name) == counted - 1
+    assert traces(folder, users[0]) == []
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_same_again_changes_nothing(run: Run, folder: Path, users: list[str]) -> None:
+    run("forget", users[0])
+    versions, content = versions_in(folder), (folder / FILE).read_bytes()
+    result = run("forget", users[0])
+    assert result.status == 0
+    assert "trained" not in result.out
+    assert (versions_in(folder), (folder / FILE).read_bytes()) == (versions, content)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_user_nobody_knows_is_noted_and_that_is_said(run: Run, folder: Path, users: list[str]) -> None:
+    result = run("forget", STRANGER, users[0])
+    assert result.status == 0
+    assert "engagement_db has no rows of 1 of them" in result.out
+    assert traces(folder, STRANGER) == []
+
+
+def test_ids_are_read_from_a_file_or_refused_as_a_whole(run: Run, folder: Path, tmp_path: Path) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text(f"{STRANGER}\n\nnonsense\n")
+    refused = run("forget", "--file", ids)
+    assert refused.status == 2
+    assert "line 3: 'nonsense'" in refused.err
+    assert not folder.exists()
+    ids.write_text(f"{STRANGER}\n{uuid.UUID(int=2)}\n{STRANGER}\n")
+    assert "Noted 2 users" in run("forget", "--file", ids).out
+    assert run("forget").status == 2
+    assert run("forget", "nonsense").status == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write_text("not a folder")
+    result = run("forget", STRANGER)
+    assert result.status == 1
+    assert str(folder) in result.err
+    assert result.out == ""
+    monkeypatch.setenv("MODEL_PATH", "/proc/nowhere")
+    assert "/proc/nowhere" in run("forget", STRANGER).err
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_list_that_cannot_be_read_stops_trainings_and_the_command(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    run("forget", users[0])
+    versions = versions_in(folder)
+    (folder / FILE).write_text("{")
+    for command in (("train", "neighbours"), ("forget", users[1])):
+        result = run(*command)
+        assert result.status == 1
+        assert FILE in result.err
+    assert versions_in(folder) == versions
+
+
+@pytest.mark.usefixtures("trained")
+def test_without_databases_models_that_keep_users_are_rewritten_and_others_are_gone(
+    run: Run, folder: Path, users: list[str], outage: Outage
+) -> None:
+    counted = users_of(folder, "neighbours")
+    outage.stop(ENGAGEMENT)
+    result = run("forget", users[0])
+    assert result.status == 3
+    assert traces(folder, users[0]) == []
+    version = str(artifact.current_version(folder, "neighbours"))
+    assert f"neighbours {version} has the rows of before without theirs" in result.out
+    assert users_of(folder, "neighbours") == counted - 1
+    assert artifact.current_version(folder, "ease") is None
+    assert "ease is gone until it is trained again" in result.out
+    assert [path.name for path in (folder / "ease").iterdir()] == [".lock"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_rewritten_model_answers_as_one_that_is_trained_without_the_user(
+    run: Run, folder: Path, users: list[str], outage: Outage
+) -> None:
+    rewritten, fitted = folder.parent / "rewritten", folder
+    shutil.copytree(folder, rewritten, symlinks=True)
+    assert run("forget", users[0]).status == 0
+    outage.stop(ENGAGEMENT)
+    os.environ["MODEL_PATH"] = str(rewritten)
+    assert run("forget", users[0]).status == 3
+    outage.start(ENGAGEMENT)
+    arrays = [
+        {path.name: path.read_bytes() for path in (home / "neighbours" / "current").resolve().glob("*.npy")}
+        for home in (rewritten, fitted)
+    ]
+    assert arrays[0] == arrays[1]
+
+
+@pytest.mark.usefixtures("trained")
+def test_databases_that_lost_most_are_not_learned_from_unless_that_is_accepted(
+    run: Run, databases: Urls, users: list[str]
+) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("DELETE FROM interaction WHERE user_id <> %s::uuid AND id %% 5 <> 0", [users[0]])
+    result = run("forget", users[0])
+    assert result.status == 3
+    assert "fewer" in result.out
+    run("train", "neighbours", "--accept-shrinkage")
+    assert run("forget", users[1], "--accept-shrinkage").status == 0
+
+
+@pytest.mark.parametrize("killed_at", ["publish", "rename", "unlink"])
+@pytest.mark.usefixtures("trained")
+def test_what_is_killed_in_the_middle_is_completed_by_the_next_run(
+    run: Run, folder: Path, users: list[str], killed_at: str
+) -> None:
+    places = {
+        "publish": "recommender.model_store.publishing.Publisher.publish",
+        "rename": "pathlib.Path.rename",
+        "unlink": "recommender.model_store.publishing.Publisher.remove",
+    }
+    module, _, name = places[killed_at].rpartition(".")
+    script = (
+        "import os, pydoc, signal\n"
+        "from recommender.cli.main import main\n"
+        "def kill(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"setattr(pydoc.locate({module!r}), {name!r}, kill)\n"
+        f"main(['forget', {users[0]!r}])\n"
+    )
+    killed = subprocess.run(  # noqa: S603 - the test's own words
+        [sys.executable, "-c", script], cwd=ROOT, check=False, env=dict(os.environ), capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert traces(folder, users[0]), "there was something left to do"
+    assert run("forget", users[0]).status == 0
+    assert traces(folder, users[0]) == []
+    assert not list(folder.glob("*/.*.partial"))
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_next_answer_of_every_worker_has_no_trace(
+    run: Run, databases: Urls, folder: Path, users: list[str]
+) -> None:
+    forgotten, *others = users
+    with running_gunicorn(databases, MODEL_PATH=str(folder), MODEL="neighbours", **NO_CAPS) as server:
+        path = f"/api/recommendations/{others[0]}?explain=true&limit=50"
+        former = str(artifact.current_version(folder, "neighbours"))
+        assert eventually(lambda: server.get(path).body["model_version"] == former, _PATIENCE_S)
+        delete_rows(databases, forgotten)
+        assert run("forget", forgotten).status == 0
+        version = str(artifact.current_version(folder, "neighbours"))
+        for _ in range(50):
+            assert server.get(path).body["model_version"] in {None, version}
+        assert eventually(lambda: server.get(path).body["model_version"] == version, _PATIENCE_S)
+
+
+def test_live_sql_passes_the_user_over_though_the_rows_are_there(
+    run: Run, databases: Urls, folder: Path, users: list[str]
+) -> None:
+    forgotten, *others = users
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+        # The catalog index, and with it popularity, stays as it was.
+        def answers() -> list[Any]:
+            found = [get(client, user, limit=100, explain="true") for user in others[:40]]
+            assert {answer["model"] for answer in found} == {"live"}
+            return found
+
+        before = answers()
+        assert run("forget", forgotten).status == 0
+        after = answers()
+        (folder / FILE).unlink()
+        assert answers() == before
+        delete_rows(databases, forgotten)
+        assert after == answers()
+        assert after != before
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_user_who_is_forgotten_is_answered_by_their_own_rows(
+    run: Run, databases: Urls, folder: Path, users: list[str]
+) -> None:
+    run("forget", users[0])
+    with running_client(databases, MODEL_PATH=str(folder), MODEL="neighbours") as client:
+        client.application.extensions["container"].wait_for_model(_PATIENCE_S)
+        answer = get(client, users[0])
+    assert answer["model"] == "neighbours"
+    assert answer["strategy"] in {"hybrid", "collaborative"}

@@ -1,0 +1,158 @@
+"""The service's own database: migrated forward and back, filled at each publication, emptied by `forget`."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+
+from recommender.demo.embedded import PostgresServer, server_url
+from recommender.model_store import artifact
+from recommender.models.als import Als
+from tests.support.commands import Result, runner
+from tests.support.postgres import Urls, maintenance
+
+Run = Callable[..., Result]
+# No kernels, and few factors: quickly trained.
+FACTORS = 4
+ALS = ("train", "als", "--set", f"factors={FACTORS}", "--set", "iterations=1")
+TABLES = {"model_artifacts", "user_features"}
+
+
+@pytest.fixture
+def url(server: PostgresServer) -> Iterator[str]:
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    with maintenance(server) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield server_url(server, name)
+    with maintenance(server) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run(
+    shared_databases: Urls,
+    folder: Path,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    run = runner(shared_databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
+    return run
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def relations(url: str) -> set[object]:
+    """Everything that is not PostgreSQL's own."""
+    return {name for (name,) in rows(url, "SELECT relname FROM pg_class WHERE oid >= 16384")}
+
+
+def current(folder: Path) -> str:
+    return str(artifact.current_version(folder, "als"))
+
+
+def test_the_tables_are_made_and_gone_again_and_leave_nothing(run: Run, url: str) -> None:
+    before = relations(url)
+    assert "made: 0001_create_tables" in run("migrate", "up").out
+    assert relations(url) >= TABLES
+    assert "nothing to do" in run("migrate", "up").out
+    assert "taken back: 0001_create_tables" in run("migrate", "down").out
+    assert relations(url) == before
+    assert run("migrate", "down").status == 0
+    assert relations(url) == before
+    assert run("migrate", "up").status == 0
+
+
+def test_what_is_published_can_be_queried(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    assert run(*ALS).status == 0
+    assert run("train", "popularity").status == 0
+    metadata = artifact.read_metadata(folder, "als", current(folder))
+    (row,) = rows(
+        url,
+        "SELECT version, (hyperparameters ->> 'factors')::int, (counts ->> 'users')::int, "
+        "fingerprint ->> 'ids_checksum', code_version, made_by, is_current "
+        "FROM model_artifacts WHERE model = 'als'",
+    )
+    assert row == (
+        metadata.version,
+        FACTORS,
+        metadata.counts["users"],
+        metadata.fingerprint.ids_checksum,
+        metadata.code_version,
+        "train",
+        True,
+    )
+    features = rows(url, "SELECT model, version, cardinality(embedding) FROM user_features")
+    assert features == [("als", metadata.version, FACTORS)] * metadata.counts["users"]
+
+
+def test_an_embedding_times_the_factors_of_an_item_is_its_score(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    run(*ALS)
+    model = Als.load(folder / "als" / current(folder))
+    factors = np.load(folder / "als" / current(folder) / "factors.npy")
+    assert len(factors) == len(model.items)
+    found = rows(url, "SELECT embedding FROM user_features ORDER BY user_id LIMIT 20")
+    scores = np.array([embedding for (embedding,) in found]) @ factors.T
+    assert np.isfinite(scores).all()
+    assert (scores.max(axis=1) > 0).all()
+
+
+def test_rows_of_versions_that_are_gone_go_with_them(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    for _ in range(4):
+        assert run(*ALS).status == 0
+    kept = sorted(path.name for path in (folder / "als").iterdir() if path.name.startswith("2"))
+    assert len(kept) == 3
+    noted = rows(url, "SELECT version, is_current FROM model_artifacts ORDER BY version")
+    assert noted == [(kept[0], False), (kept[1], False), (kept[2], True)]
+    assert rows(url, "SELECT DISTINCT version FROM user_features ORDER BY 1") == [(each,) for each in kept]
+
+
+def test_a_user_who_is_forgotten_is_in_no_row(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    run(*ALS)
+    ((user, users),) = rows(url, "SELECT min(user_id), count(*) FROM user_features")
+    assert run("forget", user).status == 0
+    found = rows(url, "SELECT version, user_id FROM user_features")
+    assert {version for version, _ in found} == {current(folder)}
+    assert len(found) == users - 1  # type: ignore[operator]
+    assert user not in {user_id for _, user_id in found}
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://localhost:1/nowhere", "without tables"])
+def test_a_database_that_cannot_be_written_is_a_warning(
+    run: Run, folder: Path, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if wrong != "without tables":
+        monkeypatch.setenv("RECOMMENDATION_DB_URL", wrong)
+    result = run(*ALS)
+    assert result.status == 0
+    assert f"Warning: als {current(folder)} is published, and not noted: recommendation_db" in result.err
+    told = run("forget", str(uuid.uuid4()))
+    assert told.status == 3
+    assert "What recommendation_db holds of them is still there" in told.err
+
+
+def test_migrating_without_a_url_or_to_a_wrong_one_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", "postgresql://localhost:1/nowhere")
+    refused = run("migrate", "up")
+    assert refused.status == 1
+    assert "recommendation_db" in refused.err
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", "")
+    assert "RECOMMENDATION_DB_URL is not set" in run("migrate", "up").err

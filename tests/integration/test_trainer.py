@@ -1,0 +1,283 @@
+"""A training run publishes what is surely better, and nothing that goes wrong changes what is served."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from config.setting_types import ROOT
+from recommender.entities import DatabaseName
+from recommender.model_store import artifact
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.runs import Outcome, TrainingRun, Trigger, read_runs
+from recommender.models.registry import MODELS
+from recommender.trainer import candidates
+from recommender.trainer.champion import latest_published
+from recommender.trainer.locks import RUN_LOCK
+from tests.soak.wall_clock import WallClock
+from tests.support.commands import Result, runner
+from tests.support.postgres import Urls
+from tests.support.small_disk import mounted_small_disk
+from tests.support.tiny import Tiny
+
+pytestmark = pytest.mark.slow
+
+Train = Callable[..., Result]
+QUICK_MODELS = ("popularity", "neighbours", "item_knn")
+NEIGHBOURS = "neighbours"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def command(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Train:
+    run = runner(databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    # Those that learn in a moment.
+    monkeypatch.setattr(candidates, "MODELS", {name: MODELS[name] for name in QUICK_MODELS})
+    return run
+
+
+@pytest.fixture
+def train(command: Train) -> Train:
+    return partial(command, "trainer", "--once")
+
+
+def published(folder: Path) -> Metadata:
+    found = latest_published(folder, MODELS)
+    assert found is not None
+    return found
+
+
+def last_run(folder: Path) -> TrainingRun:
+    return next(read_runs(folder, 1))
+
+
+def execute(urls: Urls, statement: str) -> None:
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute(statement.encode())
+
+
+def test_what_is_surely_better_is_published_and_the_record_says_why(
+    command: Train, train: Train, folder: Path
+) -> None:
+    assert command("train", "popularity").status == 0
+    result = train()
+    assert (result.status, result.err) == (0, "")
+    run, version = last_run(folder), published(folder)
+    assert (run.outcome, run.trigger, run.number) == (Outcome.PUBLISHED, Trigger.COMMAND, 1)
+    assert run.champion == "popularity 40/60"
+    assert version.model != "popularity"
+    assert (run.model, run.version, run.fingerprint) == (version.model, version.version, version.fingerprint)
+    compared = {each.name: each for each in run.compared}
+    assert {"windowed popularity", "neighbours 40/60", run.champion, run.chosen} == set(compared)
+    assert run.chosen is not None
+    against = compared[run.chosen].against_champion
+    assert against is not None
+    assert against.low > 0
+    assert f"{run.chosen} is surely better than popularity 40/60" in run.reason
+    assert version.provenance.made_by == "trainer"
+    assert version.provenance.run == 1
+    assert version.provenance.blend is not None
+    measured = compared[run.chosen].metric
+    assert measured is not None
+    assert version.provenance.metrics["ndcg@10"] == (measured.mean, measured.low, measured.high)
+    assert run.reason in result.out
+
+
+def test_where_nothing_is_surely_better_the_champion_learns_from_all_data(
+    train: Train, databases: Urls, folder: Path
+) -> None:
+    assert train().status == 0
+    before = published(folder)
+    execute(
+        databases,
+        "INSERT INTO interaction SELECT 90000000 + n, gen_random_uuid(), media_id, type, 1.0, timestamp "
+        "FROM (SELECT row_number() OVER () AS n, * FROM interaction ORDER BY id LIMIT 40) AS copied",
+    )
+    assert train().status == 0
+    run, after = last_run(folder), published(folder)
+    assert run.outcome is Outcome.REFITTED
+    assert run.chosen == run.champion
+    assert (after.model, after.hyperparameters) == (before.model, before.hyperparameters)
+    assert after.provenance.blend == before.provenance.blend
+    assert after.version > before.version
+    assert after.counts["users"] > before.counts["users"]
+
+
+def test_the_first_start_publishes_and_without_enough_data_says_so(
+    tiny: Tiny, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for user in range(10, 15):
+        tiny.add(user, 100 + user % 3, 5, kind="LIKE")
+        tiny.add(user, 103, 10, kind="LIKE")
+    run = runner(tiny.urls, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    assert run("trainer", "--once").status == 0
+    assert (published(folder).model, last_run(folder).outcome) == (NEIGHBOURS, Outcome.REFITTED)
+    assert "too little data to compare" in last_run(folder).reason
+
+
+def test_a_blend_that_is_set_is_not_learned(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTENT_WEIGHT", "0.25")
+    assert train().status == 0
+    run = last_run(folder)
+    assert published(folder).provenance.blend is None
+    weights = {each.content_weight for each in run.compared if each.model is not None}
+    assert weights == {0.25}
+
+
+def test_a_model_that_is_named_is_trained_and_nothing_is_compared(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", "popularity")
+    assert train().status == 0
+    assert (published(folder).model, last_run(folder).compared) == ("popularity", ())
+    monkeypatch.setenv("MODEL", "live")
+    assert train().status == 2
+
+
+def test_a_failure_is_recorded_and_changes_nothing(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train().status == 0
+    before = published(folder)
+    monkeypatch.setenv("ENGAGEMENT_DB_URL", "postgresql://localhost:1/nowhere")
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "100")
+    result = train()
+    assert result.status == 1
+    assert (last_run(folder).outcome, last_run(folder).version) == (Outcome.FAILED, None)
+    assert "engagement_db did not answer" in last_run(folder).reason
+    assert published(folder) == before
+
+
+def test_data_that_have_shrunk_are_not_learned_from(train: Train, databases: Urls, folder: Path) -> None:
+    assert train().status == 0
+    before = published(folder)
+    execute(databases, "DELETE FROM interaction WHERE id % 5 <> 0")
+    assert train().status == 1
+    assert "fewer" in last_run(folder).reason
+    assert published(folder) == before
+
+
+def test_two_runs_do_not_train_at_the_same_time(train: Train, folder: Path) -> None:
+    folder.mkdir()
+    with (folder / RUN_LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = train()
+    assert (result.status, result.out) == (1, "")
+    assert "another training run is under way" in result.err
+    assert not list(read_runs(folder, 1))
+
+
+def test_a_folder_that_cannot_be_written_is_said(
+    command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "file" / "models"))
+    result = command("trainer", "--once")
+    assert result.status == 1
+    assert "Not a directory" in result.err
+
+
+# What a run does first, and what it does last before the version can be seen.
+STAGES = {
+    "read": "from recommender.data import interactions as m; m.interactions_of = kill\n"
+    "from recommender.evaluation import databases as d; d.interactions_of = kill",
+    "fit": "from recommender.models.user_knn import trained as m; m.build_arrays = kill",
+    "save": "import numpy; numpy.save = kill",
+    "rename": "import pathlib; pathlib.Path.rename = kill",
+    "link": "import pathlib; pathlib.Path.symlink_to = kill",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_that_is_killed_changes_nothing_and_the_next_one_tidies_up(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setenv("MODEL", NEIGHBOURS)
+    assert train().status == 0
+    before = published(folder)
+    script = (
+        "import os, signal\n"
+        "kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"{STAGES[stage]}\n"
+        "from recommender.cli.main import main\n"
+        "main(['trainer', '--once'])\n"
+    )
+    killed = subprocess.run(  # noqa: S603 - the test's own words
+        [sys.executable, "-c", script], cwd=ROOT, check=False, env=dict(os.environ), timeout=60
+    )
+    assert killed.returncode == -9
+    assert published(folder) == before
+    artifact.verify(folder / NEIGHBOURS / before.version, before)
+    assert train().status == 0
+    assert not list((folder / NEIGHBOURS).glob(".*.partial"))
+    assert not list((folder / NEIGHBOURS).glob(".current.*"))
+    assert published(folder).version > before.version
+
+
+def test_on_a_full_disk_nothing_changes_and_the_next_run_publishes(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk").mkdir()
+    with mounted_small_disk(tmp_path / "disk", "8m") as disk:
+        monkeypatch.setenv("MODEL_PATH", str(disk.path / "models"))
+        monkeypatch.setenv("MODEL", NEIGHBOURS)
+        assert train().status == 0
+        before = published(disk.path / "models")
+        disk.fill()
+        assert train().status == 1
+        assert published(disk.path / "models") == before
+        artifact.verify(disk.path / "models" / NEIGHBOURS / before.version, before)
+        disk.empty()
+        assert train().status == 0
+        assert published(disk.path / "models").version > before.version
+
+
+@pytest.fixture
+def tiny(empty_databases: Urls) -> Tiny:
+    return Tiny(empty_databases)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> WallClock:
+    clock = WallClock(tmp_path)
+    if not clock.can_step:
+        pytest.skip("the clock cannot be stepped without a C compiler")
+    return clock
+
+
+@pytest.mark.usefixtures("train")
+def test_versions_and_records_count_on_after_the_clock_was_turned_back(
+    folder: Path, clock: WallClock
+) -> None:
+    versions, numbers = [], []
+    for offset in (2 * 86_400, 0, -2 * 86_400):
+        clock.step(offset)
+        environment = {**os.environ, **clock.variables, "MODEL": NEIGHBOURS}
+        subprocess.run(
+            [sys.executable, "-m", "recommender", "trainer", "--once"],
+            cwd=ROOT,
+            check=True,
+            env=environment,
+            timeout=60,
+            stdout=subprocess.DEVNULL,
+        )
+        versions.append(published(folder).version)
+        numbers.append(last_run(folder).number)
+    assert versions == sorted(set(versions))
+    assert numbers == [1, 2, 3]

@@ -1,0 +1,173 @@
+"""Gunicorn's workers keep one trainer beside them: it is started again, and ends with the service."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.setting_types import ROOT
+from recommender.model_store.runs import Outcome, Trigger, read_runs
+from recommender.trainer.locks import TRAINER_LOCK, is_held, take_lock
+from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.postgres import Urls
+from tests.support.processes import environment
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.gunicorn]
+
+DAILY = {"TRAINING_SCHEDULE": "0 3 * * *"}
+# Learns in a moment, and needs no compiler.
+QUICK = {**DAILY, "MODEL": "popularity"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def trained_service(shared_databases: Urls, folder: Path) -> Iterator[GunicornServer]:
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as server:
+        yield server
+
+
+def trainers(server: GunicornServer) -> list[psutil.Process]:
+    """Those that were started and still run."""
+    found = []
+    for pid in re.findall(r"the trainer runs as process (\d+)", server.log.read_text()):
+        if psutil.pid_exists(int(pid)):
+            process = psutil.Process(int(pid))
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def the_trainer(server: GunicornServer) -> psutil.Process:
+    wait_until(lambda: len(trainers(server)) == 1)
+    return trainers(server)[0]
+
+
+def wait_until_trained(folder: Path) -> None:
+    wait_until(lambda: any(read_runs(folder, 1)))
+
+
+def test_a_service_that_is_left_alone_trains_and_uses_what_was_trained(
+    trained_service: GunicornServer, folder: Path
+) -> None:
+    assert trained_service.get("/ready").status == 200
+    wait_until(lambda: trained_service.get("/ready").body["model"]["name"] == "popularity")
+    wait_until_trained(folder)
+    (run,) = read_runs(folder, 5)
+    assert (run.outcome, run.trigger) == (Outcome.REFITTED, Trigger.FIRST_START)
+    trainer = the_trainer(trained_service)
+    assert trainer.pid not in trained_service.workers()
+    wait_until(lambda: trained_service.value("marquee_training_last_success_timestamp_seconds") > 0)
+    assert trained_service.value("marquee_training_failed") == 0
+    assert trained_service.value("marquee_training_blocked") == 0
+
+
+def test_one_that_is_killed_is_started_again_and_does_not_train_anew(
+    trained_service: GunicornServer, folder: Path
+) -> None:
+    wait_until_trained(folder)
+    first = the_trainer(trained_service)
+    workers = set(trained_service.workers())
+    first.kill()
+    wait_until(lambda: bool(trainers(trained_service)) and first not in trainers(trained_service))
+    assert set(trained_service.workers()) == workers
+    assert len(trainers(trained_service)) == 1
+    assert [run.number for run in read_runs(folder, 5)] == [1]
+
+
+def test_the_death_of_a_worker_or_of_all_leaves_one_trainer(
+    trained_service: GunicornServer, folder: Path
+) -> None:
+    wait_until_trained(folder)
+    first = the_trainer(trained_service)
+    for worker in trained_service.workers().values():
+        worker.kill()
+    wait_until(lambda: trained_service.value("marquee_workers", {"status": "ready"}) == 2)
+    assert trainers(trained_service) == [first]
+
+
+def test_a_reload_brings_a_trainer_with_the_settings_of_then(
+    trained_service: GunicornServer, folder: Path
+) -> None:
+    wait_until_trained(folder)
+    first = the_trainer(trained_service)
+    trained_service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: bool(trainers(trained_service)) and first not in trainers(trained_service))
+    assert len(trainers(trained_service)) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_the_service_however_that_ends(
+    trained_service: GunicornServer, folder: Path, how: signal.Signals
+) -> None:
+    the_trainer(trained_service)
+    trained_service.process.send_signal(how)
+    trained_service.process.wait(40)
+    wait_until(lambda: not trainers(trained_service))
+    wait_until(lambda: not is_held(folder / TRAINER_LOCK))
+
+
+def test_a_second_trainer_for_the_same_folder_does_not_start(
+    trained_service: GunicornServer, shared_databases: Urls, folder: Path
+) -> None:
+    the_trainer(trained_service)
+    urls = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
+    second = subprocess.run(
+        [sys.executable, "-m", "recommender", "trainer"],
+        cwd=ROOT,
+        env=environment(**urls, **QUICK, MODEL_PATH=str(folder)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert second.returncode == 1
+    assert "there is a trainer already" in second.stderr
+
+
+def test_two_services_on_one_folder_have_one_trainer_and_the_second_takes_over(
+    shared_databases: Urls, folder: Path
+) -> None:
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as second:
+        the_trainer(second)
+        with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as first:
+            wait_until(lambda: first.get("/ready").body["model"]["name"] == "popularity")
+            assert not trainers(first)
+            second.process.kill()
+            the_trainer(first)
+    assert len(list(read_runs(folder, 5))) == 1
+
+
+def test_where_nothing_can_be_written_that_is_said_and_live_sql_answers(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    path = str(tmp_path / "file" / "models")
+    with running_gunicorn(shared_databases, MODEL_PATH=path, **DAILY) as server:
+        wait_until(lambda: "no model is trained, as MODEL_PATH cannot be written" in server.log.read_text())
+        assert server.get("/ready").body["model"]["name"] == "live"
+        wait_until(lambda: server.value("marquee_training_blocked") > 0)
+        assert not trainers(server)
+
+
+@pytest.mark.parametrize("variables", [{"MODEL": "live", **DAILY}, {"TRAINING_SCHEDULE": "never"}])
+def test_there_is_no_trainer_where_none_is_wanted(
+    shared_databases: Urls, folder: Path, variables: dict[str, str]
+) -> None:
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **variables) as server:
+        assert server.get("/ready").status == 200
+        lock = take_lock(folder / TRAINER_LOCK)
+        assert lock is not None
+        os.close(lock)
+        assert server.value("marquee_training_blocked") == 0
+        assert not trainers(server)

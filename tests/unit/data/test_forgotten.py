@@ -1,0 +1,97 @@
+"""Forgotten users are known by digests alone, and datasets without them are as if they had never been."""
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender.data.forgotten import FILE, Forgotten, ForgottenUsers, read_forgotten
+from recommender.errors import ArtifactError
+from recommender.model_store.folders import replace_text
+from tests.support.datasets import dataset
+
+KEY = bytes(range(32))
+USERS = [str(uuid.UUID(int=number << 64 | number)) for number in range(1, 5_001)]
+HISTORIES = {"a": ["x", "y"], "b": ["y", "only-b"], "c": ["z"], "d": ["x"]}
+
+
+def listed(*user_ids: str) -> Forgotten:
+    return Forgotten(KEY).with_users(user_ids)
+
+
+def test_nobody_is_forgotten_where_there_is_no_list() -> None:
+    nobody = Forgotten()
+    assert "a" not in nobody
+    assert nobody.state is None
+    assert not nobody
+    data = dataset(HISTORIES)
+    assert nobody.leave_out(data) is data
+
+
+def test_those_on_the_list_are_forgotten_and_no_other() -> None:
+    forgotten = listed("a", "c")
+    assert [user for user in HISTORIES if user in forgotten] == ["a", "c"]
+
+
+def test_the_state_is_that_of_the_set_of_users() -> None:
+    assert listed("a", "c").state == listed("c", "a").with_users(["a"]).state
+    states = {listed().state, listed("a").state, listed("c").state, listed("a", "c").state}
+    assert len(states) == 4
+    assert Forgotten(bytes(32)).with_users(["a"]).state not in states
+
+
+def test_a_dataset_without_them_is_that_of_the_others_alone() -> None:
+    left = listed("b", "c").leave_out(dataset(HISTORIES))
+    alone = dataset({user: items for user, items in HISTORIES.items() if user not in {"b", "c"}})
+    assert (left.user_ids, left.item_ids) == (alone.user_ids, alone.item_ids)
+    for name in ("user_start", "item_idx", "values", "liked", "times"):
+        assert getattr(left, name).tolist() == getattr(alone, name).tolist(), name
+        assert getattr(left, name).dtype == getattr(alone, name).dtype, name
+    assert left.forgotten == listed("b", "c").state
+
+
+def test_a_dataset_of_forgotten_users_alone_is_empty() -> None:
+    assert not any(listed(*HISTORIES).leave_out(dataset(HISTORIES)).counts.values())
+
+
+@pytest.mark.parametrize("form", ["uuid", "integer"])
+def test_binary_ids_are_found_among_thousands(form: str) -> None:
+    ids = USERS if form == "uuid" else [str(number) for number in range(1, 5_001)]
+    keys = [uuid.UUID(each).bytes if form == "uuid" else int(each).to_bytes(8, signed=True) for each in ids]
+    forgotten = listed(ids[7], ids[4_000])
+    found = forgotten.among_keys(b"".join(keys), len(keys))
+    assert np.flatnonzero(found).tolist() == [7, 4_000]
+    assert not listed("some-name").among_keys(b"".join(keys), len(keys)).any()
+
+
+def test_the_file_gives_back_the_list_and_holds_no_id(tmp_path: Path) -> None:
+    forgotten = listed(*USERS[:3])
+    (tmp_path / FILE).write_text(forgotten.to_json())
+    assert read_forgotten(tmp_path) == forgotten
+    content = (tmp_path / FILE).read_bytes()
+    for user in USERS[:3]:
+        assert user.encode() not in content
+        assert uuid.UUID(user).bytes not in content
+        assert uuid.UUID(user).hex.encode() not in content
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}'])
+def test_a_file_that_is_not_as_written_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(ArtifactError, match=FILE):
+        read_forgotten(tmp_path)
+    assert ForgottenUsers(tmp_path).current() is None
+    assert not ForgottenUsers(tmp_path).are_left_out(None)
+
+
+def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:
+    users = ForgottenUsers(tmp_path)
+    assert users.are_left_out(None)
+    for count in (1, 2, 3):
+        forgotten = listed(*USERS[:count])
+        replace_text(tmp_path / FILE, forgotten.to_json())
+        assert not users.are_left_out(None)
+        assert users.are_left_out(forgotten.state)
+    (tmp_path / FILE).unlink()
+    assert users.are_left_out(None)

@@ -1,0 +1,114 @@
+"""What users did is counted for their variant, or for the ranking that an item was taken from."""
+
+import numpy as np
+import pytest
+
+from recommender.databases.engagement_db import Exposure, InteractionArrays
+from recommender.experiments.definitions import parse_experiments
+from recommender.experiments.report import read_ab, read_interleaving
+from recommender.experiments.tokens import Placement, TokenSigner
+
+SIGNER = TokenSigner(["k" * 32])
+FORGER = TokenSigner(["f" * 32])
+(RANKER,) = parse_experiments(
+    "[ranker]\nkind = 'interleaving'\n[ranker.variants.a]\n[ranker.variants.b]\ndiversity = 0.5\n", ()
+)
+GIVEN_AT = 1_000_000
+
+
+def exposure(
+    user: str,
+    item: str,
+    team: str,
+    *,
+    kind: str = "LIKE",
+    after_s: float = 60.0,
+    signer: TokenSigner = SIGNER,
+) -> Exposure:
+    token = signer.sign(Placement("ranker", team, user, item, 1, GIVEN_AT))
+    return Exposure(token, user, item, kind, GIVEN_AT + after_s)
+
+
+def test_users_are_won_by_the_team_with_more_items() -> None:
+    found = read_interleaving(
+        RANKER,
+        [
+            *(exposure("u1", item, "b") for item in "xy"),
+            exposure("u1", "z", "a"),
+            exposure("u2", "x", "b"),
+            exposure("u3", "x", "a"),
+            exposure("u4", "x", "a"),
+            exposure("u4", "y", "b"),
+        ],
+        SIGNER,
+        {"LIKE"},
+    )
+    assert (found.teams, found.credits, found.wins, found.ties) == (("a", "b"), (3, 4), (1, 2), 1)
+    assert (found.users, found.refused) == (4, 0)
+    assert found.preference.estimate == pytest.approx(2.5 / 4 - 0.5)
+
+
+def test_an_item_counts_once_by_the_first_interaction_and_only_where_it_is_positive() -> None:
+    found = read_interleaving(
+        RANKER,
+        [
+            exposure("u1", "x", "a", after_s=500),
+            exposure("u1", "x", "b", after_s=10),
+            exposure("u1", "x", "b", after_s=10),
+            exposure("u2", "x", "a", kind="DISLIKE"),
+        ],
+        SIGNER,
+        {"LIKE", "WATCH"},
+    )
+    assert (found.credits, found.wins, found.ties, found.refused) == ((0, 1), (0, 1), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "false",
+    [
+        exposure("u1", "x", "b", signer=FORGER),
+        exposure("u1", "x", "b")._replace(user_id="u2"),
+        exposure("u1", "x", "b")._replace(item_id="y"),
+        exposure("u1", "x", "b")._replace(token="anything"),
+        exposure("u1", "x", "b", after_s=-3_600),
+    ],
+    ids=["forged", "of another user", "of another item", "no token", "before it was given"],
+)
+def test_a_false_token_counts_for_nothing_and_is_counted_as_refused(false: Exposure) -> None:
+    found = read_interleaving(RANKER, [false, exposure("u3", "x", "a")], SIGNER, {"LIKE"})
+    assert (found.credits, found.wins, found.refused) == ((1, 0), (1, 0), 1)
+
+
+def test_tokens_of_other_experiments_are_not_counted_at_all() -> None:
+    other = SIGNER.sign(Placement("other", "a", "u1", "x", 1, GIVEN_AT))
+    renamed = SIGNER.sign(Placement("ranker", "c", "u1", "y", 1, GIVEN_AT))
+    found = read_interleaving(
+        RANKER,
+        [Exposure(other, "u1", "x", "LIKE", GIVEN_AT), Exposure(renamed, "u1", "y", "LIKE", GIVEN_AT)],
+        SIGNER,
+        {"LIKE"},
+    )
+    assert (found.credits, found.users, found.refused) == ((0, 0), 0, 0)
+
+
+def test_an_ab_test_counts_users_of_each_variant_with_anything_positive_since() -> None:
+    (lists,) = parse_experiments(
+        "[lists.variants.a]\nshare = 0.5\n[lists.variants.b]\nshare = 0.3\ndiversity = 0.5\n", ()
+    )
+    users = [f"user {number}" for number in range(500)]
+    in_b = [user for user in users if (found := lists.variant_for(user)) and found.name == "b"]
+    in_a = [user for user in users if (found := lists.variant_for(user)) and found.name == "a"]
+
+    def did(user: str) -> InteractionArrays:
+        # Every second user of a, and all of b, liked something in time.
+        positive = user not in in_a or in_a.index(user) % 2 == 0
+        kinds, times = ([1], [200.0]) if positive else ([1, 3], [50.0, 200.0])
+        return InteractionArrays(user, ["x"] * len(kinds), kinds, np.ones(len(kinds)), np.array(times), [])
+
+    first, second = read_ab(lists, map(did, users), 100.0)
+    assert (first.name, first.users, first.positive_users) == ("a", len(in_a), -(-len(in_a) // 2))
+    assert (second.name, second.users, second.positive_users) == ("b", len(in_b), len(in_b))
+    assert first.difference is None
+    assert second.difference is not None
+    assert second.difference.estimate == pytest.approx(1.0 - first.rate.estimate)
+    assert second.difference.is_away_from_0

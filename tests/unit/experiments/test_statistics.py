@@ -1,0 +1,88 @@
+"""Intervals hold as often as they say, and power is what it says."""
+
+import math
+from itertools import starmap
+
+import numpy as np
+import pytest
+
+from recommender.experiments.statistics import (
+    Interval,
+    preference,
+    preference_power,
+    share_difference,
+    share_power,
+    sign_test,
+    wilson,
+)
+
+# Of 1,000 experiments at a rate of 5 %, a number outside of these happens once in 10,000 times.
+FEWEST, MOST = 26, 79
+RUNS = 1_000
+
+
+def test_the_interval_of_a_share_is_that_of_wilson() -> None:
+    # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table 1.
+    assert wilson(81, 263) == pytest.approx((81 / 263, 0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.0, 0.1611), abs=1e-4)
+    assert wilson(0, 0) == (0.0, 0.0, 1.0)
+
+
+def test_the_interval_of_a_difference_is_that_of_newcombe() -> None:
+    # Newcombe (1998), "Interval estimation for the difference", table II, method 10: 56/70 - 48/80.
+    assert share_difference((48, 56), (80, 70)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+    assert share_difference((0, 1), (0, 1)) == (1.0, -1.0, 1.0)
+
+
+def test_the_sign_test_is_exact() -> None:
+    assert sign_test((1, 9)) == pytest.approx(2 * 11 / 1024)
+    assert sign_test((5, 5)) == 1.0
+    assert sign_test((0, 0)) == 1.0
+    assert 0.0 <= sign_test((10_000, 20_000)) < 1e-100
+    assert sign_test((50_000, 50_100)) == pytest.approx(0.7544, abs=1e-3)
+
+
+def test_a_preference_counts_half_of_the_ties() -> None:
+    found = preference((20, 60), 20)
+    assert found.estimate == pytest.approx(60 / 100 + 10 / 100 - 0.5)
+    # The bootstrap's error is that of a mean of -1/2, 0 and 1/2.
+    error = math.sqrt((80 / 400 - 0.04) / 100)
+    assert (found.low, found.high) == pytest.approx((0.2 - 1.96 * error, 0.2 + 1.96 * error), abs=0.006)
+    assert preference((60, 20), 20).estimate == pytest.approx(-found.estimate)
+    assert preference((0, 0), 0) == (0.0, -0.5, 0.5)
+
+
+def test_without_a_difference_one_in_twenty_comparisons_of_shares_finds_one() -> None:
+    hits = np.random.default_rng(1).binomial(400, 0.3, size=(RUNS, 2)).tolist()
+    found = sum(share_difference((first, second), (400, 400)).is_away_from_0 for first, second in hits)
+    assert FEWEST <= found <= MOST
+
+
+def test_without_a_difference_one_in_twenty_preferences_is_found() -> None:
+    outcomes = np.random.default_rng(2).multinomial(300, [0.35, 0.3, 0.35], size=RUNS).tolist()
+    found = sum(preference((first, second), ties).is_away_from_0 for first, ties, second in outcomes)
+    assert FEWEST <= found <= MOST
+
+
+def test_power_is_the_share_of_experiments_that_find_the_difference() -> None:
+    draws = np.random.default_rng(3)
+    outcomes = draws.multinomial(400, [0.3, 0.3, 0.4], size=RUNS).tolist()
+    found = sum(preference((first, second), ties).is_away_from_0 for first, ties, second in outcomes) / RUNS
+    assert preference_power((120, 160), 120).reached == pytest.approx(found, abs=0.05)
+    hits = draws.binomial(400, [0.3, 0.4], size=(RUNS, 2)).tolist()
+    found = sum(each.is_away_from_0 for each in starmap(_compared, hits)) / RUNS
+    assert share_power((120, 160), (400, 400)).reached == pytest.approx(found, abs=0.05)
+
+
+def _compared(first: int, second: int) -> Interval:
+    return share_difference((first, second), (400, 400))
+
+
+def test_as_many_users_as_are_needed_have_a_power_of_80_percent() -> None:
+    power = share_power((120, 130), (400, 400))
+    assert power.users_needed is not None
+    more = power.users_needed / 800
+    grown = share_power((round(120 * more), round(130 * more)), (round(400 * more),) * 2)
+    assert grown.reached == pytest.approx(0.8, abs=0.01)
+    assert share_power((120, 120), (400, 400)).users_needed is None
+    assert preference_power((0, 0), 0).users_needed is None

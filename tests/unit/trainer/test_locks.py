@@ -1,0 +1,46 @@
+"""A lock is held by one, passes to whoever is given it, and goes with its last holder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recommender.errors import TrainingUnderWayError
+from recommender.trainer.locks import RUN_LOCK, is_held, run_lock, take_lock
+
+
+def test_a_lock_is_taken_once_until_it_is_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "lock"
+    assert not is_held(path)
+    lock = take_lock(path)
+    assert lock is not None
+    assert is_held(path)
+    assert take_lock(path) is None
+    os.close(lock)
+    assert not is_held(path)
+    again = take_lock(path)
+    assert again is not None
+    os.close(again)
+
+
+def test_a_process_that_is_given_a_lock_holds_it_until_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = take_lock(path)
+    assert lock is not None
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(lock,)) as process:  # noqa: S603 - ours
+        os.close(lock)
+        assert is_held(path)
+        process.kill()
+    assert not is_held(path)
+
+
+def test_a_second_run_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
+    with run_lock(tmp_path):
+        assert is_held(tmp_path / RUN_LOCK)
+        with pytest.raises(TrainingUnderWayError, match="another training run"), run_lock(tmp_path):
+            pass
+    with run_lock(tmp_path):
+        pass

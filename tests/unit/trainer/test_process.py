@@ -1,0 +1,116 @@
+"""The trainer has each run made by another process, records what was killed, and ends with the service."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from config.training_settings import cron_trigger
+from recommender.model_store.runs import Outcome, TrainingRun, Trigger, read_runs, write_run
+from recommender.trainer import process
+from recommender.trainer.process import ESTIMATE, Trainer
+from tests.support.waiting import eventually, wait_until
+
+pytestmark = pytest.mark.slow
+
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+ENDLESS = (
+    "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
+)
+
+
+class Working:
+    """A trainer at work in a thread, and the end of its lifeline that the service would hold."""
+
+    def __init__(self, folder: Path, script: str, *, estimate: int | None = None) -> None:
+        self.folder = folder
+        self.script = script
+        self.triggers: list[Trigger] = []
+        lifeline, self._held = os.pipe()
+        trainer = Trainer(
+            folder,
+            ["neighbours"],
+            cron_trigger("0 3 * * *"),
+            new_share=0.1,
+            estimate=lambda: estimate,
+            command=self._command,
+            lifeline=lifeline,
+        )
+        self.thread = threading.Thread(target=trainer.work)
+        self.thread.start()
+
+    def _command(self, trigger: Trigger) -> Sequence[str]:
+        self.triggers.append(trigger)
+        return [sys.executable, "-c", self.script, str(self.folder / "pid")]
+
+    def end_service(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LOOK_S", 0.02)
+    monkeypatch.setattr(process, "_GROWTH_LOOK_S", 0.1)
+
+
+@pytest.fixture
+def working() -> Iterator[list[Working]]:
+    started: list[Working] = []
+    yield started
+    for each in started:
+        each.end_service()
+
+
+def record(folder: Path, **changes: object) -> None:
+    now = datetime.now(UTC).isoformat()
+    run = TrainingRun(
+        number=1, started_at=now, ended_at=now, trigger=Trigger.COMMAND, outcome=Outcome.REFITTED, reason=""
+    )
+    write_run(folder, run.model_copy(update=changes))
+
+
+def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
+    tmp_path: Path, working: list[Working]
+) -> None:
+    working.append(Working(tmp_path, KILLED))
+    wait_until(lambda: any(read_runs(tmp_path, 1)))
+    (run,) = read_runs(tmp_path, 2)
+    assert (run.number, run.outcome, run.trigger) == (1, Outcome.FAILED, Trigger.FIRST_START)
+    assert "SIGKILL" in run.reason
+    time.sleep(0.3)
+    assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
+
+
+def test_it_ends_with_the_service_and_so_does_the_run_under_way(
+    tmp_path: Path, working: list[Working]
+) -> None:
+    working.append(Working(tmp_path, ENDLESS))
+    pid_file = tmp_path / "pid"
+    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
+    working[0].end_service()
+    pid = int(pid_file.read_text())
+    assert eventually(lambda: not Path(f"/proc/{pid}").exists())
+
+
+@pytest.mark.parametrize(("estimate", "expected"), [(1_100, [Trigger.NEW_INTERACTIONS]), (1_099, [])])
+def test_it_trains_when_enough_interactions_have_come(
+    tmp_path: Path,
+    working: list[Working],
+    monkeypatch: pytest.MonkeyPatch,
+    estimate: int,
+    expected: list[Trigger],
+) -> None:
+    monkeypatch.setattr(Trainer, "_is_published", lambda _: True)
+    record(tmp_path, counts={ESTIMATE: 1_000})
+    working.append(Working(tmp_path, "", estimate=estimate))
+    eventually(lambda: bool(working[0].triggers), 1.5)
+    assert working[0].triggers[:1] == expected
