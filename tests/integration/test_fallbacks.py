@@ -19,7 +19,7 @@ from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo
 from recommender.entities import DatabaseName
-from tests.support.clients import NO_CAPS, get, ids, no_progress, running_client
+from tests.support.clients import NO_CAPS, get, healthy_answer, ids, no_progress, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
@@ -75,7 +75,7 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
 ) -> None:
     reference = Reference(databases)
     user = user_with_everything(reference)
-    normal = get(live, user, limit=30)
+    normal = healthy_answer(live, user, limit=30)
     assert (normal["strategy"], normal["degraded"]) == ("hybrid", [])
     ranked = [scored.media_id for scored in reference.rank(user, without=down)]
     if CATALOG in down:
@@ -178,7 +178,7 @@ def test_a_batch_during_an_outage_says_so_for_every_user(
 
 def test_a_changed_table_degrades_like_an_outage(live: FlaskClient, databases: Urls) -> None:
     user = user_with_everything(Reference(databases))
-    normal = get(live, user)
+    normal = healthy_answer(live, user)
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("ALTER TABLE interaction RENAME COLUMN media_id TO item_id")
     answer = get(live, user)
@@ -191,7 +191,7 @@ def test_a_changed_table_degrades_like_an_outage(live: FlaskClient, databases: U
 def test_a_locked_table_is_given_up_after_the_statement_timeout(databases: Urls) -> None:
     user = user_with_everything(Reference(databases))
     with running_client(databases, STATEMENT_TIMEOUT_MS="300", **NO_CAPS) as client:
-        normal = get(client, user)
+        normal = healthy_answer(client, user)
         with psycopg.connect(databases[ENGAGEMENT]) as connection:
             connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
             answer = get(client, user)
@@ -240,7 +240,7 @@ def test_a_server_stopped_and_started_again_is_survived_without_a_restart(genera
         load_demo(urls, generated, no_progress)
         user = user_with_everything(Reference(urls))
         with running_client(urls, **NO_CAPS) as client:
-            normal = get(client, user)
+            normal = healthy_answer(client, user)
             process = psutil.Process(server.get_postmaster_info().pid)
             process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
             process.wait(10)
@@ -315,7 +315,7 @@ def test_connections_cut_while_idle_are_replaced_without_a_degraded_answer(
     live: FlaskClient, databases: Urls
 ) -> None:
     user = user_with_everything(Reference(databases))
-    normal = get(live, user)
+    normal = healthy_answer(live, user)
     with psycopg.connect(databases[USER], autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'marquee'"

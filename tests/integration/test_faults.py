@@ -21,7 +21,7 @@ from tests.integration.test_fallbacks import (
     expected_strategy,
     user_with_everything,
 )
-from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client
+from tests.support.clients import NO_CAPS, get, healthy_answer, ids, post_batch, running_client
 from tests.support.postgres import Outage, Urls
 from tests.support.proxy import HangingProxy, hanging_proxy
 from tests.support.reference import Reference
@@ -66,8 +66,7 @@ def test_a_database_that_hangs_is_given_up_within_the_time_budget(
     user = user_with_everything(reference)
     expected = expected_strategy(reference, user, [name])
     with running_client(behind(proxy, databases, name), **NO_CAPS) as client:
-        normal = get(client, user)
-        assert normal["degraded"] == []
+        normal = healthy_answer(client, user)
         proxy.hang()
         for _ in range(5):
             answer, seconds = timed_get(client, user)
@@ -83,7 +82,7 @@ def test_a_database_that_hangs_is_given_up_within_the_time_budget(
 def test_a_locked_database_is_given_up_within_the_time_budget(databases: Urls, name: DatabaseName) -> None:
     user = user_with_everything(Reference(databases))
     with running_client(databases, **NO_CAPS) as client:
-        normal = get(client, user)
+        normal = healthy_answer(client, user)
         with locked(databases, name):
             for _ in range(3):
                 answer, seconds = timed_get(client, user)
@@ -100,7 +99,7 @@ def test_with_every_database_hanging_the_budget_covers_all_of_them_together(
     for name in DatabaseName:
         urls = behind(proxy, urls, name)
     with running_client(urls, **NO_CAPS) as client:
-        normal = get(client, user)
+        normal = healthy_answer(client, user)
         proxy.hang()
         answer, seconds = timed_get(client, user)
         assert answer["degraded"] == list(DatabaseName)
@@ -194,7 +193,7 @@ def test_a_dropped_table_degrades_until_it_is_back(databases: Urls, name: Databa
     user = user_with_everything(Reference(databases))
     table = _TABLES[name]
     with running_client(databases, **NO_CAPS) as client:
-        normal = get(client, user)
+        normal = healthy_answer(client, user)
         with psycopg.connect(databases[name], autocommit=True) as connection:
             connection.execute(f"ALTER TABLE {table} RENAME TO away".encode())
             for _ in range(3):
@@ -206,7 +205,7 @@ def test_a_dropped_table_degrades_until_it_is_back(databases: Urls, name: Databa
 def test_with_the_pool_exhausted_requests_degrade_and_recover(databases: Urls) -> None:
     user = user_with_everything(Reference(databases))
     with running_client(databases, POOL_SIZE="1", **NO_CAPS) as client:
-        normal = get(client, user)
+        normal = healthy_answer(client, user)
         with locked(databases, ENGAGEMENT), ThreadPoolExecutor(4) as threads:
             answers = list(threads.map(lambda _: timed_get(client.application.test_client(), user), range(4)))
         for answer, seconds in answers:
