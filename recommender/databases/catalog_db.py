@@ -1,8 +1,9 @@
 """catalog_db: which items there are, and what is shown of them."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
@@ -12,6 +13,8 @@ from recommender.domains.base import Domain
 from recommender.entities import CatalogueEntry, Media
 from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
+
+T = TypeVar("T")
 
 
 def _read_category(name: str | None) -> str | None:
@@ -71,9 +74,15 @@ class CatalogDatabase:
         ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
         return media_keys or b""
 
+    def read_catalogue(self, collect: Callable[[Iterator[list[CatalogueEntry]]], T]) -> T:
+        """What `collect` makes of every item that is not deleted, some hundred at a time."""
+        return self._database.read("fetch_catalogue", lambda chunks: collect(map(self._entries, chunks)))
+
     def fetch_catalogue(self) -> list[CatalogueEntry]:
         """Every item that is not deleted."""
-        rows = self._database.fetch("fetch_catalogue")
+        return self.read_catalogue(lambda chunks: list(chain.from_iterable(chunks)))
+
+    def _entries(self, rows: Sequence[Row]) -> list[CatalogueEntry]:
         ours = self._indexed
         _check_columns("fetch_catalogue", rows, ours + 2 + self._own_indexed)
         return [CatalogueEntry(row[:ours] + row[ours + 2 :], row[ours], row[ours + 1]) for row in rows]

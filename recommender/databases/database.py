@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import psycopg
@@ -40,6 +41,8 @@ _PROBE_LOCK_TIMEOUT = "300ms"
 # How long it may take to tell the server that a statement is no longer wanted.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
+# Of a large result, rows read together, and the pause after them.
+_CHUNK_ROWS, _GIVE_WAY_S = 250, 0.001
 # Twice, four times, eight times that between the attempts of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
 # How long a transaction of several reads may be idle between two of them.
@@ -171,6 +174,34 @@ class Database:
             deadline = Deadline.after(self._patience_s)
         return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
 
+    def read(self, query_name: str, collect: Callable[[Iterator[list[Row]]], T], **parameters: object) -> T:
+        """Run one query of many rows; what `collect` makes of them, a list of some at a time.
+
+        `collect` is called again where the statement is tried again; see `fetch`.
+
+        Raises:
+            DatabaseUnavailableError: as `fetch`.
+        """
+        query = self._queries[query_name]
+        deadline = Deadline.after(self._patience_s)
+        return self._try(query, lambda connection: collect(_chunks(connection, query, parameters)), deadline)
+
+    def read_snapshot(
+        self, collectors: Mapping[str, Callable[[Iterator[list[Row]]], T]], **parameters: object
+    ) -> list[T]:
+        """Run queries on one state of the database, by name, as `read` does; what each collector makes.
+
+        Raises:
+            DatabaseUnavailableError: as `fetch`.
+        """
+        queries = [(self._queries[name], collect) for name, collect in collectors.items()]
+        return self._in_snapshot(
+            [query for query, _ in queries],
+            lambda connection: [
+                collect(_chunks(connection, query, parameters)) for query, collect in queries
+            ],
+        )
+
     def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
         """Run queries on one state of the database, whatever is written meanwhile; the rows of each.
 
@@ -178,13 +209,17 @@ class Database:
             DatabaseUnavailableError: as `fetch`.
         """
         queries = [self._queries[name] for name in query_names]
+        return self._in_snapshot(
+            queries, lambda connection: [_rows(connection, query, parameters) for query in queries]
+        )
 
-        def read_all(connection: BoundedConnection) -> list[list[Row]]:
+    def _in_snapshot(self, queries: Sequence[Query], read: Callable[[BoundedConnection], T]) -> T:
+        def read_all(connection: BoundedConnection) -> T:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
                     self._set_for_long(connection)
-                    return [_rows(connection, query, parameters) for query in queries]
+                    return read(connection)
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.isolation_level = None
@@ -383,6 +418,22 @@ class _StatementError(Exception):
 def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
     with connection.cursor(binary=True) as cursor:
         return cursor.execute(query.statement, parameters).fetchall()
+
+
+def _chunks(
+    connection: BoundedConnection, query: Query, parameters: Mapping[str, object]
+) -> Iterator[list[Row]]:
+    """Yield rows, so many at a time that the interpreter's lock is held for a millisecond or two.
+
+    Between two of them other threads come to work: whoever takes the lock again at once keeps it from them.
+    """
+    with connection.cursor(binary=True) as cursor:
+        # Older libraries of PostgreSQL's hand over one row at a time.
+        size = _CHUNK_ROWS if psycopg.capabilities.has_stream_chunked() else 1
+        rows = cursor.stream(query.statement, parameters, binary=True, size=size)
+        while chunk := list(islice(rows, _CHUNK_ROWS)):
+            yield chunk
+            time.sleep(_GIVE_WAY_S)
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:

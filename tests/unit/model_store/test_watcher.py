@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY
 from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogueEntry, Weights
