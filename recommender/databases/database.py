@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import psycopg
@@ -425,13 +424,12 @@ def _chunks(
 ) -> Iterator[list[Row]]:
     """Yield rows, so many at a time that the interpreter's lock is held for a millisecond or two.
 
-    Between two of them other threads come to work: whoever takes the lock again at once keeps it from them.
+    The result itself takes less memory than rows do. Between two chunks other threads come to work: a thread
+    that takes the lock again at once keeps it from them.
     """
     with connection.cursor(binary=True) as cursor:
-        # Older libraries of PostgreSQL's hand over one row at a time.
-        size = _CHUNK_ROWS if psycopg.capabilities.has_stream_chunked() else 1
-        rows = cursor.stream(query.statement, parameters, binary=True, size=size)
-        while chunk := list(islice(rows, _CHUNK_ROWS)):
+        cursor.execute(query.statement, parameters)
+        while chunk := cursor.fetchmany(_CHUNK_ROWS):
             yield chunk
             time.sleep(_GIVE_WAY_S)
 
