@@ -41,7 +41,7 @@ class Server:
 
 @contextmanager
 def serving(
-    application: str, data: BenchmarkData, log: Path | None = None, **variables: str
+    application: str, data: BenchmarkData, log: Path | None = None, /, **variables: str
 ) -> Iterator[Server]:
     """Gunicorn with an application, up and answering, stopped at the end; `log`: where its output goes."""
     with socket.socket() as listener:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from config.database_settings import DatabaseSettings
 from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
+from recommender.databases.chunks import Chunks, chunks_of
 from recommender.databases.connections import (
     BoundedConnection,
     Connector,
@@ -40,8 +41,6 @@ _PROBE_LOCK_TIMEOUT = "300ms"
 # How long it may take to tell the server that a statement is no longer wanted.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
-# Of a large result, rows read together, and the pause after them.
-_CHUNK_ROWS, _GIVE_WAY_S = 250, 0.001
 # Twice, four times, eight times that between the attempts of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
 # How long a transaction of several reads may be idle between two of them.
@@ -173,58 +172,40 @@ class Database:
             deadline = Deadline.after(self._patience_s)
         return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
 
-    def read(self, query_name: str, collect: Callable[[Iterator[list[Row]]], T], **parameters: object) -> T:
-        """Run one query of many rows; what `collect` makes of them, a list of some at a time.
-
-        `collect` is called again where the statement is tried again; see `fetch`.
+    def read(self, query_name: str, collect: Callable[[Chunks], T], **parameters: object) -> T:
+        """Run one query of many rows, and return what `collect` makes of them, anew with each attempt.
 
         Raises:
             DatabaseUnavailableError: as `fetch`.
         """
         query = self._queries[query_name]
         deadline = Deadline.after(self._patience_s)
-        return self._try(query, lambda connection: collect(_chunks(connection, query, parameters)), deadline)
+        return self._try(
+            query, lambda connection: collect(chunks_of(connection, query, parameters)), deadline
+        )
 
     def read_snapshot(
-        self, collectors: Mapping[str, Callable[[Iterator[list[Row]]], T]], **parameters: object
+        self, reads: Sequence[tuple[str, Callable[[Chunks], T]]], **parameters: object
     ) -> list[T]:
-        """Run queries on one state of the database, by name, as `read` does; what each collector makes.
+        """Run queries on one state of the database, each as `read` does, whatever is written meanwhile.
 
         Raises:
             DatabaseUnavailableError: as `fetch`.
         """
-        queries = [(self._queries[name], collect) for name, collect in collectors.items()]
-        return self._in_snapshot(
-            [query for query, _ in queries],
-            lambda connection: [
-                collect(_chunks(connection, query, parameters)) for query, collect in queries
-            ],
-        )
+        queries = [(self._queries[query_name], collect) for query_name, collect in reads]
 
-    def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
-        """Run queries on one state of the database, whatever is written meanwhile; the rows of each.
-
-        Raises:
-            DatabaseUnavailableError: as `fetch`.
-        """
-        queries = [self._queries[name] for name in query_names]
-        return self._in_snapshot(
-            queries, lambda connection: [_rows(connection, query, parameters) for query in queries]
-        )
-
-    def _in_snapshot(self, queries: Sequence[Query], read: Callable[[BoundedConnection], T]) -> T:
-        def read_all(connection: BoundedConnection) -> T:
+        def read_all(connection: BoundedConnection) -> list[Any]:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
                     self._set_for_long(connection)
-                    return read(connection)
+                    return [collect(chunks_of(connection, query, parameters)) for query, collect in queries]
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.isolation_level = None
 
         deadline = Deadline.after(self._patience_s * len(queries))
-        return self._try(queries[0], read_all, deadline)
+        return self._try(queries[0][0], read_all, deadline)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
         """Run one query and yield its rows through a cursor, in memory that does not grow with them.
@@ -417,21 +398,6 @@ class _StatementError(Exception):
 def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
     with connection.cursor(binary=True) as cursor:
         return cursor.execute(query.statement, parameters).fetchall()
-
-
-def _chunks(
-    connection: BoundedConnection, query: Query, parameters: Mapping[str, object]
-) -> Iterator[list[Row]]:
-    """Yield rows, so many at a time that the interpreter's lock is held for a millisecond or two.
-
-    The result itself takes less memory than rows do. Between two chunks other threads come to work: a thread
-    that takes the lock again at once keeps it from them.
-    """
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(query.statement, parameters)
-        while chunk := cursor.fetchmany(_CHUNK_ROWS):
-            yield chunk
-            time.sleep(_GIVE_WAY_S)
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:

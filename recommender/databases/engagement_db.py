@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.clock import PRESENT, Clock
-from recommender.databases.connections import Row
+from recommender.databases.chunks import Chunks
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
@@ -242,7 +242,7 @@ class EngagementDatabase:
     def count_media(self, window_start: str) -> tuple[MediaCounts, int]:
         """How popular each medium is in a window, and how many users have any, counted at one moment."""
         counts, active_users = self._database.read_snapshot(
-            {"count_positive_users": _media_counts, "count_active_users": _first_value},
+            [("count_positive_users", _media_counts), ("count_active_users", _first_value)],
             window_start=window_start,
             **self._read,
         )
@@ -349,7 +349,7 @@ def _lists(
     )
 
 
-def _media_counts(chunks: Iterator[list[Row]]) -> MediaCounts:
+def _media_counts(chunks: Chunks) -> MediaCounts:
     ids, users, rows = [], array("q"), array("q")
     for chunk in chunks:
         media_ids, user_counts, row_counts = zip(*chunk, strict=True)
@@ -359,6 +359,6 @@ def _media_counts(chunks: Iterator[list[Row]]) -> MediaCounts:
     return MediaCounts(IdTexts.joined(ids), np.array(users), np.array(rows))
 
 
-def _first_value(chunks: Iterator[list[Row]]) -> Any:
+def _first_value(chunks: Chunks) -> Any:
     ((value,),) = chain.from_iterable(chunks)
     return value

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from recommender.catalogue import attribute_arrays
 from recommender.catalogue.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
-from recommender.catalogue.index import build_index, window_start
+from recommender.catalogue.columns import CatalogueColumns
+from recommender.catalogue.index import build_index, index_of, window_start
 from recommender.catalogue.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.domains.attributes import Kind
+from recommender.domains.media import MEDIA
 from recommender.entities import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
@@ -98,6 +100,26 @@ def test_whatever_a_ranking_reads_changes_the_version() -> None:
     ]
     versions = {index.version for index in (build_index(media, POPULARITY), *others)}
     assert len(versions) == 1 + len(others)
+
+
+@given(order=st.permutations(range(6)), size=st.integers(1, 6))
+def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
+    order: list[int], size: int
+) -> None:
+    genres = (["War", "Drama"], None, ["drama ", "X"], ["y", None, "war"], [], ["x"])
+    types = ("Film", None, "SERIES", "film", "", "series")
+    rows = [
+        CatalogueEntry((names, media_type, 1990 + n), "cabfde"[n], bytes([n]) * 16)
+        for n, (names, media_type) in enumerate(zip(genres, types, strict=True))
+    ]
+    whole, columns = build_index(rows, POPULARITY), CatalogueColumns(MEDIA)
+    for start in range(0, 6, size):
+        columns.add([rows[n] for n in order[start : start + size]])
+    chunked = index_of(columns, POPULARITY)
+    assert (chunked.version, columns.genre_count) == (whole.version, 8)
+    keys = b"".join(row.media_key for row in rows)
+    assert chunked.media_keys.locate(keys).tolist() == whole.media_keys.locate(keys).tolist()
+    assert chunked.genres.numbers == whole.genres.numbers
 
 
 def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
