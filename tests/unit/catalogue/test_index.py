@@ -1,6 +1,7 @@
 """The catalogue index orders media, knows their genres, and weighs what is not in it."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -106,7 +107,14 @@ def test_whatever_a_ranking_reads_changes_the_version() -> None:
 def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
     order: list[int], size: int
 ) -> None:
-    genres = (["War", "Drama"], None, ["drama ", "X"], ["y", None, "war"], [], ["x"])
+    genres: Sequence[list[str | None] | None] = (
+        ["War", "Drama"],
+        None,
+        ["drama ", "X"],
+        ["y", None, "war"],
+        [],
+        ["x"],
+    )
     types = ("Film", None, "SERIES", "film", "", "series")
     rows = [
         CatalogueEntry((names, media_type, 1990 + n), "cabfde"[n], bytes([n]) * 16)
