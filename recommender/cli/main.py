@@ -9,6 +9,7 @@ from recommender import __version__
 from recommender.cli.batch import batch
 from recommender.cli.check import check
 from recommender.cli.common import quiet
+from recommender.cli.compile_models import compile_models
 from recommender.cli.demo import demo
 from recommender.cli.evaluate import evaluate
 from recommender.cli.experiments import experiments
@@ -66,6 +67,7 @@ def commands() -> None:
 for command in (
     batch,
     check,
+    compile_models,
     demo,
     evaluate,
     experiments,

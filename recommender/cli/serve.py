@@ -8,7 +8,7 @@ import subprocess  # nosec B404 # what it starts is our own
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from types import FrameType
@@ -97,8 +97,25 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
             f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
         ) from exc
     click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
-    with demo_databases(settings.demo.demo_path, show_progress) as urls:
+    compiling = _models_compiling() if settings.trains else nullcontext()
+    with compiling, demo_databases(settings.demo.demo_path, show_progress) as urls:
         yield urls
+
+
+@contextmanager
+def _models_compiling() -> Iterator[None]:
+    """Have what models score with compiled beside the loading, so that the first training need not wait."""
+    process = subprocess.Popen(  # nosec B603 # our own interpreter and files
+        [sys.executable, "-m", "recommender", "compile"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
