@@ -25,6 +25,7 @@ from recommender.databases.connections import (
 )
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query, load_queries
+from recommender.databases.statements import fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
@@ -169,7 +170,7 @@ class Database:
         query = self._queries[query_name]
         if deadline is None:
             deadline = Deadline.after(self._patience_s)
-        return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
+        return self._try(query, lambda connection: fetch_rows(connection, query, parameters), deadline)
 
     def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
         """Run queries on one state of the database, whatever is written meanwhile; the rows of each.
@@ -184,7 +185,7 @@ class Database:
             try:
                 with connection.transaction():
                     self._set_for_long(connection)
-                    return [_rows(connection, query, parameters) for query in queries]
+                    return [fetch_rows(connection, query, parameters) for query in queries]
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.isolation_level = None
@@ -378,11 +379,6 @@ class _StatementError(Exception):
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason
-
-
-def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
-    with connection.cursor(binary=True) as cursor:
-        return cursor.execute(query.statement, parameters).fetchall()
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:
