@@ -105,6 +105,7 @@ def test_versions_say_which_is_the_champion_and_which_cannot_be_read(
         expect(rows).to_have_count(3)
         expect(rows.nth(0)).to_contain_text("metadata.json")
         expect(rows.nth(1)).to_contain_text("champion")
+        expect(rows.nth(2)).to_contain_text("was champion before, answers where MODEL=neighbours")
         expect(rows.nth(2)).to_contain_text("100 users, 500 pairs, 20 media")
 
 
