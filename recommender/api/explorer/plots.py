@@ -51,7 +51,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Points over time, one step for each run, from 0 to a round number.
+    """Points over time, one step for each run, between round numbers.
 
     `series`: the labels of the legend. `courses`: for each of them, the points of a line through its best
     mark in each run. `unmeasured`: positions of runs in which nothing was measured.
@@ -84,25 +84,24 @@ def compared_points(runs: Sequence[TrainingRun]) -> list[Point]:
     ]
 
 
-def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point]) -> Plot:
+def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: bool = True) -> Plot:
     """Return the plot of points of these runs, the earliest first.
 
     Args:
         runs: one step each, whether anything was measured or not.
         points: of these runs, and at least one.
+        from_zero: the axis begins at 0. Else it holds the intervals alone, which would be narrow otherwise.
     """
     series = tuple(dict.fromkeys(point.label for point in points))
-    ticks = _round_values(max(point.measured.high for point in points))
+    least = 0.0 if from_zero else min(point.measured.low for point in points)
+    ticks = _round_values(least, max(point.measured.high for point in points))
     x_of = {run.number: _x(place, len(runs)) for place, run in enumerate(runs)}
     marks = tuple(
         Mark(
             point,
             series.index(point.label),
             x_of[point.run.number],
-            *(
-                _y(value, ticks[-1])
-                for value in (point.measured.mean, point.measured.low, point.measured.high)
-            ),
+            *(_y(value, ticks) for value in (point.measured.mean, point.measured.low, point.measured.high)),
         )
         for point in points
     )
@@ -111,7 +110,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point]) -> Plot:
         series=series,
         marks=marks,
         courses=tuple(_course(marks, place) for place in range(len(series))),
-        values=tuple(Label(_y(value, ticks[-1]), f"{value:g}") for value in ticks),
+        values=tuple(Label(_y(value, ticks), f"{value:g}") for value in ticks),
         dates=tuple(_dates(runs)),
         unmeasured=tuple((x_of[run.number], run) for run in runs if run.number not in seen),
     )
@@ -131,19 +130,19 @@ def _x(place: int, steps: int) -> float:
     return round(_LEFT + place * (WIDTH - _LEFT - _RIGHT) / (steps - 1), 1)
 
 
-def _y(value: float, most: float) -> float:
-    share = min(1.0, max(0.0, value / most))
+def _y(value: float, ticks: Sequence[float]) -> float:
+    share = min(1.0, max(0.0, (value - ticks[0]) / (ticks[-1] - ticks[0])))
     return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def _round_values(most: float) -> list[float]:
-    """Return round values, evenly apart, from 0 to one that is at least `most`."""
-    if most <= 0:
-        return [0.0, 1.0]
-    rough = most / (_MOST_TICKS - 1)
+def _round_values(least: float, most: float) -> list[float]:
+    """Return round values, evenly apart, from one of at most `least` to one of at least `most`."""
+    if most <= least:
+        return [0.0, most if most > 0 else 1.0]
+    rough = (most - least) / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next((power * each for each in _ROUND_STEPS if power * each >= rough), 10 * power)
-    return [step * number for number in range(math.ceil(most / step) + 1)]
+    return [step * number for number in range(math.floor(least / step), math.ceil(most / step) + 1)]
 
 
 def _dates(runs: Sequence[TrainingRun]) -> Iterator[Label]:

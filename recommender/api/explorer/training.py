@@ -50,7 +50,7 @@ def read_training(folder: Path) -> TrainingPage:
         versions=tuple(list_versions(folder)),
         runs=tuple(ComparedRun(run, _bars(run)) for run in runs),
         metric=metric,
-        served=plot_of(on_plots, served) if served else None,
+        served=plot_of(on_plots, served, from_zero=False) if served else None,
         compared=plot_of(on_plots, compared) if compared else None,
     )
 

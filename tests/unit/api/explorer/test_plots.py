@@ -52,6 +52,24 @@ def test_the_axis_holds_every_value_and_has_few_numbers(most: float) -> None:
     assert len({value.text for value in values}) == len(values)
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.2215, 0.2374), (0.0, 0.1), (0.999, 1.0), (-0.01, 0.02), (0.2, 0.2)]
+)
+def test_an_axis_that_does_not_begin_at_0_holds_the_intervals_and_little_more(
+    low: float, high: float
+) -> None:
+    chosen = HIGH.model_copy(update={"metric": MeasuredInterval(mean=low, low=low, high=high)})
+    shown = [run(1, chosen, ())]
+    plot = plot_of(shown, served_points(shown), from_zero=False)
+    first, last = float(plot.values[0].text), float(plot.values[-1].text)
+    assert first <= low + 1e-9
+    assert last >= high - 1e-9
+    if high > low:
+        assert last - first <= 3 * (high - low)
+        (mark,) = plot.marks
+        assert mark.low - mark.high > HEIGHT / 4
+
+
 def test_an_axis_of_nothing_but_zeros_is_drawn() -> None:
     chosen = HIGH.model_copy(update={"metric": MeasuredInterval(mean=0.0, low=0.0, high=0.0)})
     shown = [run(1, chosen, ())]
