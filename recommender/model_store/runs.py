@@ -99,6 +99,11 @@ class TrainingRun(_Record):
     compared: tuple[ComparedVariant, ...] = ()
 
     @property
+    def is_new_champion(self) -> bool:
+        """Whether a challenger won."""
+        return self.outcome is Outcome.PUBLISHED
+
+    @property
     def measured_chosen(self) -> MeasuredInterval | None:
         """What was measured of the variant that serves afterwards; None where nothing was."""
         return next((each.metric for each in self.compared if each.name == self.chosen), None)
