@@ -78,7 +78,7 @@ class VersionAnswer(TypedDict):
     made: MadeAnswer | None
     """Null where it cannot be read."""
     fault: str | None
-    """Why it cannot be read."""
+    """Why it cannot be used: it cannot be read, or was made before a user was forgotten."""
 
 
 @_described
