@@ -217,7 +217,9 @@ def _show_run(run: TrainingRun) -> None:
         ("chosen", run.chosen or ""),
         ("published", f"{run.model} {run.version}" if run.version else ""),
         ("compared on", run.split or ""),
-        ("users", "" if run.users is None else f"{run.users:,}"),
+        ("compared for", "" if run.users is None else f"{run.users:,} users"),
+        ("data", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in run.counts.items())),
+        ("checksum of ids", "" if run.fingerprint is None else run.fingerprint.ids_checksum),
         ("code version", run.code_version),
         ("host", run.host),
     ]
