@@ -188,7 +188,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             media_cache=media_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalogue, models, media_cache),
+        status=StatusReader(serving, catalogue, models, media_cache, tried),
     )
 
 
