@@ -11,7 +11,7 @@ from recommender.cli.common import warn
 from recommender.cli.help_text import epilog
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import VersionRef, current_faults
-from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun, read_run, read_runs
+from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun, read_run, read_runs
 from recommender.model_store.store import (
     StoredVersion,
     find_version,
@@ -237,7 +237,7 @@ def _compared(each: ComparedVariant) -> tuple[str, ...]:
     return each.name, _measured(each.metric), against, each.model or "-", weights, each.refused or ""
 
 
-def _measured(found: MeasuredInterval | None, form: str = ".4f") -> str:
+def _measured(found: Interval | None, form: str = ".4f") -> str:
     if found is None:
         return "-"
     return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"

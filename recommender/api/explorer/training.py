@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recommender.evaluation.report import Bar, Scale
-from recommender.model_store.runs import MeasuredInterval, Outcome, TrainingRun, read_runs
+from recommender.model_store.runs import Interval, Outcome, TrainingRun, read_runs
 from recommender.model_store.store import StoredVersion, list_versions
 
 SHOWN_RUNS = 30
@@ -19,7 +19,7 @@ class Mark:
     """A run's measure on the plot over time: `x`, and from the top the heights of mean and interval."""
 
     run: TrainingRun
-    measured: MeasuredInterval
+    measured: Interval
     x: float
     mean: float
     low: float

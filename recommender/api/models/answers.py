@@ -11,7 +11,7 @@ from recommender.api.models.schemas import (
 )
 from recommender.entities import Blend
 from recommender.model_store.artifact import Fingerprint, Metadata
-from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun
+from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun
 from recommender.model_store.store import StoredVersion
 
 
@@ -103,5 +103,5 @@ def _compared_of(each: ComparedVariant) -> ComparedAnswer:
     )
 
 
-def _interval_of(found: MeasuredInterval | None) -> IntervalAnswer | None:
+def _interval_of(found: Interval | None) -> IntervalAnswer | None:
     return None if found is None else IntervalAnswer(mean=found.mean, low=found.low, high=found.high)
