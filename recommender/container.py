@@ -188,7 +188,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             media_cache=media_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalogue, models, media_cache),
+        status=StatusReader(serving, catalogue, models, media_cache, tried),
     )
 
 
@@ -199,6 +199,17 @@ def configured_experiments(settings: Settings) -> tuple[Experiment, ...]:
         ConfigurationError: as `load_experiments`.
     """
     return load_experiments(settings.experiments, (AUTO, LIVE, *MODELS))
+
+
+def refuse_unknown_model(name: str) -> None:
+    """Require that MODEL names something that can answer.
+
+    Raises:
+        ConfigurationError: it does not; the message names what is allowed.
+    """
+    allowed = (AUTO, LIVE, *MODELS)
+    if name not in allowed:
+        raise ConfigurationError(f"MODEL: must be one of {', '.join(allowed)}, got {name!r}")
 
 
 def configured_blend(ranking: RankingSettings) -> Blend:
@@ -260,8 +271,7 @@ def _models(
     settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
 ) -> ModelWatcher:
     wanted = settings.models.model
-    if wanted not in {AUTO, LIVE, *MODELS}:
-        raise ConfigurationError(f"MODEL: {wanted} is none of {', '.join((AUTO, LIVE, *MODELS))}")
+    refuse_unknown_model(wanted)
     return _watcher(wanted, settings, engagement_db, catalogue)
 
 

@@ -50,6 +50,11 @@ def quiet(*loggers: str) -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+def warn(message: str) -> None:
+    """Tell of something that is wrong, and did not keep a command from its end."""
+    click.echo(f"Warning: {message}.", err=True)
+
+
 @contextmanager
 def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Database]:
     """A connection for a statement that may take its time.

@@ -23,6 +23,7 @@ from config.setting_types import ROOT
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
+from recommender.container import refuse_unknown_model
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
@@ -46,6 +47,8 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
+    # Before a demo is loaded, which takes longer.
+    refuse_unknown_model(settings.models.model)
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
     _refuse_taken_port(settings.http)

@@ -12,7 +12,7 @@ import click
 from config.logging import logging_config
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
-from recommender.container import configured_blend, pinned_hyperparameters
+from recommender.container import configured_blend, pinned_hyperparameters, refuse_unknown_model
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
@@ -29,7 +29,7 @@ from recommender.trainer.process import Trainer
 
 _STATUSES = {
     0: "it has trained, or was told to stop",
-    1: "a run failed, another one is under way, or MODEL_PATH cannot be written",
+    1: "a run failed, another one is under way, MODEL_PATH cannot be written, or a setting is wrong",
     2: "the settings leave nothing to train",
 }
 _STANDARD_INPUT = 0
@@ -50,10 +50,7 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
     settings = load_settings()
     if settings.models.model == LIVE:
         raise click.UsageError("MODEL is live: no model is trained.")
-    if settings.models.model not in {AUTO, *MODELS}:
-        raise click.UsageError(
-            f"MODEL: {settings.models.model} is none of {', '.join((AUTO, LIVE, *MODELS))}."
-        )
+    refuse_unknown_model(settings.models.model)
     if once:
         return _run_once(settings, trigger)
     if not settings.training.trains:

@@ -43,20 +43,16 @@ class Trigger(StrEnum):
     COMMAND = "command"
 
 
-class MeasuredInterval(_Record):
-    """A mean over users, and its 95 % interval."""
+class Interval(_Record):
+    """A mean over users, and the 95 % interval of a bootstrap over users."""
 
     mean: float
     low: float
     high: float
 
 
-class ComparedVariant(_Record):
-    """One way of ranking that a run compared.
-
-    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
-    over users. `refused`: why it could not be measured.
-    """
+class VariantRecord(_Record):
+    """One way of ranking. `refused`: why it could not be measured."""
 
     name: str
     model: str | None
@@ -64,9 +60,18 @@ class ComparedVariant(_Record):
     content_weight: float
     collaborative_weight: float
     content: str
-    metric: MeasuredInterval | None = None
-    against_champion: MeasuredInterval | None = None
     refused: str | None = None
+
+
+class ComparedVariant(VariantRecord):
+    """One way of ranking that a run compared.
+
+    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
+    over users.
+    """
+
+    metric: Interval | None = None
+    against_champion: Interval | None = None
 
 
 class TrainingRun(_Record):
@@ -104,7 +109,7 @@ class TrainingRun(_Record):
         return self.outcome is Outcome.PUBLISHED
 
     @property
-    def measured_chosen(self) -> MeasuredInterval | None:
+    def measured_chosen(self) -> Interval | None:
         """What was measured of the variant that serves afterwards; None where nothing was."""
         return next((each.metric for each in self.compared if each.name == self.chosen), None)
 

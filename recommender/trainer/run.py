@@ -23,17 +23,18 @@ from recommender.entities import Blend, InteractionTypes
 from recommender.errors import ArtifactError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
-from recommender.evaluation.results import Evaluation, Interval
+from recommender.evaluation.results import Difference, Evaluation, VariantResult
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
 from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.runs import (
     ComparedVariant,
-    MeasuredInterval,
+    Interval,
     Outcome,
     TrainingRun,
     Trigger,
+    VariantRecord,
     next_run_number,
     write_run,
 )
@@ -280,14 +281,14 @@ def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
     rows = [
         ComparedVariant(
             **_described(each),
-            metric=_interval(evaluation.of_group(each).metrics[evaluation.metric]),
+            metric=evaluation.of_group(each).metrics[evaluation.metric],
             against_champion=(
                 _interval(difference_of(evaluation, each.name, champion.name)) if has_champion else None
             ),
         )
         for each in measured
     ]
-    rows += [ComparedVariant(**_described(each), refused=each.refused) for each in evaluation.refused]
+    rows += [ComparedVariant(**_described(each)) for each in evaluation.refused]
     users = evaluation.of_group(measured[0]).users if measured else 0
     moment = evaluation.description.moment
     return {
@@ -298,19 +299,13 @@ def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
     }
 
 
-def _described(result: Any) -> dict[str, Any]:
-    return {
-        "name": result.name,
-        "model": result.model,
-        "hyperparameters": result.hyperparameters,
-        "content_weight": result.content_weight,
-        "collaborative_weight": result.collaborative_weight,
-        "content": result.content,
-    }
+def _described(result: VariantResult) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in VariantRecord.model_fields}
 
 
-def _interval(interval: Interval) -> MeasuredInterval:
-    return MeasuredInterval(mean=interval.mean, low=interval.low, high=interval.high)
+def _interval(difference: Difference) -> Interval:
+    # Without what is said of it: a record holds numbers.
+    return Interval(mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def _log_step() -> Any:

@@ -11,6 +11,7 @@ from recommender.databases import database as database_module
 from recommender.databases.connections import BoundedConnection, Row
 from recommender.databases.database import Database
 from recommender.databases.queries import Query
+from recommender.databases.statements import fetch_rows
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from tests.support.clients import settings_for
@@ -62,14 +63,14 @@ def test_a_stream_waits_for_its_reader(database: Database, monkeypatch: pytest.M
 
 
 def test_a_snapshot_waits_between_its_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows_of = database_module._rows  # noqa: SLF001 - slowed down as by many rows
+    rows_of = fetch_rows
 
     def slow(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
         rows = rows_of(connection, query, parameters)
         time.sleep(_PAUSE_S)
         return rows
 
-    monkeypatch.setattr(database_module, "_rows", slow)
+    monkeypatch.setattr(database_module, "fetch_rows", slow)
     first, second = database.fetch_snapshot(["fetch_random_user", "fetch_random_user"])
     assert len(first) == len(second) == 1
     assert setting(database) == "1s"

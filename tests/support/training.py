@@ -21,7 +21,7 @@ from recommender.model_store.currents import VersionRef
 from recommender.model_store.publishing import publishing
 from recommender.model_store.runs import (
     ComparedVariant,
-    MeasuredInterval,
+    Interval,
     Outcome,
     TrainingRun,
     Trigger,
@@ -120,8 +120,8 @@ def publish_made_up(
 
 def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
     """Record a training run in which a challenger won."""
-    interval = MeasuredInterval(mean=0.2, low=0.15, high=0.25)
-    better = MeasuredInterval(mean=0.05, low=0.01, high=0.09)
+    interval = Interval(mean=0.2, low=0.15, high=0.25)
+    better = Interval(mean=0.05, low=0.01, high=0.09)
 
     def compared(name: str, **measured: Any) -> ComparedVariant:
         return ComparedVariant(

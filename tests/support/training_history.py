@@ -7,7 +7,7 @@ from recommender.entities import Blend, Weights
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.runs import (
     ComparedVariant,
-    MeasuredInterval,
+    Interval,
     Outcome,
     TrainingRun,
     Trigger,
@@ -28,10 +28,8 @@ def variant(name: str, model: str | None, mean: float | None = None, gain: float
         content_weight=0.4,
         collaborative_weight=0.6,
         content="stated",
-        metric=None if mean is None else MeasuredInterval(mean=mean, low=mean - 0.02, high=mean + 0.02),
-        against_champion=(
-            None if mean is None else MeasuredInterval(mean=gain, low=gain - 0.01, high=gain + 0.01)
-        ),
+        metric=None if mean is None else Interval(mean=mean, low=mean - 0.02, high=mean + 0.02),
+        against_champion=(None if mean is None else Interval(mean=gain, low=gain - 0.01, high=gain + 0.01)),
         refused="it needs 9,000 MB of memory" if mean is None else None,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun
+from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun
 
 # Of a plot, in the units of its drawing, with the margins around what is drawn.
 WIDTH, HEIGHT = 760, 260
@@ -20,7 +20,7 @@ class Point(NamedTuple):
 
     run: TrainingRun
     variant: ComparedVariant
-    measured: MeasuredInterval
+    measured: Interval
     is_filled: bool
 
     @property
@@ -116,7 +116,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
     )
 
 
-def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, MeasuredInterval]]:
+def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, Interval]]:
     """Yield the variants that a run measured, without figures that cannot be drawn."""
     for each in run.compared:
         found = each.metric

@@ -61,6 +61,8 @@ class MadeAnswer(TypedDict):
     """What it was chosen by."""
     blend: BlendAnswer | None
     """What it was chosen with; null for what is configured."""
+    shrinkage_accepted: bool
+    """Whether it may replace a much larger version."""
 
 
 @_described
@@ -78,7 +80,7 @@ class VersionAnswer(TypedDict):
     made: MadeAnswer | None
     """Null where it cannot be read."""
     fault: str | None
-    """Why it cannot be read."""
+    """Why it cannot be used: it cannot be read, or was made before a user was forgotten."""
 
 
 @_described
@@ -118,6 +120,12 @@ class TrainingRunAnswer(TypedDict):
     users: int | None
     split: str | None
     """By what, for how many users and on which stretch of time it was compared."""
+    fingerprint: FingerprintAnswer | None
+    """Of the data that what was published has learned from."""
+    counts: dict[str, int]
+    """How many interactions, users, media and pairs there were, as far as the run came to count them."""
+    code_version: str
+    host: str
     compared: list[ComparedAnswer]
     """The best first."""
 
