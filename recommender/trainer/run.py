@@ -26,7 +26,7 @@ from recommender.evaluation.ranking import ShortHistory
 from recommender.evaluation.results import Difference, Evaluation, VariantResult
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
-from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
+from recommender.evaluation.variants import Fit, Variant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.runs import (
     ComparedVariant,
@@ -41,7 +41,7 @@ from recommender.model_store.runs import (
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
-from recommender.models.registry import MODELS
+from recommender.models.registry import DEFAULT_MODEL, MODELS
 from recommender.trainer.candidates import Pinned, tidy_fit
 from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
