@@ -3,7 +3,6 @@
 import click
 
 from recommender.cli.help_text import epilog
-from recommender.trainer.priority import stand_back
 
 
 @click.command(name="compile", epilog=epilog("compile"))
@@ -16,5 +15,4 @@ def compile_models() -> None:
     # It brings what models learn with.
     from recommender.training.compilation import compile_models as compile_all  # noqa: PLC0415 - see above
 
-    stand_back()
     compile_all()

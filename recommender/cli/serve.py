@@ -23,7 +23,7 @@ from config.setting_types import ROOT
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
-from recommender.container import refuse_unknown_model
+from recommender.configured import refuse_unknown_model
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName

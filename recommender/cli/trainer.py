@@ -12,13 +12,9 @@ import click
 from config.logging import logging_config
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
-from recommender.container import configured_blend, pinned_hyperparameters, refuse_unknown_model
-from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domains.declaration import with_own_attributes
-from recommender.domains.media import MEDIA
+from recommender.configured import configured_blend, pinned_hyperparameters, refuse_unknown_model
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
-from recommender.evaluation.databases import patient_database
 from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import Outcome, TrainingRun, Trigger
 from recommender.models.base import AUTO, LIVE
@@ -74,7 +70,9 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
 
 
 def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -> TrainingRun:
-    # It brings what models learn with, which the process that waits does without.
+    # They bring what models learn with, which the process that waits does without.
+    from recommender.domains.declaration import with_own_attributes  # noqa: PLC0415 - see above
+    from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
     from recommender.trainer.run import TrainingOrder, run_training  # noqa: PLC0415 - see above
     from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
 
@@ -135,6 +133,10 @@ def _command(trigger: Trigger) -> list[str]:
 
 
 def _estimate_interactions(settings: Settings) -> int | None:
+    # They bring numpy and the driver, and minutes pass before they are needed.
+    from recommender.databases.engagement_db import EngagementDatabase  # noqa: PLC0415 - see above
+    from recommender.evaluation.databases import patient_database  # noqa: PLC0415 - see above
+
     with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         return EngagementDatabase(database, settings.interaction_types).estimate_interactions()
 
