@@ -229,6 +229,17 @@ def _show_run(run: TrainingRun) -> None:
         click.echo()
         rows = [_compared(each) for each in run.compared]
         _echo(("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows)
+    if run.searched:
+        click.echo(f"\nTried before that stretch of time: {run.tried}, of which the best are")
+        found = [
+            (each.name, f"{each.mean:.4f}", _measured(each.against_popularity, "+.4f"))
+            for each in run.searched
+        ]
+        _echo(("variant", run.metric or "metric", "against popularity"), found)
+    if run.left_out:
+        click.echo("\nNot tried:")
+        for reason in run.left_out:
+            click.echo(f"  {reason}")
 
 
 def _compared(each: ComparedVariant) -> tuple[str, ...]:

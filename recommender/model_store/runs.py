@@ -74,6 +74,18 @@ class ComparedVariant(VariantRecord):
     against_champion: Interval | None = None
 
 
+class SearchedVariant(_Record):
+    """One way of ranking that was tried in the search for a challenger, before the stretch compared on.
+
+    `mean`: of the metric. `against_popularity`: by how much it is better than popular items, paired over
+    users.
+    """
+
+    name: str
+    mean: float
+    against_popularity: Interval
+
+
 class TrainingRun(_Record):
     """A training run.
 
@@ -81,7 +93,8 @@ class TrainingRun(_Record):
     what was published was, or why nothing was. `champion`: the name of the variant that the others were
     compared with. `chosen`: that of the variant that serves afterwards. `version`: what was published.
     `metric`, `users`, `split`: by what, for how many users and on which stretch of time it was compared.
-    `compared`: best first.
+    `compared`: best first. `searched`: the best that were tried to find the challenger, of `tried` in all.
+    `left_out`: what was not tried, or could not be, and why.
     """
 
     number: int
@@ -102,6 +115,9 @@ class TrainingRun(_Record):
     code_version: str = ""
     host: str = ""
     compared: tuple[ComparedVariant, ...] = ()
+    searched: tuple[SearchedVariant, ...] = ()
+    tried: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_new_champion(self) -> bool:

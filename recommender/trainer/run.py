@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,12 +26,14 @@ from recommender.evaluation.ranking import ShortHistory
 from recommender.evaluation.results import Difference, Evaluation, VariantResult
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
+from recommender.evaluation.tuning import Candidate
 from recommender.evaluation.variants import Fit, Variant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.runs import (
     ComparedVariant,
     Interval,
     Outcome,
+    SearchedVariant,
     TrainingRun,
     Trigger,
     VariantRecord,
@@ -52,6 +54,7 @@ from recommender.training.train import train
 logger = logging.getLogger(__name__)
 
 MADE_BY = "trainer"
+_RECORDED_CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +299,18 @@ def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
         "users": users,
         "split": f"what happened from {moment} on",
         "compared": tuple(rows),
+        "searched": _searched(compared.searched),
+        "tried": len(compared.searched),
+        "left_out": compared.left_out,
     }
+
+
+def _searched(candidates: Sequence[Candidate]) -> tuple[SearchedVariant, ...]:
+    best = sorted(candidates, key=lambda each: -each.mean)[:_RECORDED_CANDIDATES]
+    return tuple(
+        SearchedVariant(name=each.name, mean=each.mean, against_popularity=_interval(each.against_popularity))
+        for each in best
+    )
 
 
 def _described(result: VariantResult) -> dict[str, Any]:

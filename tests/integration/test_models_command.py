@@ -315,7 +315,11 @@ def test_the_history_lists_runs_and_one_of_them_in_full(models: Run, folder: Pat
     assert ["published", f"ease {first.version}"] in shown
     assert ["why", first.reason] in shown
     assert ["compared on", "time"] in shown
-    assert shown[-3:] == [
+    compared, _, searched = result.out.partition("\nTried before")
+    assert searched.split("\n", 1)[0].endswith("34, of which the best are")
+    assert lines_of(searched)[2] == ["the tried <&>", "0.1900", "+0.0500 (+0.0100 to +0.0900)"]
+    assert searched.endswith("\nNot tried:\n  als: it takes some 900 s to learn\n")
+    assert lines_of(compared)[-3:] == [
         [
             "the challenger",
             "0.2000 (0.1500 to 0.2500)",

@@ -23,6 +23,7 @@ from recommender.model_store.runs import (
     ComparedVariant,
     Interval,
     Outcome,
+    SearchedVariant,
     TrainingRun,
     Trigger,
     write_run,
@@ -153,6 +154,9 @@ def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
             compared("the former", metric=interval),
             compared("the slow one", refused="it needs more memory"),
         ),
+        searched=(SearchedVariant(name="the tried <&>", mean=0.19, against_popularity=better),),
+        tried=34,
+        left_out=("als: it takes some 900 s to learn",),
     ).model_copy(update=changes)
     write_run(folder, run)
     return run

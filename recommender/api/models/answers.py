@@ -6,12 +6,13 @@ from recommender.api.models.schemas import (
     FingerprintAnswer,
     IntervalAnswer,
     MadeAnswer,
+    SearchedAnswer,
     TrainingRunAnswer,
     VersionAnswer,
 )
 from recommender.entities import Blend
 from recommender.model_store.artifact import Fingerprint, Metadata
-from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun
+from recommender.model_store.runs import ComparedVariant, Interval, SearchedVariant, TrainingRun
 from recommender.model_store.store import StoredVersion
 
 
@@ -49,6 +50,9 @@ def run_of(run: TrainingRun) -> TrainingRunAnswer:
         code_version=run.code_version,
         host=run.host,
         compared=[_compared_of(each) for each in run.compared],
+        searched=[_searched_of(each) for each in run.searched],
+        tried=run.tried,
+        left_out=list(run.left_out),
     )
 
 
@@ -100,6 +104,15 @@ def _compared_of(each: ComparedVariant) -> ComparedAnswer:
         metric=_interval_of(each.metric),
         against_champion=_interval_of(each.against_champion),
         refused=each.refused,
+    )
+
+
+def _searched_of(each: SearchedVariant) -> SearchedAnswer:
+    against = each.against_popularity
+    return SearchedAnswer(
+        name=each.name,
+        mean=each.mean,
+        against_popularity=IntervalAnswer(mean=against.mean, low=against.low, high=against.high),
     )
 
 

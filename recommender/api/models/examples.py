@@ -10,6 +10,7 @@ from recommender.api.models.schemas import (
     IntervalAnswer,
     MadeAnswer,
     ModelsAnswer,
+    SearchedAnswer,
     TrainingRunAnswer,
     VersionAnswer,
 )
@@ -63,6 +64,15 @@ _RUN = TrainingRunAnswer(
             refused=None,
         ),
     ],
+    searched=[
+        SearchedAnswer(
+            name="ease, 20/80 by profile",
+            mean=0.1398,
+            against_popularity=IntervalAnswer(mean=0.0811, low=0.0742, high=0.0883),
+        ),
+    ],
+    tried=62,
+    left_out=["als: it takes some 2,400 s to learn"],
 )
 _PUBLISHED = VersionAnswer(
     model="ease",

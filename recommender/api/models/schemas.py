@@ -99,6 +99,16 @@ class ComparedAnswer(TypedDict):
 
 
 @_described
+class SearchedAnswer(TypedDict):
+    """A way of ranking that a training run tried, before the stretch of time that it compared on."""
+
+    name: str
+    mean: float
+    against_popularity: IntervalAnswer
+    """By how much it is better than popular media, user by user."""
+
+
+@_described
 class TrainingRunAnswer(TypedDict):
     """A training run."""
 
@@ -128,6 +138,12 @@ class TrainingRunAnswer(TypedDict):
     host: str
     compared: list[ComparedAnswer]
     """The best first."""
+    searched: list[SearchedAnswer]
+    """How what was compared with the champion was found: the best first, at most 20."""
+    tried: int
+    """How many were tried in the search."""
+    left_out: list[str]
+    """What was not tried, or could not be, and why."""
 
 
 @_described
