@@ -32,7 +32,6 @@ from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.evaluation.last_result import last_report
 from recommender.log_filters import LOG_FILTERS
-from recommender.models.base import LIVE
 from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12
@@ -92,8 +91,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
 
 
 def _training_reader(settings: Settings) -> TrainingReader:
-    trains = settings.training.trains and settings.models.model != LIVE
-    return TrainingReader(settings.models.model_path, trains=trains)
+    return TrainingReader(settings.models.model_path, trains=settings.trains)
 
 
 def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:

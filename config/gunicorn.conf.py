@@ -23,7 +23,6 @@ from config.settings import given_variables, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
 from recommender.id_table import warm_up
-from recommender.models.base import LIVE
 from recommender.trainer.keeper import TrainerKeeper
 
 
@@ -148,7 +147,7 @@ def post_worker_init(worker: Any) -> None:
 
 def _keep_trainer(container: Any) -> None:
     """Have the worker start a trainer where there is none: it ends when master and workers have ended."""
-    if _settings.training.trains and _settings.models.model != LIVE and _lifeline is not None:
+    if _settings.trains and _lifeline is not None:
         container.add(TrainerKeeper(_settings.models.model_path, _variables, _lifeline))
 
 

@@ -110,6 +110,11 @@ class Settings(BaseModel):
         behind_proxy = self.access.allow_anonymous or self.access.trusted_proxies > 0
         return not (self.access.api_keys or behind_proxy) and self.http.is_loopback
 
+    @property
+    def trains(self) -> bool:
+        """Whether models are trained by schedule: live SQL needs none."""
+        return self.training.trains and self.models.model != "live"
+
     def refuse_to_serve_strangers(self) -> None:
         """Require keys where the service can be reached from another machine.
 

@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from config.database_settings import DatabaseSettings
-from config.ranking_settings import NeighbourSearchSettings, RankingSettings
 from config.settings import Settings
 from recommender.background import Background
 from recommender.catalogue.media_cache import MediaCache
@@ -16,6 +15,12 @@ from recommender.catalogue.refresh import CatalogueRefresher
 from recommender.catalogue.snapshots import SnapshotFolder
 from recommender.catalogue.window_popularity import WindowPopularity
 from recommender.clock import Clock
+from recommender.configured import (
+    configured_blend,
+    configured_experiments,
+    pinned_hyperparameters,
+    refuse_unknown_model,
+)
 from recommender.data.forgotten import ForgottenUsers
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
@@ -25,14 +30,12 @@ from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
-from recommender.entities import Blend, DatabaseName, Weights
-from recommender.errors import ConfigurationError
-from recommender.experiments.definitions import Experiment, load_experiments
+from recommender.entities import Blend, DatabaseName
+from recommender.experiments.definitions import Experiment
 from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
 from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import AUTO, LIVE
-from recommender.models.registry import MODELS
+from recommender.models.base import AUTO
 from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.hydration import Hydrator
 from recommender.serving.media import MediaService
@@ -154,7 +157,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
     models = _models(settings, engagement_db, catalogue)
     # A past moment is served to measure the settings.
-    experiments = configured_experiments(settings) if as_of is None else ()
+    experiments = configured_experiments(settings.experiments) if as_of is None else ()
     tried = _models_of(experiments, settings, engagement_db, catalogue)
     for watcher in (models, *tried.values()):
         catalogue.prepare_with(watcher.prepare)
@@ -190,29 +193,8 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             media_cache=media_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalogue, models, media_cache),
+        status=StatusReader(serving, catalogue, models, media_cache, tried),
     )
-
-
-def configured_experiments(settings: Settings) -> tuple[Experiment, ...]:
-    """Return the experiments of the file that the settings name.
-
-    Raises:
-        ConfigurationError: as `load_experiments`.
-    """
-    return load_experiments(settings.experiments, (AUTO, LIVE, *MODELS))
-
-
-def configured_blend(ranking: RankingSettings) -> Blend:
-    """Return how rankings are made that nothing else is asked for."""
-    return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
-
-
-def pinned_hyperparameters(search: NeighbourSearchSettings) -> Mapping[str, Mapping[str, object]]:
-    """Return by model the hyperparameters that settings name, and that hold in place of a version's own."""
-    if "similar_users" not in search.model_fields_set:
-        return {}
-    return {"neighbours": {"similar_users": search.similar_users}}
 
 
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
@@ -262,8 +244,7 @@ def _models(
     settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
 ) -> ModelWatcher:
     wanted = settings.models.model
-    if wanted not in {AUTO, LIVE, *MODELS}:
-        raise ConfigurationError(f"MODEL: {wanted} is none of {', '.join((AUTO, LIVE, *MODELS))}")
+    refuse_unknown_model(wanted)
     return _watcher(wanted, settings, engagement_db, catalogue)
 
 

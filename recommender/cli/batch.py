@@ -18,10 +18,11 @@ from recommender.batch.rows import RowMaker
 from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogueUse, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.common import check_limit, opened, patient_database, quiet
+from recommender.cli.common import check_limit, opened, patient_database
 from recommender.cli.help_text import epilog
+from recommender.cli.output import quiet
 from recommender.cli.progress import progress
-from recommender.container import configured_experiments
+from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
@@ -116,7 +117,7 @@ def batch(
     users_from = ALL_USERS if file is None else "file"
     domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
     limit = check_limit(settings.requests, limit)
-    experiments = configured_experiments(settings)
+    experiments = configured_experiments(settings.experiments)
     options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain, experiments))
     maker = RowMaker(domain, in_experiments=bool(experiments))
     target = Target(_writer(options, output, maker), JobFolder(output), overwrite)

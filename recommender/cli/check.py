@@ -9,8 +9,8 @@ import click
 
 from config.setting_types import SettingsError
 from config.settings import load_settings
-from recommender.cli.common import quiet
 from recommender.cli.help_text import epilog
+from recommender.cli.output import quiet
 from recommender.doctor.check import check_databases
 from recommender.doctor.findings import Finding, exit_status
 from recommender.domains.declaration import with_own_attributes

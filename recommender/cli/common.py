@@ -1,6 +1,5 @@
 """What the commands that read databases or recommend have in common."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ import click
 
 from config.request_settings import RequestSettings
 from config.settings import Settings
+from recommender.cli.output import quiet
 from recommender.container import Container, build_container
 from recommender.databases.database import Database
 from recommender.entities import DEFAULT_LIMIT, DatabaseName
@@ -35,19 +35,6 @@ def opened(settings: Settings) -> Iterator[Container]:
             yield container
         finally:
             container.close()
-
-
-@contextmanager
-def quiet(*loggers: str) -> Iterator[None]:
-    """Keep to itself what a command tells in its own words."""
-    levels = {name: logging.getLogger(name).level for name in loggers}
-    for name in loggers:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager

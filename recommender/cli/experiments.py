@@ -9,7 +9,7 @@ from config.settings import Settings, load_settings
 from recommender.cli.common import patient_database
 from recommender.cli.evaluation_options import MOMENT
 from recommender.cli.help_text import epilog
-from recommender.container import configured_experiments
+from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.experiments.definitions import Experiment, find_experiment
@@ -38,7 +38,7 @@ def experiments() -> None:
 @experiments.command("list", epilog=epilog("experiments list"))
 def list_experiments() -> None:
     """Show the experiments, their variants, and what these change."""
-    found = configured_experiments(load_settings())
+    found = configured_experiments(load_settings().experiments)
     if not found:
         click.echo("There are no experiments.")
     for experiment in found:
@@ -77,7 +77,7 @@ def report(*, name: str, since: datetime | None) -> None:
 
     """
     settings = load_settings()
-    found = configured_experiments(settings)
+    found = configured_experiments(settings.experiments)
     experiment = find_experiment(found, name)
     if experiment is None:
         names = ", ".join(each.name for each in found) or "none"

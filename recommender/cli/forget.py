@@ -146,6 +146,6 @@ def _forget_versions(settings: Settings, model: str) -> None:
     url = settings.databases.recommendation_url
     if url is not None:
         try:
-            RecommendationDatabase(url).keep_versions(model, [])
+            RecommendationDatabase(url).keep_versions({model: []})
         except LoadError as exc:
             click.echo(f"recommendation_db still names {model}: {' '.join(str(exc).split())}.", err=True)

@@ -1,28 +1,15 @@
 """`python -m recommender`: the group that the commands belong to."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
+from click.exceptions import NoSuchCommand
 
 from config.setting_types import SettingsError
 from recommender import __version__
-from recommender.cli.batch import batch
-from recommender.cli.check import check
-from recommender.cli.common import quiet
-from recommender.cli.demo import demo
-from recommender.cli.evaluate import evaluate
-from recommender.cli.experiments import experiments
-from recommender.cli.forget import forget
 from recommender.cli.help_text import block
-from recommender.cli.load_movielens import load_movielens
-from recommender.cli.make_key import make_key
-from recommender.cli.migrate import migrate
-from recommender.cli.models import models
-from recommender.cli.recommend import recommend
-from recommender.cli.serve import serve
-from recommender.cli.train import train
-from recommender.cli.trainer import trainer
-from recommender.cli.tune import tune
+from recommender.cli.output import quiet
 from recommender.errors import (
     DatabaseUnavailableError,
     EmptyCatalogueError,
@@ -35,15 +22,63 @@ _INTERRUPTED = 130
 _CHECK = "`python -m recommender check` says what is wrong with the databases."
 
 
+# By name: the module, and the function of the same name in it.
+_COMMANDS = {
+    "batch": "batch",
+    "check": "check",
+    "compile": "compile_models",
+    "demo": "demo",
+    "evaluate": "evaluate",
+    "experiments": "experiments",
+    "forget": "forget",
+    "load-movielens": "load_movielens",
+    "make-key": "make_key",
+    "migrate": "migrate",
+    "models": "models",
+    "recommend": "recommend",
+    "serve": "serve",
+    "train": "train",
+    "trainer": "trainer",
+    "tune": "tune",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: some take a second to import, and others need to start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        name = _COMMANDS.get(cmd_name)
+        if name is None:
+            return None
+        command: click.Command = getattr(import_module(f"recommender.cli.{name}"), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as exc:
+            # Click proposes what is imported.
+            raise NoSuchCommand(exc.command_name, possibilities=_COMMANDS, ctx=ctx) from None
+
+
 @click.group(
+    cls=_Commands,
     epilog=block(
         "In this order:",
         (
             "check         are the databases as they should be?",
             "              (demo or load-movielens fill empty ones)",
             "recommend     a look at what somebody would get",
-            "train         a model that scores in place of live SQL",
+            "train         a model that scores in place of live SQL (trainer does by itself;",
+            "              compile makes the first time quicker)",
             "models        which versions there are, and which one serves",
+            "forget        makes what a user did count for nothing",
+            "migrate       makes the tables of a database for what models have learned",
             "evaluate      which model finds what users go on to like; tune finds settings",
             "experiments   who gets another ranking, and what came of it",
             "batch         many users' recommendations, into a file",
@@ -51,7 +86,7 @@ _CHECK = "`python -m recommender check` says what is wrong with the databases."
             "",
             "python -m recommender COMMAND --help has examples.",
         ),
-    )
+    ),
 )
 @click.version_option(__version__, prog_name="marquee")
 def commands() -> None:
@@ -61,26 +96,6 @@ def commands() -> None:
     serve brings a demo of its own.
 
     """
-
-
-for command in (
-    batch,
-    check,
-    demo,
-    evaluate,
-    experiments,
-    forget,
-    load_movielens,
-    make_key,
-    migrate,
-    models,
-    recommend,
-    serve,
-    train,
-    trainer,
-    tune,
-):
-    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import click
 
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from recommender.cli.columns import columns
 from recommender.cli.help_text import epilog
+from recommender.cli.output import warn
 from recommender.model_store.artifact import Metadata
-from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun, read_run, read_runs
+from recommender.model_store.currents import VersionRef, current_faults
+from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun, read_run, read_runs
 from recommender.model_store.store import (
     StoredVersion,
     find_version,
@@ -18,14 +20,23 @@ from recommender.model_store.store import (
     prune,
     rollback,
 )
+from recommender.models.base import AUTO
+from recommender.training.recording import record_current, record_removed
 
 _SHOWN_RUNS = 20
 _SECONDS = 19
-_TAKES_EFFECT = "Running servers use it within 5 seconds."
 
 
 def _folder() -> Path:
     return load_settings().models.model_path
+
+
+def _effect(settings: Settings, ref: VersionRef) -> str:
+    """Say what running servers make of it that a version has become current."""
+    model = settings.models.model
+    if model in (AUTO, ref.model):
+        return "Running servers use it within 5 seconds."
+    return f"MODEL is {model} here: servers with that setting do not use it."
 
 
 @click.group(epilog=epilog("models list", "models promote 20261120T031502.104833Z", "models rollback"))
@@ -42,14 +53,16 @@ def list_command() -> None:
     """List the versions of all models, the latest first."""
     folder = _folder()
     found = list_versions(folder)
-    if not found:
+    if found:
+        rows = [
+            (each.ref.version, each.ref.model, _role(each), *_described(each.metadata), each.fault or "")
+            for each in found
+        ]
+        _echo(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
+    else:
         click.echo(f"There are no versions in {folder}. `python -m recommender train` makes one.")
-        return
-    rows = [
-        (each.ref.version, each.ref.model, _role(each), *_described(each.metadata), each.fault or "")
-        for each in found
-    ]
-    _echo(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
+    for fault in current_faults(folder):
+        warn(fault)
 
 
 def _role(version: StoredVersion) -> str:
@@ -75,9 +88,9 @@ def show(*, version: str) -> None:
     ref = find_version(folder, version)
     stored = next(each for each in list_versions(folder) if each.ref == ref)
     lines = [("version", ref.version), ("model", ref.model), ("in use", _role(stored) or "no")]
-    if stored.metadata is None:
-        lines.append(("fault", stored.fault or ""))
-    else:
+    if stored.fault is not None:
+        lines.append(("fault", stored.fault))
+    if stored.metadata is not None:
         lines += _facts(stored.metadata)
     for line in columns([(name, value) for name, value in lines if value]):
         click.echo(line)
@@ -117,16 +130,22 @@ def _facts(metadata: Metadata) -> Iterator[tuple[str, str]]:
 )
 def promote_command(*, version: str, accept_shrinkage: bool) -> None:
     """Make VERSION the current one, of its model and of all."""
-    folder = _folder()
+    settings = load_settings()
+    folder = settings.models.model_path
     ref = find_version(folder, version)
     promote(folder, ref, shrinkage_accepted=accept_shrinkage)
-    click.echo(f"{ref} is current. {_TAKES_EFFECT}")
+    click.echo(f"{ref} is current. {_effect(settings, ref)}")
+    record_current(settings.databases.recommendation_url, folder, ref, warn)
 
 
 @models.command(name="rollback", epilog=epilog("models rollback"))
 def rollback_command() -> None:
     """Make the version current that was so before; twice goes back two."""
-    click.echo(f"{rollback(_folder())} is current again. {_TAKES_EFFECT}")
+    settings = load_settings()
+    folder = settings.models.model_path
+    ref = rollback(folder)
+    click.echo(f"{ref} is current again. {_effect(settings, ref)}")
+    record_current(settings.databases.recommendation_url, folder, ref, warn)
 
 
 @models.command(name="prune", epilog=epilog("models prune", "models prune --keep 1"))
@@ -137,12 +156,14 @@ def prune_command(*, keep: int | None) -> None:
     The current ones, the one that was current before, and the latest of each model stay. A model that is
     being trained is left as it is.
     """
-    settings = load_settings().models
-    removed = prune(settings.model_path, settings.kept_versions if keep is None else keep)
+    settings = load_settings()
+    folder = settings.models.model_path
+    removed = prune(folder, settings.models.kept_versions if keep is None else keep)
     for ref in removed:
         click.echo(f"Removed {ref}.")
     if not removed:
         click.echo("There is nothing to remove.")
+    record_removed(settings.databases.recommendation_url, folder, removed, warn)
 
 
 @models.command(epilog=epilog("models history", "models history 12"))
@@ -196,7 +217,9 @@ def _show_run(run: TrainingRun) -> None:
         ("chosen", run.chosen or ""),
         ("published", f"{run.model} {run.version}" if run.version else ""),
         ("compared on", run.split or ""),
-        ("users", "" if run.users is None else f"{run.users:,}"),
+        ("compared for", "" if run.users is None else f"{run.users:,} users"),
+        ("data", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in run.counts.items())),
+        ("checksum of ids", "" if run.fingerprint is None else run.fingerprint.ids_checksum),
         ("code version", run.code_version),
         ("host", run.host),
     ]
@@ -206,6 +229,17 @@ def _show_run(run: TrainingRun) -> None:
         click.echo()
         rows = [_compared(each) for each in run.compared]
         _echo(("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows)
+    if run.searched:
+        click.echo(f"\nTried before that stretch of time: {run.tried}, of which the best are")
+        found = [
+            (each.name, f"{each.mean:.4f}", _measured(each.against_popularity, "+.4f"))
+            for each in run.searched
+        ]
+        _echo(("variant", run.metric or "metric", "against popularity"), found)
+    if run.left_out:
+        click.echo("\nNot tried:")
+        for reason in run.left_out:
+            click.echo(f"  {reason}")
 
 
 def _compared(each: ComparedVariant) -> tuple[str, ...]:
@@ -214,7 +248,7 @@ def _compared(each: ComparedVariant) -> tuple[str, ...]:
     return each.name, _measured(each.metric), against, each.model or "-", weights, each.refused or ""
 
 
-def _measured(found: MeasuredInterval | None, form: str = ".4f") -> str:
+def _measured(found: Interval | None, form: str = ".4f") -> str:
     if found is None:
         return "-"
     return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"

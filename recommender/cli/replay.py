@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from recommender.cli.common import quiet
+from recommender.cli.output import quiet
 from recommender.evaluation.replay import Replay, replay, replay_settings, score
 from recommender.models.fitting import Fitting
 

@@ -8,7 +8,7 @@ import subprocess  # nosec B404 # what it starts is our own
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from types import FrameType
@@ -23,11 +23,13 @@ from config.setting_types import ROOT
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
 from recommender.cli.progress import show_progress
+from recommender.configured import refuse_unknown_model
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from recommender.log_filters import LOG_FILTERS
+from recommender.model_store.currents import serving_version
 
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
@@ -45,6 +47,8 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
+    # Before a demo is loaded, which takes longer.
+    refuse_unknown_model(settings.models.model)
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
     _refuse_taken_port(settings.http)
@@ -97,8 +101,28 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
             f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
         ) from exc
     click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
-    with demo_databases(settings.demo.demo_path, show_progress) as urls:
+    trains_first = settings.trains and serving_version(settings.models.model_path) is None
+    with (
+        _models_compiling() if trains_first else nullcontext(),
+        demo_databases(settings.demo.demo_path, show_progress) as urls,
+    ):
         yield urls
+
+
+@contextmanager
+def _models_compiling() -> Iterator[None]:
+    """Have what models score with compiled beside the loading, so that the first training need not wait."""
+    process = subprocess.Popen(  # nosec B603 # our own interpreter and files
+        [sys.executable, "-m", "recommender", "compile"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
+from recommender.cli.output import warn
 from recommender.cli.progress import Show, progress
 from recommender.cli.training_data import read_dataset
 from recommender.model_store.artifact import KNOWN_ITEMS
@@ -123,8 +124,4 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
 
 def record_of(settings: Settings) -> Record:
     """Return what notes each version in recommendation_db, where there is one; failures are a warning."""
-
-    def warn(message: str) -> None:
-        click.echo(f"Warning: {message}.", err=True)
-
     return recording_in(settings.databases.recommendation_url, warn)

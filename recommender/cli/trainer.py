@@ -12,13 +12,9 @@ import click
 from config.logging import logging_config
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
-from recommender.container import configured_blend, pinned_hyperparameters
-from recommender.databases.engagement_db import EngagementDatabase
-from recommender.domains.declaration import with_own_attributes
-from recommender.domains.media import MEDIA
+from recommender.configured import configured_blend, pinned_hyperparameters, refuse_unknown_model
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
-from recommender.evaluation.databases import patient_database
 from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import Outcome, TrainingRun, Trigger
 from recommender.models.base import AUTO, LIVE
@@ -29,7 +25,7 @@ from recommender.trainer.process import Trainer
 
 _STATUSES = {
     0: "it has trained, or was told to stop",
-    1: "a run failed, another one is under way, or MODEL_PATH cannot be written",
+    1: "a run failed, another one is under way, MODEL_PATH cannot be written, or a setting is wrong",
     2: "the settings leave nothing to train",
 }
 _STANDARD_INPUT = 0
@@ -50,10 +46,7 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
     settings = load_settings()
     if settings.models.model == LIVE:
         raise click.UsageError("MODEL is live: no model is trained.")
-    if settings.models.model not in {AUTO, *MODELS}:
-        raise click.UsageError(
-            f"MODEL: {settings.models.model} is none of {', '.join((AUTO, LIVE, *MODELS))}."
-        )
+    refuse_unknown_model(settings.models.model)
     if once:
         return _run_once(settings, trigger)
     if not settings.training.trains:
@@ -77,7 +70,9 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
 
 
 def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -> TrainingRun:
-    # It brings what models learn with, which the process that waits does without.
+    # They bring what models learn with, which the process that waits does without.
+    from recommender.domains.declaration import with_own_attributes  # noqa: PLC0415 - see above
+    from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
     from recommender.trainer.run import TrainingOrder, run_training  # noqa: PLC0415 - see above
     from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
 
@@ -138,6 +133,10 @@ def _command(trigger: Trigger) -> list[str]:
 
 
 def _estimate_interactions(settings: Settings) -> int | None:
+    # They bring numpy and the driver, and minutes pass before they are needed.
+    from recommender.databases.engagement_db import EngagementDatabase  # noqa: PLC0415 - see above
+    from recommender.evaluation.databases import patient_database  # noqa: PLC0415 - see above
+
     with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         return EngagementDatabase(database, settings.interaction_types).estimate_interactions()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
 T = TypeVar("T")
+# Items share their sets of genres, and every answer reads ten of them. Holds 8 MB at most.
+_CACHED_SETS, _CACHED_CHARACTERS = 4096, 400
 
 
 def _read_category(name: str | None) -> str | None:
@@ -23,7 +26,17 @@ def _read_category(name: str | None) -> str | None:
 
 def _read_set(names: Sequence[str | None] | None) -> tuple[str, ...]:
     # SQL of an app's own may leave NULLs in its lists.
-    return tuple(distinct_names([name for name in names or () if name is not None]).values())
+    given = tuple(filter(None, names or ()))
+    # Names of any length may come, and the cache is bounded in bytes.
+    read = _cached_set if len("".join(given)) <= _CACHED_CHARACTERS else _shown_set
+    return read(given)
+
+
+def _shown_set(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(distinct_names(names).values())
+
+
+_cached_set = lru_cache(maxsize=_CACHED_SETS)(_shown_set)
 
 
 def _read_number(number: float | None) -> float | None:

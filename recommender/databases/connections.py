@@ -12,6 +12,8 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
+from psycopg.pq.abc import PGconn
+from psycopg.rows import RowFactory, tuple_row
 
 from config.database_settings import DatabaseSettings
 from recommender.databases.arrays import adapt_arrays
@@ -63,6 +65,12 @@ class BoundedConnection(psycopg.Connection[Row]):
     """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
 
     deadline: Deadline | None = None
+
+    def __init__(self, pgconn: PGconn, row_factory: RowFactory[Row] = tuple_row) -> None:
+        """Wrap a connection of libpq; called by the driver."""
+        super().__init__(pgconn, row_factory)
+        # The names of the statements that `statements.py` has prepared.
+        self.prepared: set[bytes] = set()
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """What the driver calls wherever it waits."""

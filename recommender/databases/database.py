@@ -26,6 +26,7 @@ from recommender.databases.connections import (
 )
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query, load_queries
+from recommender.databases.statements import fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
@@ -170,7 +171,7 @@ class Database:
         query = self._queries[query_name]
         if deadline is None:
             deadline = Deadline.after(self._patience_s)
-        return self._try(query, lambda connection: _rows(connection, query, parameters), deadline)
+        return self._try(query, lambda connection: fetch_rows(connection, query, parameters), deadline)
 
     def read(self, query_name: str, collect: Callable[[Chunks], T], **parameters: object) -> T:
         """Run one query of many rows, and return what `collect` makes of them, anew with each attempt.
@@ -393,11 +394,6 @@ class _StatementError(Exception):
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason
-
-
-def _rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
-    with connection.cursor(binary=True) as cursor:
-        return cursor.execute(query.statement, parameters).fetchall()
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:

@@ -17,10 +17,10 @@ from recommender.deadline import Deadline
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.errors import TrainingMemoryError
 from recommender.evaluation.training_part import TrainingPart
-from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
+from recommender.evaluation.variants import Fit, Variant
 from recommender.models.base import NO_SCORES, Choice, Scorer, Scores, TrainableModel, UserContext
 from recommender.models.fitting import Fitting
-from recommender.models.registry import MODELS
+from recommender.models.registry import DEFAULT_MODEL, MODELS
 from recommender.models.short_histories import ShortHistories, passing_blend, trained_share
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import Ranker

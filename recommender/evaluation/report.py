@@ -59,7 +59,7 @@ class Scale:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Scale":
         """Return a scale that holds values and 0, with some room on the right."""
-        least, most = min(0.0, *values), max(0.0, *values)
+        least, most = min([0.0, *values]), max([0.0, *values])
         return cls(least, most + 0.02 * ((most - least) or 1.0))
 
     def at(self, value: float) -> float:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from recommender.model_store.runs import Interval, VariantRecord
 
 ALL_USERS = "all"
 WITH_HISTORY = "with history"
@@ -28,14 +29,6 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Interval(_Result):
-    """A mean over users, and the 95 % interval of a bootstrap over users."""
-
-    mean: float
-    low: float
-    high: float
-
-
 class Difference(Interval):
     """A mean of paired differences per user; above 0 is in favour."""
 
@@ -56,19 +49,12 @@ class GroupResult(_Result):
     against: Mapping[str, Mapping[str, Difference]]
 
 
-class VariantResult(_Result):
-    """One way of ranking. `refused`: why it is not measured. `beyond`: metrics beside accuracy, of all users.
+class VariantResult(VariantRecord):
+    """What was measured of one way of ranking. `beyond`: metrics beside accuracy, of all users.
 
     `personalised`: the share of users whose ranking rests on more than popularity.
     """
 
-    name: str
-    model: str | None
-    hyperparameters: Mapping[str, Any]
-    content_weight: float
-    collaborative_weight: float
-    content: str
-    refused: str | None = None
     fit_seconds: float | None = None
     groups: Mapping[str, GroupResult] = {}
     beyond: Mapping[str, float] = {}

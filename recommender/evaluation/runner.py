@@ -22,13 +22,13 @@ from recommender.evaluation.results import (
     Difference,
     Evaluation,
     GroupResult,
-    Interval,
     VariantResult,
 )
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Split, SplitKind
 from recommender.evaluation.training_part import Relevant, TestUsers, TrainingPart, prepare
 from recommender.evaluation.variants import DEFAULT, POPULARITY, Variant
+from recommender.model_store.runs import Interval
 from recommender.models.fitting import UNBOUNDED, Fitting
 
 DEFAULT_KS = (5, 10, 20)

@@ -5,11 +5,12 @@ is a link to `<model>/<version>`: what `MODEL=auto` serves.
 """
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import CURRENT, current_version
+from recommender.model_store.artifact import CURRENT, current_version, is_there
 from recommender.model_store.versions import is_version
 from recommender.models.registry import MODELS
 
@@ -64,6 +65,25 @@ def currents_of_models(folder: Path) -> list[VersionRef]:
             if version is not None:
                 found.append(VersionRef(model, version))
     return found
+
+
+def current_faults(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the links of which one is to serve, in words."""
+    refs = []
+    try:
+        refs.append(linked_version(folder))
+    except ArtifactError as exc:
+        yield str(exc)
+    for model in MODELS:
+        try:
+            version = current_version(folder, model)
+        except ArtifactError as exc:
+            yield f"{model}: {exc}"
+        else:
+            refs.append(None if version is None else VersionRef(model, version))
+    for ref in dict.fromkeys(refs):
+        if ref is not None and not is_there(folder, *ref):
+            yield f"{CURRENT} names {ref}, which is not there"
 
 
 def refuse_unless_link(path: Path) -> None:

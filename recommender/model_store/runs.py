@@ -43,20 +43,16 @@ class Trigger(StrEnum):
     COMMAND = "command"
 
 
-class MeasuredInterval(_Record):
-    """A mean over users, and its 95 % interval."""
+class Interval(_Record):
+    """A mean over users, and the 95 % interval of a bootstrap over users."""
 
     mean: float
     low: float
     high: float
 
 
-class ComparedVariant(_Record):
-    """One way of ranking that a run compared.
-
-    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
-    over users. `refused`: why it could not be measured.
-    """
+class VariantRecord(_Record):
+    """One way of ranking. `refused`: why it could not be measured."""
 
     name: str
     model: str | None
@@ -64,9 +60,30 @@ class ComparedVariant(_Record):
     content_weight: float
     collaborative_weight: float
     content: str
-    metric: MeasuredInterval | None = None
-    against_champion: MeasuredInterval | None = None
     refused: str | None = None
+
+
+class ComparedVariant(VariantRecord):
+    """One way of ranking that a run compared.
+
+    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
+    over users.
+    """
+
+    metric: Interval | None = None
+    against_champion: Interval | None = None
+
+
+class SearchedVariant(_Record):
+    """One way of ranking that was tried in the search for a challenger, before the stretch compared on.
+
+    `mean`: of the metric. `against_popularity`: by how much it is better than popular items, paired over
+    users.
+    """
+
+    name: str
+    mean: float
+    against_popularity: Interval
 
 
 class TrainingRun(_Record):
@@ -76,7 +93,8 @@ class TrainingRun(_Record):
     what was published was, or why nothing was. `champion`: the name of the variant that the others were
     compared with. `chosen`: that of the variant that serves afterwards. `version`: what was published.
     `metric`, `users`, `split`: by what, for how many users and on which stretch of time it was compared.
-    `compared`: best first.
+    `compared`: best first. `searched`: the best that were tried to find the challenger, of `tried` in all.
+    `left_out`: what was not tried, or could not be, and why.
     """
 
     number: int
@@ -97,9 +115,17 @@ class TrainingRun(_Record):
     code_version: str = ""
     host: str = ""
     compared: tuple[ComparedVariant, ...] = ()
+    searched: tuple[SearchedVariant, ...] = ()
+    tried: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
-    def measured_chosen(self) -> MeasuredInterval | None:
+    def is_new_champion(self) -> bool:
+        """Whether a challenger won."""
+        return self.outcome is Outcome.PUBLISHED
+
+    @property
+    def measured_chosen(self) -> Interval | None:
         """What was measured of the variant that serves afterwards; None where nothing was."""
         return next((each.metric for each in self.compared if each.name == self.chosen), None)
 

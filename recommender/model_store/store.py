@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from recommender.data.forgotten import read_forgotten
+from recommender.data.forgotten import Forgotten, read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
 from recommender.model_store.currents import (
@@ -42,9 +42,9 @@ class UnknownVersionError(ArtifactError):
 class StoredVersion:
     """A version in the store.
 
-    `metadata`: what it says of itself; None where that cannot be read, and `fault` says why. `is_current`:
-    `MODEL=auto` serves it. `is_current_of_model`: `MODEL=<name>` does. `was_current`: it was current before
-    the present one.
+    `metadata`: what it says of itself; None where that cannot be read. `fault`: why it cannot be used, as far
+    as that is known without a look at every byte. `is_current`: `MODEL=auto` is to serve it.
+    `is_current_of_model`: `MODEL=<name>` is. `was_current`: it was current before the present one.
     """
 
     ref: VersionRef
@@ -61,10 +61,12 @@ def list_versions(folder: Path) -> list[StoredVersion]:
     before = last_champions(history_of(folder)) - {current}
     refs = [VersionRef(model, version) for model in MODELS for version in versions_of(folder / model)]
     found = []
+    forgotten = _forgotten_in(folder)
     for ref in sorted(refs, key=lambda each: each.version, reverse=True):
         metadata, fault = None, None
         try:
             metadata = read_metadata(folder, *ref)
+            _refuse_forgotten(metadata, forgotten)
         except ArtifactError as exc:
             fault = str(exc)
         found.append(
@@ -138,18 +140,27 @@ def rollback(folder: Path) -> VersionRef:
     Versions that are gone or not whole are passed over. It was in use once, so that it may have fewer users.
 
     Raises:
-        ArtifactError: there is none.
+        ArtifactError: there is none; the present one stays.
         OSError: the folder cannot be written.
     """
-    with store_lock(folder):
-        for ref in versions_before(history_of(folder)):
-            with contextlib.suppress(ArtifactError):
-                metadata = _checked(folder, ref)
+    passed_over = []
+    # Else the lock would make a folder that is not there.
+    if history_of(folder):
+        with store_lock(folder):
+            for ref in versions_before(history_of(folder)):
+                try:
+                    metadata = _checked(folder, ref)
+                except ArtifactError as exc:
+                    passed_over.append(str(exc))
+                    continue
                 if _lost(folder, metadata) is not None:
                     _accept_shrinkage(folder, metadata)
                 make_current(folder, ref, How.ROLLED_BACK)
                 return ref
-    raise ArtifactError(f"{folder}: there is no version that was current before, and is still there.")
+    reasons = "".join(f" {reason}." for reason in passed_over)
+    raise ArtifactError(
+        f"{folder}: there is no version that was current before and can be so again.{reasons}"
+    )
 
 
 def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
@@ -210,15 +221,37 @@ def _checked(folder: Path, ref: VersionRef) -> Metadata:
     """Return what a version says of itself, after a look at every byte.
 
     Raises:
-        ArtifactError: it is not whole, or was made before a user was forgotten.
+        ArtifactError: it is not whole, or was made before a user was forgotten. The message names it.
     """
     if not is_there(folder, *ref):
-        raise UnknownVersionError(f"{ref} is not there.")
-    metadata = read_metadata(folder, *ref)
-    if metadata.forgotten != read_forgotten(folder).state:
-        raise ArtifactError(f"{ref} was made before a user was forgotten.")
-    verify(folder / ref.model / ref.version, metadata)
+        raise UnknownVersionError(f"{ref}: it is not there")
+    try:
+        metadata = read_metadata(folder, *ref)
+        _refuse_forgotten(metadata, _forgotten_in(folder))
+        verify(folder / ref.model / ref.version, metadata)
+    except ArtifactError as exc:
+        raise ArtifactError(f"{ref}: {exc}") from None
     return metadata
+
+
+def _forgotten_in(folder: Path) -> Forgotten | None:
+    """Return who is forgotten; None where that cannot be told."""
+    try:
+        return read_forgotten(folder)
+    except ArtifactError:
+        return None
+
+
+def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
+    """Refuse what was made before a user was forgotten, as servers do.
+
+    Raises:
+        ArtifactError: it was, or that cannot be told.
+    """
+    if forgotten is None:
+        raise ArtifactError("it cannot be told who is forgotten: forgotten.json is damaged or cannot be read")
+    if metadata.forgotten != forgotten.state:
+        raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
 
 
 def _lost(folder: Path, metadata: Metadata) -> str | None:

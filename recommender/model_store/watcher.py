@@ -107,6 +107,7 @@ class ModelWatcher:
         self._candidates: dict[_Key, tuple[object, _Loaded]] = {}
         self._retries: dict[_Key, Retries] = {}
         self._refused: Refusal | None = None
+        self._is_missing = False
         self._looked = threading.Event()
         self._decided = threading.Event()
         self._thread = RepeatingThread("model", self._look, _POLL_S)
@@ -161,6 +162,11 @@ class ModelWatcher:
         built_at = datetime.fromisoformat(in_use.metadata.built_at)
         return ModelState(in_use.model.name, in_use.model.version, built_at, self._refused)
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether a trained model is to answer and, at the last look, none was published."""
+        return self._is_missing
+
     def _usable(self) -> _Loaded | None:
         """Return the model in use, unless it was made before a user was forgotten.
 
@@ -185,7 +191,9 @@ class ModelWatcher:
             key = self._in_use.key
             self._candidates[key] = artifact.signature(self._folder, *key), self._in_use
             self._in_use = None
-        is_decided = self._follow(self._published(), index)
+        published = self._published()
+        self._is_missing = bool(self._names) and not published
+        is_decided = self._follow(published, index)
         self._looked.set()
         if is_decided:
             self._decided.set()

@@ -45,6 +45,9 @@ class Registered:
         return kind(config)  # type: ignore[call-arg]  # The protocol leaves open how a model is made.
 
 
+# What scores where nothing else is chosen or learned.
+DEFAULT_MODEL = "neighbours"
+
 # By the name that answers, commands and folders call a model by, which is the `name` of its class.
 MODELS: Mapping[str, Registered] = {
     "popularity": Registered(

@@ -1,7 +1,7 @@
 """Whether the service can answer and from what, as known without asking a database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -43,6 +43,7 @@ class Status:
     """A moment of the service.
 
     `details_cached`: of some media, for when catalog_db is down. `stopped`: background threads that ended.
+    `experiment_models`: what answers for each model that experiments name, by that name.
     """
 
     databases: Mapping[DatabaseName, DatabaseState]
@@ -50,6 +51,7 @@ class Status:
     model: ModelStatus
     details_cached: bool
     stopped: tuple[str, ...] = ()
+    experiment_models: Mapping[str, ModelStatus] = field(default_factory=dict)
 
     @property
     def readiness(self) -> Readiness:
@@ -72,25 +74,42 @@ class StatusReader:
         catalogue: CatalogueRefresher,
         models: ModelWatcher,
         media_cache: MediaCache,
+        experiment_models: Mapping[str, ModelWatcher],
     ) -> None:
         self._databases = databases
         self._catalogue = catalogue
         self._models = models
         self._media_cache = media_cache
+        self._experiment_models = experiment_models
 
     def read(self) -> Status:
         """The status now, after an attempt to start threads again that have ended; waits for nothing."""
-        model = self._models.state()
-        built_at = model.built_at
-        # The clock may have been turned back since.
-        age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
         return Status(
             databases={name: database.state for name, database in self._databases.items()},
             catalogue=self._catalogue.status(),
-            model=ModelStatus(model.name, model.version, age_s, model.refused),
+            model=_model_status(self._models),
             details_cached=len(self._media_cache) > 0,
             stopped=revive_threads(),
+            experiment_models={
+                name: _named_status(name, models) for name, models in self._experiment_models.items()
+            },
         )
+
+
+def _model_status(models: ModelWatcher) -> ModelStatus:
+    model = models.state()
+    built_at = model.built_at
+    # The clock may have been turned back since.
+    age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
+    return ModelStatus(model.name, model.version, age_s, model.refused)
+
+
+def _named_status(name: str, models: ModelWatcher) -> ModelStatus:
+    """Return what answers for a model of a name. That none is published is a reason like any other."""
+    status = _model_status(models)
+    if status.refused is None and models.is_missing:
+        return replace(status, refused=Refusal(name, None, "no version of it is published"))
+    return status
 
 
 class DatabaseChecker:

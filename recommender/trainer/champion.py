@@ -9,10 +9,11 @@ from recommender.entities import Blend
 from recommender.errors import ArtifactError
 from recommender.evaluation.results import Difference, Evaluation, Verdict
 from recommender.evaluation.search_space import in_blend
-from recommender.evaluation.variants import ALONE, DEFAULT_MODEL, Fit, Variant
+from recommender.evaluation.variants import ALONE, Fit, Variant
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import serving_version
+from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
 
 _POPULARITY_MODEL = "popularity"

@@ -13,7 +13,7 @@ from recommender.evaluation.runner import MAIN_K, Plan, evaluate
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.training_part import prepare
-from recommender.evaluation.tuning import choose, search
+from recommender.evaluation.tuning import Candidate, choose, search
 from recommender.evaluation.variants import POPULARITY, Variant
 from recommender.models.fitting import Fitting
 from recommender.trainer.candidates import Pinned, suited_fits
@@ -46,11 +46,16 @@ class Conditions:
 
 
 class Comparison(NamedTuple):
-    """What was compared. `left_out`: models that were not tried, and why."""
+    """What was compared.
+
+    `searched`: what was tried in the search for the challenger. `left_out`: what was not tried, or could not
+    be, and why.
+    """
 
     challenger: Variant
     evaluation: Evaluation
-    left_out: tuple[tuple[str, str], ...]
+    searched: tuple[Candidate, ...]
+    left_out: tuple[str, ...]
 
 
 def compare(source: Source, data: Dataset, conditions: Conditions, report: Report) -> Comparison:
@@ -85,7 +90,8 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     plan = replace(plan, top_users=TEST_USERS, baselines=baselines)
     evaluation = evaluate(source, splits.test, list(compared.values()), plan, report)
     _refuse_few(evaluation.description.test_users)
-    return Comparison(challenger, evaluation, tuple(suited.left_out.items()))
+    left_out = (*(f"{model}: {reason}" for model, reason in suited.left_out.items()), *found.refused)
+    return Comparison(challenger, evaluation, tuple(found.candidates), left_out)
 
 
 def _refuse_few(users: int) -> None:

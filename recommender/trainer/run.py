@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,24 +23,27 @@ from recommender.entities import Blend, InteractionTypes
 from recommender.errors import ArtifactError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
-from recommender.evaluation.results import Evaluation, Interval
+from recommender.evaluation.results import Difference, Evaluation, VariantResult
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
-from recommender.evaluation.variants import DEFAULT_MODEL, Fit, Variant
+from recommender.evaluation.tuning import Candidate
+from recommender.evaluation.variants import Fit, Variant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.runs import (
     ComparedVariant,
-    MeasuredInterval,
+    Interval,
     Outcome,
+    SearchedVariant,
     TrainingRun,
     Trigger,
+    VariantRecord,
     next_run_number,
     write_run,
 )
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
-from recommender.models.registry import MODELS
+from recommender.models.registry import DEFAULT_MODEL, MODELS
 from recommender.trainer.candidates import Pinned, tidy_fit
 from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
@@ -51,6 +54,7 @@ from recommender.training.train import train
 logger = logging.getLogger(__name__)
 
 MADE_BY = "trainer"
+_RECORDED_CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,14 +284,14 @@ def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
     rows = [
         ComparedVariant(
             **_described(each),
-            metric=_interval(evaluation.of_group(each).metrics[evaluation.metric]),
+            metric=evaluation.of_group(each).metrics[evaluation.metric],
             against_champion=(
                 _interval(difference_of(evaluation, each.name, champion.name)) if has_champion else None
             ),
         )
         for each in measured
     ]
-    rows += [ComparedVariant(**_described(each), refused=each.refused) for each in evaluation.refused]
+    rows += [ComparedVariant(**_described(each)) for each in evaluation.refused]
     users = evaluation.of_group(measured[0]).users if measured else 0
     moment = evaluation.description.moment
     return {
@@ -295,22 +299,27 @@ def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
         "users": users,
         "split": f"what happened from {moment} on",
         "compared": tuple(rows),
+        "searched": _searched(compared.searched),
+        "tried": len(compared.searched),
+        "left_out": compared.left_out,
     }
 
 
-def _described(result: Any) -> dict[str, Any]:
-    return {
-        "name": result.name,
-        "model": result.model,
-        "hyperparameters": result.hyperparameters,
-        "content_weight": result.content_weight,
-        "collaborative_weight": result.collaborative_weight,
-        "content": result.content,
-    }
+def _searched(candidates: Sequence[Candidate]) -> tuple[SearchedVariant, ...]:
+    best = sorted(candidates, key=lambda each: -each.mean)[:_RECORDED_CANDIDATES]
+    return tuple(
+        SearchedVariant(name=each.name, mean=each.mean, against_popularity=_interval(each.against_popularity))
+        for each in best
+    )
 
 
-def _interval(interval: Interval) -> MeasuredInterval:
-    return MeasuredInterval(mean=interval.mean, low=interval.low, high=interval.high)
+def _described(result: VariantResult) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in VariantRecord.model_fields}
+
+
+def _interval(difference: Difference) -> Interval:
+    # Without what is said of it: a record holds numbers.
+    return Interval(mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def _log_step() -> Any:

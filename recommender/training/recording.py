@@ -1,16 +1,20 @@
 """Notes what is published in recommendation_db."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.errors import LoadError
-from recommender.model_store.artifact import Metadata
+from recommender.model_store.artifact import Metadata, read_metadata
+from recommender.model_store.currents import VersionRef
+from recommender.model_store.versions import versions_of
 from recommender.models.base import UserEmbeddings
+from recommender.models.registry import MODELS
 from recommender.training.publication import Publication, Record, record_nothing
 
 
@@ -37,9 +41,60 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
     return record
 
 
+def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callable[[str], None]) -> None:
+    """Note that a version which was published before is the current one of its model.
+
+    Args:
+        url: of recommendation_db; None where there is none.
+        folder: of all models.
+        ref: the version.
+        warn: told why, where that could not be noted; the version is current all the same.
+
+    Raises:
+        ArtifactError: what the version says of itself cannot be read.
+    """
+    if url is None:
+        return
+    row = _row_of(read_metadata(folder, *ref))
+    try:
+        RecommendationDatabase(url).update_current(row, versions_of(folder / ref.model))
+    except LoadError as exc:
+        warn(
+            f"recommendation_db does not say that {ref} is current: {_line(exc)}. "
+            f"`python -m recommender models promote {ref.version}` tells it again"
+        )
+
+
+def record_removed(
+    url: str | None, folder: Path, removed: Iterable[VersionRef], warn: Callable[[str], None]
+) -> None:
+    """Remove the rows of versions that are gone.
+
+    Args:
+        url: of recommendation_db; None where there is none.
+        folder: of all models.
+        removed: the versions that are gone. Of other models that have versions, rows that are left of
+            earlier ones are removed, too.
+        warn: told why, where rows could not be removed.
+    """
+    if url is None:
+        return
+    kept = {model: versions_of(folder / model) for model in MODELS}
+    gone = {ref.model for ref in removed}
+    try:
+        RecommendationDatabase(url).keep_versions(
+            {model: versions for model, versions in kept.items() if versions or model in gone}
+        )
+    except LoadError as exc:
+        warn(
+            f"recommendation_db still has rows of versions that are gone: {_line(exc)}. "
+            "`python -m recommender models prune` removes them once it answers"
+        )
+
+
 def _line(exc: LoadError) -> str:
     # The driver's words may go over several lines.
-    return " ".join(str(exc).split())
+    return " ".join(str(exc).split()).rstrip(".")
 
 
 def _row_of(metadata: Metadata) -> dict[str, object]:

@@ -12,7 +12,7 @@ from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 
 KEY, ENTRY = make_key("reader", [Scope.READ])
-OPERATIONS = 9
+OPERATIONS = 10
 # All operations at once are much to draw for a machine that does something else besides.
 PATIENCE_MS = 20_000
 # What the reader says of a format it has no input of its own for; it shows one for text.

@@ -251,6 +251,42 @@ def test_a_model_that_an_experiment_names_is_served_beside_the_main_one(
         assert [_answered(tried, model) for model in ("item_knn", "live")] == [count + 1 for count in before]
 
 
+def test_ready_warns_of_a_model_that_an_experiment_names_and_that_does_not_answer(
+    served: Served,
+    reference: Reference,
+    shared_databases: Urls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "models"
+    users = reference.users[:20]
+
+    def said(client: FlaskClient) -> Any:
+        response = client.get("/ready")
+        # It is a warning: live SQL answers the users of that variant.
+        assert (response.status_code, response.get_json()["status"]) == (200, "ready")
+        assert all(get(client, user)["model"] == "live" for user in users)
+        return response.get_json()["experiment_models"]
+
+    live = {"name": "live", "version": None}
+    with served(MODELS_COMPARED, MODEL="live", MODEL_PATH=str(folder)) as tried:
+        nothing = {"version": None, "reason": "no version of it is published"}
+        assert eventually(lambda: said(tried) == {"live": live, "item_knn": {**live, "refused": nothing}}, 20)
+        # Whole before it is published where the service looks.
+        version = train_on(shared_databases, tmp_path / "elsewhere", monkeypatch, name="item_knn")
+        array = next((tmp_path / "elsewhere" / "item_knn" / version).glob("*.npy"))
+        array.write_bytes(array.read_bytes() + b"x")
+        (tmp_path / "elsewhere").rename(folder)
+        damaged = {"version": version, "reason": f"{array.name}: the checksum is wrong"}
+        assert eventually(lambda: said(tried)["item_knn"] == {**live, "refused": damaged}, 20)
+        array = folder / "item_knn" / version / array.name
+        array.write_bytes(array.read_bytes()[:-1])
+        used = {"name": "item_knn", "version": version}
+        assert eventually(lambda: tried.get("/ready").get_json()["experiment_models"]["item_knn"] == used, 20)
+    with served("") as tried:
+        assert "experiment_models" not in tried.get("/ready").get_json()
+
+
 def _answered(client: FlaskClient, model: str) -> float:
     return sum_of(client.get("/metrics").text, "marquee_answers_total", {"model": model})
 

@@ -17,7 +17,7 @@ from config.setting_types import ROOT
 from recommender.data.forgotten import FILE
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
-from tests.support.clients import NO_CAPS, get, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.commands import Result, runner
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls
@@ -323,7 +323,7 @@ def test_live_sql_passes_the_user_over_though_the_rows_are_there(
     run: Run, databases: Urls, folder: Path, users: list[str]
 ) -> None:
     forgotten, *others = users
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
         # The catalog index, and with it popularity, stays as it was.
         def answers() -> list[Any]:
             found = [get(client, user, limit=100, explain="true") for user in others[:40]]
@@ -345,7 +345,7 @@ def test_a_user_who_is_forgotten_is_answered_by_their_own_rows(
     run: Run, databases: Urls, folder: Path, users: list[str]
 ) -> None:
     run("forget", users[0])
-    with running_client(databases, MODEL_PATH=str(folder), MODEL="neighbours") as client:
+    with running_client(databases, MODEL_PATH=str(folder), MODEL="neighbours", **PATIENT) as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         answer = get(client, users[0])
     assert answer["model"] == "neighbours"

@@ -219,7 +219,7 @@ def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(d
 
 
 def test_an_outage_shows_and_ends(databases: Urls, outage: Outage) -> None:
-    with running_gunicorn(databases) as server:
+    with running_gunicorn(databases, TIME_BUDGET_MS="5000") as server:
         down = {"database": "engagement_db", "state": "down"}
         path = f"/api/recommendations/{NOBODY}"
         assert server.value("marquee_degraded_answers_total") == 0

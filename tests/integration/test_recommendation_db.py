@@ -135,6 +135,103 @@ def test_a_user_who_is_forgotten_is_in_no_row(run: Run, url: str, folder: Path) 
     assert user not in {user_id for _, user_id in found}
 
 
+def noted(url: str) -> dict[object, object]:
+    """Versions of als by name: whether each is the current one."""
+    return dict(rows(url, "SELECT version, is_current FROM model_artifacts WHERE model = 'als'"))  # type: ignore[arg-type]
+
+
+def test_it_says_which_version_was_promoted_or_gone_back_to(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    run(*ALS)
+    first = current(folder)
+    run(*ALS)
+    second = current(folder)
+    run("train", "popularity")
+    embeddings = rows(url, "SELECT version, count(*) FROM user_features GROUP BY version ORDER BY version")
+    for command, is_first in (
+        (("promote", first), True),
+        (("promote", second), False),
+        (("rollback",), True),
+    ):
+        result = run("models", *command)
+        assert (result.status, result.err) == (0, "")
+        assert noted(url) == {first: is_first, second: not is_first}
+    # Those of before are left as they were, and so is the other model.
+    query = "SELECT version, count(*) FROM user_features GROUP BY version ORDER BY version"
+    assert rows(url, query) == embeddings
+    assert rows(url, "SELECT is_current FROM model_artifacts WHERE model = 'popularity'") == [(True,)]
+
+
+def test_rows_of_versions_that_were_pruned_go(run: Run, url: str, folder: Path) -> None:
+    run("migrate", "up")
+    for _ in range(3):
+        run(*ALS)
+    run("train", "popularity")
+    before = set(noted(url))
+    result = run("models", "prune", "--keep", "1")
+    assert (result.status, result.err) == (0, "")
+    kept = {path.name for path in (folder / "als").iterdir() if path.name.startswith("2")}
+    assert len(kept) < len(before) == 3
+    assert set(noted(url)) == kept
+    assert {version for (version,) in rows(url, "SELECT DISTINCT version FROM user_features")} == kept
+    assert len(rows(url, "SELECT * FROM model_artifacts WHERE model = 'popularity'")) == 1
+
+
+def test_pruning_a_folder_that_is_not_there_removes_no_row(
+    run: Run, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("migrate", "up")
+    run(*ALS)
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "elsewhere"))
+    assert run("models", "prune", "--keep", "0").status == 0
+    assert len(noted(url)) == 1
+
+
+def test_where_it_does_not_answer_the_store_changes_and_a_warning_says_how_to_catch_up(
+    run: Run, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("migrate", "up")
+    found = []
+    for _ in range(3):
+        run(*ALS)
+        found.append(current(folder))
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", "postgresql://localhost:1/nowhere")
+    for command, now in ((("promote", found[0]), found[0]), (("rollback",), found[2])):
+        result = run("models", *command)
+        assert result.status == 0
+        assert f"als {now} is current" in result.out
+        assert current(folder) == now
+        assert len(result.err.splitlines()) == 1
+        assert f"Warning: recommendation_db does not say that als {now} is current: " in result.err
+        assert f"`python -m recommender models promote {now}` tells it again." in result.err
+    run("models", "promote", found[1])
+    run("models", "promote", found[2])
+    pruned = run("models", "prune", "--keep", "1")
+    assert pruned.status == 0
+    assert pruned.out == f"Removed als {found[0]}.\n"
+    assert "Warning: recommendation_db still has rows of versions that are gone: " in pruned.err
+    assert noted(url) == {found[0]: False, found[1]: False, found[2]: True}
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
+    assert run("models", "prune", "--keep", "1").err == ""
+    assert set(noted(url)) == set(found[1:])
+
+
+def test_a_version_that_was_never_noted_is_when_it_is_promoted(
+    run: Run, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", "")
+    run(*ALS)
+    version = current(folder)
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
+    run("migrate", "up")
+    run(*ALS)
+    assert set(noted(url)) == {current(folder)}
+    assert run("models", "promote", version).err == ""
+    assert noted(url)[version] is True
+    users = artifact.read_metadata(folder, "als", version).counts["users"]
+    assert (version, users) in rows(url, "SELECT version, (counts ->> 'users')::int FROM model_artifacts")
+
+
 @pytest.mark.parametrize("wrong", ["postgresql://localhost:1/nowhere", "without tables"])
 def test_a_database_that_cannot_be_written_is_a_warning(
     run: Run, folder: Path, wrong: str, monkeypatch: pytest.MonkeyPatch

@@ -92,12 +92,10 @@ def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, d
     variables = {"PORT": str(port), "DEMO_PATH": str(demo_folder)}
     users = []
     for first_time, number in ((True, signal.SIGINT), (False, signal.SIGTERM)):
-        started = time.monotonic()
         process = start(["app.py"], variables)
         try:
             printed = wait_for(process, "Stop with Ctrl-C")
             assert ("Loading 200,000 interactions" in printed) == first_time
-            assert first_time or time.monotonic() - started < 15
             match = re.search(
                 rf'curl "http://127\.0\.0\.1:{port}(/api/recommendations/(\S+)\?limit=5)"', printed
             )

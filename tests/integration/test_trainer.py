@@ -90,6 +90,10 @@ def test_what_is_surely_better_is_published_and_the_record_says_why(
     assert version.provenance.made_by == "trainer"
     assert version.provenance.run == 1
     assert version.provenance.blend is not None
+    assert run.tried >= len(run.searched) > 1
+    means = [each.mean for each in run.searched]
+    assert means == sorted(means, reverse=True)
+    assert run.chosen in {each.name for each in run.searched}
     measured = compared[run.chosen].metric
     assert measured is not None
     assert version.provenance.metrics["ndcg@10"] == (measured.mean, measured.low, measured.high)

@@ -1,9 +1,11 @@
 """The documents tell the truth: every setting, endpoint and command once, and nothing that is not there."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from dotenv import dotenv_values
 from flask import Flask
@@ -85,7 +87,7 @@ def test_every_endpoint_is_documented_and_no_other(app: Flask) -> None:
 
 def test_every_command_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `python -m recommender ([a-z-]+)", section("Commands"), re.MULTILINE)
-    assert sorted(documented) == sorted(commands.commands)
+    assert sorted(documented) == sorted(commands.list_commands(click.Context(commands)))
     assert len(set(documented)) == len(documented)
 
 
@@ -127,6 +129,28 @@ def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:
         for source in line.split():
             assert (ROOT / source).exists()
             assert source in visible
+
+
+def logged_lines(path: Path) -> Iterator[str]:
+    """What a module logs from `INFO` on, with an ellipsis for each value."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func)
+            in {f"logger.{level}" for level in ("info", "warning", "error", "exception")}
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield re.sub(r"%[.\d]*[a-z]", "…", str(node.args[0].value))
+
+
+def test_every_line_that_is_logged_of_training_and_models_is_explained() -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text().partition("### What its log lines mean\n")[2]
+    explained = set(re.findall(r"^\| `([^`]+)` \|", guide.partition("\n## ")[0], re.MULTILINE))
+    modules = [
+        *(ROOT / "recommender" / "trainer").glob("*.py"),
+        ROOT / "recommender" / "model_store" / "watcher.py",
+    ]
+    assert explained == {line for path in modules for line in logged_lines(path)}
 
 
 def test_every_promise_names_a_test_that_exists() -> None:

@@ -90,7 +90,7 @@ def healthy_answer(client: FlaskClient, user_id: str, **arguments: Any) -> dict[
 
     def healthy() -> bool:
         answers.append(get(client, user_id, **arguments))
-        return answers[-1]["degraded"] == []
+        return not answers[-1]["degraded"]
 
     assert eventually(healthy), answers[-1]["degraded"]
     return answers[-1]

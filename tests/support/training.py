@@ -21,8 +21,9 @@ from recommender.model_store.currents import VersionRef
 from recommender.model_store.publishing import publishing
 from recommender.model_store.runs import (
     ComparedVariant,
-    MeasuredInterval,
+    Interval,
     Outcome,
+    SearchedVariant,
     TrainingRun,
     Trigger,
     write_run,
@@ -120,8 +121,8 @@ def publish_made_up(
 
 def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
     """Record a training run in which a challenger won."""
-    interval = MeasuredInterval(mean=0.2, low=0.15, high=0.25)
-    better = MeasuredInterval(mean=0.05, low=0.01, high=0.09)
+    interval = Interval(mean=0.2, low=0.15, high=0.25)
+    better = Interval(mean=0.05, low=0.01, high=0.09)
 
     def compared(name: str, **measured: Any) -> ComparedVariant:
         return ComparedVariant(
@@ -153,6 +154,9 @@ def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
             compared("the former", metric=interval),
             compared("the slow one", refused="it needs more memory"),
         ),
+        searched=(SearchedVariant(name="the tried <&>", mean=0.19, against_popularity=better),),
+        tried=34,
+        left_out=("als: it takes some 900 s to learn",),
     ).model_copy(update=changes)
     write_run(folder, run)
     return run

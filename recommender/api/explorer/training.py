@@ -1,34 +1,14 @@
-"""What the page shows of models: the champion, the versions, and training runs with a plot over time."""
+"""What the page shows of models: the champion, the versions, and training runs with plots over time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recommender.api.explorer.plots import Plot, compared_points, plot_of, served_points
 from recommender.evaluation.report import Bar, Scale
-from recommender.model_store.runs import MeasuredInterval, Outcome, TrainingRun, read_runs
+from recommender.model_store.runs import TrainingRun, read_runs
 from recommender.model_store.store import StoredVersion, list_versions
 
 SHOWN_RUNS = 30
-# Of the plot, in the units of its drawing.
-PLOT_WIDTH, PLOT_HEIGHT = 640, 160
-_MARGIN = 12.0
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A run's measure on the plot over time: `x`, and from the top the heights of mean and interval."""
-
-    run: TrainingRun
-    measured: MeasuredInterval
-    x: float
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def is_published(self) -> bool:
-        """Whether a challenger won."""
-        return self.run.outcome is Outcome.PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +23,15 @@ class ComparedRun:
 class TrainingPage:
     """What is known of models and their training.
 
-    `metric`: of the plot; None where nothing was measured. `marks`: the earliest first. `runs`: the latest
-    first. `most`: the top of the plot, whose bottom is 0.
+    `runs`: the latest first. `metric`: of the plots; None where nothing was measured. `served`: what served
+    after each run, over time. `compared`: all that each run measured, over time.
     """
 
     versions: tuple[StoredVersion, ...]
     runs: tuple[ComparedRun, ...]
     metric: str | None
-    marks: tuple[Mark, ...]
-    most: float
+    served: Plot | None
+    compared: Plot | None
 
     @property
     def current(self) -> StoredVersion | None:
@@ -62,40 +42,17 @@ class TrainingPage:
 def read_training(folder: Path) -> TrainingPage:
     """Return what is known of the models in a folder; no database is asked."""
     runs = tuple(read_runs(folder, SHOWN_RUNS))
-    metric = next((run.metric for run in runs if run.metric and run.measured_chosen), None)
-    marks, most = _marks([run for run in reversed(runs) if run.metric == metric])
+    metric = next((run.metric for run in runs if run.metric), None)
+    # A run of another metric has no place on the same axis.
+    on_plots = [run for run in reversed(runs) if run.metric in (metric, None)]
+    served, compared = served_points(on_plots), compared_points(on_plots)
     return TrainingPage(
         versions=tuple(list_versions(folder)),
         runs=tuple(ComparedRun(run, _bars(run)) for run in runs),
         metric=metric,
-        marks=marks,
-        most=most,
+        served=plot_of(on_plots, served, from_zero=False) if served else None,
+        compared=plot_of(on_plots, compared) if compared else None,
     )
-
-
-def _marks(runs: Sequence[TrainingRun]) -> tuple[tuple[Mark, ...], float]:
-    """Return the marks of runs that were measured, evenly apart, and the top of the plot."""
-    found = [(run, run.measured_chosen) for run in runs]
-    measured = [(run, interval) for run, interval in found if interval is not None]
-    most = max((interval.high for _, interval in measured), default=0.0) or 1.0
-    step = (PLOT_WIDTH - 2 * _MARGIN) / max(1, len(measured) - 1)
-
-    def height(value: float) -> float:
-        share = min(1.0, max(0.0, value / most))
-        return round(PLOT_HEIGHT - _MARGIN - share * (PLOT_HEIGHT - 2 * _MARGIN), 1)
-
-    marks = tuple(
-        Mark(
-            run,
-            interval,
-            round(_MARGIN + place * step, 1),
-            height(interval.mean),
-            height(interval.low),
-            height(interval.high),
-        )
-        for place, (run, interval) in enumerate(measured)
-    )
-    return marks, most
 
 
 def _bars(run: TrainingRun) -> tuple[Bar | None, ...]:

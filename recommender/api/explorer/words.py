@@ -13,12 +13,17 @@ from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Media, Recommendation, Value
 from recommender.evaluation.table import shown_metric
+from recommender.model_store.runs import Outcome
 from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
-
-
 _DECIMALS = 2
+_OUTCOMES = {
+    Outcome.PUBLISHED: "a new champion",
+    Outcome.REFITTED: "the champion stays, trained anew",
+    Outcome.KEPT: "nothing was published",
+    Outcome.FAILED: "failed",
+}
 
 
 def score(value: float) -> str:
@@ -118,6 +123,11 @@ def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
             yield piece, place % 2 == 1
 
 
+def outcome(found: Outcome) -> str:
+    """What came of a training run."""
+    return _OUTCOMES[found]
+
+
 def template_filters(domain: Domain) -> dict[str, Callable[..., object]]:
     """The filters of templates, by name."""
     of_items = (cover, description, drawn_cover, facts, own_values)
@@ -131,6 +141,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "day": day,
     "isolated": isolated,
     "name_of": name_of,
+    "outcome": outcome,
     "part": part,
     "reason_parts": reason_parts,
     "rest": rest,

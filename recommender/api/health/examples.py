@@ -54,6 +54,20 @@ READY: Examples = {
         ),
         load=_LOAD,
     ),
+    "model of an experiment missing": ReadyAnswer(
+        status=Readiness.READY,
+        databases=_ALL_UP,
+        catalogue=CatalogueAnswer(age_seconds=12.0, media=9742, index=INDEX, held_back=None),
+        model=ModelAnswer(name="neighbours", version="20261120T031502.104833Z"),
+        experiment_models={
+            "ease": ModelAnswer(
+                name="live",
+                version=None,
+                refused=RefusedModelAnswer(version=None, reason="no version of it is published"),
+            )
+        },
+        load=_LOAD,
+    ),
     "held_back": ReadyAnswer(
         status=Readiness.DEGRADED,
         databases=_ALL_UP,

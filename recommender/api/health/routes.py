@@ -83,6 +83,10 @@ def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
             streams=_lane_of(lanes.streams.occupancy),
         ),
     )
+    if status.experiment_models:
+        answer["experiment_models"] = {
+            name: model_of(model) for name, model in status.experiment_models.items()
+        }
     if status.stopped:
         answer["stopped"] = list(status.stopped)
     return answer

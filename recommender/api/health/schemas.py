@@ -50,7 +50,7 @@ class RefusedModelAnswer(TypedDict):
     """A published model that is not used."""
 
     version: str | None
-    """None where what is published is no version."""
+    """None where what is published is no version, or nothing is published."""
     reason: str
 
 
@@ -100,6 +100,9 @@ class ReadyAnswer(TypedDict):
     catalogue: CatalogueAnswer | None
     """None until it has been read once."""
     model: ModelAnswer
+    experiment_models: NotRequired[dict[str, ModelAnswer]]
+    """Only where experiments name models: what answers for each, by that name. One that is refused, or of
+    which nothing is published, has `refused`."""
     load: LoadAnswer
     stopped: NotRequired[list[str]]
     """Only where there are any: background threads that have ended and could not be started again."""

@@ -6,12 +6,13 @@ from recommender.api.models.schemas import (
     FingerprintAnswer,
     IntervalAnswer,
     MadeAnswer,
+    SearchedAnswer,
     TrainingRunAnswer,
     VersionAnswer,
 )
 from recommender.entities import Blend
-from recommender.model_store.artifact import Metadata
-from recommender.model_store.runs import ComparedVariant, MeasuredInterval, TrainingRun
+from recommender.model_store.artifact import Fingerprint, Metadata
+from recommender.model_store.runs import ComparedVariant, Interval, SearchedVariant, TrainingRun
 from recommender.model_store.store import StoredVersion
 
 
@@ -44,12 +45,19 @@ def run_of(run: TrainingRun) -> TrainingRunAnswer:
         metric=run.metric,
         users=run.users,
         split=run.split,
+        fingerprint=None if run.fingerprint is None else _fingerprint_of(run.fingerprint),
+        counts=dict(run.counts),
+        code_version=run.code_version,
+        host=run.host,
         compared=[_compared_of(each) for each in run.compared],
+        searched=[_searched_of(each) for each in run.searched],
+        tried=run.tried,
+        left_out=list(run.left_out),
     )
 
 
 def _made_of(metadata: Metadata) -> MadeAnswer:
-    provenance, fingerprint = metadata.provenance, metadata.fingerprint
+    provenance = metadata.provenance
     return MadeAnswer(
         built_at=metadata.built_at,
         made_by=provenance.made_by,
@@ -59,16 +67,19 @@ def _made_of(metadata: Metadata) -> MadeAnswer:
         hyperparameters=dict(metadata.hyperparameters),
         counts=dict(metadata.counts),
         window_start=metadata.window_start,
-        fingerprint=FingerprintAnswer(
-            first_at=fingerprint.first_at,
-            last_at=fingerprint.last_at,
-            ids_checksum=fingerprint.ids_checksum,
-        ),
+        fingerprint=_fingerprint_of(metadata.fingerprint),
         metrics={
             name: IntervalAnswer(mean=mean, low=low, high=high)
             for name, (mean, low, high) in provenance.metrics.items()
         },
         blend=None if provenance.blend is None else _blend_of(provenance.blend),
+        shrinkage_accepted=metadata.shrinkage_accepted,
+    )
+
+
+def _fingerprint_of(fingerprint: Fingerprint) -> FingerprintAnswer:
+    return FingerprintAnswer(
+        first_at=fingerprint.first_at, last_at=fingerprint.last_at, ids_checksum=fingerprint.ids_checksum
     )
 
 
@@ -96,5 +107,14 @@ def _compared_of(each: ComparedVariant) -> ComparedAnswer:
     )
 
 
-def _interval_of(found: MeasuredInterval | None) -> IntervalAnswer | None:
+def _searched_of(each: SearchedVariant) -> SearchedAnswer:
+    against = each.against_popularity
+    return SearchedAnswer(
+        name=each.name,
+        mean=each.mean,
+        against_popularity=IntervalAnswer(mean=against.mean, low=against.low, high=against.high),
+    )
+
+
+def _interval_of(found: Interval | None) -> IntervalAnswer | None:
     return None if found is None else IntervalAnswer(mean=found.mean, low=found.low, high=found.high)

@@ -10,6 +10,7 @@ from recommender.api.models.schemas import (
     IntervalAnswer,
     MadeAnswer,
     ModelsAnswer,
+    SearchedAnswer,
     TrainingRunAnswer,
     VersionAnswer,
 )
@@ -19,6 +20,12 @@ _VERSION = "20261120T031502.104833Z"
 _METRIC = "ndcg@10"
 _MEASURED = IntervalAnswer(mean=0.1426, low=0.1351, high=0.1502)
 _BLEND = BlendAnswer(content_weight=0.2, collaborative_weight=0.8, content="profile")
+_FINGERPRINT = FingerprintAnswer(
+    first_at="2026-08-22T03:00:11+00:00",
+    last_at="2026-11-20T02:59:48+00:00",
+    ids_checksum="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+)
+_COUNTS = {"users": 6040, "media": 3706, "pairs": 575281}
 _RUN = TrainingRunAnswer(
     number=12,
     started_at="2026-11-20T03:00:00.004211+00:00",
@@ -32,7 +39,11 @@ _RUN = TrainingRunAnswer(
     version=_VERSION,
     metric=_METRIC,
     users=1824,
-    split="time",
+    split="what happened from 2026-11-08T17:21:09+00:00 on",
+    fingerprint=_FINGERPRINT,
+    counts={"interactions": 1000209, **_COUNTS},
+    code_version=__version__,
+    host="app-1",
     compared=[
         ComparedAnswer(
             name="ease, 20/80 by profile",
@@ -53,6 +64,15 @@ _RUN = TrainingRunAnswer(
             refused=None,
         ),
     ],
+    searched=[
+        SearchedAnswer(
+            name="ease, 20/80 by profile",
+            mean=0.1398,
+            against_popularity=IntervalAnswer(mean=0.0811, low=0.0742, high=0.0883),
+        ),
+    ],
+    tried=62,
+    left_out=["als: it takes some 2,400 s to learn"],
 )
 _PUBLISHED = VersionAnswer(
     model="ease",
@@ -67,15 +87,12 @@ _PUBLISHED = VersionAnswer(
         host="app-1",
         code_version=__version__,
         hyperparameters={"regularization": 250.0},
-        counts={"users": 6040, "media": 3706, "pairs": 575281, "known_media": 3533},
+        counts={**_COUNTS, "known_media": 3533},
         window_start="-infinity",
-        fingerprint=FingerprintAnswer(
-            first_at="2026-08-22T03:00:11+00:00",
-            last_at="2026-11-20T02:59:48+00:00",
-            ids_checksum="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        ),
+        fingerprint=_FINGERPRINT,
         metrics={_METRIC: _MEASURED},
         blend=_BLEND,
+        shrinkage_accepted=False,
     ),
     fault=None,
 )

@@ -61,6 +61,8 @@ class MadeAnswer(TypedDict):
     """What it was chosen by."""
     blend: BlendAnswer | None
     """What it was chosen with; null for what is configured."""
+    shrinkage_accepted: bool
+    """Whether it may replace a much larger version."""
 
 
 @_described
@@ -78,7 +80,7 @@ class VersionAnswer(TypedDict):
     made: MadeAnswer | None
     """Null where it cannot be read."""
     fault: str | None
-    """Why it cannot be read."""
+    """Why it cannot be used: it cannot be read, or was made before a user was forgotten."""
 
 
 @_described
@@ -94,6 +96,16 @@ class ComparedAnswer(TypedDict):
     """By how much it is better than the champion, user by user."""
     refused: str | None
     """Why it could not be measured."""
+
+
+@_described
+class SearchedAnswer(TypedDict):
+    """A way of ranking that a training run tried, before the stretch of time that it compared on."""
+
+    name: str
+    mean: float
+    against_popularity: IntervalAnswer
+    """By how much it is better than popular media, user by user."""
 
 
 @_described
@@ -118,8 +130,20 @@ class TrainingRunAnswer(TypedDict):
     users: int | None
     split: str | None
     """By what, for how many users and on which stretch of time it was compared."""
+    fingerprint: FingerprintAnswer | None
+    """Of the data that what was published has learned from."""
+    counts: dict[str, int]
+    """How many interactions, users, media and pairs there were, as far as the run came to count them."""
+    code_version: str
+    host: str
     compared: list[ComparedAnswer]
     """The best first."""
+    searched: list[SearchedAnswer]
+    """How what was compared with the champion was found: the best first, at most 20."""
+    tried: int
+    """How many were tried in the search."""
+    left_out: list[str]
+    """What was not tried, or could not be, and why."""
 
 
 @_described

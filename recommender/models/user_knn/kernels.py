@@ -100,10 +100,12 @@ def find_contenders(
             if similarity > best[top_k - 1]:
                 excess = np.float32(min(overlaps[user], user_start[user + 1] - user_start[user]))
                 place = _insert(best, similarity)
-                surest[place + 1 :] = surest[place:-1].copy()
-                surest[place] = similarity - excess * inverse_norms[user]
+                _insert_at(surest, place, similarity - excess * inverse_norms[user])
     # Less similar than `top_k` others for sure are those who even rounded up fall short of all of these.
-    needed = max(np.float32(0.0), surest.min() * np.float32(_ROUNDING))
+    least = surest[0]
+    for value in surest:
+        least = min(least, value)
+    needed = max(np.float32(0.0), least * np.float32(_ROUNDING))
     contenders = [np.int64(0) for _ in range(0)]
     for start in range(0, users, _SCANNED_USERS):
         end = min(start + _SCANNED_USERS, users)
@@ -135,6 +137,15 @@ def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
         place -= 1
     descending[place] = value
     return place
+
+
+@compiled
+def _insert_at(values: NDArray[np.float32], place: int, value: np.float32) -> None:
+    """Put a value at a place; the last one falls out."""
+    # A loop: compiling the assignment of a slice takes longer than compiling all the rest.
+    for later in range(values.size - 1, place, -1):
+        values[later] = values[later - 1]
+    values[place] = value
 
 
 @compiled

@@ -11,12 +11,12 @@ from recommender.evaluation.results import (
     Difference,
     Evaluation,
     GroupResult,
-    Interval,
     VariantResult,
 )
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.variants import ALONE, POPULARITY, Fit, Variant
 from recommender.model_store.artifact import Fingerprint, Metadata, Provenance
+from recommender.model_store.runs import Interval
 from recommender.trainer.champion import challenger_of, decide, variant_of
 
 METRIC = "ndcg@10"

@@ -1,0 +1,43 @@
+"""What the settings say of models, experiments and rankings, in the service's own terms."""
+
+from collections.abc import Mapping
+
+from config.experiment_settings import ExperimentSettings
+from config.ranking_settings import NeighbourSearchSettings, RankingSettings
+from recommender.entities import Blend, Weights
+from recommender.errors import ConfigurationError
+from recommender.experiments.definitions import Experiment, load_experiments
+from recommender.models.base import AUTO, LIVE
+from recommender.models.registry import MODELS
+
+
+def configured_experiments(settings: ExperimentSettings) -> tuple[Experiment, ...]:
+    """Return the experiments of the file that the settings name.
+
+    Raises:
+        ConfigurationError: as `load_experiments`.
+    """
+    return load_experiments(settings, (AUTO, LIVE, *MODELS))
+
+
+def refuse_unknown_model(name: str) -> None:
+    """Require that MODEL names something that can answer.
+
+    Raises:
+        ConfigurationError: it does not; the message names what is allowed.
+    """
+    allowed = (AUTO, LIVE, *MODELS)
+    if name not in allowed:
+        raise ConfigurationError(f"MODEL: must be one of {', '.join(allowed)}, got {name!r}")
+
+
+def configured_blend(ranking: RankingSettings) -> Blend:
+    """Return how rankings are made that nothing else is asked for."""
+    return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
+
+
+def pinned_hyperparameters(search: NeighbourSearchSettings) -> Mapping[str, Mapping[str, object]]:
+    """Return by model the hyperparameters that settings name, and that hold in place of a version's own."""
+    if "similar_users" not in search.model_fields_set:
+        return {}
+    return {"neighbours": {"similar_users": search.similar_users}}
