@@ -58,15 +58,18 @@ class BenchmarkData:
 
 
 @contextmanager
-def benchmark_data(interactions: int) -> Iterator[BenchmarkData]:
-    """The databases with so many interactions; made on first use, which takes minutes for large ones."""
-    folder = _FOLDER / str(interactions)
+def benchmark_data(interactions: int, media: int | None = None) -> Iterator[BenchmarkData]:
+    """The databases with so many interactions; made on first use, which takes minutes for large ones.
+
+    `media`: how many there are; where not given, as many as go with the interactions.
+    """
+    folder = _FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
     marker = folder / "dataset.json"
     wanted = {"version": _VERSION, "seed": _SEED, "interactions": interactions}
     held = json.loads(marker.read_text()) if marker.exists() else {}
     if {key: held.get(key) for key in wanted} != wanted:
         shutil.rmtree(folder, ignore_errors=True)
-        held = wanted | _make(folder / "postgres", interactions)
+        held = wanted | _make(folder / "postgres", interactions, media)
         marker.write_text(json.dumps(held))
     with embedded_server(folder / "postgres") as server:
         yield BenchmarkData(
@@ -85,8 +88,9 @@ def size_of(interactions: int) -> tuple[int, int]:
     return round(6_000 * (138_000 / 6_000) ** share), round(4_000 * (27_000 / 4_000) ** share)
 
 
-def _make(data_folder: Path, interactions: int) -> dict[str, object]:
+def _make(data_folder: Path, interactions: int, wanted_media: int | None) -> dict[str, object]:
     users, media = size_of(interactions)
+    media = wanted_media or media
     click.echo(f"Drawing {interactions:,} interactions of {users:,} users with {media:,} media …", err=True)
     population = Population(_SEED, users, media, interactions)
     with embedded_server(data_folder) as server:

@@ -103,7 +103,7 @@ class Measures:
     def _measure_service(self, name: str, **variables: str) -> None:
         data = self._data
         with serving("wsgi:app", data, **variables) as server:
-            _wait_for_model(server, data.user_ids[0], name)
+            wait_for_model(server, data.user_ids[0], name)
             measure(server.port, self._gets[:40], 8, _WARM_UP_S)
             self._measure_gets(name, server, self._effort.seconds)
             heavy = [get_request(f"{_PATH}/{data.heaviest_user_id}?limit=10")] * _HEAVY_REPEATS
@@ -149,7 +149,7 @@ class Measures:
         self._results.note(self._data.interactions, name, measure_name, value)
 
 
-def _wait_for_model(server: Server, user_id: str, model: str) -> None:
+def wait_for_model(server: Server, user_id: str, model: str) -> None:
     """Each of the workers must have come to the model, which one hears only by asking often enough."""
     in_a_row = 0
     deadline = time.monotonic() + 180

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -25,6 +26,7 @@ class Server:
     port: int
     pid: int
     postgres_pid: int
+    log: Path | None = None
 
     def cpu_seconds(self) -> tuple[float, float]:
         """CPU time that the service and PostgreSQL have taken so far, in seconds."""
@@ -38,8 +40,10 @@ class Server:
 
 
 @contextmanager
-def serving(application: str, data: BenchmarkData, **variables: str) -> Iterator[Server]:
-    """Gunicorn with an application, up and answering, stopped at the end."""
+def serving(
+    application: str, data: BenchmarkData, log: Path | None = None, /, **variables: str
+) -> Iterator[Server]:
+    """Gunicorn with an application, up and answering, stopped at the end; `log`: where its output goes."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -53,10 +57,11 @@ def serving(application: str, data: BenchmarkData, **variables: str) -> Iterator
         **variables,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", application]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own files
+    with nullcontext() if log is None else log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)  # noqa: S603 - our own files
     try:
         _wait_until_it_answers(port)
-        yield Server(port, process.pid, data.postgres_pid)
+        yield Server(port, process.pid, data.postgres_pid, log)
     finally:
         process.terminate()
         process.wait()

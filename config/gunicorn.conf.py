@@ -1,5 +1,6 @@
 """Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalogue import catalogue_folder, remove_catalogue
+from recommender.id_table import warm_up
 from recommender.trainer.keeper import TrainerKeeper
 
 
@@ -99,6 +101,15 @@ forwarder_headers = ""
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
+
+# Before the fork, too: a compiler takes 45 MB and a second to load, which the workers so share.
+warm_up()
+gc.collect()
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Leave what exists to no collection of garbage: that writes to all it looks at, and copies it so."""
+    gc.freeze()
 
 
 def when_ready(server: Any) -> None:

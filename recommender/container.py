@@ -159,6 +159,8 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     # A past moment is served to measure the settings.
     experiments = configured_experiments(settings.experiments) if as_of is None else ()
     tried = _models_of(experiments, settings, engagement_db, catalogue)
+    for watcher in (models, *tried.values()):
+        catalogue.prepare_with(watcher.prepare)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalogue, media_cache)
     service = RecommendationService(

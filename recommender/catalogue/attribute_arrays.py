@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.catalogue.attribute_values import (
+    CategoryValues,
+    NumberedNames,
+    NumberValues,
+    SetValues,
+    values_of,
+)
 from recommender.domains.attributes import Kind
 from recommender.entities import NamesCondition, RangeCondition, Wanted
-from recommender.names import distinct_names, name_key
-from recommender.ranking.content import pack_genres
+from recommender.names import name_key
+from recommender.ranking.content import pack_genres, words_of
 
-_NO_NAME = -1
 # With more distinct names, a bit for each of them takes more room than the names that items have.
 _MOST_BITS = 1_024
 
@@ -108,44 +113,46 @@ def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
         kind: set, category or number.
         values: parallel to the items, as the database returns them.
     """
-    if kind is Kind.SET:
-        return _build_set(values)
-    if kind is Kind.CATEGORY:
-        numbers: dict[str, int] = {}
-        keys = [name_key(name or "") for name in values]
-        codes = [numbers.setdefault(key, len(numbers)) if key else _NO_NAME for key in keys]
-        return CategoryArray(np.array(codes, dtype=np.int32), numbers)
-    numbers_or_nan = np.array(values, dtype=np.float64)
-    # Answers show no infinity: JSON has none.
-    numbers_or_nan[np.isinf(numbers_or_nan)] = np.nan
-    return NumberArray(numbers_or_nan)
+    collected = values_of(kind)
+    collected.add(values)
+    return array_of(collected, np.arange(len(values)))
 
 
-def build_preferences(values: Sequence[Sequence[str | None] | None]) -> SetArray:
-    """Make the array of the set that users state preferences of; see `build_array`."""
-    sets, numbers = _number_sets(values)
-    return SetArray(pack_genres(sets, len(numbers)), numbers)
+def array_of(
+    values: SetValues | CategoryValues | NumberValues, order: NDArray[np.intp], *, as_bits: bool = False
+) -> AttributeArray:
+    """Make the array of an attribute's values, in another order of the items.
+
+    Args:
+        values: of all items.
+        order: positions in the order of `values`.
+        as_bits: a set is bit masks however many names there are.
+    """
+    if isinstance(values, NumberValues):
+        return NumberArray(values.in_order(order))
+    if isinstance(values, CategoryValues):
+        names, codes = values.in_order(order)
+        return CategoryArray(codes, numbered(names))
+    named = values.in_order(order)
+    if as_bits or len(named.names) <= _MOST_BITS:
+        return SetArray(_pack(named), numbered(named.names))
+    return LargeSetArray(named.starts, named.numbers, numbered(named.names))
 
 
-def _build_set(values: Sequence[Sequence[str | None] | None]) -> SetArray | LargeSetArray:
-    sets, numbers = _number_sets(values)
-    if len(numbers) <= _MOST_BITS:
-        return SetArray(pack_genres(sets, len(numbers)), numbers)
-    starts = np.concatenate(([0], np.cumsum([len(names) for names in sets], dtype=np.int64)))
-    return LargeSetArray(starts, np.array(list(chain.from_iterable(sets)), dtype=np.int32), numbers)
+def numbered(names: Sequence[str]) -> dict[str, int]:
+    """Return the number of each name."""
+    return {name: number for number, name in enumerate(names)}
 
 
-def _number_sets(values: Sequence[Sequence[str | None] | None]) -> tuple[list[list[int]], dict[str, int]]:
-    """Return the numbers of each item's distinct names, and those of all names by their keys."""
-    numbers: dict[str, int] = {}
-    sets = [
-        [
-            numbers.setdefault(key, len(numbers))
-            for key in distinct_names([name for name in names or () if name is not None])
-        ]
-        for names in values
-    ]
-    return sets, numbers
+def _pack(named: NumberedNames) -> NDArray[np.uint64]:
+    """Return the names of each item as bits; shape (items, words)."""
+    lengths = np.diff(named.starts)
+    masks = np.zeros((len(lengths), words_of(len(named.names))), dtype=np.uint64)
+    for place in range(int(lengths.max(initial=0))):
+        items = np.flatnonzero(lengths > place)
+        word, bit = np.divmod(named.numbers[named.starts[items] + place], 64)
+        masks[items, word] |= np.uint64(1) << bit.astype(np.uint64)
+    return masks
 
 
 def mask_of(array: AttributeArray, condition: NamesCondition | RangeCondition) -> NDArray[np.bool_]:

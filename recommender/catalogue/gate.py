@@ -1,11 +1,10 @@
 """Decides whether a freshly loaded catalogue is used at once, or is missing too much to be believed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recommender.catalogue.index import CatalogueIndex, Popularity
-from recommender.entities import CatalogueEntry
+from recommender.catalogue.index import CatalogueIndex
+from recommender.catalogue.popularity import Popularity
 
 # Counts that differ by no more than this share of the settled one are the same: databases are in use.
 _STEADY = 0.01
@@ -96,14 +95,16 @@ class CatalogueGate:
         if index.popularity.known:
             self._pairs.settle(index.popularity.pairs)
 
-    def examine_media(self, entries: Sequence[CatalogueEntry], now: float, *, first: bool) -> HeldBack | None:
-        """Why these media are not to be used, None where they are. `first`: there is no index yet."""
-        media = len(entries)
+    def examine_media(self, media: int, genres: int, now: float, *, first: bool) -> HeldBack | None:
+        """Why so many media with so many genres in all are not to be used, None where they are.
+
+        `first`: there is no index yet.
+        """
         if first and not media:
             return HeldBack(0, now, HoldReason.EMPTY)
         if not self._media.admits(media, now):
             return HeldBack(media, self._media.since, HoldReason.FEWER_MEDIA if media else HoldReason.EMPTY)
-        if not self._genres.admits(_count_genres(entries), now):
+        if not self._genres.admits(genres, now):
             return HeldBack(media, self._genres.since, HoldReason.FEWER_GENRES)
         return None
 
@@ -112,8 +113,3 @@ class CatalogueGate:
         if self._pairs.admits(popularity.pairs, now):
             return None
         return HeldBack(media, self._pairs.since, HoldReason.FEWER_INTERACTIONS)
-
-
-def _count_genres(entries: Sequence[CatalogueEntry]) -> int:
-    """How many genres the media have in all; as written, which is quicker than to compare spellings."""
-    return sum(len(entry.genre_names or ()) for entry in entries)

@@ -1,11 +1,9 @@
-"""The catalogue index: what many requests share of all media, as arrays, in each process's memory."""
+"""The catalogue index: what many requests share of all media, as arrays that processes may share, too."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from hashlib import blake2b
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,122 +13,58 @@ from recommender.catalogue.attribute_arrays import (
     LargeSetArray,
     NumberArray,
     SetArray,
-    build_array,
-    build_preferences,
+    array_of,
     mask_of,
 )
-from recommender.catalogue.media_keys import MediaKeys
+from recommender.catalogue.columns import CatalogueColumns, columns_of
+from recommender.catalogue.media_keys import MediaKeys, arrays_of_keys
+from recommender.catalogue.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import ANY_MEDIA, CatalogueEntry, MediaFilter
+from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates, genre_rates
-
-
-@dataclass(frozen=True)
-class Popularity:
-    """Counts over the positive interactions in the window.
-
-    `positive_users`: how many users each medium has, in the catalogue or not. `active_users`: how many
-    users there are in all (the U of idf). `window_start`: of the window. `known`: false where engagement_db
-    could not be asked yet. `rows`: how many interactions the window holds, of any type. `repeats`: how many
-    interactions each medium has for each of its users, rounded, where that is more than one.
-    """
-
-    positive_users: Mapping[str, int]
-    active_users: int
-    window_start: str = "-infinity"
-    known: bool = True
-    rows: int = 0
-    repeats: Mapping[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def pairs(self) -> int:
-        """How many pairs of a user and a medium the counts are of."""
-        return sum(self.positive_users.values())
-
-    @cached_property
-    def most_repeats(self) -> int:
-        """The most interactions that a medium has for each of its users."""
-        return max(self.repeats.values(), default=1)
-
-    @cached_property
-    def typical_repeats(self) -> int:
-        """The median over pairs of how many interactions a medium has for each of its users."""
-        passed = self.pairs - sum(self.positive_users.get(media_id, 0) for media_id in self.repeats)
-        for media_id in sorted(self.repeats, key=self.repeats.__getitem__):
-            if 2 * passed >= self.pairs:
-                break
-            passed += self.positive_users.get(media_id, 0)
-            if 2 * passed >= self.pairs:
-                return self.repeats[media_id]
-        return 1
-
 
 _VERSION_BYTES = 8
 
-UNKNOWN_POPULARITY = Popularity(positive_users={}, active_users=0, known=False)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CatalogueIndex:
     """Every medium that may be recommended; immutable, swapped whole.
 
     Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
     media are given. `media_idx` is a position in that order, and arrays are in it: those of `attributes`, by
     name, of which `genres` are what users state preferences of, and `user_counts`, the popularity.
+
+    `version`: a hash of all that a ranking reads: the same content has the same version. `genre_rates`: the
+    base rates of the genres, which tastes are measured against. The ids of `popularity` are `media_ids`, and
+    then those of media that have users, and are not in the catalogue.
     """
 
-    media_ids: Sequence[str]
+    version: str
+    media_ids: IdTexts
     media_keys: MediaKeys
     genres: SetArray
     attributes: Mapping[str, AttributeArray]
     user_counts: NDArray[np.int64]
     popularity: Popularity
-
-    @cached_property
-    def version(self) -> str:
-        """A hash of all that a ranking reads from the index: the same content has the same version.
-
-        Not of the start of the window, which moves on with each load whether or not a count changes.
-        """
-        counts, known_idx = self.popularity.positive_users, self._media_idx
-        elsewhere = sorted(media_id for media_id in counts if media_id not in known_idx)
-        digest = blake2b(digest_size=_VERSION_BYTES)
-        arrays = self.attributes.values()
-        names = (array.numbers for array in arrays if not isinstance(array, NumberArray))
-        for texts in (self.media_ids, *names, elsewhere):
-            digest.update("\0".join([*texts, "\n"]).encode())
-        for array in (*arrays, self.user_counts):
-            digest.update((array if isinstance(array, np.ndarray) else array.array).tobytes())
-            if isinstance(array, LargeSetArray):
-                digest.update(array.starts.tobytes())
-        others = [counts[media_id] for media_id in elsewhere]
-        digest.update(repr((others, self.popularity.active_users, self.popularity.known)).encode())
-        return digest.hexdigest()
+    genre_rates: GenreRates
 
     @property
     def genre_count(self) -> int:
         """How many genres the media have in all."""
-        return int(np.unpackbits(self.genre_masks.view(np.uint8)).sum())
+        return int(np.bitwise_count(self.genre_masks).sum(dtype=np.int64))
 
     @property
     def genre_masks(self) -> NDArray[np.uint64]:
         """Bit masks of the genres; shape (media, words)."""
         return self.genres.array
 
-    @cached_property
-    def genre_rates(self) -> GenreRates:
-        """The base rates of the genres, which tastes are measured against."""
-        return genre_rates(self.genre_masks, len(self.genres.numbers), self.user_counts)
-
-    @cached_property
-    def _media_idx(self) -> dict[str, int]:
-        return {media_id: media_idx for media_idx, media_id in enumerate(self.media_ids)}
-
-    def locate(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
+    def locate(self, media_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
         """The position of each of `media_ids`, -1 for those not in the catalogue; same shape."""
-        found = map(self._media_idx.get, media_ids, repeat(-1))
-        return np.fromiter(found, dtype=np.intp, count=len(media_ids))
+        found = self.popularity.ids.locate(media_ids)
+        found[found >= len(self.media_ids)] = -1
+        return found
 
     def located(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
         """The positions of those of `media_ids` that are in the catalogue, in their order."""
@@ -162,28 +96,85 @@ class CatalogueIndex:
 def build_index(
     entries: Iterable[CatalogueEntry], popularity: Popularity, domain: Domain = MEDIA
 ) -> CatalogueIndex:
-    """Index the items of a domain; spellings of a name that have one key are one.
+    """Index the items of a domain; see `index_of`.
 
     Raises:
-        ValueError: the keys are not of one width, or that is no multiple of 8 bytes; or an entry has another
-            number of values than the domain has attributes to filter by.
+        ValueError: as `index_of`, or an entry has another number of values than the domain has attributes to
+            filter by.
     """
-    count = popularity.positive_users.get
-    ordered = sorted(entries, key=lambda entry: (-count(entry.media_id, 0), entry.media_id))
-    columns = list(zip(*(entry.values for entry in ordered), strict=True)) or [()] * len(domain.filtered)
-    genres = build_preferences(columns[0])
-    others = zip(domain.filtered[1:], columns[1:], strict=True)
+    return index_of(columns_of(entries, domain), popularity)
+
+
+def index_of(columns: CatalogueColumns, counted: Popularity) -> CatalogueIndex:
+    """Index items that were read; spellings of a name that have one key are one.
+
+    Raises:
+        ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+    """
+    read_ids = columns.ids()
+    words, keys = columns.folded_keys()
+    user_counts = counted.users_of(read_ids)
+    order = read_ids.order()
+    order = order[np.argsort(-user_counts[order], kind="stable")]
+    media_ids, user_counts = read_ids.take(order), user_counts[order]
+    first, *others = columns.values
+    genres = array_of(first, order, as_bits=True)
+    assert isinstance(genres, SetArray)  # noqa: S101 - the first attribute of every domain is a set
+    filtered = zip(columns.domain.filtered[1:], others, strict=True)
+    attributes = {
+        columns.domain.preferences.name: genres,
+        **{attribute.name: array_of(values, order) for attribute, values in filtered},
+    }
+    popularity = _popularity_of_all(media_ids, user_counts, counted)
     return CatalogueIndex(
-        media_ids=[entry.media_id for entry in ordered],
-        media_keys=MediaKeys([entry.media_key for entry in ordered]),
+        version=_version(len(media_ids), attributes, popularity),
+        media_ids=popularity.ids.texts.first(len(media_ids)),
+        media_keys=MediaKeys.of_arrays(words, arrays_of_keys(keys[order])),
         genres=genres,
-        attributes={
-            domain.preferences.name: genres,
-            **{attribute.name: build_array(attribute.kind, values) for attribute, values in others},
-        },
-        user_counts=np.array([count(entry.media_id, 0) for entry in ordered], dtype=np.int64),
+        attributes=attributes,
+        user_counts=user_counts,
         popularity=popularity,
+        genre_rates=genre_rates(genres.array, len(genres.numbers), user_counts),
     )
+
+
+def _popularity_of_all(media_ids: IdTexts, user_counts: NDArray[np.int64], counted: Popularity) -> Popularity:
+    """Return the counts of the media of a catalogue, and then of others that have users, by id."""
+    known = IdTable(media_ids)
+    counted_ids = counted.ids.texts
+    elsewhere = np.flatnonzero((known.locate(counted_ids) < 0) & (counted.users > 0))
+    elsewhere = elsewhere[counted_ids.take(elsewhere).order()]
+    ids = IdTexts.joined([media_ids, counted_ids.take(elsewhere)])
+    return replace(
+        counted,
+        ids=IdTable(ids),
+        users=np.concatenate((user_counts, counted.users[elsewhere])),
+        repeats=np.concatenate((counted.repeats_of(media_ids), counted.repeats[elsewhere])),
+    )
+
+
+def _version(media: int, attributes: Mapping[str, AttributeArray], popularity: Popularity) -> str:
+    """Hash all that a ranking reads from an index of so many media.
+
+    Not the start of the window, which moves on with each load whether or not a count changes.
+    """
+    ids = popularity.ids.texts
+    digest = blake2b(digest_size=_VERSION_BYTES)
+    digest.update(ids.first(media).ended_by_zeros().data)
+    digest.update(b"\n")
+    for array in attributes.values():
+        if not isinstance(array, NumberArray):
+            digest.update("\0".join([*array.numbers, "\n"]).encode())
+    digest.update(ids.take(np.arange(media, len(ids))).ended_by_zeros().data)
+    digest.update(b"\n")
+    for array in attributes.values():
+        digest.update(array.array.tobytes())
+        if isinstance(array, LargeSetArray):
+            digest.update(array.starts.tobytes())
+    digest.update(popularity.users[:media].tobytes())
+    others = popularity.users[media:].tolist()
+    digest.update(repr((others, popularity.active_users, popularity.known)).encode())
+    return digest.hexdigest()
 
 
 def window_start(window_days: int, now: datetime | None = None) -> str:

@@ -5,7 +5,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +13,10 @@ from numpy.typing import NDArray
 
 from config.catalog_settings import CatalogSettings
 from recommender.background import Pause, RepeatingThread
+from recommender.catalogue.columns import CatalogueColumns
 from recommender.catalogue.gate import CatalogueGate, HeldBack, HoldReason
-from recommender.catalogue.index import (
-    UNKNOWN_POPULARITY,
-    CatalogueIndex,
-    Popularity,
-    build_index,
-    window_start,
-)
+from recommender.catalogue.index import CatalogueIndex, index_of, window_start
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
 from recommender.catalogue.versions import IndexVersions, Loaded
 from recommender.clock import PRESENT, Clock
@@ -67,7 +63,7 @@ class CatalogueStatus:
 class _Load:
     """What was read for an index, and what was held back of it."""
 
-    entries: Sequence[CatalogueEntry]
+    columns: CatalogueColumns
     popularity: Popularity
     started_at: float
     held_back: HeldBack | None = None
@@ -107,7 +103,12 @@ class CatalogueRefresher:
         self._checksum = ""
         self._may_load_at = self._load_due_at = -math.inf
         self._first_attempt_done = threading.Event()
+        self._preparations: list[Callable[[CatalogueIndex], None]] = []
         self._thread = RepeatingThread("catalogue", self._run, _RETRY_S)
+
+    def prepare_with(self, prepare: Callable[[CatalogueIndex], None]) -> None:
+        """Have something done with each index before it is used, in the background; before `open`."""
+        self._preparations.append(prepare)
 
     def share(self, folder: SnapshotFolder) -> None:
         """Load for, or with, the other processes that share a folder; before `open`."""
@@ -233,7 +234,8 @@ class CatalogueRefresher:
             if news.version is not None:
                 index = self._versions.find(news.version)
                 if index is None:
-                    index = build_index(*shared.read(news), self._domain)
+                    index = shared.read(news.version, news.checksum)
+                    self._prepare(index)
                 self._checksum = news.checksum
                 self._versions.schedule(Loaded(index, news.loaded_at), news.starts_at)
             self._held_back = news.held_back
@@ -266,29 +268,31 @@ class CatalogueRefresher:
     def _refresh(self, started: float, *, announced: bool) -> bool:
         """Load and swap; whether everything in the new index is fresh."""
         try:
-            entries = self._catalog_db.fetch_catalogue()
+            columns = self._catalog_db.read_catalogue(self._collect)
         except DatabaseUnavailableError:
             return False
         loaded = self._versions.current()
-        held_back = self._gate.examine_media(entries, time.monotonic(), first=loaded is None)
+        held_back = self._gate.examine_media(
+            len(columns), columns.genre_count, time.monotonic(), first=loaded is None
+        )
         if held_back is not None:
             self._hold(held_back, announced=announced)
             return False
         if loaded is None:
             # Counting may take long or fail; stated genres can be matched without.
-            self._use(_Load(entries, UNKNOWN_POPULARITY, started, complete=False), announced=announced)
+            self._use(_Load(columns, UNKNOWN_POPULARITY, started, complete=False), announced=announced)
         popularity = self._load_popularity()
         held_back = None
         if popularity is not None:
-            held_back = self._gate.examine_popularity(popularity, len(entries), time.monotonic())
+            held_back = self._gate.examine_popularity(popularity, len(columns), time.monotonic())
         if popularity is None or held_back is not None:
             before = self._versions.current()
             carried = UNKNOWN_POPULARITY if before is None else before.index.popularity
-            self._use(_Load(entries, carried, started, held_back), announced=announced)
+            self._use(_Load(columns, carried, started, held_back), announced=announced)
             return False
-        self._use(_Load(entries, popularity, started), announced=announced)
+        self._use(_Load(columns, popularity, started), announced=announced)
         elapsed_ms = (time.monotonic() - started) * 1000
-        logger.info("catalogue index: %d media in %.0f ms", len(entries), elapsed_ms)
+        logger.info("catalogue index: %d media in %.0f ms", len(columns), elapsed_ms)
         return True
 
     def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
@@ -310,38 +314,56 @@ class CatalogueRefresher:
                 "catalogue index: held back (%s): %d media were found", held_back.reason, held_back.media
             )
 
+    def _collect(self, chunks: Iterator[list[CatalogueEntry]]) -> CatalogueColumns:
+        columns = CatalogueColumns(self._domain)
+        for chunk in chunks:
+            columns.add(chunk)
+        return columns
+
     def _use(self, load: _Load, *, announced: bool) -> None:
         """Switch to the index of a load, and tell the others, who do so at the same moment."""
         build_started = time.monotonic()
-        index = build_index(load.entries, load.popularity, self._domain)
-        version = index.version
-        build_s = time.monotonic() - build_started
+        index = index_of(load.columns, load.popularity)
         self._note_held_back(load.held_back)
         starts_at = time.monotonic()
+        loaded = self._versions.current()
+        is_new = loaded is None or loaded.index.version != index.version
         if self._leads and announced and self._shared is not None:
-            loaded = self._versions.current()
-            if loaded is None or loaded.index.version != version or not self._shared.has(version):
-                self._checksum = self._shared.write(version, load.entries, load.popularity)
+            index = self._share(self._shared, index, is_new=is_new)
             # What a partial index lacks is not to be waited for.
             if loaded is not None and loaded.index.popularity.known:
+                build_s = time.monotonic() - build_started
                 starts_at = time.monotonic() + max(_LEAD_S, _LEAD_BUILDS * build_s)
             self._shared.announce(
                 Announcement(
-                    version, self._checksum, load.started_at, starts_at, load.complete, load.held_back
+                    index.version, self._checksum, load.started_at, starts_at, load.complete, load.held_back
                 )
             )
+        if is_new:
+            self._prepare(index)
         self._versions.schedule(Loaded(index, load.started_at), starts_at)
+
+    def _share(self, shared: SnapshotFolder, index: CatalogueIndex, *, is_new: bool) -> CatalogueIndex:
+        """Write an index, unless it is there; the same as the others have it, mapped."""
+        if not is_new and shared.has(index.version):
+            return index
+        self._checksum = shared.write(index)
+        try:
+            return shared.read(index.version, self._checksum)
+        except SnapshotError as exc:
+            logger.warning("catalogue index: %s; this worker keeps its own arrays", exc)
+            return index
+
+    def _prepare(self, index: CatalogueIndex) -> None:
+        """Work out what requests would otherwise wait for, before an index is used."""
+        index.popularity.work_out()
+        for prepare in self._preparations:
+            prepare(index)
 
     def _load_popularity(self) -> Popularity | None:
         start = window_start(self._window_days, self._clock.now())
         try:
-            counts = self._engagement_db.count_media(start)
-            return Popularity(
-                positive_users=counts.users,
-                active_users=counts.active_users,
-                window_start=start,
-                rows=counts.rows,
-                repeats=counts.repeats,
-            )
+            counts, active_users = self._engagement_db.count_media(start)
         except DatabaseUnavailableError:
             return None
+        return Popularity.of_counts(counts, active_users, start)

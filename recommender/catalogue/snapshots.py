@@ -1,28 +1,30 @@
-"""Shares what was read for a catalogue index between the workers of a host, through files in a folder.
+"""Shares catalogue indexes between the workers of a host, through files in a folder.
 
-One worker at a time holds the lock and reads the databases. It writes what it read, then announces it with
-the moment from which all workers use it. The kernel releases the lock of a worker that ends, however it ends.
+One worker at a time holds the lock, reads the databases and builds an index. It writes that, then announces
+it with the moment from which all workers use it; they map the file. The kernel releases the lock of a worker
+that ends, however it ends.
 """
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import orjson
 
 from recommender.catalogue.gate import HeldBack, HoldReason
-from recommender.catalogue.index import Popularity
-from recommender.entities import CatalogueEntry
+from recommender.catalogue.index import CatalogueIndex
+from recommender.catalogue.index_files import map_index, write_index
 
-_FORMAT = 3
+_FORMAT = 4
 _SUFFIX = ".entries"
 # The one in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2
+
+T = TypeVar("T")
 
 
 class SnapshotError(Exception):
@@ -115,17 +117,16 @@ class SnapshotFolder:
             return False
         return True
 
-    def write(self, version: str, entries: Sequence[CatalogueEntry], popularity: Popularity) -> str:
-        """Write a snapshot, unless it is there; its checksum. Old ones are removed."""
-        content = _pack(entries, popularity)
-        self._replace(self._path / f"{version}{_SUFFIX}", content)
+    def write(self, index: CatalogueIndex) -> str:
+        """Write a snapshot, also where it is there; its checksum. Old ones are removed."""
+        checksum = self._replace(self._path_of(index.version), lambda file: write_index(file, index))
         for path in self._snapshots()[_KEPT:]:
             path.unlink(missing_ok=True)
-        return sha256(content).hexdigest()
+        return checksum
 
     def has(self, version: str) -> bool:
         """Whether the snapshot of a version is still there."""
-        return (self._path / f"{version}{_SUFFIX}").exists()
+        return self._path_of(version).exists()
 
     def is_announced(self) -> bool:
         """Whether there is an announcement."""
@@ -134,7 +135,7 @@ class SnapshotFolder:
     def announce(self, announcement: Announcement) -> None:
         """Tell the other workers."""
         content = orjson.dumps({"format": _FORMAT, **asdict(announcement)})
-        self._replace(self._announcement, content)
+        self._replace(self._announcement, lambda file: file.write(content))
 
     def news(self) -> Announcement | None:
         """The last announcement, None where it has been returned already, or there is none.
@@ -159,78 +160,43 @@ class SnapshotFolder:
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise SnapshotError(f"{self._announcement} cannot be read: {exc}") from exc
 
-    def read(self, announcement: Announcement) -> tuple[list[CatalogueEntry], Popularity]:
-        """The snapshot that was announced.
+    def read(self, version: str, checksum: str) -> CatalogueIndex:
+        """Map the snapshot of a version, which is the same for all who do.
 
         Raises:
             SnapshotError: it is gone or damaged; it is removed, to be written again.
         """
-        path = self._path / f"{announcement.version}{_SUFFIX}"
+        path = self._path_of(version)
         try:
-            content = path.read_bytes()
+            return map_index(path, checksum)
         except FileNotFoundError as exc:
             raise SnapshotError(f"{path} is gone") from exc
-        try:
-            if sha256(content).hexdigest() != announcement.checksum:
-                raise ValueError("the checksum differs")
-            return _unpack(content)
         except (ValueError, TypeError, KeyError) as exc:
             path.unlink(missing_ok=True)
             raise SnapshotError(f"{path} is damaged: {exc}") from exc
+
+    def _path_of(self, version: str) -> Path:
+        return self._path / f"{version}{_SUFFIX}"
 
     def _snapshots(self) -> list[Path]:
         """Snapshots, the newest first."""
         return sorted(self._path.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-    def _replace(self, path: Path, content: bytes) -> None:
-        """Write aside, then rename: a reader sees all of it or nothing."""
+    def _replace(self, path: Path, write: Callable[[IO[bytes]], T]) -> T:
+        """Write aside, then rename: a reader sees all of it or nothing, and what others have mapped stays."""
         draft = path.with_name(f"{path.name}.draft")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                written = write(file)
             draft.replace(path)
         except OSError:
             # On a full disk it would take the space that others wait for.
             with contextlib.suppress(OSError):
                 draft.unlink()
             raise
+        return written
 
 
 def _held_back(values: dict[str, Any]) -> HeldBack:
     return HeldBack(values["media"], values["since"], HoldReason(values["reason"]))
-
-
-def _pack(entries: Sequence[CatalogueEntry], popularity: Popularity) -> bytes:
-    content = {
-        "values": [entry.values for entry in entries],
-        "media_ids": [entry.media_id for entry in entries],
-        "media_keys": [entry.media_key.hex() for entry in entries],
-    }
-    counts = {
-        "media_ids": list(popularity.positive_users),
-        "user_counts": list(popularity.positive_users.values()),
-        "active_users": popularity.active_users,
-        "window_start": popularity.window_start,
-        "known": popularity.known,
-        "rows": popularity.rows,
-        "repeats": popularity.repeats,
-    }
-    return orjson.dumps({"entries": content, "popularity": counts})
-
-
-def _unpack(content: bytes) -> tuple[list[CatalogueEntry], Popularity]:
-    values = orjson.loads(content)
-    columns = values["entries"]
-    media_keys = map(bytes.fromhex, columns["media_keys"])
-    rows = zip(map(tuple, columns["values"]), columns["media_ids"], media_keys, strict=True)
-    counts = values["popularity"]
-    popularity = Popularity(
-        positive_users=dict(zip(counts["media_ids"], counts["user_counts"], strict=True)),
-        active_users=counts["active_users"],
-        window_start=counts["window_start"],
-        known=counts["known"],
-        rows=counts["rows"],
-        repeats=counts["repeats"],
-    )
-    return [CatalogueEntry(*row) for row in rows], popularity

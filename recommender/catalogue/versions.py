@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 
-# Of the indexes before the last one, only as many are kept as have so many media together, some 200 MB.
+# Of the indexes before the last one, only as many are kept as have so many media together, some 100 MB that
+# the workers share.
 _MAX_KEPT_MEDIA = 500_000
 
 
@@ -84,7 +85,6 @@ class IndexVersions:
 
         Where it is of the version in use, that stays, and was confirmed by this load.
         """
-        # Before the lock, as it takes a while.
         version = loaded.index.version
         current = self.current()
         with self._lock:

@@ -102,7 +102,8 @@ class WindowPopularity:
             started = time.monotonic()
             try:
                 start = window_start(window_days, self._clock.now())
-                counts = WindowCounts(self._engagement_db.count_positive_users(start))
+                counted = self._engagement_db.count_positive_users(start)
+                counts = WindowCounts(counted.ids, counted.users)
             except DatabaseUnavailableError as exc:
                 self._give_up(window_days, counting, exc)
                 return

@@ -1,9 +1,10 @@
 """catalog_db: which items there are, and what is shown of them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
@@ -14,6 +15,7 @@ from recommender.entities import CatalogueEntry, Media
 from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
+T = TypeVar("T")
 # Items share their sets of genres, and every answer reads ten of them. Holds 8 MB at most.
 _CACHED_SETS, _CACHED_CHARACTERS = 4096, 400
 
@@ -85,9 +87,15 @@ class CatalogDatabase:
         ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
         return media_keys or b""
 
+    def read_catalogue(self, collect: Callable[[Iterator[list[CatalogueEntry]]], T]) -> T:
+        """What `collect` makes of every item that is not deleted, some hundred at a time."""
+        return self._database.read("fetch_catalogue", lambda chunks: collect(map(self._entries, chunks)))
+
     def fetch_catalogue(self) -> list[CatalogueEntry]:
         """Every item that is not deleted."""
-        rows = self._database.fetch("fetch_catalogue")
+        return self.read_catalogue(lambda chunks: list(chain.from_iterable(chunks)))
+
+    def _entries(self, rows: Sequence[Row]) -> list[CatalogueEntry]:
         ours = self._indexed
         _check_columns("fetch_catalogue", rows, ours + 2 + self._own_indexed)
         return [CatalogueEntry(row[:ours] + row[ours + 2 :], row[ours], row[ours + 1]) for row in rows]

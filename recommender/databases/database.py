@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from config.database_settings import DatabaseSettings
 from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
+from recommender.databases.chunks import Chunks, chunks_of
 from recommender.databases.connections import (
     BoundedConnection,
     Connector,
@@ -172,26 +173,40 @@ class Database:
             deadline = Deadline.after(self._patience_s)
         return self._try(query, lambda connection: fetch_rows(connection, query, parameters), deadline)
 
-    def fetch_snapshot(self, query_names: Sequence[str], **parameters: object) -> list[list[Row]]:
-        """Run queries on one state of the database, whatever is written meanwhile; the rows of each.
+    def read(self, query_name: str, collect: Callable[[Chunks], T], **parameters: object) -> T:
+        """Run one query of many rows, and return what `collect` makes of them, anew with each attempt.
 
         Raises:
             DatabaseUnavailableError: as `fetch`.
         """
-        queries = [self._queries[name] for name in query_names]
+        query = self._queries[query_name]
+        deadline = Deadline.after(self._patience_s)
+        return self._try(
+            query, lambda connection: collect(chunks_of(connection, query, parameters)), deadline
+        )
 
-        def read_all(connection: BoundedConnection) -> list[list[Row]]:
+    def read_snapshot(
+        self, reads: Sequence[tuple[str, Callable[[Chunks], T]]], **parameters: object
+    ) -> list[T]:
+        """Run queries on one state of the database, each as `read` does, whatever is written meanwhile.
+
+        Raises:
+            DatabaseUnavailableError: as `fetch`.
+        """
+        queries = [(self._queries[query_name], collect) for query_name, collect in reads]
+
+        def read_all(connection: BoundedConnection) -> list[Any]:
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             try:
                 with connection.transaction():
                     self._set_for_long(connection)
-                    return [fetch_rows(connection, query, parameters) for query in queries]
+                    return [collect(chunks_of(connection, query, parameters)) for query, collect in queries]
             finally:
                 if not connection.broken and connection.info.transaction_status is TransactionStatus.IDLE:
                     connection.isolation_level = None
 
         deadline = Deadline.after(self._patience_s * len(queries))
-        return self._try(queries[0], read_all, deadline)
+        return self._try(queries[0][0], read_all, deadline)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
         """Run one query and yield its rows through a cursor, in memory that does not grow with them.

@@ -1,6 +1,8 @@
 """engagement_db: who did what with which medium."""
 
+from array import array
 from collections.abc import Generator, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,10 +10,11 @@ from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.clock import PRESENT, Clock
-from recommender.databases.connections import Row
+from recommender.databases.chunks import Chunks
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
+from recommender.id_table import IdTexts
 
 # How many of a user's latest interactions a history is read from.
 HISTORY_ROWS = 20_000
@@ -49,15 +52,13 @@ class SharedMedia(NamedTuple):
 class MediaCounts(NamedTuple):
     """How popular media are in a window.
 
-    `users`: by medium, how many users have it in their favour. `active_users`: how many have any. `rows`:
-    interactions of whatever type and user. `repeats`: how many interactions a medium has for each of its
-    users, rounded, where that is more than one.
+    `ids`: of the media. Parallel, `users`: how many users have each in their favour, and `rows`: how many
+    interactions there are with it, of whatever type and user.
     """
 
-    users: dict[str, int]
-    active_users: int
-    rows: int
-    repeats: dict[str, int]
+    ids: IdTexts
+    users: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 class PositiveHistory(NamedTuple):
@@ -238,23 +239,20 @@ class EngagementDatabase:
             return SharedMedia(b"", np.empty(0), 0)
         return SharedMedia(media_keys, user_counts, read_users)
 
-    def count_media(self, window_start: str) -> MediaCounts:
-        """How popular each medium is in the window, counted in one state of the table."""
-        rows, ((active_users,),) = self._database.fetch_snapshot(
-            ["count_positive_users", "count_active_users"], window_start=window_start, **self._read
+    def count_media(self, window_start: str) -> tuple[MediaCounts, int]:
+        """How popular each medium is in a window, and how many users have any, counted at one moment."""
+        counts, active_users = self._database.read_snapshot(
+            [("count_positive_users", _media_counts), ("count_active_users", _first_value)],
+            window_start=window_start,
+            **self._read,
         )
-        repeats = {media_id: round(row_count / users) for media_id, users, row_count in rows if users}
-        return MediaCounts(
-            users=_positive_users(rows),
-            active_users=int(active_users),
-            rows=sum(row_count for *_, row_count in rows),
-            repeats={media_id: count for media_id, count in repeats.items() if count > 1},
-        )
+        return counts, int(active_users)
 
-    def count_positive_users(self, window_start: str) -> dict[str, int]:
-        """How many users have each medium in their favour in the window."""
-        rows = self._database.fetch("count_positive_users", window_start=window_start, **self._read)
-        return _positive_users(rows)
+    def count_positive_users(self, window_start: str) -> MediaCounts:
+        """How popular each medium is in the window."""
+        return self._database.read(
+            "count_positive_users", _media_counts, window_start=window_start, **self._read
+        )
 
     def count_active_users(self, window_start: str) -> int:
         """How many users have any medium in their favour in the window."""
@@ -351,5 +349,16 @@ def _lists(
     )
 
 
-def _positive_users(rows: Sequence[Row]) -> dict[str, int]:
-    return {media_id: users for media_id, users, _ in rows if users}
+def _media_counts(chunks: Chunks) -> MediaCounts:
+    ids, users, rows = [], array("q"), array("q")
+    for chunk in chunks:
+        media_ids, user_counts, row_counts = zip(*chunk, strict=True)
+        ids.append(IdTexts.of(media_ids))
+        users.extend(map(int, user_counts))
+        rows.extend(map(int, row_counts))
+    return MediaCounts(IdTexts.joined(ids), np.array(users), np.array(rows))
+
+
+def _first_value(chunks: Chunks) -> Any:
+    ((value,),) = chain.from_iterable(chunks)
+    return value

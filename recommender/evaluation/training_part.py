@@ -12,7 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.interactions import Interactions, PositivePairs, histories_of, positive_pairs
 from recommender.databases.engagement_db import PositiveHistory
@@ -94,7 +95,7 @@ def prepare(
     if not histories:
         raise EvaluationError("nothing is liked or watched in the window before the test")
     counts = np.bincount(pairs.item_idx, minlength=len(split.train.item_ids))
-    popularity = Popularity(
+    popularity = Popularity.of(
         {split.train.item_ids[item]: int(counts[item]) for item in np.flatnonzero(counts).tolist()},
         len(histories),
     )

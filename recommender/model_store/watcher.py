@@ -11,7 +11,8 @@ from pathlib import Path
 from recommender.background import Pause, RepeatingThread
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.forgotten import ForgottenUsers
-from recommender.entities import Blend
+from recommender.deadline import Deadline
+from recommender.entities import NEWCOMER, Blend, History
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
@@ -19,7 +20,7 @@ from recommender.model_store.currents import linked_version
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
 from recommender.model_store.shrinkage import find_loss
-from recommender.models.base import AUTO, TrainableModel
+from recommender.models.base import AUTO, TrainableModel, UserContext, Window
 from recommender.models.registry import MODELS
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ _POLL_S = 1.0
 _WAITING_POLL_S = 0.1
 # With fewer of its media in the catalogue, a model is hardly of these databases.
 _KNOWN_SHARE = 0.5
+# How long a history a model is tried out with, and for how many seconds at most.
+_TRIED_ITEMS, _TRIED_S = 10, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,16 @@ class ModelWatcher:
         self._looked.wait(timeout_s)
         if self._index_to_judge_by() is not None:
             self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
+
+    def prepare(self, index: CatalogueIndex) -> None:
+        """Work out what the model in use needs of an index, before requests come with that."""
+        in_use = self._in_use
+        if in_use is not None:
+            try:
+                try_out(in_use.model, index)
+            except ArtifactError as exc:
+                # As requests that score by it will find; the live model answers these.
+                logger.warning("model %s: %s", in_use.model.name, exc)
 
     def selection(self) -> Selection:
         """Return what answers a request that begins now: no model that holds a user who is forgotten."""
@@ -261,6 +274,7 @@ class ModelWatcher:
         if index is None:
             return False
         self._judge(loaded, index)
+        try_out(loaded.model, index)
         self._in_use = loaded
         self._candidates.clear()
         logger.info("model %s %s", name, version)
@@ -337,3 +351,19 @@ class ModelWatcher:
         """The catalog index; None where an empty one knows no model's items."""
         index = self._current_index()
         return index if index is not None and index.media_ids else None
+
+
+def try_out(model: TrainableModel, index: CatalogueIndex) -> None:
+    """Score a user who is made up, so that no request is the first to use a model with an index.
+
+    Raises:
+        ArtifactError: it cannot score.
+    """
+    item_ids = index.media_ids[:_TRIED_ITEMS]
+    count = len(item_ids)
+    history = History(item_ids, item_ids, [1] * count, [True] * count)
+    user = UserContext(NEWCOMER, {}, history, Window(0, "-infinity"))
+    try:
+        model.score([user], index, Deadline.after(_TRIED_S))
+    except Exception as exc:
+        raise ArtifactError(f"it cannot score ({type(exc).__name__})") from exc

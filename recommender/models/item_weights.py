@@ -17,6 +17,7 @@ from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.entities import History
+from recommender.id_table import IdTexts
 from recommender.models.base import (
     Contributions,
     ItemScores,
@@ -117,7 +118,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     def use(self, weights: ItemWeights) -> None:
         """Score by these weights, which are right, from now on."""
         self._weights = weights
-        self._items = ItemVocabulary([item_id.decode() for item_id in weights.item_ids.tolist()])
+        self._items = ItemVocabulary(IdTexts.of_byte_strings(weights.item_ids))
 
     def warm_up(self) -> None:
         """Compile what scores, before a request has to wait for it."""

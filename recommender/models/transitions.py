@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recommender.compiled import compiled
 from recommender.data.dataset import Dataset
-from recommender.models.compiled import compiled
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
 from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest_weights, weights_by_source

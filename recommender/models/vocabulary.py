@@ -2,45 +2,49 @@
 
 import weakref
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalogue.index import CatalogueIndex
 from recommender.errors import ArtifactError
+from recommender.id_table import IdTable, IdTexts
+
+_KEPT_INDEXES = 3
+# Ids looked at together.
+_STRETCH = 10_000
 
 
 class ItemVocabulary:
     """Numbers the items of a model, in the order in which its arrays have them."""
 
     def __init__(self, item_ids: Sequence[str]) -> None:
-        self.item_ids = item_ids
-        self._numbers = {item_id: number for number, item_id in enumerate(item_ids)}
-        # For the index that was asked with last. Only referred to weakly: an index that has been replaced
-        # takes as much memory as the new one.
-        self._placed: tuple[weakref.ref[CatalogueIndex] | None, NDArray[np.intp]] = (
-            None,
-            np.empty(0, dtype=np.intp),
-        )
+        self.item_ids = item_ids if isinstance(item_ids, IdTexts) else IdTexts.of(item_ids)
+        self._table = IdTable(self.item_ids)
+        # For the indexes that were asked with last: the one in use, and the one that follows. They are only
+        # referred to weakly: one that has been replaced takes as much memory as the new one.
+        self._placed: tuple[tuple[weakref.ref[CatalogueIndex], NDArray[np.intp]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
     def number_of(self, item_id: str) -> int:
         """Return the number of an item, -1 for one that the model does not know."""
-        return self._numbers.get(item_id, -1)
+        return int(self._table.locate([item_id])[0])
 
     def numbers_of(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the number of each item, -1 for those that the model does not know; same length."""
-        return np.fromiter(map(self._numbers.get, item_ids, repeat(-1)), dtype=np.int64, count=len(item_ids))
+        return self._table.locate(item_ids)
 
     def positions_in(self, index: CatalogueIndex) -> NDArray[np.intp]:
         """Return each item's position in a catalog index, -1 where it is not there; shape (items,)."""
-        placed, positions = self._placed
-        if placed is None or placed() is not index:
-            positions = index.locate(self.item_ids)
-            self._placed = (weakref.ref(index), positions)
+        placed = self._placed
+        for known, positions in placed:
+            if known() is index:
+                return positions
+        positions = index.locate(self.item_ids)
+        alive = [each for each in placed if each[0]() is not None]
+        self._placed = ((weakref.ref(index), positions), *alive)[:_KEPT_INDEXES]
         return positions
 
     def known_share(self, index: CatalogueIndex) -> float:
@@ -61,10 +65,25 @@ def decode_item_ids(item_ids: NDArray[np.bytes_]) -> ItemVocabulary:
     """
     if item_ids.dtype.kind != "S" or item_ids.ndim != 1 or not item_ids.size:
         raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
-    ids: list[bytes] = item_ids.tolist()
-    if len(set(ids)) < len(ids):
+    if not are_distinct(item_ids):
         raise ArtifactError("item_ids: must be there once each")
-    try:
-        return ItemVocabulary([item_id.decode() for item_id in ids])
-    except UnicodeDecodeError:
-        raise ArtifactError("item_ids: must be UTF-8") from None
+    if not are_utf8(item_ids):
+        raise ArtifactError("item_ids: must be UTF-8")
+    return ItemVocabulary(IdTexts.of_byte_strings(item_ids))
+
+
+def are_distinct(texts: NDArray[np.bytes_]) -> bool:
+    """Return whether no byte string is there twice."""
+    ordered = np.sort(texts)
+    return bool((ordered[1:] != ordered[:-1]).all())
+
+
+def are_utf8(texts: NDArray[np.bytes_]) -> bool:
+    """Return whether each byte string is text in UTF-8."""
+    for start in range(0, len(texts), _STRETCH):
+        try:
+            # What stands between them belongs to no character.
+            b"\n".join(texts[start : start + _STRETCH].tolist()).decode()
+        except UnicodeDecodeError:
+            return False
+    return True

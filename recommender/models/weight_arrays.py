@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.compiled import compiled
 from recommender.errors import ArtifactError
-from recommender.models.compiled import compiled
+from recommender.models.vocabulary import are_distinct, are_utf8
 
 
 class ItemWeights(NamedTuple):
@@ -187,10 +188,7 @@ def _check_ascending(name: str, array: NDArray[Any], starts: NDArray[np.int64]) 
 
 
 def _check_ids(item_ids: NDArray[np.bytes_]) -> None:
-    ids: list[bytes] = item_ids.tolist()
-    if len(set(ids)) < len(ids):
+    if not are_distinct(item_ids):
         raise ArtifactError("item_ids: must be there once each")
-    try:
-        b"\n".join(ids).decode()
-    except UnicodeDecodeError:
-        raise ArtifactError("item_ids: must be UTF-8") from None
+    if not are_utf8(item_ids):
+        raise ArtifactError("item_ids: must be UTF-8")

@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 _PSEUDO_COUNT = 0.01
 
 
+def words_of(genre_count: int) -> int:
+    """Return how many words of 64 bits the bit mask of a set of genres takes."""
+    return max(1, -(-genre_count // 64))
+
+
 def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uint64]:
     """Bit masks of sets of genre numbers below `genre_count`; shape (sets, words of 64 genres)."""
-    masks = np.zeros((len(genre_sets), max(1, -(-genre_count // 64))), dtype=np.uint64)
+    masks = np.zeros((len(genre_sets), words_of(genre_count)), dtype=np.uint64)
     for row, genres in enumerate(genre_sets):
         for genre in genres:
             masks[row, genre // 64] |= np.uint64(1 << (genre % 64))
@@ -74,8 +79,7 @@ def genre_rates(masks: NDArray[np.uint64], genre_count: int, user_counts: NDArra
         genre_count: how many genres there are.
         user_counts: how many users have each item; where all are 0, every item counts as most popular.
     """
-    distinct, set_idx = np.unique(masks, axis=0, return_inverse=True)
-    set_idx = set_idx.reshape(-1)
+    distinct, set_idx = _distinct_rows(masks)
     members = [
         np.flatnonzero(distinct[:, genre // 64] & np.uint64(1 << (genre % 64)))
         for genre in range(genre_count)
@@ -96,6 +100,20 @@ def genre_rates(masks: NDArray[np.uint64], genre_count: int, user_counts: NDArra
         shares=counts / counts.sum(),
         popularity=np.sqrt(np.log1p(user_counts) / np.log1p(most)) if most else np.ones(len(user_counts)),
     )
+
+
+def _distinct_rows(masks: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Return the distinct rows in order, and which of them each row is.
+
+    As np.unique does along an axis, which keeps the interpreter's lock: a tenth of a second at 300,000 rows.
+    """
+    order = np.lexsort(masks.T[::-1])
+    ordered = masks[order]
+    is_new = np.ones(len(masks), dtype=np.bool_)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    set_idx = np.empty(len(masks), dtype=np.intp)
+    set_idx[order] = np.cumsum(is_new) - 1
+    return ordered[is_new], set_idx
 
 
 def count_genres(

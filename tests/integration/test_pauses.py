@@ -1,17 +1,17 @@
 """A server that ends idle transactions after a second ends none of ours between two reads."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from recommender.databases import database as database_module
-from recommender.databases.connections import BoundedConnection, Row
+from recommender.databases.chunks import Chunks
+from recommender.databases.connections import Row
 from recommender.databases.database import Database
-from recommender.databases.queries import Query
-from recommender.databases.statements import fetch_rows
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from tests.support.clients import settings_for
@@ -62,16 +62,13 @@ def test_a_stream_waits_for_its_reader(database: Database, monkeypatch: pytest.M
     assert setting(database) == "1s"
 
 
-def test_a_snapshot_waits_between_its_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows_of = fetch_rows
-
-    def slow(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
-        rows = rows_of(connection, query, parameters)
+def test_a_snapshot_waits_between_its_queries(database: Database) -> None:
+    def read_slowly(chunks: Chunks) -> list[Row]:
+        rows = list(chain.from_iterable(chunks))
         time.sleep(_PAUSE_S)
         return rows
 
-    monkeypatch.setattr(database_module, "fetch_rows", slow)
-    first, second = database.fetch_snapshot(["fetch_random_user", "fetch_random_user"])
+    first, second = database.read_snapshot([("fetch_random_user", read_slowly)] * 2)
     assert len(first) == len(second) == 1
     assert setting(database) == "1s"
 

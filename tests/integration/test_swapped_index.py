@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.catalogue import refresh
-from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.index import CatalogueIndex, index_of
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
@@ -24,11 +24,11 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogueIndex]]:
     built: list[weakref.ref[CatalogueIndex]] = []
 
     def build(*arguments: Any) -> CatalogueIndex:
-        index = build_index(*arguments)
+        index = index_of(*arguments)
         built.append(weakref.ref(index))
         return index
 
-    monkeypatch.setattr(refresh, "build_index", build)
+    monkeypatch.setattr(refresh, "index_of", build)
     # For pages that ask for it, the one before is kept for as long as a refresh takes to come.
     monkeypatch.setattr(refresh, "_KEEP_S", 0.0)
     return built

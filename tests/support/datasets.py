@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import PositiveHistory
 from recommender.entities import CatalogueEntry, History
@@ -41,7 +42,7 @@ def index_of(
 ) -> CatalogueIndex:
     """A catalog of the items of a dataset and some others, with the popularity that they have in it."""
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
-    popularity = Popularity(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
+    popularity = Popularity.of(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
     entries = [CatalogueEntry((genres(item_id), None, None), item_id, _key(item_id)) for item_id in item_ids]
     return build_index(entries, popularity)

@@ -14,6 +14,7 @@ from recommender.errors import ArtifactError
 from recommender.models.files import Arrays
 from recommender.models.user_knn.layout import words_of_row
 from recommender.models.user_knn.similarity import DAMPING, idf_weight
+from recommender.models.vocabulary import are_distinct, are_utf8
 
 # Entries looked at together.
 _STRETCH = 1 << 19
@@ -106,12 +107,9 @@ def _check_ids(arrays: Arrays) -> None:
     user_ids = arrays["user_ids"]
     if any((user_ids[1:][part] <= user_ids[:-1][part]).any() for part in _stretches(len(user_ids) - 1)):
         _refuse("user_ids", "must be in order, each once")
-    media_ids: list[bytes] = arrays["media_ids"].tolist()
-    if len(set(media_ids)) < len(media_ids):
+    if not are_distinct(arrays["media_ids"]):
         _refuse("media_ids", "must be there once each")
-    try:
-        b"\n".join(media_ids).decode()
-    except UnicodeDecodeError:
+    if not are_utf8(arrays["media_ids"]):
         _refuse("media_ids", "must be UTF-8")
 
 

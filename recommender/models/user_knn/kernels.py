@@ -7,7 +7,7 @@ row of bits and a processor takes dozens at a time. Who cannot be ruled out by t
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.models.compiled import compiled
+from recommender.compiled import compiled
 from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
 
 # Users passed over at once where none of them is similar enough.

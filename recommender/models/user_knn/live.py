@@ -1,15 +1,16 @@
 """Similar users by bounded live SQL: no state, no training, on any database."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalogue.index import CatalogueIndex
+from recommender.catalogue.popularity import Popularity
 from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -46,13 +47,12 @@ _Bounds = tuple[NeighbourSearchSettings, int]
 class _Reads:
     """What is read for a request: caps, and how many interactions are read for each pair that counts.
 
-    `users`, `repeats`: by medium, how many users it has, and how many interactions with each of them.
-    `max_repeats`: how many of these are read at most.
+    `popularity`: says how many users each medium has, and how many interactions with each of them; None where
+    everything is read. `max_repeats`: how many of these are read at most.
     """
 
     caps: NeighbourSearchSettings
-    users: Mapping[str, int]
-    repeats: Mapping[str, int]
+    popularity: Popularity | None
     typical_repeats: int
     max_repeats: int = _MAX_REPEATS
 
@@ -61,19 +61,30 @@ class _Reads:
         """What sets one search apart from another."""
         return self.caps, self.max_repeats
 
-    def rows_of_medium(self, media_id: str, own_rows: int) -> int:
-        """How many of a medium's latest interactions are read, some of which may be the user's own."""
-        repeats = min(self.repeats.get(media_id, 1), self.max_repeats)
-        return min(self.caps.users_per_item * repeats + min(own_rows, self.max_repeats), _EVERYTHING)
+    def rows_of_media(self, media_ids: Sequence[str], own_rows: Sequence[int]) -> list[int]:
+        """How many of each medium's latest interactions are read, some of which may be the user's own."""
+        repeats = np.minimum(self._repeats_of(media_ids), self.max_repeats)
+        own = np.minimum(np.array(own_rows, dtype=np.int64), self.max_repeats)
+        rows: list[int] = np.minimum(self.caps.users_per_item * repeats + own, _EVERYTHING).tolist()
+        return rows
 
-    def are_repeated(self, media_ids: AbstractSet[str]) -> bool:
-        """Whether most of what is read of any of the media may be repetitions."""
-        return self.typical_repeats > 1 or any(map(self._is_repeated, self.repeats.keys() & media_ids))
+    def are_repeated(self, media_ids: Sequence[str]) -> bool:
+        """Whether most of what is read of any of the media may be repetitions.
 
-    def _is_repeated(self, media_id: str) -> bool:
-        """Whether the cap would be spent on repetitions; of a medium with few interactions, all are read."""
-        repeats = self.repeats[media_id]
-        return repeats > _REPEATED and repeats * self.users.get(media_id, 0) > self.caps.users_per_item
+        That is where the cap would be spent on them; of a medium with few interactions, all are read.
+        """
+        if self.typical_repeats > 1:
+            return True
+        if self.popularity is None:
+            return False
+        repeats = self._repeats_of(media_ids)
+        interactions = repeats * self.popularity.users_of(media_ids)
+        return bool(((repeats > _REPEATED) & (interactions > self.caps.users_per_item)).any())
+
+    def _repeats_of(self, media_ids: Sequence[str]) -> NDArray[np.int64]:
+        if self.popularity is None or self.popularity.most_repeats == 1:
+            return np.ones(len(media_ids), dtype=np.int64)
+        return self.popularity.repeats_of(media_ids)
 
     @property
     def rows_of_user(self) -> int:
@@ -135,10 +146,10 @@ class UserKnnSql(ExplainsBySimilarUsers):
         reads: _Reads,
         deadline: Deadline,
     ) -> Scores:
-        asked, media = ask_about(users, items, reads.caps.history_items, reads.rows_of_medium)
+        asked, media = ask_about(users, items, reads.caps.history_items, reads.rows_of_media)
         if not asked:
             return [NO_SCORES] * len(users)
-        repeated = reads.are_repeated(set(media.media_ids))
+        repeated = reads.are_repeated(media.media_ids)
         lists = self._engagement_db.fetch_users_of_media(
             media.media_ids,
             media.row_limits,
@@ -174,7 +185,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
     ) -> ItemSimilarities:
         item_keys, counts, read_users = self._engagement_db.fetch_shared_users(
             item_id,
-            reads.rows_of_medium(item_id, 0),
+            reads.rows_of_media([item_id], [0])[0],
             window_start,
             caps=reads.caps,
             rows_per_user=reads.rows_of_user,
@@ -185,7 +196,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         item_idx, shared = item_idx[known], counts[known].astype(np.int64)
         # The index counted earlier: there may be users since then.
         user_counts = np.maximum(items.user_counts[item_idx], shared)
-        all_users = max(items.popularity.positive_users.get(item_id, 0), read_users)
+        all_users = max(int(items.popularity.users_of([item_id])[0]), read_users)
         return ItemSimilarities(
             item_idx, cosine_similarities(shared, user_counts, all_users, read_users), shared
         )
@@ -214,10 +225,8 @@ class UserKnnSql(ExplainsBySimilarUsers):
     def _searches(self, items: CatalogueIndex, window_start: str) -> list[_Reads]:
         """What may be read, the most first."""
         popularity = items.popularity
-        bounded = _Reads(
-            self._caps, popularity.positive_users, popularity.repeats, popularity.typical_repeats
-        )
-        searches = [_Reads(self._no_caps, {}, {}, 1)] if self._can_be_exact(items, window_start) else []
+        bounded = _Reads(self._caps, popularity, popularity.typical_repeats)
+        searches = [_Reads(self._no_caps, None, 1)] if self._can_be_exact(items, window_start) else []
         searches.append(bounded)
         if popularity.most_repeats > _FEW_REPEATS:
             searches.append(replace(bounded, max_repeats=_FEW_REPEATS))

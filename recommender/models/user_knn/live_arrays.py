@@ -64,18 +64,18 @@ def ask_about(
     users: Sequence[UserContext],
     items: CatalogueIndex,
     history_items: int,
-    row_limit: Callable[[str, int], int],
+    row_limits: Callable[[Sequence[str], Sequence[int]], Sequence[int]],
 ) -> tuple[list[AskedUser], AskedMedia]:
     """Users who have anything that could be shared, and which media are to be read for them.
 
-    `row_limit`: how many interactions are read of a medium, by its id and the number of the user's own.
+    `row_limits`: how many interactions are read of media, by their ids and the numbers of the user's own.
     """
     places: dict[tuple[str, int], int] = {}
     asked = []
     for position, user in enumerate(users):
         latest = user.history.positive_ids[:history_items]
         weights = np.array(idf_weights(items.popularity, latest), dtype=np.int64)
-        limits = map(row_limit, latest, user.history.positive_rows)
+        limits = row_limits(latest, user.history.positive_rows[: len(latest)])
         media = np.array(
             [places.setdefault(key, len(places)) for key in zip(latest, limits, strict=False)], dtype=np.intp
         )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from recommender.catalogue.index import Popularity
+from recommender.catalogue.popularity import Popularity
 
 # sim(u, v) divides by sqrt(|P(v)| + DAMPING).
 DAMPING = 10
@@ -24,6 +24,5 @@ def idf_weight(active_users: int, positive_users: int) -> int:
 
 def idf_weights(popularity: Popularity, item_ids: Sequence[str]) -> list[int]:
     """Return the idf of each item in fixed point, for items in the catalog or not."""
-    count = popularity.positive_users.get
     active_users = popularity.active_users
-    return [idf_weight(active_users, count(item_id, 1)) for item_id in item_ids]
+    return [idf_weight(active_users, count) for count in popularity.users_of(item_ids).tolist()]

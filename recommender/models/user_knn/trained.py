@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.catalogue.index import CatalogueIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
+from recommender.id_table import IdTexts
 from recommender.models.base import NO_SCORES, ItemScores, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.files import Arrays, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
@@ -126,7 +127,7 @@ class UserKnn(ExplainsBySimilarUsers):
         self._inverse_norms = arrays["inverse_norms"]
         self._bits_row = arrays["bits_row"]
         self._user_bits = arrays["user_bits"]
-        self._items = ItemVocabulary([item_id.decode() for item_id in arrays["media_ids"]])
+        self._items = ItemVocabulary(IdTexts.of_byte_strings(arrays["media_ids"]))
 
     def _warm_up(self) -> None:
         """Compile the kernels for histories short and long, before a request has to wait for it."""

@@ -1,7 +1,6 @@
 """Which losses are held back, for how long, and when to look again soon."""
 
 from recommender.catalogue.gate import CatalogueGate, HoldReason, LossGate
-from recommender.entities import CatalogueEntry
 
 
 def gate(*counts: int) -> LossGate:
@@ -60,15 +59,13 @@ def test_a_first_count_and_a_loss_are_looked_at_again_until_they_are_steady() ->
 
 
 def test_the_reason_names_what_is_missing() -> None:
-    media = [CatalogueEntry((["X"], None, None), str(number), b"") for number in range(10)]
-    bare = [entry._replace(values=(None, None, None)) for entry in media]
-    for found, reason in (
-        ([], HoldReason.EMPTY),
-        (media[:5], HoldReason.FEWER_MEDIA),
-        (bare, HoldReason.FEWER_GENRES),
+    for media, genres, reason in (
+        (0, 0, HoldReason.EMPTY),
+        (5, 5, HoldReason.FEWER_MEDIA),
+        (10, 0, HoldReason.FEWER_GENRES),
     ):
         whole = CatalogueGate(0.2, 60)
-        assert whole.examine_media(media, 0.0, first=True) is None
-        held_back = whole.examine_media(found, 1.0, first=False)
+        assert whole.examine_media(10, 10, 0.0, first=True) is None
+        held_back = whole.examine_media(media, genres, 1.0, first=False)
         assert held_back is not None
-        assert (held_back.media, held_back.reason) == (len(found), reason)
+        assert (held_back.media, held_back.reason) == (media, reason)

@@ -1,6 +1,7 @@
 """The catalogue index orders media, knows their genres, and weighs what is not in it."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from recommender.catalogue import attribute_arrays
 from recommender.catalogue.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
-from recommender.catalogue.index import UNKNOWN_POPULARITY, Popularity, build_index, window_start
+from recommender.catalogue.columns import CatalogueColumns
+from recommender.catalogue.index import build_index, index_of, window_start
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.domains.attributes import Kind
+from recommender.domains.media import MEDIA
 from recommender.entities import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
@@ -25,7 +29,7 @@ def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
     ]
 
 
-POPULARITY = Popularity(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)
+POPULARITY = Popularity.of(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)
 
 
 def test_media_stand_by_popularity_then_id() -> None:
@@ -54,11 +58,11 @@ def test_more_than_64_genres_fit() -> None:
 
 def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
     users = {"a": 50, "b": 30, "c": 20}
-    assert Popularity(users, 60).typical_repeats == 1
-    assert Popularity(users, 60, repeats={"c": 1_500}).typical_repeats == 1
-    assert Popularity(users, 60, repeats={"a": 3, "b": 40, "c": 7}).typical_repeats == 3
-    assert Popularity(users, 60, repeats={"b": 40, "c": 7}).typical_repeats == 1
-    assert Popularity({}, 0).typical_repeats == 1
+    assert Popularity.of(users, 60).typical_repeats == 1
+    assert Popularity.of(users, 60, repeats={"c": 1_500}).typical_repeats == 1
+    assert Popularity.of(users, 60, repeats={"a": 3, "b": 40, "c": 7}).typical_repeats == 3
+    assert Popularity.of(users, 60, repeats={"b": 40, "c": 7}).typical_repeats == 1
+    assert Popularity.of({}, 0).typical_repeats == 1
 
 
 def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_once() -> None:
@@ -79,16 +83,16 @@ def test_an_empty_catalogue_is_an_index_too() -> None:
 def test_the_same_content_has_the_same_version_in_whatever_order_it_is_read() -> None:
     media = entries(a=["X", "Y"], b=["Y"], c=None)
     version = build_index(media, POPULARITY).version
-    later = Popularity(dict(reversed(list(POPULARITY.positive_users.items()))), 8, window_start="2026-01-01")
+    later = Popularity.of({"gone": 2, "c": 5, "b": 5}, 8, window_start="2026-01-01")
     assert build_index(reversed(media), later).version == version
 
 
 def test_whatever_a_ranking_reads_changes_the_version() -> None:
     media = entries(a=["X", "Y"], b=["Y"], c=None)
     others = [
-        build_index(media, Popularity({"b": 5, "c": 5, "gone": 3}, 8)),
-        build_index(media, Popularity({"b": 5, "c": 6, "gone": 2}, 8)),
-        build_index(media, Popularity({"b": 5, "c": 5, "gone": 2}, 9)),
+        build_index(media, Popularity.of({"b": 5, "c": 5, "gone": 3}, 8)),
+        build_index(media, Popularity.of({"b": 5, "c": 6, "gone": 2}, 8)),
+        build_index(media, Popularity.of({"b": 5, "c": 5, "gone": 2}, 9)),
         build_index(media, UNKNOWN_POPULARITY),
         build_index(media[:2], POPULARITY),
         build_index(entries(a=["X"], b=["Y"], c=None), POPULARITY),
@@ -97,6 +101,33 @@ def test_whatever_a_ranking_reads_changes_the_version() -> None:
     ]
     versions = {index.version for index in (build_index(media, POPULARITY), *others)}
     assert len(versions) == 1 + len(others)
+
+
+@given(order=st.permutations(range(6)), size=st.integers(1, 6))
+def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
+    order: list[int], size: int
+) -> None:
+    genres: Sequence[list[str | None] | None] = (
+        ["War", "Drama"],
+        None,
+        ["drama ", "X"],
+        ["y", None, "war"],
+        [],
+        ["x"],
+    )
+    types = ("Film", None, "SERIES", "film", "", "series")
+    rows = [
+        CatalogueEntry((names, media_type, 1990 + n), "cabfde"[n], bytes([n]) * 16)
+        for n, (names, media_type) in enumerate(zip(genres, types, strict=True))
+    ]
+    whole, columns = build_index(rows, POPULARITY), CatalogueColumns(MEDIA)
+    for start in range(0, 6, size):
+        columns.add([rows[n] for n in order[start : start + size]])
+    chunked = index_of(columns, POPULARITY)
+    assert (chunked.version, columns.genre_count) == (whole.version, 8)
+    keys = b"".join(row.media_key for row in rows)
+    assert chunked.media_keys.locate(keys).tolist() == whole.media_keys.locate(keys).tolist()
+    assert chunked.genres.numbers == whole.genres.numbers
 
 
 def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:

@@ -3,21 +3,30 @@
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from recommender.catalogue import attribute_arrays
+from recommender.catalogue.attribute_arrays import LargeSetArray
 from recommender.catalogue.gate import HeldBack, HoldReason
-from recommender.catalogue.index import Popularity, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import Popularity
 from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.media import MEDIA
 from recommender.entities import CatalogueEntry
+from recommender.ranking.content import GenreRates
 
 ENTRIES = [
     CatalogueEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),
     CatalogueEntry((None, None, None), "b", b"b" * 16),
 ]
-POPULARITY = Popularity({"b": 3, "gone": 2}, active_users=4, window_start="2026-01-01T00:00:00")
-VERSION = build_index(ENTRIES, POPULARITY).version
+POPULARITY = Popularity.of({"b": 3, "gone": 2}, active_users=4, window_start="2026-01-01T00:00:00")
+INDEX = build_index(ENTRIES, POPULARITY)
+VERSION = INDEX.version
 
 
 @pytest.fixture
@@ -32,8 +41,39 @@ def follower(tmp_path: Path) -> SnapshotFolder:
     return SnapshotFolder(tmp_path / "shared")
 
 
+def read(folder: SnapshotFolder, announcement: Announcement) -> CatalogueIndex:
+    assert announcement.version is not None
+    return folder.read(announcement.version, announcement.checksum)
+
+
+def assert_same(index: CatalogueIndex, other: CatalogueIndex) -> None:
+    """They are alike in whatever requests read."""
+    assert (index.version, index.media_ids) == (other.version, other.media_ids)
+    ids = ["a", "b", "gone", "unheard of"]
+    assert index.locate(ids).tolist() == other.locate(ids).tolist()
+    keys = b"a" * 16 + b"b" * 16 + b"c" * 16
+    assert index.media_keys.locate(keys).tolist() == other.media_keys.locate(keys).tolist()
+    assert index.user_counts.tolist() == other.user_counts.tolist()
+    mine, others = index.popularity, other.popularity
+    assert (mine.active_users, mine.window_start, mine.known) == (
+        others.active_users,
+        others.window_start,
+        others.known,
+    )
+    assert mine.users_of(ids).tolist() == others.users_of(ids).tolist()
+    assert mine.repeats_of(ids).tolist() == others.repeats_of(ids).tolist()
+    for name in GenreRates.__slots__:
+        assert getattr(index.genre_rates, name).tolist() == getattr(other.genre_rates, name).tolist()
+    assert index.attributes.keys() == other.attributes.keys()
+    for name, attribute in index.attributes.items():
+        same = other.attributes[name]
+        assert type(attribute) is type(same)
+        np.testing.assert_array_equal(attribute.array, same.array)
+        assert getattr(attribute, "numbers", None) == getattr(same, "numbers", None)
+
+
 def announced(leader: SnapshotFolder) -> Announcement:
-    checksum = leader.write(VERSION, ENTRIES, POPULARITY)
+    checksum = leader.write(INDEX)
     held_back = HeldBack(0, 12.5, HoldReason.EMPTY)
     announcement = Announcement(VERSION, checksum, 1.0, 2.0, complete=True, held_back=held_back)
     leader.announce(announcement)
@@ -45,14 +85,29 @@ def test_what_is_written_is_what_is_read(leader: SnapshotFolder, follower: Snaps
     announcement = announced(leader)
     assert follower.news() == announcement
     assert follower.news() is None, "it is told once"
-    assert follower.read(announcement) == (ENTRIES, POPULARITY)
-    assert build_index(*follower.read(announcement)).version == VERSION
+    assert_same(read(follower, announcement), INDEX)
 
 
 def test_an_empty_catalogue_can_be_written_too(leader: SnapshotFolder) -> None:
-    checksum = leader.write("empty", [], POPULARITY)
-    announcement = Announcement("empty", checksum, 1.0, 2.0, complete=True)
-    assert leader.read(announcement) == ([], POPULARITY)
+    empty = build_index([], POPULARITY)
+    assert_same(leader.read(empty.version, leader.write(empty)), empty)
+
+
+def test_a_snapshot_that_was_removed_can_still_be_used(leader: SnapshotFolder, tmp_path: Path) -> None:
+    index = read(leader, announced(leader))
+    shutil.rmtree(tmp_path / "shared")
+    assert_same(index, INDEX)
+
+
+def test_attributes_of_every_kind_can_be_written(
+    leader: SnapshotFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attribute_arrays, "_MOST_BITS", 1)
+    tags = Attribute("tags", Kind.SET)
+    entries = [entry._replace(values=(*entry.values, ["Ö", "b"])) for entry in ENTRIES]
+    index = build_index(entries, POPULARITY, MEDIA.extended([tags]))
+    assert isinstance(index.attributes["tags"], LargeSetArray)
+    assert_same(leader.read(index.version, leader.write(index)), index)
 
 
 def test_one_leads_until_it_lets_go(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
@@ -102,7 +157,7 @@ def test_what_a_full_disk_did_not_take_is_removed(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="full"):
-        leader.write(VERSION, ENTRIES, POPULARITY)
+        leader.write(INDEX)
     assert [path.name for path in (tmp_path / "shared").iterdir()] == ["lock"]
 
 
@@ -114,7 +169,7 @@ def test_a_damaged_snapshot_is_refused_and_removed(
     (tmp_path / "shared" / f"{VERSION}.entries").write_bytes(damage)
     for words in ("is damaged", "is gone"):
         with pytest.raises(SnapshotError, match=words):
-            follower.read(announcement)
+            read(follower, announcement)
     assert not leader.has(VERSION)
 
 
@@ -137,7 +192,7 @@ def test_a_load_is_asked_for_once(leader: SnapshotFolder, follower: SnapshotFold
 def test_old_snapshots_are_removed_and_other_files_are_not(leader: SnapshotFolder, tmp_path: Path) -> None:
     (tmp_path / "shared" / "notes.txt").write_text("of another")
     for version in ("one", "two", "three"):
-        leader.write(version, ENTRIES, POPULARITY)
+        leader.write(replace(INDEX, version=version))
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
         "lock",
         "notes.txt",

@@ -7,14 +7,18 @@ import tracemalloc
 import weakref
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pytest
 
 from recommender.catalogue import window_popularity
-from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY
 from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.databases.engagement_db import MediaCounts
 from recommender.deadline import Deadline
 from recommender.entities import CatalogueEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
+from recommender.id_table import IdTexts
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +33,11 @@ class Engagement:
         self.count = count
         self.asked: list[str] = []
 
-    def count_positive_users(self, window_start: str) -> Mapping[str, int]:
+    def count_positive_users(self, window_start: str) -> MediaCounts:
         self.asked.append(window_start)
-        return self.count()
+        counts = self.count()
+        users = np.array(list(counts.values()), dtype=np.int64)
+        return MediaCounts(IdTexts.of(list(counts)), users, users)
 
 
 def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopularity:

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from recommender.catalogue.index import UNKNOWN_POPULARITY, CatalogueIndex, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY
 from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogueEntry, Weights
+from recommender.id_table import IdTexts
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
 from recommender.model_store.store import find_version, promote, rollback
-from recommender.model_store.watcher import ModelWatcher
+from recommender.model_store.watcher import ModelWatcher, try_out
 from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
@@ -487,3 +490,40 @@ def test_without_a_list_that_can_be_read_no_model_is_used(watched: Watched, fold
     watched.refuses(version, "before a user was forgotten", using=None)
     (folder / FILE).write_text(content)
     watched.uses(version)
+
+
+def test_a_model_that_cannot_score_is_refused(
+    watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Scores:
+        raise ZeroDivisionError
+
+    good = publish(folder)
+    watched.uses(good)
+    monkeypatch.setattr(UserKnn, "score", fail)
+    watched.refuses(publish(folder), "it cannot score (ZeroDivisionError)", using=good)
+    watched.watcher.prepare(index_of(range(20)))
+
+
+def test_a_model_knows_its_way_in_an_index_before_that_is_used(
+    watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.uses(publish(folder))
+    located: list[CatalogueIndex] = []
+    locate = CatalogueIndex.locate
+
+    def noting(index: CatalogueIndex, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
+        located.append(index)
+        return locate(index, item_ids)
+
+    following = index_of(range(1, 20))
+    monkeypatch.setattr(CatalogueIndex, "locate", noting)
+    watched.watcher.prepare(following)
+    assert following in located
+    located.clear()
+    trained = watched.watcher.selection().trained
+    assert trained is not None
+    for index in (following, watched.index):
+        assert index is not None
+        try_out(trained, index)
+    assert located == []

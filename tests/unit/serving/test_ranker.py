@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, Popularity, build_index
+from recommender.catalogue.index import CatalogueIndex, build_index
+from recommender.catalogue.popularity import Popularity
 from recommender.deadline import Deadline
 from recommender.entities import (
     Blend,
@@ -24,7 +25,7 @@ from tests.support.datasets import ALL_TIME
 
 GENRES = {"a": ["Action"], "b": ["Drama"], "c": ["Action", "Drama"], "d": None}
 # By popularity: d, c, b, a.
-POPULARITY = Popularity({"a": 1, "b": 2, "c": 3, "d": 4}, 10)
+POPULARITY = Popularity.of({"a": 1, "b": 2, "c": 3, "d": 4}, 10)
 WEIGHTS = Weights(0.4, 0.6)
 PAGE = Page(10)
 

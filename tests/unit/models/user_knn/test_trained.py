@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import UNKNOWN_POPULARITY, build_index
+from recommender.catalogue.index import build_index
+from recommender.catalogue.popularity import UNKNOWN_POPULARITY
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.models.files import Arrays

@@ -1,0 +1,149 @@
+"""Collects the values of one attribute as they are read, some hundred items at a time, into arrays.
+
+What is kept is numbers: the rows themselves, as Python's objects, would take many times as much memory.
+"""
+
+from array import array
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.domains.attributes import Kind
+from recommender.names import distinct_names, name_key
+
+NO_NAME = -1
+# Most rows repeat what is remembered; with more than this, little would repeat.
+_MOST_REMEMBERED = 50_000
+
+
+class NumberedNames(NamedTuple):
+    """Names of items. `names`: keys by number; numbers count up in the order in which items have them first.
+
+    `numbers`: of the names of item i, numbers[starts[i]:starts[i + 1]].
+    """
+
+    names: list[str]
+    starts: NDArray[np.int64]
+    numbers: NDArray[np.int32]
+
+
+class AttributeValues(Protocol):
+    """Values of one attribute."""
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take the values of more items, as the database returns them."""
+        ...
+
+
+class SetValues:
+    """Several names an item; spellings of a name that have one key are one."""
+
+    def __init__(self) -> None:
+        self._number_of: dict[str, int] = {}
+        self._remembered: dict[tuple[str | None, ...], tuple[int, ...]] = {}
+        self._lengths = array("q")
+        self._numbers = array("i")
+        self.as_written = 0
+
+    def add(self, values: Sequence[Sequence[str | None] | None]) -> None:
+        """Take the names of more items."""
+        for names in values:
+            spelled = tuple(names or ())
+            numbers = self._remembered.get(spelled)
+            if numbers is None:
+                numbers = self._number(spelled)
+            self.as_written += len(spelled)
+            self._lengths.append(len(numbers))
+            self._numbers.extend(numbers)
+
+    def _number(self, spelled: tuple[str | None, ...]) -> tuple[int, ...]:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        known = self._number_of
+        keys = distinct_names([name for name in spelled if name is not None])
+        numbers = tuple(known.setdefault(key, len(known)) for key in keys)
+        self._remembered[spelled] = numbers
+        return numbers
+
+    def in_order(self, order: NDArray[np.intp]) -> NumberedNames:
+        """Return the names of items in another order."""
+        lengths = np.array(self._lengths, dtype=np.int64)
+        before = np.cumsum(lengths) - lengths
+        lengths = lengths[order]
+        starts = np.concatenate(([0], np.cumsum(lengths)))
+        entries = np.repeat(before[order] - starts[:-1], lengths) + np.arange(starts[-1])
+        names, numbers = _renumbered(self._number_of, np.array(self._numbers, dtype=np.int32)[entries])
+        return NumberedNames(names, starts, numbers)
+
+
+class CategoryValues:
+    """One name an item, or none."""
+
+    def __init__(self) -> None:
+        self._number_of: dict[str, int] = {}
+        self._remembered: dict[str | None, int] = {}
+        self._numbers = array("i")
+
+    def add(self, values: Sequence[str | None]) -> None:
+        """Take the names of more items."""
+        remembered = self._remembered
+        for name in values:
+            number = remembered.get(name)
+            self._numbers.append(self._number(name) if number is None else number)
+
+    def _number(self, name: str | None) -> int:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        key = name_key(name or "")
+        number = self._number_of.setdefault(key, len(self._number_of)) if key else NO_NAME
+        self._remembered[name] = number
+        return number
+
+    def in_order(self, order: NDArray[np.intp]) -> tuple[list[str], NDArray[np.int32]]:
+        """Return names by number, and the number of each item in another order, `NO_NAME` without one."""
+        numbers = np.array(self._numbers, dtype=np.int32)[order]
+        named = numbers != NO_NAME
+        names, numbers[named] = _renumbered(self._number_of, numbers[named])
+        return names, numbers
+
+
+class NumberValues:
+    """A number an item, or none."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.float64]] = []
+
+    def add(self, values: Sequence[float | None]) -> None:
+        """Take the numbers of more items."""
+        self._parts.append(np.array(values, dtype=np.float64))
+
+    def in_order(self, order: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the numbers of items in another order, NaN for what is none."""
+        numbers = np.concatenate([np.empty(0), *self._parts])[order]
+        # Answers show no infinity: JSON has none.
+        numbers[np.isinf(numbers)] = np.nan
+        return numbers
+
+
+_COLLECTORS: dict[Kind, type[SetValues | CategoryValues | NumberValues]] = {
+    Kind.SET: SetValues,
+    Kind.CATEGORY: CategoryValues,
+    Kind.NUMBER: NumberValues,
+}
+
+
+def values_of(kind: Kind) -> SetValues | CategoryValues | NumberValues:
+    """Return what collects values of a kind: set, category or number."""
+    return _COLLECTORS[kind]()
+
+
+def _renumbered(number_of: dict[str, int], numbers: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
+    """Number names anew in the order in which they come, so that the numbers depend on nothing else."""
+    found, first = np.unique(numbers, return_index=True)
+    in_order = found[np.argsort(first)]
+    new_number = np.zeros(len(number_of), dtype=np.int32)
+    new_number[in_order] = np.arange(len(in_order), dtype=np.int32)
+    names = list(number_of)
+    return [names[number] for number in in_order.tolist()], new_number[numbers]

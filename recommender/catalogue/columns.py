@@ -1,0 +1,69 @@
+"""Collects the rows of all items as columns, some hundred at a time, so that no row is kept."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue.attribute_values import SetValues, values_of
+from recommender.catalogue.media_keys import fold_keys, words_of_keys
+from recommender.domains.base import Domain
+from recommender.entities import CatalogueEntry
+from recommender.id_table import IdTexts
+
+
+class CatalogueColumns:
+    """What is known of all items of a domain, as columns in the order in which they were read."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.values = [values_of(attribute.kind) for attribute in domain.filtered]
+        self._ids: list[IdTexts] = []
+        self._keys: list[bytes] = []
+        self._widths: set[int] = set()
+        self._items = 0
+
+    def __len__(self) -> int:
+        return self._items
+
+    def add(self, entries: Sequence[CatalogueEntry]) -> None:
+        """Take more items.
+
+        Raises:
+            ValueError: one has another number of values than the domain has attributes to filter by.
+        """
+        if not entries:
+            return
+        columns = zip(*(entry.values for entry in entries), strict=True)
+        for values, column in zip(self.values, columns, strict=True):
+            values.add(column)
+        self._ids.append(IdTexts.of([entry.media_id for entry in entries]))
+        self._widths |= {len(entry.media_key) for entry in entries}
+        self._keys.append(b"".join(entry.media_key for entry in entries))
+        self._items += len(entries)
+
+    @property
+    def genre_count(self) -> int:
+        """How many genres the items have in all; as written, which is quicker than to compare spellings."""
+        genres = self.values[0]
+        return genres.as_written if isinstance(genres, SetValues) else 0
+
+    def ids(self) -> IdTexts:
+        """Return the ids."""
+        return IdTexts.joined(self._ids)
+
+    def folded_keys(self) -> tuple[int, NDArray[np.uint64]]:
+        """Return how many times 8 bytes a key has, and the number of each, as `MediaKeys` folds it.
+
+        Raises:
+            ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+        """
+        words = words_of_keys(self._widths)
+        return words, np.concatenate([fold_keys(keys, words) for keys in (b"", *self._keys)])
+
+
+def columns_of(entries: Iterable[CatalogueEntry], domain: Domain) -> CatalogueColumns:
+    """Return items as columns; see `CatalogueColumns.add`."""
+    columns = CatalogueColumns(domain)
+    columns.add(list(entries))
+    return columns
