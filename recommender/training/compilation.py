@@ -11,19 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from recommender.data.dataset import Dataset
+from recommender.id_table import warm_up
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 
 _USERS, _ITEMS, _ITEMS_OF_USER = 40, 10, 3
 
 
 def compile_models(names: Iterable[str] = MODELS) -> None:
-    """Compile the loops of models: each is fitted to a few made-up users, saved and loaded.
+    """Compile the loops of ids and models: a model is fitted to a few made-up users, saved and loaded.
 
-    The one that is trained first is compiled first.
+    The model that is trained first is compiled first.
 
     Raises:
         OSError: there is no room for temporary files.
     """
+    warm_up()
     data = _made_up()
     for name in sorted(names, key=lambda name: name != DEFAULT_MODEL):
         model = MODELS[name].make({})
