@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from recommender.api.metrics import Metrics
-from recommender.databases.database import StatementRun, recorded_statements
+from recommender.databases.recording import StatementRun, recorded_statements
 from recommender.telemetry import JSON, SERVICE, Tally, Trace, traced
 
 if TYPE_CHECKING:

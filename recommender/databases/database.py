@@ -4,9 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -26,6 +24,7 @@ from recommender.databases.connections import (
 )
 from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
 from recommender.databases.queries import Query, load_queries
+from recommender.databases.recording import StatementRun, record
 from recommender.databases.statements import fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
@@ -57,27 +56,6 @@ _IDLE_S = 5.0
 # How many connections are kept for what is read whole: the catalogue index, and popularity in other windows
 # than the configured one.
 BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
-
-
-class StatementRun(NamedTuple):
-    """A statement that was run, well or not: `<database>.<query>`, and its time with the wait to run it."""
-
-    name: str
-    seconds: float
-
-
-_recorders: ContextVar[tuple[list[StatementRun], ...]] = ContextVar("recorders", default=())
-
-
-@contextmanager
-def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list[StatementRun]]:
-    """Collect every statement this context runs, in `runs` if given; may be nested."""
-    runs = [] if runs is None else runs
-    token = _recorders.set((*_recorders.get(), runs))
-    try:
-        yield runs
-    finally:
-        _recorders.reset(token)
 
 
 class Database:
@@ -300,8 +278,7 @@ class Database:
             raise
         finally:
             run = StatementRun(f"{self.name}.{query.name}", self._note(started, outcome))
-            for runs in _recorders.get():
-                runs.append(run)
+            record(run)
 
     def _note(self, started: float, outcome: Outcome | None) -> float:
         seconds = time.perf_counter() - started

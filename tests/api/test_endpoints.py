@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from tests.support.clients import NO_CAPS, get, ids, post_batch, running_client, settings_for
 from tests.support.postgres import Urls
 from tests.support.reference import Reference

@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Outage, Urls

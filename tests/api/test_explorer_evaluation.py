@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.evaluation import last_result
 from recommender.evaluation.last_result import keep
 from recommender.evaluation.results import Evaluation

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from config.access_settings import ApiKey, Scope
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from tests.support.clients import PATIENT, running_app
 from tests.support.postgres import Urls
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import Blend, Weights
 from recommender.model_store.artifact import Fingerprint
 from recommender.model_store.runs import Outcome, TrainingRun

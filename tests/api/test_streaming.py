@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from recommender.api.errors import BreakOff
 from recommender.catalogue.index import window_start
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.serving import recommendations

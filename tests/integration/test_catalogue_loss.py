@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, running_client
 from tests.support.postgres import Urls

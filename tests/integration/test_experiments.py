@@ -15,8 +15,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.answers import one_user_of
-from recommender.databases.database import recorded_statements
 from recommender.databases.queries import SQL_ROOT
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName, Options, Page, Weights
 from recommender.experiments.definitions import NO_CHANGES, Experiment, parse_experiments
 from recommender.experiments.tokens import Placement, TokenSigner

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
 from recommender.databases.loading import create_databases
+from recommender.databases.recording import recorded_statements
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.entities import DatabaseName
 from tests.integration.test_fallbacks import (

@@ -9,8 +9,9 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
-from recommender.databases.database import Database, recorded_statements
+from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
 from tests.support.clients import NO_CAPS, get, ids, running_client

@@ -7,7 +7,7 @@ from datetime import datetime
 import psycopg
 import pytest
 
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError
 from recommender.serving.profiles import ProfileReader

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Outage, Urls

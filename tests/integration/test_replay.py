@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from recommender.databases.database import recorded_statements
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName, Strategy
 from recommender.errors import ReplayError
 from recommender.evaluation.replay import Replay, replay, score

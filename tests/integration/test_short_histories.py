@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.databases.database import recorded_statements
 from recommender.databases.queries import load_queries
+from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client, whole_ranking
 from tests.support.postgres import Templates, Urls

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from recommender.api.concurrency import Lane
 from recommender.api.explorer.tuning import Tuning
-from recommender.databases.database import StatementRun, recorded_statements
+from recommender.databases.recording import StatementRun, recorded_statements
 from recommender.entities import (
     DatabaseName,
     Options,
