@@ -31,9 +31,8 @@ _STATUSES = {
 def train() -> None:
     """Build a model from engagement_db; running servers pick it up within seconds.
 
-    A trained model answers more users a second than live SQL, and without its caps. Train again regularly,
-    every night for example: other users are known as of the training. Of several models, the one trained last
-    answers.
+    The service trains by itself, and compares models first (`trainer`). This trains the one that you name.
+    With MODEL=auto, it answers from then on, until the next training; `models rollback` goes back.
     """
 
 

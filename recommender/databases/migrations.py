@@ -53,12 +53,31 @@ def migrate_down(url: str) -> list[str]:
     return names
 
 
+def _refuse_hopeless(url: str) -> None:
+    """Say what yoyo would not: it takes every refusal for tables that are there already, or for a lock."""
+    with WritableDatabase(NAME, url) as database:
+        schema, may_create, is_read_only = database.fetch_row("fetch_migration_rights")
+    if schema is None:
+        raise LoadError(f"{NAME}: no schema of the search path exists.")
+    if is_read_only:
+        raise LoadError(f"{NAME}: the session is read-only, by the role, the URL or the server.")
+    if not may_create:
+        raise LoadError(f"{NAME}: the role may not create tables in the schema {schema}.")
+
+
 @contextmanager
 def _backend(url: str) -> Iterator[Any]:
+    _refuse_hopeless(url)
     try:
         # yoyo takes URLs apart in its own way, which knows no folder of a socket in place of a host.
         arguments = urlencode(conninfo_to_dict(url, connect_timeout=_CONNECT_TIMEOUT_S))
         with get_backend(f"postgresql+psycopg:///?{arguments}") as backend:
             yield backend
-    except (psycopg.Error, LockTimeout) as exc:
+    except LockTimeout as exc:
+        # yoyo's own words, but for what it says to run: it does not take a folder of a socket.
+        text, is_known, _ = str(exc).partition(" has locked")
+        process = text.lower() if is_known else "another process"
+        remedy = "If it was killed, remove its lock by `DELETE FROM yoyo_lock`."
+        raise LoadError(f"{NAME}: {process} is migrating it. {remedy}") from exc
+    except psycopg.Error as exc:
         raise LoadError(f"{NAME}: {str(exc).strip()}") from exc

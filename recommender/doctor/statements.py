@@ -129,4 +129,4 @@ def _large_tables(inspection: Inspection, examination: Examination) -> list[str]
 
 def _scanned(examination: Examination) -> str:
     whole = [f"{table} from end to end" for table in examination.tables_read_whole]
-    return f"reads {some([*whole, *examination.indexes])}"
+    return f"reads {some([*whole, *examination.indexes]) or 'no table'}"

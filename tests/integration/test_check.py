@@ -82,6 +82,10 @@ def test_a_renamed_column_is_named_with_the_statements_that_need_it(
     assert "fetch_media_of_users" in report.find("column interaction.interaction_value")["means"]
 
 
+def test_of_a_statement_that_reads_no_table_it_says_so(check: Checker, urls: Urls) -> None:
+    assert check(urls).find("statement take_training_turn")["means"] == "prepares; reads no table"
+
+
 def test_a_column_that_no_statement_needs_may_be_missing(check: Checker, urls: Urls, databases: Urls) -> None:
     change(databases, CATALOG, "ALTER TABLE medias DROP COLUMN create_at")
     change(databases, USER, "ALTER TABLE user_preferences DROP COLUMN id")

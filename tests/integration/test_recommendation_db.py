@@ -1,5 +1,6 @@
 """The service's own database: migrated forward and back, filled at each publication, emptied by `forget`."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from config.setting_types import ROOT
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.model_store import artifact
 from recommender.models.als import Als
@@ -253,3 +255,92 @@ def test_migrating_without_a_url_or_to_a_wrong_one_says_so(run: Run, monkeypatch
     assert "recommendation_db" in refused.err
     monkeypatch.setenv("RECOMMENDATION_DB_URL", "")
     assert "RECOMMENDATION_DB_URL is not set" in run("migrate", "up").err
+
+
+@pytest.fixture
+def role(server: PostgresServer) -> Iterator[str]:
+    """A role that may connect, and nothing else yet."""
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    with maintenance(server) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+    yield name
+    with maintenance(server) as connection:
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.fixture
+def as_role(url: str, role: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """What has the commands that follow connect as the role, with options of the URL."""
+
+    def connect_so(options: str) -> None:
+        monkeypatch.setenv("RECOMMENDATION_DB_URL", url.replace("postgres@", f"{role}@") + options)
+
+    return connect_so
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("", "may not create tables in the schema public"),
+        ("?options=-csearch_path%3Dnowhere", "no schema of the search path exists"),
+        ("?options=-cdefault_transaction_read_only%3Don", "the session is read-only"),
+    ],
+)
+def test_who_may_not_migrate_is_told_why(
+    as_role: Callable[[str], None], run: Run, url: str, options: str, reason: str
+) -> None:
+    before = relations(url)
+    as_role(options)
+    for direction in ("up", "down"):
+        result = run("migrate", direction)
+        assert result.status == 1
+        assert reason in result.err
+        assert "yoyo" not in result.err
+    assert relations(url) == before
+
+
+def test_a_lock_that_a_killed_migration_left_is_told_with_what_removes_it(run: Run, url: str) -> None:
+    run("migrate", "up")
+    execute(url, "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 999999)")
+    refused = run("migrate", "down")
+    assert refused.status == 1
+    assert "process 999999" in refused.err
+    (statement,) = re.findall(r"`(DELETE [^`]+)`", refused.err)
+    assert relations(url) >= TABLES
+    execute(url, statement)
+    assert run("migrate", "down").status == 0
+
+
+def test_removing_tables_that_are_read_is_given_up(run: Run, url: str) -> None:
+    run("migrate", "up")
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT count(*) FROM user_features")
+        refused = run("migrate", "down")
+    assert refused.status == 1
+    assert "lock timeout" in refused.err
+    assert relations(url) >= TABLES
+    assert run("migrate", "down").status == 0
+
+
+def test_a_role_with_the_documented_grants_does_all_but_migrate(
+    as_role: Callable[[str], None], run: Run, url: str, role: str, folder: Path
+) -> None:
+    run("migrate", "up")
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = text.partition("## A database of the service's own\n")[2].partition("\n## ")[0]
+    (grant,) = re.findall(r"^ {4}(GRANT .*) TO marquee_writer;$", section, re.MULTILINE)
+    execute(url, f"{grant} TO {role}")
+    as_role("")
+    for command in (ALS, ALS, ("models", "rollback"), ("models", "prune", "--keep", "0")):
+        result = run(*command)
+        assert result.status == 0
+        assert "Warning" not in result.err
+    ((user,),) = rows(url, "SELECT min(user_id) FROM user_features")
+    assert run("forget", str(user)).status == 0
+    assert noted(url) == {current(folder): True}
+    execute(url, f"DROP OWNED BY {role}")

@@ -4,7 +4,7 @@
 -- An example, which nothing runs as long as it lies here: the schema has no place for tokens. Let the app write
 -- the token of an item into a column with the interaction that follows,
 --   ALTER TABLE interaction ADD COLUMN token text;
---   CREATE INDEX interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL;
+--   CREATE INDEX CONCURRENTLY interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL;
 -- and put a copy of this file under SQL_PATH/engagement_db/.
 --
 -- Parameters:

@@ -1,0 +1,6 @@
+-- name: fetch_migration_rights()
+-- Whether this session can make tables where they would be made.
+SELECT
+    current_schema()::text AS schema_name,
+    has_schema_privilege(current_schema(), 'CREATE') AS may_create,
+    current_setting('transaction_read_only')::boolean AS is_read_only;
