@@ -7,6 +7,7 @@ connection, their parameters go out as text, which the statements cast, and thei
 import math
 import select
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
@@ -68,20 +69,25 @@ def _result(connection: BoundedConnection) -> PGresult:
         # A server may have to be read from before it takes more.
         _wait(connection, _ROOM_OR_ANSWER)
         pgconn.consume_input()
-    result: PGresult | None = None
-    while True:
-        while pgconn.is_busy():
-            _wait(connection, _ANSWER)
-            pgconn.consume_input()
-        further = pgconn.get_result()
-        if further is None:
-            break
-        result = further
+    result = _next_result(connection)
     if result is None:
         raise psycopg.OperationalError("the server has answered nothing")
+    # What a server says as it hangs up is not the end; the error that follows says no more than that it did.
+    with nullcontext() if result.status in _GOOD else suppress(psycopg.OperationalError):
+        while _next_result(connection) is not None:
+            pass
     if result.status not in _GOOD:
         raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
     return result
+
+
+def _next_result(connection: BoundedConnection) -> PGresult | None:
+    """Return the next part of an answer; None where it is over."""
+    pgconn = connection.pgconn
+    while pgconn.is_busy():
+        _wait(connection, _ANSWER)
+        pgconn.consume_input()
+    return pgconn.get_result()
 
 
 def _wait(connection: BoundedConnection, events: int) -> None:
