@@ -1,5 +1,6 @@
 """The store counts versions upwards across models, goes forward and back, and keeps what is in use."""
 
+import json
 import shutil
 import threading
 from datetime import UTC, datetime
@@ -254,3 +255,13 @@ def test_a_current_that_is_no_link_is_not_replaced(folder: Path) -> None:
 
 def test_no_model_has_a_name_that_the_store_uses() -> None:
     assert not {"current", "promotions.json", "runs", "auto", "live"} & set(MODELS)
+
+
+@pytest.mark.parametrize("field", ["counts", "hyperparameters"])
+def test_a_number_that_no_answer_can_hold_is_a_fault(folder: Path, field: str) -> None:
+    ref = publish(folder)
+    path = folder / ref.model / ref.version / "metadata.json"
+    content = json.loads(path.read_text())
+    content[field] |= {"users": 1 << 64}
+    path.write_text(json.dumps(content))
+    assert list_versions(folder)[0].fault == "metadata.json has a number of more than 64 bits"
