@@ -128,7 +128,7 @@ class Trainer:
         """Record a run that could not do that itself, as it was killed."""
         if status >= 0 or next_run_number(self._folder) > number:
             return
-        reason = f"It was ended by {signal.Signals(-status).name} before it was over."
+        reason = f"It was ended by {_name_of(-status)} before it was over."
         logger.error("training run %d: %s", number, reason)
         try:
             write_run(
@@ -165,6 +165,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.kill()
     process.wait(_STOP_S)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # Most signals for use in real time have no name.
+        return f"signal {number}"
 
 
 def _now() -> datetime:
