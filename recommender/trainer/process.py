@@ -43,6 +43,7 @@ class Trainer:
         new_share: a run is due when so large a share of the interactions has come; None for never.
         estimate: gives roughly how many interactions there are, None where that is not known.
         command: what makes a run, by why it is due.
+        holds_folder: whether the folder is still the one that this trainer has the lock of.
         lifeline: a pipe whose other end closes when the service has ended; None where there is none.
     """
 
@@ -55,6 +56,7 @@ class Trainer:
         new_share: float | None,
         estimate: Callable[[], int | None],
         command: Callable[[Trigger], Sequence[str]],
+        holds_folder: Callable[[], bool] = lambda: True,
         lifeline: int | None = None,
     ) -> None:
         self._folder = folder
@@ -62,6 +64,7 @@ class Trainer:
         self._new_share = new_share
         self._estimate = estimate
         self._command = command
+        self._holds_folder = holds_folder
         self._lifeline = lifeline
         last = self._last_run()
         self._timetable = Timetable(
@@ -73,8 +76,8 @@ class Trainer:
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
 
     def work(self) -> None:
-        """Have runs made as they are due, until the service has ended."""
-        while True:
+        """Have runs made as they are due, until the service has ended or the folder is another one."""
+        while self._holds_folder():
             trigger = self._timetable.due(_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
                 return

@@ -95,6 +95,21 @@ def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
 
 
+def test_it_ends_when_the_folder_is_another_one(tmp_path: Path) -> None:
+    looks = iter([True, False])
+    trainer = Trainer(
+        tmp_path,
+        ["neighbours"],
+        cron_trigger("0 3 * * *"),
+        new_share=None,
+        estimate=lambda: None,
+        command=lambda _: [sys.executable, "-c", ""],
+        holds_folder=lambda: next(looks),
+    )
+    trainer.work()
+    assert next(looks, None) is None
+
+
 def test_it_ends_with_the_service_and_so_does_the_run_under_way(
     tmp_path: Path, working: list[Working]
 ) -> None:
