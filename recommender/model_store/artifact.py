@@ -106,8 +106,11 @@ def current_version(folder: Path, model: str) -> str | None:
 
 
 def is_there(folder: Path, model: str, version: str) -> bool:
-    """Whether a version has a folder; what is in it may still be incomplete."""
-    return (folder / model / version).is_dir()
+    """Whether a version has a folder that can be reached; what is in it may still be incomplete."""
+    try:
+        return (folder / model / version).is_dir()
+    except OSError:
+        return False
 
 
 def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:

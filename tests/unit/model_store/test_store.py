@@ -10,7 +10,7 @@ import pytest
 
 from recommender.errors import ArtifactError
 from recommender.model_store import versions
-from recommender.model_store.artifact import current_version, read_metadata
+from recommender.model_store.artifact import current_version, is_there, read_metadata
 from recommender.model_store.currents import VersionRef, linked_version, serving_version
 from recommender.model_store.locks import store_lock
 from recommender.model_store.promotions import How, read_promotions
@@ -265,3 +265,23 @@ def test_a_number_that_no_answer_can_hold_is_a_fault(folder: Path, field: str) -
     content[field] |= {"users": 1 << 64}
     path.write_text(json.dumps(content))
     assert list_versions(folder)[0].fault == "metadata.json has a number of more than 64 bits"
+
+
+def test_models_whose_folder_cannot_be_read_can_be_left_out(folder: Path) -> None:
+    ref, other = publish(folder), publish(folder, CONTENT)
+    shutil.rmtree(folder / ref.model)
+    # As root, rights keep nothing from being read; this does.
+    (folder / ref.model).symlink_to(ref.model)
+    assert [each.ref for each in list_versions(folder, unreadable_left_out=True)] == [other]
+    with pytest.raises(OSError, match="symbolic links"):
+        list_versions(folder)
+
+
+def test_a_version_that_cannot_be_reached_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = publish(folder)
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert not is_there(folder, *ref)
