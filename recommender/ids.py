@@ -27,7 +27,7 @@ class IdForm:
 
     def canonical(self, text: str) -> str | None:
         """The form of an id that the databases know, or None where it does not match the pattern."""
-        if not self.pattern.fullmatch(text):
+        if not self.pattern.fullmatch(text) or _has_surrogates(text):
             return None
         # A pattern that ignores case admits several spellings of one id.
         return text.lower() if self.pattern.flags & re.IGNORECASE else text
@@ -40,3 +40,12 @@ class IdForm:
             # JSON Schema's patterns know no flags, and without them this one would say something else.
             return {"type": "string", "description": self.words}
         return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}
+
+
+def _has_surrogates(text: str) -> bool:
+    """Whether a text holds what was no UTF-8, as an argument of a command may: no database has such an id."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

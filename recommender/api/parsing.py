@@ -49,7 +49,7 @@ def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:
         if name not in model.model_fields:
             raise BadRequestError(
                 ErrorCode.UNKNOWN_PARAMETER,
-                f"unknown query parameter {shown(name)}; {_listed(model.model_fields)} are allowed",
+                f"unknown query parameter {shown(name)}; {_allowed(model)}",
             )
         given = arguments.getlist(name)
         if takes_many(model, name):
@@ -90,7 +90,7 @@ def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES
         raise _invalid_body(f"the body must be a JSON object of {_listed(model.model_fields)}")
     for name in content:
         if name not in model.model_fields:
-            raise _invalid_body(f"unknown key {shown(name)}; {_listed(model.model_fields)} are allowed")
+            raise _invalid_body(f"unknown key {shown(name)}; {_allowed(model)}")
     try:
         return model.model_validate(content)
     except ValidationError as exc:
@@ -145,6 +145,11 @@ def _words(exc: ValidationError) -> str:
 
 def _invalid_body(message: str) -> BadRequestError:
     return BadRequestError(ErrorCode.INVALID_BODY, message)
+
+
+def _allowed(model: type[BaseModel]) -> str:
+    names = list(model.model_fields)
+    return f"{_listed(names)} are allowed" if len(names) > 1 else f"{names[0]} is allowed"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import Outcome, TrainingRun, Trigger
 from recommender.models.base import AUTO, LIVE
 from recommender.models.registry import MODELS
-from recommender.trainer.locks import TRAINER_LOCK, take_lock
+from recommender.trainer.locks import TRAINER_LOCK, is_lock_of, take_lock
 from recommender.trainer.priority import end_with, stand_back
 from recommender.trainer.process import Trainer
 
@@ -122,6 +122,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
             new_share=settings.training.training_new_share if model == AUTO else None,
             estimate=lambda: _estimate_interactions(settings),
             command=_command,
+            holds_folder=lambda: is_lock_of(held, folder / TRAINER_LOCK),
             lifeline=lifeline,
         ).work()
     finally:

@@ -1,11 +1,12 @@
 """Users whose interactions count for nothing any more: kept as digests, in a file beside the models."""
 
 import logging
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -35,7 +36,7 @@ class _ForgottenFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     key: str = Field(pattern=_HEX, min_length=2 * KEY_BYTES, max_length=2 * KEY_BYTES)
-    users: dict[str, int]
+    users: dict[str, Annotated[int, Field(ge=-1, lt=1 << _MARK_BITS)]]
 
 
 class _OfUser(Protocol):
@@ -182,6 +183,9 @@ def read_forgotten(folder: Path) -> Forgotten:
     """
     path = folder / FILE
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A named pipe would keep every request waiting for a writer.
+            raise ArtifactError(f"{path} is not a file: restore it from a backup")
         content = _ForgottenFile.model_validate_json(path.read_bytes())
         return Forgotten(bytes.fromhex(content.key), content.users)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,5 +1,6 @@
 """engagement_db: who did what with which medium."""
 
+import math
 from array import array
 from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
@@ -314,8 +315,11 @@ class EngagementDatabase:
 
     def stream_exposures(self, since: str) -> Iterator[Exposure]:
         """Yield what users did since a timestamp with items that came with tokens."""
-        for row in self._database.stream("stream_exposures", since=since):
-            yield Exposure(*row)
+        rows = self._database.stream("stream_exposures", since=since)
+        for token, user_id, media_id, kind, happened_at in rows:
+            # The statement is the app's, which may let rows through that have none.
+            at = -math.inf if happened_at is None else happened_at
+            yield Exposure(token or "", user_id, media_id, kind, at)
 
     def estimate_interactions(self) -> int | None:
         """Return roughly how many interactions there are; None where the server's statistics do not say."""

@@ -97,8 +97,8 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-_Part = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=False)]
-_PositivePart = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=False)]
+_Part = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_PositivePart = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class _VariantTable(_Table):

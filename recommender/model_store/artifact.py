@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recommender.entities import Blend
 from recommender.errors import ArtifactError
+from recommender.model_store.small_files import read_small_json
 from recommender.models.files import refuse_unless_file
 
 FORMAT = 4
@@ -22,8 +23,6 @@ VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 _COUNTED = {"users", "media", "pairs"}
 # How many of the media the model can score; among the counts of an artifact, too.
 KNOWN_ITEMS = "known_media"
-# Several hundred times what one has.
-_MAX_METADATA_BYTES = 1 << 20
 # Checksums go by a file's name, that of an array without its suffix.
 _ARRAY_SUFFIX = ".npy"
 # Of the files that models write.
@@ -107,8 +106,11 @@ def current_version(folder: Path, model: str) -> str | None:
 
 
 def is_there(folder: Path, model: str, version: str) -> bool:
-    """Whether a version has a folder; what is in it may still be incomplete."""
-    return (folder / model / version).is_dir()
+    """Whether a version has a folder that can be reached; what is in it may still be incomplete."""
+    try:
+        return (folder / model / version).is_dir()
+    except OSError:
+        return False
 
 
 def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:
@@ -129,10 +131,7 @@ def read_metadata(folder: Path, model: str, version: str) -> Metadata:
     """
     path = folder / model / version / METADATA
     try:
-        refuse_unless_file(path)
-        with path.open("rb") as file:
-            text = file.read(_MAX_METADATA_BYTES)
-        metadata = _METADATA_READER.validate_json(text, strict=True)
+        metadata = _METADATA_READER.validate_json(read_small_json(path), strict=True)
         is_aware = datetime.fromisoformat(metadata.built_at).tzinfo is not None
     except ValidationError as exc:
         raise ArtifactError(f"{METADATA} is not as it must be: {exc.errors()[0]['msg']}") from None

@@ -35,7 +35,7 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file that every user can read by a single rename: who reads it meets the old or the new one.
 
     Raises:
-        OSError: the folder cannot be written; the old file stays.
+        OSError: the folder cannot be written; the old file stays. It names the file.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     aside = Path(name)
@@ -47,6 +47,9 @@ def replace_text(path: Path, text: str) -> None:
             os.fsync(descriptor)
         make_readable(aside)
         aside.replace(path)
-    except BaseException:
+    except BaseException as exc:
         aside.unlink(missing_ok=True)
+        if isinstance(exc, OSError) and exc.filename is None:
+            # As of a full disk: what is written to has no name by then.
+            raise OSError(exc.errno, exc.strerror, str(path)) from exc
         raise

@@ -2,19 +2,32 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from recommender.errors import ArtifactError
 from recommender.model_store.artifact import Fingerprint
 from recommender.model_store.folders import make_readable_folder, replace_text
+from recommender.model_store.small_files import read_small_json
 
 # Beside the folders of models, none of which may have this name.
 FOLDER = "runs"
 _SUFFIX = ".json"
 _KEPT_RUNS = 1_000
+
+
+def _refuse_unless_aware(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("there is no time zone")
+    return text
+
+
+# ISO 8601.
+_Moment = Annotated[str, AfterValidator(_refuse_unless_aware)]
 
 
 class _Record(BaseModel):
@@ -98,8 +111,8 @@ class TrainingRun(_Record):
     """
 
     number: int
-    started_at: str
-    ended_at: str
+    started_at: _Moment
+    ended_at: _Moment
     trigger: Trigger
     outcome: Outcome
     reason: str
@@ -162,8 +175,9 @@ def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
 
 def read_run(folder: Path, number: int) -> TrainingRun | None:
     """Return the record of a run; None where there is none that can be read."""
-    with contextlib.suppress(OSError, ValidationError):
-        return TrainingRun.model_validate_json((folder / FOLDER / f"{number:06}{_SUFFIX}").read_bytes())
+    path = folder / FOLDER / f"{number:06}{_SUFFIX}"
+    with contextlib.suppress(OSError, ArtifactError, ValidationError):
+        return TrainingRun.model_validate_json(read_small_json(path))
     return None
 
 

@@ -55,11 +55,22 @@ class StoredVersion:
     was_current: bool
 
 
-def list_versions(folder: Path) -> list[StoredVersion]:
-    """Return the versions of all models, the latest first."""
+def list_versions(folder: Path, *, unreadable_left_out: bool = False) -> list[StoredVersion]:
+    """Return the versions of all models, the latest first.
+
+    Args:
+        folder: of all models.
+        unreadable_left_out: pass over models whose folder cannot be read.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
     current, of_models = serving_version(folder), set(currents_of_models(folder))
     before = last_champions(history_of(folder)) - {current}
-    refs = [VersionRef(model, version) for model in MODELS for version in versions_of(folder / model)]
+    refs: list[VersionRef] = []
+    for model in MODELS:
+        with contextlib.suppress(*((OSError,) if unreadable_left_out else ())):
+            refs += [VersionRef(model, version) for version in versions_of(folder / model)]
     found = []
     forgotten = _forgotten_in(folder)
     for ref in sorted(refs, key=lambda each: each.version, reverse=True):

@@ -38,6 +38,14 @@ def take_lock(path: Path) -> int | None:
     return None
 
 
+def is_lock_of(descriptor: int, path: Path) -> bool:
+    """Whether a lock that was taken is still that of the folder: the folder may be another one by now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Have the folder of the models to this training run.

@@ -43,6 +43,7 @@ class Trainer:
         new_share: a run is due when so large a share of the interactions has come; None for never.
         estimate: gives roughly how many interactions there are, None where that is not known.
         command: what makes a run, by why it is due.
+        holds_folder: whether the folder is still the one that this trainer has the lock of.
         lifeline: a pipe whose other end closes when the service has ended; None where there is none.
     """
 
@@ -55,6 +56,7 @@ class Trainer:
         new_share: float | None,
         estimate: Callable[[], int | None],
         command: Callable[[Trigger], Sequence[str]],
+        holds_folder: Callable[[], bool] = lambda: True,
         lifeline: int | None = None,
     ) -> None:
         self._folder = folder
@@ -62,6 +64,7 @@ class Trainer:
         self._new_share = new_share
         self._estimate = estimate
         self._command = command
+        self._holds_folder = holds_folder
         self._lifeline = lifeline
         last = self._last_run()
         self._timetable = Timetable(
@@ -73,8 +76,8 @@ class Trainer:
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
 
     def work(self) -> None:
-        """Have runs made as they are due, until the service has ended."""
-        while True:
+        """Have runs made as they are due, until the service has ended or the folder is another one."""
+        while self._holds_folder():
             trigger = self._timetable.due(_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
                 return
@@ -128,7 +131,7 @@ class Trainer:
         """Record a run that could not do that itself, as it was killed."""
         if status >= 0 or next_run_number(self._folder) > number:
             return
-        reason = f"It was ended by {signal.Signals(-status).name} before it was over."
+        reason = f"It was ended by {_name_of(-status)} before it was over."
         logger.error("training run %d: %s", number, reason)
         try:
             write_run(
@@ -165,6 +168,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.kill()
     process.wait(_STOP_S)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # Most signals for use in real time have no name.
+        return f"signal {number}"
 
 
 def _now() -> datetime:

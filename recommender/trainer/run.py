@@ -20,7 +20,7 @@ from recommender.data.interactions import histories_of, positive_pairs
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
-from recommender.errors import ArtifactError, EvaluationError, MarqueeError
+from recommender.errors import ArtifactError, DatabaseUnavailableError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
 from recommender.evaluation.results import Difference, Evaluation, VariantResult
@@ -113,7 +113,7 @@ def run_training(
             found = run.make()
         except (MarqueeError, OSError, MemoryError) as exc:
             logger.error("training run %d failed: %s", run.number, exc)
-            found = run.failed(str(exc) or "There is not enough memory.")
+            found = run.failed(_reason_of(exc, order.folder))
         except Exception as exc:
             # Whatever it is: the run leaves a record, and the trainer goes on.
             logger.exception("training run %d failed", run.number)
@@ -130,6 +130,22 @@ def run_training(
         write_run(order.folder, record)
         logger.info("training run %d: %s. %s", record.number, record.outcome.value, record.reason)
         return record
+
+
+def _reason_of(exc: Exception, folder: Path) -> str:
+    """Return why a run failed as a record says it: without what is in the log for operators alone.
+
+    Records are shown to all who may read answers: they name no folder, host or role.
+    """
+    match exc:
+        case DatabaseUnavailableError():
+            return f"{exc.database} did not answer."
+        case MemoryError():
+            return "There is not enough memory."
+        case OSError():
+            return f"{exc.strerror or type(exc).__name__}."
+        case _:
+            return str(exc).replace(str(folder), "MODEL_PATH")
 
 
 class _Run:

@@ -165,7 +165,8 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
     """
     found = []
     for home in folder.iterdir():
-        if home.is_symlink() or not home.is_dir():
+        # A model's folder may be on another disk; any other link, as `current`, leads to what is seen anyway.
+        if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
             continue
         versions = [path.name for path in home.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()]
         if any(_LEFTOVER.fullmatch(path.name) for path in home.iterdir()) or any(

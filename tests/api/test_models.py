@@ -186,3 +186,9 @@ def test_it_needs_a_key_with_the_scope_ops(shared_databases: Urls, tmp_path: Pat
         allowed = client.get("/api/models", headers=bearer[Scope.OPS])
     assert allowed.status_code == 200
     assert len(allowed.get_json()["versions"]) == 1
+
+
+def test_an_unknown_parameter_is_told_with_the_only_one_there_is(served: FlaskClient) -> None:
+    response = served.get("/api/models?page=1")
+    assert response.status_code == 400
+    assert response.get_json()["error"] == "unknown query parameter 'page'; limit is allowed"

@@ -291,6 +291,9 @@ def _answered(client: FlaskClient, model: str) -> float:
     return sum_of(client.get("/metrics").text, "marquee_answers_total", {"model": model})
 
 
+REPORT = ("experiments", "report", "ranker")
+
+
 def test_the_command_reports_from_the_databases(
     databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -322,7 +325,7 @@ def test_the_command_reports_from_the_databases(
         SQL_ROOT / "optional" / "engagement_db" / "stream_exposures.sql", overlay / "stream_exposures.sql"
     )
     monkeypatch.setenv("SQL_PATH", str(tmp_path / "sql"))
-    found = run("experiments", "report", "ranker").out
+    found = run(*REPORT).out
     assert "25 users liked or watched something from a list of present and content." in found
     assert "content: 20 items, and more than the other with 20 users" in found
     assert "Not counted: 2 interactions" in found
@@ -330,6 +333,11 @@ def test_the_command_reports_from_the_databases(
     assert "25 users" not in run("experiments", "report", "ranker", "--since", "2999-01-01").out
     checked = run("check")
     assert "stream_exposures: prepares, from" in checked.out
+    statement = overlay / "stream_exposures.sql"
+    statement.write_text(statement.read_text().replace("i.token IS NOT NULL\n    AND ", ""))
+    assert "content: 20 items, and more than the other with 20 users" in run(*REPORT).out, (
+        "rows without tokens"
+    )
 
 
 def store_tokens(urls: Urls) -> None:

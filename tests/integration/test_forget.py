@@ -143,6 +143,19 @@ def test_no_file_holds_the_id_and_of_each_model_the_new_version_is_left(
         assert artifact.read_metadata(folder, name, version).provenance.made_by == "forget"
 
 
+def test_a_model_whose_folder_is_a_link_to_another_disk_forgets_too(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    assert run("train", "neighbours").status == 0
+    disk = folder.parent / "disk"
+    (folder / "neighbours").rename(disk)
+    (folder / "neighbours").symlink_to(disk)
+    assert traces(disk, users[0])
+    result = run("forget", users[0])
+    assert (result.status, "neighbours" in result.out) == (0, True)
+    assert traces(disk, users[0]) == []
+
+
 @pytest.mark.usefixtures("trained")
 def test_the_model_that_served_serves_again_with_its_own_hyperparameters(
     run: Run, folder: Path, users: list[str]

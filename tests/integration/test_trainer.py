@@ -164,8 +164,16 @@ def test_a_failure_is_recorded_and_changes_nothing(
     result = train()
     assert result.status == 1
     assert (last_run(folder).outcome, last_run(folder).version) == (Outcome.FAILED, None)
-    assert "engagement_db did not answer" in last_run(folder).reason
+    assert last_run(folder).reason == "engagement_db did not answer.", "nor its host"
     assert published(folder) == before
+
+
+def test_a_record_of_a_failure_names_no_folder(train: Train, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "forgotten.json").write_text("{")
+    result = train()
+    assert result.status == 1
+    assert last_run(folder).reason.startswith("MODEL_PATH/forgotten.json is not as `forget` wrote it")
 
 
 def test_data_that_have_shrunk_are_not_learned_from(train: Train, databases: Urls, folder: Path) -> None:

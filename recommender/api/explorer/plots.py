@@ -13,6 +13,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 14.0, 34.0
 _MOST_TICKS, _MOST_DATES = 5, 5
 _ROUND_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _DATE_CHARACTERS = 10
+# What is beyond is no measure; what is closer together is the same on a plot.
+_LARGEST, _LEAST_STRETCH = 1e9, 1e-12
 
 
 class Point(NamedTuple):
@@ -120,7 +122,7 @@ def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, Interval]]:
     """Yield the variants that a run measured, without figures that cannot be drawn."""
     for each in run.compared:
         found = each.metric
-        if found is not None and all(map(math.isfinite, (found.mean, found.low, found.high))):
+        if found is not None and all(abs(each) <= _LARGEST for each in (found.mean, found.low, found.high)):
             yield each, found
 
 
@@ -137,7 +139,7 @@ def _y(value: float, ticks: Sequence[float]) -> float:
 
 def _round_values(least: float, most: float) -> list[float]:
     """Return round values, evenly apart, from one of at most `least` to one of at least `most`."""
-    if most <= least:
+    if most - least <= _LEAST_STRETCH * max(1.0, abs(most)):
         return [0.0, most if most > 0 else 1.0]
     rough = (most - least) / (_MOST_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))

@@ -47,7 +47,7 @@ def read_training(folder: Path) -> TrainingPage:
     on_plots = [run for run in reversed(runs) if run.metric in (metric, None)]
     served, compared = served_points(on_plots), compared_points(on_plots)
     return TrainingPage(
-        versions=tuple(list_versions(folder)),
+        versions=tuple(list_versions(folder, unreadable_left_out=True)),
         runs=tuple(ComparedRun(run, _bars(run)) for run in runs),
         metric=metric,
         served=plot_of(on_plots, served, from_zero=False) if served else None,

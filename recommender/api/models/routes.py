@@ -37,7 +37,7 @@ def models_blueprint(folder: Path, status_reader: StatusReader) -> Blueprint:
     def get_models(*, query: ModelsQuery) -> ModelsAnswer:
         return ModelsAnswer(
             serving=model_of(status_reader.read().model),
-            versions=[version_of(each) for each in list_versions(folder)],
+            versions=[version_of(each) for each in list_versions(folder, unreadable_left_out=True)],
             runs=[run_of(each) for each in read_runs(folder, query.limit)],
             limit=query.limit,
         )

@@ -1,5 +1,7 @@
 """Forgotten users are known by digests alone, and datasets without them are as if they had never been."""
 
+import json
+import os
 import uuid
 from pathlib import Path
 
@@ -76,13 +78,23 @@ def test_the_file_gives_back_the_list_and_holds_no_id(tmp_path: Path) -> None:
         assert uuid.UUID(user).hex.encode() not in content
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}'])
+LARGE_MARK = json.dumps({"key": KEY.hex(), "users": {"00": 1 << 40}})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}', LARGE_MARK]
+)
 def test_a_file_that_is_not_as_written_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ArtifactError, match=FILE):
         read_forgotten(tmp_path)
     assert ForgottenUsers(tmp_path).current() is None
     assert not ForgottenUsers(tmp_path).are_left_out(None)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+    assert ForgottenUsers(tmp_path).current() is None
 
 
 def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def test_an_interleaving_experiment_has_two_variants_and_one_share() -> None:
         (variant("window_days = -1"), r"^e\.variants\.v: window_days: .*greater than or equal to 0"),
         (variant("window_days = '30'"), r"^e\.variants\.v: window_days: .*valid integer"),
         (AB.replace("0.25", "0.6"), r"^lists: the shares .* at most 1, got 1\.1"),
+        (AB.replace("0.25", "true"), r"^lists\.variants\.diverse: share: .*valid number, got True"),
+        (AB.replace("0.25", "'0.25'"), r"^lists\.variants\.diverse: share: .*valid number, got '0\.25'"),
         (AB.replace("0.25", "0"), r"^lists\.variants\.diverse: share: .*greater than 0"),
         (
             variant("diversity = 0.1") + variant("diversity = 0.2", "f"),

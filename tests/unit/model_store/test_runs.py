@@ -1,5 +1,7 @@
 """Records of training runs are numbered, read back newest first, and bounded."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,34 @@ def test_a_damaged_record_is_left_out_and_its_number_not_given_again(tmp_path: P
     (tmp_path / "runs" / "notes.json").write_text("mine")
     assert [run.number for run in read_runs(tmp_path, 10)] == [1]
     assert next_run_number(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("started_at", "yesterday"),
+        ("started_at", "2026-11-20T03:00:00"),
+        ("ended_at", ""),
+        ("counts", {"users": 10**30}),
+        ("number", 1 << 64),
+        ("reason", "x" * (1 << 20)),
+    ],
+    ids=["no time", "no zone", "empty", "large count", "large number", "large file"],
+)
+def test_a_record_that_a_trainer_or_an_answer_could_not_take_is_left_out(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    record_run(tmp_path, 1)
+    record_run(tmp_path, 2)
+    path = tmp_path / "runs" / "000002.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    assert [run.number for run in read_runs(tmp_path, 10)] == [1]
+
+
+def test_a_named_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
+    record_run(tmp_path, 1)
+    os.mkfifo(tmp_path / "runs" / "000002.json")
+    assert [run.number for run in read_runs(tmp_path, 10)] == [1]
 
 
 def test_very_old_records_are_removed_and_nothing_else(

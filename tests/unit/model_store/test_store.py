@@ -1,5 +1,6 @@
 """The store counts versions upwards across models, goes forward and back, and keeps what is in use."""
 
+import json
 import shutil
 import threading
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 
 from recommender.errors import ArtifactError
 from recommender.model_store import versions
-from recommender.model_store.artifact import current_version, read_metadata
+from recommender.model_store.artifact import current_version, is_there, read_metadata
 from recommender.model_store.currents import VersionRef, linked_version, serving_version
 from recommender.model_store.locks import store_lock
 from recommender.model_store.promotions import How, read_promotions
@@ -254,3 +255,33 @@ def test_a_current_that_is_no_link_is_not_replaced(folder: Path) -> None:
 
 def test_no_model_has_a_name_that_the_store_uses() -> None:
     assert not {"current", "promotions.json", "runs", "auto", "live"} & set(MODELS)
+
+
+@pytest.mark.parametrize("field", ["counts", "hyperparameters"])
+def test_a_number_that_no_answer_can_hold_is_a_fault(folder: Path, field: str) -> None:
+    ref = publish(folder)
+    path = folder / ref.model / ref.version / "metadata.json"
+    content = json.loads(path.read_text())
+    content[field] |= {"users": 1 << 64}
+    path.write_text(json.dumps(content))
+    assert list_versions(folder)[0].fault == "metadata.json has a number of more than 64 bits"
+
+
+def test_models_whose_folder_cannot_be_read_can_be_left_out(folder: Path) -> None:
+    ref, other = publish(folder), publish(folder, CONTENT)
+    shutil.rmtree(folder / ref.model)
+    # As root, rights keep nothing from being read; this does.
+    (folder / ref.model).symlink_to(ref.model)
+    assert [each.ref for each in list_versions(folder, unreadable_left_out=True)] == [other]
+    with pytest.raises(OSError, match="symbolic links"):
+        list_versions(folder)
+
+
+def test_a_version_that_cannot_be_reached_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = publish(folder)
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert not is_there(folder, *ref)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recommender.errors import TrainingUnderWayError
-from recommender.trainer.locks import RUN_LOCK, is_held, run_lock, take_lock
+from recommender.trainer.locks import RUN_LOCK, is_held, is_lock_of, run_lock, take_lock
 
 
 def test_a_lock_is_taken_once_until_it_is_let_go(tmp_path: Path) -> None:
@@ -23,6 +23,21 @@ def test_a_lock_is_taken_once_until_it_is_let_go(tmp_path: Path) -> None:
     again = take_lock(path)
     assert again is not None
     os.close(again)
+
+
+def test_a_lock_is_of_the_folder_until_that_is_removed_or_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "lock"
+    lock = take_lock(path)
+    assert lock is not None
+    assert is_lock_of(lock, path)
+    path.parent.rename(tmp_path / "away")
+    assert not is_lock_of(lock, path)
+    other = take_lock(path)
+    assert other is not None
+    assert not is_lock_of(lock, path)
+    assert is_lock_of(other, path)
+    os.close(lock)
+    os.close(other)
 
 
 def test_a_process_that_is_given_a_lock_holds_it_until_it_ends(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The trainer has each run made by another process, records what was killed, and ends with the service."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from tests.support.waiting import eventually, wait_until
 pytestmark = pytest.mark.slow
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+KILLED_NAMELESS = "import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 1)"
 ENDLESS = (
     "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
 )
@@ -78,16 +80,34 @@ def record(folder: Path, **changes: object) -> None:
     write_run(folder, run.model_copy(update=changes))
 
 
+@pytest.mark.parametrize(
+    ("script", "name"), [(KILLED, "SIGKILL"), (KILLED_NAMELESS, f"signal {signal.SIGRTMIN + 1}")]
+)
 def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
-    tmp_path: Path, working: list[Working]
+    tmp_path: Path, working: list[Working], script: str, name: str
 ) -> None:
-    working.append(Working(tmp_path, KILLED))
+    working.append(Working(tmp_path, script))
     wait_until(lambda: any(read_runs(tmp_path, 1)))
     (run,) = read_runs(tmp_path, 2)
     assert (run.number, run.outcome, run.trigger) == (1, Outcome.FAILED, Trigger.FIRST_START)
-    assert "SIGKILL" in run.reason
+    assert name in run.reason
     time.sleep(0.3)
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
+
+
+def test_it_ends_when_the_folder_is_another_one(tmp_path: Path) -> None:
+    looks = iter([True, False])
+    trainer = Trainer(
+        tmp_path,
+        ["neighbours"],
+        cron_trigger("0 3 * * *"),
+        new_share=None,
+        estimate=lambda: None,
+        command=lambda _: [sys.executable, "-c", ""],
+        holds_folder=lambda: next(looks),
+    )
+    trainer.work()
+    assert next(looks, None) is None
 
 
 def test_it_ends_with_the_service_and_so_does_the_run_under_way(

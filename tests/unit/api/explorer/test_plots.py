@@ -125,3 +125,16 @@ def test_dates_are_few_and_none_is_there_twice_in_a_row() -> None:
     assert (len(dates), dates[0], dates[-1]) == (5, "2026-11-02", "2026-12-01")
     same_day = [each.model_copy(update={"started_at": shown[0].started_at}) for each in shown]
     assert [label.text for label in plot_of(same_day, served_points(same_day)).dates] == ["2026-11-02"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1e308, 1e308), (0.0, 5e-324), (1.0, math.nextafter(1.0, 2.0)), (-1e9, 1e9)]
+)
+def test_figures_of_any_size_can_be_drawn_or_are_left_out(low: float, high: float) -> None:
+    odd = HIGH.model_copy(update={"metric": Interval(mean=high, low=low, high=high)})
+    shown = [run(1, odd, (LOW,))]
+    for from_zero in (True, False):
+        plot = plot_of(shown, compared_points(shown), from_zero=from_zero)
+        assert all(
+            0 <= height <= HEIGHT for mark in plot.marks for height in (mark.low, mark.mean, mark.high)
+        )
