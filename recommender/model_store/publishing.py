@@ -91,6 +91,8 @@ class Publisher:
     def remove(self, version: str) -> None:
         """Remove the files that a version is made of, and its folder where nothing else is in it.
 
+        Where the folder is a link, the files are removed where it leads to, and then the link.
+
         Raises:
             OSError: one of them cannot be removed.
         """
@@ -98,7 +100,9 @@ class Publisher:
         for file in path.iterdir():
             if file.suffix in OWN_SUFFIXES:
                 file.unlink()
-        if not any(path.iterdir()):
+        if path.is_symlink():
+            path.unlink()
+        elif not any(path.iterdir()):
             path.rmdir()
 
     def publish(

@@ -168,12 +168,15 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
         # A model's folder may be on another disk; any other link, as `current`, leads to what is seen anyway.
         if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
             continue
-        versions = [path.name for path in home.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()]
-        if any(_LEFTOVER.fullmatch(path.name) for path in home.iterdir()) or any(
-            _is_stale(home, version, forgotten) for version in versions
-        ):
+        if any(_LEFTOVER.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten):
             found.append((_current(home) or "", home.name))
     return [name for _, name in sorted(found)]
+
+
+def _stale_versions(home: Path, forgotten: Forgotten) -> list[str]:
+    """Return the versions that were not made without exactly these users, also those that are links."""
+    versions = [path.name for path in home.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()]
+    return [version for version in versions if _is_stale(home, version, forgotten)]
 
 
 def _current(home: Path) -> str | None:
@@ -209,7 +212,7 @@ def _remake(
     record: Record,
 ) -> Remade:
     former = publisher.current()
-    stale = [version for version in publisher.versions() if _is_stale(home, version, forgotten)]
+    stale = _stale_versions(home, forgotten)
     publication, version = None, None
     if former is not None and former.version not in stale:
         way, reason, version = Way.KEPT, "", former.version
@@ -223,8 +226,10 @@ def _remake(
             way, reason = Way.REMOVED, fault or reason
         else:
             version = publication.metadata.version
-    for each in set(publisher.versions()) & set(stale):
-        publisher.remove(each)
+    for each in stale:
+        # Publishing may have removed some.
+        if (home / each).is_dir():
+            publisher.remove(each)
     if publication is not None:
         record(publication._replace(versions=publisher.versions()))
     return Remade(home.name, way, version, reason, len(stale))

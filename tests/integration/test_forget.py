@@ -156,6 +156,20 @@ def test_a_model_whose_folder_is_a_link_to_another_disk_forgets_too(
     assert traces(disk, users[0]) == []
 
 
+def test_a_version_whose_folder_is_a_link_is_removed_with_what_it_leads_to(
+    run: Run, folder: Path, users: list[str]
+) -> None:
+    assert run("train", "neighbours").status == 0
+    version = str(artifact.current_version(folder, "neighbours"))
+    disk = folder.parent / "disk"
+    (folder / "neighbours" / version).rename(disk)
+    (folder / "neighbours" / version).symlink_to(disk)
+    assert traces(disk, users[0])
+    assert run("forget", users[0]).status == 0
+    assert traces(disk, users[0]) == []
+    assert not (folder / "neighbours" / version).is_symlink()
+
+
 @pytest.mark.usefixtures("trained")
 def test_the_model_that_served_serves_again_with_its_own_hyperparameters(
     run: Run, folder: Path, users: list[str]
