@@ -31,7 +31,7 @@ from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import Blend, DatabaseName
-from recommender.experiments.definitions import Experiment
+from recommender.experiments.definitions import Experiment, named_models
 from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
 from recommender.model_store.watcher import ModelWatcher
@@ -255,9 +255,7 @@ def _models_of(
     catalogue: CatalogueRefresher,
 ) -> dict[str, ModelWatcher]:
     """Return what watches each model that experiments name."""
-    changes = (variant.changes for experiment in experiments for variant in experiment.variants)
-    names = dict.fromkeys(each.model for each in changes if each.model is not None)
-    return {name: _watcher(name, settings, engagement_db, catalogue) for name in names}
+    return {name: _watcher(name, settings, engagement_db, catalogue) for name in named_models(experiments)}
 
 
 def _signer(settings: Settings) -> TokenSigner | None:

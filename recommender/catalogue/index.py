@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,8 +119,8 @@ def index_of(columns: CatalogueColumns, counted: Popularity) -> CatalogueIndex:
     order = order[np.argsort(-user_counts[order], kind="stable")]
     media_ids, user_counts = read_ids.take(order), user_counts[order]
     first, *others = columns.values
-    genres = array_of(first, order, as_bits=True)
-    assert isinstance(genres, SetArray)  # noqa: S101 - the first attribute of every domain is a set
+    # The first attribute of every domain is a set.
+    genres = cast("SetArray", array_of(first, order, as_bits=True))
     filtered = zip(columns.domain.filtered[1:], others, strict=True)
     attributes = {
         columns.domain.preferences.name: genres,

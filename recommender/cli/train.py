@@ -13,6 +13,7 @@ from recommender.cli.output import warn
 from recommender.cli.progress import Show, progress
 from recommender.cli.training_data import read_dataset
 from recommender.model_store.artifact import KNOWN_ITEMS
+from recommender.model_store.currents import Promotion
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
@@ -50,8 +51,18 @@ def _command(name: str, summary: str) -> click.Command:
         metavar="NAME=VALUE",
         help="A hyperparameter other than its default; `tune` says which are best. May be repeated.",
     )
-    def run(*, accept_shrinkage: bool, given: tuple[str, ...]) -> None:
-        _train(name, _hyperparameters(name, given), accept_shrinkage=accept_shrinkage)
+    @click.option(
+        "--keep-serving",
+        is_flag=True,
+        help="Leave to all users the model that serves them: for one that only an experiment names.",
+    )
+    def run(*, accept_shrinkage: bool, given: tuple[str, ...], keep_serving: bool) -> None:
+        _train(
+            name,
+            _hyperparameters(name, given),
+            accept_shrinkage=accept_shrinkage,
+            promotion=Promotion.MODEL if keep_serving else Promotion.ALL,
+        )
 
     return click.command(
         name=name,
@@ -78,7 +89,9 @@ def _hyperparameters(name: str, given: Sequence[str]) -> dict[str, str]:
     return hyperparameters
 
 
-def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: bool) -> None:
+def _train(
+    name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: bool, promotion: Promotion
+) -> None:
     settings = load_settings()
     started = time.monotonic()
     with _learning(name, settings) as (fitting, announce):
@@ -90,6 +103,7 @@ def _train(name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: b
             hyperparameters=hyperparameters,
             fitting=fitting,
             announce=announce,
+            promotion=promotion,
             kept_versions=settings.models.kept_versions,
             record=record_of(settings),
         )

@@ -12,7 +12,12 @@ import click
 from config.logging import logging_config
 from config.settings import Settings, load_settings
 from recommender.cli.help_text import epilog
-from recommender.configured import configured_blend, pinned_hyperparameters, refuse_unknown_model
+from recommender.configured import (
+    configured_blend,
+    configured_experiments,
+    pinned_hyperparameters,
+    refuse_unknown_model,
+)
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
 from recommender.log_filters import LOG_FILTERS
@@ -73,6 +78,7 @@ def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -
     # They bring what models learn with, which the process that waits does without.
     from recommender.domains.declaration import with_own_attributes  # noqa: PLC0415 - see above
     from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
+    from recommender.experiments.definitions import named_models  # noqa: PLC0415 - see above
     from recommender.trainer.run import TrainingOrder, run_training  # noqa: PLC0415 - see above
     from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
 
@@ -93,6 +99,9 @@ def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -
         record=recording_in(databases.recommendation_url, logging.getLogger(__name__).warning),
         # A pooler that shares a session among clients would keep the lock for ever.
         takes_turns=databases.prepared_statements and databases.session_settings_by != "role",
+        experiment_models=tuple(
+            name for name in named_models(configured_experiments(settings.experiments)) if name in MODELS
+        ),
     )
     return run_training(order, trigger, stand_back)
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from hashlib import blake2b
@@ -128,6 +128,12 @@ class _ExperimentTable(_Table):
     kind: Annotated[Kind, Field(strict=False)] = Kind.AB
     share: _PositivePart | None = None
     variants: dict[str, dict[str, Any]]
+
+
+def named_models(experiments: Iterable[Experiment]) -> tuple[str, ...]:
+    """Return what `model` is set to in experiments, each once."""
+    changes = (variant.changes for experiment in experiments for variant in experiment.variants)
+    return tuple(dict.fromkeys(each.model for each in changes if each.model is not None))
 
 
 def load_experiments(settings: ExperimentSettings, models: Collection[str]) -> tuple[Experiment, ...]:

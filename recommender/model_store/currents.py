@@ -6,6 +6,7 @@ is a link to `<model>/<version>`: what `MODEL=auto` serves.
 
 import contextlib
 from collections.abc import Iterator
+from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,18 @@ from recommender.model_store.versions import is_version
 from recommender.models.registry import MODELS
 
 _PARTS = 2
+
+
+class Promotion(Enum):
+    """Of what a version becomes the current one as it is published.
+
+    `ALL`: of its model and of all models. `MODEL`: of its model alone, as for an experiment. `NONE`: of
+    nothing; no server uses it.
+    """
+
+    ALL = auto()
+    MODEL = auto()
+    NONE = auto()
 
 
 class VersionRef(NamedTuple):

@@ -26,7 +26,13 @@ from recommender.model_store.artifact import (
     current_version,
     read_metadata,
 )
-from recommender.model_store.currents import VersionRef, linked_version, refuse_unless_link
+from recommender.model_store.currents import (
+    Promotion,
+    VersionRef,
+    linked_version,
+    point_model_to,
+    refuse_unless_link,
+)
 from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable
 from recommender.model_store.locks import model_lock, store_lock
@@ -112,7 +118,7 @@ class Publisher:
         provenance: Provenance,
         *,
         shrinkage_accepted: bool = False,
-        promoted: bool = True,
+        promotion: Promotion = Promotion.ALL,
     ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
@@ -120,7 +126,7 @@ class Publisher:
             model: what was fitted to `data`.
             provenance: how that came to be.
             shrinkage_accepted: it may replace a model of far more users.
-            promoted: make it the current one, of its model and of all; otherwise no server uses it.
+            promotion: of what it becomes the current version.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
@@ -159,8 +165,10 @@ class Publisher:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         with store_lock(folder):
-            if promoted:
+            if promotion is Promotion.ALL:
                 make_current(folder, VersionRef(name, version), How.PUBLISHED)
+            elif promotion is Promotion.MODEL:
+                point_model_to(folder, VersionRef(name, version))
             prune_model(folder, name, self._kept_versions)
         return metadata
 

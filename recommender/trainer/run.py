@@ -29,6 +29,7 @@ from recommender.evaluation.sources import Source
 from recommender.evaluation.tuning import Candidate
 from recommender.evaluation.variants import Fit, Variant
 from recommender.model_store.artifact import Metadata, Provenance
+from recommender.model_store.currents import Promotion
 from recommender.model_store.runs import (
     ComparedVariant,
     Interval,
@@ -65,6 +66,7 @@ class TrainingOrder:
     `learns_blend`: it may be replaced by a better one. `pinned`: hyperparameters that are set, by model.
     `min_history`: from so many items on a user is left to the model alone. `kept_versions`: of each model.
     `record`: called with what was published. `takes_turns`: only one host at a time reads the databases.
+    `experiment_models`: those that experiments name, which learn from all data, too.
     """
 
     folder: Path
@@ -81,6 +83,7 @@ class TrainingOrder:
     kept_versions: int
     record: Record = record_nothing
     takes_turns: bool = True
+    experiment_models: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -111,6 +114,7 @@ def run_training(
         logger.info("training run %d begins: %s", run.number, trigger.value)
         try:
             found = run.make()
+            run.train_for_experiments(found.get("model"))
         except (MarqueeError, OSError, MemoryError) as exc:
             logger.error("training run %d failed: %s", run.number, exc)
             found = run.failed(_reason_of(exc, order.folder))
@@ -157,6 +161,7 @@ class _Run:
         self._order = order
         self._counts: dict[str, int] = {}
         self._published: Metadata | None = None
+        self._data: Dataset | None = None
 
     def make(self) -> dict[str, Any]:
         """Train; what the record says of it."""
@@ -165,7 +170,7 @@ class _Run:
             self._stand_back()
         with self._source() as source:
             self._counts["interactions"] = len(source.interactions.user_idx)
-            data = _all_of(source)
+            data = self._data = _all_of(source)
             self._counts |= data.counts
             _refuse_shrunk(data, former)
             champion = self._champion(former)
@@ -192,6 +197,25 @@ class _Run:
             "chosen": decision.winner.name,
             **_compared_as(compared, champion),
         }
+
+    def train_for_experiments(self, serving: str | None) -> None:
+        """Have the models that experiments name learn from the same data; which one serves all stays.
+
+        One that cannot is logged: its former version goes on.
+
+        Args:
+            serving: the model that serves all, which has learned already.
+        """
+        order, data = self._order, self._data
+        for name in order.experiment_models:
+            if data is None or name == serving:
+                continue
+            former = latest_published(order.folder, (name,))
+            fit = tidy_fit(name, {} if former is None else former.hyperparameters, order.pinned)
+            try:
+                self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), Promotion.MODEL)
+            except (MarqueeError, OSError, MemoryError) as exc:
+                logger.error("training run %d: %s did not learn anew: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
         """Return what the record of a run says that came to nothing, or to its first model only."""
@@ -236,7 +260,15 @@ class _Run:
         return compare(source, data, conditions, _log_step())
 
     def _publish(self, variant: Variant, data: Dataset, evaluation: Evaluation | None) -> Metadata:
-        fit = variant.fit or Fit(DEFAULT_MODEL)
+        provenance = Provenance(
+            made_by=MADE_BY,
+            run=self.number,
+            blend=variant.blend if self._order.learns_blend else None,
+            metrics={} if evaluation is None else _metrics_of(evaluation, variant),
+        )
+        return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, Promotion.ALL)
+
+    def _learn(self, fit: Fit, data: Dataset, provenance: Provenance, promotion: Promotion) -> Metadata:
         return train(
             fit.model,
             self._order.folder,
@@ -245,12 +277,8 @@ class _Run:
             fitting=Fitting(self._order.memory_bytes),
             kept_versions=self._order.kept_versions,
             record=self._order.record,
-            provenance=Provenance(
-                made_by=MADE_BY,
-                run=self.number,
-                blend=variant.blend if self._order.learns_blend else None,
-                metrics={} if evaluation is None else _metrics_of(evaluation, variant),
-            ),
+            provenance=provenance,
+            promotion=promotion,
         )
 
     def _source(self) -> AbstractContextManager[Source]:

@@ -22,9 +22,8 @@ from recommender.model_store.artifact import (
     read_metadata,
     verify,
 )
-from recommender.model_store.currents import VersionRef, point_model_to, serving_version
+from recommender.model_store.currents import Promotion, serving_version
 from recommender.model_store.folders import make_readable_folder, replace_text
-from recommender.model_store.locks import store_lock
 from recommender.model_store.publishing import Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import KeepsInteractions
@@ -285,8 +284,6 @@ def _publish(
     provenance = replace(former.provenance, made_by=_MADE_BY)
     serving = serving_version(folder)
     serves = serving is None or serving.model == former.model
-    metadata = publisher.publish(model, data, provenance, shrinkage_accepted=True, promoted=serves)
-    if not serves:
-        with store_lock(folder):
-            point_model_to(folder, VersionRef(metadata.model, metadata.version))
+    promotion = Promotion.ALL if serves else Promotion.MODEL
+    metadata = publisher.publish(model, data, provenance, shrinkage_accepted=True, promotion=promotion)
     return Publication(model, data, metadata, [metadata.version]), ""

@@ -9,6 +9,7 @@ from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
+from recommender.model_store.currents import Promotion
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.model_store.store import KEPT_VERSIONS
@@ -29,6 +30,7 @@ def train(
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
+    promotion: Promotion = Promotion.ALL,
     kept_versions: int = KEPT_VERSIONS,
     record: Record = record_nothing,
 ) -> Metadata:
@@ -43,6 +45,7 @@ def train(
         fitting: how much memory learning may take, and where it says how far it is.
         announce: called with what learning will take, before it begins.
         provenance: how the run came to be.
+        promotion: of what the new version becomes the current one.
         kept_versions: how many versions of the model are kept.
         record: called with what was published.
 
@@ -65,7 +68,9 @@ def train(
             # Known only now: a model may leave items out.
             known = {KNOWN_ITEMS: len(model.items)}
             _refuse_shrunk(name, "this training gives", known, publisher.former())
-        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accept_shrinkage)
+        metadata = publisher.publish(
+            model, data, provenance, shrinkage_accepted=accept_shrinkage, promotion=promotion
+        )
         record(Publication(model, data, metadata, publisher.versions()))
         return metadata
 

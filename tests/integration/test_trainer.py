@@ -31,6 +31,14 @@ pytestmark = pytest.mark.slow
 Train = Callable[..., Result]
 QUICK_MODELS = ("popularity", "neighbours", "item_knn")
 NEIGHBOURS = "neighbours"
+EXPERIMENT = """
+[ranker.variants.live]
+share = 0.5
+model = "live"
+[ranker.variants.tried]
+share = 0.5
+model = "{model}"
+"""
 
 
 @pytest.fixture
@@ -152,6 +160,40 @@ def test_a_model_that_is_named_is_trained_and_nothing_is_compared(
     assert (published(folder).model, last_run(folder).compared) == ("popularity", ())
     monkeypatch.setenv("MODEL", "live")
     assert train().status == 2
+
+
+def test_what_an_experiment_names_learns_too_and_does_not_serve(
+    command: Train, train: Train, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text(EXPERIMENT.format(model="item_knn"))
+    monkeypatch.setenv("EXPERIMENTS_PATH", str(path))
+    monkeypatch.setenv("MODEL", "popularity")
+    assert command("train", "popularity").status == 0
+    assert command("train", "item_knn", "--keep-serving", "--set", "shrinkage=3").status == 0
+    first = artifact.current_version(folder, "item_knn")
+    assert published(folder).model == "popularity"
+    assert train().status == 0
+    second = artifact.current_version(folder, "item_knn")
+    assert first is not None
+    assert second is not None
+    assert second > first
+    learned = artifact.read_metadata(folder, "item_knn", second)
+    assert (learned.provenance.made_by, learned.provenance.run) == ("trainer", 1)
+    assert learned.hyperparameters["shrinkage"] == 3
+    assert (published(folder).model, last_run(folder).model) == ("popularity", "popularity")
+
+
+def test_what_an_experiment_names_and_cannot_learn_does_not_fail_the_run(
+    train: Train, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text(EXPERIMENT.format(model="neighbours"))
+    for variable, value in {"EXPERIMENTS_PATH": str(path), "MODEL": "popularity"}.items():
+        monkeypatch.setenv(variable, value)
+    (folder / "neighbours" / "current").mkdir(parents=True)
+    assert train().status == 0
+    assert (last_run(folder).outcome, last_run(folder).model) == (Outcome.REFITTED, "popularity")
 
 
 def test_a_failure_is_recorded_and_changes_nothing(

@@ -17,7 +17,7 @@ from recommender.cli.train import train
 from recommender.entities import Blend, DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Provenance
-from recommender.model_store.currents import VersionRef
+from recommender.model_store.currents import Promotion, VersionRef
 from recommender.model_store.publishing import publishing
 from recommender.model_store.runs import (
     ComparedVariant,
@@ -104,7 +104,7 @@ def publish_made_up(
     media: int = 20,
     blend: Blend | None = None,
     accepted: bool = False,
-    promoted: bool = True,
+    promotion: Promotion = Promotion.ALL,
     kept_versions: int = 3,
 ) -> VersionRef:
     """Publish a model of made-up users, each of whom likes five media."""
@@ -115,7 +115,9 @@ def publish_made_up(
     model.fit(data)
     provenance = Provenance("test", run=1, blend=blend, metrics={"ndcg@10": (0.2, 0.1, 0.3)})
     with publishing(folder, name, kept_versions=kept_versions) as publisher:
-        metadata = publisher.publish(model, data, provenance, shrinkage_accepted=accepted, promoted=promoted)
+        metadata = publisher.publish(
+            model, data, provenance, shrinkage_accepted=accepted, promotion=promotion
+        )
     return VersionRef(name, metadata.version)
 
 

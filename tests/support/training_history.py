@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recommender.entities import Blend, Weights
-from recommender.model_store.currents import VersionRef
+from recommender.model_store.currents import Promotion, VersionRef
 from recommender.model_store.runs import (
     ComparedVariant,
     Interval,
@@ -92,7 +92,7 @@ def publish_versions(folder: Path) -> list[VersionRef]:
     versions = [
         publish_made_up(folder, "neighbours"),
         publish_made_up(folder, "ease", blend=Blend(Weights(0.3, 0.7), "profile")),
-        publish_made_up(folder, "popularity", promoted=False),
+        publish_made_up(folder, "popularity", promotion=Promotion.NONE),
     ]
     (folder / "popularity" / versions[2].version / "metadata.json").write_text("{")
     return versions
