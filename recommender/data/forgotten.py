@@ -89,7 +89,7 @@ class Forgotten:
         return (row for row in rows if row.user_id not in self) if self else iter(rows)
 
     def leave_out(self, data: Dataset) -> Dataset:
-        """Return a dataset without these users, and without items that nobody else has.
+        """Return a dataset without these users, and without items that no other user has.
 
         It is the one that would have been read had they never been there.
         """

@@ -6,7 +6,7 @@ connection, their parameters go out as text, which the statements cast, and thei
 
 import math
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 
 import psycopg
@@ -45,11 +45,7 @@ def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[
         connection.pgconn.send_query_prepared(name, values, result_format=Format.BINARY)
     result = _result(connection)
     transformer.set_pgresult(result, format=Format.BINARY)
-    return transformer.load_rows(0, result.ntuples, _row)
-
-
-def _row(values: Sequence[object]) -> Row:
-    return tuple(values)
+    return transformer.load_rows(0, result.ntuples, tuple)
 
 
 def _prepare(connection: BoundedConnection, query: Query) -> bytes:

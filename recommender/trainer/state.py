@@ -1,4 +1,4 @@
-"""What there is to say of training, read from the folder of the models by whoever serves from it."""
+"""The state of training, which a worker reads from the folder of the models."""
 
 import os
 from datetime import datetime

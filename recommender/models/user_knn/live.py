@@ -114,7 +114,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         Args:
             engagement_db: the database.
             caps: how much is read.
-            forgotten: gives those who are nobody's similar users; None where there is no telling.
+            forgotten: gives the users who are left out of the search; None where the list cannot be read.
         """
         self._engagement_db = engagement_db
         self._forgotten = forgotten
