@@ -23,12 +23,12 @@ def listed(*user_ids: str) -> Forgotten:
 
 
 def test_nobody_is_forgotten_where_there_is_no_list() -> None:
-    nobody = Forgotten()
-    assert "a" not in nobody
-    assert nobody.state is None
-    assert not nobody
+    empty = Forgotten()
+    assert "a" not in empty
+    assert empty.state is None
+    assert not empty
     data = dataset(HISTORIES)
-    assert nobody.leave_out(data) is data
+    assert empty.leave_out(data) is data
 
 
 def test_those_on_the_list_are_forgotten_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""A lock is held by one, passes to whoever is given it, and goes with its last holder."""
+"""A lock has one holder, can be handed to another process, and is free once its last holder has ended."""
 
 import os
 import subprocess
