@@ -117,7 +117,7 @@ class Population:
     def _draw_pairs(self, rng: np.random.Generator, interactions: int) -> NDArray[np.int64]:
         """Who interacted with what, as user_idx x media + media_idx, each pair once, in random order."""
         fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
-        # Where half the catalogue is less than that, the heaviest user came to some media several times.
+        # Where half the catalog is less than that, the heaviest user came to some media several times.
         heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
         drawn = [fans * self.media, heaviest]
         wanted = interactions - sum(len(pairs) for pairs in drawn)

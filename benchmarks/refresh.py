@@ -108,7 +108,7 @@ def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: i
         variables["MODEL_PATH"] = str(folder)
     for name, every in (("without refreshes", 3_600), ("with refreshes", refresh_seconds)):
         log = data.folder / "refresh.log"
-        variables |= {"LOG_LEVEL": "INFO", "CATALOGUE_REFRESH_SECONDS": str(every), "WORKERS": "2"}
+        variables |= {"LOG_LEVEL": "INFO", "CATALOG_REFRESH_SECONDS": str(every), "WORKERS": "2"}
         with serving("wsgi:app", data, log, **variables) as server:
             wait_for_model(server, data.user_ids[0], model)
             _ask(server.port, requests, seconds / 4)
@@ -122,7 +122,7 @@ def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: i
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to measure.")
 @click.option("--refresh-seconds", type=int, default=10, show_default=True, help="How often to refresh.")
 def main(*, interactions: int, media: int | None, model: str, seconds: float, refresh_seconds: int) -> None:
-    """Measure GETs and workers' memory without and with refreshes of the catalogue index."""
+    """Measure GETs and workers' memory without and with refreshes of the catalog index."""
     with benchmark_data(interactions, media) as data:
         _measure(data, model, seconds, refresh_seconds)
 

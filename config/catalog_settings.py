@@ -1,4 +1,4 @@
-"""What a worker keeps of the catalogue in memory."""
+"""What a worker keeps of the catalog in memory."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from config.setting_types import ROOT, Count, SettingsGroup, Share
 
 
 class CatalogSettings(SettingsGroup):
-    """When the catalogue index is loaded again, when a load is believed, and how many details are cached.
+    """When the catalog index is loaded again, when a load is believed, and how many details are cached.
 
-    `catalogue_max_loss`: the share of items, their genres or interactions that a load may lack and be used at
-    once. `catalogue_loss_seconds`: how long a larger loss must last before it is believed. `attributes_path`:
+    `catalog_max_loss`: the share of items, their genres or interactions that a load may lack and be used at
+    once. `catalog_loss_seconds`: how long a larger loss must last before it is believed. `attributes_path`:
     the file that declares an app's own attributes, relative to the project.
     """
 
-    catalogue_refresh_seconds: Count = 300
-    catalogue_max_loss: Share = 0.2
-    catalogue_loss_seconds: Count = 60
+    catalog_refresh_seconds: Count = 300
+    catalog_max_loss: Share = 0.2
+    catalog_loss_seconds: Count = 60
     media_cache_size: Count = 10_000
     media_cache_mb: int = Field(default=64, ge=1, le=1_000_000)
     attributes_path: Path = ROOT / "config" / "attributes.toml"

@@ -24,7 +24,7 @@ class DatabaseSettings(SettingsGroup):
     statements of each. `session_settings_by`: how a session gets its settings: `startup` sends them with the
     request to connect; `set` by a statement after connecting, for poolers that refuse the other; with `role`
     the role or database has them, for poolers that share a session among clients. `statement_timeout_ms`: 0,
-    which only `for_command` sets, is none. `catalogue_timeout_ms`: of statements that read a table whole.
+    which only `for_command` sets, is none. `catalog_timeout_ms`: of statements that read a table whole.
     `recommendation_db_url`: of a database of the service's own, if there is one.
     """
 
@@ -39,7 +39,7 @@ class DatabaseSettings(SettingsGroup):
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_ms: Count = 1_000
     statement_timeout_ms: Count = 5_000
-    catalogue_timeout_ms: Count = 120_000
+    catalog_timeout_ms: Count = 120_000
     prepared_statements: bool = True
     session_settings_by: Literal["startup", "set", "role"] = "startup"
     sql_path: Path | None = None
@@ -123,7 +123,7 @@ class DatabaseSettings(SettingsGroup):
     def for_whole_reads(self, connections: int) -> Self:
         """Return the settings of a pool of so many connections for statements that read a table whole."""
         return self.model_copy(
-            update={"pool_size": connections, "statement_timeout_ms": self.catalogue_timeout_ms}
+            update={"pool_size": connections, "statement_timeout_ms": self.catalog_timeout_ms}
         )
 
     def for_command(self) -> Self:

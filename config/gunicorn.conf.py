@@ -21,7 +21,7 @@ from config.logging import logging_config
 from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
-from config.worker_catalogue import catalogue_folder, remove_catalogue
+from config.worker_catalog import catalog_folder, remove_catalog
 from recommender.id_table import warm_up
 from recommender.trainer.keeper import TrainerKeeper
 
@@ -63,7 +63,7 @@ class _ErrorLog(Logger):
 try:
     _settings, _app, _variables = _served_app()
 except SettingsError as exc:
-    remove_catalogue()
+    remove_catalog()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
 _http, _logs = _settings.http, _settings.logging
@@ -114,8 +114,8 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Say once what the workers go without: keys, and loudly, or a shared folder."""
-    if catalogue_folder() is None:
-        server.log.warning("No temporary folder can be made: each worker reads the catalogue for itself.")
+    if catalog_folder() is None:
+        server.log.warning("No temporary folder can be made: each worker reads the catalog for itself.")
     if _counts is None:
         server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
     if not _settings.access.api_keys:
@@ -132,14 +132,14 @@ _LOAD_WAIT_S = 15.0
 
 
 def post_worker_init(worker: Any) -> None:
-    """Open the pools and load the catalogue index before the first request asks for them."""
+    """Open the pools and load the catalog index before the first request asks for them."""
     _obey_the_first_request_to_stop()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
     container = worker.flask_app.extensions["container"]
-    folder = catalogue_folder()
+    folder = catalog_folder()
     if folder is not None:
-        container.share_catalogue(folder)
+        container.share_catalog(folder)
     _keep_trainer(container)
     container.open()
     container.wait_until_loaded(_LOAD_WAIT_S)
@@ -155,7 +155,7 @@ def on_exit(_server: Any) -> None:
     """Leave nothing behind."""
     if _counts is not None:
         _counts.close()
-    remove_catalogue()
+    remove_catalog()
 
 
 def _obey_the_first_request_to_stop() -> None:

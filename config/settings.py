@@ -15,6 +15,7 @@ from config.database_settings import DatabaseSettings
 from config.experiment_settings import ExperimentSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
+from config.renamed_settings import RENAMED, with_new_names
 from config.request_settings import RequestSettings
 from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
 from config.training_settings import TrainingSettings
@@ -149,7 +150,10 @@ def load_settings(
     Raises:
         SettingsError: one line for each variable that is wrong.
     """
-    given = _given(environment, dotenv_path)
+    return _parse(_given(environment, dotenv_path))
+
+
+def _parse(given: Mapping[str, str | None]) -> Settings:
     values = {
         name: {variable.lower(): given[variable] for variable in group.variables() if given.get(variable)}
         for name, group in Settings.groups().items()
@@ -166,7 +170,9 @@ def given_variables(dotenv_path: Path | None = ROOT / ".env") -> dict[str, str]:
     In a process with these in its environment, `load_settings` gives the settings of this moment.
     """
     given = _given(None, dotenv_path)
-    return {variable: given.get(variable) or "" for variable in Settings.variables()}
+    values = {variable: given.get(variable) or "" for variable in Settings.variables()}
+    # A process that takes these over must not find an old name in `.env` beside the new one.
+    return values | dict.fromkeys(RENAMED, "")
 
 
 def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:
@@ -174,7 +180,7 @@ def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> d
         {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
     )
     given.update(os.environ if environment is None else environment)
-    return given
+    return with_new_names(given)
 
 
 def load_overridden(
@@ -187,10 +193,11 @@ def load_overridden(
     Raises:
         SettingsError: an override is of no setting, or one line for each variable that is wrong.
     """
-    unknown = sorted(set(overrides) - set(Settings.variables()))
+    renamed = with_new_names(overrides)
+    unknown = sorted(set(renamed) - set(Settings.variables()))
     if unknown:
         raise SettingsError(f"{', '.join(unknown)}: there is no such setting")
-    return load_settings({**(os.environ if environment is None else environment), **overrides}, dotenv_path)
+    return _parse({**_given(environment, dotenv_path), **renamed})
 
 
 def _describe(error: Mapping[str, object]) -> str:

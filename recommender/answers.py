@@ -34,7 +34,7 @@ _described = with_config(use_attribute_docstrings=True)
 
 @_described
 class MediaAnswer(TypedDict):
-    """A medium as the catalogue describes it: its id, then the attributes that its domain declares."""
+    """A medium as the catalog describes it: its id, then the attributes that its domain declares."""
 
     id: str
 
@@ -143,7 +143,7 @@ class UserAnswer(TypedDict):
     """What scored: `live`, or a trained model such as `neighbours`."""
     model_version: str | None
     index: str
-    """The version of the catalogue index that was ranked by, for `index` of the next page."""
+    """The version of the catalog index that was ranked by, for `index` of the next page."""
     basis: NotRequired[BasisAnswer]
     """With `explain` only."""
     variant: NotRequired[str]
@@ -181,7 +181,7 @@ class PreviewAnswer(UserAnswer):
     """Recommendations for a person without an account."""
 
     unknown_media: list[str]
-    """Liked media that are not in the catalogue; they count for nothing."""
+    """Liked media that are not in the catalog; they count for nothing."""
 
 
 @_described
@@ -206,7 +206,7 @@ class PopularAnswer(TypedDict):
     """Whether the window asked for is being counted: ask again in a few seconds."""
     degraded: list[DatabaseName]
     index: str
-    """The version of the catalogue index that was ranked by, for `index` of the next page."""
+    """The version of the catalog index that was ranked by, for `index` of the next page."""
 
 
 @_described
@@ -236,7 +236,7 @@ class SimilarAnswer(TypedDict):
     model: str
     model_version: str | None
     index: str
-    """The version of the catalogue index that was ranked by, for `index` of the next page."""
+    """The version of the catalog index that was ranked by, for `index` of the next page."""
 
 
 def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:

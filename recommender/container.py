@@ -10,10 +10,10 @@ from pathlib import Path
 from config.database_settings import DatabaseSettings
 from config.settings import Settings
 from recommender.background import Background
-from recommender.catalogue.media_cache import MediaCache
-from recommender.catalogue.refresh import CatalogueRefresher
-from recommender.catalogue.snapshots import SnapshotFolder
-from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.refresh import CatalogRefresher
+from recommender.catalog.snapshots import SnapshotFolder
+from recommender.catalog.window_popularity import WindowPopularity
 from recommender.clock import Clock
 from recommender.configured import (
     configured_blend,
@@ -48,7 +48,7 @@ class Container:
     """The parts, which have to be opened, after a fork if there is one, and closed at the end.
 
     `domain`: what is recommended. `databases`: by name, and by what the pool is for, `requests` or
-    `catalogue`. `catalogue_source`: names what the catalogue index is made from and by; processes with the
+    `catalog`. `catalog_source`: names what the catalog index is made from and by; processes with the
     same one may share it.
     """
 
@@ -57,8 +57,8 @@ class Container:
         *,
         domain: Domain,
         databases: Mapping[tuple[DatabaseName, str], Database],
-        catalogue: CatalogueRefresher,
-        catalogue_source: str,
+        catalog: CatalogRefresher,
+        catalog_source: str,
         models: ModelWatcher,
         others: Iterable[Background],
         service: RecommendationService,
@@ -72,8 +72,8 @@ class Container:
         self.media = media
         self.profiles = profiles
         self.status = status
-        self._catalogue = catalogue
-        self._catalogue_source = catalogue_source
+        self._catalog = catalog
+        self._catalog_source = catalog_source
         self._models = models
         self._others = [models, *others]
         self._lock = threading.Lock()
@@ -83,26 +83,26 @@ class Container:
         """Have one more part opened and closed with the others."""
         self._others.append(part)
 
-    def share_catalogue(self, folder: Path) -> None:
-        """Load the catalogue together with the other processes that use a folder; before `open`."""
-        self._catalogue.share(SnapshotFolder(folder / self._catalogue_source))
+    def share_catalog(self, folder: Path) -> None:
+        """Load the catalog together with the other processes that use a folder; before `open`."""
+        self._catalog.share(SnapshotFolder(folder / self._catalog_source))
 
     def open(self) -> None:
-        """Start the pools, and load catalogue index and model in the background; safe to call again."""
+        """Start the pools, and load catalog index and model in the background; safe to call again."""
         if self._opened:
             return
         with self._lock:
             if not self._opened:
                 for database in self.databases.values():
                     database.open()
-                self._catalogue.open()
+                self._catalog.open()
                 for other in self._others:
                     other.open()
                 self._opened = True
 
     def wait_until_loaded(self, timeout_s: float) -> None:
-        """Wait for the first load of the catalogue index, which then is complete, or for so long."""
-        self._catalogue.wait_for_first_load(timeout_s)
+        """Wait for the first load of the catalog index, which then is complete, or for so long."""
+        self._catalog.wait_for_first_load(timeout_s)
 
     def wait_for_model(self, timeout_s: float) -> None:
         """Wait until a published model has been loaded or refused, if there is one, or for so long.
@@ -120,7 +120,7 @@ class Container:
 
     def close(self) -> None:
         """Stop the background threads, then close every connection."""
-        self._catalogue.close()
+        self._catalog.close()
         for other in self._others:
             other.close()
         for database in self.databases.values():
@@ -154,20 +154,20 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG], domain)
     engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types, clock)
     background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types, clock)
-    catalogue = _catalogue(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
-    models = _models(settings, engagement_db, catalogue)
+    catalog = _catalog(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
+    models = _models(settings, engagement_db, catalog)
     # A past moment is served to measure the settings.
     experiments = configured_experiments(settings.experiments) if as_of is None else ()
-    tried = _models_of(experiments, settings, engagement_db, catalogue)
+    tried = _models_of(experiments, settings, engagement_db, catalog)
     for watcher in (models, *tried.values()):
-        catalogue.prepare_with(watcher.prepare)
+        catalog.prepare_with(watcher.prepare)
     media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
-    hydrator = Hydrator(catalog_db, catalogue, media_cache)
+    hydrator = Hydrator(catalog_db, catalog, media_cache)
     service = RecommendationService(
         user_db=user_db,
         engagement_db=engagement_db,
         models=models,
-        catalogue=catalogue,
+        catalog=catalog,
         hydrator=hydrator,
         window_days=settings.ranking.interaction_window_days,
         time_budget_s=settings.requests.time_budget_s,
@@ -180,12 +180,12 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         domain=domain,
         databases={(name, "requests"): database for name, database in serving.items()}
         | {(name, "catalogue"): database for name, database in background.items()},
-        catalogue=catalogue,
-        catalogue_source=_catalogue_source(settings, domain, clock),
+        catalog=catalog,
+        catalog_source=_catalog_source(settings, domain, clock),
         models=models,
         others=(DatabaseChecker(list(serving.values())), *tried.values()),
         service=service,
-        media=_media(settings, models, catalogue, hydrator, background_engagement_db),
+        media=_media(settings, models, catalog, hydrator, background_engagement_db),
         profiles=ProfileReader(
             user_db=user_db,
             catalog_db=catalog_db,
@@ -193,7 +193,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             media_cache=media_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalogue, models, media_cache, tried),
+        status=StatusReader(serving, catalog, models, media_cache, tried),
     )
 
 
@@ -205,13 +205,13 @@ def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Data
     }
 
 
-def _catalogue(
+def _catalog(
     settings: Settings,
     catalog_db: Database,
     engagement_db: EngagementDatabase,
     domain: Domain,
-) -> CatalogueRefresher:
-    return CatalogueRefresher(
+) -> CatalogRefresher:
+    return CatalogRefresher(
         CatalogDatabase(catalog_db, domain),
         engagement_db,
         settings.catalog,
@@ -224,14 +224,14 @@ def _catalogue(
 def _media(
     settings: Settings,
     models: ModelWatcher,
-    catalogue: CatalogueRefresher,
+    catalog: CatalogRefresher,
     hydrator: Hydrator,
     background_engagement_db: EngagementDatabase,
 ) -> MediaService:
-    refresh_seconds, clock = settings.catalog.catalogue_refresh_seconds, background_engagement_db.clock
+    refresh_seconds, clock = settings.catalog.catalog_refresh_seconds, background_engagement_db.clock
     return MediaService(
         models=models,
-        catalogue=catalogue,
+        catalog=catalog,
         hydrator=hydrator,
         window_popularity=WindowPopularity(background_engagement_db, refresh_seconds, clock),
         window_days=settings.ranking.interaction_window_days,
@@ -240,22 +240,20 @@ def _media(
     )
 
 
-def _models(
-    settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
-) -> ModelWatcher:
+def _models(settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher) -> ModelWatcher:
     wanted = settings.models.model
     refuse_unknown_model(wanted)
-    return _watcher(wanted, settings, engagement_db, catalogue)
+    return _watcher(wanted, settings, engagement_db, catalog)
 
 
 def _models_of(
     experiments: Iterable[Experiment],
     settings: Settings,
     engagement_db: EngagementDatabase,
-    catalogue: CatalogueRefresher,
+    catalog: CatalogRefresher,
 ) -> dict[str, ModelWatcher]:
     """Return what watches each model that experiments name."""
-    return {name: _watcher(name, settings, engagement_db, catalogue) for name in named_models(experiments)}
+    return {name: _watcher(name, settings, engagement_db, catalog) for name in named_models(experiments)}
 
 
 def _signer(settings: Settings) -> TokenSigner | None:
@@ -264,7 +262,7 @@ def _signer(settings: Settings) -> TokenSigner | None:
 
 
 def _watcher(
-    wanted: str, settings: Settings, engagement_db: EngagementDatabase, catalogue: CatalogueRefresher
+    wanted: str, settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher
 ) -> ModelWatcher:
     search = settings.neighbour_search
     return ModelWatcher(
@@ -272,7 +270,7 @@ def _watcher(
         settings.models.model_path,
         wanted=wanted,
         window_days=settings.ranking.interaction_window_days,
-        current_index=catalogue.latest,
+        current_index=catalog.latest,
         blend=configured_blend(settings.ranking),
         may_learn_blend=wanted == AUTO and settings.ranking.leaves_blend_open,
         min_history=settings.ranking.min_history,
@@ -285,8 +283,8 @@ def _databases_of(settings: DatabaseSettings, domain: Domain) -> DatabaseSetting
     return settings if settings.sql_path else settings.model_copy(update={"sql_path": domain.sql_path})
 
 
-def _catalogue_source(settings: Settings, domain: Domain, clock: Clock) -> str:
-    """A hash of the databases, statements, settings and moment that a catalogue index is made from and by."""
+def _catalog_source(settings: Settings, domain: Domain, clock: Clock) -> str:
+    """A hash of the databases, statements, settings and moment that a catalog index is made from and by."""
     made_by = (
         settings.ranking.interaction_window_days,
         settings.interaction_types,

@@ -112,7 +112,7 @@ class Options:
     """How recommendations are asked for, beside for whom.
 
     `explained`: say how each came about. `weights`, `window_days`: other than the configured ones.
-    `index_version`: the catalogue index to rank by, where it is still kept.
+    `index_version`: the catalog index to rank by, where it is still kept.
     """
 
     filters: MediaFilter = ANY_MEDIA
@@ -161,7 +161,7 @@ class Media:
     attributes: Mapping[str, Value]
 
 
-class CatalogueEntry(NamedTuple):
+class CatalogEntry(NamedTuple):
     """An item that may be recommended; the id once more in binary.
 
     `values`: of the attributes that items are filtered by (`Domain.filtered`), as the database returns them;
@@ -253,7 +253,7 @@ class UserRecommendations:
     """One user's page, what it was made of, and which databases failed on the way.
 
     `model`, `model_version`: what scored, or would have scored. `index_version`: of the
-    catalogue index that was ranked by. `basis`: with explanations. `variants`: the experiments' that the user
+    catalog index that was ranked by. `basis`: with explanations. `variants`: the experiments' that the user
     is in. Of two rankings in one list, strategy, model and basis are those of the first.
     """
 

@@ -41,7 +41,7 @@ class NothingToRecommendFromError(MarqueeError):
     """catalog_db does not answer, and nothing fitting is cached."""
 
 
-class EmptyCatalogueError(NothingToRecommendFromError):
+class EmptyCatalogError(NothingToRecommendFromError):
     """catalog_db answers, and holds no media."""
 
 
@@ -50,7 +50,7 @@ class StillCountingError(MarqueeError):
 
 
 class UnknownMediaError(MarqueeError):
-    """There is no medium of this id in the catalogue."""
+    """There is no medium of this id in the catalog."""
 
 
 class LoadError(MarqueeError):

@@ -10,7 +10,7 @@ MAX_NAME_CHARACTERS = 100
 # Not white space to `str.split`, yet nothing is seen of them: the zero width space, the word joiner and the
 # byte order mark.
 _UNSEEN = str.maketrans(dict.fromkeys("\u200b\u2060\ufeff", " "))
-# A catalogue has some dozens of names, each in a few spellings, and every answer reads them: 2 µs a name
+# A catalog has some dozens of names, each in a few spellings, and every answer reads them: 2 µs a name
 # uncached. Holds 2 MB at most.
 _CACHED_SPELLINGS = 4096
 

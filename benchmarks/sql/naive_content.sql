@@ -1,5 +1,5 @@
 -- name: naive_content(genres)
--- Every medium of the catalogue that shares a genre, with how many.
+-- Every medium of the catalog that shares a genre, with how many.
 SELECT
     m.id::text AS media_id,
     count(*) AS matches

@@ -133,7 +133,7 @@ class _Pools:
 
 
 class _State:
-    """What the workers know of databases, catalogue index and model."""
+    """What the workers know of databases, catalog index and model."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.workers = Gauge(
@@ -150,17 +150,17 @@ class _State:
         )
         self.index_age = Gauge(
             "marquee_catalogue_index_age_seconds",
-            "Age of the oldest worker's catalogue index; 0 where none is loaded",
+            "Age of the oldest worker's catalog index; 0 where none is loaded",
             registry=registry,
         )
         self.index_media = Gauge(
             "marquee_catalogue_index_media",
-            "Media in the smallest worker's catalogue index",
+            "Media in the smallest worker's catalog index",
             registry=registry,
         )
         self.held_back = Gauge(
             "marquee_catalogue_held_back",
-            "1 where a load of the catalogue lacks too much to be used, else 0",
+            "1 where a load of the catalog lacks too much to be used, else 0",
             registry=registry,
         )
         self.model_age = Gauge(
@@ -373,10 +373,10 @@ class Metrics:
         for name, found in status.databases.items():
             for each in DatabaseState:
                 state.databases.labels(name, each).set(each is found)
-        if status.catalogue is not None:
-            state.index_age.set(status.catalogue.age_s)
-            state.index_media.set(status.catalogue.media)
-            state.held_back.set(status.catalogue.held_back is not None)
+        if status.catalog is not None:
+            state.index_age.set(status.catalog.age_s)
+            state.index_media.set(status.catalog.media)
+            state.held_back.set(status.catalog.held_back is not None)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:
             state.model.remove(*self._model)

@@ -56,7 +56,7 @@ class Offset(BaseModel):
     offset: Annotated[int, WholeNumber(0, MAX_OFFSET)] = 0
     """How many media of the ranking come before the page."""
     index: Annotated[str | None, Text(_MAX_VERSION)] = None
-    """`index` of the answer before: rank by the same catalogue index, where it is still kept."""
+    """`index` of the answer before: rank by the same catalog index, where it is still kept."""
 
 
 class Bound:

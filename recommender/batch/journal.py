@@ -42,7 +42,7 @@ class Progress:
 
     `list_bytes`: how far the user list is done. `position`: how much of the output belongs to it, in bytes or
     in parts. `fingerprint`: a digest of the end of that. `recommendations`, `degraded`, `held_back`: counted
-    over all runs of the job; the last are users answered while a load of the catalogue was held back.
+    over all runs of the job; the last are users answered while a load of the catalog was held back.
     """
 
     users: int = 0

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
 from recommender.batch.users import InvalidIds, read_list, write_list
 from recommender.batch.writers import Safe, Writer
-from recommender.catalogue.refresh import CatalogueStatus
+from recommender.catalog.refresh import CatalogStatus
 from recommender.entities import DatabaseName, UserRecommendations
-from recommender.errors import BatchError, EmptyCatalogueError, NothingToRecommendFromError
+from recommender.errors import BatchError, EmptyCatalogError, NothingToRecommendFromError
 
 ALL_USERS = "all users"
 DEFUSED, AS_THEY_ARE = "defused", "as they are"
 # What the service works on at a time.
 _USERS_AT_ONCE = 100
 
-_EMPTY = "the catalogue is empty: catalog_db answers, and holds no media"
+_EMPTY = "the catalog is empty: catalog_db answers, and holds no media"
 _NO_ANSWER = "catalog_db does not answer, or no database does"
 
 Recommend = Callable[[Iterable[str]], Iterator[UserRecommendations]]
@@ -35,7 +35,7 @@ class Target:
 class Outcome:
     """How far a run has come, and why it went no further, if it did not.
 
-    `grown`: the catalogue was still being filled when it began.
+    `grown`: the catalog was still being filled when it began.
     """
 
     journal: Journal
@@ -44,19 +44,19 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class CatalogueUse:
-    """What the catalogue was like while users were answered.
+class CatalogUse:
+    """What the catalog was like while users were answered.
 
     `read_status`: as known now. `max_loss`: the share of media that may be missing.
     """
 
-    read_status: Callable[[], CatalogueStatus | None]
+    read_status: Callable[[], CatalogStatus | None]
     max_loss: float
     smallest: int | None = None
     largest: int = 0
 
     def note(self) -> bool:
-        """Look at the catalogue; whether a load of it is held back."""
+        """Look at the catalog; whether a load of it is held back."""
         status = self.read_status()
         if status is None:
             return False
@@ -66,7 +66,7 @@ class CatalogueUse:
 
     @property
     def grown(self) -> bool:
-        """Whether the first users were answered from a part of what the catalogue turned out to be."""
+        """Whether the first users were answered from a part of what the catalog turned out to be."""
         return self.smallest is not None and self.smallest < (1 - self.max_loss) * self.largest
 
 
@@ -106,7 +106,7 @@ def work(
     recommend: Recommend,
     target: Target,
     *,
-    catalogue: CatalogueUse,
+    catalog: CatalogUse,
     stop_asked: Callable[[], bool],
     show: Callable[[int], None],
 ) -> Outcome:
@@ -116,7 +116,7 @@ def work(
         journal: from `begin`.
         recommend: the service's answers for some users.
         target: where to write.
-        catalogue: looked at after each one hundred users.
+        catalog: looked at after each one hundred users.
         stop_asked: asked between one hundred users and the next.
         show: is told how many users are done.
     """
@@ -130,10 +130,10 @@ def work(
                 try:
                     answers = _ask(recommend, user_ids)
                 except NothingToRecommendFromError as exc:
-                    stopped = _EMPTY if isinstance(exc, EmptyCatalogueError) else _NO_ANSWER
+                    stopped = _EMPTY if isinstance(exc, EmptyCatalogError) else _NO_ANSWER
                     break
                 target.writer.write(answers)
-                done = _advanced(done, answers, list_bytes, held_back=catalogue.note())
+                done = _advanced(done, answers, list_bytes, held_back=catalog.note())
                 show(done.users)
                 if target.writer.due:
                     journal = _made_safe(journal, done, target)
@@ -143,8 +143,8 @@ def work(
             return Outcome(journal, f"{exc.strerror or exc}")
     if stopped is None:
         target.folder.forget()
-    catalogue.note()
-    return Outcome(journal, stopped, catalogue.grown)
+    catalog.note()
+    return Outcome(journal, stopped, catalog.grown)
 
 
 def _left_behind(options: JobOptions, target: Target) -> Journal | None:

@@ -15,7 +15,7 @@ import click
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
 from recommender.batch.rows import RowMaker
-from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogueUse, Outcome, Target, begin, work
+from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogUse, Outcome, Target, begin, work
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database
@@ -215,9 +215,7 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
             # Each hundred by themselves: their time budget begins when their turn comes.
             lambda user_ids: container.service.recommend(user_ids, page),
             target,
-            catalogue=CatalogueUse(
-                lambda: container.status.read().catalogue, settings.catalog.catalogue_max_loss
-            ),
+            catalog=CatalogUse(lambda: container.status.read().catalog, settings.catalog.catalog_max_loss),
             stop_asked=stop.is_set,
             show=show,
         )
@@ -267,8 +265,7 @@ def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
         )
     if outcome.grown:
         click.echo(
-            "Warning: the catalogue was still being filled when the job began; run it again with "
-            "--overwrite.",
+            "Warning: the catalog was still being filled when the job began; run it again with --overwrite.",
             err=True,
         )
     if done.degraded or done.held_back or outcome.grown or users.invalid:

@@ -13,7 +13,7 @@ from recommender.databases.database import Database
 from recommender.entities import DEFAULT_LIMIT, DatabaseName
 from recommender.evaluation.databases import patient_database as open_patiently
 
-# The statements of a catalogue refresh, and what comes between them.
+# The statements of a catalog refresh, and what comes between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
@@ -29,7 +29,7 @@ def opened(settings: Settings) -> Iterator[Container]:
     with quiet("psycopg", "recommender"):
         try:
             container.open()
-            patience_s = _REFRESH_STATEMENTS * settings.databases.catalogue_timeout_ms / 1000 + _SPARE_S
+            patience_s = _REFRESH_STATEMENTS * settings.databases.catalog_timeout_ms / 1000 + _SPARE_S
             container.wait_until_loaded(patience_s)
             container.wait_for_model(patience_s)
             yield container

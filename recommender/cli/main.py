@@ -12,7 +12,7 @@ from recommender.cli.help_text import block
 from recommender.cli.output import quiet
 from recommender.errors import (
     DatabaseUnavailableError,
-    EmptyCatalogueError,
+    EmptyCatalogError,
     LoadError,
     MarqueeError,
     NothingToRecommendFromError,
@@ -119,8 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _in_words(exc: Exception) -> str:
     """What is wrong, and what to do."""
     match exc:
-        case EmptyCatalogueError():
-            return f"the catalogue is empty: catalog_db answers, and holds no media. {_CHECK}"
+        case EmptyCatalogError():
+            return f"the catalog is empty: catalog_db answers, and holds no media. {_CHECK}"
         case NothingToRecommendFromError():
             return f"catalog_db does not answer. {_CHECK}"
         case DatabaseUnavailableError():

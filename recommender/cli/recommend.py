@@ -95,13 +95,13 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     if user_id is None:
         raise click.BadParameter(f"must be {form.words}, got {user!r}", param_hint="USER")
     waiting = Console(stderr=True)
-    with waiting.status("Loading the catalogue …"), opened(settings) as container:
+    with waiting.status("Loading the catalog …"), opened(settings) as container:
         (answer,) = container.service.recommend([user_id], page, Options(explained=explain))
     if not answer.items and DatabaseName.CATALOG in answer.degraded:
         raise NothingToRecommendFromError
     if not answer.items:
         raise click.ClickException(
-            "there is nothing to recommend: the catalogue is empty, or this user has seen all of it. "
+            "there is nothing to recommend: the catalog is empty, or this user has seen all of it. "
             "`python -m recommender check` says what the databases hold"
         )
     console = Console()

@@ -1,7 +1,7 @@
 """What `train` and `forget` read from engagement_db."""
 
 from config.settings import Settings
-from recommender.catalogue.index import window_start
+from recommender.catalog.index import window_start
 from recommender.cli.common import patient_database
 from recommender.cli.progress import passing
 from recommender.data.dataset import Dataset, dataset_of

@@ -11,7 +11,7 @@ from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
-from recommender.entities import CatalogueEntry, Media
+from recommender.entities import CatalogEntry, Media
 from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
@@ -87,18 +87,18 @@ class CatalogDatabase:
         ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
         return media_keys or b""
 
-    def read_catalogue(self, collect: Callable[[Iterator[list[CatalogueEntry]]], T]) -> T:
+    def read_catalog(self, collect: Callable[[Iterator[list[CatalogEntry]]], T]) -> T:
         """What `collect` makes of every item that is not deleted, some hundred at a time."""
         return self._database.read("fetch_catalogue", lambda chunks: collect(map(self._entries, chunks)))
 
-    def fetch_catalogue(self) -> list[CatalogueEntry]:
+    def fetch_catalogue(self) -> list[CatalogEntry]:
         """Every item that is not deleted."""
-        return self.read_catalogue(lambda chunks: list(chain.from_iterable(chunks)))
+        return self.read_catalog(lambda chunks: list(chain.from_iterable(chunks)))
 
-    def _entries(self, rows: Sequence[Row]) -> list[CatalogueEntry]:
+    def _entries(self, rows: Sequence[Row]) -> list[CatalogEntry]:
         ours = self._indexed
         _check_columns("fetch_catalogue", rows, ours + 2 + self._own_indexed)
-        return [CatalogueEntry(row[:ours] + row[ours + 2 :], row[ours], row[ours + 1]) for row in rows]
+        return [CatalogEntry(row[:ours] + row[ours + 2 :], row[ours], row[ours + 1]) for row in rows]
 
 
 def _check_columns(query_name: str, rows: Sequence[Row], wanted: int) -> None:

@@ -53,7 +53,7 @@ _SLOW_S = 0.5
 # After so long without a statement, it is not known how the database is.
 _IDLE_S = 5.0
 
-# How many connections are kept for what is read whole: the catalogue index, and popularity in other windows
+# How many connections are kept for what is read whole: the catalog index, and popularity in other windows
 # than the configured one.
 BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
 

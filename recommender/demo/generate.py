@@ -74,7 +74,7 @@ def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
             (user_id, owner) for user_id, owner in zip(_uuids(rng, size.users), user_ids, strict=True)
         ],
         user_genres=list(_user_genre_rows(rng, user_ids, user_tastes, size)),
-        # Vanished media have interactions, but the catalogue has forgotten them altogether.
+        # Vanished media have interactions, but the catalog has forgotten them altogether.
         media=media[vanished:],
         media_genres=[
             row

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, RankingSettings
-from recommender.catalogue.index import window_start
+from recommender.catalog.index import window_start
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries, optional_queries
 from recommender.doctor.connections import (
@@ -99,7 +99,7 @@ class Check:
             if overlaid:
                 yield Finding(Level.OK, name, "data", f"not looked at, in tables of the app's own: {exc}")
             else:
-                to_do = "Mend what is above first; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
+                to_do = "Mend what is above first; where it takes too long, set CATALOG_TIMEOUT_MS higher."
                 yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
             return
         yield from check_data(name, self._facts, self._window_days, overlaid=overlaid)
@@ -124,7 +124,7 @@ class Check:
             else:
                 yield check_stated_genres(stated, of_media, None)
         except (InspectionError, DatabaseUnavailableError) as exc:
-            to_do = "Run it again; where it takes too long, set CATALOGUE_TIMEOUT_MS higher."
+            to_do = "Run it again; where it takes too long, set CATALOG_TIMEOUT_MS higher."
             yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)
 
     def _inspection(self, name: DatabaseName) -> Inspection:

@@ -274,7 +274,7 @@ def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> It
     between = f"{CATALOG}, {ENGAGEMENT}"
     unknown = ~np.isin(engagement.media_keys, catalog.media_keys)
     lost = int(engagement.media_counts[unknown].sum())
-    means = f"{share(lost, engagement.interactions)} of the interactions are with media not in the catalogue"
+    means = f"{share(lost, engagement.interactions)} of the interactions are with media not in the catalog"
     if _is_over(_STRAY, lost, engagement.interactions):
         to_do = "See that interaction.media_id is medias.id, and that both databases are of one app and day."
         yield Finding(Level.WARNING, between, "media of interactions", means, to_do)

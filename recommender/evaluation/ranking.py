@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.deadline import Deadline
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.errors import TrainingMemoryError
@@ -85,7 +85,7 @@ class _Unscored:
     name = "popularity"
     version: str | None = None
 
-    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:  # noqa: ARG002 - it needs neither
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:  # noqa: ARG002 - it needs neither
         """Return no scores for anyone."""
         return [NO_SCORES] * len(users)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.settings import Settings, load_overridden
-from recommender.catalogue.index import window_start
+from recommender.catalog.index import window_start
 from recommender.clock import Clock
 from recommender.container import Container, build_container
 from recommender.data.dataset import Dataset, dataset_of
@@ -218,7 +218,7 @@ def _opened_service(settings: Settings, as_of: datetime) -> Iterator[Container]:
     container = build_container(settings, as_of=as_of)
     try:
         container.open()
-        patience_s = _REFRESH_STATEMENTS * settings.databases.catalogue_timeout_ms / 1000 + _SPARE_S
+        patience_s = _REFRESH_STATEMENTS * settings.databases.catalog_timeout_ms / 1000 + _SPARE_S
         container.wait_until_loaded(patience_s)
         container.wait_for_model(patience_s)
         yield container

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap, Spread
 from recommender.evaluation.ranking import AS_SERVED, Rankings, Report, ShortHistory, rank_variants
@@ -228,7 +228,7 @@ def _intervals(spread: Spread, names: Sequence[str], start: int) -> dict[str, In
     }
 
 
-def _genres_of(index: CatalogueIndex) -> NDArray[np.bool_]:
+def _genres_of(index: CatalogIndex) -> NDArray[np.bool_]:
     """Return which genres each item has; shape (items, genres)."""
     bits = np.unpackbits(index.genre_masks.view(np.uint8), axis=1).astype(np.bool_)
     return np.asarray(bits[:, bits.any(axis=0)])
@@ -238,9 +238,7 @@ def _shares_of(genres: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(genres / np.maximum(1, genres.sum(axis=1, keepdims=True)))
 
 
-def _history_shares(
-    users: TestUsers, index: CatalogueIndex, genres: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _history_shares(users: TestUsers, index: CatalogIndex, genres: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return how the genres of each user's history are distributed; shape (users, genres), 0 without one."""
     shares = _shares_of(genres)
     found = np.zeros((len(users.contexts), genres.shape[1]))

@@ -19,7 +19,7 @@ from recommender.demo.line_notes import ReadNotes
 from recommender.demo.movielens import MovieLensFolder, Rating, interaction_of, media_id, user_id
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogueEntry
+from recommender.entities import CatalogEntry
 from recommender.errors import EvaluationError
 
 _KEY_BYTES = 16
@@ -47,7 +47,7 @@ class Source:
 
     name: str
     interactions: Interactions
-    entries: Sequence[CatalogueEntry]
+    entries: Sequence[CatalogEntry]
     window_days: int = 0
     stated: StatedGenres | None = None
     domain: Domain = MEDIA
@@ -76,10 +76,10 @@ def movielens_source(folder: Path, scale: float) -> Source:
     )
 
 
-def entry_of(item_id: str, genres: Sequence[str]) -> CatalogueEntry:
+def entry_of(item_id: str, genres: Sequence[str]) -> CatalogEntry:
     """Return the catalog entry of an item that has genres and nothing else to filter by."""
     others = (None,) * (len(MEDIA.filtered) - 1)
-    return CatalogueEntry((list(genres), *others), item_id, id_key(item_id))
+    return CatalogEntry((list(genres), *others), item_id, id_key(item_id))
 
 
 def id_key(text: str) -> bytes:

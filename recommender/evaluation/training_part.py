@@ -12,8 +12,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.interactions import Interactions, PositivePairs, histories_of, positive_pairs
 from recommender.databases.engagement_db import PositiveHistory
@@ -65,7 +65,7 @@ class TrainingPart:
     """What models learn from, and what is ranked. `relevant`: which kind was looked for."""
 
     data: Dataset
-    index: CatalogueIndex
+    index: CatalogIndex
     users: TestUsers
     relevant: Relevant
 
@@ -131,7 +131,7 @@ def _as_sql(start: float) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start)).replace(tzinfo=None).isoformat()
 
 
-def _relevant_items(split: Split, kind: Relevant, index: CatalogueIndex) -> dict[str, NDArray[np.intp]]:
+def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:
     """Return by user what should be found: new to the user, and in the catalog."""
     later = positive_pairs(split.test)
     chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recommender.background import Pause, RepeatingThread
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.forgotten import ForgottenUsers
 from recommender.deadline import Deadline
 from recommender.entities import NEWCOMER, Blend, History
@@ -26,9 +26,9 @@ from recommender.models.registry import MODELS
 logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0
-# While a model waits for the first catalogue index, requests do so too.
+# While a model waits for the first catalog index, requests do so too.
 _WAITING_POLL_S = 0.1
-# With fewer of its media in the catalogue, a model is hardly of these databases.
+# With fewer of its media in the catalog, a model is hardly of these databases.
 _KNOWN_SHARE = 0.5
 # How long a history a model is tried out with, and for how many seconds at most.
 _TRIED_ITEMS, _TRIED_S = 10, 10.0
@@ -45,7 +45,7 @@ class _Loaded:
     def key(self) -> "_Key":
         return self.metadata.model, self.metadata.version
 
-    def is_of(self, index: CatalogueIndex) -> bool:
+    def is_of(self, index: CatalogIndex) -> bool:
         """Whether the catalog has enough of the model's items."""
         return self.model.items.known_share(index) >= _KNOWN_SHARE
 
@@ -71,7 +71,7 @@ class ModelWatcher:
         *,
         wanted: str,
         window_days: int,
-        current_index: Callable[[], CatalogueIndex | None],
+        current_index: Callable[[], CatalogIndex | None],
         blend: Blend,
         may_learn_blend: bool = True,
         min_history: int = 0,
@@ -123,14 +123,14 @@ class ModelWatcher:
     def wait_for_first_look(self, timeout_s: float) -> None:
         """Wait until what has been published is in use or refused, at most for `timeout_s` seconds.
 
-        Without a catalogue index there is nothing to judge a model by: then only loading is waited for.
+        Without a catalog index there is nothing to judge a model by: then only loading is waited for.
         """
         started = time.monotonic()
         self._looked.wait(timeout_s)
         if self._index_to_judge_by() is not None:
             self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
 
-    def prepare(self, index: CatalogueIndex) -> None:
+    def prepare(self, index: CatalogIndex) -> None:
         """Work out what the model in use needs of an index, before requests come with that."""
         in_use = self._in_use
         if in_use is not None:
@@ -232,7 +232,7 @@ class ModelWatcher:
                     found.append((name, None, f"{artifact.CURRENT} is gone"))
         return sorted(found, key=lambda each: (each[:2] == (in_use, None), each[1] or ""), reverse=True)
 
-    def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogueIndex | None) -> bool:
+    def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogIndex | None) -> bool:
         """Use the model published last. Where it is refused and none is in use, use the next one.
 
         Returns:
@@ -260,7 +260,7 @@ class ModelWatcher:
         self._refused = refusal
         return True
 
-    def _use(self, name: str, version: str, index: CatalogueIndex | None) -> bool:
+    def _use(self, name: str, version: str, index: CatalogIndex | None) -> bool:
         """Use what is published; false while that waits for an index to judge by.
 
         Raises:
@@ -316,7 +316,7 @@ class ModelWatcher:
         logger.info("model %s %s loaded in %.1f s", name, version, time.monotonic() - started)
         return _Loaded(model, metadata)
 
-    def _judge(self, loaded: _Loaded, index: CatalogueIndex) -> None:
+    def _judge(self, loaded: _Loaded, index: CatalogIndex) -> None:
         """Refuse a model for what it is made of.
 
         Raises:
@@ -327,7 +327,7 @@ class ModelWatcher:
             raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
         if not loaded.is_of(index):
             raise ArtifactError(
-                f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalogue: was it "
+                f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalog: was it "
                 "trained on other databases?"
             )
         if self._in_use is not None and not loaded.metadata.shrinkage_accepted:
@@ -347,13 +347,13 @@ class ModelWatcher:
         self._refused = refusal
         return refusal
 
-    def _index_to_judge_by(self) -> CatalogueIndex | None:
+    def _index_to_judge_by(self) -> CatalogIndex | None:
         """The catalog index; None where an empty one knows no model's items."""
         index = self._current_index()
         return index if index is not None and index.media_ids else None
 
 
-def try_out(model: TrainableModel, index: CatalogueIndex) -> None:
+def try_out(model: TrainableModel, index: CatalogIndex) -> None:
     """Score a user who is made up, so that no request is the first to use a model with an index.
 
     Raises:

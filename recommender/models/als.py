@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
@@ -129,7 +129,7 @@ class Als(ConfiguredModel[AlsConfig]):
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the products of the factors of users and items, without those that are rounding."""
@@ -151,7 +151,7 @@ class Als(ConfiguredModel[AlsConfig]):
         user: UserContext,
         scores: ItemScores,
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return what items of the history add to each score: with W the system solved, alpha × y W⁻¹ y'.
@@ -172,7 +172,7 @@ class Als(ConfiguredModel[AlsConfig]):
     def similar_items(
         self,
         item_id: str,
-        items: CatalogueIndex,
+        items: CatalogIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:

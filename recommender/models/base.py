@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.entities import Blend, DatabaseName, History, VariantName
@@ -95,7 +95,7 @@ class Scorer(Protocol):
     name: str
     version: str | None
 
-    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
         """Return each user's scores of items in `items`; those the user has seen may be among them.
 
         Raises:
@@ -180,7 +180,7 @@ class SimilarItems(Protocol):
     version: str | None
 
     def similar_items(
-        self, item_id: str, items: CatalogueIndex, window: Window, deadline: Deadline
+        self, item_id: str, items: CatalogIndex, window: Window, deadline: Deadline
     ) -> ItemSimilarities:
         """Return the similar items that the model knows of; the item itself may be among them.
 
@@ -236,7 +236,7 @@ class Explainer(Protocol):
         user: UserContext,
         scores: ItemScores,
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return the up to `top_k` largest contributions to the score of each item of `item_idx`.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
@@ -87,7 +87,7 @@ class ContentModel(ConfiguredModel[ContentConfig]):
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return how much the items it knows are to each user's taste; nothing where there is none."""
@@ -95,7 +95,7 @@ class ContentModel(ConfiguredModel[ContentConfig]):
         found = positions[positions >= 0]
         return [self._score(user, items, found) for user in users]
 
-    def _score(self, user: UserContext, items: CatalogueIndex, found: NDArray[np.intp]) -> ItemScores:
+    def _score(self, user: UserContext, items: CatalogIndex, found: NDArray[np.intp]) -> ItemScores:
         rates = items.genre_rates
         weights = TasteWeights(self._config.prior, self._config.stated, self._config.slope)
         own, stated = items.located(user.history.positive_ids), items.genres.numbers_of(user.stated_genres)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.models.base import (
@@ -140,13 +140,13 @@ class EaseTransitions:
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the mixture of what both parts score, from each user's history."""
         return [self._score(user, items) for user in users]
 
-    def _score(self, user: UserContext, items: CatalogueIndex) -> ItemScores:
+    def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
         # One more than there are: what is in no catalog ends there.
         mixed = np.zeros(len(items.media_ids) + 1)
         for part, _, sums, factor in self._scored(user, items):
@@ -154,7 +154,7 @@ class EaseTransitions:
         found = np.flatnonzero(mixed[:-1] > 0.0)
         return scores_of_floats(mixed[found], found)
 
-    def _scored(self, user: UserContext, items: CatalogueIndex) -> list[_Scored]:
+    def _scored(self, user: UserContext, items: CatalogIndex) -> list[_Scored]:
         unseen = ~items.mark(user.history.seen_ids)
         scored = []
         for part, share in self._parts:
@@ -171,7 +171,7 @@ class EaseTransitions:
         user: UserContext,
         scores: ItemScores,  # noqa: ARG002 - they are the mixture of what it reads anew
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return the largest contributions to the mixture, without those below 0."""
@@ -185,7 +185,7 @@ class EaseTransitions:
     def similar_items(
         self,
         item_id: str,
-        items: CatalogueIndex,
+        items: CatalogIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:

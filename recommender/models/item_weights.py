@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.entities import History
@@ -127,7 +127,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the weighted sums of the weights from each user's history."""
@@ -160,7 +160,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         user: UserContext,
         scores: ItemScores,  # noqa: ARG002 - they are the sums of what it reads anew
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return the largest of the products that each score is the sum of, without those below 0."""
@@ -170,7 +170,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         return ScoreExplanation(largest_contributions(parts[:, history.ranks], own_idx, top_k))
 
     def parts(
-        self, history: WeightedHistory, item_idx: NDArray[np.intp], items: CatalogueIndex
+        self, history: WeightedHistory, item_idx: NDArray[np.intp], items: CatalogIndex
     ) -> NDArray[np.float64]:
         """Return what each item of a history adds to the scores of some items, with its sign.
 
@@ -192,7 +192,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     def similar_items(
         self,
         item_id: str,
-        items: CatalogueIndex,
+        items: CatalogIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
@@ -201,7 +201,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         return ItemSimilarities(item_idx, np.minimum(weights, 1.0))
 
     def similar_positions(
-        self, item_id: str, items: CatalogueIndex
+        self, item_id: str, items: CatalogIndex
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the items in a catalog index that are similar to one, and parallel weights above 0."""
         number = self._items.number_of(item_id)

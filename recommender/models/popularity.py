@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
@@ -84,7 +84,7 @@ class PopularityModel(ConfiguredModel[PopularityConfig]):
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the sums, the same for each user."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.deadline import Deadline
 from recommender.entities import Blend, Content, History, Weights
 from recommender.errors import DatabaseUnavailableError
@@ -94,7 +94,7 @@ class ShortHistories:
         self._neighbours = neighbours
         self._min_history = min_history
 
-    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
         """Return each user's scores; similar users are looked for once for all users with short histories."""
         scores = list(self._trained.score(users, items, deadline))
         shares = [trained_share(user.history, self._min_history) for user in users]
@@ -122,7 +122,7 @@ class ShortHistories:
         user: UserContext,
         scores: ItemScores,
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return the largest contributions to the mixture, of both models in their shares."""

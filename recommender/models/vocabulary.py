@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.errors import ArtifactError
 from recommender.id_table import IdTable, IdTexts
 
@@ -23,7 +23,7 @@ class ItemVocabulary:
         self._table = IdTable(self.item_ids)
         # For the indexes that were asked with last: the one in use, and the one that follows. They are only
         # referred to weakly: one that has been replaced takes as much memory as the new one.
-        self._placed: tuple[tuple[weakref.ref[CatalogueIndex], NDArray[np.intp]], ...] = ()
+        self._placed: tuple[tuple[weakref.ref[CatalogIndex], NDArray[np.intp]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -36,7 +36,7 @@ class ItemVocabulary:
         """Return the number of each item, -1 for those that the model does not know; same length."""
         return self._table.locate(item_ids)
 
-    def positions_in(self, index: CatalogueIndex) -> NDArray[np.intp]:
+    def positions_in(self, index: CatalogIndex) -> NDArray[np.intp]:
         """Return each item's position in a catalog index, -1 where it is not there; shape (items,)."""
         placed = self._placed
         for known, positions in placed:
@@ -47,7 +47,7 @@ class ItemVocabulary:
         self._placed = ((weakref.ref(index), positions), *alive)[:_KEPT_INDEXES]
         return positions
 
-    def known_share(self, index: CatalogueIndex) -> float:
+    def known_share(self, index: CatalogIndex) -> float:
         """Return the share of the items that are in a catalog index, 0 to 1."""
         return float((self.positions_in(index) >= 0).mean()) if self.item_ids else 0.0
 

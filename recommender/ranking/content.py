@@ -29,10 +29,10 @@ def count_matches(media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]
 
     Args:
         media_masks: shape (media, words), from `pack_genres`.
-        user_mask: shape (words,), the stated genres that the catalogue knows.
+        user_mask: shape (words,), the stated genres that the catalog knows.
     """
     matches = np.bitwise_count(media_masks & user_mask)
-    # Hardly any catalogue has more than 64 genres; a sum over one column takes longer than all the rest.
+    # Hardly any catalog has more than 64 genres; a sum over one column takes longer than all the rest.
     return np.asarray(matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64))
 
 

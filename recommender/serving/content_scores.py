@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.entities import Content, Weights
 from recommender.models.base import UserContext
 from recommender.ranking.blend import blend, blend_floats
@@ -36,7 +36,7 @@ class ContentScores(Protocol):
 class ContentScorer(Protocol):
     """Works out a user's content scores."""
 
-    def __call__(self, user: UserContext, index: CatalogueIndex) -> ContentScores:
+    def __call__(self, user: UserContext, index: CatalogIndex) -> ContentScores:
         """Return the scores of all items of an index for a user."""
         ...
 
@@ -44,7 +44,7 @@ class ContentScorer(Protocol):
 class StatedScores:
     """The share of the stated genres that an item has; compared exactly."""
 
-    def __init__(self, user: UserContext, index: CatalogueIndex) -> None:
+    def __init__(self, user: UserContext, index: CatalogIndex) -> None:
         self._matches = count_matches(index.genre_masks, index.genre_mask(list(user.stated_genres)))
         self._stated = len(user.stated_genres)
 
@@ -64,7 +64,7 @@ class StatedScores:
 class ProfileScores:
     """How much an item's genres are to a user's taste, by history and stated genres, times its popularity."""
 
-    def __init__(self, user: UserContext, index: CatalogueIndex) -> None:
+    def __init__(self, user: UserContext, index: CatalogIndex) -> None:
         self._rates = index.genre_rates
         counts = count_genres(
             self._rates, index.located(user.history.positive_ids), index.genres.numbers_of(user.stated_genres)

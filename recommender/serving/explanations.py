@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
 from recommender.entities import Basis, Explanation, Media, OwnMedia
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
@@ -30,7 +30,7 @@ class PageExplainer:
         explanation: ScoreExplanation,
         media: Mapping[str, Media],
         *,
-        index: CatalogueIndex,
+        index: CatalogIndex,
         verbs: Verbs,
     ) -> None:
         self._page = page

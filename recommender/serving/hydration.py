@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.media_cache import MediaCache
-from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.refresh import CatalogRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, Media, Page
@@ -45,19 +45,19 @@ class Hydrator:
     """Begins hydrations, and holds what they share: which items exist, as catalog_db said last."""
 
     def __init__(
-        self, catalog_db: CatalogDatabase, catalogue: CatalogueRefresher, media_cache: MediaCache
+        self, catalog_db: CatalogDatabase, catalog: CatalogRefresher, media_cache: MediaCache
     ) -> None:
         self.catalog_db = catalog_db
-        self.catalogue = catalogue
+        self.catalog = catalog
         self.media_cache = media_cache
         self._survey: _Survey | None = None
         self._survey_lock = threading.Lock()
 
-    def begin(self, index: CatalogueIndex, page: Page, deadline: Deadline, failures: Failures) -> "Hydration":
+    def begin(self, index: CatalogIndex, page: Page, deadline: Deadline, failures: Failures) -> "Hydration":
         """Begin to read the details of pages that are ranked by an index."""
         return Hydration(self, index, page, deadline, failures)
 
-    def survey(self, index: CatalogueIndex, deadline: Deadline) -> _Survey:
+    def survey(self, index: CatalogIndex, deadline: Deadline) -> _Survey:
         """Ask catalog_db which items exist; requests that wait for the same answer share it.
 
         Raises:
@@ -96,14 +96,14 @@ class Hydration:
     def __init__(
         self,
         hydrator: Hydrator,
-        index: CatalogueIndex,
+        index: CatalogIndex,
         page: Page,
         deadline: Deadline,
         failures: Failures,
     ) -> None:
         self.media: dict[str, Media] = {}
         self.page = self._page = page
-        self.scope = _among(hydrator.catalogue.existing(index))
+        self.scope = _among(hydrator.catalog.existing(index))
         self._hydrator = hydrator
         self._index = index
         self._deadline = deadline
@@ -175,9 +175,9 @@ class Hydration:
         """
         survey = self._hydrator.survey(self._index, self._deadline)
         if not survey.existing.any():
-            self._hydrator.catalogue.load_soon()
+            self._hydrator.catalog.load_soon()
             raise DatabaseUnavailableError(DatabaseName.CATALOG)
-        existing = self._hydrator.catalogue.existing(self._index)
+        existing = self._hydrator.catalog.existing(self._index)
         deleted = np.flatnonzero(existing & ~survey.existing)
         self._note_deleted([self._index.media_ids[idx] for idx in deleted.tolist()], survey.asked_at)
         self.scope = _among(existing & survey.existing)
@@ -187,14 +187,14 @@ class Hydration:
         """Leave items out from now on. Not before: where all are missing, catalog_db is being filled anew."""
         if item_ids:
             self._hydrator.media_cache.forget(item_ids)
-            self._hydrator.catalogue.mark_gone(self._index, item_ids, asked_at)
+            self._hydrator.catalog.mark_gone(self._index, item_ids, asked_at)
 
     def _recall(self, failed: DatabaseName) -> None:
         """Let the last round rank the items whose details are cached."""
         self._failures.add(failed)
         self.media = self._hydrator.media_cache.snapshot()
         self.scope = Scope(
-            existing=self._hydrator.catalogue.existing(self._index),
+            existing=self._hydrator.catalog.existing(self._index),
             showable=self._index.mark(list(self.media)),
         )
         if not self.scope.showable.any():

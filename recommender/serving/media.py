@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, window_start
-from recommender.catalogue.refresh import CatalogueRefresher
-from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.catalog.index import CatalogIndex, window_start
+from recommender.catalog.refresh import CatalogRefresher
+from recommender.catalog.window_popularity import WindowPopularity
 from recommender.clock import PRESENT, Clock
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.entities import (
@@ -50,7 +50,7 @@ class MediaService:
         self,
         *,
         models: ModelSource,
-        catalogue: CatalogueRefresher,
+        catalog: CatalogRefresher,
         hydrator: Hydrator,
         window_popularity: WindowPopularity,
         window_days: int,
@@ -58,7 +58,7 @@ class MediaService:
         clock: Clock = PRESENT,
     ) -> None:
         self._models = models
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._hydrator = hydrator
         self._window_popularity = window_popularity
         self._window_days = window_days
@@ -83,7 +83,7 @@ class MediaService:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(INDEX_SHARE), index_version)
+        index = self._catalog.current(deadline.share(INDEX_SHARE), index_version)
         failures = Failures()
         counts, counted_days, is_counting = index.user_counts, self._window_days, False
         if window_days is not None and window_days != self._window_days:
@@ -129,11 +129,11 @@ class MediaService:
         Where nobody has the medium, genres alone are left. Ties go to popularity, then to the id.
 
         Raises:
-            UnknownMediaError: it is not in the catalogue, or not any more.
+            UnknownMediaError: it is not in the catalog, or not any more.
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
-        index = self._catalogue.current(deadline.share(INDEX_SHARE), index_version)
+        index = self._catalog.current(deadline.share(INDEX_SHARE), index_version)
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
             raise UnknownMediaError
@@ -148,7 +148,7 @@ class MediaService:
                 ranked = ranker.rank(hydration.scope, hydration.page)
                 # The item itself is shown, too: it may be deleted.
                 complete = hydration.read(np.append(ranked.item_idx, anchor_idx))
-        if not self._catalogue.existing(index)[anchor_idx]:
+        if not self._catalog.existing(index)[anchor_idx]:
             raise UnknownMediaError
         media = _details(ranked.item_idx, hydration.media, index)
         return SimilarMedia(
@@ -163,7 +163,7 @@ class MediaService:
         )
 
     def _find_similar(
-        self, item_id: str, index: CatalogueIndex, model: SimilarItems, deadline: Deadline, failures: Failures
+        self, item_id: str, index: CatalogIndex, model: SimilarItems, deadline: Deadline, failures: Failures
     ) -> ItemSimilarities:
         """What the model knows of; nothing where engagement_db cannot say, which then is named."""
         if not index.popularity.known:
@@ -184,7 +184,7 @@ class _SimilarRanker:
     """Ranks items by how similar they are to one: by users, then by genres, then by popularity."""
 
     def __init__(
-        self, anchor_idx: int, similar: ItemSimilarities, index: CatalogueIndex, filters: MediaFilter
+        self, anchor_idx: int, similar: ItemSimilarities, index: CatalogIndex, filters: MediaFilter
     ) -> None:
         item_count = len(index.media_ids)
         self._counts: NDArray[np.int64] | None = None
@@ -224,9 +224,7 @@ def _similar_item(ranked: _SimilarPage, rank: int, media: Media) -> SimilarItem:
     )
 
 
-def _details(
-    item_idx: NDArray[np.intp], media: Mapping[str, Media], index: CatalogueIndex
-) -> dict[int, Media]:
+def _details(item_idx: NDArray[np.intp], media: Mapping[str, Media], index: CatalogIndex) -> dict[int, Media]:
     """Details by rank on a page, in its order, without the ranks whose details cannot be had."""
     found = ((rank, media.get(index.media_ids[idx])) for rank, idx in enumerate(item_idx))
     return {rank: details for rank, details in found if details is not None}

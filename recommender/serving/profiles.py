@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.catalogue.media_cache import MediaCache
+from recommender.catalog.media_cache import MediaCache
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
@@ -33,7 +33,7 @@ class FoundUsers:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """Something a user did. `media` is None for what is not, or no longer, in the catalogue."""
+    """Something a user did. `media` is None for what is not, or no longer, in the catalog."""
 
     media_id: str
     media: Media | None
@@ -140,7 +140,7 @@ class ProfileReader:
         return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
     def _media(self, media_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Media]:
-        """Details by id, the last good ones where the catalogue cannot be asked."""
+        """Details by id, the last good ones where the catalog cannot be asked."""
         if not media_ids:
             return {}
         distinct = list(dict.fromkeys(media_ids))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, UserContext
 from recommender.ranking.blend import by_largest
@@ -49,7 +49,7 @@ class RankedPage:
 class Ranker:
     """Ranks the items of a catalog index for users, as a request asks for it."""
 
-    def __init__(self, index: CatalogueIndex, options: Options) -> None:
+    def __init__(self, index: CatalogIndex, options: Options) -> None:
         self._index = index
         self._explained = options.explained
         self._matching = index.matching(options.filters)
@@ -78,7 +78,7 @@ class Ranking:
         scores: ItemScores,
         scope: Scope,
         *,
-        index: CatalogueIndex,
+        index: CatalogIndex,
         matching: NDArray[np.bool_] | None,
         explained: bool,
     ) -> None:

@@ -13,8 +13,8 @@ from datetime import datetime
 
 import numpy as np
 
-from recommender.catalogue.index import CatalogueIndex, window_start
-from recommender.catalogue.refresh import CatalogueRefresher
+from recommender.catalog.index import CatalogIndex, window_start
+from recommender.catalog.refresh import CatalogRefresher
 from recommender.clock import PRESENT, Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
@@ -82,7 +82,7 @@ class _Chunk:
 
     request: _Request
     now: datetime
-    index: CatalogueIndex
+    index: CatalogIndex
     deadline: Deadline
     failures: Failures
 
@@ -104,7 +104,7 @@ class RecommendationService:
         user_db: UserDatabase,
         engagement_db: EngagementDatabase,
         models: ModelSource,
-        catalogue: CatalogueRefresher,
+        catalog: CatalogRefresher,
         hydrator: Hydrator,
         window_days: int,
         time_budget_s: float,
@@ -116,7 +116,7 @@ class RecommendationService:
         """Recommend.
 
         Args:
-            user_db, engagement_db, catalogue, hydrator: what answers are made from.
+            user_db, engagement_db, catalog, hydrator: what answers are made from.
             models: what scores outside of experiments.
             window_days: how far back interactions count.
             time_budget_s: how long a request for one user may wait for databases in all.
@@ -128,7 +128,7 @@ class RecommendationService:
         self._user_db = user_db
         self._engagement_db = engagement_db
         self._models = models
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._hydrator = hydrator
         self._window_days = window_days
         self._time_budget_s = time_budget_s
@@ -217,7 +217,7 @@ class RecommendationService:
         """Begin to answer; waits for the first catalog index, if there is none yet."""
         budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
-        index = self._catalogue.current(deadline.share(INDEX_SHARE), request.options.index_version)
+        index = self._catalog.current(deadline.share(INDEX_SHARE), request.options.index_version)
         return _Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:

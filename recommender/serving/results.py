@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
 from recommender.entities import DatabaseName, Media, Recommendation, UserRecommendations
 from recommender.experiments.tokens import Placement, TokenSigner
@@ -22,7 +22,7 @@ class Shown:
     the tokens of interleaved lists. `given_at`: the moment. `offset`: of the page.
     """
 
-    index: CatalogueIndex
+    index: CatalogIndex
     media: Mapping[str, Media]
     degraded: tuple[DatabaseName, ...]
     verbs: Verbs

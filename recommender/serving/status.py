@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import partial
 
 from recommender.background import Pause, RepeatingThread, revive_threads
-from recommender.catalogue.media_cache import MediaCache
-from recommender.catalogue.refresh import CatalogueRefresher, CatalogueStatus
+from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.refresh import CatalogRefresher, CatalogStatus
 from recommender.databases.database import Database
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.model_store.selection import Refusal
@@ -47,7 +47,7 @@ class Status:
     """
 
     databases: Mapping[DatabaseName, DatabaseState]
-    catalogue: CatalogueStatus | None
+    catalog: CatalogStatus | None
     model: ModelStatus
     details_cached: bool
     stopped: tuple[str, ...] = ()
@@ -57,9 +57,9 @@ class Status:
     def readiness(self) -> Readiness:
         """Ready where no answer lacks anything; slow is not down."""
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
-        if self.catalogue is None or (DatabaseName.CATALOG in down and not self.details_cached):
+        if self.catalog is None or (DatabaseName.CATALOG in down and not self.details_cached):
             return Readiness.UNAVAILABLE
-        lacks = self.catalogue.held_back is not None or not self.catalogue.popularity_known
+        lacks = self.catalog.held_back is not None or not self.catalog.popularity_known
         if down or lacks or self.stopped:
             return Readiness.DEGRADED
         return Readiness.READY
@@ -71,13 +71,13 @@ class StatusReader:
     def __init__(
         self,
         databases: Mapping[DatabaseName, Database],
-        catalogue: CatalogueRefresher,
+        catalog: CatalogRefresher,
         models: ModelWatcher,
         media_cache: MediaCache,
         experiment_models: Mapping[str, ModelWatcher],
     ) -> None:
         self._databases = databases
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._models = models
         self._media_cache = media_cache
         self._experiment_models = experiment_models
@@ -86,7 +86,7 @@ class StatusReader:
         """The status now, after an attempt to start threads again that have ended; waits for nothing."""
         return Status(
             databases={name: database.state for name, database in self._databases.items()},
-            catalogue=self._catalogue.status(),
+            catalog=self._catalog.status(),
             model=_model_status(self._models),
             details_cached=len(self._media_cache) > 0,
             stopped=revive_threads(),

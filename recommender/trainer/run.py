@@ -13,7 +13,7 @@ import numpy as np
 
 from config.database_settings import DatabaseSettings
 from recommender import __version__
-from recommender.catalogue.index import window_start
+from recommender.catalog.index import window_start
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import read_forgotten
 from recommender.data.interactions import histories_of, positive_pairs

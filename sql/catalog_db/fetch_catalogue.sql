@@ -1,5 +1,5 @@
 -- name: fetch_catalogue()
--- Every medium that may be recommended, and what it is found and filtered by: the catalogue index is made of these.
+-- Every medium that may be recommended, and what it is found and filtered by: the catalog index is made of these.
 --
 -- Parameters: none
 -- Returns: a row for each medium that has an id and is not deleted

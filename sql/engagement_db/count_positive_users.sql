@@ -7,7 +7,7 @@
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
--- Returns: a row for each medium with interactions, known to the catalogue or not
+-- Returns: a row for each medium with interactions, known to the catalog or not
 --   media_id text
 --   user_count bigint  users who liked or watched it and did not dislike it since
 --   row_count bigint   all interactions with the medium in the window, of whatever type and user

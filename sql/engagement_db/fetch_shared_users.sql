@@ -2,7 +2,7 @@
 -- What the users who have a medium in their favour have besides.
 --
 -- Parameters:
---   media_id text       of a medium in the catalogue
+--   media_id text       of a medium in the catalog
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read

@@ -83,7 +83,7 @@ def test_genres_of_an_item_are_distinct_without_regard_to_case(
 
 
 def test_an_offset_past_the_end_is_an_empty_page(client: FlaskClient, reference: Reference) -> None:
-    answer = get(client, reference.users[0], offset=len(reference.catalogue))
+    answer = get(client, reference.users[0], offset=len(reference.catalog))
     assert (answer["recommendations"], answer["count"], answer["degraded"]) == ([], 0, [])
 
 

@@ -177,7 +177,7 @@ def test_what_cannot_be_is_refused_in_words(
 def test_ids_that_cannot_be_are_refused_in_words(client: FlaskClient) -> None:
     said = alert(client.get("/explorer/users/<b>x"), 400)
     assert said == "user_id must be a UUID, got &#39;&lt;b&gt;x&#39;."
-    assert "not in the catalogue" in alert(client.get("/explorer/media/<b>x/similar"), 404)
+    assert "not in the catalog" in alert(client.get("/explorer/media/<b>x/similar"), 404)
 
 
 @pytest.mark.parametrize("target", ["results", "view"])
@@ -244,7 +244,7 @@ def test_it_can_be_left_out(shared_databases: Urls, path: str) -> None:
         assert "/explorer" not in home.text
 
 
-def test_a_catalogue_that_is_down_before_anything_was_kept_is_said_to_be(
+def test_a_catalog_that_is_down_before_anything_was_kept_is_said_to_be(
     databases: Urls, outage: Outage, user: str
 ) -> None:
     with running_client(databases, **NO_CAPS) as client:

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.api.errors import BreakOff
-from recommender.catalogue.index import window_start
+from recommender.catalog.index import window_start
 from recommender.databases.recording import recorded_statements
 from recommender.entities import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError

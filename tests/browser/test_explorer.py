@@ -129,7 +129,7 @@ def test_an_address_that_was_shared_shows_the_same(visit: Visitor, user: str) ->
     expect(page.locator(".card")).to_have_count(12)
     assert page.locator("output").all_inner_texts() == ["1.00", "0.25", "30 days"]
     page.get_by_role("link", name="Health").click()
-    expect(page.get_by_role("heading", name="Catalogue index")).to_be_visible()
+    expect(page.get_by_role("heading", name="Catalog index")).to_be_visible()
     page.get_by_role("link", name="Recommendations").click()
     expect(page.locator("#who")).to_contain_text(user)
     assert page.url.partition("?")[2] == query

@@ -92,7 +92,7 @@ def test_batches_previews_popular_and_similar_items_are_served_too(
     for user in slow.users[:20]:
         assert batch["results"][user]["recommendations"] == get(cooks, user)["recommendations"]
     (most, count) = max(
-        ((item, count) for item, count in slow.popularity.items() if item in slow.catalogue),
+        ((item, count) for item, count in slow.popularity.items() if item in slow.catalog),
         key=lambda found: (found[1], [-ord(digit) for digit in found[0]]),
     )
     first = cooks.get("/api/recipes/popular?limit=1").get_json()["media"][0]

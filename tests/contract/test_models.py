@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
@@ -50,7 +50,7 @@ def data() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def index(data: Dataset) -> CatalogueIndex:
+def index(data: Dataset) -> CatalogIndex:
     return index_of(data, others=[NEW_ITEM], genres=genres)
 
 
@@ -78,7 +78,7 @@ def trained(request: pytest.FixtureRequest, data: Dataset) -> TrainableModel:
     return fitted(request.param, data)
 
 
-def score(model: Scorer, users: Sequence[UserContext], index: CatalogueIndex) -> list[ItemScores]:
+def score(model: Scorer, users: Sequence[UserContext], index: CatalogIndex) -> list[ItemScores]:
     scores = list(model.score(users, index, Deadline.after(60)))
     assert len(scores) == len(users)
     for each in scores:
@@ -102,19 +102,19 @@ def comparing(model: Scorer) -> SimilarItems:
     return model
 
 
-def by_item(scores: ItemScores, index: CatalogueIndex) -> dict[str, int]:
+def by_item(scores: ItemScores, index: CatalogIndex) -> dict[str, int]:
     """What is above 0, by item."""
     idx = range(len(index.media_ids)) if scores.item_idx is None else scores.item_idx.tolist()
     found = zip(idx, scores.values.tolist(), strict=True)
     return {index.media_ids[position]: int(value) for position, value in found if value > 0}
 
 
-def scored(model: Scorer, who: UserContext, index: CatalogueIndex) -> dict[str, int]:
+def scored(model: Scorer, who: UserContext, index: CatalogIndex) -> dict[str, int]:
     (scores,) = score(model, [who], index)
     return by_item(scores, index)
 
 
-def ranked(model: Scorer, who: UserContext, index: CatalogueIndex) -> list[str]:
+def ranked(model: Scorer, who: UserContext, index: CatalogIndex) -> list[str]:
     """All items that the user has not seen and that have a score, in order."""
     keys = np.zeros(len(index.media_ids), dtype=np.int64)
     for item_id, value in scored(model, who, index).items():
@@ -132,7 +132,7 @@ def test_names_are_those_of_the_registry(trained: TrainableModel) -> None:
     assert MODELS[trained.name].load_class() is type(trained)
 
 
-def test_the_checkerboard_is_solved(personal: Scorer, index: CatalogueIndex) -> None:
+def test_the_checkerboard_is_solved(personal: Scorer, index: CatalogIndex) -> None:
     """The best of what a user has not seen is the item of the block that all others of the block have."""
     for block in range(BLOCKS):
         for number in range(BLOCK_USERS):
@@ -147,7 +147,7 @@ def test_learning_leaves_the_dataset_as_it_was(trained: TrainableModel) -> None:
     assert (histories.item_idx.tolist(), histories.values.tolist(), histories.liked.tolist()) == before
 
 
-def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: CatalogueIndex) -> None:
+def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: CatalogIndex) -> None:
     users = [*known_users(), context(STRANGER, []), context(STRANGER, [item(0, 0)])]
     for who, scores in zip(users, score(model, users, index), strict=True):
         (single,) = score(model, [who], index)
@@ -155,19 +155,17 @@ def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: Catalog
         assert single.steps == scores.steps
 
 
-def test_the_same_input_gives_the_same_answer(model: Scorer, index: CatalogueIndex) -> None:
+def test_the_same_input_gives_the_same_answer(model: Scorer, index: CatalogIndex) -> None:
     first, second = (score(model, known_users(), index) for _ in range(2))
     assert [by_item(one, index) for one in first] == [by_item(other, index) for other in second]
 
 
-def test_users_it_has_never_seen_are_served_from_their_history(
-    personal: Scorer, index: CatalogueIndex
-) -> None:
+def test_users_it_has_never_seen_are_served_from_their_history(personal: Scorer, index: CatalogIndex) -> None:
     best = ranked(personal, context(STRANGER, [item(2, 0), item(2, 1)]), index)
     assert set(best[: BLOCK_ITEMS - 2]) == {item(2, number) for number in range(2, BLOCK_ITEMS)}
 
 
-def test_items_it_has_never_seen_say_nothing(personal: Scorer, index: CatalogueIndex) -> None:
+def test_items_it_has_never_seen_say_nothing(personal: Scorer, index: CatalogIndex) -> None:
     known = [item(1, 0), item(1, 3)]
     for unknown in (UNKNOWN_ITEM, NEW_ITEM):
         assert scored(personal, context(STRANGER, [unknown]), index) == {}
@@ -176,16 +174,16 @@ def test_items_it_has_never_seen_say_nothing(personal: Scorer, index: CatalogueI
         )
 
 
-def test_an_empty_history_gives_no_scores(personal: Scorer, index: CatalogueIndex) -> None:
+def test_an_empty_history_gives_no_scores(personal: Scorer, index: CatalogIndex) -> None:
     assert scored(personal, context(STRANGER, []), index) == {}
 
 
-def test_one_item_is_a_history(personal: Scorer, index: CatalogueIndex) -> None:
+def test_one_item_is_a_history(personal: Scorer, index: CatalogIndex) -> None:
     best = ranked(personal, context(STRANGER, [item(3, 2)]), index)
     assert set(best[: BLOCK_ITEMS - 1]) == {item(3, number) for number in range(BLOCK_ITEMS) if number != 2}
 
 
-def test_a_very_long_history_is_read(model: Scorer, index: CatalogueIndex) -> None:
+def test_a_very_long_history_is_read(model: Scorer, index: CatalogIndex) -> None:
     others = [key(10_000_000 + number) for number in range(LONG)]
     assert ranked(model, context(STRANGER, [item(0, 4), *others]), index) == ranked(
         model, context(STRANGER, [item(0, 4)]), index
@@ -223,9 +221,7 @@ def test_the_same_data_in_another_order_gives_the_same_model(trained: TrainableM
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
 
 
-def test_what_was_saved_scores_the_same(
-    trained: TrainableModel, index: CatalogueIndex, tmp_path: Path
-) -> None:
+def test_what_was_saved_scores_the_same(trained: TrainableModel, index: CatalogIndex, tmp_path: Path) -> None:
     trained.save(tmp_path)
     loaded = type(trained).load(tmp_path)
     assert loaded.config == trained.config
@@ -237,7 +233,7 @@ def test_what_was_saved_scores_the_same(
         assert before.steps == after.steps
 
 
-def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: CatalogueIndex) -> None:
+def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: CatalogIndex) -> None:
     explainer = explaining(model)
     for who in known_users():
         (scores,) = score(model, [who], index)
@@ -254,7 +250,7 @@ def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: 
 
 
 def test_the_largest_contributions_come_first_where_few_are_asked_for(
-    model: Scorer, index: CatalogueIndex
+    model: Scorer, index: CatalogIndex
 ) -> None:
     explainer = explaining(model)
     who = context(STRANGER, [item(1, 0), item(1, 1), item(1, 2)])
@@ -268,7 +264,7 @@ def test_the_largest_contributions_come_first_where_few_are_asked_for(
     assert len(few.contributions[1].item_idx) == 0
 
 
-def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: CatalogueIndex) -> None:
+def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: CatalogIndex) -> None:
     similarities = comparing(model)
     similar = similarities.similar_items(item(1, 2), index, ALL_TIME, Deadline.after(60))
     assert ((similar.similarities >= 0) & (similar.similarities <= 1)).all()
@@ -278,7 +274,7 @@ def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: Catalo
 
 @pytest.mark.parametrize("item_id", [UNKNOWN_ITEM, NEW_ITEM])
 def test_nothing_is_similar_to_an_item_it_has_never_seen(
-    model: Scorer, index: CatalogueIndex, item_id: str
+    model: Scorer, index: CatalogIndex, item_id: str
 ) -> None:
     similarities = comparing(model)
     assert not similarities.similar_items(item_id, index, ALL_TIME, Deadline.after(60)).similarities.any()

@@ -126,8 +126,8 @@ def answers(container: Container, urls: Urls) -> list[str]:
         for answer in container.service.recommend(users, Page(20), Options(explained=explained))
     ]
     assert all("degraded=()" in answer for answer in given)
-    catalogued = {item.media.id for item in container.media.popular(Page(100)).items}
-    similar = [repr(container.media.similar(item, Page(20))) for item in media[:40] if item in catalogued]
+    catalogd = {item.media.id for item in container.media.popular(Page(100)).items}
+    similar = [repr(container.media.similar(item, Page(20))) for item in media[:40] if item in catalogd]
     popular = [popular_in(container, days) for days in (0, 7, 30, 90)]
     assert similar
     return [*given, *similar, *popular]

@@ -212,14 +212,14 @@ def test_all_users_need_both_databases(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_catalogue_stops_the_job_with_a_sentence(
+def test_an_empty_catalog_stops_the_job_with_a_sentence(
     run_alone: Run, databases: Urls, tmp_path: Path
 ) -> None:
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("TRUNCATE medias")
     result = run_alone("batch", "--all-users", "--output", tmp_path / "out")
     assert result.status == 1
-    assert "stopped before the end: the catalogue is empty" in result.err
+    assert "stopped before the end: the catalog is empty" in result.err
 
 
 LOSSES = {
@@ -251,7 +251,7 @@ def test_a_loss_under_the_running_job_is_told_by_the_status(
     run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
 ) -> None:
     name, statement = LOSSES[loss]
-    monkeypatch.setenv("CATALOGUE_REFRESH_SECONDS", "1")
+    monkeypatch.setenv("CATALOG_REFRESH_SECONDS", "1")
     users = ids_file(tmp_path, Reference(databases).users[:180])
     change_midway(monkeypatch, databases[name], statement)
     result = run_alone("batch", users, "--output", tmp_path / "out")
@@ -259,7 +259,7 @@ def test_a_loss_under_the_running_job_is_told_by_the_status(
     assert "lacked much of what they held before" in result.err
 
 
-def test_a_catalogue_still_being_filled_is_told_by_the_status(
+def test_a_catalog_still_being_filled_is_told_by_the_status(
     run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = ids_file(tmp_path, Reference(databases).users[:180])

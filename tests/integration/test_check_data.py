@@ -42,7 +42,7 @@ def test_preferences_of_nobody_are_a_warning(check: Checker, urls: Urls, databas
     assert "the usual sign of a join on the wrong column" in report.find("preferences")["to_do"]
 
 
-def test_interactions_with_media_missing_from_the_catalogue_are_a_warning(
+def test_interactions_with_media_missing_from_the_catalog_are_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(

@@ -52,8 +52,8 @@ def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
     pairs = [(user, media) for user, media, *_ in reference.interactions]
     assert len(set(pairs)) < len(pairs)
     in_media = {row[0] for row in reference.rows(DatabaseName.CATALOG, "SELECT id::text FROM medias")}
-    assert {media for _, media in pairs} - in_media, "media gone from the catalogue"
-    assert in_media - reference.catalogue, "deleted media"
+    assert {media for _, media in pairs} - in_media, "media gone from the catalog"
+    assert in_media - reference.catalog, "deleted media"
     assert len(reference.positive_rows) < sum(
         kind != "DISLIKE" and at is not None for _, _, kind, _, at in reference.interactions
     ), "interactions older than the window"
@@ -96,7 +96,7 @@ def test_seen_deleted_and_vanished_media_never_appear(client: FlaskClient, refer
     disliked_somewhere = False
     for user in reference.users[::3]:
         given = {item["id"] for item in whole_ranking(client, user)}
-        assert given == reference.catalogue - reference.seen.get(user, set())
+        assert given == reference.catalog - reference.seen.get(user, set())
         disliked = {m for u, m, kind, _, _ in reference.interactions if u == user and kind == "DISLIKE"}
         assert not given & disliked
         disliked_somewhere = disliked_somewhere or bool(disliked)

@@ -97,7 +97,7 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
 def test_a_user_nobody_has_heard_of_gets_popular_media(live: FlaskClient, databases: Urls) -> None:
     reference = Reference(databases)
     answer = get(live, "00000000-0000-4000-8000-000000000000", limit=20)
-    popular = sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
+    popular = sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
     assert answer["strategy"] == "popular"
     assert answer["degraded"] == []
     assert ids(answer) == popular[:20]
@@ -283,7 +283,7 @@ def test_started_while_engagement_db_is_locked_it_serves_content(
     user = user_with_everything(Reference(databases))
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
-        with running_client(databases, STATEMENT_TIMEOUT_MS="300", CATALOGUE_TIMEOUT_MS="4000") as client:
+        with running_client(databases, STATEMENT_TIMEOUT_MS="300", CATALOG_TIMEOUT_MS="4000") as client:
             for _ in range(2):
                 answer = get(client, user)
                 assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 REQUESTS = "marquee_request_duration_seconds_count"
 NOT_FOUND = {"endpoint": "none", "status": "404"}
-QUICK = {"CATALOGUE_REFRESH_SECONDS": "1"}
+QUICK = {"CATALOG_REFRESH_SECONDS": "1"}
 # Of addresses and statuses that no request had before.
 NEW_SERIES = (
     ("GET", "/nowhere", 404),
@@ -98,22 +98,20 @@ def test_where_the_temporary_folder_vanishes_it_serves_and_counts_on(
         for path in list(folder.iterdir()) if vanished == "what is in it" else [folder]:
             shutil.rmtree(path)
         open_new_series(server)
-        wait_until(lambda: any(folder.glob("marquee-catalogue-*/*/announcement.json")))
+        wait_until(lambda: any(folder.glob("marquee-catalog-*/*/announcement.json")))
         for number in (signal.SIGKILL, signal.SIGHUP):
             replace_workers(server, number)
             assert server.value(REQUESTS, NOT_FOUND) == 12
         assert server.process.poll() is None
 
 
-def test_on_a_full_disk_each_worker_loads_the_catalogue_for_itself(databases: Urls, disk: SmallDisk) -> None:
+def test_on_a_full_disk_each_worker_loads_the_catalog_for_itself(databases: Urls, disk: SmallDisk) -> None:
     with running_gunicorn(databases, TMPDIR=str(disk.path), **QUICK) as server:
         disk.fill()
         add_a_medium(databases)
         assert eventually(lambda: all_have_all_media(server, databases), 20.0)
         assert "this worker loads for itself" in server.log.read_text()
-        assert not list(disk.path.glob("marquee-catalogue-*/*/*.draft")), (
-            "it takes what little space there is"
-        )
+        assert not list(disk.path.glob("marquee-catalog-*/*/*.draft")), "it takes what little space there is"
         replace_workers(server, signal.SIGKILL)
         # Until its first load it has the index that was announced while there was room.
         assert eventually(lambda: all_have_all_media(server, databases), 20.0)
@@ -126,4 +124,4 @@ def add_a_medium(urls: Urls) -> None:
 
 def all_have_all_media(server: GunicornServer, urls: Urls) -> bool:
     found = [server.get("/ready").body["catalogue"] for _ in range(8)]
-    return {each["media"] for each in found if each is not None} == {len(Reference(urls).catalogue)}
+    return {each["media"] for each in found if each is not None} == {len(Reference(urls).catalog)}

@@ -38,7 +38,7 @@ def similar(client: FlaskClient, media_id: str, **arguments: Any) -> dict[str, A
 
 def test_popular_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     answer = ask(client, "popular", limit=100)
-    ranked = sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
+    ranked = sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
     given = [(item["id"], item["user_count"]) for item in answer["media"]]
     assert given == [(media, reference.popularity[media]) for media in ranked[:100]]
     assert list(answer) == [
@@ -81,7 +81,7 @@ def test_popular_media_of_another_window_are_counted_once(
     assert counts == sorted(counts, reverse=True)
     for item in answer["media"]:
         assert item["user_count"] == reference.popularity[item["id"]]
-    assert counts[0] == max(reference.popularity[media] for media in reference.catalogue)
+    assert counts[0] == max(reference.popularity[media] for media in reference.catalog)
     with recorded_statements() as runs:
         assert ask(client, "popular", limit=100, window_days=window_days) == answer
     assert [run.name for run in runs] == ["catalog_db.fetch_media"]
@@ -116,9 +116,9 @@ def test_more_windows_at_a_time_than_are_kept_are_counted_too(
 
 def test_similar_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     compared = 0
-    for media in sorted(reference.catalogue)[::9]:
+    for media in sorted(reference.catalog)[::9]:
         answer = similar(client, media, limit=100)
-        cosines = {other: reference.cosine(media, other) for other in reference.catalogue - {media}}
+        cosines = {other: reference.cosine(media, other) for other in reference.catalog - {media}}
         expected = sorted((cosine for cosine in cosines.values() if cosine), reverse=True)[:100]
         given = [item["similarity"] for item in answer["similar"]]
         assert given[: len(expected)] == pytest.approx(expected, abs=5.1e-5)
@@ -170,7 +170,7 @@ def test_live_and_model_find_the_same_similar_media(
 ) -> None:
     reference = Reference(databases)
     version = train_on(databases, tmp_path / "models", monkeypatch)
-    some = [media for media, _ in reference.popularity.most_common() if media in reference.catalogue][::15]
+    some = [media for media, _ in reference.popularity.most_common() if media in reference.catalog][::15]
     with running_client(databases, **NO_CAPS, **PATIENT) as live_client:
         live = {media: similar(live_client, media, limit=50)["similar"] for media in some}
     with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS, **PATIENT) as client:
@@ -191,13 +191,13 @@ def test_within_caps_similar_media_are_estimated_from_the_latest_users(
         items = similar(client, media, limit=20)["similar"]
     assert all(0 < item["shared_user_count"] <= 30 for item in items)
     assert all(0 < item["similarity"] <= 1 for item in items)
-    exact = sorted(reference.catalogue - {media}, key=lambda other: -reference.cosine(media, other))[:40]
+    exact = sorted(reference.catalog - {media}, key=lambda other: -reference.cosine(media, other))[:40]
     assert len({item["id"] for item in items} & set(exact)) >= 10
 
 
 def test_without_engagement_db_similar_media_share_genres(databases: Urls, outage: Outage) -> None:
     reference = Reference(databases)
-    media = next(media for media in sorted(reference.catalogue) if reference.genres_of_media.get(media))
+    media = next(media for media in sorted(reference.catalog) if reference.genres_of_media.get(media))
     with running_client(databases, **NO_CAPS) as client:
         get(client, UNKNOWN)
         outage.stop(ENGAGEMENT)
@@ -223,7 +223,7 @@ def test_without_catalog_db_similar_media_are_those_whose_details_are_cached(
     assert {item["id"] for item in popular["media"]} <= {media, *(item["id"] for item in before["similar"])}
 
 
-def test_a_medium_that_is_not_in_the_catalogue_is_404(databases: Urls) -> None:
+def test_a_medium_that_is_not_in_the_catalog_is_404(databases: Urls) -> None:
     reference = Reference(databases)
     media = reference.popularity.most_common(1)[0][0]
     rows = reference.rows(CATALOG, "SELECT id::text FROM medias WHERE deleted_at IS NOT NULL LIMIT 1")

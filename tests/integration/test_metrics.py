@@ -119,7 +119,7 @@ def test_both_workers_report_what_they_stand_on(service: GunicornServer, referen
         pool = {"database": name, "pool": "requests"}
         assert sum_of(text, "marquee_pool_max_size", pool) == 20
         assert 0 < sum_of(text, "marquee_pool_size", pool) <= 20
-    assert sum_of(text, "marquee_catalogue_index_media", {}) == len(reference.catalogue)
+    assert sum_of(text, "marquee_catalogue_index_media", {}) == len(reference.catalog)
     assert 0 < sum_of(text, "marquee_catalogue_index_age_seconds", {}) < 400
     assert sum_of(text, "marquee_model_info", {"model": "live", "version": ""}) == 2
 

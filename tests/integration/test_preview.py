@@ -34,7 +34,7 @@ def test_a_preview_agrees_with_the_definition(client: FlaskClient, reference: Re
         expected = reference.rank_for(stated, reference.similar_to(liked), liked)[:100]
         assert_agrees(answer["recommendations"], expected)
         assert answer["degraded"] == []
-        assert set(answer["unknown_media"]) == liked - reference.catalogue
+        assert set(answer["unknown_media"]) == liked - reference.catalog
 
 
 def test_a_preview_has_the_documented_keys_and_takes_three_statements_at_most(

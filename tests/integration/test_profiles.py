@@ -154,7 +154,7 @@ def test_a_profile_shows_the_latest_interactions_in_order(profiles: ProfileReade
     assert shown == expected
     assert profile.missing == ()
     for each in profile.interactions:
-        assert (each.media is not None) == (each.media_id in reference.catalogue)
+        assert (each.media is not None) == (each.media_id in reference.catalog)
 
 
 def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileReader, databases: Urls) -> None:

@@ -54,13 +54,13 @@ def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) ->
     assert body == {
         "status": "ready",
         "databases": {"user_db": "up", "catalog_db": "up", "engagement_db": "up"},
-        "catalogue": {"media": len(Reference(databases).catalogue), "held_back": None},
+        "catalogue": {"media": len(Reference(databases).catalog), "held_back": None},
         "model": {"name": "live", "version": None},
     }
 
 
-def test_the_age_of_the_catalogue_index_grows_until_it_is_loaded_again(databases: Urls) -> None:
-    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1") as client:
+def test_the_age_of_the_catalog_index_grows_until_it_is_loaded_again(databases: Urls) -> None:
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1") as client:
         assert eventually(lambda: says(client, 200, "ready"))
         ages = []
         for _ in range(50):

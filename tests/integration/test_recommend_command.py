@@ -68,12 +68,12 @@ def test_without_any_database_it_says_so_in_a_line(run_alone: Run, outage: Outag
     assert result.err.count("\n") == 1
 
 
-def test_an_empty_catalogue_is_nothing_to_recommend(run_alone: Run, databases: Urls) -> None:
+def test_an_empty_catalog_is_nothing_to_recommend(run_alone: Run, databases: Urls) -> None:
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("TRUNCATE medias")
     result = run_alone("recommend", STRANGER)
     assert (result.status, result.out) == (1, "")
-    assert "the catalogue is empty" in result.err
+    assert "the catalog is empty" in result.err
 
 
 def test_titles_cannot_steer_the_terminal(run_alone: Run, databases: Urls) -> None:

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def client(databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The service, answering with a good model, and indifferent to interactions that go."""
     version = train_on(databases, folder, monkeypatch)
-    with running_client(databases, MODEL_PATH=str(folder), CATALOGUE_MAX_LOSS="1", **NO_CAPS) as client:
+    with running_client(databases, MODEL_PATH=str(folder), CATALOG_MAX_LOSS="1", **NO_CAPS) as client:
         wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
         yield client
 
@@ -162,14 +162,14 @@ def shift_ids(databases: Urls, digits: str) -> None:
             )
 
 
-def test_a_model_of_other_databases_is_not_used_until_the_catalogue_is_its_own(
+def test_a_model_of_other_databases_is_not_used_until_the_catalog_is_its_own(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(databases, folder, monkeypatch)
     shift_ids(databases, "123456789abcdef0")
     user = next(iter(Reference(databases).positive))
     with running_client(
-        databases, MODEL_PATH=str(folder), CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
+        databases, MODEL_PATH=str(folder), CATALOG_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
     ) as client:
         assert "was it trained on other databases?" in reason(client, version)
         assert ready_model(client)["name"] == "live"

@@ -190,7 +190,7 @@ def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls)
         ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"], {**variables, "PORT": str(port)}
     )
     try:
-        wait_for(process, "catalogue index: ")
+        wait_for(process, "catalog index: ")
         assert fetch(port, "/health")[0] == 200
         status, answer = fetch(port, "/api/recommendations/11111111-1111-4111-8111-111111111111")
         assert (status, answer["strategy"]) == (200, "popular")

@@ -85,7 +85,7 @@ def test_rankings_agree_with_the_definition(dirty_client: FlaskClient, dirty_ref
 def test_filters_find_every_spelling(dirty_client: FlaskClient, dirty_reference: Reference) -> None:
     with_genre = {
         media
-        for media in dirty_reference.catalogue
+        for media in dirty_reference.catalog
         if any("noire" in genre for genre in dirty_reference.genres_of_media.get(media, ()))
     }
     assert len(with_genre) >= 10
@@ -118,7 +118,7 @@ def test_what_is_blank_is_not_there(dirty_client: FlaskClient, dirty_reference: 
             assert "it has ," not in item["reason"]
 
 
-def test_explanations_name_a_genre_as_the_catalogue_shows_it(
+def test_explanations_name_a_genre_as_the_catalog_shows_it(
     dirty_client: FlaskClient, dirty_reference: Reference
 ) -> None:
     named = 0

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.catalogue import refresh
-from recommender.catalogue.index import CatalogueIndex, index_of
+from recommender.catalog import refresh
+from recommender.catalog.index import CatalogIndex, index_of
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, get, running_client
 from tests.support.postgres import Urls
@@ -19,11 +19,11 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogueIndex]]:
+def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogIndex]]:
     """Every index that is built from now on, the latest last."""
-    built: list[weakref.ref[CatalogueIndex]] = []
+    built: list[weakref.ref[CatalogIndex]] = []
 
-    def build(*arguments: Any) -> CatalogueIndex:
+    def build(*arguments: Any) -> CatalogIndex:
         index = index_of(*arguments)
         built.append(weakref.ref(index))
         return index
@@ -38,7 +38,7 @@ def is_counted(client: FlaskClient, window_days: int) -> bool:
     return not client.get(f"/api/media/popular?window_days={window_days}").get_json()["counting"]
 
 
-def has_more_than(built: list[weakref.ref[CatalogueIndex]], number: int) -> bool:
+def has_more_than(built: list[weakref.ref[CatalogIndex]], number: int) -> bool:
     return len(built) > number
 
 
@@ -52,11 +52,11 @@ def move_popularity(urls: Urls, media: str) -> None:
 
 
 def test_an_index_that_was_swapped_out_is_collected(
-    databases: Urls, built: list[weakref.ref[CatalogueIndex]]
+    databases: Urls, built: list[weakref.ref[CatalogIndex]]
 ) -> None:
     reference = Reference(databases)
     media = reference.popularity.most_common(1)[0][0]
-    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         used = 0
         for window_days in (7, 30, 0):
             move_popularity(databases, media)

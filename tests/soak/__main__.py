@@ -40,7 +40,7 @@ _SETTINGS = {
     "INTERACTION_WINDOW_DAYS": str(WINDOW_DAYS),
     "POOL_SIZE": str(_POOL_SIZE),
     # So that an index is loaded during every fault.
-    "CATALOGUE_REFRESH_SECONDS": "2",
+    "CATALOG_REFRESH_SECONDS": "2",
 }
 
 

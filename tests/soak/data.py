@@ -15,7 +15,7 @@ from tests.support.reference import Reference, Row
 # Of years: no interaction enters or leaves it while the clock is stepped by days.
 WINDOW_DAYS = 3650
 
-# A user with many more interactions than are read at a time, all with media that are not in the catalogue. So
+# A user with many more interactions than are read at a time, all with media that are not in the catalog. So
 # this user is like no other, and changes no ranking but through U, the number of users.
 HEAVY_USER = "ffffffff-0000-4000-8000-000000000001"
 _HEAVY_INTERACTIONS, _HEAVY_MEDIA, _HEAVY_FROM_ID = 300_000, 300, 10_000_000
@@ -93,7 +93,7 @@ class SoakData:
     def _movements(self) -> list[Row]:
         """Rows of the table `interaction`; two movers in three like each of the media."""
         least_popular = sorted(
-            self.settled.catalogue, key=lambda media: (self.settled.popularity[media], media)
+            self.settled.catalog, key=lambda media: (self.settled.popularity[media], media)
         )
         at = datetime.now(UTC).replace(tzinfo=None)
         pairs = [

@@ -24,7 +24,7 @@ class Change(StrEnum):
 
     MOVED = "popularity moved"
     EMPTIED = "interactions emptied"
-    RELOADED = "catalogue reloaded"
+    RELOADED = "catalog reloaded"
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Expectations:
     """The whole rankings of some users, for every state and change that scores depend on."""
 
     def __init__(self, data: SoakData, users: Sequence[str]) -> None:
-        self._catalogue = data.settled.catalogue
+        self._catalog = data.settled.catalog
         self._seen = data.settled.seen
         self._settled = _Rankings(data.settled)
         self._while_moving = [_Rankings(reference) for reference in data.while_moving]
@@ -163,8 +163,8 @@ class Expectations:
             yield f"{len(shown)} items"
         if len(set(shown)) < len(shown):
             yield "a medium came twice"
-        if not self._catalogue.issuperset(shown):
-            yield "a medium that is not in the catalogue"
+        if not self._catalog.issuperset(shown):
+            yield "a medium that is not in the catalog"
         if ENGAGEMENT not in page["degraded"] and self._seen.get(user, set()).intersection(shown):
             yield "a medium that the user has seen"
 

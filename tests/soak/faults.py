@@ -35,7 +35,7 @@ class Kind(StrEnum):
     SHUT_DOWN = "shut down"
     HUNG = "hung"
     LOCKED = "locked"
-    CATALOGUE_RELOADED = "catalogue reloaded"
+    CATALOG_RELOADED = "catalog reloaded"
     INTERACTIONS_RELOADED = "interactions reloaded"
     INDEX_SWITCHED = "index switched"
     HEAVY_USER = "heavy user alone"
@@ -70,7 +70,7 @@ def rounds() -> Iterator[list[Fault]]:
             locked[0],
             Fault(Kind.INDEX_SWITCHED),
             killed,
-            Fault(Kind.CATALOGUE_RELOADED),
+            Fault(Kind.CATALOG_RELOADED),
             locked[1],
             Fault(Kind.HEAVY_USER),
             hung,
@@ -127,20 +127,20 @@ class Faults:
 
     def _changes(self) -> dict[Kind, Callable[[], None]]:
         return {
-            Kind.CATALOGUE_RELOADED: self._reload_catalogue,
+            Kind.CATALOG_RELOADED: self._reload_catalog,
             Kind.INTERACTIONS_RELOADED: self._reload_interactions,
             Kind.INDEX_SWITCHED: self._switch_index,
             Kind.HEAVY_USER: lambda: time.sleep(OUTAGE_S),
             Kind.CLOCK_STEPPED: self._step_clock,
         }
 
-    def _reload_catalogue(self) -> None:
+    def _reload_catalog(self) -> None:
         with (
             self.expectations.during(Change.RELOADED),
             self._emptied(DatabaseName.CATALOG, "medias", "tb_media_genre"),
         ):
             time.sleep(OUTAGE_S)
-        self._recover("the catalogue was reloaded and the service ready")
+        self._recover("the catalog was reloaded and the service ready")
 
     def _reload_interactions(self) -> None:
         """Popularity is carried over; nothing else is known of any user.

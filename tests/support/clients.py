@@ -60,9 +60,9 @@ def running_client(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> I
         container: Container = app.extensions["container"]
         container.open()
         container.wait_until_loaded(_LOAD_WAIT_S)
-        if container.status.read().catalogue is None and _lets_in(urls[DatabaseName.CATALOG]):
+        if container.status.read().catalog is None and _lets_in(urls[DatabaseName.CATALOG]):
             # On a busy machine the first connection may take longer than POOL_TIMEOUT_MS.
-            eventually(lambda: container.status.read().catalogue is not None, _LOAD_WAIT_S)
+            eventually(lambda: container.status.read().catalog is not None, _LOAD_WAIT_S)
         yield app.test_client()
 
 

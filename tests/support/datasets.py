@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import PositiveHistory
-from recommender.entities import CatalogueEntry, History
+from recommender.entities import CatalogEntry, History
 from recommender.models.base import UserContext, Window
 
 ALL_TIME = Window(0, "-infinity")
@@ -39,12 +39,12 @@ def _none(_: str) -> Sequence[str]:
 
 def index_of(
     data: Dataset, others: Collection[str] = (), genres: Callable[[str], Sequence[str]] = _none
-) -> CatalogueIndex:
+) -> CatalogIndex:
     """A catalog of the items of a dataset and some others, with the popularity that they have in it."""
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity.of(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
-    entries = [CatalogueEntry((genres(item_id), None, None), item_id, _key(item_id)) for item_id in item_ids]
+    entries = [CatalogEntry((genres(item_id), None, None), item_id, _key(item_id)) for item_id in item_ids]
     return build_index(entries, popularity)
 
 

@@ -58,9 +58,9 @@ def declare(folder: Path) -> dict[str, str]:
     (folder / CATALOG / "fetch_media.sql").write_text(
         media.replace(") AS genre_names\nFROM", f") AS genre_names{_COLUMNS}\nFROM")
     )
-    catalogue = (SQL_ROOT / CATALOG / "fetch_catalogue.sql").read_text()
+    catalog = (SQL_ROOT / CATALOG / "fetch_catalogue.sql").read_text()
     (folder / CATALOG / "fetch_catalogue.sql").write_text(
-        catalogue.replace("AS media_key\nFROM", f"AS media_key{_COLUMNS}\nFROM").replace(
+        catalog.replace("AS media_key\nFROM", f"AS media_key{_COLUMNS}\nFROM").replace(
             "        am.id,\n", "        am.id,\n        am.language, am.age_rating, am.tags,\n"
         )
     )

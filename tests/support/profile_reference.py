@@ -19,7 +19,7 @@ class ProfileReference(Reference):
     def genre_shares(self) -> dict[str, float]:
         """p_g."""
         counts: dict[str, float] = {}
-        for media in self.catalogue:
+        for media in self.catalog:
             genres = self.genres_of_media.get(media, set())
             for genre in genres:
                 counts[genre] = counts.get(genre, 0.01) + self.popularity[media] / len(genres)
@@ -28,12 +28,12 @@ class ProfileReference(Reference):
 
     @cached_property
     def most(self) -> int:
-        return max(self.popularity[media] for media in self.catalogue)
+        return max(self.popularity[media] for media in self.catalog)
 
     def genre_counts(self, stated: set[str], liked: set[str]) -> dict[str, float]:
         """n_g."""
         counts = {genre: 2.0 if genre in stated else 0.0 for genre in self.genre_shares}
-        for media in liked & self.catalogue:
+        for media in liked & self.catalog:
             genres = self.genres_of_media.get(media, set())
             for genre in genres:
                 counts[genre] += 1 / len(genres)
@@ -54,7 +54,7 @@ class ProfileReference(Reference):
         self, stated: set[str], liked: set[str], neighbours: list[str], seen: set[str]
     ) -> list[Scored]:
         """The full ranking for a user of whom this is known."""
-        eligible = self.catalogue - seen
+        eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         counts = self.genre_counts(stated, liked)
         scored = []

@@ -158,7 +158,7 @@ class RecipeReference(Reference):
         return self._named(CATALOG, "SELECT recipe::text, ingredient FROM recipe_ingredients")
 
     @cached_property
-    def catalogue(self) -> set[str]:
+    def catalog(self) -> set[str]:
         return {row[0] for row in self.rows(CATALOG, "SELECT id::text FROM recipes WHERE NOT retired")}
 
     @cached_property

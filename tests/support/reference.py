@@ -74,7 +74,7 @@ class Reference:
         return genres
 
     @cached_property
-    def catalogue(self) -> set[str]:
+    def catalog(self) -> set[str]:
         rows = self.rows(DatabaseName.CATALOG, "SELECT id::text, deleted_at FROM medias")
         return {media for media, deleted_at in rows if deleted_at is None}
 
@@ -205,7 +205,7 @@ class Reference:
 
     def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
         """The full ranking for somebody of whom this is known."""
-        eligible = self.catalogue - seen
+        eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []
         for media in eligible:
@@ -228,7 +228,7 @@ class Reference:
                 own,
             )
             for own in liked
-            if own in self.catalogue
+            if own in self.catalog
         ]
         return sorted((part for part in parts if part[0] > 0), key=lambda part: -part[0])
 

@@ -65,7 +65,7 @@ def _overloaded(_: OverloadedError) -> Response:
 def _nothing(_: NothingToRecommendFromError) -> Response:
     return _problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Nothing can be shown right now: the catalogue cannot be asked, and nothing of it is kept here. "
+        "Nothing can be shown right now: the catalog cannot be asked, and nothing of it is kept here. "
         "Try again in a few seconds.",
     )
 
@@ -77,7 +77,7 @@ def _database(exc: DatabaseUnavailableError) -> Response:
 
 
 def _unknown_media(_: UnknownMediaError) -> Response:
-    return _problem(HTTPStatus.NOT_FOUND, "This medium is not in the catalogue any more.", retry=False)
+    return _problem(HTTPStatus.NOT_FOUND, "This medium is not in the catalog any more.", retry=False)
 
 
 def _http_error(exc: HTTPException) -> Response:

@@ -167,7 +167,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
 
     @blueprint.get("/media/<media_id>/similar")
     def get_similar(media_id: str) -> str:
-        # What is no id is in no catalogue.
+        # What is no id is in no catalog.
         canonical_id = parts.limits.media_id_form.canonical(media_id) or media_id
         return render_template("explorer/similar.html", similar=parts.panels.similar(canonical_id))
 

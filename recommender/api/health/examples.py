@@ -13,7 +13,7 @@ from recommender.api.health.schemas import (
     ReadyAnswer,
     RefusedModelAnswer,
 )
-from recommender.catalogue.gate import HoldReason
+from recommender.catalog.gate import HoldReason
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.serving.status import Readiness
 

@@ -21,8 +21,8 @@ from recommender.api.health.schemas import (
 )
 from recommender.api.responses import json_response
 from recommender.api.tags import SERVICE
-from recommender.catalogue.gate import HeldBack
-from recommender.catalogue.refresh import CatalogueStatus
+from recommender.catalog.gate import HeldBack
+from recommender.catalog.refresh import CatalogStatus
 from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
 
 health_blueprint = Blueprint("health", __name__)
@@ -75,7 +75,7 @@ def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
     answer = ReadyAnswer(
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
-        catalogue=None if status.catalogue is None else _catalogue_of(status.catalogue),
+        catalogue=None if status.catalog is None else _catalog_of(status.catalog),
         model=model_of(status.model),
         load=LoadAnswer(
             pages=_lane_of(lanes.pages.occupancy),
@@ -102,12 +102,12 @@ def _lane_of(occupancy: Occupancy) -> LaneAnswer:
     )
 
 
-def _catalogue_of(catalogue: CatalogueStatus) -> CatalogueAnswer:
+def _catalog_of(catalog: CatalogStatus) -> CatalogueAnswer:
     return CatalogueAnswer(
-        age_seconds=round(catalogue.age_s, 1),
-        media=catalogue.media,
-        index=catalogue.version,
-        held_back=None if catalogue.held_back is None else _held_back_of(catalogue.held_back),
+        age_seconds=round(catalog.age_s, 1),
+        media=catalog.media,
+        index=catalog.version,
+        held_back=None if catalog.held_back is None else _held_back_of(catalog.held_back),
     )
 
 

@@ -5,7 +5,7 @@ from typing import NotRequired
 from pydantic import with_config
 from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
 
-from recommender.catalogue.gate import HoldReason
+from recommender.catalog.gate import HoldReason
 from recommender.entities import DatabaseState
 from recommender.serving.status import Readiness
 
@@ -22,7 +22,7 @@ class HealthAnswer(TypedDict):
 
 @_described
 class HeldBackAnswer(TypedDict):
-    """A later load of the catalogue that is not used, as too much is missing from it."""
+    """A later load of the catalog that is not used, as too much is missing from it."""
 
     media: int
     """How many media it found."""
@@ -34,7 +34,7 @@ class HeldBackAnswer(TypedDict):
 
 @_described
 class CatalogueAnswer(TypedDict):
-    """What is kept of the catalogue in memory."""
+    """What is kept of the catalog in memory."""
 
     age_seconds: float
     """Since it was read."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.popularity import Popularity
 from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -124,7 +124,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         # When a search within such bounds, which took too long, may be tried again.
         self._again_at: dict[_Bounds, float] = {}
 
-    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
         """Return scores by the latest items of each history, or by all of a small database.
 
         All users have one window.
@@ -141,7 +141,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
     def _find(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         window_start: str,
         reads: _Reads,
         deadline: Deadline,
@@ -171,7 +171,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         return [found.get(position, NO_SCORES) for position in range(len(users))]
 
     def similar_items(
-        self, item_id: str, items: CatalogueIndex, window: Window, deadline: Deadline
+        self, item_id: str, items: CatalogIndex, window: Window, deadline: Deadline
     ) -> ItemSimilarities:
         """Return the cosine over the item's latest users, or over all of its users in a small database."""
 
@@ -181,7 +181,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         return self._in_time(search, self._searches(items, window.start), deadline)
 
     def _find_similar(
-        self, item_id: str, items: CatalogueIndex, window_start: str, reads: _Reads, deadline: Deadline
+        self, item_id: str, items: CatalogIndex, window_start: str, reads: _Reads, deadline: Deadline
     ) -> ItemSimilarities:
         item_keys, counts, read_users = self._engagement_db.fetch_shared_users(
             item_id,
@@ -222,7 +222,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
                 return found
         return search(last, deadline)
 
-    def _searches(self, items: CatalogueIndex, window_start: str) -> list[_Reads]:
+    def _searches(self, items: CatalogIndex, window_start: str) -> list[_Reads]:
         """What may be read, the most first."""
         popularity = items.popularity
         bounded = _Reads(self._caps, popularity, popularity.typical_repeats)
@@ -232,7 +232,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
             searches.append(replace(bounded, max_repeats=_FEW_REPEATS))
         return searches
 
-    def _can_be_exact(self, items: CatalogueIndex, window_start: str) -> bool:
+    def _can_be_exact(self, items: CatalogIndex, window_start: str) -> bool:
         """Whether the window is known to hold little. How much a longer window holds is not known."""
         popularity = items.popularity
         # Timestamps as text are in order, and -infinity comes before them all.

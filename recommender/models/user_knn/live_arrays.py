@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.media_keys import fold_keys
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.media_keys import fold_keys
 from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import InteractionLists
 from recommender.models.base import UserContext
@@ -62,7 +62,7 @@ class Neighbours(NamedTuple):
 
 def ask_about(
     users: Sequence[UserContext],
-    items: CatalogueIndex,
+    items: CatalogIndex,
     history_items: int,
     row_limits: Callable[[Sequence[str], Sequence[int]], Sequence[int]],
 ) -> tuple[list[AskedUser], AskedMedia]:
@@ -147,7 +147,7 @@ def scores_by_user(
     asked: Sequence[AskedUser],
     neighbours: Neighbours,
     lists: InteractionLists,
-    items: CatalogueIndex,
+    items: CatalogIndex,
     caps: NeighbourSearchSettings,
 ) -> dict[int, SimilarUserScores]:
     """Scores by the position of the user asked about, from what those who share most with them did last.

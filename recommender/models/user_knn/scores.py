@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.models.base import (
     Contributions,
     ItemScores,
@@ -63,7 +63,7 @@ class ExplainsBySimilarUsers:
         user: UserContext,
         scores: ItemScores,
         item_idx: NDArray[np.intp],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
         """Return contributions and evidence, as `Explainer` has it.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.popularity import Popularity
 
 # sim(u, v) divides by sqrt(|P(v)| + DAMPING).
 DAMPING = 10

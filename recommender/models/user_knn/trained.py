@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.id_table import IdTexts
@@ -145,7 +145,7 @@ class UserKnn(ExplainsBySimilarUsers):
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,
+        items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return scores exactly by the definition, whatever the window: that is the one of the training."""
@@ -165,7 +165,7 @@ class UserKnn(ExplainsBySimilarUsers):
     def similar_items(
         self,
         item_id: str,
-        items: CatalogueIndex,
+        items: CatalogIndex,
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:

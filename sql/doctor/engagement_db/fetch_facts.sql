@@ -14,7 +14,7 @@
 --   media_counts bytea           in the same order: its interactions, as int8send gives them
 -- Index: none needed
 -- Why: the table is read whole, once, by hand; grouped by medium, so that what is hashed, and what the
---   caller compares with the catalogue, is as many values as there are media.
+--   caller compares with the catalog, is as many values as there are media.
 SELECT
     coalesce(sum(per_media.row_count - per_media.whole_count), 0)::bigint AS idless_interactions,
     coalesce(sum(per_media.whole_count), 0)::bigint AS interactions,

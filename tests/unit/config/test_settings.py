@@ -111,7 +111,7 @@ def test_other_urls_replace_those_of_the_environment() -> None:
 
 
 def test_whole_reads_have_their_own_timeout_and_commands_none() -> None:
-    databases = load(STATEMENT_TIMEOUT_MS="1", CATALOGUE_TIMEOUT_MS="2", POOL_TIMEOUT_MS="3").databases
+    databases = load(STATEMENT_TIMEOUT_MS="1", CATALOG_TIMEOUT_MS="2", POOL_TIMEOUT_MS="3").databases
     whole, command = databases.for_whole_reads(4), databases.for_command()
     assert (whole.pool_size, whole.pool_timeout_ms, whole.statement_timeout_ms) == (4, 3, 2)
     assert (command.pool_size, command.pool_timeout_ms, command.statement_timeout_ms) == (1, 30, 0)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import UNKNOWN_POPULARITY
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import UNKNOWN_POPULARITY
 from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
-from recommender.entities import Blend, CatalogueEntry, Weights
+from recommender.entities import Blend, CatalogEntry, Weights
 from recommender.id_table import IdTexts
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
@@ -46,7 +46,7 @@ class Live:
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,  # noqa: ARG002 - the interface
+        items: CatalogIndex,  # noqa: ARG002 - the interface
         deadline: Deadline,  # noqa: ARG002
     ) -> Scores:
         return [NO_SCORES] * len(users)
@@ -54,7 +54,7 @@ class Live:
     def similar_items(
         self,
         item_id: str,  # noqa: ARG002 - the interface
-        items: CatalogueIndex,  # noqa: ARG002
+        items: CatalogIndex,  # noqa: ARG002
         window: Window,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
     ) -> ItemSimilarities:
@@ -62,12 +62,12 @@ class Live:
 
 
 class Watched:
-    """A watcher of a folder, and the catalogue index that it judges by."""
+    """A watcher of a folder, and the catalog index that it judges by."""
 
     def __init__(
         self,
         folder: Path,
-        index: CatalogueIndex | None,
+        index: CatalogIndex | None,
         *,
         wanted: str = AUTO,
         may_learn_blend: bool = True,
@@ -101,8 +101,8 @@ class Watched:
         wait_until(found)
 
 
-def index_of(media: Iterable[int]) -> CatalogueIndex:
-    entries = [CatalogueEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in media]
+def index_of(media: Iterable[int]) -> CatalogIndex:
+    entries = [CatalogEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in media]
     return build_index(entries, UNKNOWN_POPULARITY)
 
 
@@ -262,13 +262,11 @@ def test_a_model_whose_shrinkage_was_accepted_is_used(watched: Watched, folder: 
     watched.uses(publish(folder, 10, accepted=True))
 
 
-def test_a_model_of_other_media_is_refused_until_the_catalogue_has_them(
-    watched: Watched, folder: Path
-) -> None:
+def test_a_model_of_other_media_is_refused_until_the_catalog_has_them(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     watched.index = index_of(range(11, 31))
-    watched.refuses(version, "only 45.0% of its media are in the catalogue", using=None)
+    watched.refuses(version, "only 45.0% of its media are in the catalog", using=None)
     watched.index = index_of(range(10, 30))
     watched.uses(version)
 
@@ -277,11 +275,11 @@ def test_a_new_model_of_other_media_leaves_the_one_in_use(watched: Watched, fold
     version = publish(folder)
     watched.uses(version)
     other = publish(folder, media=80)
-    watched.refuses(other, "only 25.0% of its media are in the catalogue", using=version)
+    watched.refuses(other, "only 25.0% of its media are in the catalog", using=version)
     watched.uses(publish(folder))
 
 
-def test_a_model_waits_for_the_first_catalogue_index(watched: Watched, folder: Path) -> None:
+def test_a_model_waits_for_the_first_catalog_index(watched: Watched, folder: Path) -> None:
     watched.index = None
     # A look that has begun may still have the index.
     time.sleep(0.2)
@@ -295,7 +293,7 @@ def test_a_model_waits_for_the_first_catalogue_index(watched: Watched, folder: P
     watched.uses(version)
 
 
-def test_an_empty_catalogue_is_no_reason_to_drop_a_model(
+def test_an_empty_catalog_is_no_reason_to_drop_a_model(
     watched: Watched, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     version = publish(folder)
@@ -509,15 +507,15 @@ def test_a_model_knows_its_way_in_an_index_before_that_is_used(
     watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.uses(publish(folder))
-    located: list[CatalogueIndex] = []
-    locate = CatalogueIndex.locate
+    located: list[CatalogIndex] = []
+    locate = CatalogIndex.locate
 
-    def noting(index: CatalogueIndex, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
+    def noting(index: CatalogIndex, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
         located.append(index)
         return locate(index, item_ids)
 
     following = index_of(range(1, 20))
-    monkeypatch.setattr(CatalogueIndex, "locate", noting)
+    monkeypatch.setattr(CatalogIndex, "locate", noting)
     watched.watcher.prepare(following)
     assert following in located
     located.clear()

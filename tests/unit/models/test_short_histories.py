@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.deadline import Deadline
 from recommender.entities import Blend, DatabaseName, History, Weights
 from recommender.errors import DatabaseUnavailableError
@@ -51,7 +51,7 @@ class Live(ExplainsBySimilarUsers):
         self._down = down
         self._model = fitted("neighbours", DATA)
 
-    def score(self, users: Sequence[UserContext], items: CatalogueIndex, deadline: Deadline) -> Scores:
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
         self.asked.append(len(users))
         if self._down is not None:
             raise DatabaseUnavailableError(self._down)
@@ -60,7 +60,7 @@ class Live(ExplainsBySimilarUsers):
     def similar_items(
         self,
         item_id: str,  # noqa: ARG002 - the interface
-        items: CatalogueIndex,  # noqa: ARG002
+        items: CatalogIndex,  # noqa: ARG002
         window: Window,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
     ) -> ItemSimilarities:
@@ -79,7 +79,7 @@ class Fixed:
     def score(
         self,
         users: Sequence[UserContext],
-        items: CatalogueIndex,  # noqa: ARG002 - the interface
+        items: CatalogIndex,  # noqa: ARG002 - the interface
         deadline: Deadline,  # noqa: ARG002
     ) -> Scores:
         return [self._scores] * len(users)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import Popularity
 from recommender.deadline import Deadline
 from recommender.entities import (
     Blend,
-    CatalogueEntry,
+    CatalogEntry,
     Content,
     History,
     MediaFilter,
@@ -39,17 +39,16 @@ class Model:
     def score(
         self,
         users: list[UserContext],
-        items: CatalogueIndex,  # noqa: ARG002 - the interface
+        items: CatalogIndex,  # noqa: ARG002 - the interface
         deadline: Deadline,  # noqa: ARG002
     ) -> Scores:
         return [NO_SCORES] * len(users)
 
 
 @pytest.fixture(scope="module")
-def index() -> CatalogueIndex:
+def index() -> CatalogIndex:
     entries = [
-        CatalogueEntry((names, None, None), item_id, item_id.encode() * 8)
-        for item_id, names in GENRES.items()
+        CatalogEntry((names, None, None), item_id, item_id.encode() * 8) for item_id, names in GENRES.items()
     ]
     return build_index(entries, POPULARITY)
 
@@ -58,18 +57,18 @@ def user(stated: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> UserContex
     return UserContext("u", {genre: genre for genre in stated}, History(seen_ids=seen), ALL_TIME)
 
 
-def scores(index: CatalogueIndex, **values: float) -> ItemScores:
+def scores(index: CatalogIndex, **values: float) -> ItemScores:
     found = index.locate(list(values))
     return scores_of_floats(np.array(list(values.values())), found)
 
 
-def scope(index: CatalogueIndex, *missing: str) -> Scope:
+def scope(index: CatalogIndex, *missing: str) -> Scope:
     existing: NDArray[np.bool_] = ~index.mark(missing)
     return Scope(existing=existing, showable=existing)
 
 
 def rank(
-    index: CatalogueIndex,
+    index: CatalogIndex,
     who: UserContext,
     given: ItemScores,
     *missing: str,
@@ -80,18 +79,18 @@ def rank(
     return Ranker(index, options or Options()).rank(who, choice, given, scope(index, *missing), PAGE)
 
 
-def ids(index: CatalogueIndex, page: RankedPage) -> list[str]:
+def ids(index: CatalogIndex, page: RankedPage) -> list[str]:
     return [index.media_ids[idx] for idx in page.item_idx.tolist()]
 
 
-def test_without_scores_popular_items_fill_the_page(index: CatalogueIndex) -> None:
+def test_without_scores_popular_items_fill_the_page(index: CatalogIndex) -> None:
     page = rank(index, user(), NO_SCORES)
     assert ids(index, page) == ["d", "c", "b", "a"]
     assert page.strategy is Strategy.POPULAR
     assert not page.recommendation.any()
 
 
-def test_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
+def test_both_scores_count_by_their_weights(index: CatalogIndex) -> None:
     page = rank(index, user(("action", "drama")), scores(index, a=1.0, d=0.5))
     assert dict(zip(ids(index, page), page.recommendation.tolist(), strict=True)) == pytest.approx(
         {"a": 0.4 / 2 + 0.6, "c": 0.4, "d": 0.3, "b": 0.2}
@@ -100,7 +99,7 @@ def test_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
 
 
 def test_what_was_seen_or_deleted_is_left_out_and_the_largest_score_is_of_the_rest(
-    index: CatalogueIndex,
+    index: CatalogIndex,
 ) -> None:
     given = scores(index, a=4.0, b=2.0, c=1.0)
     page = rank(index, user(seen=("a",)), given)
@@ -111,14 +110,14 @@ def test_what_was_seen_or_deleted_is_left_out_and_the_largest_score_is_of_the_re
     assert (ids(index, page), page.collaborative.tolist()) == (["c", "d"], [1.0, 0.0])
 
 
-def test_filters_choose_items_and_change_no_score(index: CatalogueIndex) -> None:
+def test_filters_choose_items_and_change_no_score(index: CatalogIndex) -> None:
     given = scores(index, a=4.0, b=2.0, c=1.0)
     options = Options(filters=MediaFilter(excluded_ids=("a",)))
     page = rank(index, user(), given, options=options)
     assert (ids(index, page)[0], page.collaborative[0]) == ("b", 0.5)
 
 
-def test_scores_of_all_items_rank_as_scores_of_some(index: CatalogueIndex) -> None:
+def test_scores_of_all_items_rank_as_scores_of_some(index: CatalogIndex) -> None:
     some = scores(index, a=4.0, c=1.0)
     whole = np.zeros(len(index.media_ids))
     whole[index.locate(["a", "c"])] = [4.0, 1.0]
@@ -128,13 +127,13 @@ def test_scores_of_all_items_rank_as_scores_of_some(index: CatalogueIndex) -> No
     assert sparse.recommendation.tolist() == dense.recommendation.tolist()
 
 
-def test_a_score_below_0_counts_as_0(index: CatalogueIndex) -> None:
+def test_a_score_below_0_counts_as_0(index: CatalogIndex) -> None:
     assert rank(index, user(), scores(index, a=-1.0, b=-2.0)).strategy is Strategy.POPULAR
     page = rank(index, user(), scores(index, a=1.0, b=-2.0))
     assert (ids(index, page)[0], page.collaborative.min()) == ("a", 0.0)
 
 
-def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogueIndex) -> None:
+def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogIndex) -> None:
     page = rank(index, user(), scores(index, a=1.0), options=Options(explained=True))
     assert page.explanation is not None
     assert (page.explanation.contributions, page.explanation.evidence) == ([], None)
@@ -145,7 +144,7 @@ def watcher(*item_ids: str) -> UserContext:
     return UserContext("u", {}, History(positive_ids=item_ids), ALL_TIME)
 
 
-def test_by_profile_a_history_alone_makes_content(index: CatalogueIndex) -> None:
+def test_by_profile_a_history_alone_makes_content(index: CatalogIndex) -> None:
     page = rank(index, watcher("b", "gone"), NO_SCORES, content="profile")
     assert page.strategy is Strategy.CONTENT
     found = dict(zip(ids(index, page), page.content.tolist(), strict=True))
@@ -162,13 +161,13 @@ def popularity(users: int) -> float:
 
 @pytest.mark.parametrize("who", [user(), watcher("d"), user(("western",))])
 def test_by_profile_no_known_genre_leaves_the_order_of_popularity(
-    index: CatalogueIndex, who: UserContext
+    index: CatalogIndex, who: UserContext
 ) -> None:
     page = rank(index, who, NO_SCORES, content="profile")
     assert (page.strategy, ids(index, page)) == (Strategy.POPULAR, ["d", "c", "b", "a"])
 
 
-def test_by_profile_both_scores_count_by_their_weights(index: CatalogueIndex) -> None:
+def test_by_profile_both_scores_count_by_their_weights(index: CatalogIndex) -> None:
     page = rank(index, user(("action",)), scores(index, a=1.0, b=0.5), content="profile")
     assert page.strategy is Strategy.HYBRID
     assert page.recommendation.tolist() == pytest.approx(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import build_index
-from recommender.catalogue.popularity import UNKNOWN_POPULARITY
+from recommender.catalog.index import build_index
+from recommender.catalog.popularity import UNKNOWN_POPULARITY
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.models.files import Arrays
@@ -96,7 +96,7 @@ def test_a_history_of_what_everybody_has_makes_nobody_similar(model: UserKnn) ->
     assert model._similar(np.empty(0, dtype=np.int64), -1).tolist() == []  # noqa: SLF001
 
 
-def test_a_catalogue_index_that_was_replaced_is_let_go_of(model: UserKnn) -> None:
+def test_a_catalog_index_that_was_replaced_is_let_go_of(model: UserKnn) -> None:
     index = build_index([], UNKNOWN_POPULARITY)
     model.score([context("u", [])], index, Deadline.after(1.0))
     alive = weakref.ref(index)

@@ -1,4 +1,4 @@
-"""The catalogue indexes that may be asked for: the one in use, the next one, and some before."""
+"""The catalog indexes that may be asked for: the one in use, the next one, and some before."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 
 # Of the indexes before the last one, only as many are kept as have so many media together, some 100 MB that
 # the workers share.
@@ -18,7 +18,7 @@ _MAX_KEPT_MEDIA = 500_000
 class Loaded:
     """An index, and when its load began, by the monotonic clock."""
 
-    index: CatalogueIndex
+    index: CatalogIndex
     loaded_at: float
 
 
@@ -30,7 +30,7 @@ class _Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class _Replaced:
-    index: CatalogueIndex
+    index: CatalogIndex
     until: float
 
 
@@ -70,7 +70,7 @@ class IndexVersions:
         """Whether an index waits for its moment."""
         return self._next is not None and self._next.starts_at > time.monotonic()
 
-    def find(self, version: str) -> CatalogueIndex | None:
+    def find(self, version: str) -> CatalogIndex | None:
         """The index of a version, if it is in use, about to be, or was of late."""
         current, scheduled, now = self.current(), self._next, time.monotonic()
         candidates = [
@@ -98,12 +98,12 @@ class IndexVersions:
             else:
                 self._next = _Scheduled(loaded, starts_at)
 
-    def existing(self, index: CatalogueIndex) -> NDArray[np.bool_]:
+    def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
         """A mask over an index, false for media that were found to be gone since it was loaded."""
         mask = self._existing.get(index.version)
         return np.ones(len(index.media_ids), dtype=np.bool_) if mask is None else mask
 
-    def mark_gone(self, index: CatalogueIndex, media_idx: NDArray[np.intp], asked_at: float) -> None:
+    def mark_gone(self, index: CatalogIndex, media_idx: NDArray[np.intp], asked_at: float) -> None:
         """Leave media out that were not there at `asked_at`, unless a load has begun since then."""
         with self._lock:
             current = self._current

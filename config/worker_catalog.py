@@ -1,4 +1,4 @@
-"""Where Gunicorn's workers share what they read of the catalogue."""
+"""Where Gunicorn's workers share what they read of the catalog."""
 
 import functools
 import shutil
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 @functools.cache
-def catalogue_folder() -> Path | None:
+def catalog_folder() -> Path | None:
     """Make an empty folder for this start; None where that fails, and each worker loads for itself.
 
     A reload, which runs the configuration again, keeps the folder: its old workers still use it.
     """
     try:
-        return Path(tempfile.mkdtemp(prefix="marquee-catalogue-"))
+        return Path(tempfile.mkdtemp(prefix="marquee-catalog-"))
     except OSError:
         return None
 
 
-def remove_catalogue() -> None:
+def remove_catalog() -> None:
     """Remove the folder."""
-    folder = catalogue_folder()
+    folder = catalog_folder()
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

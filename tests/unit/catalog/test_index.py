@@ -1,4 +1,4 @@
-"""The catalogue index orders media, knows their genres, and weighs what is not in it."""
+"""The catalog index orders media, knows their genres, and weighs what is not in it."""
 
 import math
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.catalogue import attribute_arrays
-from recommender.catalogue.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
-from recommender.catalogue.columns import CatalogueColumns
-from recommender.catalogue.index import build_index, index_of, window_start
-from recommender.catalogue.popularity import UNKNOWN_POPULARITY, Popularity
+from recommender.catalog import attribute_arrays
+from recommender.catalog.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
+from recommender.catalog.columns import CatalogColumns
+from recommender.catalog.index import build_index, index_of, window_start
+from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.domains.attributes import Kind
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogueEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
+from recommender.entities import CatalogEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
 from recommender.ranking.content import count_matches
 
 
-def entries(**genres: list[str] | None) -> list[CatalogueEntry]:
+def entries(**genres: list[str] | None) -> list[CatalogEntry]:
     return [
-        CatalogueEntry((names, None, None), media_id, media_id.encode() * 16)
+        CatalogEntry((names, None, None), media_id, media_id.encode() * 16)
         for media_id, names in genres.items()
     ]
 
@@ -65,7 +65,7 @@ def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
     assert Popularity.of({}, 0).typical_repeats == 1
 
 
-def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_once() -> None:
+def test_media_outside_the_catalog_have_an_idf_and_new_ones_count_as_found_once() -> None:
     index = build_index(entries(b=[]), POPULARITY)
     assert idf_weights(index.popularity, ["b", "gone", "new"]) == [
         idf_weight(8, 5),
@@ -74,7 +74,7 @@ def test_media_outside_the_catalogue_have_an_idf_and_new_ones_count_as_found_onc
     ]
 
 
-def test_an_empty_catalogue_is_an_index_too() -> None:
+def test_an_empty_catalog_is_an_index_too() -> None:
     index = build_index([], UNKNOWN_POPULARITY)
     assert index.locate(["a"]).tolist() == [-1]
     assert len(count_matches(index.genre_masks, index.genre_mask(["x"]))) == 0
@@ -117,10 +117,10 @@ def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
     )
     types = ("Film", None, "SERIES", "film", "", "series")
     rows = [
-        CatalogueEntry((names, media_type, 1990 + n), "cabfde"[n], bytes([n]) * 16)
+        CatalogEntry((names, media_type, 1990 + n), "cabfde"[n], bytes([n]) * 16)
         for n, (names, media_type) in enumerate(zip(genres, types, strict=True))
     ]
-    whole, columns = build_index(rows, POPULARITY), CatalogueColumns(MEDIA)
+    whole, columns = build_index(rows, POPULARITY), CatalogColumns(MEDIA)
     for start in range(0, 6, size):
         columns.add([rows[n] for n in order[start : start + size]])
     chunked = index_of(columns, POPULARITY)
@@ -139,9 +139,9 @@ def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
 def test_filters_mark_what_passes_all_of_them() -> None:
     index = build_index(
         [
-            CatalogueEntry((["Drama"], "MOVIE", 1999), "a", b"a" * 16),
-            CatalogueEntry((["drama", "WAR"], "Series", 2005), "b", b"b" * 16),
-            CatalogueEntry((None, None, None), "c", b"c" * 16),
+            CatalogEntry((["Drama"], "MOVIE", 1999), "a", b"a" * 16),
+            CatalogEntry((["drama", "WAR"], "Series", 2005), "b", b"b" * 16),
+            CatalogEntry((None, None, None), "c", b"c" * 16),
         ],
         UNKNOWN_POPULARITY,
     )
@@ -193,7 +193,7 @@ def test_a_condition_of_another_kind_than_the_attribute_is_refused() -> None:
 
 def test_entries_have_a_value_for_each_attribute_of_the_domain() -> None:
     with pytest.raises(ValueError, match="zip"):
-        build_index([CatalogueEntry((["X"],), "a", b"a" * 16)], UNKNOWN_POPULARITY)
+        build_index([CatalogEntry((["X"],), "a", b"a" * 16)], UNKNOWN_POPULARITY)
 
 
 NAMES = ["Drama", "drama ", "War", "Sci-Fi", "", None]

@@ -1,4 +1,4 @@
-"""Keeps a catalogue index in one file of arrays, which the workers of a host map into their memory."""
+"""Keeps a catalog index in one file of arrays, which the workers of a host map into their memory."""
 
 import mmap
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from recommender.catalogue.attribute_arrays import (
+from recommender.catalog.attribute_arrays import (
     AttributeArray,
     CategoryArray,
     LargeSetArray,
@@ -19,9 +19,9 @@ from recommender.catalogue.attribute_arrays import (
     SetArray,
     numbered,
 )
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.media_keys import KeyArrays, MediaKeys
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.media_keys import KeyArrays, MediaKeys
+from recommender.catalog.popularity import Popularity
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates
 
@@ -39,7 +39,7 @@ _KIND_OF: dict[type[AttributeArray], str] = {
 }
 
 
-def write_index(file: IO[bytes], index: CatalogueIndex) -> str:
+def write_index(file: IO[bytes], index: CatalogIndex) -> str:
     """Write an index; the checksum of all that was written.
 
     Raises:
@@ -66,7 +66,7 @@ def write_index(file: IO[bytes], index: CatalogueIndex) -> str:
     return digest.hexdigest()
 
 
-def map_index(path: Path, checksum: str) -> CatalogueIndex:
+def map_index(path: Path, checksum: str) -> CatalogIndex:
     """Map the index of a file, which may be removed afterwards, but not changed.
 
     To compare the checksum reads every page, so that no request has to wait for one.
@@ -97,7 +97,7 @@ def _padded(length: int) -> int:
     return -(-length // _ALIGNMENT) * _ALIGNMENT
 
 
-def _parts_of(index: CatalogueIndex) -> tuple[Arrays, dict[str, Any]]:
+def _parts_of(index: CatalogIndex) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of an index by name, and what JSON holds."""
     popularity, keys = index.popularity, index.media_keys
     arrays: Arrays = {
@@ -129,7 +129,7 @@ def _parts_of(index: CatalogueIndex) -> tuple[Arrays, dict[str, Any]]:
     return arrays, values
 
 
-def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogueIndex:
+def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
     ids = IdTable(IdTexts(arrays["ids.starts"], arrays["ids.content"]), arrays["ids.slots"])
     popularity = Popularity(
         ids,
@@ -144,7 +144,7 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogueIndex:
     if not isinstance(genres, SetArray):
         raise ValueError("the first attribute is no set")
     media = values["media"]
-    return CatalogueIndex(
+    return CatalogIndex(
         version=values["version"],
         media_ids=ids.texts.first(media),
         media_keys=MediaKeys.of_arrays(

@@ -5,7 +5,7 @@ import tracemalloc
 import orjson
 import pytest
 
-from recommender.catalogue.media_cache import MediaCache
+from recommender.catalog.media_cache import MediaCache
 from recommender.entities import Media, Value
 
 PLENTY = 10_000_000

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.attribute_values import (
+from recommender.catalog.attribute_values import (
     CategoryValues,
     NumberedNames,
     NumberValues,

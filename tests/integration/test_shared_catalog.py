@@ -1,4 +1,4 @@
-"""Workers of one Gunicorn rank by the same catalogue index, and pages hold while it changes."""
+"""Workers of one Gunicorn rank by the same catalog index, and pages hold while it changes."""
 
 import itertools
 import threading
@@ -20,14 +20,14 @@ from tests.support.reference import Reference
 from tests.support.waiting import eventually
 
 CATALOG, ENGAGEMENT = DatabaseName.CATALOG, DatabaseName.ENGAGEMENT
-QUICK = {"CATALOGUE_REFRESH_SECONDS": "1"}
+QUICK = {"CATALOG_REFRESH_SECONDS": "1"}
 PATHS = ("/api/recommendations/11111111-1111-4111-8111-111111111111", "/api/media/popular")
 
 
 @contextmanager
 def popularity_moving(urls: Urls) -> Iterator[None]:
     """New users like media at the end of the ranking, all the time."""
-    media = sorted(Reference(urls).catalogue)
+    media = sorted(Reference(urls).catalog)
     done = threading.Event()
 
     def like() -> None:
@@ -102,37 +102,37 @@ def test_an_index_that_is_not_kept_is_answered_with_the_one_in_use(service: Guni
 def test_one_worker_reads_the_databases_for_all(shared_databases: Urls) -> None:
     with running_gunicorn(shared_databases, WORKERS="4", LOG_FORMAT="json", **QUICK) as server:
         time.sleep(4.0)
-        readers = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+        readers = {line["process"] for line in server.logged(logger="recommender.catalog.refresh")}
     assert len(readers) == 1
 
 
 def test_a_killed_reader_is_followed_by_another(databases: Urls) -> None:
     with running_gunicorn(databases, LOG_FORMAT="json", **QUICK) as server:
-        (reader,) = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+        (reader,) = {line["process"] for line in server.logged(logger="recommender.catalog.refresh")}
         server.workers()[reader].kill()
         with psycopg.connect(databases[CATALOG]) as connection:
             connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalogue)
+        media = len(Reference(databases).catalog)
 
         def all_have_it() -> bool:
             found = [server.get("/ready").body["catalogue"] for _ in range(8)]
             return all(each is not None and each["media"] == media for each in found)
 
         assert eventually(all_have_it, 20.0)
-        readers = {line["process"] for line in server.logged(logger="recommender.catalogue.refresh")}
+        readers = {line["process"] for line in server.logged(logger="recommender.catalog.refresh")}
         assert len(readers) == 2
 
 
 def test_a_folder_that_cannot_be_used_leaves_each_worker_to_itself(databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(databases, TMPDIR=str(tmp_path), **QUICK) as server:
-        (folder,) = tmp_path.glob("marquee-catalogue-*/*")
+        (folder,) = tmp_path.glob("marquee-catalog-*/*")
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
         folder.write_text("in the way")
         with psycopg.connect(databases[CATALOG]) as connection:
             connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalogue)
+        media = len(Reference(databases).catalog)
         assert eventually(
             lambda: {server.get("/ready").body["catalogue"]["media"] for _ in range(8)} == {media}, 20.0
         )
@@ -147,21 +147,21 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
     with running_app(shared_databases) as reader, running_app(shared_databases) as other:
         parts = [app.extensions["container"] for app in (reader, other)]
         for part in parts:
-            part.share_catalogue(tmp_path)
+            part.share_catalog(tmp_path)
         parts[0].open()
         parts[0].wait_until_loaded(10.0)
-        version = parts[0].status.read().catalogue.version
+        version = parts[0].status.read().catalog.version
         (snapshot,) = tmp_path.glob(f"*/{version}.entries")
         snapshot.write_bytes(damage)
         parts[1].open()
         parts[1].wait_until_loaded(10.0)
-        assert parts[1].status.read().catalogue.version == version
+        assert parts[1].status.read().catalog.version == version
         assert eventually(lambda: snapshot.exists() and snapshot.read_bytes() != damage), "written again"
 
 
 def test_nothing_is_left_behind(shared_databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(shared_databases, TMPDIR=str(tmp_path)) as server:
         assert server.get("/ready").status == 200
-        assert list(tmp_path.glob("marquee-catalogue-*/*/announcement.json"))
+        assert list(tmp_path.glob("marquee-catalog-*/*/announcement.json"))
         assert server.stop() == 0
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,10 @@
-"""Decides whether a freshly loaded catalogue is used at once, or is missing too much to be believed."""
+"""Decides whether a freshly loaded catalog is used at once, or is missing too much to be believed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.popularity import Popularity
 
 # Counts that differ by no more than this share of the settled one are the same: databases are in use.
 _STEADY = 0.01
@@ -75,7 +75,7 @@ class LossGate:
         return count > 0 and lost <= self._max_loss
 
 
-class CatalogueGate:
+class CatalogGate:
     """The gates of a whole load: its media and their genres, and the interactions that popularity counts."""
 
     def __init__(self, max_loss: float, patience_s: float) -> None:
@@ -88,7 +88,7 @@ class CatalogueGate:
         """Whether to load again soon."""
         return self._media.unsettled or self._genres.unsettled or self._pairs.unsettled
 
-    def settle_as(self, index: CatalogueIndex) -> None:
+    def settle_as(self, index: CatalogIndex) -> None:
         """Compare the next load with an index that another process has examined."""
         self._media.settle(len(index.media_ids))
         self._genres.settle(index.genre_count)

@@ -1,4 +1,4 @@
-"""Keeps a catalogue index loaded: a thread reads it in the background and swaps it whole."""
+"""Keeps a catalog index loaded: a thread reads it in the background and swaps it whole."""
 
 import logging
 import math
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from config.catalog_settings import CatalogSettings
 from recommender.background import Pause, RepeatingThread
-from recommender.catalogue.columns import CatalogueColumns
-from recommender.catalogue.gate import CatalogueGate, HeldBack, HoldReason
-from recommender.catalogue.index import CatalogueIndex, index_of, window_start
-from recommender.catalogue.popularity import UNKNOWN_POPULARITY, Popularity
-from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.catalogue.versions import IndexVersions, Loaded
+from recommender.catalog.columns import CatalogColumns
+from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
+from recommender.catalog.index import CatalogIndex, index_of, window_start
+from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
+from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.catalog.versions import IndexVersions, Loaded
 from recommender.clock import PRESENT, Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogueEntry
+from recommender.entities import CatalogEntry
 from recommender.errors import (
     DatabaseUnavailableError,
-    EmptyCatalogueError,
+    EmptyCatalogError,
     NothingToRecommendFromError,
 )
 
@@ -46,7 +46,7 @@ _UNSHARED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueStatus:
+class CatalogStatus:
     """The index in use. `popularity_known`: engagement_db could be counted for it, or for one before it.
 
     `held_back`: a later load that lacks too much to be used.
@@ -63,14 +63,14 @@ class CatalogueStatus:
 class _Load:
     """What was read for an index, and what was held back of it."""
 
-    columns: CatalogueColumns
+    columns: CatalogColumns
     popularity: Popularity
     started_at: float
     held_back: HeldBack | None = None
     complete: bool = True
 
 
-class CatalogueRefresher:
+class CatalogRefresher:
     """Owns the index in use. Requests only ever wait for the very first load, and not long.
 
     What a database cannot give is carried over from the last index; with no last popularity the media
@@ -90,11 +90,11 @@ class CatalogueRefresher:
     ) -> None:
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
-        self._gate = CatalogueGate(settings.catalogue_max_loss, settings.catalogue_loss_seconds)
+        self._gate = CatalogGate(settings.catalog_max_loss, settings.catalog_loss_seconds)
         self._domain = domain
         self._window_days = window_days
         self._clock = clock
-        self._refresh_seconds = settings.catalogue_refresh_seconds
+        self._refresh_seconds = settings.catalog_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
         self._held_back: HeldBack | None = None
         self._shared: SnapshotFolder | None = None
@@ -103,10 +103,10 @@ class CatalogueRefresher:
         self._checksum = ""
         self._may_load_at = self._load_due_at = -math.inf
         self._first_attempt_done = threading.Event()
-        self._preparations: list[Callable[[CatalogueIndex], None]] = []
+        self._preparations: list[Callable[[CatalogIndex], None]] = []
         self._thread = RepeatingThread("catalogue", self._run, _RETRY_S)
 
-    def prepare_with(self, prepare: Callable[[CatalogueIndex], None]) -> None:
+    def prepare_with(self, prepare: Callable[[CatalogIndex], None]) -> None:
         """Have something done with each index before it is used, in the background; before `open`."""
         self._preparations.append(prepare)
 
@@ -128,13 +128,13 @@ class CatalogueRefresher:
         if self._shared is not None:
             self._shared.close()
 
-    def current(self, deadline: Deadline, version: str | None = None) -> CatalogueIndex:
+    def current(self, deadline: Deadline, version: str | None = None) -> CatalogIndex:
         """The index of a version where it is still kept, else the one in use.
 
         That is a partial one where the first load takes longer than until the deadline.
 
         Raises:
-            EmptyCatalogueError: catalog_db holds no media, and never did since the start.
+            EmptyCatalogError: catalog_db holds no media, and never did since the start.
             NothingToRecommendFromError: none could be loaded so far.
         """
         if not self._first_attempt_done.is_set():
@@ -146,21 +146,21 @@ class CatalogueRefresher:
         if loaded is not None:
             return loaded.index
         if self._held_back is not None and self._held_back.reason is HoldReason.EMPTY:
-            raise EmptyCatalogueError
+            raise EmptyCatalogError
         raise NothingToRecommendFromError
 
-    def latest(self) -> CatalogueIndex | None:
+    def latest(self) -> CatalogIndex | None:
         """The index in use, without waiting; None where none is."""
         loaded = self._versions.current()
         return None if loaded is None else loaded.index
 
-    def status(self) -> CatalogueStatus | None:
+    def status(self) -> CatalogStatus | None:
         """What is loaded, without waiting; None where nothing is."""
         loaded = self._versions.current()
         if loaded is None:
             return None
         index = loaded.index
-        return CatalogueStatus(
+        return CatalogStatus(
             version=index.version,
             age_s=time.monotonic() - loaded.loaded_at,
             media=len(index.media_ids),
@@ -168,18 +168,18 @@ class CatalogueRefresher:
             held_back=self._held_back,
         )
 
-    def existing(self, index: CatalogueIndex) -> NDArray[np.bool_]:
+    def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
         """A mask over an index, false for media that were found to be gone since it was loaded."""
         return self._versions.existing(index)
 
-    def mark_gone(self, index: CatalogueIndex, media_ids: Iterable[str], asked_at: float) -> None:
-        """Leave media out that were not there at `asked_at`, and load the catalogue again soon."""
+    def mark_gone(self, index: CatalogIndex, media_ids: Iterable[str], asked_at: float) -> None:
+        """Leave media out that were not there at `asked_at`, and load the catalog again soon."""
         media_idx = index.locate(list(media_ids))
         self._versions.mark_gone(index, media_idx[media_idx >= 0], asked_at)
         self.load_soon()
 
     def load_soon(self) -> None:
-        """Load the catalogue again as soon as its pause allows."""
+        """Load the catalog again as soon as its pause allows."""
         if self._shared is not None:
             self._shared.ask_for_load()
         self._thread.hurry()
@@ -220,7 +220,7 @@ class CatalogueRefresher:
 
     def _stop_sharing(self, shared: SnapshotFolder, reason: OSError) -> None:
         logger.warning(
-            "catalogue index: the shared folder cannot be used (%s); this worker loads for itself", reason
+            "catalog index: the shared folder cannot be used (%s); this worker loads for itself", reason
         )
         shared.close()
         self._unshared_until = time.monotonic() + _UNSHARED_S
@@ -242,7 +242,7 @@ class CatalogueRefresher:
             if news.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
-            logger.warning("catalogue index: %s; this worker loads for itself", exc)
+            logger.warning("catalog index: %s; this worker loads for itself", exc)
             shared.ask_for_load()
             loaded = self._versions.current()
             if loaded is not None:
@@ -268,7 +268,7 @@ class CatalogueRefresher:
     def _refresh(self, started: float, *, announced: bool) -> bool:
         """Load and swap; whether everything in the new index is fresh."""
         try:
-            columns = self._catalog_db.read_catalogue(self._collect)
+            columns = self._catalog_db.read_catalog(self._collect)
         except DatabaseUnavailableError:
             return False
         loaded = self._versions.current()
@@ -292,7 +292,7 @@ class CatalogueRefresher:
             return False
         self._use(_Load(columns, popularity, started), announced=announced)
         elapsed_ms = (time.monotonic() - started) * 1000
-        logger.info("catalogue index: %d media in %.0f ms", len(columns), elapsed_ms)
+        logger.info("catalog index: %d media in %.0f ms", len(columns), elapsed_ms)
         return True
 
     def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
@@ -311,11 +311,11 @@ class CatalogueRefresher:
         before, self._held_back = self._held_back, held_back
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(
-                "catalogue index: held back (%s): %d media were found", held_back.reason, held_back.media
+                "catalog index: held back (%s): %d media were found", held_back.reason, held_back.media
             )
 
-    def _collect(self, chunks: Iterator[list[CatalogueEntry]]) -> CatalogueColumns:
-        columns = CatalogueColumns(self._domain)
+    def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:
+        columns = CatalogColumns(self._domain)
         for chunk in chunks:
             columns.add(chunk)
         return columns
@@ -343,7 +343,7 @@ class CatalogueRefresher:
             self._prepare(index)
         self._versions.schedule(Loaded(index, load.started_at), starts_at)
 
-    def _share(self, shared: SnapshotFolder, index: CatalogueIndex, *, is_new: bool) -> CatalogueIndex:
+    def _share(self, shared: SnapshotFolder, index: CatalogIndex, *, is_new: bool) -> CatalogIndex:
         """Write an index, unless it is there; the same as the others have it, mapped."""
         if not is_new and shared.has(index.version):
             return index
@@ -351,10 +351,10 @@ class CatalogueRefresher:
         try:
             return shared.read(index.version, self._checksum)
         except SnapshotError as exc:
-            logger.warning("catalogue index: %s; this worker keeps its own arrays", exc)
+            logger.warning("catalog index: %s; this worker keeps its own arrays", exc)
             return index
 
-    def _prepare(self, index: CatalogueIndex) -> None:
+    def _prepare(self, index: CatalogIndex) -> None:
         """Work out what requests would otherwise wait for, before an index is used."""
         index.popularity.work_out()
         for prepare in self._preparations:

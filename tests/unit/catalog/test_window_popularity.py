@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from recommender.catalogue import window_popularity
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import UNKNOWN_POPULARITY
-from recommender.catalogue.window_popularity import WindowPopularity
+from recommender.catalog import window_popularity
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import UNKNOWN_POPULARITY
+from recommender.catalog.window_popularity import WindowPopularity
 from recommender.databases.engagement_db import MediaCounts
 from recommender.deadline import Deadline
-from recommender.entities import CatalogueEntry, DatabaseName
+from recommender.entities import CatalogEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
 from recommender.id_table import IdTexts
 
@@ -44,9 +44,9 @@ def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopula
     return WindowPopularity(engagement, fresh_s)  # type: ignore[arg-type]  # as said above
 
 
-def index_of(*media_ids: str) -> CatalogueIndex:
+def index_of(*media_ids: str) -> CatalogIndex:
     entries = [
-        CatalogueEntry((None, None, None), media_id, hash(media_id).to_bytes(8, signed=True))
+        CatalogEntry((None, None, None), media_id, hash(media_id).to_bytes(8, signed=True))
         for media_id in media_ids
     ]
     return build_index(entries, UNKNOWN_POPULARITY)
@@ -55,12 +55,12 @@ def index_of(*media_ids: str) -> CatalogueIndex:
 INDEX = index_of("m", "unheard of")
 
 
-def ask(windows: WindowPopularity, days: int = 7, index: CatalogueIndex = INDEX) -> Mapping[str, int]:
+def ask(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:
     counts = windows.user_counts(days, index, Deadline.after(5.0)).tolist()
     return {media_id: count for media_id, count in zip(index.media_ids, counts, strict=True) if count}
 
 
-def ask_until(windows: WindowPopularity, days: int = 7, index: CatalogueIndex = INDEX) -> Mapping[str, int]:
+def ask_until(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:
     deadline = time.monotonic() + 5
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Catalogues that are emptied, halved, swapped and refilled under the running service."""
+"""Catalogs that are emptied, halved, swapped and refilled under the running service."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,13 +36,13 @@ def change(urls: Urls, name: DatabaseName, *statements: str, **values: object) -
             connection.execute(statement.encode(), values or None)
 
 
-def catalogue(client: FlaskClient) -> dict[str, Any]:
+def catalog(client: FlaskClient) -> dict[str, Any]:
     found: dict[str, Any] = client.get("/ready").get_json()["catalogue"]
     return found
 
 
 def reason(client: FlaskClient) -> str | None:
-    held_back = catalogue(client)["held_back"]
+    held_back = catalog(client)["held_back"]
     return None if held_back is None else str(held_back["reason"])
 
 
@@ -74,12 +74,12 @@ EMPTIED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("how", EMPTIED)
-def test_an_emptied_catalogue_is_answered_from_what_is_cached_until_it_is_back(
+def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
     live: FlaskClient, databases: Urls, how: str
 ) -> None:
     emptied, filled = EMPTIED[how]
     user = Reference(databases).users[0]
-    before, media = get(live, user), catalogue(live)["media"]
+    before, media = get(live, user), catalog(live)["media"]
     change(databases, CATALOG, *emptied)
     for _ in range(8):
         answer = get(live, user)
@@ -87,16 +87,16 @@ def test_an_emptied_catalogue_is_answered_from_what_is_cached_until_it_is_back(
         time.sleep(0.5)
     assert ready(live) == "degraded"
     assert reason(live) == "empty"
-    assert catalogue(live)["held_back"]["media"] == 0
-    assert 0 <= catalogue(live)["held_back"]["since_seconds"] < 8
-    assert catalogue(live)["media"] == media
+    assert catalog(live)["held_back"]["media"] == 0
+    assert 0 <= catalog(live)["held_back"]["since_seconds"] < 8
+    assert catalog(live)["media"] == media
     change(databases, CATALOG, *filled)
     assert get(live, user) == before
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
-    assert catalogue(live)["held_back"] is None
+    assert catalog(live)["held_back"] is None
 
 
-def test_an_emptied_catalogue_with_nothing_cached_is_503_and_never_an_empty_list(
+def test_an_emptied_catalog_with_nothing_cached_is_503_and_never_an_empty_list(
     live: FlaskClient, databases: Urls
 ) -> None:
     user = Reference(databases).users[0]
@@ -107,10 +107,10 @@ def test_an_emptied_catalogue_with_nothing_cached_is_503_and_never_an_empty_list
     assert status_of(live, user) == (200, (), 10)
 
 
-def test_a_catalogue_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
+def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
     before = get(live, user, limit=30)
-    media = catalogue(live)["media"]
+    media = catalog(live)["media"]
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     get(live, user)
     for part in range(5):
@@ -122,15 +122,15 @@ def test_a_catalogue_refilled_in_parts_is_never_used_in_part(live: FlaskClient, 
         )
         answer = get(live, user)
         assert answer["count"] == 10
-        assert catalogue(live)["media"] >= 0.8 * media
+        assert catalog(live)["media"] >= 0.8 * media
         time.sleep(1.0)
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
 
 
-def test_half_a_catalogue_is_held_back_and_pages_are_full(live: FlaskClient, databases: Urls) -> None:
+def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
-    before, media = get(live, user, limit=30), catalogue(live)["media"]
+    before, media = get(live, user, limit=30), catalog(live)["media"]
     change(
         databases,
         CATALOG,
@@ -140,7 +140,7 @@ def test_half_a_catalogue_is_held_back_and_pages_are_full(live: FlaskClient, dat
     expected = [scored.media_id for scored in Reference(databases).rank(user)]
     assert ids(get(live, user, limit=30)) == expected[:30]
     assert eventually(lambda: reason(live) == "fewer_media", _SECONDS)
-    assert (ready(live), catalogue(live)["media"]) == ("degraded", media)
+    assert (ready(live), catalog(live)["media"]) == ("degraded", media)
     assert ids(get(live, user, limit=30)) == expected[:30]
     change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
@@ -148,18 +148,18 @@ def test_half_a_catalogue_is_held_back_and_pages_are_full(live: FlaskClient, dat
 
 
 def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
-    with running_client(databases, CATALOGUE_LOSS_SECONDS=str(int(_LOSS_SECONDS)), **NO_CAPS) as client:
+    with running_client(databases, CATALOG_LOSS_SECONDS=str(int(_LOSS_SECONDS)), **NO_CAPS) as client:
         get(client, NEWCOMER)
         change(databases, CATALOG, "DELETE FROM medias WHERE id::text < 'c'")
         get(client, NEWCOMER, limit=50)
-        left = len(Reference(databases).catalogue)
+        left = len(Reference(databases).catalog)
         assert eventually(lambda: reason(client) == "fewer_media", _SECONDS)
-        assert eventually(lambda: catalogue(client)["media"] == left, _LOSS_SECONDS + _SECONDS)
+        assert eventually(lambda: catalog(client)["media"] == left, _LOSS_SECONDS + _SECONDS)
         assert ready(client) == "ready"
 
 
-def test_a_catalogue_emptied_for_good_is_never_believed_while_another_serves(databases: Urls) -> None:
-    variables = {"CATALOGUE_LOSS_SECONDS": "1", "CATALOGUE_REFRESH_SECONDS": "1"}
+def test_a_catalog_emptied_for_good_is_never_believed_while_another_serves(databases: Urls) -> None:
+    variables = {"CATALOG_LOSS_SECONDS": "1", "CATALOG_REFRESH_SECONDS": "1"}
     with running_client(databases, **variables, **NO_CAPS) as client:
         before = get(client, NEWCOMER)
         change(databases, CATALOG, "DELETE FROM medias")
@@ -172,7 +172,7 @@ def test_a_catalogue_emptied_for_good_is_never_believed_while_another_serves(dat
 
 
 def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) -> None:
-    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)
         before = get(client, user)
         change(
@@ -186,7 +186,7 @@ def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) 
 
 
 def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databases: Urls) -> None:
-    with running_client(databases, CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS) as client:
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         before = get(client, NEWCOMER, limit=30)
         change(
             databases, ENGAGEMENT, "CREATE TABLE kept AS SELECT * FROM interaction", "TRUNCATE interaction"
@@ -195,14 +195,14 @@ def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databas
         assert ready(client) == "degraded"
         assert get(client, NEWCOMER, limit=30) == before
         change(databases, CATALOG, "INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalogue)
-        assert eventually(lambda: catalogue(client)["media"] == media, _SECONDS), "media are not held back"
+        media = len(Reference(databases).catalog)
+        assert eventually(lambda: catalog(client)["media"] == media, _SECONDS), "media are not held back"
         change(databases, ENGAGEMENT, "INSERT INTO interaction SELECT * FROM kept")
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
         assert ids(get(client, NEWCOMER, limit=30)) == ids(before)
 
 
-def test_started_with_an_empty_catalogue_it_is_unavailable_until_there_are_media(databases: Urls) -> None:
+def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_media(databases: Urls) -> None:
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     with running_client(databases, **NO_CAPS) as client:
         response = client.get(f"/api/recommendations/{NEWCOMER}")
@@ -213,7 +213,7 @@ def test_started_with_an_empty_catalogue_it_is_unavailable_until_there_are_media
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
 
 
-def test_started_while_the_catalogue_is_being_filled_the_rest_counts_within_seconds(databases: Urls) -> None:
+def test_started_while_the_catalog_is_being_filled_the_rest_counts_within_seconds(databases: Urls) -> None:
     change(
         databases,
         CATALOG,
@@ -223,8 +223,8 @@ def test_started_while_the_catalogue_is_being_filled_the_rest_counts_within_seco
     with running_client(databases, **NO_CAPS) as client:
         get(client, NEWCOMER)
         change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
-        media = len(Reference(databases).catalogue)
-        assert eventually(lambda: catalogue(client)["media"] == media, _SECONDS)
+        media = len(Reference(databases).catalog)
+        assert eventually(lambda: catalog(client)["media"] == media, _SECONDS)
 
 
 def popular(client: FlaskClient) -> list[str]:
@@ -267,7 +267,7 @@ def test_after_a_mass_deletion_pages_are_full_while_anything_is_left(
 
 
 def _by_popularity(reference: Reference) -> list[str]:
-    return sorted(reference.catalogue, key=lambda media: (-reference.popularity[media], media))
+    return sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
 
 
 def test_after_a_mass_deletion_every_page_to_the_end_is_full(live: FlaskClient, databases: Urls) -> None:
@@ -306,7 +306,7 @@ def test_interactions_that_go_while_they_are_counted_leave_no_torn_index(
     (tmp_path / ENGAGEMENT).mkdir()
     (tmp_path / ENGAGEMENT / "count_positive_users.sql").write_text(slow)
     with running_client(
-        databases, SQL_PATH=str(tmp_path), CATALOGUE_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
+        databases, SQL_PATH=str(tmp_path), CATALOG_REFRESH_SECONDS="1", **NO_CAPS, **PATIENT
     ) as client:
         assert eventually(lambda: ready(client) == "ready")
         before = get(client, user)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.index import CatalogueIndex
+from recommender.catalog.index import CatalogIndex
 from recommender.id_table import IdTexts
 
 # Of this process, for ids that are made up to be taken for one another.
@@ -22,12 +22,12 @@ class _Ordered:
     Counts live longer than an index does, and would keep one that was swapped out.
     """
 
-    index: weakref.ref[CatalogueIndex]
+    index: weakref.ref[CatalogIndex]
     user_counts: NDArray[np.int64]
 
 
 class WindowCounts:
-    """Counts by medium, in the catalogue or not.
+    """Counts by medium, in the catalog or not.
 
     Media are told apart by the hashes of their ids, 64 bits with a secret that each process makes up: of a
     million media, two have the same with a probability of 3 in 10^8.
@@ -53,10 +53,10 @@ class WindowCounts:
         in_order = 0 if ordered is None else ordered.user_counts.nbytes
         return self._hashes.nbytes + self._counts.nbytes + in_order
 
-    def in_order_of(self, index: CatalogueIndex) -> NDArray[np.int64]:
+    def in_order_of(self, index: CatalogIndex) -> NDArray[np.int64]:
         """Return the count of each medium of an index, 0 for those without; shape (media,).
 
-        Kept for the index last asked with: in a large catalogue it takes a while.
+        Kept for the index last asked with: in a large catalog it takes a while.
         """
         ordered = self._ordered
         if ordered is None or ordered.index() is not index:

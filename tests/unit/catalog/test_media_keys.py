@@ -5,7 +5,7 @@ import uuid
 import numpy as np
 import pytest
 
-from recommender.catalogue.media_keys import MediaKeys
+from recommender.catalog.media_keys import MediaKeys
 
 KEYS = {
     "random": [uuid.UUID(int=(n * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128).bytes for n in range(5_000)],

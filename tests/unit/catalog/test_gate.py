@@ -1,6 +1,6 @@
 """Which losses are held back, for how long, and when to look again soon."""
 
-from recommender.catalogue.gate import CatalogueGate, HoldReason, LossGate
+from recommender.catalog.gate import CatalogGate, HoldReason, LossGate
 
 
 def gate(*counts: int) -> LossGate:
@@ -64,7 +64,7 @@ def test_the_reason_names_what_is_missing() -> None:
         (5, 5, HoldReason.FEWER_MEDIA),
         (10, 0, HoldReason.FEWER_GENRES),
     ):
-        whole = CatalogueGate(0.2, 60)
+        whole = CatalogGate(0.2, 60)
         assert whole.examine_media(10, 10, 0.0, first=True) is None
         held_back = whole.examine_media(media, genres, 1.0, first=False)
         assert held_back is not None

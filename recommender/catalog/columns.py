@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.attribute_values import SetValues, values_of
-from recommender.catalogue.media_keys import fold_keys, words_of_keys
+from recommender.catalog.attribute_values import SetValues, values_of
+from recommender.catalog.media_keys import fold_keys, words_of_keys
 from recommender.domains.base import Domain
-from recommender.entities import CatalogueEntry
+from recommender.entities import CatalogEntry
 from recommender.id_table import IdTexts
 
 
-class CatalogueColumns:
+class CatalogColumns:
     """What is known of all items of a domain, as columns in the order in which they were read."""
 
     def __init__(self, domain: Domain) -> None:
@@ -26,7 +26,7 @@ class CatalogueColumns:
     def __len__(self) -> int:
         return self._items
 
-    def add(self, entries: Sequence[CatalogueEntry]) -> None:
+    def add(self, entries: Sequence[CatalogEntry]) -> None:
         """Take more items.
 
         Raises:
@@ -62,8 +62,8 @@ class CatalogueColumns:
         return words, np.concatenate([fold_keys(keys, words) for keys in (b"", *self._keys)])
 
 
-def columns_of(entries: Iterable[CatalogueEntry], domain: Domain) -> CatalogueColumns:
-    """Return items as columns; see `CatalogueColumns.add`."""
-    columns = CatalogueColumns(domain)
+def columns_of(entries: Iterable[CatalogEntry], domain: Domain) -> CatalogColumns:
+    """Return items as columns; see `CatalogColumns.add`."""
+    columns = CatalogColumns(domain)
     columns.add(list(entries))
     return columns

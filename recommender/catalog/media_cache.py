@@ -50,7 +50,7 @@ class MediaCache:
                 self._drop(next(iter(self._media)))
 
     def forget(self, media_ids: Iterable[str]) -> None:
-        """Drop media that are gone from the catalogue."""
+        """Drop media that are gone from the catalog."""
         with self._lock:
             for media_id in media_ids:
                 self._drop(media_id)

@@ -1,4 +1,4 @@
-"""Shares catalogue indexes between the workers of a host, through files in a folder.
+"""Shares catalog indexes between the workers of a host, through files in a folder.
 
 One worker at a time holds the lock, reads the databases and builds an index. It writes that, then announces
 it with the moment from which all workers use it; they map the file. The kernel releases the lock of a worker
@@ -15,9 +15,9 @@ from typing import IO, Any, TypeVar
 
 import orjson
 
-from recommender.catalogue.gate import HeldBack, HoldReason
-from recommender.catalogue.index import CatalogueIndex
-from recommender.catalogue.index_files import map_index, write_index
+from recommender.catalog.gate import HeldBack, HoldReason
+from recommender.catalog.index import CatalogIndex
+from recommender.catalog.index_files import map_index, write_index
 
 _FORMAT = 4
 _SUFFIX = ".entries"
@@ -117,7 +117,7 @@ class SnapshotFolder:
             return False
         return True
 
-    def write(self, index: CatalogueIndex) -> str:
+    def write(self, index: CatalogIndex) -> str:
         """Write a snapshot, also where it is there; its checksum. Old ones are removed."""
         checksum = self._replace(self._path_of(index.version), lambda file: write_index(file, index))
         for path in self._snapshots()[_KEPT:]:
@@ -160,7 +160,7 @@ class SnapshotFolder:
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise SnapshotError(f"{self._announcement} cannot be read: {exc}") from exc
 
-    def read(self, version: str, checksum: str) -> CatalogueIndex:
+    def read(self, version: str, checksum: str) -> CatalogIndex:
         """Map the snapshot of a version, which is the same for all who do.
 
         Raises:

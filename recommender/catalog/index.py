@@ -1,4 +1,4 @@
-"""The catalogue index: what many requests share of all media, as arrays that processes may share, too."""
+"""The catalog index: what many requests share of all media, as arrays that processes may share, too."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalogue.attribute_arrays import (
+from recommender.catalog.attribute_arrays import (
     AttributeArray,
     LargeSetArray,
     NumberArray,
@@ -17,12 +17,12 @@ from recommender.catalogue.attribute_arrays import (
     array_of,
     mask_of,
 )
-from recommender.catalogue.columns import CatalogueColumns, columns_of
-from recommender.catalogue.media_keys import MediaKeys, arrays_of_keys
-from recommender.catalogue.popularity import Popularity
+from recommender.catalog.columns import CatalogColumns, columns_of
+from recommender.catalog.media_keys import MediaKeys, arrays_of_keys
+from recommender.catalog.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import ANY_MEDIA, CatalogueEntry, MediaFilter
+from recommender.entities import ANY_MEDIA, CatalogEntry, MediaFilter
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates, genre_rates
 
@@ -30,7 +30,7 @@ _VERSION_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class CatalogueIndex:
+class CatalogIndex:
     """Every medium that may be recommended; immutable, swapped whole.
 
     Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
@@ -39,7 +39,7 @@ class CatalogueIndex:
 
     `version`: a hash of all that a ranking reads: the same content has the same version. `genre_rates`: the
     base rates of the genres, which tastes are measured against. The ids of `popularity` are `media_ids`, and
-    then those of media that have users, and are not in the catalogue.
+    then those of media that have users, and are not in the catalog.
     """
 
     version: str
@@ -62,24 +62,24 @@ class CatalogueIndex:
         return self.genres.array
 
     def locate(self, media_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
-        """The position of each of `media_ids`, -1 for those not in the catalogue; same shape."""
+        """The position of each of `media_ids`, -1 for those not in the catalog; same shape."""
         found = self.popularity.ids.locate(media_ids)
         found[found >= len(self.media_ids)] = -1
         return found
 
     def located(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
-        """The positions of those of `media_ids` that are in the catalogue, in their order."""
+        """The positions of those of `media_ids` that are in the catalog, in their order."""
         media_idx = self.locate(media_ids)
         return media_idx[media_idx >= 0]
 
     def mark(self, media_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """A mask over the catalogue, true for `media_ids`; shape (media,)."""
+        """A mask over the catalog, true for `media_ids`; shape (media,)."""
         mask = np.zeros(len(self.media_ids), dtype=np.bool_)
         mask[self.located(media_ids)] = True
         return mask
 
     def matching(self, filters: MediaFilter) -> NDArray[np.bool_] | None:
-        """A mask over the catalogue, true for what passes, shape (media,); None where everything does."""
+        """A mask over the catalog, true for what passes, shape (media,); None where everything does."""
         if filters == ANY_MEDIA:
             return None
         mask = np.ones(len(self.media_ids), dtype=np.bool_)
@@ -95,8 +95,8 @@ class CatalogueIndex:
 
 
 def build_index(
-    entries: Iterable[CatalogueEntry], popularity: Popularity, domain: Domain = MEDIA
-) -> CatalogueIndex:
+    entries: Iterable[CatalogEntry], popularity: Popularity, domain: Domain = MEDIA
+) -> CatalogIndex:
     """Index the items of a domain; see `index_of`.
 
     Raises:
@@ -106,7 +106,7 @@ def build_index(
     return index_of(columns_of(entries, domain), popularity)
 
 
-def index_of(columns: CatalogueColumns, counted: Popularity) -> CatalogueIndex:
+def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     """Index items that were read; spellings of a name that have one key are one.
 
     Raises:
@@ -127,7 +127,7 @@ def index_of(columns: CatalogueColumns, counted: Popularity) -> CatalogueIndex:
         **{attribute.name: array_of(values, order) for attribute, values in filtered},
     }
     popularity = _popularity_of_all(media_ids, user_counts, counted)
-    return CatalogueIndex(
+    return CatalogIndex(
         version=_version(len(media_ids), attributes, popularity),
         media_ids=popularity.ids.texts.first(len(media_ids)),
         media_keys=MediaKeys.of_arrays(words, arrays_of_keys(keys[order])),
@@ -140,7 +140,7 @@ def index_of(columns: CatalogueColumns, counted: Popularity) -> CatalogueIndex:
 
 
 def _popularity_of_all(media_ids: IdTexts, user_counts: NDArray[np.int64], counted: Popularity) -> Popularity:
-    """Return the counts of the media of a catalogue, and then of others that have users, by id."""
+    """Return the counts of the media of a catalog, and then of others that have users, by id."""
     known = IdTable(media_ids)
     counted_ids = counted.ids.texts
     elsewhere = np.flatnonzero((known.locate(counted_ids) < 0) & (counted.users > 0))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.background import start_thread
-from recommender.catalogue.index import CatalogueIndex, window_start
-from recommender.catalogue.window_counts import WindowCounts
+from recommender.catalog.index import CatalogIndex, window_start
+from recommender.catalog.window_counts import WindowCounts
 from recommender.clock import PRESENT, Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -52,7 +52,7 @@ class WindowPopularity:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
-    def user_counts(self, window_days: int, index: CatalogueIndex, deadline: Deadline) -> NDArray[np.int64]:
+    def user_counts(self, window_days: int, index: CatalogIndex, deadline: Deadline) -> NDArray[np.int64]:
         """Users of each medium of an index, shape (media,); up to twice as old as a count is fresh.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What one worker reads of the catalogue reaches the others whole, or not at all."""
+"""What one worker reads of the catalog reaches the others whole, or not at all."""
 
 import errno
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.catalogue import attribute_arrays
-from recommender.catalogue.attribute_arrays import LargeSetArray
-from recommender.catalogue.gate import HeldBack, HoldReason
-from recommender.catalogue.index import CatalogueIndex, build_index
-from recommender.catalogue.popularity import Popularity
-from recommender.catalogue.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.catalog import attribute_arrays
+from recommender.catalog.attribute_arrays import LargeSetArray
+from recommender.catalog.gate import HeldBack, HoldReason
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.popularity import Popularity
+from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogueEntry
+from recommender.entities import CatalogEntry
 from recommender.ranking.content import GenreRates
 
 ENTRIES = [
-    CatalogueEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),
-    CatalogueEntry((None, None, None), "b", b"b" * 16),
+    CatalogEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),
+    CatalogEntry((None, None, None), "b", b"b" * 16),
 ]
 POPULARITY = Popularity.of({"b": 3, "gone": 2}, active_users=4, window_start="2026-01-01T00:00:00")
 INDEX = build_index(ENTRIES, POPULARITY)
@@ -41,12 +41,12 @@ def follower(tmp_path: Path) -> SnapshotFolder:
     return SnapshotFolder(tmp_path / "shared")
 
 
-def read(folder: SnapshotFolder, announcement: Announcement) -> CatalogueIndex:
+def read(folder: SnapshotFolder, announcement: Announcement) -> CatalogIndex:
     assert announcement.version is not None
     return folder.read(announcement.version, announcement.checksum)
 
 
-def assert_same(index: CatalogueIndex, other: CatalogueIndex) -> None:
+def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
     """They are alike in whatever requests read."""
     assert (index.version, index.media_ids) == (other.version, other.media_ids)
     ids = ["a", "b", "gone", "unheard of"]
@@ -88,7 +88,7 @@ def test_what_is_written_is_what_is_read(leader: SnapshotFolder, follower: Snaps
     assert_same(read(follower, announcement), INDEX)
 
 
-def test_an_empty_catalogue_can_be_written_too(leader: SnapshotFolder) -> None:
+def test_an_empty_catalog_can_be_written_too(leader: SnapshotFolder) -> None:
     empty = build_index([], POPULARITY)
     assert_same(leader.read(empty.version, leader.write(empty)), empty)
 

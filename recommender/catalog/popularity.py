@@ -16,7 +16,7 @@ from recommender.id_table import IdTable, IdTexts
 class Popularity:
     """Counts over the positive interactions in the window.
 
-    `ids`: of media, in the catalogue or not. Parallel, `users`: how many users each has, and `repeats`: how
+    `ids`: of media, in the catalog or not. Parallel, `users`: how many users each has, and `repeats`: how
     many interactions for each of its users, rounded, at least 1. `active_users`: how many users there are in
     all (the U of idf). `window_start`: of the window. `known`: false where engagement_db could not be asked
     yet. `rows`: how many interactions the window holds, of any type.

@@ -1,0 +1,31 @@
+"""Settings that have been renamed: the old names go on working."""
+
+from collections.abc import Mapping
+
+from config.setting_types import SettingsError
+
+RENAMED = {
+    "CATALOGUE_REFRESH_SECONDS": "CATALOG_REFRESH_SECONDS",
+    "CATALOGUE_TIMEOUT_MS": "CATALOG_TIMEOUT_MS",
+    "CATALOGUE_MAX_LOSS": "CATALOG_MAX_LOSS",
+    "CATALOGUE_LOSS_SECONDS": "CATALOG_LOSS_SECONDS",
+}
+
+
+def with_new_names(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the variables with values under old names moved to the new ones.
+
+    Raises:
+        SettingsError: one line for each setting that is set under both names, to different values.
+    """
+    values = {name: value for name, value in given.items() if name not in RENAMED}
+    conflicts = []
+    for old, new in RENAMED.items():
+        if not (value := given.get(old)):
+            continue
+        if values.get(new) not in (None, "", value):
+            conflicts.append(f"{new}: {old} is its old name, and is set to another value; remove {old}")
+        values[new] = value
+    if conflicts:
+        raise SettingsError("\n".join(conflicts))
+    return values

@@ -1,0 +1,1 @@
+"""What is kept of the catalog in each process's memory."""

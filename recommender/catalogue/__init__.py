@@ -1,1 +1,0 @@
-"""What is kept of the catalogue in each process's memory."""
