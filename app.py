@@ -20,7 +20,7 @@ from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
 from recommender.api.headers import refuse_other_hosts, register_cors, register_security_headers
 from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
-from recommender.api.media.routes import media_blueprint
+from recommender.api.items.routes import items_blueprint
 from recommender.api.metrics import Metrics, metrics_blueprint
 from recommender.api.models.routes import models_blueprint
 from recommender.api.openapi.pages import openapi_blueprint
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     app.extensions["lanes"] = lanes
     limits = RequestLimits(settings.requests, container.domain)
     recommendations = recommendations_blueprint(container.service, limits, lanes)
-    media = media_blueprint(container.media, limits, lanes.pages)
+    media = items_blueprint(container.media, limits, lanes.pages)
     ready = ready_blueprint(container.status, lanes)
     scraped = metrics_blueprint(metrics)
     models = models_blueprint(settings.models.model_path, container.status)

@@ -17,11 +17,11 @@ from recommender.entities import (
     Explanation,
     Page,
     PopularItem,
-    PopularMedia,
+    PopularItemsPage,
     Preview,
     Recommendation,
     SimilarItem,
-    SimilarMedia,
+    SimilarItemsPage,
     Strategy,
     UserRecommendations,
 )
@@ -280,7 +280,7 @@ def preview_of(preview: Preview) -> PreviewAnswer:
     return PreviewAnswer(**user_of(preview.result), unknown_media=list(preview.unknown_ids))
 
 
-def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
+def popular_of(popular: PopularItemsPage, page: Page) -> PopularAnswer:
     """The answer about popular media."""
     return PopularAnswer(
         media=[_popular_medium(item) for item in popular.items],
@@ -294,7 +294,7 @@ def popular_of(popular: PopularMedia, page: Page) -> PopularAnswer:
     )
 
 
-def similar_of(similar: SimilarMedia, page: Page) -> SimilarAnswer:
+def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
     """The answer about media like one."""
     return SimilarAnswer(
         media_id=similar.media_id,

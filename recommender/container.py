@@ -10,7 +10,7 @@ from pathlib import Path
 from config.database_settings import DatabaseSettings
 from config.settings import Settings
 from recommender.background import Background
-from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.snapshots import SnapshotFolder
 from recommender.catalog.window_popularity import WindowPopularity
@@ -38,7 +38,7 @@ from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO
 from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.hydration import Hydrator
-from recommender.serving.media import MediaService
+from recommender.serving.items import ItemService
 from recommender.serving.profiles import ProfileReader
 from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
@@ -62,7 +62,7 @@ class Container:
         models: ModelWatcher,
         others: Iterable[Background],
         service: RecommendationService,
-        media: MediaService,
+        media: ItemService,
         profiles: ProfileReader,
         status: StatusReader,
     ) -> None:
@@ -161,8 +161,8 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     tried = _models_of(experiments, settings, engagement_db, catalog)
     for watcher in (models, *tried.values()):
         catalog.prepare_with(watcher.prepare)
-    media_cache = MediaCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
-    hydrator = Hydrator(catalog_db, catalog, media_cache)
+    item_cache = ItemCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
+    hydrator = Hydrator(catalog_db, catalog, item_cache)
     service = RecommendationService(
         user_db=user_db,
         engagement_db=engagement_db,
@@ -190,10 +190,10 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             user_db=user_db,
             catalog_db=catalog_db,
             engagement_db=engagement_db,
-            media_cache=media_cache,
+            item_cache=item_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalog, models, media_cache, tried),
+        status=StatusReader(serving, catalog, models, item_cache, tried),
     )
 
 
@@ -227,9 +227,9 @@ def _media(
     catalog: CatalogRefresher,
     hydrator: Hydrator,
     background_engagement_db: EngagementDatabase,
-) -> MediaService:
+) -> ItemService:
     refresh_seconds, clock = settings.catalog.catalog_refresh_seconds, background_engagement_db.clock
-    return MediaService(
+    return ItemService(
         models=models,
         catalog=catalog,
         hydrator=hydrator,

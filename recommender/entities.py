@@ -97,14 +97,14 @@ class RangeCondition(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MediaFilter:
+class ItemFilter:
     """Which items are wanted: those that meet all `conditions`, save `excluded_ids`."""
 
     conditions: tuple[NamesCondition | RangeCondition, ...] = ()
     excluded_ids: tuple[str, ...] = ()
 
 
-ANY_MEDIA = MediaFilter()
+ANY_MEDIA = ItemFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Options:
     `index_version`: the catalog index to rank by, where it is still kept.
     """
 
-    filters: MediaFilter = ANY_MEDIA
+    filters: ItemFilter = ANY_MEDIA
     explained: bool = False
     weights: Weights | None = None
     window_days: int | None = None
@@ -147,7 +147,7 @@ Value = str | int | float | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class Item:
     """What is shown of an item.
 
     `attributes`: values by name, in the order of answers; a set's names are distinct, as
@@ -169,8 +169,8 @@ class CatalogEntry(NamedTuple):
     """
 
     values: tuple[Any, ...]
-    media_id: str
-    media_key: bytes
+    item_id: str
+    item_key: bytes
 
     @property
     def genre_names(self) -> Sequence[str] | None:
@@ -180,10 +180,10 @@ class CatalogEntry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMedia:
+class OwnItem:
     """A medium of the user's own history; `liked`: not only watched."""
 
-    media: Media
+    media: Item
     liked: bool
 
 
@@ -214,7 +214,7 @@ class Explanation:
     total_interaction_value: float | None
     content_part: float
     collaborative_part: float
-    because: tuple[OwnMedia, ...]
+    because: tuple[OwnItem, ...]
     reason: str
 
 
@@ -240,7 +240,7 @@ class Recommendation:
     `token`: where two rankings are in one list, whose the medium is, signed.
     """
 
-    media: Media
+    media: Item
     recommendation_score: float
     content_score: float
     collaborative_score: float
@@ -288,12 +288,12 @@ class Preview:
 class PopularItem:
     """A medium, and how many users liked or watched it in the window."""
 
-    media: Media
+    media: Item
     user_count: int
 
 
 @dataclass(frozen=True, slots=True)
-class PopularMedia:
+class PopularItemsPage:
     """A page of popular media.
 
     `window_days`: of the window they are popular in: the configured one while the one asked for is being
@@ -316,18 +316,18 @@ class SimilarItem:
     `genre_overlap`: genres in common by genres in either, in [0, 1].
     """
 
-    media: Media
+    media: Item
     similarity: float
     shared_user_count: int | None
     genre_overlap: float
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarMedia:
+class SimilarItemsPage:
     """A page of media like one. `media`: that one; None where its details cannot be had."""
 
     media_id: str
-    media: Media | None
+    media: Item | None
     items: tuple[SimilarItem, ...]
     strategy: Strategy
     degraded: tuple[DatabaseName, ...]

@@ -49,7 +49,7 @@ class StillCountingError(MarqueeError):
     """What was asked for is being counted, and takes longer than a request can wait."""
 
 
-class UnknownMediaError(MarqueeError):
+class UnknownItemError(MarqueeError):
     """There is no medium of this id in the catalog."""
 
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
 from recommender.api.concurrency import OverloadedError
 from recommender.api.responses import json_response
-from recommender.errors import NothingToRecommendFromError, UnknownMediaError
+from recommender.errors import NothingToRecommendFromError, UnknownItemError
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(OverloadedError, _overloaded)
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
-    app.register_error_handler(UnknownMediaError, _unknown_media)
+    app.register_error_handler(UnknownItemError, _unknown_media)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
@@ -206,7 +206,7 @@ def _unavailable(_: NothingToRecommendFromError) -> Response:
     return _fixed_response(ErrorCode.SERVICE_UNAVAILABLE)
 
 
-def _unknown_media(_: UnknownMediaError) -> Response:
+def _unknown_media(_: UnknownItemError) -> Response:
     return _fixed_response(ErrorCode.MEDIA_NOT_FOUND)
 
 

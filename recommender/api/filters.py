@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValueError
 from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
 from recommender.domains.base import Domain
-from recommender.entities import MediaFilter, NamesCondition, RangeCondition, Wanted
+from recommender.entities import ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.errors import ConfigurationError
 
 _MAX_NAMES = 50
@@ -40,10 +40,10 @@ class Filters(BaseModel):
         return self
 
     @property
-    def filters(self) -> MediaFilter:
+    def filters(self) -> ItemFilter:
         """Which items are wanted."""
         conditions = tuple(condition for read in self.readers for condition in read(self))
-        return MediaFilter(conditions, getattr(self, EXCLUDE, ()))
+        return ItemFilter(conditions, getattr(self, EXCLUDE, ()))
 
 
 F = TypeVar("F", bound=Filters)

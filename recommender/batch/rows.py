@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from recommender.answers import rounded, variants_of
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
-from recommender.entities import Media, UserRecommendations, Value
+from recommender.entities import Item, UserRecommendations, Value
 
 SEPARATOR = "|"
 _IDS = ("user_id", "rank", "media_id")
@@ -63,7 +63,7 @@ def _names(attributes: Sequence[Attribute]) -> tuple[str, ...]:
     return tuple(attribute.name for attribute in attributes)
 
 
-def _values(media: Media, attributes: Sequence[Attribute]) -> Iterator[Value]:
+def _values(media: Item, attributes: Sequence[Attribute]) -> Iterator[Value]:
     for attribute in attributes:
         value = media.attributes[attribute.name]
         yield SEPARATOR.join(value) if isinstance(value, tuple) else value

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalog.attribute_values import SetValues, values_of
-from recommender.catalog.media_keys import fold_keys, words_of_keys
+from recommender.catalog.item_keys import fold_keys, words_of_keys
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry
 from recommender.id_table import IdTexts
@@ -37,9 +37,9 @@ class CatalogColumns:
         columns = zip(*(entry.values for entry in entries), strict=True)
         for values, column in zip(self.values, columns, strict=True):
             values.add(column)
-        self._ids.append(IdTexts.of([entry.media_id for entry in entries]))
-        self._widths |= {len(entry.media_key) for entry in entries}
-        self._keys.append(b"".join(entry.media_key for entry in entries))
+        self._ids.append(IdTexts.of([entry.item_id for entry in entries]))
+        self._widths |= {len(entry.item_key) for entry in entries}
+        self._keys.append(b"".join(entry.item_key for entry in entries))
         self._items += len(entries)
 
     @property

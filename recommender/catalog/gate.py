@@ -90,7 +90,7 @@ class CatalogGate:
 
     def settle_as(self, index: CatalogIndex) -> None:
         """Compare the next load with an index that another process has examined."""
-        self._media.settle(len(index.media_ids))
+        self._media.settle(len(index.item_ids))
         self._genres.settle(index.genre_count)
         if index.popularity.known:
             self._pairs.settle(index.popularity.pairs)

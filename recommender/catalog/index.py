@@ -18,11 +18,11 @@ from recommender.catalog.attribute_arrays import (
     mask_of,
 )
 from recommender.catalog.columns import CatalogColumns, columns_of
-from recommender.catalog.media_keys import MediaKeys, arrays_of_keys
+from recommender.catalog.item_keys import ItemKeys, arrays_of_keys
 from recommender.catalog.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import ANY_MEDIA, CatalogEntry, MediaFilter
+from recommender.entities import ANY_MEDIA, CatalogEntry, ItemFilter
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates, genre_rates
 
@@ -34,17 +34,17 @@ class CatalogIndex:
     """Every medium that may be recommended; immutable, swapped whole.
 
     Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
-    media are given. `media_idx` is a position in that order, and arrays are in it: those of `attributes`, by
+    media are given. `item_idx` is a position in that order, and arrays are in it: those of `attributes`, by
     name, of which `genres` are what users state preferences of, and `user_counts`, the popularity.
 
     `version`: a hash of all that a ranking reads: the same content has the same version. `genre_rates`: the
-    base rates of the genres, which tastes are measured against. The ids of `popularity` are `media_ids`, and
+    base rates of the genres, which tastes are measured against. The ids of `popularity` are `item_ids`, and
     then those of media that have users, and are not in the catalog.
     """
 
     version: str
-    media_ids: IdTexts
-    media_keys: MediaKeys
+    item_ids: IdTexts
+    media_keys: ItemKeys
     genres: SetArray
     attributes: Mapping[str, AttributeArray]
     user_counts: NDArray[np.int64]
@@ -61,28 +61,28 @@ class CatalogIndex:
         """Bit masks of the genres; shape (media, words)."""
         return self.genres.array
 
-    def locate(self, media_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
-        """The position of each of `media_ids`, -1 for those not in the catalog; same shape."""
-        found = self.popularity.ids.locate(media_ids)
-        found[found >= len(self.media_ids)] = -1
+    def locate(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
+        """The position of each of `item_ids`, -1 for those not in the catalog; same shape."""
+        found = self.popularity.ids.locate(item_ids)
+        found[found >= len(self.item_ids)] = -1
         return found
 
-    def located(self, media_ids: Sequence[str]) -> NDArray[np.intp]:
-        """The positions of those of `media_ids` that are in the catalog, in their order."""
-        media_idx = self.locate(media_ids)
-        return media_idx[media_idx >= 0]
+    def located(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
+        """The positions of those of `item_ids` that are in the catalog, in their order."""
+        item_idx = self.locate(item_ids)
+        return item_idx[item_idx >= 0]
 
-    def mark(self, media_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """A mask over the catalog, true for `media_ids`; shape (media,)."""
-        mask = np.zeros(len(self.media_ids), dtype=np.bool_)
-        mask[self.located(media_ids)] = True
+    def mark(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """A mask over the catalog, true for `item_ids`; shape (media,)."""
+        mask = np.zeros(len(self.item_ids), dtype=np.bool_)
+        mask[self.located(item_ids)] = True
         return mask
 
-    def matching(self, filters: MediaFilter) -> NDArray[np.bool_] | None:
+    def matching(self, filters: ItemFilter) -> NDArray[np.bool_] | None:
         """A mask over the catalog, true for what passes, shape (media,); None where everything does."""
         if filters == ANY_MEDIA:
             return None
-        mask = np.ones(len(self.media_ids), dtype=np.bool_)
+        mask = np.ones(len(self.item_ids), dtype=np.bool_)
         for condition in filters.conditions:
             mask &= mask_of(self.attributes[condition.attribute], condition)
         if filters.excluded_ids:
@@ -117,7 +117,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     user_counts = counted.users_of(read_ids)
     order = read_ids.order()
     order = order[np.argsort(-user_counts[order], kind="stable")]
-    media_ids, user_counts = read_ids.take(order), user_counts[order]
+    item_ids, user_counts = read_ids.take(order), user_counts[order]
     first, *others = columns.values
     # The first attribute of every domain is a set.
     genres = cast("SetArray", array_of(first, order, as_bits=True))
@@ -126,11 +126,11 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
         columns.domain.preferences.name: genres,
         **{attribute.name: array_of(values, order) for attribute, values in filtered},
     }
-    popularity = _popularity_of_all(media_ids, user_counts, counted)
+    popularity = _popularity_of_all(item_ids, user_counts, counted)
     return CatalogIndex(
-        version=_version(len(media_ids), attributes, popularity),
-        media_ids=popularity.ids.texts.first(len(media_ids)),
-        media_keys=MediaKeys.of_arrays(words, arrays_of_keys(keys[order])),
+        version=_version(len(item_ids), attributes, popularity),
+        item_ids=popularity.ids.texts.first(len(item_ids)),
+        media_keys=ItemKeys.of_arrays(words, arrays_of_keys(keys[order])),
         genres=genres,
         attributes=attributes,
         user_counts=user_counts,
@@ -139,18 +139,18 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     )
 
 
-def _popularity_of_all(media_ids: IdTexts, user_counts: NDArray[np.int64], counted: Popularity) -> Popularity:
+def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counted: Popularity) -> Popularity:
     """Return the counts of the media of a catalog, and then of others that have users, by id."""
-    known = IdTable(media_ids)
+    known = IdTable(item_ids)
     counted_ids = counted.ids.texts
     elsewhere = np.flatnonzero((known.locate(counted_ids) < 0) & (counted.users > 0))
     elsewhere = elsewhere[counted_ids.take(elsewhere).order()]
-    ids = IdTexts.joined([media_ids, counted_ids.take(elsewhere)])
+    ids = IdTexts.joined([item_ids, counted_ids.take(elsewhere)])
     return replace(
         counted,
         ids=IdTable(ids),
         users=np.concatenate((user_counts, counted.users[elsewhere])),
-        repeats=np.concatenate((counted.repeats_of(media_ids), counted.repeats[elsewhere])),
+        repeats=np.concatenate((counted.repeats_of(item_ids), counted.repeats[elsewhere])),
     )
 
 

@@ -20,7 +20,7 @@ from recommender.catalog.attribute_arrays import (
     numbered,
 )
 from recommender.catalog.index import CatalogIndex
-from recommender.catalog.media_keys import KeyArrays, MediaKeys
+from recommender.catalog.item_keys import ItemKeys, KeyArrays
 from recommender.catalog.popularity import Popularity
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates
@@ -118,7 +118,7 @@ def _parts_of(index: CatalogIndex) -> tuple[Arrays, dict[str, Any]]:
             arrays[f"starts.{name}"] = attribute.starts
     values = {
         "version": index.version,
-        "media": len(index.media_ids),
+        "media": len(index.item_ids),
         "words": keys.words,
         "attributes": attributes,
         "active_users": popularity.active_users,
@@ -146,8 +146,8 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
     media = values["media"]
     return CatalogIndex(
         version=values["version"],
-        media_ids=ids.texts.first(media),
-        media_keys=MediaKeys.of_arrays(
+        item_ids=ids.texts.first(media),
+        media_keys=ItemKeys.of_arrays(
             values["words"], KeyArrays(*(arrays[f"keys.{name}"] for name in KeyArrays._fields))
         ),
         genres=genres,

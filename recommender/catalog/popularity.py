@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.databases.engagement_db import MediaCounts
+from recommender.databases.engagement_db import ItemCounts
 from recommender.id_table import IdTable, IdTexts
 
 
@@ -45,14 +45,14 @@ class Popularity:
         return cls(
             IdTable(IdTexts.of(list(positive_users))),
             np.fromiter(positive_users.values(), dtype=np.int64, count=len(positive_users)),
-            np.array([given.get(media_id, 1) for media_id in positive_users], dtype=np.int64),
+            np.array([given.get(item_id, 1) for item_id in positive_users], dtype=np.int64),
             active_users,
             window_start=window_start,
             known=known,
         )
 
     @classmethod
-    def of_counts(cls, counts: MediaCounts, active_users: int, window_start: str) -> Self:
+    def of_counts(cls, counts: ItemCounts, active_users: int, window_start: str) -> Self:
         """Return what was counted in a window."""
         has_users = counts.users > 0
         repeats = np.rint(counts.rows / np.maximum(counts.users, 1)).astype(np.int64)
@@ -65,18 +65,18 @@ class Popularity:
             rows=int(counts.rows.sum()),
         )
 
-    def users_of(self, media_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
+    def users_of(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
         """Return how many users each of some media has, 0 for those without; same length."""
-        return self._of(media_ids, self.users, 0)
+        return self._of(item_ids, self.users, 0)
 
-    def repeats_of(self, media_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
+    def repeats_of(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
         """Return how many interactions each of some media has for each of its users; same length."""
-        return self._of(media_ids, self.repeats, 1)
+        return self._of(item_ids, self.repeats, 1)
 
     def _of(
-        self, media_ids: IdTexts | Sequence[str], values: NDArray[np.int64], other: int
+        self, item_ids: IdTexts | Sequence[str], values: NDArray[np.int64], other: int
     ) -> NDArray[np.int64]:
-        found = self.ids.locate(media_ids)
+        found = self.ids.locate(item_ids)
         if not len(values):
             return np.full(len(found), other, dtype=np.int64)
         return np.where(found >= 0, values[found], other)

@@ -163,7 +163,7 @@ class CatalogRefresher:
         return CatalogStatus(
             version=index.version,
             age_s=time.monotonic() - loaded.loaded_at,
-            media=len(index.media_ids),
+            media=len(index.item_ids),
             popularity_known=index.popularity.known,
             held_back=self._held_back,
         )
@@ -172,10 +172,10 @@ class CatalogRefresher:
         """A mask over an index, false for media that were found to be gone since it was loaded."""
         return self._versions.existing(index)
 
-    def mark_gone(self, index: CatalogIndex, media_ids: Iterable[str], asked_at: float) -> None:
+    def mark_gone(self, index: CatalogIndex, item_ids: Iterable[str], asked_at: float) -> None:
         """Leave media out that were not there at `asked_at`, and load the catalog again soon."""
-        media_idx = index.locate(list(media_ids))
-        self._versions.mark_gone(index, media_idx[media_idx >= 0], asked_at)
+        item_idx = index.locate(list(item_ids))
+        self._versions.mark_gone(index, item_idx[item_idx >= 0], asked_at)
         self.load_soon()
 
     def load_soon(self) -> None:

@@ -39,7 +39,7 @@ class _Gone:
     """Media found to be gone, as positions in the index of a version."""
 
     found_at: float
-    media_idx: NDArray[np.intp]
+    item_idx: NDArray[np.intp]
 
 
 class IndexVersions:
@@ -101,17 +101,17 @@ class IndexVersions:
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
         """A mask over an index, false for media that were found to be gone since it was loaded."""
         mask = self._existing.get(index.version)
-        return np.ones(len(index.media_ids), dtype=np.bool_) if mask is None else mask
+        return np.ones(len(index.item_ids), dtype=np.bool_) if mask is None else mask
 
-    def mark_gone(self, index: CatalogIndex, media_idx: NDArray[np.intp], asked_at: float) -> None:
+    def mark_gone(self, index: CatalogIndex, item_idx: NDArray[np.intp], asked_at: float) -> None:
         """Leave media out that were not there at `asked_at`, unless a load has begun since then."""
         with self._lock:
             current = self._current
             if current and current.index.version == index.version and current.loaded_at > asked_at:
                 return
-            self._gone.setdefault(index.version, []).append(_Gone(asked_at, media_idx))
+            self._gone.setdefault(index.version, []).append(_Gone(asked_at, item_idx))
             mask = self.existing(index).copy()
-            mask[media_idx] = False
+            mask[item_idx] = False
             self._existing[index.version] = mask
 
     def drop_expired(self) -> None:
@@ -120,7 +120,7 @@ class IndexVersions:
             now, media = time.monotonic(), 0
             kept: list[_Replaced] = []
             for replaced in self._replaced:
-                media += len(replaced.index.media_ids)
+                media += len(replaced.index.item_ids)
                 if replaced.until > now and (not kept or media <= _MAX_KEPT_MEDIA):
                     kept.append(replaced)
             self._replaced = tuple(kept)
@@ -148,6 +148,6 @@ class IndexVersions:
         if later:
             mask = np.ones_like(mask)
             for gone in later:
-                mask[gone.media_idx] = False
+                mask[gone.item_idx] = False
             self._gone[version] = later
             self._existing[version] = mask

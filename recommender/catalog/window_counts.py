@@ -33,8 +33,8 @@ class WindowCounts:
     million media, two have the same with a probability of 3 in 10^8.
     """
 
-    def __init__(self, media_ids: IdTexts, user_counts: NDArray[np.int64]) -> None:
-        hashes = media_ids.hashes(_SECRET)
+    def __init__(self, item_ids: IdTexts, user_counts: NDArray[np.int64]) -> None:
+        hashes = item_ids.hashes(_SECRET)
         order = np.argsort(hashes)
         self._hashes = hashes[order]
         self._counts = user_counts[order]
@@ -60,14 +60,14 @@ class WindowCounts:
         """
         ordered = self._ordered
         if ordered is None or ordered.index() is not index:
-            ordered = _Ordered(weakref.ref(index), self._find(index.media_ids))
+            ordered = _Ordered(weakref.ref(index), self._find(index.item_ids))
             self._ordered = ordered
         return ordered.user_counts
 
-    def _find(self, media_ids: IdTexts) -> NDArray[np.int64]:
+    def _find(self, item_ids: IdTexts) -> NDArray[np.int64]:
         if not len(self._hashes):
-            return np.zeros(len(media_ids), dtype=np.int64)
-        wanted = media_ids.hashes(_SECRET)
+            return np.zeros(len(item_ids), dtype=np.int64)
+        wanted = item_ids.hashes(_SECRET)
         # Beyond the last one stands the first, which is another.
         place = np.searchsorted(self._hashes, wanted) % len(self._hashes)
         return np.where(self._hashes[place] == wanted, self._counts[place], 0)

@@ -11,7 +11,7 @@ from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
-from recommender.entities import CatalogEntry, Media
+from recommender.entities import CatalogEntry, Item
 from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
@@ -69,18 +69,18 @@ class CatalogDatabase:
         self._indexed = len(domain.indexed)
         self._own_indexed = len(domain.own_filtered)
 
-    def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Media]:
+    def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Item]:
         """Details by id; items that are deleted or unknown are absent."""
         rows = self._database.fetch("fetch_media", deadline, media_ids=list(media_ids))
         _check_columns("fetch_media", rows, 1 + len(self._names))
         return {row[0]: self._item(row) for row in rows}
 
-    def _item(self, row: Row) -> Media:
+    def _item(self, row: Row) -> Item:
         values = list(row)
         for column, read in self._readers:
             values[column] = read(values[column])
         attributes = dict(zip(self._names, values[1:], strict=True))
-        return Media(values[0], values[self._title], values[self._genres], attributes)
+        return Item(values[0], values[self._title], values[self._genres], attributes)
 
     def fetch_existing_keys(self, deadline: Deadline) -> bytes:
         """The keys of all items that are not deleted, one after the other."""

@@ -38,7 +38,7 @@ class InteractionLists(NamedTuple):
     values: NDArray[np.float64]
 
 
-class SharedMedia(NamedTuple):
+class SharedItems(NamedTuple):
     """What the users of a medium liked or watched besides.
 
     `media_keys`, `user_counts`: parallel, the keys of the media, one after the other, and how many of the
@@ -50,7 +50,7 @@ class SharedMedia(NamedTuple):
     read_users: int
 
 
-class MediaCounts(NamedTuple):
+class ItemCounts(NamedTuple):
     """How popular media are in a window.
 
     `ids`: of the media. Parallel, `users`: how many users have each in their favour, and `rows`: how many
@@ -223,7 +223,7 @@ class EngagementDatabase:
         caps: NeighbourSearchSettings,
         rows_per_user: int,
         deadline: Deadline,
-    ) -> SharedMedia:
+    ) -> SharedItems:
         """What the latest users of a medium have in their favour, that medium included."""
         ((media_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
@@ -237,10 +237,10 @@ class EngagementDatabase:
             **self._read,
         )
         if media_keys is None:
-            return SharedMedia(b"", np.empty(0), 0)
-        return SharedMedia(media_keys, user_counts, read_users)
+            return SharedItems(b"", np.empty(0), 0)
+        return SharedItems(media_keys, user_counts, read_users)
 
-    def count_media(self, window_start: str) -> tuple[MediaCounts, int]:
+    def count_media(self, window_start: str) -> tuple[ItemCounts, int]:
         """How popular each medium is in a window, and how many users have any, counted at one moment."""
         counts, active_users = self._database.read_snapshot(
             [("count_positive_users", _media_counts), ("count_active_users", _first_value)],
@@ -249,7 +249,7 @@ class EngagementDatabase:
         )
         return counts, int(active_users)
 
-    def count_positive_users(self, window_start: str) -> MediaCounts:
+    def count_positive_users(self, window_start: str) -> ItemCounts:
         """How popular each medium is in the window."""
         return self._database.read(
             "count_positive_users", _media_counts, window_start=window_start, **self._read
@@ -353,14 +353,14 @@ def _lists(
     )
 
 
-def _media_counts(chunks: Chunks) -> MediaCounts:
+def _media_counts(chunks: Chunks) -> ItemCounts:
     ids, users, rows = [], array("q"), array("q")
     for chunk in chunks:
         media_ids, user_counts, row_counts = zip(*chunk, strict=True)
         ids.append(IdTexts.of(media_ids))
         users.extend(map(int, user_counts))
         rows.extend(map(int, row_counts))
-    return MediaCounts(IdTexts.joined(ids), np.array(users), np.array(rows))
+    return ItemCounts(IdTexts.joined(ids), np.array(users), np.array(rows))
 
 
 def _first_value(chunks: Chunks) -> Any:

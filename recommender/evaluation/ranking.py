@@ -181,7 +181,7 @@ def _rank(
     report: Report,
 ) -> Iterator[Rankings]:
     users, index = part.users.contexts, part.index
-    item_count = len(index.media_ids)
+    item_count = len(index.item_ids)
     rankings = np.full((len(variants), len(users), ranks), -1, dtype=np.intp)
     personalised = np.zeros((len(variants), len(users)), dtype=np.bool_)
     ranker = Ranker(index, Options())

@@ -130,7 +130,7 @@ def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> De
         window_days=source.window_days,
         relevant=part.relevant.value,
         stated=stated,
-        items=len(part.index.media_ids),
+        items=len(part.index.item_ids),
         train_users=len(part.data.user_ids),
         train_pairs=len(part.data.item_idx),
         test_users=len(part.users.contexts),
@@ -176,7 +176,7 @@ def _measure_group(
     names = [f"{metric}@{k}" for k in ks for metric in metrics.ACCURACY]
     columns = []
     for each in measured:
-        hits = metrics.mark_hits(each.item_idx[users], relevant, len(part.index.media_ids))
+        hits = metrics.mark_hits(each.item_idx[users], relevant, len(part.index.item_ids))
         for k in ks:
             found = metrics.accuracy(hits, counts, k)
             columns += [found[metric] for metric in metrics.ACCURACY]
@@ -264,8 +264,8 @@ def _beyond(
     for k in ks:
         listed = item_idx[:, :k]
         found |= {
-            f"coverage@{k}": metrics.coverage(listed, len(index.media_ids)),
-            f"gini@{k}": metrics.exposure_gini(listed, len(index.media_ids)),
+            f"coverage@{k}": metrics.coverage(listed, len(index.item_ids)),
+            f"gini@{k}": metrics.exposure_gini(listed, len(index.item_ids)),
             f"diversity@{k}": _mean(metrics.intra_list_diversity(listed, genres)),
             f"novelty@{k}": _mean(metrics.novelty(listed, index.user_counts, users)),
             f"popularity@{k}": _mean(metrics.mean_popularity(listed, index.user_counts, users)),

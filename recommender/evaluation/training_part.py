@@ -182,7 +182,7 @@ def _stated_genres(
     """Return the stated genres; else those that a user liked most items of before the test."""
     if source.stated is not None:
         return source.stated(user_ids)
-    genres = {entry.media_id: entry.genre_names or () for entry in source.entries}
+    genres = {entry.item_id: entry.genre_names or () for entry in source.entries}
     wanted = set(user_ids)
     liked: dict[str, Counter[str]] = {}
     # Where there are no likes, what is watched has to do.

@@ -350,7 +350,7 @@ class ModelWatcher:
     def _index_to_judge_by(self) -> CatalogIndex | None:
         """The catalog index; None where an empty one knows no model's items."""
         index = self._current_index()
-        return index if index is not None and index.media_ids else None
+        return index if index is not None and index.item_ids else None
 
 
 def try_out(model: TrainableModel, index: CatalogIndex) -> None:
@@ -359,7 +359,7 @@ def try_out(model: TrainableModel, index: CatalogIndex) -> None:
     Raises:
         ArtifactError: it cannot score.
     """
-    item_ids = index.media_ids[:_TRIED_ITEMS]
+    item_ids = index.item_ids[:_TRIED_ITEMS]
     count = len(item_ids)
     history = History(item_ids, item_ids, [1] * count, [True] * count)
     user = UserContext(NEWCOMER, {}, history, Window(0, "-infinity"))

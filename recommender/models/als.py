@@ -161,7 +161,7 @@ class Als(ConfiguredModel[AlsConfig]):
         positions = self._items.positions_in(items)
         folded = self._fold_in(user)
         source_idx = positions[folded.history]
-        targets = self._items.numbers_of([items.media_ids[idx] for idx in item_idx])
+        targets = self._items.numbers_of([items.item_ids[idx] for idx in item_idx])
         own = self._factors[folded.history].astype(np.float64)
         solved = np.linalg.solve(folded.system, self._factors[targets].astype(np.float64).T)
         parts = self._config.alpha * (own @ solved).T

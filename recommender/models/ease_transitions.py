@@ -148,7 +148,7 @@ class EaseTransitions:
 
     def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
         # One more than there are: what is in no catalog ends there.
-        mixed = np.zeros(len(items.media_ids) + 1)
+        mixed = np.zeros(len(items.item_ids) + 1)
         for part, _, sums, factor in self._scored(user, items):
             mixed[part.items.positions_in(items)] += factor * sums
         found = np.flatnonzero(mixed[:-1] > 0.0)
@@ -190,7 +190,7 @@ class EaseTransitions:
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the mixture of what both parts take for similar, each by its largest; in [0, 1]."""
-        mixed = np.zeros(len(items.media_ids))
+        mixed = np.zeros(len(items.item_ids))
         for part, share in self._parts:
             item_idx, weights = part.similar_positions(item_id, items)
             mixed[item_idx] += share * weights / weights.max(initial=np.finfo(np.float64).tiny)

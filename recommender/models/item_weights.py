@@ -179,7 +179,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         row_of = np.full(len(self._items), -1, dtype=np.intp)
         row_of[history.numbers] = np.arange(len(history.numbers))
         parts = np.zeros((len(item_idx), int(history.ranks.max(initial=-1)) + 1))
-        numbers = self._items.numbers_of([items.media_ids[idx] for idx in item_idx.tolist()])
+        numbers = self._items.numbers_of([items.item_ids[idx] for idx in item_idx.tolist()])
         for row, number in enumerate(numbers.tolist()):
             if number >= 0:
                 sources, weights = self._weights.of_target(number)

@@ -24,14 +24,14 @@ def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uin
     return masks
 
 
-def count_matches(media_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]) -> NDArray[np.integer]:
+def count_matches(item_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]) -> NDArray[np.integer]:
     """|genres(m) ∩ genres(u)| for every medium; divided by |genres(u)| it is the content_score.
 
     Args:
-        media_masks: shape (media, words), from `pack_genres`.
+        item_masks: shape (media, words), from `pack_genres`.
         user_mask: shape (words,), the stated genres that the catalog knows.
     """
-    matches = np.bitwise_count(media_masks & user_mask)
+    matches = np.bitwise_count(item_masks & user_mask)
     # Hardly any catalog has more than 64 genres; a sum over one column takes longer than all the rest.
     return np.asarray(matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64))
 

@@ -29,13 +29,13 @@ def cosine_similarities(
     return np.sqrt(np.minimum(squares, 1.0))
 
 
-def genre_overlaps(media_masks: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.float64]:
+def genre_overlaps(item_masks: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Genres in common by genres in either (Jaccard), in [0, 1]; 0 where there are none.
 
     Args:
-        media_masks: shape (media, words).
+        item_masks: shape (media, words).
         mask: shape (words,), of the medium they are compared with.
     """
-    common = np.bitwise_count(media_masks & mask).sum(axis=1, dtype=np.int64)
-    either = np.bitwise_count(media_masks | mask).sum(axis=1, dtype=np.int64)
+    common = np.bitwise_count(item_masks & mask).sum(axis=1, dtype=np.int64)
+    either = np.bitwise_count(item_masks | mask).sum(axis=1, dtype=np.int64)
     return np.asarray(common / np.maximum(either, 1))

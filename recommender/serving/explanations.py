@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
-from recommender.entities import Basis, Explanation, Media, OwnMedia
+from recommender.entities import Basis, Explanation, Item, OwnItem
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
@@ -28,7 +28,7 @@ class PageExplainer:
         self,
         page: RankedPage,
         explanation: ScoreExplanation,
-        media: Mapping[str, Media],
+        media: Mapping[str, Item],
         *,
         index: CatalogIndex,
         verbs: Verbs,
@@ -53,7 +53,7 @@ class PageExplainer:
             window_days=self._page.user.window.days,
         )
 
-    def explain(self, rank: int, media: Media) -> Explanation:
+    def explain(self, rank: int, media: Item) -> Explanation:
         """How the item at a rank of the page, counted from 0, came there."""
         page, weights, evidence = self._page, self._weights, self._evidence
         item_idx = page.item_idx[rank]
@@ -77,7 +77,7 @@ class PageExplainer:
             ),
         )
 
-    def _matched_genres(self, media: Media, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
+    def _matched_genres(self, media: Item, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
         """The stated genres that the item was scored by, as the catalog writes them."""
         written = {name_key(genre): genre for genre in media.genres}
         return tuple(
@@ -86,13 +86,13 @@ class PageExplainer:
             if (self._index.genre_mask([genre]) & item_mask).any()
         )
 
-    def _because(self, rank: int) -> tuple[OwnMedia, ...]:
+    def _because(self, rank: int) -> tuple[OwnItem, ...]:
         """The user's own items that led there, as far as their details can be had."""
         if not self._contributions:
             return ()
-        ids = [self._index.media_ids[idx] for idx in self._contributions[rank].item_idx]
+        ids = [self._index.item_ids[idx] for idx in self._contributions[rank].item_idx]
         return tuple(
-            OwnMedia(self._media[item_id], liked=item_id in self._liked_ids)
+            OwnItem(self._media[item_id], liked=item_id in self._liked_ids)
             for item_id in ids
             if item_id in self._media
         )
@@ -110,7 +110,7 @@ def _people(evidence: SimilarUserEvidence | None, rank: int) -> str | None:
 def _reason(
     matched: Sequence[str],
     people: str | None,
-    because: Sequence[OwnMedia],
+    because: Sequence[OwnItem],
     popularity: int,
     verbs: Verbs,
     *,
@@ -138,7 +138,7 @@ def _reason(
     return _sentence("nothing fits better, and you have not seen it yet")
 
 
-def _own_history(own_media: Sequence[OwnMedia], verbs: Verbs) -> str:
+def _own_history(own_media: Sequence[OwnItem], verbs: Verbs) -> str:
     """What the user did with items of their own: liked “A” and watched “B”."""
     parts = [
         f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
-from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.deadline import Deadline
-from recommender.entities import DatabaseName, Media, Page
+from recommender.entities import DatabaseName, Item, Page
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 from recommender.serving.failures import Failures
 
@@ -44,12 +44,10 @@ class _Survey:
 class Hydrator:
     """Begins hydrations, and holds what they share: which items exist, as catalog_db said last."""
 
-    def __init__(
-        self, catalog_db: CatalogDatabase, catalog: CatalogRefresher, media_cache: MediaCache
-    ) -> None:
+    def __init__(self, catalog_db: CatalogDatabase, catalog: CatalogRefresher, item_cache: ItemCache) -> None:
         self.catalog_db = catalog_db
         self.catalog = catalog
-        self.media_cache = media_cache
+        self.item_cache = item_cache
         self._survey: _Survey | None = None
         self._survey_lock = threading.Lock()
 
@@ -71,7 +69,7 @@ class Hydrator:
             if survey is None or survey.version != index.version or survey.asked_at < wanted_at:
                 asked_at = time.monotonic()
                 found = index.media_keys.locate(self.catalog_db.fetch_existing_keys(deadline))
-                existing = np.zeros(len(index.media_ids), dtype=np.bool_)
+                existing = np.zeros(len(index.item_ids), dtype=np.bool_)
                 existing[found[found >= 0]] = True
                 survey = self._survey = _Survey(index.version, asked_at, existing)
             return survey
@@ -101,7 +99,7 @@ class Hydration:
         deadline: Deadline,
         failures: Failures,
     ) -> None:
-        self.media: dict[str, Media] = {}
+        self.media: dict[str, Item] = {}
         self.page = self._page = page
         self.scope = _among(hydrator.catalog.existing(index))
         self._hydrator = hydrator
@@ -121,7 +119,7 @@ class Hydration:
         Raises:
             NothingToRecommendFromError: catalog_db does not answer and no details are cached.
         """
-        item_ids = [self._index.media_ids[idx] for idx in np.unique(shown_idx).tolist()]
+        item_ids = [self._index.item_ids[idx] for idx in np.unique(shown_idx).tolist()]
         try:
             return self._round(item_ids)
         except DatabaseUnavailableError as exc:
@@ -159,7 +157,7 @@ class Hydration:
         unread = [item_id for item_id in item_ids if item_id not in self.media]
         if unread:
             found = self._hydrator.catalog_db.fetch_media(unread, self._deadline)
-            self._hydrator.media_cache.remember(found)
+            self._hydrator.item_cache.remember(found)
             self.media |= found
         missing = [item_id for item_id in unread if item_id not in self.media]
         if missing:
@@ -179,20 +177,20 @@ class Hydration:
             raise DatabaseUnavailableError(DatabaseName.CATALOG)
         existing = self._hydrator.catalog.existing(self._index)
         deleted = np.flatnonzero(existing & ~survey.existing)
-        self._note_deleted([self._index.media_ids[idx] for idx in deleted.tolist()], survey.asked_at)
+        self._note_deleted([self._index.item_ids[idx] for idx in deleted.tolist()], survey.asked_at)
         self.scope = _among(existing & survey.existing)
         self._round = self._read_what_exists
 
     def _note_deleted(self, item_ids: Sequence[str], asked_at: float) -> None:
         """Leave items out from now on. Not before: where all are missing, catalog_db is being filled anew."""
         if item_ids:
-            self._hydrator.media_cache.forget(item_ids)
+            self._hydrator.item_cache.forget(item_ids)
             self._hydrator.catalog.mark_gone(self._index, item_ids, asked_at)
 
     def _recall(self, failed: DatabaseName) -> None:
         """Let the last round rank the items whose details are cached."""
         self._failures.add(failed)
-        self.media = self._hydrator.media_cache.snapshot()
+        self.media = self._hydrator.item_cache.snapshot()
         self.scope = Scope(
             existing=self._hydrator.catalog.existing(self._index),
             showable=self._index.mark(list(self.media)),

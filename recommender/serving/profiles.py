@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.item_cache import ItemCache
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase, InteractionRow
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
-from recommender.entities import DatabaseName, Media
+from recommender.entities import DatabaseName, Item
 from recommender.names import distinct_names
 from recommender.serving.failures import Failures
 
@@ -36,7 +36,7 @@ class Interaction:
     """Something a user did. `media` is None for what is not, or no longer, in the catalog."""
 
     media_id: str
-    media: Media | None
+    media: Item | None
     type: str | None
     value: float | None
     happened_at: datetime | None
@@ -61,13 +61,13 @@ class ProfileReader:
         user_db: UserDatabase,
         catalog_db: CatalogDatabase,
         engagement_db: EngagementDatabase,
-        media_cache: MediaCache,
+        item_cache: ItemCache,
         time_budget_s: float,
     ) -> None:
         self._user_db = user_db
         self._catalog_db = catalog_db
         self._engagement_db = engagement_db
-        self._media_cache = media_cache
+        self._item_cache = item_cache
         self._time_budget_s = time_budget_s
 
     def search(self, prefix: str, top_k: int) -> FoundUsers:
@@ -139,16 +139,16 @@ class ProfileReader:
             stated = self._user_db.fetch_genre_preferences(user_ids, deadline)
         return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
-    def _media(self, media_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Media]:
+    def _media(self, item_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Item]:
         """Details by id, the last good ones where the catalog cannot be asked."""
-        if not media_ids:
+        if not item_ids:
             return {}
-        distinct = list(dict.fromkeys(media_ids))
+        distinct = list(dict.fromkeys(item_ids))
         with failures:
             media = self._catalog_db.fetch_media(distinct, deadline)
-            self._media_cache.remember(media)
+            self._item_cache.remember(media)
             return media
-        return self._media_cache.snapshot()
+        return self._item_cache.snapshot()
 
 
 def _moment(text: str | None) -> datetime | None:

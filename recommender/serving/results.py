@@ -6,7 +6,7 @@ from datetime import datetime
 
 from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
-from recommender.entities import DatabaseName, Media, Recommendation, UserRecommendations
+from recommender.entities import DatabaseName, Item, Recommendation, UserRecommendations
 from recommender.experiments.tokens import Placement, TokenSigner
 from recommender.models.base import Choice
 from recommender.serving.drafts import Place, UserList
@@ -23,7 +23,7 @@ class Shown:
     """
 
     index: CatalogIndex
-    media: Mapping[str, Media]
+    media: Mapping[str, Item]
     degraded: tuple[DatabaseName, ...]
     verbs: Verbs
     signer: TokenSigner | None
@@ -69,7 +69,7 @@ def _recommendation(
     page: RankedPage, rank: int, explainer: PageExplainer | None, shown: Shown
 ) -> Recommendation | None:
     """Return the item at a rank of a page; None where its details cannot be had."""
-    details = shown.media.get(shown.index.media_ids[page.item_idx[rank]])
+    details = shown.media.get(shown.index.item_ids[page.item_idx[rank]])
     if details is None:
         return None
     return Recommendation(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 
 from recommender.background import Pause, RepeatingThread, revive_threads
-from recommender.catalog.media_cache import MediaCache
+from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher, CatalogStatus
 from recommender.databases.database import Database
 from recommender.entities import DatabaseName, DatabaseState
@@ -73,13 +73,13 @@ class StatusReader:
         databases: Mapping[DatabaseName, Database],
         catalog: CatalogRefresher,
         models: ModelWatcher,
-        media_cache: MediaCache,
+        item_cache: ItemCache,
         experiment_models: Mapping[str, ModelWatcher],
     ) -> None:
         self._databases = databases
         self._catalog = catalog
         self._models = models
-        self._media_cache = media_cache
+        self._item_cache = item_cache
         self._experiment_models = experiment_models
 
     def read(self) -> Status:
@@ -88,7 +88,7 @@ class StatusReader:
             databases={name: database.state for name, database in self._databases.items()},
             catalog=self._catalog.status(),
             model=_model_status(self._models),
-            details_cached=len(self._media_cache) > 0,
+            details_cached=len(self._item_cache) > 0,
             stopped=revive_threads(),
             experiment_models={
                 name: _named_status(name, models) for name, models in self._experiment_models.items()

@@ -23,7 +23,7 @@ from recommender.api.fields import Texts, WholeNumber
 from recommender.api.openapi.pages import openapi_blueprint
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
-from recommender.errors import UnknownMediaError
+from recommender.errors import UnknownItemError
 from recommender.ids import IdForm
 from tests.support.clients import running_app
 from tests.support.contract import Contract
@@ -95,7 +95,7 @@ def toys_blueprint(lane: Lane) -> Blueprint:
 
     def answer(toy_id: str, query: ToyQuery) -> Toy:
         if query.size == 3:
-            raise UnknownMediaError
+            raise UnknownItemError
         return Toy(id=toy_id, size=query.size, parts=[ToyPart(name=colour) for colour in query.colour])
 
     @Endpoint(

@@ -104,9 +104,9 @@ def comparing(model: Scorer) -> SimilarItems:
 
 def by_item(scores: ItemScores, index: CatalogIndex) -> dict[str, int]:
     """What is above 0, by item."""
-    idx = range(len(index.media_ids)) if scores.item_idx is None else scores.item_idx.tolist()
+    idx = range(len(index.item_ids)) if scores.item_idx is None else scores.item_idx.tolist()
     found = zip(idx, scores.values.tolist(), strict=True)
-    return {index.media_ids[position]: int(value) for position, value in found if value > 0}
+    return {index.item_ids[position]: int(value) for position, value in found if value > 0}
 
 
 def scored(model: Scorer, who: UserContext, index: CatalogIndex) -> dict[str, int]:
@@ -116,11 +116,11 @@ def scored(model: Scorer, who: UserContext, index: CatalogIndex) -> dict[str, in
 
 def ranked(model: Scorer, who: UserContext, index: CatalogIndex) -> list[str]:
     """All items that the user has not seen and that have a score, in order."""
-    keys = np.zeros(len(index.media_ids), dtype=np.int64)
+    keys = np.zeros(len(index.item_ids), dtype=np.int64)
     for item_id, value in scored(model, who, index).items():
         keys[index.locate([item_id])[0]] = value
     eligible = ~index.mark(who.history.seen_ids) & (keys > 0)
-    return [index.media_ids[idx] for idx in top_k(keys, eligible, len(keys)).tolist()]
+    return [index.item_ids[idx] for idx in top_k(keys, eligible, len(keys)).tolist()]
 
 
 def known_users() -> list[UserContext]:
@@ -239,12 +239,12 @@ def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: 
         (scores,) = score(model, [who], index)
         found = by_item(scores, index)
         item_idx = index.locate(list(found))
-        explained = explainer.explain(who, scores, item_idx, index, len(index.media_ids))
+        explained = explainer.explain(who, scores, item_idx, index, len(index.item_ids))
         for value, contributions in zip(found.values(), explained.contributions, strict=True):
             assert contributions.values.sum() == pytest.approx(value / scores.steps, rel=1e-5)
             assert (np.diff(contributions.values) <= 0).all()
             assert (contributions.values >= 0).all()
-            named = [index.media_ids[idx] for idx in contributions.item_idx.tolist()]
+            named = [index.item_ids[idx] for idx in contributions.item_idx.tolist()]
             assert set(named) <= set(who.history.positive_ids)
             assert len(named) == len(set(named))
 
@@ -268,7 +268,7 @@ def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: Catalo
     similarities = comparing(model)
     similar = similarities.similar_items(item(1, 2), index, ALL_TIME, Deadline.after(60))
     assert ((similar.similarities >= 0) & (similar.similarities <= 1)).all()
-    found = {index.media_ids[idx] for idx in similar.item_idx[similar.similarities > 0].tolist()}
+    found = {index.item_ids[idx] for idx in similar.item_idx[similar.similarities > 0].tolist()}
     assert found - {item(1, 2)} == {item(1, number) for number in range(BLOCK_ITEMS) if number != 2}
 
 

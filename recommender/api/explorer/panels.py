@@ -11,13 +11,13 @@ from recommender.entities import (
     DatabaseName,
     Options,
     Page,
-    PopularMedia,
+    PopularItemsPage,
     Recommendation,
-    SimilarMedia,
+    SimilarItemsPage,
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
-from recommender.serving.media import MediaService
+from recommender.serving.items import ItemService
 from recommender.serving.profiles import FoundUsers, Profile, ProfileReader
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import SERVICE, current_trace
@@ -50,7 +50,7 @@ class Ranking:
     tuning: Tuning
     result: UserRecommendations | None
     cards: tuple[Card, ...]
-    popular: PopularMedia | None
+    popular: PopularItemsPage | None
     timings: Mapping[str, float]
     baseline: tuple[str, ...]
 
@@ -72,7 +72,7 @@ class PanelReader:
         self,
         *,
         service: RecommendationService,
-        media: MediaService,
+        media: ItemService,
         profiles: ProfileReader,
         lane: Lane,
     ) -> None:
@@ -100,11 +100,11 @@ class PanelReader:
         """A user's recommendations alone; `baseline` is what they are compared with."""
         return self._rank(user_id, tuning, defaults, tuple(baseline))
 
-    def similar(self, media_id: str) -> SimilarMedia:
+    def similar(self, media_id: str) -> SimilarItemsPage:
         """Media like one.
 
         Raises:
-            UnknownMediaError: there is no such medium.
+            UnknownItemError: there is no such medium.
         """
         return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
 
@@ -156,7 +156,7 @@ class PanelReader:
         timings.update(_timings_ms(runs, _service_s() - before_s))
         return result
 
-    def _popular(self, tuning: Tuning) -> PopularMedia | None:
+    def _popular(self, tuning: Tuning) -> PopularItemsPage | None:
         try:
             return self._in_turn(
                 lambda: self._media.popular(Page(POPULAR_ITEMS), tuning.filters, tuning.window_days)

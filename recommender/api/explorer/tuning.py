@@ -9,7 +9,7 @@ from pydantic import create_model
 from recommender.api.fields import Share, WholeNumber
 from recommender.api.filters import Filters, bind_filters, filter_fields, refuse_taken_names
 from recommender.domains.base import Domain
-from recommender.entities import ANY_MEDIA, MAX_WINDOW_DAYS, MediaFilter, Weights
+from recommender.entities import ANY_MEDIA, MAX_WINDOW_DAYS, ItemFilter, Weights
 
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
@@ -23,7 +23,7 @@ class Tuning:
     weights: Weights
     window_days: int
     limit: int
-    filters: MediaFilter = ANY_MEDIA
+    filters: ItemFilter = ANY_MEDIA
     filter_texts: tuple[tuple[str, str], ...] = ()
 
     def arguments(self, defaults: "Tuning") -> dict[str, str]:

@@ -11,7 +11,7 @@ from recommender.bidi import balanced, isolated
 from recommender.covers.urls import COVERS_PATH, cover_url
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
-from recommender.entities import Explanation, Media, Recommendation, Value
+from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.table import shown_metric
 from recommender.model_store.runs import Outcome
 from recommender.words import name_of
@@ -63,14 +63,14 @@ def age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def drawn_cover(domain: Domain, media: Media) -> str:
+def drawn_cover(domain: Domain, media: Item) -> str:
     """The cover that is drawn here."""
     genre = media.genres[0] if media.genres else None
     year = media.attributes.get(domain.year)
     return cover_url(media.id, media.title, genre, year if isinstance(year, int) else None)
 
 
-def cover(domain: Domain, media: Media) -> str:
+def cover(domain: Domain, media: Item) -> str:
     """Where to find a cover: the item's own, if a browser may be sent there."""
     own = str(media.attributes.get(domain.cover) or "").strip()
     try:
@@ -82,12 +82,12 @@ def cover(domain: Domain, media: Media) -> str:
     return own if usable else drawn_cover(domain, media)
 
 
-def description(domain: Domain, media: Media) -> Value:
+def description(domain: Domain, media: Item) -> Value:
     """The text that describes an item, if there is one."""
     return media.attributes.get(domain.description)
 
 
-def facts(domain: Domain, media: Media) -> list[tuple[str, bool]]:
+def facts(domain: Domain, media: Item) -> list[tuple[str, bool]]:
     """Numbers and categories that the domain came with, each with whether it is a name of a database."""
     return [
         (name_of(value) if isinstance(value, str) else str(value), isinstance(value, str))
@@ -97,7 +97,7 @@ def facts(domain: Domain, media: Media) -> list[tuple[str, bool]]:
     ]
 
 
-def own_values(domain: Domain, media: Media) -> Iterator[tuple[str, str]]:
+def own_values(domain: Domain, media: Item) -> Iterator[tuple[str, str]]:
     """Yield attributes of one's own that an item has a value of: their label and the value."""
     for attribute in domain.own:
         value = media.attributes[attribute.name]

@@ -2,7 +2,7 @@
 
 from recommender import __version__
 from recommender.api.endpoints import Examples
-from recommender.api.example_media import INDEX
+from recommender.api.example_items import INDEX
 from recommender.api.health.schemas import (
     CatalogueAnswer,
     HealthAnswer,

@@ -13,7 +13,7 @@ from config.access_settings import Scope
 from recommender import __version__
 from recommender.api.endpoints import JSON, Answer, Body, Endpoint, PathId
 from recommender.api.errors import ERROR_KINDS, ErrorCode, Problem
-from recommender.api.example_media import fitted
+from recommender.api.example_items import fitted
 from recommender.api.openapi.error_examples import error_examples
 from recommender.api.openapi.json_schema import (
     Schema,

@@ -15,7 +15,7 @@ from recommender.answers import (
 )
 from recommender.api.endpoints import Examples
 from recommender.api.errors import BreakOff, broken_off
-from recommender.api.example_media import GUNSLINGER, INDEX, LIKED_ID, USER_ID
+from recommender.api.example_items import GUNSLINGER, INDEX, LIKED_ID, USER_ID
 from recommender.entities import DatabaseName, Strategy
 
 

@@ -16,7 +16,7 @@ from recommender.answers import (
 from recommender.api.concurrency import Lane, Lanes
 from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Stream
 from recommender.api.errors import ErrorCode
-from recommender.api.example_media import USER_ID
+from recommender.api.example_items import USER_ID
 from recommender.api.parsing import MAX_STREAM_BODY_BYTES
 from recommender.api.recommendations import examples
 from recommender.api.recommendations.batches import EXPLAINED_WEIGHT, answer_batch, stream_batch

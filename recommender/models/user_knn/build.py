@@ -32,8 +32,8 @@ def build_arrays(data: Dataset) -> Arrays:
     """Return the arrays of a model.
 
     `values` are sums of values in whole steps of 10^-9. Users stand by id, so that a tie between positions is
-    one between ids. `media_of_user` and `users_of_media` are the two directions of the same pairs, each
-    grouped by `user_start` and `media_start`; `bits_row` and `user_bits` say the second once more for popular
+    one between ids. `items_of_user` and `users_of_item` are the two directions of the same pairs, each
+    grouped by `user_start` and `item_start`; `bits_row` and `user_bits` say the second once more for popular
     items.
     """
     users = len(data.user_ids)
@@ -54,7 +54,7 @@ def build_arrays(data: Dataset) -> Arrays:
 
 
 def _bits(
-    media_of_user: NDArray[np.int32],
+    items_of_user: NDArray[np.int32],
     user_of_pair: NDArray[np.int32],
     positive_users: NDArray[np.int64],
     users: int,
@@ -65,7 +65,7 @@ def _bits(
     bits_row[popular] = np.arange(len(popular))
     words = words_of_row(users)
     user_bits = np.zeros((len(popular), words), dtype=np.uint16)
-    rows = bits_row[media_of_user]
+    rows = bits_row[items_of_user]
     rows, user_idx = rows[rows >= 0], user_of_pair[rows >= 0]
     for bit in range(WORD_USERS):
         has = user_idx // words == bit

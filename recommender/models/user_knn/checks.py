@@ -122,16 +122,16 @@ def _check_values(values: NDArray[np.float64]) -> None:
 
 def _check_directions(arrays: Arrays) -> None:
     """Both directions must hold the same pairs, and each pair once."""
-    media_start, users_of_media = arrays["media_start"], arrays["users_of_media"]
-    for part in _stretches(len(users_of_media) - 1):
-        later = np.flatnonzero(users_of_media[1:][part] <= users_of_media[:-1][part]) + part.start + 1
+    item_start, users_of_item = arrays["media_start"], arrays["users_of_media"]
+    for part in _stretches(len(users_of_item) - 1):
+        later = np.flatnonzero(users_of_item[1:][part] <= users_of_item[:-1][part]) + part.start + 1
         # Only where another medium begins may the next user stand before the last one.
-        if (media_start[np.searchsorted(media_start, later)] != later).any():
+        if (item_start[np.searchsorted(item_start, later)] != later).any():
             _refuse("users_of_media", "the users of a medium must be in order, each once")
     by_user = _digest(arrays["user_start"], arrays["media_of_user"], lambda user, media: (user, media))
-    by_media = _digest(media_start, users_of_media, lambda media, user: (user, media))
+    by_media = _digest(item_start, users_of_item, lambda media, user: (user, media))
     if by_user != by_media:
-        _refuse("users_of_media", "must hold the same pairs as media_of_user")
+        _refuse("users_of_media", "must hold the same pairs as items_of_user")
 
 
 def _check_weights(arrays: Arrays) -> None:
@@ -146,19 +146,19 @@ def _check_weights(arrays: Arrays) -> None:
 
 
 def _check_bits(arrays: Arrays) -> None:
-    """The rows of bits must say of their media what users_of_media says."""
-    rows, user_bits, media_start = arrays["bits_row"], arrays["user_bits"], arrays["media_start"]
+    """The rows of bits must say of their media what users_of_item says."""
+    rows, user_bits, item_start = arrays["bits_row"], arrays["user_bits"], arrays["media_start"]
     popular = np.flatnonzero(rows != -1)
     if not np.array_equal(np.sort(rows[popular]), np.arange(len(user_bits))):
         _refuse("bits_row", f"must be -1, or one of {len(user_bits)} rows, each once")
     words = user_bits.shape[1]
     for medium in popular:
-        users = arrays["users_of_media"][media_start[medium] : media_start[medium + 1]]
+        users = arrays["users_of_media"][item_start[medium] : item_start[medium + 1]]
         row = user_bits[rows[medium]]
         bit, word = np.divmod(users, words)
         are_set = row[word] >> bit.astype(np.uint16) & np.uint16(1)
         if not are_set.all() or np.bitwise_count(row).sum(dtype=np.int64) != len(users):
-            _refuse("user_bits", "must be those of users_of_media")
+            _refuse("user_bits", "must be those of users_of_item")
 
 
 def _digest(

@@ -55,8 +55,8 @@ def add_popular(
 @compiled
 def add_rare(
     overlaps: NDArray[np.uint16],
-    media_start: NDArray[np.int64],
-    users_of_media: NDArray[np.int32],
+    item_start: NDArray[np.int64],
+    users_of_item: NDArray[np.int32],
     media: NDArray[np.int64],
     weights: NDArray[np.uint16],
 ) -> None:
@@ -64,13 +64,13 @@ def add_rare(
 
     Args:
         overlaps: shape (users or more,), added to in place.
-        media_start, users_of_media: those of medium m are users_of_media[media_start[m]:media_start[m + 1]].
+        item_start, users_of_item: those of medium m are users_of_item[item_start[m]:item_start[m + 1]].
         media, weights: parallel, one entry a medium.
     """
     for place in range(media.size):
         weight = weights[place]
-        for entry in range(media_start[media[place]], media_start[media[place] + 1]):
-            overlaps[users_of_media[entry]] += weight
+        for entry in range(item_start[media[place]], item_start[media[place] + 1]):
+            overlaps[users_of_item[entry]] += weight
 
 
 @compiled
@@ -151,15 +151,15 @@ def _insert_at(values: NDArray[np.float32], place: int, value: np.float32) -> No
 @compiled
 def overlaps_of(
     users: NDArray[np.int64],
-    media_weights: NDArray[np.int64],
+    item_weights: NDArray[np.int64],
     user_start: NDArray[np.int64],
-    media_of_user: NDArray[np.int32],
+    items_of_user: NDArray[np.int32],
 ) -> NDArray[np.int64]:
-    """The exact overlaps of some users; `media_weights` has the idf of the history's media, else 0."""
+    """The exact overlaps of some users; `item_weights` has the idf of the history's media, else 0."""
     overlaps = np.zeros(users.size, dtype=np.int64)
     for place in range(users.size):
         for entry in range(user_start[users[place]], user_start[users[place] + 1]):
-            overlaps[place] += media_weights[media_of_user[entry]]
+            overlaps[place] += item_weights[items_of_user[entry]]
     return overlaps
 
 
@@ -167,7 +167,7 @@ def overlaps_of(
 def sum_of_users(
     users: NDArray[np.int64],
     user_start: NDArray[np.int64],
-    media_of_user: NDArray[np.int32],
+    items_of_user: NDArray[np.int32],
     values: NDArray[np.float64],
     media_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -176,6 +176,6 @@ def sum_of_users(
     totals = np.zeros(media_count, dtype=np.float64)
     for user in users:
         for entry in range(user_start[user], user_start[user + 1]):
-            counts[media_of_user[entry]] += 1
-            totals[media_of_user[entry]] += values[entry]
+            counts[items_of_user[entry]] += 1
+            totals[items_of_user[entry]] += values[entry]
     return counts, totals

@@ -61,14 +61,14 @@ class _Reads:
         """What sets one search apart from another."""
         return self.caps, self.max_repeats
 
-    def rows_of_media(self, media_ids: Sequence[str], own_rows: Sequence[int]) -> list[int]:
+    def rows_of_items(self, item_ids: Sequence[str], own_rows: Sequence[int]) -> list[int]:
         """How many of each medium's latest interactions are read, some of which may be the user's own."""
-        repeats = np.minimum(self._repeats_of(media_ids), self.max_repeats)
+        repeats = np.minimum(self._repeats_of(item_ids), self.max_repeats)
         own = np.minimum(np.array(own_rows, dtype=np.int64), self.max_repeats)
         rows: list[int] = np.minimum(self.caps.users_per_item * repeats + own, _EVERYTHING).tolist()
         return rows
 
-    def are_repeated(self, media_ids: Sequence[str]) -> bool:
+    def are_repeated(self, item_ids: Sequence[str]) -> bool:
         """Whether most of what is read of any of the media may be repetitions.
 
         That is where the cap would be spent on them; of a medium with few interactions, all are read.
@@ -77,14 +77,14 @@ class _Reads:
             return True
         if self.popularity is None:
             return False
-        repeats = self._repeats_of(media_ids)
-        interactions = repeats * self.popularity.users_of(media_ids)
+        repeats = self._repeats_of(item_ids)
+        interactions = repeats * self.popularity.users_of(item_ids)
         return bool(((repeats > _REPEATED) & (interactions > self.caps.users_per_item)).any())
 
-    def _repeats_of(self, media_ids: Sequence[str]) -> NDArray[np.int64]:
+    def _repeats_of(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         if self.popularity is None or self.popularity.most_repeats == 1:
-            return np.ones(len(media_ids), dtype=np.int64)
-        return self.popularity.repeats_of(media_ids)
+            return np.ones(len(item_ids), dtype=np.int64)
+        return self.popularity.repeats_of(item_ids)
 
     @property
     def rows_of_user(self) -> int:
@@ -146,12 +146,12 @@ class UserKnnSql(ExplainsBySimilarUsers):
         reads: _Reads,
         deadline: Deadline,
     ) -> Scores:
-        asked, media = ask_about(users, items, reads.caps.history_items, reads.rows_of_media)
+        asked, media = ask_about(users, items, reads.caps.history_items, reads.rows_of_items)
         if not asked:
             return [NO_SCORES] * len(users)
-        repeated = reads.are_repeated(media.media_ids)
+        repeated = reads.are_repeated(media.item_ids)
         lists = self._engagement_db.fetch_users_of_media(
-            media.media_ids,
+            media.item_ids,
             media.row_limits,
             window_start,
             deadline,
@@ -185,7 +185,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
     ) -> ItemSimilarities:
         item_keys, counts, read_users = self._engagement_db.fetch_shared_users(
             item_id,
-            reads.rows_of_media([item_id], [0])[0],
+            reads.rows_of_items([item_id], [0])[0],
             window_start,
             caps=reads.caps,
             rows_per_user=reads.rows_of_user,

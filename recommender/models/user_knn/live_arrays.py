@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.catalog.index import CatalogIndex
-from recommender.catalog.media_keys import fold_keys
+from recommender.catalog.item_keys import fold_keys
 from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import InteractionLists
 from recommender.models.base import UserContext
@@ -42,10 +42,10 @@ class AskedUser(NamedTuple):
     user_key: bytes
 
 
-class AskedMedia(NamedTuple):
+class AskedItems(NamedTuple):
     """The media of the users asked about, and how many interactions of each are read; parallel."""
 
-    media_ids: Sequence[str]
+    item_ids: Sequence[str]
     row_limits: Sequence[int]
 
 
@@ -65,7 +65,7 @@ def ask_about(
     items: CatalogIndex,
     history_items: int,
     row_limits: Callable[[Sequence[str], Sequence[int]], Sequence[int]],
-) -> tuple[list[AskedUser], AskedMedia]:
+) -> tuple[list[AskedUser], AskedItems]:
     """Users who have anything that could be shared, and which media are to be read for them.
 
     `row_limits`: how many interactions are read of media, by their ids and the numbers of the user's own.
@@ -82,7 +82,7 @@ def ask_about(
         counts = weights > 0
         if counts.any():
             asked.append(AskedUser(position, media[counts], weights[counts], user.history.user_key))
-    return asked, AskedMedia([media_id for media_id, _ in places], [limit for _, limit in places])
+    return asked, AskedItems([media_id for media_id, _ in places], [limit for _, limit in places])
 
 
 def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
@@ -166,7 +166,7 @@ def scores_by_user(
         others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
         similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
         if similar.size:
-            found[user.position] = _scores(similar, positive, item_idx, len(items.media_ids))
+            found[user.position] = _scores(similar, positive, item_idx, len(items.item_ids))
     return found
 
 

@@ -78,8 +78,8 @@ class ExplainsBySimilarUsers:
                 SimilarUserEvidence(0, nothing.astype(np.int64), nothing),
             )
         histories = scores.histories()
-        counts = _spread(scores.counts, scores.item_idx, len(items.media_ids))[item_idx]
-        totals = _spread(scores.value_sums / VALUE_STEPS, scores.item_idx, len(items.media_ids))[item_idx]
+        counts = _spread(scores.counts, scores.item_idx, len(items.item_ids))[item_idx]
+        totals = _spread(scores.value_sums / VALUE_STEPS, scores.item_idx, len(items.item_ids))[item_idx]
         positive_ids = user.history.positive_ids
         history_idx = items.locate(positive_ids)
         known = history_idx >= 0

@@ -108,7 +108,7 @@ class UserKnn(ExplainsBySimilarUsers):
             user_ids=[user_id.decode() for user_id in self._user_ids],
             item_ids=self._items.item_ids,
             user_start=np.array(self._user_start),
-            item_idx=np.array(self._media_of_user),
+            item_idx=np.array(self._items_of_user),
             values=np.array(self._values) / VALUE_STEPS,
             liked=np.zeros(pairs, dtype=np.bool_),
             times=np.full(pairs, np.nan),
@@ -119,10 +119,10 @@ class UserKnn(ExplainsBySimilarUsers):
         self._arrays = arrays
         self._user_ids = arrays["user_ids"]
         self._user_start = arrays["user_start"]
-        self._media_of_user = arrays["media_of_user"]
+        self._items_of_user = arrays["media_of_user"]
         self._values = arrays["values"]
-        self._media_start = arrays["media_start"]
-        self._users_of_media = arrays["users_of_media"]
+        self._item_start = arrays["media_start"]
+        self._users_of_item = arrays["users_of_media"]
         self._idf_weights = arrays["idf_weights"]
         self._inverse_norms = arrays["inverse_norms"]
         self._bits_row = arrays["bits_row"]
@@ -173,13 +173,13 @@ class UserKnn(ExplainsBySimilarUsers):
         number = self._items.number_of(item_id)
         users = np.empty(0, dtype=np.int32)
         if number >= 0:
-            users = self._users_of_media[self._media_start[number] : self._media_start[number + 1]]
+            users = self._users_of_item[self._item_start[number] : self._item_start[number + 1]]
         positions = self._items.positions_in(items)
         counts, _ = self._sum(users.astype(np.int64))
         found = np.flatnonzero(counts)
         found = found[positions[found] >= 0]
         shared = counts[found]
-        user_counts = self._media_start[found + 1] - self._media_start[found]
+        user_counts = self._item_start[found + 1] - self._item_start[found]
         return ItemSimilarities(
             positions[found], cosine_similarities(shared, user_counts, len(users), len(users)), shared
         )
@@ -197,7 +197,7 @@ class UserKnn(ExplainsBySimilarUsers):
         )
 
     def _histories(self, users: NDArray[np.int64], positions: NDArray[np.intp]) -> SimilarHistories:
-        items = [self._media_of_user[self._user_start[user] : self._user_start[user + 1]] for user in users]
+        items = [self._items_of_user[self._user_start[user] : self._user_start[user + 1]] for user in users]
         sizes = [len(each) for each in items]
         return SimilarHistories(
             np.concatenate(([0], np.cumsum(sizes, dtype=np.intp))),
@@ -224,7 +224,7 @@ class UserKnn(ExplainsBySimilarUsers):
         rows = self._bits_row[history].astype(np.int64)
         popular = rows >= 0
         add_popular(overlaps, self._user_bits, rows[popular], rough[popular])
-        add_rare(overlaps, self._media_start, self._users_of_media, history[~popular], rough[~popular])
+        add_rare(overlaps, self._item_start, self._users_of_item, history[~popular], rough[~popular])
         return overlaps
 
     def _most_similar(
@@ -235,15 +235,15 @@ class UserKnn(ExplainsBySimilarUsers):
     ) -> NDArray[np.int64]:
         """The most similar of those whose rough overlap does not rule them out."""
         contenders = find_contenders(overlaps, self._inverse_norms, self._user_start, self._top_k)
-        media_weights = np.zeros(len(self._items), dtype=np.int64)
-        media_weights[history] = weights
-        exact = overlaps_of(contenders, media_weights, self._user_start, self._media_of_user)
+        item_weights = np.zeros(len(self._items), dtype=np.int64)
+        item_weights[history] = weights
+        exact = overlaps_of(contenders, item_weights, self._user_start, self._items_of_user)
         sizes = self._user_start[contenders + 1] - self._user_start[contenders]
         return np.asarray(contenders[most_similar(exact, sizes, self._top_k)])
 
     def _sum(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         sums: tuple[NDArray[np.int64], NDArray[np.float64]] = sum_of_users(
-            users, self._user_start, self._media_of_user, self._values, len(self._items)
+            users, self._user_start, self._items_of_user, self._values, len(self._items)
         )
         return sums
 

@@ -16,7 +16,7 @@ from recommender.catalog.index import build_index, index_of, window_start
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.domains.attributes import Kind
 from recommender.domains.media import MEDIA
-from recommender.entities import CatalogEntry, MediaFilter, NamesCondition, RangeCondition, Wanted
+from recommender.entities import CatalogEntry, ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
 from recommender.names import distinct_names
 from recommender.ranking.content import count_matches
@@ -34,7 +34,7 @@ POPULARITY = Popularity.of(positive_users={"b": 5, "c": 5, "gone": 2}, active_us
 
 def test_media_stand_by_popularity_then_id() -> None:
     index = build_index(entries(d=None, c=[], a=["X"], b=["Y"]), POPULARITY)
-    assert index.media_ids == ["b", "c", "a", "d"]
+    assert index.item_ids == ["b", "c", "a", "d"]
 
 
 def test_ids_are_located_and_unknown_ones_are_minus_one() -> None:
@@ -125,7 +125,7 @@ def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
         columns.add([rows[n] for n in order[start : start + size]])
     chunked = index_of(columns, POPULARITY)
     assert (chunked.version, columns.genre_count) == (whole.version, 8)
-    keys = b"".join(row.media_key for row in rows)
+    keys = b"".join(row.item_key for row in rows)
     assert chunked.media_keys.locate(keys).tolist() == whole.media_keys.locate(keys).tolist()
     assert chunked.genres.numbers == whole.genres.numbers
 
@@ -149,9 +149,9 @@ def test_filters_mark_what_passes_all_of_them() -> None:
     def passing(
         *conditions: NamesCondition | RangeCondition, excluded_ids: tuple[str, ...] = ()
     ) -> list[str]:
-        mask = index.matching(MediaFilter(conditions, excluded_ids))
+        mask = index.matching(ItemFilter(conditions, excluded_ids))
         assert mask is not None
-        return [media_id for media_id, passes in zip(index.media_ids, mask, strict=True) if passes]
+        return [media_id for media_id, passes in zip(index.item_ids, mask, strict=True) if passes]
 
     def genres(*names: str, wanted: Wanted = Wanted.ANY) -> NamesCondition:
         return NamesCondition("genres", names, wanted)
@@ -162,7 +162,7 @@ def test_filters_mark_what_passes_all_of_them() -> None:
     def years(least: int | None, most: int | None) -> RangeCondition:
         return RangeCondition("release_year", least, most)
 
-    assert index.matching(MediaFilter()) is None
+    assert index.matching(ItemFilter()) is None
     assert passing(genres("DRAMA")) == ["a", "b"]
     assert passing(genres("war", "nothing")) == ["b"]
     assert passing(genres("nothing")) == []
@@ -188,7 +188,7 @@ def test_a_condition_of_another_kind_than_the_attribute_is_refused() -> None:
     index = build_index(entries(a=["X"]), UNKNOWN_POPULARITY)
     for condition in (RangeCondition("genres", 1), NamesCondition("release_year", ("X",))):
         with pytest.raises(TypeError, match=condition.attribute):
-            index.matching(MediaFilter((condition,)))
+            index.matching(ItemFilter((condition,)))
 
 
 def test_entries_have_a_value_for_each_attribute_of_the_domain() -> None:

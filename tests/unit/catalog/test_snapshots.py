@@ -48,7 +48,7 @@ def read(folder: SnapshotFolder, announcement: Announcement) -> CatalogIndex:
 
 def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
     """They are alike in whatever requests read."""
-    assert (index.version, index.media_ids) == (other.version, other.media_ids)
+    assert (index.version, index.item_ids) == (other.version, other.item_ids)
     ids = ["a", "b", "gone", "unheard of"]
     assert index.locate(ids).tolist() == other.locate(ids).tolist()
     keys = b"a" * 16 + b"b" * 16 + b"c" * 16

@@ -14,7 +14,7 @@ from recommender.catalog import window_popularity
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import UNKNOWN_POPULARITY
 from recommender.catalog.window_popularity import WindowPopularity
-from recommender.databases.engagement_db import MediaCounts
+from recommender.databases.engagement_db import ItemCounts
 from recommender.deadline import Deadline
 from recommender.entities import CatalogEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
@@ -33,11 +33,11 @@ class Engagement:
         self.count = count
         self.asked: list[str] = []
 
-    def count_positive_users(self, window_start: str) -> MediaCounts:
+    def count_positive_users(self, window_start: str) -> ItemCounts:
         self.asked.append(window_start)
         counts = self.count()
         users = np.array(list(counts.values()), dtype=np.int64)
-        return MediaCounts(IdTexts.of(list(counts)), users, users)
+        return ItemCounts(IdTexts.of(list(counts)), users, users)
 
 
 def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopularity:
@@ -57,7 +57,7 @@ INDEX = index_of("m", "unheard of")
 
 def ask(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:
     counts = windows.user_counts(days, index, Deadline.after(5.0)).tolist()
-    return {media_id: count for media_id, count in zip(index.media_ids, counts, strict=True) if count}
+    return {media_id: count for media_id, count in zip(index.item_ids, counts, strict=True) if count}
 
 
 def ask_until(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ from config.request_settings import RequestSettings
 from config.settings import load_settings
 from recommender import answers
 from recommender.api.explorer.tuning import tuning_query
-from recommender.api.media.requests import PopularQuery, SimilarQuery
+from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.recommendations.requests import (
     BatchBody,
     PreviewBody,

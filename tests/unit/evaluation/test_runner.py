@@ -69,7 +69,7 @@ def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(nam
     model.fit(part.data)
     neighbours.fit(part.data)
     served = Selection(neighbours, model, 0, learned.blend, configured, 5)
-    everything = np.ones(len(part.index.media_ids), dtype=np.bool_)
+    everything = np.ones(len(part.index.item_ids), dtype=np.bool_)
     ranker = Ranker(part.index, Options())
     for row, user in zip(ranked.item_idx, part.users.contexts, strict=True):
         choice = served.select(user)

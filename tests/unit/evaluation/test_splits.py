@@ -116,7 +116,7 @@ def test_relevant_is_what_is_liked_last_and_new_to_the_user() -> None:
     source = source_of(rows)
     part = prepare(source, split_at(source.interactions, 10.0))
     (relevant,) = part.users.relevant
-    assert [part.index.media_ids[item] for item in relevant] == [ITEMS[1]]
+    assert [part.index.item_ids[item] for item in relevant] == [ITEMS[1]]
 
 
 def test_a_split_that_leaves_nothing_says_so() -> None:

@@ -38,7 +38,7 @@ def test_scores_are_those_of_the_equations(model: Als, tmp_path: Path) -> None:
     index = index_of(dataset(HISTORIES))
     (scores,) = model.score([context("x", ["item 4", "item 1"])], index, Deadline.after(60))
     assert scores.item_idx is not None
-    found = [index.media_ids[idx] for idx in scores.item_idx]
+    found = [index.item_ids[idx] for idx in scores.item_idx]
     expected = dict(zip(ids, (factors @ user).tolist(), strict=True))
     assert (scores.values / scores.steps).tolist() == pytest.approx(
         [expected[item_id] for item_id in found], rel=1e-4
@@ -94,5 +94,5 @@ def test_an_embedding_times_the_factors_of_an_item_is_its_score(model: Als, tmp_
     for row, scores in zip(rows, model.score(users, index, Deadline.after(60)), strict=True):
         assert scores.item_idx is not None
         products = dict(zip(ids, (factors @ row).tolist(), strict=True))
-        expected = [products[index.media_ids[idx]] for idx in scores.item_idx]
+        expected = [products[index.item_ids[idx]] for idx in scores.item_idx]
         assert (scores.values / scores.steps).tolist() == pytest.approx(expected, rel=1e-4, abs=1e-6)

@@ -25,7 +25,7 @@ def test_scores_are_the_content_scores_by_profile(liked: tuple[str, ...]) -> Non
     user = UserContext("u", {"drama": "Drama"}, History(positive_ids=liked), ALL_TIME)
     (scores,) = model().score([user], INDEX, Deadline.after(60))
     assert scores.item_idx is not None
-    assert {INDEX.media_ids[idx] for idx in scores.item_idx} == GENRES.keys()
+    assert {INDEX.item_ids[idx] for idx in scores.item_idx} == GENRES.keys()
     expected = ProfileScores(user, INDEX).of(scores.item_idx)
     assert (scores.values / scores.steps).tolist() == pytest.approx(expected.tolist())
 

@@ -88,7 +88,7 @@ def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing(
     (scores,) = model.score([who], index, Deadline.after(1))
     found = model.explain(who, scores, target, index, 3).contributions[0]
     weights = {
-        index.media_ids[idx]: value for idx, value in zip(found.item_idx, found.values.tolist(), strict=True)
+        index.item_ids[idx]: value for idx, value in zip(found.item_idx, found.values.tolist(), strict=True)
     }
     assert weights
     assert min(weights.values()) > 0
@@ -99,7 +99,7 @@ def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing(
     smaller = index_of(dataset({"u": ["c", "d"]}))
     (scores,) = knn.score([who], smaller, Deadline.after(1))
     told = knn.explain(who, scores, smaller.locate(["c"]), smaller, 1).contributions[0]
-    assert [smaller.media_ids[idx] for idx in told.item_idx.tolist()] == ["d"]
+    assert [smaller.item_ids[idx] for idx in told.item_idx.tolist()] == ["d"]
 
 
 def test_only_the_latest_items_of_a_history_count() -> None:
@@ -120,7 +120,7 @@ def test_items_similar_to_a_rare_one_are_those_that_it_is_most_like() -> None:
     model.fit(data)
     index = index_of(data)
     similar = model.similar_items("rare", index, ALL_TIME, Deadline.after(1))
-    assert [index.media_ids[idx] for idx in similar.item_idx.tolist()] == ["p"]
+    assert [index.item_ids[idx] for idx in similar.item_idx.tolist()] == ["p"]
 
 
 def test_the_weights_furthest_from_0_are_kept_with_their_signs() -> None:

@@ -38,7 +38,7 @@ def test_each_user_counts_for_half_after_a_half_life(
     for user in (context("u", ["old"]), context("newcomer", [])):
         (scores,) = model.score([user], index, Deadline.after(60))
         assert scores.item_idx is not None
-        found = [index.media_ids[idx] for idx in scores.item_idx]
+        found = [index.item_ids[idx] for idx in scores.item_idx]
         values = dict(zip(found, (scores.values / scores.steps).tolist(), strict=True))
         assert values == pytest.approx(expected)
 

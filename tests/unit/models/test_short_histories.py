@@ -96,7 +96,7 @@ def user(items: int, name: str = STRANGER) -> UserContext:
 
 def dense(scores: ItemScores, who: UserContext | None = None) -> NDArray[np.float64]:
     """Scores of all items; those the user has seen are 0."""
-    values = np.zeros(len(INDEX.media_ids))
+    values = np.zeros(len(INDEX.item_ids))
     places = slice(None) if scores.item_idx is None else scores.item_idx
     values[places] = scores.values / scores.steps
     if who is not None:
@@ -161,7 +161,7 @@ def test_without_similar_users_the_trained_scores_stand_and_say_what_they_lack(
     assert [each.missing for each in found] == [DatabaseName.ENGAGEMENT, None]
     for ours, theirs in zip(found, alone, strict=True):
         np.testing.assert_array_equal(dense(ours), dense(theirs))
-    everything = np.arange(len(INDEX.media_ids))
+    everything = np.arange(len(INDEX.item_ids))
     explained = mixture.explain(users[0], found[0], everything, INDEX, BOUND)
     sums = [each.values.sum() for each in explained.contributions]
     np.testing.assert_allclose(sums, dense(found[0]), rtol=1e-5, atol=1e-9)

@@ -72,7 +72,7 @@ def test_similar_to_an_item_is_what_people_went_on_to() -> None:
     model.fit(DATA)
     index = index_of(DATA)
     similar = model.similar_items("a", index, ALL_TIME, SOON)
-    assert {index.media_ids[idx] for idx in similar.item_idx.tolist()} == {"b", "c"}
+    assert {index.item_ids[idx] for idx in similar.item_idx.tolist()} == {"b", "c"}
 
 
 def mixture(share: float) -> EaseTransitions:
@@ -86,22 +86,22 @@ def scored(model: Ease | Transitions | EaseTransitions, history: list[str]) -> d
     (scores,) = model.score([context("z", history)], index, SOON)
     assert scores.item_idx is not None
     values = scores.values / scores.steps
-    return {index.media_ids[idx]: value for idx, value in zip(scores.item_idx, values.tolist(), strict=True)}
+    return {index.item_ids[idx]: value for idx, value in zip(scores.item_idx, values.tolist(), strict=True)}
 
 
 def test_the_mixture_divides_each_part_by_its_largest_of_what_is_not_seen() -> None:
     history = ["b", "a"]
     ease, transitions = Ease(EaseConfig(min_users=1, regularisation=1.0)), Transitions()
     index = index_of(DATA)
-    expected = np.zeros(len(index.media_ids))
+    expected = np.zeros(len(index.item_ids))
     for part, share in ((ease, 0.6), (transitions, 0.4)):
         part.fit(DATA)
         sums = part.sums(part.known_history(context("z", history).history))
         by_item = dict(zip(part.items.item_ids, sums.tolist(), strict=True))
         largest = max(value for item, value in by_item.items() if item not in history)
-        expected += [share * by_item[item] / largest for item in index.media_ids]
+        expected += [share * by_item[item] / largest for item in index.item_ids]
     found = scored(mixture(0.4), history)
-    for item, value in zip(index.media_ids, expected.tolist(), strict=True):
+    for item, value in zip(index.item_ids, expected.tolist(), strict=True):
         assert found.get(item, 0.0) == pytest.approx(max(value, 0.0), abs=1e-6)
 
 

@@ -19,7 +19,7 @@ def test_positions_are_those_of_the_index_asked_with() -> None:
     second = index_of(dataset({"u": ["b"], "v": ["a", "b"]}))
     for index in (first, second, first):
         positions = items.positions_in(index)
-        assert [index.media_ids[position] for position in positions[:2].tolist()] == ["b", "a"]
+        assert [index.item_ids[position] for position in positions[:2].tolist()] == ["b", "a"]
         assert positions[2] == -1
 
 

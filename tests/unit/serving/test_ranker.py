@@ -12,7 +12,7 @@ from recommender.entities import (
     CatalogEntry,
     Content,
     History,
-    MediaFilter,
+    ItemFilter,
     Options,
     Page,
     Strategy,
@@ -80,7 +80,7 @@ def rank(
 
 
 def ids(index: CatalogIndex, page: RankedPage) -> list[str]:
-    return [index.media_ids[idx] for idx in page.item_idx.tolist()]
+    return [index.item_ids[idx] for idx in page.item_idx.tolist()]
 
 
 def test_without_scores_popular_items_fill_the_page(index: CatalogIndex) -> None:
@@ -112,14 +112,14 @@ def test_what_was_seen_or_deleted_is_left_out_and_the_largest_score_is_of_the_re
 
 def test_filters_choose_items_and_change_no_score(index: CatalogIndex) -> None:
     given = scores(index, a=4.0, b=2.0, c=1.0)
-    options = Options(filters=MediaFilter(excluded_ids=("a",)))
+    options = Options(filters=ItemFilter(excluded_ids=("a",)))
     page = rank(index, user(), given, options=options)
     assert (ids(index, page)[0], page.collaborative[0]) == ("b", 0.5)
 
 
 def test_scores_of_all_items_rank_as_scores_of_some(index: CatalogIndex) -> None:
     some = scores(index, a=4.0, c=1.0)
-    whole = np.zeros(len(index.media_ids))
+    whole = np.zeros(len(index.item_ids))
     whole[index.locate(["a", "c"])] = [4.0, 1.0]
     sparse = rank(index, user(("drama",), ("d",)), some)
     dense = rank(index, user(("drama",), ("d",)), scores_of_floats(whole, None))

@@ -10,7 +10,7 @@ from recommender.api.explorer import words
 from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
 from recommender.domains.media import MEDIA
-from recommender.entities import Media, Weights
+from recommender.entities import Item, Weights
 from recommender.words import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
@@ -80,7 +80,7 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
     ],
 )
 def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
-    media = Media("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
+    media = Item("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
     assert words.cover(MEDIA, media) == (shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024")
 
 

@@ -4,7 +4,7 @@ from typing import cast
 
 from recommender.answers import PopularAnswer, PopularMedium, SimilarAnswer, SimilarMedium
 from recommender.api.endpoints import Examples
-from recommender.api.example_media import CANYON, GUNSLINGER, INDEX, MEDIA_ID
+from recommender.api.example_items import CANYON, GUNSLINGER, INDEX, MEDIA_ID
 from recommender.entities import Strategy
 
 _SIMILARITY = {"similarity": 0.4312, "shared_user_count": 97, "genre_overlap": 0.5}

@@ -14,16 +14,16 @@ from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.entities import (
     ANY_MEDIA,
     DatabaseName,
-    Media,
-    MediaFilter,
+    Item,
+    ItemFilter,
     Page,
     PopularItem,
-    PopularMedia,
+    PopularItemsPage,
     SimilarItem,
-    SimilarMedia,
+    SimilarItemsPage,
     Strategy,
 )
-from recommender.errors import StillCountingError, UnknownMediaError
+from recommender.errors import StillCountingError, UnknownItemError
 from recommender.models.base import ItemSimilarities, ModelSource, SimilarItems, Window
 from recommender.ranking.item_similarity import genre_overlaps
 from recommender.ranking.top_k import top_k
@@ -43,7 +43,7 @@ class _SimilarPage:
     strategy: Strategy
 
 
-class MediaService:
+class ItemService:
     """Ranks media by all users, or by those of one medium."""
 
     def __init__(
@@ -68,12 +68,12 @@ class MediaService:
     def popular(
         self,
         page: Page,
-        filters: MediaFilter = ANY_MEDIA,
+        filters: ItemFilter = ANY_MEDIA,
         window_days: int | None = None,
         *,
         index_version: str | None = None,
         asked_at: float | None = None,
-    ) -> PopularMedia:
+    ) -> PopularItemsPage:
         """A page of the media most users liked or watched; ties by the configured window, then by id.
 
         Another window than the configured one is counted when it is first asked for. Where that takes longer
@@ -107,7 +107,7 @@ class MediaService:
                 item_idx = top_k(counts, eligible, wanted.limit, wanted.offset)
                 complete = hydration.read(item_idx)
         media = _details(item_idx, hydration.media, index)
-        return PopularMedia(
+        return PopularItemsPage(
             items=tuple(PopularItem(media[rank], int(counts[item_idx[rank]])) for rank in media),
             window_days=counted_days,
             is_counting=is_counting,
@@ -119,24 +119,24 @@ class MediaService:
         self,
         media_id: str,
         page: Page,
-        filters: MediaFilter = ANY_MEDIA,
+        filters: ItemFilter = ANY_MEDIA,
         *,
         index_version: str | None = None,
         asked_at: float | None = None,
-    ) -> SimilarMedia:
+    ) -> SimilarItemsPage:
         """A page of media like one: by cosine over users, then by genres in common.
 
         Where nobody has the medium, genres alone are left. Ties go to popularity, then to the id.
 
         Raises:
-            UnknownMediaError: it is not in the catalog, or not any more.
+            UnknownItemError: it is not in the catalog, or not any more.
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalog.current(deadline.share(INDEX_SHARE), index_version)
         anchor_idx = int(index.locate([media_id])[0])
         if anchor_idx < 0:
-            raise UnknownMediaError
+            raise UnknownItemError
         model = self._models.selection().similar_items
         failures = Failures()
         with stage(SERVICE):
@@ -149,9 +149,9 @@ class MediaService:
                 # The item itself is shown, too: it may be deleted.
                 complete = hydration.read(np.append(ranked.item_idx, anchor_idx))
         if not self._catalog.existing(index)[anchor_idx]:
-            raise UnknownMediaError
+            raise UnknownItemError
         media = _details(ranked.item_idx, hydration.media, index)
-        return SimilarMedia(
+        return SimilarItemsPage(
             media_id=media_id,
             media=hydration.media.get(media_id),
             items=tuple(_similar_item(ranked, rank, media[rank]) for rank in media),
@@ -184,9 +184,9 @@ class _SimilarRanker:
     """Ranks items by how similar they are to one: by users, then by genres, then by popularity."""
 
     def __init__(
-        self, anchor_idx: int, similar: ItemSimilarities, index: CatalogIndex, filters: MediaFilter
+        self, anchor_idx: int, similar: ItemSimilarities, index: CatalogIndex, filters: ItemFilter
     ) -> None:
-        item_count = len(index.media_ids)
+        item_count = len(index.item_ids)
         self._counts: NDArray[np.int64] | None = None
         if similar.shared_user_counts is not None:
             self._counts = np.zeros(item_count, dtype=np.int64)
@@ -214,7 +214,7 @@ class _SimilarRanker:
         )
 
 
-def _similar_item(ranked: _SimilarPage, rank: int, media: Media) -> SimilarItem:
+def _similar_item(ranked: _SimilarPage, rank: int, media: Item) -> SimilarItem:
     counts = ranked.shared_user_counts
     return SimilarItem(
         media=media,
@@ -224,7 +224,7 @@ def _similar_item(ranked: _SimilarPage, rank: int, media: Media) -> SimilarItem:
     )
 
 
-def _details(item_idx: NDArray[np.intp], media: Mapping[str, Media], index: CatalogIndex) -> dict[int, Media]:
+def _details(item_idx: NDArray[np.intp], media: Mapping[str, Item], index: CatalogIndex) -> dict[int, Item]:
     """Details by rank on a page, in its order, without the ranks whose details cannot be had."""
-    found = ((rank, media.get(index.media_ids[idx])) for rank, idx in enumerate(item_idx))
+    found = ((rank, media.get(index.item_ids[idx])) for rank, idx in enumerate(item_idx))
     return {rank: details for rank, details in found if details is not None}

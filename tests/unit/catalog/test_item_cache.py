@@ -5,19 +5,19 @@ import tracemalloc
 import orjson
 import pytest
 
-from recommender.catalog.media_cache import MediaCache
-from recommender.entities import Media, Value
+from recommender.catalog.item_cache import ItemCache
+from recommender.entities import Item, Value
 
 PLENTY = 10_000_000
 
 
-def media(media_id: str, description: str | None = None) -> Media:
+def media(media_id: str, description: str | None = None) -> Item:
     title = f"Title {media_id}"
-    return Media(media_id, title, (), {"title": title, "description": description, "genres": ()})
+    return Item(media_id, title, (), {"title": title, "description": description, "genres": ()})
 
 
 def test_the_details_shown_longest_ago_go_first() -> None:
-    cache = MediaCache(2, PLENTY)
+    cache = ItemCache(2, PLENTY)
     cache.remember({"a": media("a"), "b": media("b")})
     cache.remember({"a": media("a")})
     cache.remember({"c": media("c")})
@@ -25,7 +25,7 @@ def test_the_details_shown_longest_ago_go_first() -> None:
 
 
 def test_forgotten_media_are_not_recalled() -> None:
-    cache = MediaCache(5, PLENTY)
+    cache = ItemCache(5, PLENTY)
     cache.remember({"a": media("a"), "b": media("b")})
     cache.forget(["a", "never there"])
     assert cache.snapshot() == {"b": media("b")}
@@ -34,7 +34,7 @@ def test_forgotten_media_are_not_recalled() -> None:
 
 
 def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
-    cache = MediaCache(1000, 100_000)
+    cache = ItemCache(1000, 100_000)
     for number in range(100):
         cache.remember({str(number): media(str(number), "x" * 10_000)})
         assert cache.bytes <= 100_000
@@ -42,7 +42,7 @@ def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
 
 
 def test_details_that_changed_count_once() -> None:
-    cache = MediaCache(1000, 100_000)
+    cache = ItemCache(1000, 100_000)
     for length in (50_000, 10, 60_000, 20):
         cache.remember({"a": media("a", "x" * length), "b": media("b")})
         assert sorted(cache.snapshot()) == ["a", "b"]
@@ -50,7 +50,7 @@ def test_details_that_changed_count_once() -> None:
 
 
 def test_a_medium_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None:
-    cache = MediaCache(1000, 100_000)
+    cache = ItemCache(1000, 100_000)
     cache.remember({"a": media("a"), "b": media("b")})
     cache.remember({"a": media("a", "x" * 100_000)})
     assert sorted(cache.snapshot()) == ["b"]
@@ -58,7 +58,7 @@ def test_a_medium_larger_than_the_budget_is_not_kept_and_costs_no_other() -> Non
 
 @pytest.mark.parametrize("letter", ["x", "é", "ж", "語", "😀"])
 def test_what_is_counted_is_what_is_taken_and_no_less(letter: str) -> None:
-    cache = MediaCache(PLENTY, PLENTY)
+    cache = ItemCache(PLENTY, PLENTY)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -73,7 +73,7 @@ def test_what_is_counted_is_what_is_taken_and_no_less(letter: str) -> None:
                 "cover_url": None,
                 "genres": genres,
             }
-            details = Media(f"{number:036}", title, genres, attributes)
+            details = Item(f"{number:036}", title, genres, attributes)
             cache.remember({details.id: details})
             orjson.dumps(attributes)
         after, _ = tracemalloc.get_traced_memory()

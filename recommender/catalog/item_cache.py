@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from recommender.entities import Media, Value
+from recommender.entities import Item, Value
 
 # A Media with its dict, and its places in the two dicts here; and what each value takes beside its texts.
 _OVERHEAD_BYTES = 400
@@ -15,7 +15,7 @@ _VALUE_BYTES = 60
 _NOT_ASCII = 3
 
 
-class MediaCache:
+class ItemCache:
     """Details by id, bounded in number and in bytes; those shown longest ago go first.
 
     Safe between threads.
@@ -24,7 +24,7 @@ class MediaCache:
     def __init__(self, size: int, max_bytes: int) -> None:
         self._size = size
         self._max_bytes = max_bytes
-        self._media: OrderedDict[str, Media] = OrderedDict()
+        self._media: OrderedDict[str, Item] = OrderedDict()
         self._bytes_of: dict[str, int] = {}
         self._bytes = 0
         self._lock = threading.Lock()
@@ -37,43 +37,43 @@ class MediaCache:
         """How many bytes the details take, estimated."""
         return self._bytes
 
-    def remember(self, media: Mapping[str, Media]) -> None:
+    def remember(self, media: Mapping[str, Item]) -> None:
         """Keep details just read; a medium that is larger than the budget is not kept."""
         with self._lock:
-            for media_id, details in media.items():
+            for item_id, details in media.items():
                 # Measuring takes longer than comparing, and details hardly ever change.
-                if self._media.get(media_id) == details:
-                    self._media.move_to_end(media_id)
+                if self._media.get(item_id) == details:
+                    self._media.move_to_end(item_id)
                 else:
-                    self._replace(media_id, details)
+                    self._replace(item_id, details)
             while len(self._media) > self._size or self._bytes > self._max_bytes:
                 self._drop(next(iter(self._media)))
 
-    def forget(self, media_ids: Iterable[str]) -> None:
+    def forget(self, item_ids: Iterable[str]) -> None:
         """Drop media that are gone from the catalog."""
         with self._lock:
-            for media_id in media_ids:
-                self._drop(media_id)
+            for item_id in item_ids:
+                self._drop(item_id)
 
-    def snapshot(self) -> dict[str, Media]:
+    def snapshot(self) -> dict[str, Item]:
         """All details that are known."""
         with self._lock:
             return dict(self._media)
 
-    def _replace(self, media_id: str, details: Media) -> None:
-        self._drop(media_id)
+    def _replace(self, item_id: str, details: Item) -> None:
+        self._drop(item_id)
         size = _bytes_of(details)
         if size <= self._max_bytes:
-            self._media[media_id] = details
-            self._bytes_of[media_id] = size
+            self._media[item_id] = details
+            self._bytes_of[item_id] = size
             self._bytes += size
 
-    def _drop(self, media_id: str) -> None:
-        if self._media.pop(media_id, None) is not None:
-            self._bytes -= self._bytes_of.pop(media_id)
+    def _drop(self, item_id: str) -> None:
+        if self._media.pop(item_id, None) is not None:
+            self._bytes -= self._bytes_of.pop(item_id)
 
 
-def _bytes_of(media: Media) -> int:
+def _bytes_of(media: Item) -> int:
     """Estimate the bytes that a medium's details take, from above."""
     values = media.attributes.values()
     size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values)

@@ -25,7 +25,7 @@ class KeyArrays(NamedTuple):
     starts: NDArray[np.int32]
 
 
-class MediaKeys:
+class ItemKeys:
     """Which position each key stands at.
 
     Keys are folded into 64 bits: of a million, two are taken for one another with a probability of 3 in 10^8.

@@ -8,16 +8,16 @@ from recommender.answers import PopularAnswer, SimilarAnswer, popular_of, simila
 from recommender.api.concurrency import Lane
 from recommender.api.endpoints import Answer, Endpoint, PathId
 from recommender.api.errors import ErrorCode
-from recommender.api.example_media import MEDIA_ID
-from recommender.api.media import examples
-from recommender.api.media.requests import PopularQuery, SimilarQuery
+from recommender.api.example_items import MEDIA_ID
+from recommender.api.items import examples
+from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.tags import MEDIA
-from recommender.serving.media import MediaService
+from recommender.serving.items import ItemService
 from recommender.telemetry import JSON, stage
 
 
-def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> Blueprint:
+def items_blueprint(media: ItemService, limits: RequestLimits, lane: Lane) -> Blueprint:
     """Endpoints that answer from `media`, as `lane` admits."""
     blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
     _add_popular(blueprint, media, limits, lane)
@@ -25,7 +25,7 @@ def media_blueprint(media: MediaService, limits: RequestLimits, lane: Lane) -> B
     return blueprint
 
 
-def _add_popular(blueprint: Blueprint, media: MediaService, limits: RequestLimits, lane: Lane) -> None:
+def _add_popular(blueprint: Blueprint, media: ItemService, limits: RequestLimits, lane: Lane) -> None:
     @Endpoint(
         blueprint,
         "GET",
@@ -51,7 +51,7 @@ def _add_popular(blueprint: Blueprint, media: MediaService, limits: RequestLimit
             return popular_of(popular, query.page)
 
 
-def _add_similar(blueprint: Blueprint, media: MediaService, limits: RequestLimits, lane: Lane) -> None:
+def _add_similar(blueprint: Blueprint, media: ItemService, limits: RequestLimits, lane: Lane) -> None:
     @Endpoint(
         blueprint,
         "GET",
