@@ -22,7 +22,7 @@ class Population:
     """Users, media and interactions.
 
     User 0 has 5,000 interactions, medium 0 was watched by a third of all users. `user_idx`, `media_idx`,
-    `kind_idx` and `ages_s` are in step, one entry an interaction, oldest first.
+    `kind_idx` and `ages_s` are parallel, one entry an interaction, oldest first.
     """
 
     def __init__(self, seed: int, users: int, media: int, interactions: int) -> None:

@@ -21,7 +21,7 @@ class Background(Protocol):
 
 
 class Pause(NamedTuple):
-    """How long to wait before the next run: so long at least, and so long at most if nobody is in a hurry."""
+    """How long to wait before the next run: so long at least, and so long at most unless it is woken."""
 
     least_s: float
     most_s: float
@@ -38,7 +38,7 @@ class RepeatingThread:
         self.name = name
         self._run = run
         self._retry_s = retry_s
-        self._hurry = threading.Event()
+        self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -52,7 +52,7 @@ class RepeatingThread:
         """Stop after the run under way, without waiting for that."""
         _opened.discard(self)
         self._closing.set()
-        self._hurry.set()
+        self._wake.set()
 
     def close(self) -> None:
         """Stop after the run under way, and wait for that; safe where it was never started."""
@@ -62,9 +62,9 @@ class RepeatingThread:
         if thread is not None and thread.is_alive():
             thread.join()
 
-    def hurry(self) -> None:
+    def wake(self) -> None:
         """Have the next run as soon as its pause allows."""
-        self._hurry.set()
+        self._wake.set()
 
     def revive(self) -> bool:
         """Start it where it does not run; whether it runs then."""
@@ -76,10 +76,10 @@ class RepeatingThread:
 
     def _repeat(self) -> None:
         while not self._closing.is_set():
-            self._hurry.clear()
+            self._wake.clear()
             pause = self._run_once()
             if not self._closing.wait(pause.least_s):
-                self._hurry.wait(max(0.0, pause.most_s - pause.least_s))
+                self._wake.wait(max(0.0, pause.most_s - pause.least_s))
 
     def _run_once(self) -> Pause:
         try:

@@ -11,7 +11,7 @@ from config import ranking_settings
 DEFAULT_LIMIT = 10
 
 # Stands for the id of somebody who has none yet.
-NEWCOMER = ""
+ANONYMOUS_USER_ID = ""
 
 
 class DatabaseName(StrEnum):
@@ -203,10 +203,10 @@ class Explanation:
     """How a recommendation came about.
 
     content_score is the number of `matched_genres` by that of the stated genres, collaborative_score is the
-    model's score by `Basis.max_score`; the parts are these times their weights, and add up to the
-    recommendation_score. `similar_user_count`, `total_interaction_value`: the product of these is the score
-    of a model that goes by similar users; None for others. `because`: the media of the user's own history
-    that contribute most to the score, the most first. `reason`: all of it in a sentence.
+    model's score by `ExplanationContext.max_score`; the parts are these times their weights, and add up to
+    the recommendation_score. `similar_user_count`, `total_interaction_value`: the product of these is the
+    score of a model that goes by similar users; None for others. `because`: the media of the user's own
+    history that contribute most to the score, the most first. `reason`: all of it in a sentence.
     """
 
     matched_genres: tuple[str, ...]
@@ -219,7 +219,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class ExplanationContext:
     """What the explanations of one user's page refer to.
 
     `max_score`: the model's largest score of any medium the user may be given. `similar_users`: how many were
@@ -264,12 +264,12 @@ class UserRecommendations:
     model: str
     model_version: str | None
     index_version: str
-    basis: Basis | None = None
+    basis: ExplanationContext | None = None
     variants: tuple[VariantName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class AnonymousProfile:
     """What somebody without an account says: counts as stated genres, and as a history, latest first."""
 
     genres: Sequence[str]

@@ -9,10 +9,10 @@ from typing import Self
 import orjson
 from flask import Response
 
-from recommender.answers import line_of
 from recommender.api.concurrency import Lane, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
+from recommender.result_serializers import line_of
 from recommender.telemetry import JSON, count, stage
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from recommender.answers import line_of
 from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
+from recommender.result_serializers import line_of
 
 # More than RFC 4180 names: some readers drop blanks at the ends, or take U+2028 and others for line breaks.
 _NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')

@@ -182,7 +182,7 @@ class CatalogRefresher:
         """Load the catalog again as soon as its pause allows."""
         if self._shared is not None:
             self._shared.ask_for_load()
-        self._thread.hurry()
+        self._thread.wake()
 
     def _run(self) -> Pause:
         """Load, or take what another worker has loaded; when to do so again."""

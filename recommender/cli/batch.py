@@ -19,7 +19,7 @@ from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogUse, O
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.output import quiet
 from recommender.cli.progress import progress
 from recommender.configured import configured_experiments

@@ -9,10 +9,10 @@ import click
 
 from config.setting_types import SettingsError
 from config.settings import load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.output import quiet
-from recommender.doctor.check import check_databases
-from recommender.doctor.findings import Finding, exit_status
+from recommender.diagnostics.check import check_databases
+from recommender.diagnostics.findings import Finding, exit_status
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName

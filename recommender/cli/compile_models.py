@@ -2,7 +2,7 @@
 
 import click
 
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 
 
 @click.command(name="compile", epilog=epilog("compile"))

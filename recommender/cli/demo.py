@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from config.settings import load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.progress import show_progress
 from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, generate
 from recommender.demo.load import holds_data, load_demo

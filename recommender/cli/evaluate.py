@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from config.settings import load_settings
+from recommender.cli.epilog import epilog
 from recommender.cli.evaluation_options import (
     FILE,
     MOMENT,
@@ -16,7 +17,6 @@ from recommender.cli.evaluation_options import (
     plan_of,
     reported,
 )
-from recommender.cli.help_text import epilog
 from recommender.cli.replay import show_replay
 from recommender.evaluation.last_result import FOLDER, keep, to_json
 from recommender.evaluation.report import render_page

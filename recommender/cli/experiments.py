@@ -7,8 +7,8 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.cli.common import patient_database
+from recommender.cli.epilog import epilog
 from recommender.cli.evaluation_options import MOMENT
-from recommender.cli.help_text import epilog
 from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName

@@ -8,7 +8,7 @@ import click
 from config.settings import Settings, load_settings
 from recommender.batch.users import InvalidIds, ids_in
 from recommender.cli.common import patient_database
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.train import record_of
 from recommender.cli.training_data import read_dataset
 from recommender.databases.engagement_db import EngagementDatabase

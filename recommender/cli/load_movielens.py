@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from config.settings import load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.progress import show_progress
 from recommender.demo.line_notes import LineNotes
 from recommender.demo.movielens import LoadReport, MovieLensFolder

@@ -8,7 +8,7 @@ from click.exceptions import NoSuchCommand
 
 from config.setting_types import SettingsError
 from recommender import __version__
-from recommender.cli.help_text import block
+from recommender.cli.epilog import block
 from recommender.cli.output import quiet
 from recommender.errors import (
     DatabaseUnavailableError,

@@ -6,7 +6,7 @@ import click
 
 from config.access_settings import Scope
 from recommender.auth_keys import make_key as new_key
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 
 
 @click.command(epilog=epilog("make-key shop-frontend --scope read", "make-key prometheus --scope ops"))

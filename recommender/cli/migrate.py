@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 
 from config.settings import load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 
 _STATUSES = {
     0: "done",

@@ -7,7 +7,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.cli.columns import columns
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.output import warn
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import VersionRef, current_faults

@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import load_settings
-from recommender.answers import rounded, variants_of
 from recommender.cli.common import check_limit, opened
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import Domain
 from recommender.entities import (
-    Basis,
     DatabaseName,
+    ExplanationContext,
     Options,
     Page,
     Recommendation,
@@ -25,7 +24,8 @@ from recommender.entities import (
 )
 from recommender.errors import NothingToRecommendFromError
 from recommender.ids import IdForm
-from recommender.words import LACKS, STRATEGIES
+from recommender.labels import LACKS, STRATEGIES
+from recommender.result_serializers import rounded, variants_of
 
 # For a pipe or a file, which has no width of its own.
 _WIDTH = 160
@@ -139,7 +139,7 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
         yield "`python -m recommender check` says what is wrong."
 
 
-def _basis_notes(basis: Basis) -> Iterator[str]:
+def _basis_notes(basis: ExplanationContext) -> Iterator[str]:
     """What explanations refer to."""
     genres = ", ".join(basis.stated_genres) or "none"
     window = f"the last {basis.window_days} days" if basis.window_days else "all time"

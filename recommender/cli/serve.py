@@ -21,7 +21,7 @@ from config.logging import logging_config
 from config.ranking_settings import InteractionTypes
 from config.setting_types import ROOT
 from config.settings import Settings, load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.progress import show_progress
 from recommender.configured import refuse_unknown_model
 from recommender.databases.database import Database

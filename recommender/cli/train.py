@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from config.settings import Settings, load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.cli.output import warn
 from recommender.cli.progress import Show, progress
 from recommender.cli.training_data import read_dataset

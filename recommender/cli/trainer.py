@@ -11,7 +11,7 @@ import click
 
 from config.logging import logging_config
 from config.settings import Settings, load_settings
-from recommender.cli.help_text import epilog
+from recommender.cli.epilog import epilog
 from recommender.configured import (
     configured_blend,
     configured_experiments,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from config.settings import load_settings
+from recommender.cli.epilog import epilog
 from recommender.cli.evaluation_options import (
     FILE,
     evaluation_options,
@@ -15,7 +16,6 @@ from recommender.cli.evaluation_options import (
     plan_of,
     reported,
 )
-from recommender.cli.help_text import epilog
 from recommender.evaluation.splits import make_splits
 from recommender.evaluation.table import shown_difference, shown_metric
 from recommender.evaluation.tuning import Tuning

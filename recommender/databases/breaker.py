@@ -63,7 +63,7 @@ class Breaker:
             if self._suspected_at is not None:
                 return
             self._suspected_at = time.monotonic()
-        self._thread.hurry()
+        self._thread.wake()
 
     def _look(self) -> Pause:
         """Probe, where there is a suspicion."""

@@ -12,7 +12,7 @@ from recommender.background import Pause, RepeatingThread
 from recommender.catalog.index import CatalogIndex
 from recommender.data.forgotten import ForgottenUsers
 from recommender.deadline import Deadline
-from recommender.entities import NEWCOMER, Blend, History
+from recommender.entities import ANONYMOUS_USER_ID, Blend, History
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
@@ -362,7 +362,7 @@ def try_out(model: TrainableModel, index: CatalogIndex) -> None:
     item_ids = index.item_ids[:_TRIED_ITEMS]
     count = len(item_ids)
     history = History(item_ids, item_ids, [1] * count, [True] * count)
-    user = UserContext(NEWCOMER, {}, history, Window(0, "-infinity"))
+    user = UserContext(ANONYMOUS_USER_ID, {}, history, Window(0, "-infinity"))
     try:
         model.score([user], index, Deadline.after(_TRIED_S))
     except Exception as exc:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
-from recommender.entities import Basis, Explanation, Item, OwnItem
+from recommender.entities import Explanation, ExplanationContext, Item, OwnItem
+from recommender.labels import name_of
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
-from recommender.words import name_of
 
 # More of them make a sentence hard to read.
 _NAMED_TITLES = 2
@@ -43,9 +43,9 @@ class PageExplainer:
         history = page.user.history
         self._liked_ids = frozenset(itertools.compress(history.positive_ids, history.positive_liked))
 
-    def basis(self) -> Basis:
+    def basis(self) -> ExplanationContext:
         """What the explanations of the page refer to."""
-        return Basis(
+        return ExplanationContext(
             stated_genres=tuple(self._page.user.stated_genres.values()),
             similar_users=None if self._evidence is None else self._evidence.similar_users,
             max_score=self._page.max_score,

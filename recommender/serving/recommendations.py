@@ -21,14 +21,14 @@ from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
 from recommender.domains.base import Verbs
 from recommender.entities import (
+    ANONYMOUS_USER_ID,
     DEFAULT_OPTIONS,
-    NEWCOMER,
+    AnonymousProfile,
     DatabaseName,
     History,
     Options,
     Page,
     Preview,
-    Taste,
     UserRecommendations,
     Weights,
 )
@@ -164,7 +164,7 @@ class RecommendationService:
 
     def preview(
         self,
-        taste: Taste,
+        profile: AnonymousProfile,
         page: Page,
         options: Options = DEFAULT_OPTIONS,
         *,
@@ -178,12 +178,12 @@ class RecommendationService:
         asked_at = time.monotonic() if asked_at is None else asked_at
         request = self._request(page, options)
         chunk = self._chunk(request, 1, asked_at)
-        liked = taste.liked_ids
+        liked = profile.liked_ids
         user = UserContext(
-            NEWCOMER,
-            distinct_names(taste.genres),
+            ANONYMOUS_USER_ID,
+            distinct_names(profile.genres),
             History(liked, liked, [1] * len(liked), [True] * len(liked)),
-            chunk.window_of(NEWCOMER),
+            chunk.window_of(ANONYMOUS_USER_ID),
         )
         unknown = chunk.index.locate(liked) < 0
         with stage(SERVICE):

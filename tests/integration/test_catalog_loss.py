@@ -18,7 +18,7 @@ from tests.support.reference import Reference
 from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-NEWCOMER = "11111111-1111-4111-8111-111111111111"
+NEW_USER = "11111111-1111-4111-8111-111111111111"
 # Rows that come back count within this: a look every two seconds, and some slack for a slow machine.
 _SECONDS = 8.0
 _LOSS_SECONDS = 3.0
@@ -149,9 +149,9 @@ def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, datab
 
 def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
     with running_client(databases, CATALOG_LOSS_SECONDS=str(int(_LOSS_SECONDS)), **NO_CAPS) as client:
-        get(client, NEWCOMER)
+        get(client, NEW_USER)
         change(databases, CATALOG, "DELETE FROM medias WHERE id::text < 'c'")
-        get(client, NEWCOMER, limit=50)
+        get(client, NEW_USER, limit=50)
         left = len(Reference(databases).catalog)
         assert eventually(lambda: reason(client) == "fewer_media", _SECONDS)
         assert eventually(lambda: catalog(client)["media"] == left, _LOSS_SECONDS + _SECONDS)
@@ -161,13 +161,13 @@ def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
 def test_a_catalog_emptied_for_good_is_never_believed_while_another_serves(databases: Urls) -> None:
     variables = {"CATALOG_LOSS_SECONDS": "1", "CATALOG_REFRESH_SECONDS": "1"}
     with running_client(databases, **variables, **NO_CAPS) as client:
-        before = get(client, NEWCOMER)
+        before = get(client, NEW_USER)
         change(databases, CATALOG, "DELETE FROM medias")
-        get(client, NEWCOMER)
+        get(client, NEW_USER)
         assert eventually(lambda: reason(client) == "empty", _SECONDS)
         # Twice as long as it is looked at again and a loss would be believed.
         time.sleep(2.5)
-        answer = get(client, NEWCOMER)
+        answer = get(client, NEW_USER)
         assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
 
 
@@ -187,29 +187,29 @@ def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) 
 
 def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databases: Urls) -> None:
     with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
-        before = get(client, NEWCOMER, limit=30)
+        before = get(client, NEW_USER, limit=30)
         change(
             databases, ENGAGEMENT, "CREATE TABLE kept AS SELECT * FROM interaction", "TRUNCATE interaction"
         )
         assert eventually(lambda: reason(client) == "fewer_interactions", _SECONDS)
         assert ready(client) == "degraded"
-        assert get(client, NEWCOMER, limit=30) == before
+        assert get(client, NEW_USER, limit=30) == before
         change(databases, CATALOG, "INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
         media = len(Reference(databases).catalog)
         assert eventually(lambda: catalog(client)["media"] == media, _SECONDS), "media are not held back"
         change(databases, ENGAGEMENT, "INSERT INTO interaction SELECT * FROM kept")
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
-        assert ids(get(client, NEWCOMER, limit=30)) == ids(before)
+        assert ids(get(client, NEW_USER, limit=30)) == ids(before)
 
 
 def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_media(databases: Urls) -> None:
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     with running_client(databases, **NO_CAPS) as client:
-        response = client.get(f"/api/recommendations/{NEWCOMER}")
+        response = client.get(f"/api/recommendations/{NEW_USER}")
         assert (response.status_code, response.get_json()["code"]) == (503, "service_unavailable")
         assert (client.get("/ready").status_code, ready(client)) == (503, "unavailable")
         change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
-        assert eventually(lambda: status_of(client, NEWCOMER) == (200, (), 10), _SECONDS)
+        assert eventually(lambda: status_of(client, NEW_USER) == (200, (), 10), _SECONDS)
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
 
 
@@ -221,7 +221,7 @@ def test_started_while_the_catalog_is_being_filled_the_rest_counts_within_second
         "DELETE FROM medias WHERE id::text < 'a'",
     )
     with running_client(databases, **NO_CAPS) as client:
-        get(client, NEWCOMER)
+        get(client, NEW_USER)
         change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
         media = len(Reference(databases).catalog)
         assert eventually(lambda: catalog(client)["media"] == media, _SECONDS)
@@ -232,7 +232,7 @@ def popular(client: FlaskClient) -> list[str]:
 
 
 def recommended(client: FlaskClient) -> list[str]:
-    return ids(get(client, NEWCOMER, limit=20))
+    return ids(get(client, NEW_USER, limit=20))
 
 
 @pytest.mark.parametrize("ask", [popular, recommended])
@@ -274,7 +274,7 @@ def test_after_a_mass_deletion_every_page_to_the_end_is_full(live: FlaskClient, 
     ranked = _by_popularity(Reference(databases))
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (ranked[:-25],))
-    pages = [ids(get(live, NEWCOMER, offset=offset)) for offset in (0, 10, 20, 30)]
+    pages = [ids(get(live, NEW_USER, offset=offset)) for offset in (0, 10, 20, 30)]
     assert pages == [ranked[-25:-15], ranked[-15:-5], ranked[-5:], []]
 
 
@@ -285,9 +285,9 @@ def test_a_filter_whose_media_are_all_deleted_is_an_empty_page_and_nothing_is_de
     doomed = _by_popularity(Reference(databases))[3]
     change(databases, CATALOG, "UPDATE medias SET media_type = 'DOOMED' WHERE id = %(id)s", id=doomed)
     with running_client(databases, **NO_CAPS) as client:
-        assert ids(get(client, NEWCOMER, media_type="DOOMED")) == [doomed]
+        assert ids(get(client, NEW_USER, media_type="DOOMED")) == [doomed]
         change(databases, CATALOG, "DELETE FROM medias WHERE id = %(id)s", id=doomed)
-        answer = get(client, NEWCOMER, media_type="DOOMED")
+        answer = get(client, NEW_USER, media_type="DOOMED")
         assert (answer["count"], answer["degraded"]) == (0, [])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.doctor import interaction_types
+from recommender.diagnostics import interaction_types
 from recommender.entities import DatabaseName
 from tests.support.checks import Checker, change, overlay
 from tests.support.postgres import Urls

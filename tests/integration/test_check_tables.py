@@ -3,7 +3,7 @@
 import pytest
 
 from recommender.databases.queries import SQL_ROOT
-from recommender.doctor.expectations import needed_indexes
+from recommender.diagnostics.expectations import needed_indexes
 from recommender.entities import DatabaseName
 from tests.support.checks import Checker, Report, change
 from tests.support.postgres import Urls

@@ -14,13 +14,13 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.answers import one_user_of
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName, Options, Page, Weights
 from recommender.experiments.definitions import NO_CHANGES, Experiment, parse_experiments
 from recommender.experiments.tokens import Placement, TokenSigner
 from recommender.models.registry import MODELS
+from recommender.result_serializers import one_user_of
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, post_batch, running_client
 from tests.support.commands import Run, runner
 from tests.support.gunicorn import running_gunicorn, sum_of

@@ -48,10 +48,10 @@ def test_hurried_it_does_not_wait_longer_than_it_must() -> None:
     with repeating(run) as thread:
         assert done.acquire(timeout=5)
         started = time.monotonic()
-        thread.hurry()
+        thread.wake()
         assert done.acquire(timeout=5)
         assert time.monotonic() - started >= 0.04
-        assert not done.acquire(timeout=0.2), "one hurry is one run"
+        assert not done.acquire(timeout=0.2), "one wake is one run"
 
 
 def test_closed_it_stops_at_once_whatever_the_pause() -> None:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from recommender.api.endpoints import public
 from recommender.api.errors import ErrorCode
-from recommender.api.explorer import words
+from recommender.api.explorer import template_filters
 from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.fragment_errors import register_fragment_errors
 from recommender.api.explorer.panels import PanelReader, Ranking
@@ -24,8 +24,8 @@ from recommender.covers.drawing import cover_svg
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.evaluation.report import STYLE_SHEET
+from recommender.labels import LACKS, STRATEGIES
 from recommender.serving.status import StatusReader
-from recommender.words import LACKS, STRATEGIES
 
 _HERE = Path(__file__).parent
 POLICY = (
@@ -84,7 +84,7 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     fragments = _fragments_blueprint(parts)
     for blueprint in (shell, fragments):
         blueprint.after_request(_with_policy)
-    for name, word in words.template_filters(domain).items():
+    for name, word in template_filters.filters_by_name(domain).items():
         shell.add_app_template_filter(word, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
     shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS, "domain": domain})

@@ -4,7 +4,6 @@ import time
 
 from flask import Blueprint
 
-from recommender.answers import PopularAnswer, SimilarAnswer, popular_of, similar_of
 from recommender.api.concurrency import Lane
 from recommender.api.endpoints import Answer, Endpoint, PathId
 from recommender.api.errors import ErrorCode
@@ -13,6 +12,7 @@ from recommender.api.items import examples
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.tags import MEDIA
+from recommender.result_serializers import PopularAnswer, SimilarAnswer, popular_of, similar_of
 from recommender.serving.items import ItemService
 from recommender.telemetry import JSON, stage
 

@@ -8,9 +8,9 @@ from config.access_settings import Scope
 from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.health.routes import model_of
 from recommender.api.models import examples
-from recommender.api.models.answers import run_of, version_of
 from recommender.api.models.requests import ModelsQuery
 from recommender.api.models.schemas import ModelsAnswer
+from recommender.api.models.serializers import run_of, version_of
 from recommender.api.tags import SERVICE
 from recommender.model_store.runs import read_runs
 from recommender.model_store.store import list_versions

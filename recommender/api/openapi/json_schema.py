@@ -6,9 +6,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import get_type_hints, is_typeddict
 
-from recommender.answers import MediaAnswer
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import Domain
+from recommender.result_serializers import MediaAnswer
 
 Schema = dict[str, Any]
 

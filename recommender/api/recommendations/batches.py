@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from flask import Response
 
-from recommender.answers import BatchAnswer, user_of
 from recommender.api.concurrency import Lane, StreamEnd
 from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.recommendations.requests import BatchBody, StreamedBatchBody
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.entities import Page, UserRecommendations
+from recommender.result_serializers import BatchAnswer, user_of
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, counted, stage
 

@@ -2,7 +2,11 @@
 
 from typing import cast
 
-from recommender.answers import (
+from recommender.api.endpoints import Examples
+from recommender.api.errors import BreakOff, broken_off
+from recommender.api.example_items import GUNSLINGER, INDEX, LIKED_ID, USER_ID
+from recommender.entities import DatabaseName, Strategy
+from recommender.result_serializers import (
     BasisAnswer,
     BatchAnswer,
     BecauseItem,
@@ -13,10 +17,6 @@ from recommender.answers import (
     Recommended,
     UserAnswer,
 )
-from recommender.api.endpoints import Examples
-from recommender.api.errors import BreakOff, broken_off
-from recommender.api.example_items import GUNSLINGER, INDEX, LIKED_ID, USER_ID
-from recommender.entities import DatabaseName, Strategy
 
 
 def _scored(recommendation: float, content: float, collaborative: float) -> Recommended:

@@ -5,14 +5,6 @@ import time
 from flask import Blueprint, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from recommender.answers import (
-    BatchAnswer,
-    LineAnswer,
-    OneUserAnswer,
-    PreviewAnswer,
-    one_user_of,
-    preview_of,
-)
 from recommender.api.concurrency import Lane, Lanes
 from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Stream
 from recommender.api.errors import ErrorCode
@@ -29,8 +21,16 @@ from recommender.api.recommendations.requests import (
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.streams import NDJSON
 from recommender.api.tags import RECOMMENDATIONS
-from recommender.entities import DatabaseName, Page, Taste, UserRecommendations
+from recommender.entities import AnonymousProfile, DatabaseName, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
+from recommender.result_serializers import (
+    BatchAnswer,
+    LineAnswer,
+    OneUserAnswer,
+    PreviewAnswer,
+    one_user_of,
+    preview_of,
+)
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, stage
 
@@ -144,7 +144,9 @@ def _add_preview(
         page = Page(body.limit)
         asked_at = time.monotonic()
         with lane.limit():
-            preview = service.preview(Taste(body.genres, body.liked), page, body.options, asked_at=asked_at)
+            preview = service.preview(
+                AnonymousProfile(body.genres, body.liked), page, body.options, asked_at=asked_at
+            )
         _refuse_emptiness_by_outage(preview.result, page)
         count(preview.result, first_page=True)
         with stage(JSON):

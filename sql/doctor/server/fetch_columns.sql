@@ -3,7 +3,7 @@
 --
 -- Parameters:
 --   table_names text[], column_names text[], type_names text[]
---                        three arrays in step: the columns of sql/schema/ that statements need
+--                        three parallel arrays: the columns of sql/schema/ that statements need
 -- Returns: a row for each of them
 --   table_name text, column_name text
 --   found_category text  as in pg_type.typcategory, NULL where there is no such column

@@ -9,7 +9,7 @@ from typing_extensions import is_typeddict
 
 from config.request_settings import RequestSettings
 from config.settings import load_settings
-from recommender import answers
+from recommender import result_serializers
 from recommender.api.explorer.tuning import tuning_query
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.recommendations.requests import (
@@ -21,7 +21,7 @@ from recommender.api.recommendations.requests import (
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.batch.rows import RowMaker
 from recommender.databases.queries import load_queries
-from recommender.doctor.expectations import returned_types
+from recommender.diagnostics.expectations import returned_types
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import RESERVED_FIELDS, RESERVED_PARAMETERS, Domain
 from recommender.domains.declaration import with_own_attributes
@@ -114,7 +114,11 @@ def test_a_domain_without_a_set_to_state_preferences_of_is_refused() -> None:
 
 def test_every_name_that_answers_and_requests_have_is_reserved() -> None:
     ours = {attribute.name for attribute in MEDIA.attributes}
-    items = (answers.Recommended, answers.PopularMedium, answers.SimilarMedium)
+    items = (
+        result_serializers.Recommended,
+        result_serializers.PopularMedium,
+        result_serializers.SimilarMedium,
+    )
     fields = {name for kind in items if is_typeddict(kind) for name in kind.__annotations__}
     assert fields >= {"id", "reason", "similarity"}
     assert (fields | set(RowMaker(MEDIA, in_experiments=True).columns)) - ours == RESERVED_FIELDS

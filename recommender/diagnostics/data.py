@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from config.ranking_settings import InteractionTypes
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import CONTRACT, Finding, Level, share
-from recommender.doctor.genres import Genres, look_at_genres
-from recommender.doctor.interaction_types import TypeFacts, look_at_types
+from recommender.diagnostics.findings import CONTRACT, Finding, Level, share
+from recommender.diagnostics.genres import Genres, look_at_genres
+from recommender.diagnostics.interaction_types import TypeFacts, look_at_types
 from recommender.entities import DatabaseName
 from recommender.errors import InspectionError
 

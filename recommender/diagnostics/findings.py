@@ -1,4 +1,4 @@
-"""What the doctor says."""
+"""What the diagnostics report."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
-from recommender.doctor.expectations import OCCASIONAL, Column, needed_columns
-from recommender.doctor.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
-from recommender.doctor.indexes import check_indexes
-from recommender.doctor.tables import FoundTable, look_at_tables
+from recommender.diagnostics.expectations import OCCASIONAL, Column, needed_columns
+from recommender.diagnostics.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
+from recommender.diagnostics.indexes import check_indexes
+from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.entities import DatabaseName
 
 # What statements make no difference between; whatever counts as a string in PostgreSQL is another such.

@@ -7,7 +7,7 @@ from itertools import groupby
 from recommender.databases.connections import ESSENTIAL_SETTINGS
 from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import OPERATIONS, Finding, Level, quoted
+from recommender.diagnostics.findings import OPERATIONS, Finding, Level, quoted
 from recommender.entities import DatabaseName
 
 # A request goes there and back five times, and has a second in all.

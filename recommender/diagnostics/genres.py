@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import Finding, Level, share, shown, some
+from recommender.diagnostics.findings import Finding, Level, share, shown, some
 from recommender.entities import DatabaseName
 from recommender.names import distinct_names
 

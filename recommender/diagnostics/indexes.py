@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from recommender.databases.inspection import Inspection
-from recommender.doctor.expectations import Index, needed_indexes
-from recommender.doctor.findings import Finding, Level
-from recommender.doctor.tables import (
+from recommender.diagnostics.expectations import Index, needed_indexes
+from recommender.diagnostics.findings import Finding, Level
+from recommender.diagnostics.tables import (
     FoundIndex,
     FoundTable,
     Kind,

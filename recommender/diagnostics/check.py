@@ -9,7 +9,7 @@ from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalog.index import window_start
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries, optional_queries
-from recommender.doctor.connections import (
+from recommender.diagnostics.connections import (
     Server,
     check_connection,
     check_limits,
@@ -18,12 +18,12 @@ from recommender.doctor.connections import (
     look_at_server,
     unusable_connection,
 )
-from recommender.doctor.data import Facts, check_data, check_data_between
-from recommender.doctor.findings import CONTRACT, Finding, Level
-from recommender.doctor.genres import check_stated_genres, genres_without_media
-from recommender.doctor.interaction_types import check_types
-from recommender.doctor.statements import check_statements
-from recommender.doctor.structure import check_structure
+from recommender.diagnostics.data import Facts, check_data, check_data_between
+from recommender.diagnostics.findings import CONTRACT, Finding, Level
+from recommender.diagnostics.genres import check_stated_genres, genres_without_media
+from recommender.diagnostics.interaction_types import check_types
+from recommender.diagnostics.statements import check_statements
+from recommender.diagnostics.structure import check_structure
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError

@@ -12,9 +12,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from recommender.entities import (
-    Basis,
     DatabaseName,
     Explanation,
+    ExplanationContext,
     Page,
     PopularItem,
     PopularItemsPage,
@@ -373,7 +373,7 @@ def _explanation(item: Recommendation, explanation: Explanation) -> ExplanationA
     return answer
 
 
-def _basis(basis: Basis) -> BasisAnswer:
+def _basis(basis: ExplanationContext) -> BasisAnswer:
     answer = BasisAnswer(
         stated_genres=list(basis.stated_genres),
         similar_users=basis.similar_users or 0,

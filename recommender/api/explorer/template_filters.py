@@ -13,8 +13,8 @@ from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.table import shown_metric
+from recommender.labels import name_of
 from recommender.model_store.runs import Outcome
-from recommender.words import name_of
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _DECIMALS = 2
@@ -128,7 +128,7 @@ def outcome(found: Outcome) -> str:
     return _OUTCOMES[found]
 
 
-def template_filters(domain: Domain) -> dict[str, Callable[..., object]]:
+def filters_by_name(domain: Domain) -> dict[str, Callable[..., object]]:
     """The filters of templates, by name."""
     of_items = (cover, description, drawn_cover, facts, own_values)
     return FILTERS | {word.__name__: partial(word, domain) for word in of_items}

@@ -6,12 +6,12 @@ import pytest
 from werkzeug.datastructures import MultiDict
 
 from recommender.api.errors import BadRequestError
-from recommender.api.explorer import words
+from recommender.api.explorer import template_filters
 from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
 from recommender.domains.media import MEDIA
 from recommender.entities import Item, Weights
-from recommender.words import name_of
+from recommender.labels import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
 
@@ -81,22 +81,29 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
 )
 def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
     media = Item("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
-    assert words.cover(MEDIA, media) == (shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024")
+    assert template_filters.cover(MEDIA, media) == (
+        shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024"
+    )
 
 
 def test_values_are_worded() -> None:
-    assert [words.window(days) for days in (0, 1, 90)] == ["all time", "1 day", "90 days"]
+    assert [template_filters.window(days) for days in (0, 1, 90)] == ["all time", "1 day", "90 days"]
     assert [name_of(name) for name in ("SCIENCE_FICTION", "drama", "Film-Noir", "TV")] == [
         "Science fiction",
         "Drama",
         "Film-Noir",
         "Tv",
     ]
-    assert [words.age(seconds) for seconds in (5.9, 60, 7300, 86_400 * 3)] == [
+    assert [template_filters.age(seconds) for seconds in (5.9, 60, 7300, 86_400 * 3)] == [
         "5 s",
         "1 minute",
         "2 hours",
         "3 days",
     ]
-    assert [words.amount(value) for value in (None, 2.0, 0.63, float("nan"))] == [None, "2", "0.63", None]
-    assert words.day(datetime(2026, 3, 5)) == "5 Mar 2026"  # noqa: DTZ001 - naive UTC
+    assert [template_filters.amount(value) for value in (None, 2.0, 0.63, float("nan"))] == [
+        None,
+        "2",
+        "0.63",
+        None,
+    ]
+    assert template_filters.day(datetime(2026, 3, 5)) == "5 Mar 2026"  # noqa: DTZ001 - naive UTC

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from config.ranking_settings import InteractionTypes
 from recommender.databases.inspection import Inspection
-from recommender.doctor.findings import CONTRACT, Finding, Level, share, shown, some
-from recommender.doctor.tables import look_at_tables
+from recommender.diagnostics.findings import CONTRACT, Finding, Level, share, shown, some
+from recommender.diagnostics.tables import look_at_tables
 from recommender.entities import DEFAULT_TYPES, DatabaseName
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT

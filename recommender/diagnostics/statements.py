@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
-from recommender.doctor.expectations import OCCASIONAL, is_background, returned_types
-from recommender.doctor.findings import CONTRACT, Finding, Level, some
-from recommender.doctor.tables import look_at_tables
+from recommender.diagnostics.expectations import OCCASIONAL, is_background, returned_types
+from recommender.diagnostics.findings import CONTRACT, Finding, Level, some
+from recommender.diagnostics.tables import look_at_tables
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName

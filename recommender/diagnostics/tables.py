@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from recommender.databases.inspection import Inspection
-from recommender.doctor.expectations import Index
+from recommender.diagnostics.expectations import Index
 from recommender.errors import InspectionError
 
 
