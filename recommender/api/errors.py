@@ -90,8 +90,8 @@ ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ),
     ErrorCode.MEDIA_NOT_FOUND: ErrorKind(
         HTTPStatus.NOT_FOUND,
-        "The catalog has no such medium.",
-        words="there is no medium of this id in the catalog",
+        "The catalogue has no such medium.",
+        words="there is no medium of this id in the catalogue",
     ),
     ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(
         HTTPStatus.METHOD_NOT_ALLOWED,
