@@ -1,5 +1,6 @@
 """Fixtures: one embedded PostgreSQL a session, template databases, and apps on clones of them."""
 
+import gc
 import os
 import tempfile
 import uuid
@@ -46,6 +47,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "fast" or collection_path.parent != _TESTS:
         return None
     return collection_path.is_dir() and collection_path.name != "unit"
+
+
+def pytest_sessionstart() -> None:
+    """Collect no garbage while modules are imported: there is little, and each look takes longer."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the tests themselves to no collection: they stay, and are a million objects."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
