@@ -42,6 +42,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return cores if config.option.markexpr == "fast" else max(1, cores * 3 // 2)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes test, let each compute in one thread: others would wait for a core, busily."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where only fast tests are asked for, do not import the others: that takes longer than they do."""
     if config.option.markexpr != "fast" or collection_path.parent != _TESTS:
