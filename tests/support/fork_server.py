@@ -33,13 +33,17 @@ _IMPORTED = (
 
 
 def main(folder: Path) -> None:
-    """Fork until there is nothing more to read, and note in a folder who was started and who has ended."""
+    """Fork until there is nothing more to read, and note in a folder who was started and who has ended.
+
+    Whoever wrote has then ended, and what still runs is killed.
+    """
+    running: dict[int, str] = {}
 
     def reap(_number: int, _frame: FrameType | None) -> None:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 pid, status = ended
-                _write(folder / f"ended-{pid}", str(os.waitstatus_to_exitcode(status)))
+                _write(folder / f"{running.pop(pid)}-ended", str(os.waitstatus_to_exitcode(status)))
 
     for name in _IMPORTED:
         importlib.import_module(name)
@@ -49,16 +53,24 @@ def main(folder: Path) -> None:
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        # One that ends at once is to be known by then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
             _become_gunicorn(request)
             return
+        running[pid] = request["answer"]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         _write(folder / request["answer"], str(pid))
+    for pid in tuple(running):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _become_gunicorn(request: dict[str, Any]) -> None:
     """Take over what a process is given when it is started, and run Gunicorn to its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
     log = os.open(request["log"], os.O_WRONLY | os.O_APPEND)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -85,8 +85,7 @@ def fork_gunicorn(arguments: Sequence[str], environment: Mapping[str, str], log:
         assert server.poll() is None, "the fork server has ended"
         assert time.monotonic() < ends_at, "the fork server does not answer"
         time.sleep(_PAUSE_S)
-    pid = int(answer.read_text())
-    return ForkedProcess(pid, folder / f"ended-{pid}")
+    return ForkedProcess(int(answer.read_text()), folder / f"{answer.name}-ended")
 
 
 @functools.cache
