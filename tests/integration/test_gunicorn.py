@@ -112,7 +112,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
     shared_databases: Urls, path: str, tree: Path, file: str, content: str
 ) -> None:
-    with gunicorn_in(tree, shared_databases, {}) as server:
+    with gunicorn_in(tree, shared_databases, {"TRAINING_SCHEDULE": "never"}) as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
         (tree / file).write_text(content)
