@@ -93,7 +93,11 @@ def _fork_server() -> tuple["subprocess.Popen[bytes]", Path]:
     """Start the fork server, once for each process that tests, and where it writes its answers."""
     folder = tempfile.TemporaryDirectory(prefix="marquee-forks-", ignore_cleanup_errors=True)
     server = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "tests.support.fork_server", folder.name], cwd=ROOT, stdin=subprocess.PIPE
+        [sys.executable, "-m", "tests.support.fork_server", folder.name],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        # What ends the tests is not to end it, too: it has to end what it started.
+        start_new_session=True,
     )
 
     def stop() -> None:
