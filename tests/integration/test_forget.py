@@ -45,7 +45,7 @@ def run(
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
     # Outages are on purpose here.
-    monkeypatch.setenv("POOL_TIMEOUT_MS", "500")
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
     return run
 
 
