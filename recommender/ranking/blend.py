@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 # The largest whole number that a sum of two keys may reach.
 _LARGEST_KEY = 1 << 62
+# Up to here a float holds every whole number.
+_LARGEST_IN_FLOAT = 1 << 53
 # Steps between a score of 0 and one of 1, where scores are floats.
 _FLOAT_STEPS = float(1 << 40)
 
@@ -69,6 +71,9 @@ def blend_floats(
 
 def by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:
     """Return values divided by the largest of them, in [0, 1]; 0 where none is above 0."""
+    if largest > _LARGEST_IN_FLOAT and values.dtype.kind == "i":
+        # Python divides whole numbers of any size and rounds once; numpy would round both of them before.
+        values = values.astype(object)
     return np.asarray(values / max(1, largest), dtype=np.float64)
 
 

@@ -80,6 +80,20 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
 
 
 @pytest.fixture(scope="module")
+def limited() -> Iterator[FlaskClient]:
+    """A service without databases that lets each address ask once an hour."""
+    with running_client(NOWHERE, RATE_LIMIT="1/hour") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def unlimited() -> Iterator[FlaskClient]:
+    """A service without databases."""
+    with running_client(NOWHERE) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
     with running_client(shared_databases, **KEYS, **PATIENT) as client:
         yield client
@@ -329,10 +343,13 @@ def test_a_caller_without_the_key_is_refused_as_described(
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_a_caller_who_asks_too_often_is_refused_as_described(contract: Contract, name: str) -> None:
-    with running_client(NOWHERE, RATE_LIMIT="1/hour") as client:
-        client.get("/nothing")
-        response = client.open(**REQUESTS[name])
+def test_a_caller_who_asks_too_often_is_refused_as_described(
+    contract: Contract, limited: FlaskClient, name: str
+) -> None:
+    # Each test has an address of its own, which is counted by itself.
+    caller = {"REMOTE_ADDR": f"192.0.2.{GUARDED.index(name)}"}
+    limited.get("/nothing", environ_overrides=caller)
+    response = limited.open(**REQUESTS[name], environ_overrides=caller)
     problem(response, ErrorCode.TOO_MANY_REQUESTS)
     assert {"Retry-After", "X-RateLimit-Reset"} <= set(response.headers.keys())
     contract.check(name, response)
@@ -340,15 +357,14 @@ def test_a_caller_who_asks_too_often_is_refused_as_described(contract: Contract,
 
 @pytest.mark.parametrize("name", WORKING)
 def test_an_overload_and_an_outage_are_told_as_described(
-    contract: Contract, name: str, monkeypatch: pytest.MonkeyPatch
+    contract: Contract, unlimited: FlaskClient, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_client(NOWHERE) as client:
-        response = client.open(**REQUESTS[name])
-        problem(response, ErrorCode.SERVICE_UNAVAILABLE)
-        contract.check(name, response)
-        contract.check("getReady", client.get("/ready"))
-        monkeypatch.setattr(Lane, "open", full)
-        response = client.open(**REQUESTS[name])
+    response = unlimited.open(**REQUESTS[name])
+    problem(response, ErrorCode.SERVICE_UNAVAILABLE)
+    contract.check(name, response)
+    contract.check("getReady", unlimited.get("/ready"))
+    monkeypatch.setattr(Lane, "open", full)
+    response = unlimited.open(**REQUESTS[name])
     problem(response, ErrorCode.OVERLOADED)
     contract.check(name, response)
 

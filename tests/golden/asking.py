@@ -33,7 +33,7 @@ _USERS: tuple[DatabaseName, LiteralString] = (
 )
 _MEDIA: tuple[DatabaseName, LiteralString] = (DatabaseName.CATALOG, "SELECT id::text FROM medias ORDER BY 1")
 # Not as patient as others are with a slow machine: each database that is down is waited for.
-_SOMEWHAT_PATIENT = {**PATIENT, "POOL_TIMEOUT_MS": "2000"}
+_SOMEWHAT_PATIENT = {**PATIENT, "POOL_TIMEOUT_MS": "700"}
 _STRANGER = "00000000-0000-4000-8000-000000000000"
 _VERSION = re.compile(rb'"model_version":"[^"]*"')
 # The formula exactly, the caps from the beginning, and what an overlay of weights makes of it.

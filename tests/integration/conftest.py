@@ -76,7 +76,7 @@ def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     run = runner(databases, monkeypatch, capsys)
     # Outages are on purpose here.
-    monkeypatch.setenv("POOL_TIMEOUT_MS", "1000")
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "300")
     return run
 
 

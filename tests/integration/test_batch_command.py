@@ -229,8 +229,8 @@ LOSSES = {
 }
 
 
-def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str) -> None:
-    """Have a job of many users take some seconds, and a database changed after its first users."""
+def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str, *, pause_s: float = 0.7) -> None:
+    """Have a job pause at each of many times, and a database changed after its first users."""
     recommend, asked = RecommendationService.recommend, itertools.count()
 
     def slow(
@@ -239,7 +239,7 @@ def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str) -> 
         if next(asked) == 1:
             with psycopg.connect(url) as connection:
                 connection.execute(statement.encode())
-        time.sleep(0.7)
+        time.sleep(pause_s)
         return list(recommend(service, user_ids, page))
 
     monkeypatch.setattr(RecommendationService, "recommend", slow)
@@ -253,7 +253,8 @@ def test_a_loss_under_the_running_job_is_told_by_the_status(
     name, statement = LOSSES[loss]
     monkeypatch.setenv("CATALOG_REFRESH_SECONDS", "1")
     users = ids_file(tmp_path, Reference(databases).users[:180])
-    change_midway(monkeypatch, databases[name], statement)
+    # The nine pauses are three intervals.
+    change_midway(monkeypatch, databases[name], statement, pause_s=0.4)
     result = run_alone("batch", users, "--output", tmp_path / "out")
     assert result.status == 3
     assert "lacked much of what they held before" in result.err

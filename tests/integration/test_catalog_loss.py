@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from recommender.catalog import refresh
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recording import recorded_statements
 from recommender.entities import DatabaseName
@@ -19,9 +20,16 @@ from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 NEW_USER = "11111111-1111-4111-8111-111111111111"
-# Rows that come back count within this: a look every two seconds, and some slack for a slow machine.
+# Rows that come back count within this: a look every half second here, and some slack for a slow machine.
 _SECONDS = 8.0
+_LOOK_S = 0.5
 _LOSS_SECONDS = 3.0
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a catalog that is held back looked at more often than every two seconds."""
+    monkeypatch.setattr(refresh, "_RETRY_S", _LOOK_S)
 
 
 @pytest.fixture
@@ -84,7 +92,8 @@ def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
     for _ in range(8):
         answer = get(live, user)
         assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
-        time.sleep(0.5)
+        # All in all longer than two looks.
+        time.sleep(_LOOK_S / 3)
     assert ready(live) == "degraded"
     assert reason(live) == "empty"
     assert catalog(live)["held_back"]["media"] == 0
@@ -123,7 +132,7 @@ def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, da
         answer = get(live, user)
         assert answer["count"] == 10
         assert catalog(live)["media"] >= 0.8 * media
-        time.sleep(1.0)
+        time.sleep(_LOOK_S)
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
 

@@ -21,7 +21,7 @@ from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.commands import Result, runner
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls
-from tests.support.training import versions_in
+from tests.support.training import train_on, versions_in
 from tests.support.waiting import eventually
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
@@ -45,16 +45,24 @@ def run(
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
     # Outages are on purpose here.
-    monkeypatch.setenv("POOL_TIMEOUT_MS", "500")
+    monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
     return run
 
 
+@pytest.fixture(scope="module")
+def store(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, each of two versions, of what every test's databases hold in the beginning."""
+    folder = tmp_path_factory.mktemp("store") / "models"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in MODELS * 2:
+            train_on(shared_databases, folder, patch, name=name)
+    return folder
+
+
 @pytest.fixture
-def trained(run: Run) -> None:
-    """Two models, each of two versions."""
-    for _ in range(2):
-        for name in MODELS:
-            assert run("train", name).status == 0
+def trained(store: Path, folder: Path) -> None:
+    """A copy of the two models."""
+    shutil.copytree(store, folder, symlinks=True)
 
 
 @pytest.fixture

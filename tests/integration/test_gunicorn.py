@@ -95,9 +95,11 @@ def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: U
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of what serves, with an `.env` and statements of its own."""
+    """A copy of what serves, with an `.env` and statements of its own, and compiled as it is."""
+    # Not what other processes are about to rename.
+    drafts = shutil.ignore_patterns("*.pyc.*", "tmp*")
     for name in ("config", "recommender", "sql"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=drafts)
     for name in ("app.py", "wsgi.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -110,7 +112,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
     shared_databases: Urls, path: str, tree: Path, file: str, content: str
 ) -> None:
-    with gunicorn_in(tree, shared_databases, {}) as server:
+    with gunicorn_in(tree, shared_databases, {"TRAINING_SCHEDULE": "never"}) as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
         (tree / file).write_text(content)

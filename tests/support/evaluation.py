@@ -1,5 +1,6 @@
 """Made-up interactions in which taste repeats, and a comparison on them."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -55,6 +56,7 @@ def histories_of_lengths(lengths: Mapping[str, int]) -> Source:
     return source_of(rows)
 
 
+@functools.cache
 def small_evaluation() -> Evaluation:
     """A comparison of two models on these."""
     source = two_tastes()

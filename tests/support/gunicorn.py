@@ -21,12 +21,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.setting_types import ROOT
 from config.settings import Settings
+from tests.support.forked import ForkedProcess, fork_gunicorn
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 
+# What is obeyed before a program runs, and so not after a fork.
+_OF_ANY_PROCESS = {"LD_PRELOAD"}
 _START_S = 60.0
 _STOP_S = 40.0
-_COMMAND = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
+_ARGUMENTS = ("-c", "config/gunicorn.conf.py", "wsgi:app")
+_COMMAND = (sys.executable, "-m", "gunicorn", *_ARGUMENTS)
 _PAUSE_S = 0.02
 
 Labels = Mapping[str, str]
@@ -47,7 +51,7 @@ class GunicornServer:
     """A running master."""
 
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | ForkedProcess"
     log: Path
 
     def get(self, path: str, timeout_s: float = 20.0) -> Answer:
@@ -156,15 +160,12 @@ def gunicorn_in(
             **{f"{name.upper()}_URL": url for name, url in urls.items()},
             "PORT": str(port),
         }
-        with log.open("wb") as file:
-            process = subprocess.Popen(  # noqa: S603 - Gunicorn
-                command,
-                cwd=root,
-                env=environment,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+        process: subprocess.Popen[bytes] | ForkedProcess
+        log.touch()
+        if (root, command) == (ROOT, _COMMAND) and not _OF_ANY_PROCESS & variables.keys():
+            process = fork_gunicorn(_ARGUMENTS, environment, log)
+        else:
+            process = _start(command, root, environment, log)
         server = GunicornServer(port, process, log)
         try:
             _wait_until_it_answers(server)
@@ -179,7 +180,21 @@ def gunicorn_in(
             _kill(process)
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
+) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as file:
+        return subprocess.Popen(  # noqa: S603 - Gunicorn
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def _kill(process: "subprocess.Popen[bytes] | ForkedProcess") -> None:
     """Kill a master, if it still runs, with its workers, and wait until they are gone."""
     if process.poll() is None:
         workers = psutil.Process(process.pid).children()

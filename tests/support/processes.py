@@ -20,8 +20,12 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment with every setting as given or empty, whatever `.env` says."""
-    return {**os.environ, **dict.fromkeys(Settings.variables(), ""), **variables}
+    """This process's environment with every setting as given or empty, whatever `.env` says.
+
+    Nothing is trained beside what is tested, unless a schedule is given.
+    """
+    nothing_of_ours = dict.fromkeys(Settings.variables(), "")
+    return {**os.environ, **nothing_of_ours, "TRAINING_SCHEDULE": "never", **variables}
 
 
 def refusal(arguments: list[str], **variables: str) -> str:

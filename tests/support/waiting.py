@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 _PATIENCE_S = 60.0
-_PAUSE_S = 0.05
+_PAUSE_S = 0.02
 
 
 def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:

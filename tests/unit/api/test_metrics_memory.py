@@ -75,6 +75,7 @@ def totals(memory: CountsMemory) -> Counter[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_what_all_have_counted_stays_and_gauges_are_of_those_that_live(
     memory: CountsMemory, start: Start
 ) -> None:
@@ -86,6 +87,7 @@ def test_what_all_have_counted_stays_and_gauges_are_of_those_that_live(
     assert set(memory.gauges()) == {str(workers[0].pid).encode(), str(workers[2].pid).encode()}
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_in_the_slot_of_one_that_ended(memory: CountsMemory, start: Start) -> None:
     start(count)
     for _ in range(40):
@@ -95,6 +97,7 @@ def test_a_worker_goes_on_in_the_slot_of_one_that_ended(memory: CountsMemory, st
     assert len(list(memory.counts())) == 4
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_taken_over_shows_no_gauges_of_the_one_before(
     memory: CountsMemory, start: Start
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_worker_that_has_taken_over_shows_no_gauges_of_the_one_before(
     assert list(memory.gauges()) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_taking_over_shows_no_gauges_of_the_one_before(
     memory: CountsMemory, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +132,7 @@ def test_a_worker_that_is_taking_over_shows_no_gauges_of_the_one_before(
         os.close(write)
 
 
+@pytest.mark.slow
 def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, start: Start) -> None:
     slot = memory.take_slot()
     count(slot)
@@ -136,6 +141,7 @@ def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, star
     assert len(list(memory.gauges())) == 2
 
 
+@pytest.mark.slow
 def test_with_all_slots_taken_there_is_none_until_a_worker_ends(memory: CountsMemory, start: Start) -> None:
     workers = [start(count) for _ in range(6)]
     start(lambda slot: slot is None or os._exit(2))

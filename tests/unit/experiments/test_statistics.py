@@ -58,12 +58,14 @@ def test_without_a_difference_one_in_twenty_comparisons_of_shares_finds_one() ->
     assert FEWEST <= found <= MOST
 
 
+@pytest.mark.slow
 def test_without_a_difference_one_in_twenty_preferences_is_found() -> None:
     outcomes = np.random.default_rng(2).multinomial(300, [0.35, 0.3, 0.35], size=RUNS).tolist()
     found = sum(preference((first, second), ties).is_away_from_0 for first, ties, second in outcomes)
     assert FEWEST <= found <= MOST
 
 
+@pytest.mark.slow
 def test_power_is_the_share_of_experiments_that_find_the_difference() -> None:
     draws = np.random.default_rng(3)
     outcomes = draws.multinomial(400, [0.3, 0.3, 0.4], size=RUNS).tolist()

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ def contributing(
     return [each.item_idx for each in found]
 
 
+@example([(1, 10), (200, 50 * 10**13 + 1)])
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.integers(-(10**15), 10**15) | st.just(10**40)), max_size=30)
 )

@@ -1,0 +1,95 @@
+"""The process that `tests.support.forked` starts: it forks for each line of JSON that it reads.
+
+What it forks is a master of Gunicorn's as if started anew, with an environment and a log of its own. Modules
+are imported, and that is all: no thread runs before the fork, and no setting has been read.
+"""
+
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gunicorn.app import wsgiapp
+
+from recommender.id_table import warm_up
+
+# What config/gunicorn.conf.py and Gunicorn import for it.
+_IMPORTED = (
+    "app",
+    "config.guarded_worker",
+    "config.lifeline",
+    "config.logging",
+    "config.tried_app",
+    "config.worker_catalog",
+    "recommender.trainer.keeper",
+)
+
+
+def main(folder: Path) -> None:
+    """Fork until there is nothing more to read, and note in a folder who was started and who has ended.
+
+    Whoever wrote has then ended, and what still runs is killed.
+    """
+    running: dict[int, str] = {}
+
+    def reap(_number: int, _frame: FrameType | None) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, status = ended
+                _write(folder / f"{running.pop(pid)}-ended", str(os.waitstatus_to_exitcode(status)))
+
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    warm_up()
+    # Once, and not in each process.
+    gc.collect()
+    signal.signal(signal.SIGCHLD, reap)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        # One that ends at once is to be known by then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        pid = os.fork()
+        if pid == 0:
+            _become_gunicorn(request)
+            return
+        running[pid] = request["answer"]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        _write(folder / request["answer"], str(pid))
+    for pid in tuple(running):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _become_gunicorn(request: dict[str, Any]) -> None:
+    """Take over what a process is given when it is started, and run Gunicorn to its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    os.setsid()
+    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, standard in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, standard)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    # Which it may have looked up in another environment.
+    tempfile.tempdir = None
+    sys.argv = ["gunicorn", *request["arguments"]]
+    wsgiapp.run()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(text)
+    draft.rename(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
