@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md work: what they say is done to a copy of the project, and their checks pass."""
+"""The recipes of CONTRIBUTING.md work: applied to a copy of the project, they pass the checks they name."""
 
 import os
 import re
@@ -66,15 +66,16 @@ def run(folder: Path, *arguments: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def hidden(_folder: str, names: list[str]) -> set[str]:
+    """The hidden files of a folder that the copy does not need, such as the virtual environment."""
+    return {name for name in names if name.startswith(".") and name not in NEEDED}
+
+
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with what all recipes add, which do not get into each other's way."""
-
-    def is_left_out(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if name.startswith(".") and name not in NEEDED}
-
+    """A copy of the project with what all recipes add."""
     folder = tmp_path_factory.mktemp("recipes") / "project"
-    shutil.copytree(ROOT, folder, ignore=is_left_out)
+    shutil.copytree(ROOT, folder, ignore=hidden)
     for recipe in RECIPES:
         for step in steps(recipe):
             apply(folder, *step)
