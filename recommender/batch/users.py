@@ -124,7 +124,7 @@ def _checked(user_ids: Iterable[str]) -> Iterator[str]:
         if user_id < last:
             raise BatchError(
                 f"stream_users returned {user_id!r} after {last!r}: it must sort by the bytes of the ids "
-                "(docs/sql-contract.md)"
+                "(docs/how-to/use-your-own-tables.md)"
             )
         last = user_id
         yield user_id

@@ -26,7 +26,7 @@ _EVER = "-infinity"
 _NO_EXPOSURES = (
     "there is no statement stream_exposures, which reads the tokens that the app has stored. Put one under "
     "SQL_PATH/engagement_db/: sql/optional/engagement_db/stream_exposures.sql is an example, and "
-    "docs/experiments.md says what it must return"
+    "docs/how-to/run-experiments.md says what it must return"
 )
 
 

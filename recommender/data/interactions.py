@@ -142,7 +142,7 @@ def without_repeats(interactions: Interactions) -> Interactions:
 
 
 def positive_pairs(interactions: Interactions) -> PositivePairs:
-    """Return P(u) of all users, as docs/algorithm.md defines it, of interactions that are in the window.
+    """Return P(u) of all users (docs/explanation/algorithm.md), of interactions that are in the window.
 
     Of a user's verdicts on an item the latest decides; a like and a dislike at one moment are a dislike.
     """

@@ -141,7 +141,7 @@ def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -
         if name in ours and parameter in ours[name].parameters:
             raise ConfigurationError(
                 f"{query.path}: {name} does not take {parameter}, as the statement that it replaces does, so "
-                "a past moment cannot be served with it (docs/sql-contract.md says what to add)"
+                "a past moment cannot be served with it (docs/how-to/use-your-own-tables.md says what to add)"
             )
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from recommender.databases.connections import ESSENTIAL_SETTINGS
 from recommender.databases.database import BACKGROUND_CONNECTIONS
 from recommender.databases.inspection import Inspection
-from recommender.diagnostics.findings import OPERATIONS, Finding, Level, quoted
+from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level, quoted
 from recommender.entities import DatabaseName
 
 # A request goes there and back five times, and has a second in all.
@@ -60,7 +60,7 @@ def unusable_connection(name: DatabaseName, reason: str) -> Finding:
     """What to do where a database cannot be reached for a reason."""
     to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
     if "startup parameter" in reason:
-        to_do = f"A pooler refuses settings that come with a connection: SESSION_SETTINGS_BY ({OPERATIONS})."
+        to_do = f"A pooler refuses settings that come with a connection: SESSION_SETTINGS_BY ({POOLERS})."
     return Finding(Level.ERROR, name, "connection", f"cannot be used: {reason}", to_do)
 
 
@@ -74,7 +74,7 @@ def check_session(name: DatabaseName, inspection: Inspection) -> Finding:
     if not missed:
         return Finding(Level.OK, name, "session", "read-only, bounded in time, and set as it should be")
     needed = any(difference.setting in ESSENTIAL_SETTINGS for difference in missed)
-    to_do = f"See SESSION_SETTINGS_BY ({OPERATIONS}): a pooler drops settings, or a role lacks them."
+    to_do = f"See SESSION_SETTINGS_BY ({POOLERS}): a pooler drops settings, or a role lacks them."
     means = "; ".join(map(str, missed))
     return Finding(Level.ERROR if needed else Level.WARNING, name, "session", means, to_do)
 
@@ -90,9 +90,7 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
         takes = server.max_connections - server.reserved_connections
         means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server takes {takes}"
         if wanted > takes:
-            to_do = (
-                f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({OPERATIONS})."
-            )
+            to_do = f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({DEPLOYING})."
             yield Finding(Level.WARNING, ", ".join(names), "connections", means, to_do)
         else:
             yield Finding(Level.OK, ", ".join(names), "connections", means)
@@ -133,7 +131,7 @@ def _check_limit(
     if wanted > limit:
         to_do = (
             f"ALTER {kind.upper()} {quoted(name)} CONNECTION LIMIT {wanted}; or more, as other users of it "
-            f"count too; or lower WORKERS or THREADS ({OPERATIONS})."
+            f"count too; or lower WORKERS or THREADS ({DEPLOYING})."
         )
         yield Finding(Level.WARNING, listed, about, means, to_do)
     else:

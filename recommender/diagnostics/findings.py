@@ -5,8 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-OPERATIONS = "docs/operations.md"
-CONTRACT = "docs/sql-contract.md"
+# Where the documents say more.
+CONNECTING = "docs/how-to/connect-your-databases.md"
+CONTRACT = "docs/how-to/use-your-own-tables.md"
+DEPLOYING = "docs/how-to/deploy.md"
+POOLERS = "docs/how-to/run-behind-pgbouncer.md"
 
 
 class Level(StrEnum):

@@ -1,4 +1,4 @@
-"""Tables, columns and rights: are they as sql/schema/ and docs/operations.md have them?"""
+"""Tables, columns and rights: are they as sql/schema/ and docs/how-to/connect-your-databases.md have them?"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
 from recommender.diagnostics.expectations import OCCASIONAL, Column, needed_columns
-from recommender.diagnostics.findings import CONTRACT, OPERATIONS, Finding, Level, quoted
+from recommender.diagnostics.findings import CONNECTING, CONTRACT, Finding, Level, quoted
 from recommender.diagnostics.indexes import check_indexes
 from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.entities import DatabaseName
@@ -126,7 +126,7 @@ def _check_rights(
             rights = ", ".join(table.write_rights)
             revoke = f"REVOKE {rights} ON {table.name} FROM {quoted(role)};"
             to_do = (
-                f"Connect as a role that may only read ({OPERATIONS})."
+                f"Connect as a role that may only read ({CONNECTING})."
                 if table.is_owned
                 else f"{revoke} or from PUBLIC, or from a role it is in."
             )

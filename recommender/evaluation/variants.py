@@ -7,7 +7,7 @@ from typing import Any
 from recommender.entities import Blend, Content, Weights
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 
-# What docs/algorithm.md defines, exactly, with DEFAULT_MODEL.
+# What docs/explanation/algorithm.md defines, exactly, with DEFAULT_MODEL.
 DEFAULT_WEIGHTS = Weights(0.4, 0.6)
 ALONE = Weights(0.0, 1.0)
 # The values of CONTENT.

@@ -69,7 +69,7 @@ class PopularityModel(ConfiguredModel[PopularityConfig]):
     @classmethod
     def load(cls, folder: Path, **overrides: object) -> Self:
         """Return the model that a folder holds, checked."""
-        model = cls(load_config(folder, PopularityConfig, overrides))
+        model = cls(load_config(folder, cls.config_kind, overrides))
         arrays = map_arrays(folder, ("item_ids", "sums"))
         items, sums = decode_item_ids(arrays["item_ids"]), arrays["sums"]
         check_form("sums", sums, np.float64, (len(items),))

@@ -1,4 +1,4 @@
-"""Clients made from the description of a running service, by the commands of the README, ask that service."""
+"""Clients made from the description of a running service, by the commands of the guide, ask that service."""
 
 import compileall
 import json
@@ -20,7 +20,7 @@ from tests.support.reference import Reference
 pytestmark = pytest.mark.slow
 
 SOURCES = ROOT / "tests" / "clients"
-# As the README has them, which shows the service where `make run` puts it.
+# As the guide has them, which shows the service where `make run` puts it.
 PYTHON = (
     "openapi-python-client generate --url http://localhost:5000/openapi.json --meta none "
     "--output-path marquee_client"
@@ -67,8 +67,9 @@ def run(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_readme_has_the_commands() -> None:
-    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines()]
+def test_the_guide_has_the_commands() -> None:
+    guide = (ROOT / "docs" / "how-to" / "generate-a-client.md").read_text()
+    lines = [line.strip() for line in guide.splitlines()]
     assert {PYTHON, TYPESCRIPT} <= set(lines)
 
 

@@ -49,7 +49,7 @@ def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture(scope="module")
 def role(server: PostgresServer) -> Iterator[str]:
-    """The role of docs/operations.md; what it is granted is for each database."""
+    """The role of docs/how-to/connect-your-databases.md; what it is granted is for each database."""
     with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE marquee LOGIN PASSWORD '{PASSWORD}'".encode())
         yield "marquee"
@@ -59,7 +59,7 @@ def role(server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def urls(databases: Urls, role: str) -> Urls:
     """The databases as that role sees them, with the grants that the document gives it."""
-    document = (ROOT / "docs" / "operations.md").read_text()
+    document = (ROOT / "docs" / "how-to" / "connect-your-databases.md").read_text()
     grants = re.findall(r"-- in (\w+)\n +(GRANT .*;)", document)
     assert len(grants) == 3
     for name, grant in grants:

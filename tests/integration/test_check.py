@@ -320,7 +320,7 @@ def test_an_owner_is_told_to_connect_as_somebody_else(check: Checker, databases:
     report = check(databases)
     assert report.status == 1
     assert len(report.faults) == 5
-    assert "docs/operations.md" in report.find("rights on medias")["to_do"]
+    assert "docs/how-to/connect-your-databases.md" in report.find("rights on medias")["to_do"]
 
 
 def test_a_role_that_may_not_read_is_an_error_with_the_grant(

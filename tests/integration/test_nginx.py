@@ -1,4 +1,4 @@
-"""Behind nginx, set up by the lines in docs/operations.md."""
+"""Behind nginx, set up by the lines in docs/how-to/deploy.md."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ BATCH = "/api/recommendations/batch"
 
 
 def documented_lines() -> str:
-    text = (ROOT / "docs" / "operations.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
     block = text[text.index("    limit_conn_zone ") :]
     lines = block[: block.index("\nWith it, set")].splitlines()
     return "\n".join(line.removeprefix("    ") for line in lines)

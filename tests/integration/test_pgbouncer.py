@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 USER = DatabaseName.USER
 IGNORING = {"ignore_startup_parameters": "options"}
-# The ways that docs/operations.md names, for each way to run PgBouncer.
+# The ways that docs/how-to/run-behind-pgbouncer.md names, for each way to run PgBouncer.
 SESSION = "session", {"SESSION_SETTINGS_BY": "set"}
 TRANSACTION = "transaction", {"SESSION_SETTINGS_BY": "role", "PREPARED_STATEMENTS": "false"}
 WORKING = [(*SESSION, {}), (*SESSION, IGNORING), (*TRANSACTION, {}), (*TRANSACTION, IGNORING)]
@@ -52,7 +52,7 @@ def sessions(report: Report) -> set[tuple[str, str]]:
 
 
 def documented_settings() -> list[str]:
-    text = (ROOT / "docs" / "operations.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "run-behind-pgbouncer.md").read_text()
     return re.findall(r"^ +(ALTER ROLE marquee SET .*;)$", text, flags=re.MULTILINE)
 
 

@@ -331,9 +331,8 @@ def test_a_role_with_the_documented_grants_does_all_but_migrate(
     as_role: Callable[[str], None], run: Run, url: str, role: str, folder: Path
 ) -> None:
     run("migrate", "up")
-    text = (ROOT / "docs" / "operations.md").read_text()
-    section = text.partition("## A database of the service's own\n")[2].partition("\n## ")[0]
-    (grant,) = re.findall(r"^ {4}(GRANT .*) TO marquee_writer;$", section, re.MULTILINE)
+    guide = (ROOT / "docs" / "how-to" / "publish-to-a-database.md").read_text()
+    (grant,) = re.findall(r"^ {4}(GRANT .*) TO marquee_writer;$", guide, re.MULTILINE)
     execute(url, f"{grant} TO {role}")
     as_role("")
     for command in (ALS, ALS, ("models", "rollback"), ("models", "prune", "--keep", "0")):

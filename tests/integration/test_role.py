@@ -32,9 +32,9 @@ _QUERIES = {
 
 
 def documented_role() -> tuple[str, dict[DatabaseName, list[str]]]:
-    """CREATE ROLE, and the grants for each database, as docs/operations.md has them."""
-    text = (ROOT / "docs" / "operations.md").read_text()
-    section = text.partition("## A role that may only read\n")[2].partition("\n## ")[0]
+    """CREATE ROLE, and the grants for each database, as the guide has them."""
+    text = (ROOT / "docs" / "how-to" / "connect-your-databases.md").read_text()
+    section = text.partition("## Create a read-only role\n")[2].partition("\n## ")[0]
     code = "\n".join(line.strip() for line in section.splitlines() if line.startswith("    "))
     create, *parts = re.split(r"^-- in (\w+)$", code, flags=re.MULTILINE)
     grants = {

@@ -19,8 +19,12 @@ from recommender.databases.queries import SQL_ROOT
 from recommender.entities import DatabaseName
 from tests.support.clients import running_app
 
-README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+README_LINES = 150
+DOCS_WIDTH = 120
 FIELDS = Settings.variables()
 
 
@@ -31,13 +35,36 @@ def app() -> Iterator[Flask]:
         yield app
 
 
-def section(title: str) -> str:
-    """The README's text below a heading, down to the next of its level."""
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def without_code(text: str) -> str:
+    """A document without its blocks of code, in which a hash is no heading and brackets are no link."""
+    return re.sub(r"^```.*?^```$|^ {4}[^\n]*$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(document: Path) -> Iterator[tuple[str, str]]:
+    """Path and anchor of each link of a document to a file of this project."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            yield path, anchor
+
+
+def found_in_documents(pattern: str) -> list[tuple[str, Path]]:
+    """What a pattern finds at the beginnings of lines, and in which document."""
+    return [
+        (found, document)
+        for document in DOCUMENTS
+        for found in re.findall(pattern, document.read_text(), re.MULTILINE)
+    ]
 
 
 def documented_settings() -> list[tuple[str, str]]:
-    rows = re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", section("Settings"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", (REFERENCE / "settings.md").read_text(), re.MULTILINE)
     return [(name, default.strip().strip("`")) for name, default in rows]
 
 
@@ -52,6 +79,35 @@ def as_text(name: str) -> str:
     if isinstance(default, Path):
         return default.relative_to(ROOT).as_posix()
     return str(default)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lines_are_short(document: Path) -> None:
+    # Rows of tables and JSON cannot be wrapped.
+    text = re.sub(r"^```.*?^```$|^\|[^\n]*$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in text.splitlines() if len(line) > DOCS_WIDTH] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "page"),
+    [
+        (r"^\| `([A-Z_]{4,})` \|", "settings.md"),
+        (r"^#+ `([A-Z]+ /\S*)`$", "api.md"),
+        (r"^\| `(python -m recommender [a-z-]+)", "commands.md"),
+        (r"^\| [0-9, ]+ \| (`[a-z_]+`[^|]*) \|", "api.md"),
+        (r"^\| `(marquee_\w+)` \|", "metrics.md"),
+        (r"^\| `(\w+_db/\w+)` \|", "sql-files.md"),
+    ],
+)
+def test_a_name_is_explained_once_and_in_the_reference(pattern: str, page: str) -> None:
+    found = found_in_documents(pattern)
+    assert {document for _, document in found} == {REFERENCE / page}
+    names = [name for name, _ in found]
+    assert len(set(names)) == len(names)
 
 
 def test_the_settings_table_holds_every_setting_once_with_its_default() -> None:
@@ -82,35 +138,73 @@ def test_every_endpoint_is_documented_and_no_other(app: Flask) -> None:
         if not (rule.endpoint.endswith(".static") or rule.rule.startswith("/explorer/"))
         and client.open(rule.rule, method=method).status_code != 405
     }
-    assert set(re.findall(r"^### `([A-Z]+ /\S*)`$", section("API"), re.MULTILINE)) == served
+    reference = (REFERENCE / "api.md").read_text()
+    assert set(re.findall(r"^## `([A-Z]+ /\S*)`$", reference, re.MULTILINE)) == served
 
 
 def test_every_command_is_documented_and_no_other() -> None:
-    documented = re.findall(r"^\| `python -m recommender ([a-z-]+)", section("Commands"), re.MULTILINE)
+    reference = (REFERENCE / "commands.md").read_text()
+    documented = re.findall(r"^\| `python -m recommender ([a-z-]+)", reference, re.MULTILINE)
     assert sorted(documented) == sorted(commands.list_commands(click.Context(commands)))
     assert len(set(documented)) == len(documented)
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:
-    rows = re.findall(r"^\| [0-9, ]+ \| ([^|]*) \|", section("API"), re.MULTILINE)
+    rows = re.findall(r"^\| [0-9, ]+ \| ([^|]*) \|", (REFERENCE / "api.md").read_text(), re.MULTILINE)
     documented = [code for row in rows for code in re.findall(r"`([a-z_]+)`", row)]
     assert sorted(documented) == sorted(ErrorCode)
 
 
 def test_every_query_file_is_in_the_contract_and_no_other() -> None:
-    contract = (ROOT / "docs" / "sql-contract.md").read_text()
-    documented = re.findall(r"^\| `(\w+/\w+)` \|", contract, re.MULTILINE)
+    reference = (REFERENCE / "sql-files.md").read_text()
+    documented = re.findall(r"^\| `(\w+/\w+)` \|", reference, re.MULTILINE)
     files = [f"{name}/{path.stem}" for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql")]
     assert sorted(documented) == sorted(files)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
-    text = document.read_text()
-    for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", text):
-        assert not target or (document.parent / target).exists(), target
-    for path in re.findall(r"`((?:recommender|tests|sql|config|docs)/[\w./-]+)`", text):
-        assert (ROOT / path).exists(), path
+    for target, anchor in links(document):
+        path = (document.parent / target).resolve() if target else document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+    # All but the files that a recipe creates.
+    text = re.sub("^Create `.*`:$", "", document.read_text(), flags=re.MULTILINE)
+    for named in re.findall(r"`((?:recommender|tests|sql|config|docs)/[\w./-]+)`", text):
+        assert (ROOT / named).exists(), named
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    left = [ROOT / "README.md"]
+    while left:
+        document = left.pop()
+        if document in reached:
+            continue
+        reached.add(document)
+        paths = [(document.parent / target).resolve() for target, _ in links(document) if target]
+        left += [path for path in paths if path.suffix == ".md"]
+    assert set(DOCUMENTS) <= reached
+
+
+def test_a_page_that_code_or_settings_name_exists() -> None:
+    files = [*(ROOT / "recommender").rglob("*.py"), *(ROOT / "config").glob("*.*"), ROOT / ".env.example"]
+    named = {page for path in files for page in re.findall(r"docs/[\w/.-]+\.md", path.read_text())}
+    assert len(named) > 5
+    for page in named:
+        assert (ROOT / page).exists(), page
+
+
+def test_decisions_are_numbered_dated_and_listed() -> None:
+    listed = (DOCS / "decisions" / "README.md").read_text()
+    assert [int(path.name[:3]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for path in DECISIONS:
+        heading, empty, date, *_ = path.read_text().splitlines()
+        number, _, title = heading.removeprefix("# ").partition(": ")
+        assert (number, empty) == (path.name[:3], "")
+        day = date.removeprefix("Date: ")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", day), path.name
+        assert f"| [{number}]({path.name}) | {day} | {title} |" in listed
 
 
 def test_variables_in_the_deployment_files_are_settings() -> None:
@@ -144,17 +238,17 @@ def logged_lines(path: Path) -> Iterator[str]:
 
 
 def test_every_line_that_is_logged_of_training_and_models_is_explained() -> None:
-    guide = (ROOT / "docs" / "operations.md").read_text().partition("### What its log lines mean\n")[2]
-    explained = set(re.findall(r"^\| `([^`]+)` \|", guide.partition("\n## ")[0], re.MULTILINE))
+    reference = (REFERENCE / "logs.md").read_text().partition("## Training and models\n")[2]
+    explained = re.findall(r"^\| `([^`]+)` \|", reference, re.MULTILINE)
     modules = [
         *(ROOT / "recommender" / "trainer").glob("*.py"),
         ROOT / "recommender" / "model_store" / "watcher.py",
     ]
-    assert explained == {line for path in modules for line in logged_lines(path)}
+    assert sorted(explained) == sorted({line for path in modules for line in logged_lines(path)})
 
 
 def test_every_promise_names_a_test_that_exists() -> None:
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "operations.md").read_text())
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (DOCS / "explanation" / "failures.md").read_text())
     assert len(named) > 10
     for file, test in named:
         (path,) = (ROOT / "tests").rglob(file)

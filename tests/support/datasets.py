@@ -10,6 +10,7 @@ from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import PositiveHistory
+from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry, History
 from recommender.models.base import UserContext, Window
 
@@ -44,7 +45,10 @@ def index_of(
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity.of(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
-    entries = [CatalogEntry((genres(item_id), None, None), item_id, _key(item_id)) for item_id in item_ids]
+    others_unknown = (None,) * (len(MEDIA.indexed) - 1)
+    entries = [
+        CatalogEntry((genres(item_id), *others_unknown), item_id, _key(item_id)) for item_id in item_ids
+    ]
     return build_index(entries, popularity)
 
 

@@ -1,4 +1,4 @@
-"""The definitions of docs/algorithm.md, read slowly and plainly over the raw tables.
+"""The definitions of docs/explanation/algorithm.md, read slowly and plainly over the raw tables.
 
 Shares no code, no SQL and no database driver with the service.
 """

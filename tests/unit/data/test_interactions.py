@@ -1,4 +1,4 @@
-"""P(u) of interactions in memory is what docs/algorithm.md defines."""
+"""P(u) of interactions in memory is what docs/explanation/algorithm.md defines."""
 
 import numpy as np
 import pytest
