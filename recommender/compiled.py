@@ -1,18 +1,30 @@
-"""How models compile their loops."""
+"""How models compile their loops, and what takes their place where no compiler is installed."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import numba
+try:
+    import numba
+except ImportError:
+    numba = None
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+IS_COMPILING = numba is not None
+WITHOUT_COMPILER = (
+    "numba is not installed, so ids are looked up and models score in numpy. Answers are the same, and take "
+    "longer: the model neighbours several times as long"
+)
 
 
 def compiled(function: Function) -> Function:
     """Compile at the first call, for good: seconds during which other threads would get little done.
 
-    Compiled loops run without the interpreter's lock, and check no bounds.
+    Compiled loops run without the interpreter's lock, and check no bounds. Without a compiler the function
+    stays as it is: it is called by others that have a variant in numpy.
     """
+    if numba is None:
+        return function
     result: Any
     try:
         result = numba.njit(nogil=True, cache=True)(function)
@@ -20,3 +32,8 @@ def compiled(function: Function) -> Function:
         # Neither the package's own folder nor a user's cache can be written to.
         result = numba.njit(nogil=True)(function)
     return cast("Function", result)
+
+
+def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Compile as `compiled` does; without a compiler put `plain` in place, which does the same in numpy."""
+    return lambda function: cast("Function", plain) if numba is None else compiled(function)
