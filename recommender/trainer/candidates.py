@@ -31,8 +31,8 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
 
     A model is left out where the data are very small and it compares users or items, where it needs more
     memory than it may have, where a package is missing, or where learning it once takes longer than is left.
-    It is tried with its default hyperparameters alone where all combinations take too long. The quick ones come
-    first.
+    It is tried with its default hyperparameters alone where all combinations take too long. The quick ones
+    come first.
 
     Args:
         data: what is learned from.
