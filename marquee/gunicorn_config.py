@@ -5,12 +5,11 @@ They are those of `config/gunicorn.conf.py`, which cannot be imported by its nam
 
 import importlib.util
 import sys
-from pathlib import Path
 from typing import Any
 
-import config
+from config.setting_types import ROOT
 
-_PATH = Path(config.__file__).parent / "gunicorn.conf.py"
+_PATH = ROOT / "config" / "gunicorn.conf.py"
 
 
 def _read() -> dict[str, Any]:
