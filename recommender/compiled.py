@@ -1,12 +1,13 @@
 """How models compile their loops, and what takes their place where no compiler is installed."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
-try:
-    import numba
-except ImportError:
-    numba = None
+numba: Any = None
+with suppress(ImportError):
+    numba = import_module("numba")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,4 +37,8 @@ def compiled(function: Function) -> Function:
 
 def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
     """Compile as `compiled` does; without a compiler put `plain` in place, which does the same in numpy."""
-    return lambda function: cast("Function", plain) if numba is None else compiled(function)
+
+    def choose(function: Function) -> Function:
+        return compiled(function) if IS_COMPILING else cast("Function", plain)
+
+    return choose

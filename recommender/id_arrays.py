@@ -78,7 +78,7 @@ def _are_equal(these: Texts, those: Texts) -> NDArray[np.bool_]:
     """Return which texts are equal; each side is `starts`, `content` and the positions of the texts."""
     (starts, content, positions), (other_starts, other_content, numbers) = these, those
     lengths = starts[positions + 1] - starts[positions]
-    equal = lengths == other_starts[numbers + 1] - other_starts[numbers]
+    equal: NDArray[np.bool_] = lengths == other_starts[numbers + 1] - other_starts[numbers]
     lengths = np.where(equal, lengths, 0)
     differing = (
         content[_places(starts[positions], lengths)] != other_content[_places(other_starts[numbers], lengths)]

@@ -80,7 +80,8 @@ def sum_of_users(
     entries, _ = _entries_of(users, user_start)
     media = media_of_user[entries]
     counts = np.bincount(media, minlength=media_count).astype(np.int64)
-    return counts, np.bincount(media, weights=values[entries], minlength=media_count)
+    totals: NDArray[np.float64] = np.bincount(media, weights=values[entries], minlength=media_count)
+    return counts, totals
 
 
 def _entries_of(
