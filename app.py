@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.http_settings import HttpSettings
 from config.request_settings import RequestSettings
+from config.setting_types import PROGRAM
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
 from recommender.api.auth import KeyAuth
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     container.add(metrics)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
+    app.jinja_env.globals["program"] = PROGRAM
     app.extensions["container"] = container
     app.extensions["metrics"] = metrics
     app.extensions["log_filters"] = LOG_FILTERS

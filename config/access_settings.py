@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated
 
 import limits
 from pydantic import BeforeValidator, Field, field_validator
 
-from config.setting_types import SettingsGroup, TextList, split_commas
+from config.setting_types import SettingsGroup, TextList, how_to_install, split_commas
 
 _ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?P<scopes>[a-z]+(?:\+[a-z]+)*):(?P<digest>[0-9a-f]{64})"
@@ -97,4 +98,6 @@ class AccessSettings(SettingsGroup):
     def _is_storage(cls, value: str) -> str:
         if value != "memory://" and not value.startswith(("redis://", "rediss://")):
             raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
+        if value != "memory://" and find_spec("redis") is None:
+            raise ValueError(f"the client of Redis is not installed: {how_to_install('redis')}")
         return value

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from config.setting_types import ROOT, Count, SettingsGroup, Share
+from config.setting_types import HOME, ROOT, Count, SettingsGroup, Share
 
 
 class CatalogSettings(SettingsGroup):
@@ -25,7 +25,7 @@ class CatalogSettings(SettingsGroup):
     @field_validator("attributes_path")
     @classmethod
     def _from_here(cls, value: Path) -> Path:
-        return ROOT / value
+        return HOME / value
 
     @property
     def media_cache_bytes(self) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from config.setting_types import Count, SettingsError, SettingsGroup
+from config.setting_types import IS_INSTALLED, Count, SettingsError, SettingsGroup
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Commands have no caller who waits: they wait so many times as long for a connection as a request may.
@@ -108,7 +108,8 @@ class DatabaseSettings(SettingsGroup):
         if self.db_host is None:
             raise SettingsError(
                 "no databases are configured: set DB_HOST, DB_USER and DB_PASSWORD, or USER_DB_URL, "
-                "CATALOG_DB_URL and ENGAGEMENT_DB_URL (to try the service without, use `make run`)"
+                "CATALOG_DB_URL and ENGAGEMENT_DB_URL (to try the service without, use `"
+                f"{'marquee serve' if IS_INSTALLED else 'make run'}`)"
             )
         login = quote(self.db_user or "", safe="")
         if self.db_password is not None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from config.setting_types import ROOT, SettingsGroup, TextList
+from config.setting_types import HOME, ROOT, SettingsGroup, TextList
 
 _LEAST_KEY_CHARACTERS = 32
 
@@ -21,7 +21,7 @@ class ExperimentSettings(SettingsGroup):
     @field_validator("experiments_path")
     @classmethod
     def _from_here(cls, value: Path) -> Path:
-        return ROOT / value
+        return HOME / value
 
     @field_validator("experiment_key")
     @classmethod

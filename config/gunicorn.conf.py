@@ -22,6 +22,7 @@ from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
 from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalog import catalog_folder, remove_catalog
+from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.id_table import warm_up
 from recommender.trainer.keeper import TrainerKeeper
 
@@ -116,6 +117,8 @@ def when_ready(server: Any) -> None:
     """Say once what the workers go without: keys, and loudly, or a shared folder."""
     if catalog_folder() is None:
         server.log.warning("No temporary folder can be made: each worker reads the catalog for itself.")
+    if not IS_COMPILING:
+        server.log.warning("%s.", WITHOUT_COMPILER)
     if _counts is None:
         server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
     if not _settings.access.api_keys:

@@ -6,7 +6,22 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+# The code and what lies beside it: sql/, config/.
 ROOT = Path(__file__).resolve().parents[1]
+# `pip install` puts all of it into a package; a clone has no such file at its top.
+IS_INSTALLED = (ROOT / "__init__.py").is_file()
+# Where .env, models and the demo's data are, and where relative paths start. An installed package is no place
+# for these: there it is the folder that the service is started in.
+HOME = Path.cwd() if IS_INSTALLED else ROOT
+# What processes of our own are started as, in HOME: `python -m` this.
+MODULE = "marquee" if IS_INSTALLED else "recommender"
+# How the commands are called.
+PROGRAM = "marquee" if IS_INSTALLED else "python -m recommender"
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra of `pyproject.toml`."""
+    return f"pip install 'marquee[{extra}]'" if IS_INSTALLED else f"pip install -r requirements-{extra}.txt"
 
 
 class SettingsError(Exception):

@@ -17,7 +17,7 @@ from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.renamed_settings import RENAMED, with_new_names
 from config.request_settings import RequestSettings
-from config.setting_types import ROOT, Count, SettingsError, SettingsGroup
+from config.setting_types import HOME, PROGRAM, Count, SettingsError, SettingsGroup
 from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only where they are not at their default.
@@ -46,30 +46,30 @@ class ModelSettings(SettingsGroup):
     """Which model answers, where trained models are, and how much memory training may take.
 
     `model`: `auto` for the best one there is, `live`, or the name of a model. `model_path`: relative to the
-    project, wherever it is started. `training_memory_mb`: in addition to the interactions that are learned
-    from. `kept_versions`: of each model, beside those in use.
+    project, wherever it is started; for an installed package, to the current folder. `training_memory_mb`: in
+    addition to the interactions that are learned from. `kept_versions`: of each model, beside those in use.
     """
 
     model: str = "auto"
-    model_path: Path = ROOT / ".models"
+    model_path: Path = HOME / ".models"
     training_memory_mb: Count = 4_096
     kept_versions: Count = 3
 
     @field_validator("model_path")
     @classmethod
     def _from_here(cls, value: Path) -> Path:
-        return ROOT / value
+        return HOME / value
 
 
 class DemoSettings(SettingsGroup):
     """Where the demo's PostgreSQL keeps its data; relative to the project, wherever it is started."""
 
-    demo_path: Path = ROOT / ".demo"
+    demo_path: Path = HOME / ".demo"
 
     @field_validator("demo_path")
     @classmethod
     def _from_here(cls, value: Path) -> Path:
-        return ROOT / value
+        return HOME / value
 
 
 class Settings(BaseModel):
@@ -125,7 +125,7 @@ class Settings(BaseModel):
         if not (self.access.api_keys or self.access.allow_anonymous or self.http.is_loopback):
             raise SettingsError(
                 f"HOST: {self.http.host} can be reached from elsewhere, and API_KEYS is empty. Set API_KEYS "
-                "(make one with `python -m recommender make-key NAME --scope read`), or ALLOW_ANONYMOUS=true "
+                f"(make one with `{PROGRAM} make-key NAME --scope read`), or ALLOW_ANONYMOUS=true "
                 "where something in front of the service keeps strangers out"
             )
 
@@ -143,7 +143,7 @@ class Settings(BaseModel):
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, dotenv_path: Path | None = ROOT / ".env"
+    environment: Mapping[str, str] | None = None, dotenv_path: Path | None = HOME / ".env"
 ) -> Settings:
     """Read `.env`, then the environment over it; empty variables count as not set.
 
@@ -164,7 +164,7 @@ def _parse(given: Mapping[str, str | None]) -> Settings:
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
 
 
-def given_variables(dotenv_path: Path | None = ROOT / ".env") -> dict[str, str]:
+def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
     """Return every setting's variable as it is given now, empty where it is not.
 
     In a process with these in its environment, `load_settings` gives the settings of this moment.
@@ -186,7 +186,7 @@ def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> d
 def load_overridden(
     overrides: Mapping[str, str],
     environment: Mapping[str, str] | None = None,
-    dotenv_path: Path | None = ROOT / ".env",
+    dotenv_path: Path | None = HOME / ".env",
 ) -> Settings:
     """Read the settings as `load_settings` does, with other values for some variables.
 

@@ -1,18 +1,31 @@
-"""How models compile their loops."""
+"""How models compile their loops, and what takes their place where no compiler is installed."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
-import numba
+numba: Any = None
+with suppress(ImportError):
+    numba = import_module("numba")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+IS_COMPILING = numba is not None
+WITHOUT_COMPILER = (
+    "numba is not installed, so ids are looked up and models score in numpy. Answers are the same, and take "
+    "longer: the model neighbours several times as long"
+)
 
 
 def compiled(function: Function) -> Function:
     """Compile at the first call, for good: seconds during which other threads would get little done.
 
-    Compiled loops run without the interpreter's lock, and check no bounds.
+    Compiled loops run without the interpreter's lock, and check no bounds. Without a compiler the function
+    stays as it is: it is called by others that have a variant in numpy.
     """
+    if numba is None:
+        return function
     result: Any
     try:
         result = numba.njit(nogil=True, cache=True)(function)
@@ -20,3 +33,12 @@ def compiled(function: Function) -> Function:
         # Neither the package's own folder nor a user's cache can be written to.
         result = numba.njit(nogil=True)(function)
     return cast("Function", result)
+
+
+def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Compile as `compiled` does; without a compiler put `plain` in place, which does the same in numpy."""
+
+    def choose(function: Function) -> Function:
+        return compiled(function) if IS_COMPILING else cast("Function", plain)
+
+    return choose

@@ -10,7 +10,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled
+from recommender import id_arrays
+from recommender.compiled import compiled, compiled_or
 
 # FNV-1a, 64 bits.
 _OFFSET_BASIS = np.uint64(0xCBF29CE484222325)
@@ -200,7 +201,7 @@ def hash_text(content: NDArray[np.uint8], start: int, end: int, seed: np.uint64)
     return value ^ (value >> _SHIFT)
 
 
-@compiled
+@compiled_or(id_arrays.fill_slots)
 def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDArray[np.int32]) -> None:
     """Enter each text into a power of two of slots, all -1, at the first free one from its hash on."""
     last = np.uint64(slots.size - 1)
@@ -213,7 +214,7 @@ def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDA
         slots[slot] = text
 
 
-@compiled
+@compiled_or(id_arrays.find_texts)
 def find_texts(
     table: tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]],
     wanted_starts: NDArray[np.int64],
@@ -240,7 +241,7 @@ def find_texts(
         found[number] = position
 
 
-@compiled
+@compiled_or(id_arrays.copy_texts)
 def copy_texts(
     starts: NDArray[np.int64],
     content: NDArray[np.uint8],
@@ -255,7 +256,7 @@ def copy_texts(
             new_content[new_starts[number] + place] = content[begin + place]
 
 
-@compiled
+@compiled_or(id_arrays.pad_texts)
 def pad_texts(starts: NDArray[np.int64], content: NDArray[np.uint8], padded: NDArray[np.uint8]) -> None:
     """Write each text to the beginning of its row; shape (texts, width)."""
     for text in range(padded.shape[0]):
@@ -263,7 +264,7 @@ def pad_texts(starts: NDArray[np.int64], content: NDArray[np.uint8], padded: NDA
             padded[text, place] = content[starts[text] + place]
 
 
-@compiled
+@compiled_or(id_arrays.end_by_zeros)
 def end_by_zeros(starts: NDArray[np.int64], content: NDArray[np.uint8], ended: NDArray[np.uint8]) -> None:
     """Write each text, and leave a byte after it."""
     for text in range(starts.size - 1):
@@ -271,7 +272,7 @@ def end_by_zeros(starts: NDArray[np.int64], content: NDArray[np.uint8], ended: N
             ended[place + text] = content[place]
 
 
-@compiled
+@compiled_or(id_arrays.hash_texts)
 def hash_texts(
     starts: NDArray[np.int64], content: NDArray[np.uint8], secret: np.uint64, hashes: NDArray[np.uint64]
 ) -> None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import click
 
+from config.setting_types import PROGRAM, how_to_install
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
 from recommender.batch.rows import RowMaker
@@ -46,14 +47,14 @@ class _Refusal(click.ClickException):
     epilog=epilog(
         "batch ids.txt --output recommendations.ndjson",
         "batch --all-users --output recommendations.parquet --limit 20",
-        'psql -Atc "SELECT id FROM newsletter" | python -m recommender batch - --output mail.csv',
+        f'psql -Atc "SELECT id FROM newsletter" | {PROGRAM} batch - --output mail.csv',  # noqa: S608 - for a shell
         more={
             "Formats:": (
                 "ndjson   a line a user, as the API streams a batch",
                 "csv      a row a recommendation, as in RFC 4180; genres and degraded databases",
                 "         joined by |; text a spreadsheet would run as a formula is defused",
                 "parquet  the columns of csv, in a folder of files that is read as one table;",
-                "         needs pip install -r requirements-parquet.txt",
+                f"         needs {how_to_install('parquet')}",
             )
         },
         statuses={
@@ -155,8 +156,7 @@ def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:
         from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
     except ModuleNotFoundError as exc:
         raise _Refusal(
-            f"Parquet needs a package that is not installed ({exc.name}): "
-            "pip install -r requirements-parquet.txt"
+            f"Parquet needs a package that is not installed ({exc.name}): {how_to_install('parquet')}"
         ) from exc
     return ParquetWriter(output, maker)
 

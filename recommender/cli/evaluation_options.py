@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from config.setting_types import how_to_install
 from config.settings import Settings
 from recommender.cli.progress import Show, passing, progress
 from recommender.data.forgotten import read_forgotten
@@ -170,9 +171,7 @@ def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
         # pyarrow is not among what the service needs.
         from recommender.evaluation.parquet import parquet_source  # noqa: PLC0415 - see above
     except ImportError:
-        raise click.UsageError(
-            "--parquet needs pyarrow: `pip install -r requirements-parquet.txt`."
-        ) from None
+        raise click.UsageError(f"--parquet needs pyarrow: `{how_to_install('parquet')}`.") from None
     return parquet_source(folder, settings.interaction_types, scale)
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 import click
 from click.exceptions import NoSuchCommand
 
-from config.setting_types import SettingsError
+from config.setting_types import PROGRAM, SettingsError
 from recommender import __version__
 from recommender.cli.epilog import block
 from recommender.cli.output import quiet
@@ -19,7 +19,7 @@ from recommender.errors import (
 )
 
 _INTERRUPTED = 130
-_CHECK = "`python -m recommender check` says what is wrong with the databases."
+_CHECK = f"`{PROGRAM} check` says what is wrong with the databases."
 
 
 # By name: the module, and the function of the same name in it.
@@ -84,7 +84,7 @@ class _Commands(click.Group):
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
-            "python -m recommender COMMAND --help has examples.",
+            f"{PROGRAM} COMMAND --help has examples.",
         ),
     ),
 )
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # What a driver warns of ends in an error of ours; the server sets up its own log.
         with quiet("psycopg"):
-            result = commands.main(arguments, prog_name="python -m recommender", standalone_mode=False)
+            result = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import click
 
+from config.setting_types import how_to_install
 from config.settings import load_settings
 from recommender.cli.epilog import epilog
 
@@ -42,9 +43,7 @@ def _run(direction: str) -> list[str]:
         # yoyo is not among what the service needs.
         from recommender.databases import migrations  # noqa: PLC0415 - see above
     except ImportError:
-        raise click.UsageError(
-            "migrate needs yoyo: `pip install -r requirements-recommendation-db.txt`."
-        ) from None
+        raise click.UsageError(f"migrate needs yoyo: `{how_to_install('recommendation-db')}`.") from None
     run: Callable[[str], list[str]] = migrations.migrate_up if direction == "up" else migrations.migrate_down
     return run(url)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from config.setting_types import PROGRAM
 from config.settings import Settings, load_settings
 from recommender.cli.columns import columns
 from recommender.cli.epilog import epilog
@@ -60,7 +61,7 @@ def list_command() -> None:
         ]
         _echo(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
     else:
-        click.echo(f"There are no versions in {folder}. `python -m recommender train` makes one.")
+        click.echo(f"There are no versions in {folder}. `{PROGRAM} train` makes one.")
     for fault in current_faults(folder):
         warn(fault)
 
@@ -178,8 +179,7 @@ def history(*, number: int | None, limit: int) -> None:
     run = read_run(folder, number)
     if run is None:
         raise click.BadParameter(
-            f"there is no record of a run {number}; `python -m recommender models history` lists those there "
-            "are",
+            f"there is no record of a run {number}; `{PROGRAM} models history` lists those there are",
             param_hint="NUMBER",
         )
     _show_run(run)

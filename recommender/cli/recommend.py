@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from config.setting_types import PROGRAM
 from config.settings import load_settings
 from recommender.cli.common import check_limit, opened
 from recommender.cli.epilog import epilog
@@ -102,7 +103,7 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     if not answer.items:
         raise click.ClickException(
             "there is nothing to recommend: the catalog is empty, or this user has seen all of it. "
-            "`python -m recommender check` says what the databases hold"
+            f"`{PROGRAM} check` says what the databases hold"
         )
     console = Console()
     if not console.is_terminal:
@@ -136,7 +137,7 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
     for name in answer.degraded:
         yield f"{name} did not answer: {LACKS[name]}."
     if answer.degraded:
-        yield "`python -m recommender check` says what is wrong."
+        yield f"`{PROGRAM} check` says what is wrong."
 
 
 def _basis_notes(basis: ExplanationContext) -> Iterator[str]:

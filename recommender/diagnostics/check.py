@@ -7,6 +7,7 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalog.index import window_start
+from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import load_queries, optional_queries
 from recommender.diagnostics.connections import (
@@ -56,6 +57,8 @@ class Check:
 
     def findings(self) -> Iterator[Finding]:
         """Everything there is to say; what one database refuses does not keep the others from being asked."""
+        if not IS_COMPILING:
+            yield Finding(Level.WARNING, "service", "numba", WITHOUT_COMPILER, "pip install numba.")
         for name in DatabaseName:
             try:
                 with self._inspection(name) as inspection:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from config.setting_types import PROGRAM
 from recommender.entities import Blend
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap
@@ -130,7 +131,7 @@ def commands_of(variant: Variant) -> tuple[str, ...]:
     given = "".join(
         f" --set {name}={value}" for name, value in variant.fit.hyperparameters.items() if value is not None
     )
-    return (f"python -m recommender train {variant.fit.model}{given}",)
+    return (f"{PROGRAM} train {variant.fit.model}{given}",)
 
 
 def search(

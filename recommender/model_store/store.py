@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from config.setting_types import PROGRAM
 from recommender.data.forgotten import Forgotten, read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
@@ -111,8 +112,7 @@ def find_version(folder: Path, name: str) -> VersionRef:
     ]
     if not found:
         raise UnknownVersionError(
-            f"{name}: there is no such version in {folder}. `python -m recommender models list` shows those "
-            "there are."
+            f"{name}: there is no such version in {folder}. `{PROGRAM} models list` shows those there are."
         )
     if len(found) > 1:
         choices = " or ".join(f"{ref.model}/{ref.version}" for ref in found)

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.setting_types import how_to_install
 from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.errors import ArtifactError
+from recommender.errors import ArtifactError, ConfigurationError
 from recommender.models.base import (
     NO_SCORES,
     Contributions,
@@ -226,7 +227,12 @@ class Als(ConfiguredModel[AlsConfig]):
 def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.float32]:
     """Return the factors of the items; shape (items, factors)."""
     # Only training needs them.
-    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - see above
+    try:
+        from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - see above
+    except ImportError:
+        raise ConfigurationError(
+            f"als learns with implicit, which is not installed: {how_to_install('als')}"
+        ) from None
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - see above
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - see above
 

@@ -6,8 +6,10 @@ Adding one takes a module, a line here, and an entry in `tests/contract/cases.py
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
+from config.setting_types import how_to_install
 from recommender.models.base import TrainableModel
 
 
@@ -16,13 +18,22 @@ class Registered:
     """A model: the module and the class it is in, and what `train` says of it.
 
     `needs_history`: whether similar users are mixed in for users with short histories. Not where the model
-    goes by similar users itself, or rests on what is known without a history.
+    goes by similar users itself, or rests on what is known without a history. `package`: what only learning
+    it needs, with the `extra` that brings it.
     """
 
     module: str
     class_name: str
     summary: str
     needs_history: bool = True
+    extra: str | None = None
+    package: str | None = None
+
+    def missing_package(self) -> str | None:
+        """Return what is missing for learning the model, and how to install it; None where nothing is."""
+        if self.package is None or self.extra is None or find_spec(self.package) is not None:
+            return None
+        return f"{self.package} is not installed: {how_to_install(self.extra)}"
 
     def load_class(self) -> type[TrainableModel]:
         """Import the model's class: only when it is used, as a compiler or scipy may come with it."""
@@ -67,7 +78,13 @@ MODELS: Mapping[str, Registered] = {
     "ease_transitions": Registered(
         "ease_transitions", "EaseTransitions", "Taste and order together: 0.7 of ease, 0.3 of transitions."
     ),
-    "als": Registered("als", "Als", "Factors of items from implicit feedback (Hu, Koren, Volinsky 2008)."),
+    "als": Registered(
+        "als",
+        "Als",
+        "Factors of items from implicit feedback (Hu, Koren, Volinsky 2008).",
+        extra="als",
+        package="implicit",
+    ),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",

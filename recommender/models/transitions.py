@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recommender.compiled import compiled
+from recommender.compiled import compiled_or
 from recommender.data.dataset import Dataset
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
@@ -89,7 +89,24 @@ class Transitions(ItemWeightsModel[TransitionsConfig]):
         return weights_by_source(data.item_ids, targets)
 
 
-@compiled
+def _add_steps_in_numpy(
+    sums: NDArray[np.float64],
+    entries: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    item_idx: NDArray[np.int32],
+    decay: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Do what `_add_steps` does, for where there is no compiler: whole numbers, so in any order."""
+    found: list[NDArray[np.int64]] = []
+    for gap, counted in enumerate(decay, 1):
+        later = entries + gap
+        sources = item_idx[later[later < ends]].astype(np.int64)
+        np.add.at(sums, sources, counted)
+        found.append(sources)
+    return np.unique(np.concatenate(found))
+
+
+@compiled_or(_add_steps_in_numpy)
 def _add_steps(
     sums: NDArray[np.float64],
     entries: NDArray[np.int64],

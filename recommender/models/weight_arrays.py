@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled
+from recommender.compiled import compiled_or
 from recommender.errors import ArtifactError
 from recommender.models.vocabulary import are_distinct, are_utf8
 
@@ -113,7 +113,21 @@ def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights])
     )
 
 
-@compiled
+def _add_weights_in_numpy(
+    sums: NDArray[np.float64],
+    history: tuple[NDArray[np.int64], NDArray[np.float64]],
+    source_start: NDArray[np.int64],
+    target_idx: NDArray[np.int32],
+    weights: NDArray[np.float32],
+) -> None:
+    """Do what `add_weights` does, for where there is no compiler."""
+    for source, count in zip(*history, strict=True):
+        part = slice(source_start[source], source_start[source + 1])
+        # An item leads to another one once.
+        sums[target_idx[part]] += count * weights[part]
+
+
+@compiled_or(_add_weights_in_numpy)
 def add_weights(
     sums: NDArray[np.float64],
     history: tuple[NDArray[np.int64], NDArray[np.float64]],

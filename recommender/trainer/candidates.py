@@ -30,8 +30,9 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
     """Return what suits the size of a dataset.
 
     A model is left out where the data are very small and it compares users or items, where it needs more
-    memory than it may have, or where learning it once takes longer than is left. It is tried with its default
-    hyperparameters alone where all combinations take too long. The quick ones come first.
+    memory than it may have, where a package is missing, or where learning it once takes longer than is left.
+    It is tried with its default hyperparameters alone where all combinations take too long. The quick ones
+    come first.
 
     Args:
         data: what is learned from.
@@ -45,7 +46,10 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
     left_out: dict[str, str] = {}
     left_s = search_s
     for name, estimate in sorted(estimates.items(), key=lambda each: each[1].seconds):
-        if is_small and name not in _SIMPLE:
+        missing = MODELS[name].missing_package()
+        if missing is not None:
+            left_out[name] = missing
+        elif is_small and name not in _SIMPLE:
             left_out[name] = f"there are fewer than {LEAST_USERS} users or {LEAST_PAIRS} pairs"
         elif estimate.least_bytes > memory_bytes:
             left_out[name] = f"it needs {estimate.least_bytes >> 20:,} MB of memory"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from config.setting_types import ROOT
+from config.setting_types import HOME, MODULE
 from recommender.background import Pause, RepeatingThread
 from recommender.trainer.locks import TRAINER_LOCK, take_lock
 
@@ -65,10 +65,10 @@ class TrainerKeeper:
 
     def _start(self, lock: int) -> None:
         """Start a trainer, which has the lock from its first moment on."""
-        command = [sys.executable, "-m", "recommender", "trainer"]
+        command = [sys.executable, "-m", MODULE, "trainer"]
         self._process = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
             [*command, "--lock", str(lock), "--lifeline", str(self._lifeline)],
-            cwd=ROOT,
+            cwd=HOME,
             env={**os.environ, **self._variables},
             stdin=subprocess.DEVNULL,
             pass_fds=(lock, self._lifeline),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from apscheduler.triggers.cron import CronTrigger
 
-from config.setting_types import ROOT
+from config.setting_types import HOME
 from recommender import __version__
 from recommender.errors import MarqueeError
 from recommender.model_store.runs import Outcome, TrainingRun, Trigger, next_run_number, read_runs, write_run
@@ -102,7 +102,7 @@ class Trainer:
         """Have a run made; false where the service has ended meanwhile."""
         began, number = _now(), next_run_number(self._folder)
         # Its standard input closes when this process ends, however that comes about: then the run ends, too.
-        process = subprocess.Popen(self._command(trigger), cwd=ROOT, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
+        process = subprocess.Popen(self._command(trigger), cwd=HOME, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
         try:
             is_over = self._wait_for(process)
         finally:

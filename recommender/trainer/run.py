@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from config.database_settings import DatabaseSettings
+from config.setting_types import PROGRAM
 from recommender import __version__
 from recommender.catalog.index import window_start
 from recommender.data.dataset import Dataset, dataset_of
@@ -299,7 +300,7 @@ def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
     if former is not None and lost is not None:
         raise ArtifactError(
             f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. If "
-            f"that is right, run `python -m recommender train {former.model} --accept-shrinkage`."
+            f"that is right, run `{PROGRAM} train {former.model} --accept-shrinkage`."
         )
 
 

