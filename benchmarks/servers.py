@@ -27,10 +27,12 @@ class Server:
     pid: int
     postgres_pid: int
     log: Path | None = None
+    redis_pid: int | None = None
 
-    def cpu_seconds(self) -> tuple[float, float]:
-        """CPU time that the service and PostgreSQL have taken so far, in seconds."""
-        return _cpu_seconds(self.pid), _cpu_seconds(self.postgres_pid)
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time that the service and the servers it asks have taken so far, in seconds by name."""
+        pids = {"service": self.pid, "PostgreSQL": self.postgres_pid, "Redis": self.redis_pid}
+        return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
     def worker_memory_mb(self) -> tuple[float, float]:
         """Private and shared memory of the largest worker, in MB."""
