@@ -21,9 +21,9 @@ from recommender.demo.target import LoadTarget
 from recommender.entities import DatabaseName
 
 SMALL, LARGE, HUGE = 600_000, 20_000_000, 100_000_000
+BENCH_FOLDER = ROOT / ".bench"
 BENCH_SQL = Path(__file__).parent / "sql"
 
-_FOLDER = ROOT / ".bench"
 _VERSION = 3
 _SEED = 4_711
 _BLOCK_ROWS = 100_000
@@ -69,7 +69,7 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
 
     `media`: how many there are; where not given, as many as go with the interactions.
     """
-    folder = _FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
+    folder = BENCH_FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
     marker = folder / "dataset.json"
     wanted = {"version": _VERSION, "seed": _SEED, "interactions": interactions}
     held = json.loads(marker.read_text()) if marker.exists() else {}

@@ -192,9 +192,7 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
     )
 
 
-def _is_answered(
-    connection: _Connection, poller: select.epoll, waiting: dict[int, _Connection]
-) -> bool:
+def _is_answered(connection: _Connection, poller: select.epoll, waiting: dict[int, _Connection]) -> bool:
     """Read from a connection that has something; return whether its answer is complete."""
     fd = connection.socket.fileno()
     try:

@@ -11,9 +11,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import psutil
 
 from benchmarks.dataset import BenchmarkData
+from benchmarks.load import Client, get_request
 from config.setting_types import ROOT
 
 _START_S = 120.0
@@ -43,7 +45,12 @@ class Server:
 
 @contextmanager
 def serving(
-    application: str, data: BenchmarkData, log: Path | None = None, /, **variables: str
+    application: str,
+    data: BenchmarkData,
+    log: Path | None = None,
+    redis_pid: int | None = None,
+    /,
+    **variables: str,
 ) -> Iterator[Server]:
     """Gunicorn with an application, up and answering, stopped at the end; `log`: where its output goes."""
     with socket.socket() as listener:
@@ -63,10 +70,25 @@ def serving(
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)  # noqa: S603 - our own files
     try:
         _wait_until_it_answers(port)
-        yield Server(port, process.pid, data.postgres_pid, log)
+        yield Server(port, process.pid, data.postgres_pid, log, redis_pid)
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_for_model(server: Server, user_id: str, model: str) -> None:
+    """Each of the workers must have come to the model, which one hears only by asking often enough."""
+    in_a_row = 0
+    deadline = time.monotonic() + 180
+    while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
+        try:
+            answer = orjson.loads(
+                Client(server.port).ask(get_request(f"/api/recommendations/{user_id}?limit=1"))
+            )
+            in_a_row = in_a_row + 1 if answer["model"] == model and not answer["degraded"] else 0
+        except RuntimeError:
+            in_a_row = 0
+        time.sleep(0.05)
 
 
 def _cpu_seconds(pid: int) -> float:
