@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -24,6 +25,7 @@ SMALL, LARGE, HUGE = 600_000, 20_000_000, 100_000_000
 BENCH_FOLDER = ROOT / ".bench"
 BENCH_SQL = Path(__file__).parent / "sql"
 
+_MARKER = "dataset.json"
 _VERSION = 3
 _SEED = 4_711
 _BLOCK_ROWS = 100_000
@@ -70,14 +72,12 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
     `media`: how many there are; where not given, as many as go with the interactions.
     """
     folder = BENCH_FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
-    marker = folder / "dataset.json"
-    wanted = {"version": _VERSION, "seed": _SEED, "interactions": interactions}
-    held = json.loads(marker.read_text()) if marker.exists() else {}
-    if {key: held.get(key) for key in wanted} != wanted:
+    held = _held(folder, interactions)
+    if held is None:
         shutil.rmtree(folder, ignore_errors=True)
         require_room(folder, interactions, size_of(interactions)[0])
-        held = wanted | _make(folder / "postgres", interactions, media)
-        marker.write_text(json.dumps(held))
+        held = _wanted(interactions) | _make(folder / "postgres", interactions, media)
+        (folder / _MARKER).write_text(json.dumps(held))
     with embedded_server(folder / "postgres") as server:
         yield BenchmarkData(
             database_urls(server),
@@ -87,6 +87,28 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
             folder,
             server.get_postmaster_info().pid,
         )
+
+
+def require_data_or_room(interactions: int) -> None:
+    """Refuse data that is not there yet and that the disk has no room for.
+
+    Raises:
+        ClickException: as `require_room`.
+    """
+    folder = BENCH_FOLDER / str(interactions)
+    if _held(folder, interactions) is None:
+        require_room(folder, interactions, size_of(interactions)[0])
+
+
+def _wanted(interactions: int) -> dict[str, Any]:
+    return {"version": _VERSION, "seed": _SEED, "interactions": interactions}
+
+
+def _held(folder: Path, interactions: int) -> dict[str, Any] | None:
+    """Return what is known of the data in a folder; None where it is not complete, or of another version."""
+    marker, wanted = folder / _MARKER, _wanted(interactions)
+    held: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else {}
+    return held if {key: held.get(key) for key in wanted} == wanted else None
 
 
 def disk_bytes(interactions: int, users: int) -> int:

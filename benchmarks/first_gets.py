@@ -28,7 +28,7 @@ _SWAP_EVERY_S = 5.0
 
 
 class FirstGets(NamedTuple):
-    """The longest of the first GETs, as the median over events, and the median of all GETs, in milliseconds."""
+    """The longest of the first GETs, as the median over events, and the median of all GETs, in ms."""
 
     longest_ms: float
     median_ms: float

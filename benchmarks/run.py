@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.best_model import best_model
-from benchmarks.dataset import HUGE, LARGE, SMALL, benchmark_data
+from benchmarks.dataset import HUGE, LARGE, SMALL, benchmark_data, require_data_or_room
 from benchmarks.demo_data import demo_data
 from benchmarks.measures import FULL, QUICK, Measures
 from benchmarks.report import as_table
@@ -56,13 +56,17 @@ def _machine() -> dict[str, Any]:
 def main(*, quick: bool, sizes: Sequence[str], huge: bool, models: Sequence[str]) -> None:
     """Measure peers, live SQL and the models; print tables, write JSON."""
     results = Results(machine=_machine())
+    chosen = [_SIZES[size] for size in sizes or (("small",) if quick else tuple(_SIZES))]
+    if huge:
+        # Before hours of measuring, not after.
+        require_data_or_room(HUGE)
+        chosen.append(HUGE)
     effort = QUICK if quick else FULL
     measured_models = tuple(models or MODELS)
     results.best_model = best = best_model(measured_models)
     with demo_data() as data:
         Measures(results, data, effort).measure_caps()
-    chosen = [_SIZES[size] for size in sizes or (("small",) if quick else tuple(_SIZES))]
-    for interactions in (*chosen, HUGE) if huge else chosen:
+    for interactions in chosen:
         with benchmark_data(interactions) as data:
             measures = Measures(results, data, effort)
             measures.measure_peers()
@@ -70,7 +74,7 @@ def main(*, quick: bool, sizes: Sequence[str], huge: bool, models: Sequence[str]
             for model in measured_models:
                 measures.measure_model(model)
             measures.measure_first_gets(best)
-    _RESULTS.write_text(json.dumps(asdict(results), indent=2))
+        _RESULTS.write_text(json.dumps(asdict(results), indent=2))
     click.echo(as_table(results.machine, results.figures, best))
     click.echo(f"\nAs JSON: {_RESULTS.relative_to(ROOT)}", err=True)
 
