@@ -63,14 +63,16 @@ def after_swaps(asked: Asked) -> list[list[float]]:
     each by itself.
     """
     last_used: dict[bytes, float] = {}
-    swapped_in = b""
+    in_use = b""
     swaps: list[list[float]] = []
     for position in np.argsort(asked.began).tolist():
         ranked_by, began = asked.ranked_by[position], asked.began[position]
-        if last_used and began - last_used.get(ranked_by, -np.inf) > _SETTLED_S:
-            swapped_in = ranked_by
+        is_unused = began - last_used.get(ranked_by, -np.inf) > _SETTLED_S
+        if last_used and ranked_by != in_use and is_unused:
+            in_use = ranked_by
             swaps.append([])
-        if swaps and ranked_by == swapped_in and len(swaps[-1]) < FIRST:
+        if swaps and ranked_by == in_use and len(swaps[-1]) < FIRST:
             swaps[-1].append(asked.seconds[position])
+        in_use = in_use or ranked_by
         last_used[ranked_by] = began
     return swaps
