@@ -63,6 +63,9 @@ def serving(
         "LOG_LEVEL": "WARNING",
         "MODEL_PATH": "/nonexistent",
         "TRAINING_SCHEDULE": "never",
+        # A request that a busy machine keeps waiting is measured, and neither refused nor answered by less.
+        "TIME_BUDGET_MS": "10000",
+        "STATEMENT_TIMEOUT_MS": "10000",
         **variables,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", application]
