@@ -59,7 +59,7 @@ def after_index_swaps(
     variables |= {"INTERACTION_WINDOW_DAYS": _WINDOW_DAYS, "CATALOGUE_REFRESH_SECONDS": str(_REFRESH_S)}
     with serving("wsgi:app", data, **variables) as server:
         wait_for_model(server, data.user_ids[0], model)
-        return _of_swaps(ask(server.port, requests, max(seconds, 2.5 * _REFRESH_S), INDEX))
+        return _of_swaps(ask(server.port, requests, max(seconds, 4.5 * _REFRESH_S), INDEX))
 
 
 def after_model_swaps(
