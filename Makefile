@@ -18,7 +18,7 @@ test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 golden: $(VENV)/.dev ## Write down anew what every answer is, where answers are meant to change
 	@MARQUEE_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden
 
-bench: $(VENV)/.dev ## Measure speed; ARGS=--quick for the small data set only, ARGS="--model ease" for one model
+bench: $(VENV)/.dev ## Measure speed; ARGS=--quick for the small data only, --huge for 100 million interactions
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--seconds 60" for one

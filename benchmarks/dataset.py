@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,14 +21,21 @@ from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.target import LoadTarget
 from recommender.entities import DatabaseName
 
-SMALL, LARGE = 600_000, 20_000_000
+SMALL, LARGE, HUGE = 600_000, 20_000_000, 100_000_000
+BENCH_FOLDER = ROOT / ".bench"
 BENCH_SQL = Path(__file__).parent / "sql"
 
-_FOLDER = ROOT / ".bench"
+_MARKER = "dataset.json"
 _VERSION = 3
 _SEED = 4_711
 _BLOCK_ROWS = 100_000
 _SAMPLED_USERS = 20_000
+# A row of the table and its entries in three indexes.
+_BYTES_AN_INTERACTION = 300
+# The rows of a user, and the list of 100 items that one of the peers reads.
+_BYTES_A_USER = 15_000
+# At most; max_wal_size, below.
+_BYTES_OF_LOG = 16_000_000_000
 
 # What a server with this much data would be given; no benchmark is about surviving a power cut.
 _SERVER_SETTINGS = {
@@ -63,14 +71,13 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
 
     `media`: how many there are; where not given, as many as go with the interactions.
     """
-    folder = _FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
-    marker = folder / "dataset.json"
-    wanted = {"version": _VERSION, "seed": _SEED, "interactions": interactions}
-    held = json.loads(marker.read_text()) if marker.exists() else {}
-    if {key: held.get(key) for key in wanted} != wanted:
+    folder = BENCH_FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
+    held = _held(folder, interactions)
+    if held is None:
         shutil.rmtree(folder, ignore_errors=True)
-        held = wanted | _make(folder / "postgres", interactions, media)
-        marker.write_text(json.dumps(held))
+        require_room(folder, interactions, size_of(interactions)[0])
+        held = _wanted(interactions) | _make(folder / "postgres", interactions, media)
+        (folder / _MARKER).write_text(json.dumps(held))
     with embedded_server(folder / "postgres") as server:
         yield BenchmarkData(
             database_urls(server),
@@ -82,8 +89,55 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
         )
 
 
+def require_data_or_room(interactions: int) -> None:
+    """Refuse data that is not there yet and that the disk has no room for.
+
+    Raises:
+        ClickException: as `require_room`.
+    """
+    folder = BENCH_FOLDER / str(interactions)
+    if _held(folder, interactions) is None:
+        require_room(folder, interactions, size_of(interactions)[0])
+
+
+def _wanted(interactions: int) -> dict[str, Any]:
+    return {"version": _VERSION, "seed": _SEED, "interactions": interactions}
+
+
+def _held(folder: Path, interactions: int) -> dict[str, Any] | None:
+    """Return what is known of the data in a folder; None where it is not complete, or of another version."""
+    marker, wanted = folder / _MARKER, _wanted(interactions)
+    held: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else {}
+    return held if {key: held.get(key) for key in wanted} == wanted else None
+
+
+def disk_bytes(interactions: int, users: int) -> int:
+    """Return about how much disk the databases take, with what the peers add, in bytes.
+
+    As measured at 0.6 and 20 million interactions, with the log that is written while they are loaded.
+    """
+    log = min(_BYTES_OF_LOG, interactions * _BYTES_AN_INTERACTION)
+    return interactions * _BYTES_AN_INTERACTION + users * _BYTES_A_USER + log
+
+
+def require_room(folder: Path, interactions: int, users: int) -> None:
+    """Refuse to make databases that the disk has no room for.
+
+    Raises:
+        ClickException: there is less room than they take; the message has both figures.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = disk_bytes(interactions, users), shutil.disk_usage(folder).free
+    about = f"{interactions:,} interactions take about {needed / 1e9:.1f} GB of disk"
+    if free < needed:
+        raise click.ClickException(f"{about}, and {folder} has {free / 1e9:.1f} GB free.")
+    click.echo(f"{about}; {free / 1e9:.1f} GB are free.", err=True)
+
+
 def size_of(interactions: int) -> tuple[int, int]:
     """How many users and media go with so many interactions."""
+    if interactions == HUGE:
+        return 1_000_000, 100_000
     share = np.log(interactions / SMALL) / np.log(LARGE / SMALL)
     return round(6_000 * (138_000 / 6_000) ** share), round(4_000 * (27_000 / 4_000) ** share)
 
@@ -100,7 +154,7 @@ def _make(data_folder: Path, interactions: int, wanted_media: int | None) -> dic
     with embedded_server(data_folder) as server, LoadTarget(database_urls(server)) as target:
         _fill(population, target)
     rng = np.random.default_rng(_SEED)
-    active = np.unique(population.user_idx)
+    active = np.flatnonzero(population.has_history)
     sample = rng.choice(active, size=min(_SAMPLED_USERS, len(active)), replace=False)
     return {
         "user_ids": [population.user_id(int(user_idx)) for user_idx in sample],
@@ -121,7 +175,7 @@ def _fill(population: Population, target: LoadTarget) -> None:
 
 
 def _shown(blocks: Iterable[bytes], population: Population) -> Iterator[bytes]:
-    length = -(-len(population.user_idx) // _BLOCK_ROWS) + 2
+    length = -(-population.interactions // _BLOCK_ROWS) + 2
     with click.progressbar(blocks, length=length, label="Loading interactions", file=sys.stderr) as bar:
         yield from bar
 

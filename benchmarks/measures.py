@@ -8,20 +8,20 @@ from typing import Any
 import orjson
 
 from benchmarks.dataset import BenchmarkData
+from benchmarks.first_gets import after_index_swaps, after_model_swaps, after_start
 from benchmarks.load import Client, get_request, measure, post_request
 from benchmarks.peers import als_variables
 from benchmarks.peers.als_training import train_als
 from benchmarks.peers.precomputed_table import fill_precomputed
 from benchmarks.peers.redis_server import redis_server
-from benchmarks.results import Results
-from benchmarks.servers import Server, serving
+from benchmarks.results import CAPPED, Results
+from benchmarks.servers import Server, serving, wait_for_model
 from benchmarks.training import train
 from recommender.models.base import LIVE
 
 _PATH = "/api/recommendations"
 _BATCH = f"{_PATH}/batch"
 _USERS = 400
-_STREAMED_USERS = 10_000
 _HEAVY_REPEATS = 9
 _WARM_UP_S = 2.0
 # Of `training.Trained`.
@@ -36,10 +36,11 @@ class Effort:
     naive_seconds: float
     naive_batches: int
     batches: int
+    streamed_users: int
 
 
-FULL = Effort(seconds=15, naive_seconds=30, naive_batches=1, batches=5)
-QUICK = Effort(seconds=5, naive_seconds=5, naive_batches=1, batches=3)
+FULL = Effort(seconds=15, naive_seconds=30, naive_batches=1, batches=5, streamed_users=10_000)
+QUICK = Effort(seconds=5, naive_seconds=5, naive_batches=1, batches=3, streamed_users=2_000)
 
 
 class Measures:
@@ -55,7 +56,7 @@ class Measures:
         """Measure what others would build."""
         data = self._data
         with serving("benchmarks.peers.floor:app", data) as server:
-            self._measure_gets("floor", server, self._effort.seconds)
+            self._measure_peer("floor", server)
         fill_precomputed(data)
         with serving("benchmarks.peers.precomputed:app", data) as server:
             self._measure_peer("precomputed", server)
@@ -64,6 +65,7 @@ class Measures:
             self._measure_gets("naive", server, self._effort.naive_seconds)
             rate = self._users_a_second(server, 50, self._effort.naive_batches)
             self._note("naive", "POST 50, users/s", rate)
+            self._note_memory("naive", server)
 
     def measure_live(self) -> None:
         """Measure the service with live SQL."""
@@ -80,23 +82,52 @@ class Measures:
             self._note(model, measured, value)
         self._measure_service(model, MODEL_PATH=str(folder))
 
+    def measure_first_gets(self, model: str) -> None:
+        """Measure the first GETs after a start and after swaps, with a model that was measured before."""
+        data, gets, seconds = self._data, self._gets, self._effort.seconds
+        folder = self._data.folder / "models" / model
+        if not (folder / model / "current").exists():
+            return
+        for event, found in (
+            ("a start", after_start(data, gets, MODEL_PATH=str(folder))),
+            ("an index swap", after_index_swaps(data, gets, model, seconds, MODEL_PATH=str(folder))),
+            ("a model swap", after_model_swaps(data, gets, model, folder, seconds)),
+        ):
+            if found is not None:
+                self._note(model, f"first GET after {event}, ms", found.longest_ms)
+                self._note(model, f"first GET after {event}, of the median", found.ratio)
+
+    def measure_caps(self) -> None:
+        """Measure live SQL as it is by default, and with the caps that it lifts where the window is small."""
+        for name, variables in ((LIVE, {}), (CAPPED, {"EXACT_UP_TO_PAIRS": "0"})):
+            with serving("wsgi:app", self._data, **variables) as server:
+                wait_for_model(server, self._data.user_ids[0], LIVE)
+                measure(server.port, self._gets[:40], 8, _WARM_UP_S)
+                self._measure_gets(name, server, self._effort.seconds)
+                self._note_memory(name, server)
+
     def _measure_als_redis(self) -> None:
         factors = self._data.folder / "als_redis"
         train_als(self._data, factors)
-        with redis_server() as url:
+        with redis_server() as redis:
             for name, variables in (
                 ("als_redis, cold", {als_variables.KEEP_MS: "1"}),
                 ("als_redis, warm", {}),
             ):
-                if url is None:
+                if redis is None:
                     self._note(name, "not measured", "redis-server is not installed")
                     continue
+                url, pid = redis
                 variables |= {als_variables.FACTORS: str(factors), als_variables.REDIS_URL: url}
-                with serving("benchmarks.peers.als_redis:app", self._data, **variables) as server:
+                with serving("benchmarks.peers.als_redis:app", self._data, None, pid, **variables) as server:
                     self._measure_peer(name, server)
 
     def _measure_peer(self, name: str, server: Server) -> None:
         measure(server.port, self._gets, 8, _WARM_UP_S)
+        # Each answer once, so that a cache that is to be warm has them all.
+        client = Client(server.port)
+        for request in self._gets:
+            client.ask(request)
         self._measure_gets(name, server, self._effort.seconds)
         self._note_memory(name, server)
 
@@ -111,7 +142,7 @@ class Measures:
             for users in (50, 500):
                 rate = self._users_a_second(server, users, self._effort.batches)
                 self._note(name, f"POST {users}, users/s", rate)
-            self._note(name, "NDJSON 10,000, users/s", self._streamed_users_a_second(server))
+            self._note(name, "NDJSON, users/s", self._streamed_users_a_second(server))
             self._note_memory(name, server)
 
     def _measure_gets(self, name: str, server: Server, seconds: float) -> None:
@@ -120,8 +151,9 @@ class Measures:
             timing = measure(server.port, self._gets, clients, seconds)
             self._note(name, f"GET, {clients} client{'s' * (clients > 1)}", timing)
         # Of eight clients.
-        for part, began, ended in zip(("service", "PostgreSQL"), before, server.cpu_seconds(), strict=True):
-            self._note(name, f"CPU ms a GET, {part}", 1_000 * (ended - began) / timing.requests)
+        for part, ended in server.cpu_seconds().items():
+            self._note(name, f"CPU ms a GET, {part}", 1_000 * (ended - before[part]) / timing.requests)
+        self._note(name, "CPU ms a GET, load generator", timing.client_cpu_ms)
 
     def _users_a_second(self, server: Server, users: int, batches: int) -> float:
         """The median over batches of different users."""
@@ -134,7 +166,7 @@ class Measures:
         return sorted(rates)[len(rates) // 2]
 
     def _streamed_users_a_second(self, server: Server) -> float:
-        ids = list(self._data.user_ids[:_STREAMED_USERS])
+        ids = list(self._data.user_ids[: self._effort.streamed_users])
         body = orjson.dumps({"user_ids": ids, "limit": 10})
         before = time.perf_counter()
         Client(server.port).ask(post_request(_BATCH, body, accept="application/x-ndjson"))
@@ -147,19 +179,6 @@ class Measures:
 
     def _note(self, name: str, measure_name: str, value: object) -> None:
         self._results.note(self._data.interactions, name, measure_name, value)
-
-
-def wait_for_model(server: Server, user_id: str, model: str) -> None:
-    """Each of the workers must have come to the model, which one hears only by asking often enough."""
-    in_a_row = 0
-    deadline = time.monotonic() + 180
-    while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
-        try:
-            answer = orjson.loads(Client(server.port).ask(get_request(f"{_PATH}/{user_id}?limit=1")))
-            in_a_row = in_a_row + 1 if answer["model"] == model and not answer["degraded"] else 0
-        except RuntimeError:
-            in_a_row = 0
-        time.sleep(0.05)
 
 
 def _slices(ids: Sequence[Any], size: int, count: int) -> Iterator[list[str]]:

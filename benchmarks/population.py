@@ -1,6 +1,7 @@
 """A made-up population as arrays: long-tailed users and media, tastes by genre."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -16,30 +17,42 @@ _DAYS = 80
 # PostgreSQL counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 _KINDS = ("LIKE", "WATCH", "DISLIKE")
+# More interactions are drawn in slices of time, as many at once as take about 2 GB.
+SLICE_ROWS = 20_000_000
+# Of the beta distribution of ages, whose first parameter is 1.
+_AGE_SHAPE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Interactions of a slice of time, as parallel arrays, oldest first; `first_id`: of the first of them."""
+
+    first_id: int
+    user_idx: NDArray[np.int64]
+    media_idx: NDArray[np.int64]
+    kind_idx: NDArray[np.uint8]
+    values: NDArray[np.float64]
+    ages_s: NDArray[np.float64]
 
 
 class Population:
     """Users, media and interactions.
 
-    User 0 has 5,000 interactions, medium 0 was watched by a third of all users. `user_idx`, `media_idx`,
-    `kind_idx` and `ages_s` are parallel, one entry an interaction, oldest first.
+    User 0 has 5,000 interactions, medium 0 was watched by a third of all users. Interactions are drawn when
+    they are asked for; `has_history` then says which users have any.
     """
 
-    def __init__(self, seed: int, users: int, media: int, interactions: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.users, self.media = users, media
+    def __init__(
+        self, seed: int, users: int, media: int, interactions: int, slice_rows: int = SLICE_ROWS
+    ) -> None:
+        self._rng = rng = np.random.default_rng(seed)
+        self.users, self.media, self.interactions = users, media, interactions
+        self.has_history = np.zeros(users, dtype=np.bool_)
+        self._slices = -(-interactions // slice_rows)
         self.user_keys = rng.integers(0, 256, size=(users, 16), dtype=np.uint8)
         self.media_keys = rng.integers(0, 256, size=(media, 16), dtype=np.uint8)
         self.user_tastes = rng.integers(len(TASTES), size=users)
         self.media_genres = _draw_genres(rng, media)
-        pairs = self._draw_pairs(rng, interactions)
-        self.ages_s = np.sort(rng.beta(1.0, 1.5, size=interactions))[::-1] * _DAYS * 86_400
-        self.user_idx, self.media_idx = np.divmod(pairs, media)
-        self.kind_idx = rng.choice(3, size=interactions, p=(0.42, 0.42, 0.16)).astype(np.uint8)
-        self.kind_idx[self.media_idx == 0] = _KINDS.index("WATCH")
-        self.values = np.array([2.0, 0.0, -2.0])[self.kind_idx]
-        watched = self.kind_idx == 1
-        self.values[watched] = rng.integers(25, 101, size=int(watched.sum())) / 100
 
     def user_id(self, user_idx: int) -> str:
         """A user's id."""
@@ -74,18 +87,64 @@ class Population:
             yield self.media_id(int(media_idx)), GENRES[genre_idx]
 
     def interaction_blocks(self, now: datetime, block_rows: int) -> Iterator[bytes]:
-        """Rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first."""
+        """Rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first.
+
+        They are drawn on the way, a slice at a time.
+        """
         yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
         now_us = int((now - _EPOCH).total_seconds() * 1_000_000)
-        for start in range(0, len(self.user_idx), block_rows):
-            block = np.arange(start, min(start + block_rows, len(self.user_idx)))
-            yield b"".join(
-                self._binary_rows(block[self.kind_idx[block] == kind], name, now_us)
-                for kind, name in enumerate(_KINDS)
-            )
+        for drawn in self._draw():
+            for start in range(0, len(drawn.user_idx), block_rows):
+                block = np.arange(start, min(start + block_rows, len(drawn.user_idx)))
+                yield b"".join(
+                    self._binary_rows(drawn, block[drawn.kind_idx[block] == kind], name, now_us)
+                    for kind, name in enumerate(_KINDS)
+                )
         yield b"\xff\xff"
 
-    def _binary_rows(self, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
+    def _draw(self) -> Iterator[Interactions]:
+        """Yield the interactions by slices of time, the oldest first.
+
+        Within a slice each pair of user and medium comes once; in a later one it may come again.
+        """
+        rng = self._rng
+        fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
+        # Where half the catalog is less than that, the heaviest user came to some media several times.
+        heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
+        fixed = zip(
+            np.array_split(fans * self.media, self._slices),
+            np.array_split(heaviest, self._slices),
+            strict=True,
+        )
+        first_id = 1
+        for number, pairs in enumerate(fixed):
+            rows = self.interactions * (number + 1) // self._slices + 1 - first_id
+            drawn = self._draw_slice(rng, number, first_id, self._draw_pairs(rng, rows, list(pairs)))
+            self.has_history[drawn.user_idx] = True
+            yield drawn
+            first_id += rows
+
+    def _draw_slice(
+        self, rng: np.random.Generator, number: int, first_id: int, pairs: NDArray[np.int64]
+    ) -> Interactions:
+        """Draw when and how users came to items."""
+        rows = len(pairs)
+        if self._slices == 1:
+            ages = rng.beta(1.0, _AGE_SHAPE, size=rows)
+        else:
+            # The same distribution by its inverse, so that a slice gets its own part of it.
+            quantiles = (self._slices - 1 - number + rng.random(rows)) / self._slices
+            ages = 1.0 - (1.0 - quantiles) ** (1.0 / _AGE_SHAPE)
+        ages_s = np.sort(ages)[::-1] * _DAYS * 86_400
+        user_idx, media_idx = np.divmod(pairs, self.media)
+        kind_idx = rng.choice(3, size=rows, p=(0.42, 0.42, 0.16)).astype(np.uint8)
+        kind_idx[media_idx == 0] = _KINDS.index("WATCH")
+        values = np.array([2.0, 0.0, -2.0])[kind_idx]
+        watched = kind_idx == 1
+        values[watched] = rng.integers(25, 101, size=int(watched.sum())) / 100
+        return Interactions(first_id, user_idx, media_idx, kind_idx, values, ages_s)
+
+    def _binary_rows(self, drawn: Interactions, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
         """Rows of one type: its name has one length, so the rows have a fixed layout."""
         layout = np.dtype(
             [("fields", ">i2")]
@@ -106,20 +165,21 @@ class Population:
         out["fields"] = 6
         for name in ("id", "user", "media", "kind", "value", "at"):
             out[f"{name}_bytes"] = layout[name].itemsize
-        out["id"] = rows + 1
-        out["user"] = self.user_keys[self.user_idx[rows]].view("V16").ravel()
-        out["media"] = self.media_keys[self.media_idx[rows]].view("V16").ravel()
+        out["id"] = rows + drawn.first_id
+        out["user"] = self.user_keys[drawn.user_idx[rows]].view("V16").ravel()
+        out["media"] = self.media_keys[drawn.media_idx[rows]].view("V16").ravel()
         out["kind"] = kind.encode()
-        out["value"] = self.values[rows]
-        out["at"] = now_us - (self.ages_s[rows] * 1_000_000).astype(np.int64)
+        out["value"] = drawn.values[rows]
+        out["at"] = now_us - (drawn.ages_s[rows] * 1_000_000).astype(np.int64)
         return out.tobytes()
 
-    def _draw_pairs(self, rng: np.random.Generator, interactions: int) -> NDArray[np.int64]:
-        """Who interacted with what, as user_idx x media + media_idx, each pair once, in random order."""
-        fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
-        # Where half the catalog is less than that, the heaviest user came to some media several times.
-        heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
-        drawn = [fans * self.media, heaviest]
+    def _draw_pairs(
+        self, rng: np.random.Generator, interactions: int, drawn: list[NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """Who interacted with what, as user_idx x media + media_idx, each pair once, in random order.
+
+        `drawn`: pairs that are to be among them.
+        """
         wanted = interactions - sum(len(pairs) for pairs in drawn)
         activity = rng.lognormal(0.0, 1.1, size=self.users)
         activity[0] = 0.0

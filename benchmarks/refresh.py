@@ -4,79 +4,22 @@ The window moves on, so that each refresh finds other counts, and its index is a
 """
 
 import re
-import threading
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import click
 import numpy as np
 
 from benchmarks.dataset import BenchmarkData, benchmark_data
-from benchmarks.load import Client, get_request
-from benchmarks.measures import wait_for_model
-from benchmarks.servers import Server, serving
+from benchmarks.load import get_request
+from benchmarks.servers import Server, serving, wait_for_model
+from benchmarks.swaps import FIRST, Asked, after_swaps, ask
 from benchmarks.training import train
 from recommender.models.base import LIVE
 from recommender.models.registry import MODELS
 
 _USERS = 400
-_CLIENTS = 2
-# Between two requests of a client, so that the machine has time for what is measured beside them.
-_THINK_S = 0.01
-# Answers that follow a swap, which each worker gives from an index it has not ranked by before.
-_FIRST = 4
-_INDEX = re.compile(rb'"index":"([0-9a-f]+)"')
 _LOADED = re.compile(rb"media in ([0-9]+) ms")
 # So that a few interactions a second leave it.
 _WINDOW_DAYS = 40
-
-
-@dataclass(slots=True)
-class Asked:
-    """What clients saw; parallel: when each request began, how long it took, and what it was ranked by."""
-
-    began: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    index: list[bytes] = field(default_factory=list)
-
-
-def _ask(port: int, requests: Sequence[bytes], seconds: float) -> Asked:
-    """Ask from some clients at once, for so long."""
-    asked, lock, ends_at = Asked(), threading.Lock(), time.perf_counter() + seconds
-
-    def run(number: int) -> None:
-        client, position = Client(port), number
-        while time.perf_counter() < ends_at:
-            began = time.perf_counter()
-            body = client.ask(requests[position % len(requests)])
-            took = time.perf_counter() - began
-            found = _INDEX.search(body)
-            with lock:
-                asked.began.append(began)
-                asked.seconds.append(took)
-                asked.index.append(found[1] if found else b"")
-            position += _CLIENTS
-            time.sleep(_THINK_S)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(_CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return asked
-
-
-def _after_swaps(asked: Asked) -> list[float]:
-    """Return how long the first answers took that were ranked by each index but the first."""
-    count: dict[bytes, int] = {}
-    first: list[float] = []
-    for position in np.argsort(asked.began).tolist():
-        index = asked.index[position]
-        count[index] = count.get(index, 0) + 1
-        if len(count) > 1 and count[index] <= _FIRST:
-            first.append(asked.seconds[position])
-    return first
 
 
 def _report(name: str, asked: Asked, server: Server) -> None:
@@ -85,10 +28,11 @@ def _report(name: str, asked: Asked, server: Server) -> None:
         f"{name}: {len(waits)} GETs, median {np.median(waits):.1f} ms, 99 % {np.percentile(waits, 99):.1f}, "
         f"99.9 % {np.percentile(waits, 99.9):.1f}, longest {np.sort(waits)[-5:].round(1).tolist()}"
     )
-    first = np.array(_after_swaps(asked)) * 1_000
-    if first.size:
+    swaps = after_swaps(asked)
+    if swaps:
+        first = np.concatenate(swaps) * 1_000
         click.echo(
-            f"  {len(set(asked.index)) - 1} swaps, first {_FIRST} GETs after each: median "
+            f"  {len(swaps)} swaps, first {FIRST} GETs after each: median "
             f"{np.median(first):.1f} ms, longest {first.max():.1f}"
         )
     if server.log is not None:
@@ -111,8 +55,8 @@ def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: i
         variables |= {"LOG_LEVEL": "INFO", "CATALOG_REFRESH_SECONDS": str(every), "WORKERS": "2"}
         with serving("wsgi:app", data, log, **variables) as server:
             wait_for_model(server, data.user_ids[0], model)
-            _ask(server.port, requests, seconds / 4)
-            _report(name, _ask(server.port, requests, seconds), server)
+            ask(server.port, requests, seconds / 4)
+            _report(name, ask(server.port, requests, seconds), server)
 
 
 @click.command()

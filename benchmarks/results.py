@@ -7,13 +7,17 @@ import click
 
 from benchmarks.load import Timing
 
+# Live SQL with its caps, where it lifts them by default.
+CAPPED = "live, capped"
+
 
 @dataclass(slots=True)
 class Results:
-    """Figures by size and server, and by measure."""
+    """Figures by size and server, and by measure. `best_model`: by evaluation, of those measured."""
 
     machine: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    best_model: str | None = None
 
     def note(self, interactions: int, server: str, measure_name: str, value: object) -> None:
         """Keep one figure, and show it at once."""

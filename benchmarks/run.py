@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
-from benchmarks.dataset import LARGE, SMALL, benchmark_data
+from benchmarks.best_model import best_model
+from benchmarks.dataset import HUGE, LARGE, SMALL, benchmark_data, require_data_or_room
+from benchmarks.demo_data import demo_data
 from benchmarks.measures import FULL, QUICK, Measures
 from benchmarks.report import as_table
 from benchmarks.results import Results
@@ -49,19 +51,31 @@ def _machine() -> dict[str, Any]:
     type=click.Choice(list(_SIZES)),
     help="Only this data set; small: 0.6 million interactions, large: 20 million.",
 )
+@click.option("--huge", is_flag=True, help="Also 100 million interactions, where the disk has room for them.")
 @click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="Only these models.")
-def main(*, quick: bool, sizes: Sequence[str], models: Sequence[str]) -> None:
+def main(*, quick: bool, sizes: Sequence[str], huge: bool, models: Sequence[str]) -> None:
     """Measure peers, live SQL and the models; print tables, write JSON."""
     results = Results(machine=_machine())
-    for size in sizes or (("small",) if quick else tuple(_SIZES)):
-        with benchmark_data(_SIZES[size]) as data:
-            measures = Measures(results, data, QUICK if quick else FULL)
+    chosen = [_SIZES[size] for size in sizes or (("small",) if quick else tuple(_SIZES))]
+    if huge:
+        # Before hours of measuring, not after.
+        require_data_or_room(HUGE)
+        chosen.append(HUGE)
+    effort = QUICK if quick else FULL
+    measured_models = tuple(models or MODELS)
+    results.best_model = best = best_model(measured_models)
+    with demo_data() as data:
+        Measures(results, data, effort).measure_caps()
+    for interactions in chosen:
+        with benchmark_data(interactions) as data:
+            measures = Measures(results, data, effort)
             measures.measure_peers()
             measures.measure_live()
-            for model in models or MODELS:
+            for model in measured_models:
                 measures.measure_model(model)
-    _RESULTS.write_text(json.dumps(asdict(results), indent=2))
-    click.echo(as_table(results.machine, results.figures))
+            measures.measure_first_gets(best)
+        _RESULTS.write_text(json.dumps(asdict(results), indent=2))
+    click.echo(as_table(results.machine, results.figures, best))
     click.echo(f"\nAs JSON: {_RESULTS.relative_to(ROOT)}", err=True)
 
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import psutil
 
 from benchmarks.dataset import BenchmarkData
+from benchmarks.load import Client, get_request
 from config.setting_types import ROOT
 
 _START_S = 120.0
@@ -27,10 +29,12 @@ class Server:
     pid: int
     postgres_pid: int
     log: Path | None = None
+    redis_pid: int | None = None
 
-    def cpu_seconds(self) -> tuple[float, float]:
-        """CPU time that the service and PostgreSQL have taken so far, in seconds."""
-        return _cpu_seconds(self.pid), _cpu_seconds(self.postgres_pid)
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time that the service and the servers it asks have taken so far, in seconds by name."""
+        pids = {"service": self.pid, "PostgreSQL": self.postgres_pid, "Redis": self.redis_pid}
+        return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
     def worker_memory_mb(self) -> tuple[float, float]:
         """Private and shared memory of the largest worker, in MB."""
@@ -41,7 +45,12 @@ class Server:
 
 @contextmanager
 def serving(
-    application: str, data: BenchmarkData, log: Path | None = None, /, **variables: str
+    application: str,
+    data: BenchmarkData,
+    log: Path | None = None,
+    redis_pid: int | None = None,
+    /,
+    **variables: str,
 ) -> Iterator[Server]:
     """Gunicorn with an application, up and answering, stopped at the end; `log`: where its output goes."""
     with socket.socket() as listener:
@@ -54,6 +63,9 @@ def serving(
         "LOG_LEVEL": "WARNING",
         "MODEL_PATH": "/nonexistent",
         "TRAINING_SCHEDULE": "never",
+        # A request that a busy machine keeps waiting is measured, and neither refused nor answered by less.
+        "TIME_BUDGET_MS": "10000",
+        "STATEMENT_TIMEOUT_MS": "10000",
         **variables,
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", application]
@@ -61,10 +73,25 @@ def serving(
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)  # noqa: S603 - our own files
     try:
         _wait_until_it_answers(port)
-        yield Server(port, process.pid, data.postgres_pid, log)
+        yield Server(port, process.pid, data.postgres_pid, log, redis_pid)
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_for_model(server: Server, user_id: str, model: str) -> None:
+    """Each of the workers must have come to the model, which one hears only by asking often enough."""
+    in_a_row = 0
+    deadline = time.monotonic() + 180
+    while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
+        try:
+            answer = orjson.loads(
+                Client(server.port).ask(get_request(f"/api/recommendations/{user_id}?limit=1"))
+            )
+            in_a_row = in_a_row + 1 if answer["model"] == model and not answer["degraded"] else 0
+        except RuntimeError:
+            in_a_row = 0
+        time.sleep(0.05)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -10,7 +10,7 @@ from config.settings import load_settings
 from recommender.entities import DatabaseName
 
 _STATEMENT = statement("peer_precomputed")
-_NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "genres", "score")
+_NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "score", "genres")
 
 
 def _make_pool() -> ConnectionPool:

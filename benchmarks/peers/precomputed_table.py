@@ -12,24 +12,41 @@ from recommender.entities import DatabaseName
 ITEMS_A_USER = 100
 _SEED = 12
 _CATALOG_IDS = "SELECT id::text FROM medias ORDER BY id"
+# As many as a client takes at a time, so that a million users take no memory.
+_FETCHED = 10_000
 
 
 def fill_precomputed(data: BenchmarkData) -> None:
-    """Fill the table, unless it is there. The lists are random: to read them costs as much as any."""
-    with psycopg.connect(data.urls[DatabaseName.CATALOG], autocommit=True) as connection:
+    """Fill the table with a list for each user, unless it is there.
+
+    The lists are random: to read them costs as much as any.
+    """
+    with (
+        psycopg.connect(data.urls[DatabaseName.USER]) as users,
+        psycopg.connect(data.urls[DatabaseName.CATALOG], autocommit=True) as connection,
+    ):
         connection.execute(statement("peer_create_precomputed"))
-        if connection.execute("SELECT FROM precomputed LIMIT 1").fetchone() is not None:
+        held = connection.execute(statement("peer_count_precomputed")).fetchone()
+        wanted = users.execute(statement("peer_count_users")).fetchone()
+        if held == wanted:
             return
         item_ids = [item_id for (item_id,) in connection.execute(_CATALOG_IDS)]
-        with connection.cursor() as cursor, cursor.copy(statement("peer_copy_precomputed")) as copy:
-            for row in _rows(data, item_ids):
-                copy.write_row(row)
+        with connection.transaction(), connection.cursor() as cursor, users.cursor("users") as read:
+            cursor.execute("TRUNCATE precomputed")
+            read.itersize = _FETCHED
+            read.execute(statement("peer_users"))
+            with cursor.copy(statement("peer_copy_precomputed")) as copy:
+                for lines in _lines((user_id for (user_id,) in read), item_ids):
+                    copy.write(lines)
         connection.execute("VACUUM (ANALYZE) precomputed")
 
 
-def _rows(data: BenchmarkData, item_ids: list[str]) -> Iterator[tuple[str, int, str, float]]:
+def _lines(user_ids: Iterator[str], item_ids: list[str]) -> Iterator[str]:
+    """Yield the rows of each user as COPY reads them."""
     rng = np.random.default_rng(_SEED)
-    for user_id in data.user_ids:
-        drawn = rng.choice(len(item_ids), size=ITEMS_A_USER, replace=False).tolist()
-        for rank, item_idx in enumerate(drawn):
-            yield user_id, rank, item_ids[item_idx], 1.0 - rank / ITEMS_A_USER
+    for user_id in user_ids:
+        drawn = rng.choice(len(item_ids), size=ITEMS_A_USER, replace=False)
+        yield "".join(
+            f"{user_id}\t{rank}\t{item_ids[item_idx]}\t{1.0 - rank / ITEMS_A_USER}\n"
+            for rank, item_idx in enumerate(drawn.tolist())
+        )

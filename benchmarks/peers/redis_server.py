@@ -11,8 +11,8 @@ _START_S = 10.0
 
 
 @contextmanager
-def redis_server() -> Iterator[str | None]:
-    """Yield the URL of a Redis that keeps nothing on disk; None where none is installed."""
+def redis_server() -> Iterator[tuple[str, int] | None]:
+    """Yield URL and process id of a Redis that keeps nothing on disk; None where none is installed."""
     binary = shutil.which("redis-server")
     if binary is None:
         yield None
@@ -24,7 +24,7 @@ def redis_server() -> Iterator[str | None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - the system's own binary
     try:
         _wait_until_it_listens(port)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", process.pid
     finally:
         process.terminate()
         process.wait()

@@ -1,0 +1,56 @@
+"""Which model the evaluation finds best, so that a run can say what the best recommendations cost."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.dataset import SMALL, benchmark_data
+from config.setting_types import ROOT
+
+_METRIC = "ndcg@10"
+_USERS = "400"
+
+
+def best_model(models: Sequence[str]) -> str:
+    """Return which of the models ranks best what users of the small data went on to like, by NDCG@10.
+
+    A model counts by the best of its variants. The larger data is drawn alike, and would take hours. The
+    figures are kept with the data.
+
+    Raises:
+        ValueError: none of the models was compared.
+    """
+    figures = _ndcg_by_model()
+    compared = [model for model in models if model in figures]
+    if not compared:
+        raise ValueError("no model to measure was evaluated")
+    return max(compared, key=lambda model: figures[model])
+
+
+def _ndcg_by_model() -> Mapping[str, float]:
+    with benchmark_data(SMALL) as data:
+        path = data.folder / "evaluation.json"
+        if not path.exists():
+            environment = {
+                **os.environ,
+                **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
+                "MODEL_PATH": str(data.folder / "models" / "evaluated"),
+            }
+            command = [sys.executable, "-m", "recommender", "evaluate", "--users", _USERS, "--k", "10"]
+            command += ["--json", str(path)]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own files
+        return read_ndcg(path)
+
+
+def read_ndcg(path: Path) -> dict[str, float]:
+    """Return the largest NDCG@10 over all users of each model's variants, from what `evaluate` wrote."""
+    figures: dict[str, float] = {}
+    for variant in json.loads(path.read_text())["variants"]:
+        model, refused = variant["model"], variant["refused"]
+        if model is not None and refused is None and not variant["hyperparameters"]:
+            figure = float(variant["groups"]["all"]["metrics"][_METRIC]["mean"])
+            figures[model] = max(figure, figures.get(model, figure))
+    return figures

@@ -1,0 +1,113 @@
+"""What the service is to reach, as ratios of one run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.dataset import LARGE, SMALL
+from benchmarks.results import CAPPED
+from recommender.demo.generate import DEMO_SIZE
+from recommender.models.base import LIVE
+from recommender.models.registry import DEFAULT_MODEL
+
+DEMO = DEMO_SIZE.interactions
+
+_ONE, _EIGHT, _BATCH = "GET, 1 client", "GET, 8 clients", "POST 500, users/s"
+_PRECOMPUTED, _FLOOR = "precomputed", "floor"
+
+# Of one size, by server.
+Servers = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A ratio and what is wanted of it by size; `ratio` takes the figures of a size and the best model.
+
+    `at_least`: whether the ratio is to be as large as that, or else as small.
+    """
+
+    name: str
+    wanted: Mapping[int, float]
+    at_least: bool
+    ratio: Callable[[Servers, str], float]
+
+    def is_reached(self, size: int, measured: float) -> bool:
+        """Say whether a measured ratio is as good as wanted."""
+        return measured >= self.wanted[size] if self.at_least else measured <= self.wanted[size]
+
+
+def _rate(servers: Servers, server: str) -> float:
+    return float(servers[server][_EIGHT]["per_second"])
+
+
+def _median(servers: Servers, server: str) -> float:
+    return float(servers[server][_ONE]["median_ms"])
+
+
+def _first(event: str) -> Target:
+    measure = f"first GET after {event}, of the median"
+    return Target(
+        f"first GET after {event}, of the median",
+        {SMALL: 3.0, LARGE: 3.0},
+        at_least=False,
+        ratio=lambda servers, best: float(servers[best][measure]),
+    )
+
+
+TARGETS = (
+    Target(
+        "best model GET, requests a second, 8 clients, of precomputed",
+        {SMALL: 0.5, LARGE: 0.4},
+        at_least=True,
+        ratio=lambda servers, best: _rate(servers, best) / _rate(servers, _PRECOMPUTED),
+    ),
+    Target(
+        "best model GET, median at 1 client, of precomputed",
+        {SMALL: 1.5, LARGE: 1.8},
+        at_least=False,
+        ratio=lambda servers, best: _median(servers, best) / _median(servers, _PRECOMPUTED),
+    ),
+    Target(
+        f"user_knn ({DEFAULT_MODEL}) GET, requests a second, 8 clients, of precomputed",
+        {SMALL: 0.4, LARGE: 0.25},
+        at_least=True,
+        ratio=lambda servers, _: _rate(servers, DEFAULT_MODEL) / _rate(servers, _PRECOMPUTED),
+    ),
+    Target(
+        "live SQL GET, requests a second, 8 clients, of the floor",
+        {SMALL: 0.08, LARGE: 0.08},
+        at_least=True,
+        ratio=lambda servers, _: _rate(servers, LIVE) / _rate(servers, _FLOOR),
+    ),
+    Target(
+        "best model POST 500, users a second, of precomputed GET requests a second",
+        {SMALL: 1.5, LARGE: 1.0},
+        at_least=True,
+        ratio=lambda servers, best: float(servers[best][_BATCH]) / _rate(servers, _PRECOMPUTED),
+    ),
+    Target(
+        "live SQL GET, median at 1 client, of the same with the caps",
+        {DEMO: 1.5},
+        at_least=False,
+        ratio=lambda servers, _: _median(servers, LIVE) / _median(servers, CAPPED),
+    ),
+    _first("a start"),
+    _first("an index swap"),
+    _first("a model swap"),
+)
+
+
+def target_rows(size: int, servers: Servers, best: str) -> Iterator[str]:
+    """Yield a row of a table for each target of a size; what was not measured has a dash."""
+    for target in TARGETS:
+        if size not in target.wanted:
+            continue
+        bound = "at least" if target.at_least else "at most"
+        wanted = f"{bound} {target.wanted[size]:g}"
+        try:
+            measured = target.ratio(servers, best)
+        except KeyError:
+            yield f"| {size / 1e6:g} million | {target.name} | {wanted} | — | not measured |"
+            continue
+        reached = "yes" if target.is_reached(size, measured) else "no"
+        yield f"| {size / 1e6:g} million | {target.name} | {wanted} | {measured:.2f} | {reached} |"
