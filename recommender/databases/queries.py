@@ -14,7 +14,6 @@ from recommender.errors import ConfigurationError
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
 _DECLARATION = re.compile(r"--\s*name\s*:\s*[\w-]+\s*(?:\W|$)")
-_COMMENT_MARK = re.compile(r"^--[^\S\n]*")
 # Outside of literals too, aiosql or the driver would take these for parameters.
 _NO_PARAMETER = re.compile(r"%%?|:(?=\d)")
 _SECOND_STATEMENT = re.compile(r";[\s;]*[^\s;]")
@@ -24,7 +23,7 @@ _KEPT = re.compile("\ue000(\\d+)\ue001")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement of a query file, without comments, and its header's text.
+    """One statement of a query file, without comments.
 
     `statement`: with the driver's placeholders, as it is executed. `numbered`: with numbered parameters, as
     PREPARE takes it.
@@ -34,7 +33,6 @@ class Query:
     statement: bytes
     numbered: bytes
     parameters: tuple[str, ...]
-    header: str
     path: Path
 
 
@@ -69,7 +67,6 @@ def _parse(path: Path, text: str) -> Query:
         statement=source.restored(function.sql, percent_sign="%%").encode(),
         numbered=source.restored(_numbered(function.sql, parameters), percent_sign="%").encode(),
         parameters=parameters,
-        header=source.header,
         path=path,
     )
 
@@ -79,7 +76,6 @@ class _Source:
     """A query file as aiosql can read it: comments left out, `kept` text replaced by its number."""
 
     text: str
-    header: str
     kept: list[str]
 
     def restored(self, statement: str, *, percent_sign: str) -> str:
@@ -94,32 +90,26 @@ class _Source:
 def _read(text: str) -> _Source:
     """Take the comments out, and keep from aiosql whatever it could take for a parameter or a quote."""
     parts: list[str] = []
-    header: list[str] = []
     kept: list[str] = []
 
     def keep(part: str) -> str:
         kept.append(part)
         return f"\ue000{len(kept) - 1}\ue001"
 
-    is_declared = is_in_header = False
+    is_declared = False
     for token in tokens(text):
         if token.is_comment:
             if not is_declared and _DECLARATION.match(token.text):
-                is_declared = is_in_header = True
+                is_declared = True
                 parts.append(token.text)
-            elif token.text.startswith("--"):
-                if is_in_header:
-                    header.append(_COMMENT_MARK.sub("", token.text).rstrip())
-            else:
+            elif not token.text.startswith("--"):
                 # As to PostgreSQL, which a comment separates words for.
                 parts.append(" ")
-            continue
-        is_in_header = is_in_header and not token.is_opaque and token.text.isspace()
-        if token.is_opaque:
+        elif token.is_opaque:
             parts.append(keep(token.text))
         else:
             parts.append(_NO_PARAMETER.sub(lambda found: keep(found[0]), token.text))
-    return _Source("".join(parts), "\n".join(header).rstrip(), kept)
+    return _Source("".join(parts), kept)
 
 
 def _numbered(statement: str, parameters: tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.covers.urls import cover_url
 from recommender.demo.progress import Row
 from recommender.demo.vocabulary import (
     GENRE_WORDS,
@@ -18,6 +17,7 @@ from recommender.demo.vocabulary import (
     TWISTS,
     GenreWords,
 )
+from recommender.placeholders.urls import placeholder_url
 
 DEMO_SEED = 20_231
 GENRES = tuple(GENRE_WORDS)
@@ -138,8 +138,8 @@ def _media_rows(
                 description,
                 year,
                 "SERIES" if rng.random() < 0.3 else "MOVIE",
-                # Drawn by the service itself, for its explorer: nothing is fetched from anywhere else.
-                cover_url(media_id, title, names[0], year),
+                # Served by this service, so that the explorer loads nothing from elsewhere.
+                placeholder_url(media_id, title, names[0], year),
                 added_at,
                 now - timedelta(days=int(rng.integers(0, 30))) if media_idx in deleted else None,
             )

@@ -1,110 +1,169 @@
-"""What the databases must have, read from the SQL files: it is written down nowhere else."""
+"""What the service expects of the databases: statements, tables and indexes.
+
+Declared here and not read from the SQL files, so that no comment there can change it. tests/sql holds these
+declarations against what PostgreSQL says of the statements, of sql/schema/ and of sql/indexes/.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from recommender.databases.queries import SQL_ROOT, Query
+from recommender.databases.queries import Query
 from recommender.entities import DatabaseName
 
-_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
-_COLUMN = re.compile(r"^ +(\w+) (double precision|\w+)(?:\(\d+\))?", re.MULTILINE)
-_INDEX = re.compile(
-    r"CREATE INDEX IF NOT EXISTS (?P<name>\w+)\s+ON (?P<table>\w+) \((?P<keys>[^)]*)\)"
-    r"(?:\s+INCLUDE \((?P<included>[^)]*)\))?(?P<predicate>\s+WHERE [^;]+)?;"
-)
-_RETURNED = re.compile(r"\b\w+ ((?:text|int|bigint|float8|bytea|boolean)(?:\[\])?)(?=[\s,;]|$)")
-_COMMENT = re.compile(r"--.*")
+USER, CATALOG, ENGAGEMENT = DatabaseName
 
-# Statements that no request and no refresh runs, and when they do run.
-OCCASIONAL = {
-    "fetch_example_user": "`make run` greets without a user to try",
-    "stream_positive_histories": "`train` fails",
-    "stream_interactions": "`evaluate`, `tune` and the trainer fail",
-    "stream_exposures": "`experiments report` fails",
-    "estimate_interactions": "the trainer does not see that interactions have come",
-    "take_training_turn": "the trainer fails",
-    "stream_later_positives": "`evaluate --as-of` fails",
-    "stream_users": "`batch --all-users` fails",
-    "search_users": "the explorer finds nobody",
-    "fetch_random_user": "the explorer has no surprises",
-    "fetch_recent_interactions": "the explorer shows no histories",
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a statement returns, and when it runs.
+
+    `returns`: the types of its columns, in order. `is_background`: no request waits for it, so that it may
+    read a table from end to end. `consequence`: of a statement that no request and no refresh runs, what
+    happens where it fails.
+    """
+
+    returns: tuple[str, ...]
+    is_background: bool = False
+    consequence: str = ""
+
+
+def _request(returns: str, consequence: str = "") -> Statement:
+    return Statement(tuple(returns.split()), consequence=consequence)
+
+
+def _background(returns: str, consequence: str = "") -> Statement:
+    return Statement(tuple(returns.split()), is_background=True, consequence=consequence)
+
+
+# The types of fetch_media and fetch_catalogue are those of the default domain; other domains have their own.
+STATEMENTS: Mapping[DatabaseName, Mapping[str, Statement]] = {
+    USER: {
+        "fetch_genre_preferences": _request("text text[]"),
+        "search_users": _request("text", "the search of the explorer finds no users"),
+        "stream_users": _background("text", "`batch --all-users` fails"),
+    },
+    CATALOG: {
+        "fetch_catalogue": _background("text[] text int text bytea"),
+        "fetch_existing_keys": _background("bytea"),
+        "fetch_media": _request("text text text int text text text[]"),
+    },
+    ENGAGEMENT: {
+        "count_active_users": _background("bigint"),
+        "count_positive_users": _background("text bigint bigint"),
+        "estimate_interactions": _background("bigint", "the trainer does not notice new interactions"),
+        "fetch_example_user": _background("text", "`make run` prints no example user"),
+        "fetch_histories": _request("text text[] text[] int[] boolean[] bytea"),
+        "fetch_media_of_users": _request("bytea bytea bytea bytea bytea"),
+        "fetch_media_of_users_repeated": _request("bytea bytea bytea bytea bytea"),
+        "fetch_random_user": _request("text", "the explorer cannot pick a random user"),
+        "fetch_recent_interactions": _request("text text float8 text", "the explorer shows no histories"),
+        "fetch_shared_users": _request("bytea float8[] bigint"),
+        "fetch_users_of_media": _request("bytea bytea bytea bytea"),
+        "fetch_users_of_media_repeated": _request("bytea bytea bytea bytea"),
+        "search_users": _request("text", "the explorer finds nobody"),
+        "stream_exposures": _background("text text text text float8", "`experiments report` fails"),
+        "stream_interactions": _background(
+            "text text[] int[] float8[] float8[] boolean[]", "`evaluate`, `tune` and the trainer fail"
+        ),
+        "stream_later_positives": _background("text text[] boolean", "`evaluate --as-of` fails"),
+        "stream_positive_histories": _background("text text[] float8[] boolean[] float8[]", "`train` fails"),
+        "stream_users": _background("text", "`batch --all-users` fails"),
+        "take_training_turn": _request("boolean", "the trainer fails"),
+    },
 }
-_BACKGROUND = re.compile("fetch_catalogue|fetch_existing_keys|fetch_example_user|count_|estimate_|stream_")
+
+# By table: columns and their types, as information_schema has them.
+TABLES: Mapping[DatabaseName, Mapping[str, Mapping[str, str]]] = {
+    USER: {
+        "user_preferences": {"id": "uuid", "user_id": "uuid"},
+        "tb_user_genre": {"user_id": "uuid", "genre_name": "character varying"},
+    },
+    CATALOG: {
+        "medias": {
+            "id": "uuid",
+            "title": "character varying",
+            "description": "text",
+            "release_year": "integer",
+            "media_type": "character varying",
+            "cover_url": "character varying",
+            "create_at": "timestamp without time zone",
+            "deleted_at": "timestamp without time zone",
+        },
+        "tb_media_genre": {"media_id": "uuid", "genre_name": "character varying"},
+    },
+    ENGAGEMENT: {
+        "interaction": {
+            "id": "bigint",
+            "user_id": "uuid",
+            "media_id": "uuid",
+            "type": "character varying",
+            "interaction_value": "double precision",
+            "timestamp": "timestamp without time zone",
+        },
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of sql/schema/, and the statements that name it."""
+    """A column of a table, and the statements that name both."""
 
     table: str
     name: str
     type: str
     needed_by: tuple[str, ...]
-
-    @property
-    def is_essential(self) -> bool:
-        """Whether a request or a refresh needs it."""
-        return any(name not in OCCASIONAL for name in self.needed_by)
+    consequence: str
+    """Of a column that no request and no refresh needs: what happens without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index of sql/indexes/; columns as `fetch_indexes` gives them."""
+    """An index that statements rely on; columns as `fetch_indexes` gives them."""
 
     name: str
     table: str
     keys: tuple[str, ...]
-    included: tuple[str, ...]
-    is_partial: bool
-    definition: str
+    included: tuple[str, ...] = ()
+
+    @property
+    def including(self) -> str:
+        """What CREATE INDEX says after the keys."""
+        return f" INCLUDE ({', '.join(self.included)})" if self.included else ""
+
+    @property
+    def definition(self) -> str:
+        """The statement that creates it on a live database."""
+        keys = ", ".join(self.keys)
+        return f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} ({keys}){self.including};"
+
+
+INDEXES: Mapping[DatabaseName, tuple[Index, ...]] = {
+    USER: (Index("tb_user_genre_user_id_idx", "tb_user_genre", ("user_id",), ("genre_name",)),),
+    CATALOG: (Index("tb_media_genre_media_id_idx", "tb_media_genre", ("media_id",), ("genre_name",)),),
+    ENGAGEMENT: (
+        Index(
+            "interaction_user_recent_idx",
+            "interaction",
+            ("user_id", "timestamp DESC", "media_id", "type", "interaction_value"),
+        ),
+        Index(
+            "interaction_media_latest_idx", "interaction", ("media_id", "timestamp DESC", "user_id", "type")
+        ),
+    ),
+}
 
 
 def needed_columns(database: DatabaseName, queries: Iterable[Query]) -> list[Column]:
-    """The columns of sql/schema/ that any of the statements names, together with their table."""
+    """Return the columns that any of the statements names, together with their table."""
+    # Without comments: a query's statement has none.
     words = {query.name: set(re.findall(r"\w+", query.statement.decode())) for query in queries}
-    schema = _sql("schema", database)
-    columns = [
-        Column(
-            table=table,
-            name=name,
-            type=type_name,
-            needed_by=tuple(query for query, named in words.items() if {table, name} <= named),
-        )
-        for table, body in _TABLE.findall(schema)
-        for name, type_name in _COLUMN.findall(body)
-    ]
-    return [column for column in columns if column.needed_by]
-
-
-def needed_indexes(database: DatabaseName) -> list[Index]:
-    """The indexes of sql/indexes/."""
-    return [
-        Index(
-            name=found["name"],
-            table=found["table"],
-            keys=_listed(found["keys"]),
-            included=_listed(found["included"] or ""),
-            is_partial=found["predicate"] is not None,
-            definition=" ".join(found[0].split()).replace("INDEX IF NOT EXISTS", "INDEX CONCURRENTLY"),
-        )
-        for found in _INDEX.finditer(_sql("indexes", database))
-    ]
-
-
-def returned_types(query: Query) -> list[str]:
-    """The types of the columns that a query of ours returns, in order, as its header declares them."""
-    return _RETURNED.findall(query.header.partition("Returns:")[2].partition("Index:")[0])
-
-
-def is_background(query_name: str) -> bool:
-    """Whether no request waits for it, so that it may well read a table from end to end."""
-    return _BACKGROUND.match(query_name) is not None
-
-
-def _sql(folder: str, database: DatabaseName) -> str:
-    return _COMMENT.sub("", (SQL_ROOT / folder / f"{database}.sql").read_text())
-
-
-def _listed(columns: str) -> tuple[str, ...]:
-    return tuple(column.strip() for column in columns.split(",") if column.strip())
+    columns = []
+    for table, types in TABLES[database].items():
+        for name, type_name in types.items():
+            needed_by = tuple(query for query, named in words.items() if {table, name} <= named)
+            consequences = [STATEMENTS[database][query].consequence for query in needed_by]
+            if needed_by:
+                consequence = consequences[0] if all(consequences) else ""
+                columns.append(Column(table, name, type_name, needed_by, consequence))
+    return columns

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from recommender.databases.inspection import Inspection
-from recommender.diagnostics.expectations import Index, needed_indexes
+from recommender.diagnostics.expectations import INDEXES, Index
 from recommender.diagnostics.findings import Finding, Level
 from recommender.diagnostics.tables import (
     FoundIndex,
@@ -30,7 +30,7 @@ def check_indexes(
         InspectionError: PostgreSQL refuses.
     """
     found = look_at_indexes(inspection, list(tables))
-    for wanted in needed_indexes(name):
+    for wanted in INDEXES[name]:
         table = tables.get(wanted.table)
         if table is None:
             if overlaid:
@@ -110,7 +110,7 @@ def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Findi
         )
         return Finding(Level.OK, name, about, means)
     means = f"is missing on {listed}, which the view {wanted.table} reads: requests read more than they need"
-    order = f"{', '.join(wanted.keys)}{_including(wanted)}"
+    order = f"{', '.join(wanted.keys)}{wanted.including}"
     to_do = f"An index cannot be on a view: create one of the columns {order} on the table {on.name}."
     return Finding(Level.WARNING, name, about, means, to_do)
 
@@ -124,9 +124,3 @@ def _columns(index: Index) -> list[str]:
             bare = bare.removesuffix(suffix)
         names.append(bare)
     return names
-
-
-def _including(index: Index) -> str:
-    included = f" INCLUDE ({', '.join(index.included)})" if index.included else ""
-    predicate = index.definition.partition(" WHERE ")[2].rstrip(";")
-    return included + (f" WHERE {predicate}" if predicate else "")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
-from recommender.diagnostics.expectations import OCCASIONAL, is_background, returned_types
+from recommender.diagnostics.expectations import STATEMENTS
 from recommender.diagnostics.findings import CONTRACT, Finding, Level, some
 from recommender.diagnostics.tables import look_at_tables
 from recommender.domains.attributes import Attribute
@@ -50,22 +50,23 @@ def check_statements(
             if overlaid
             else f"Give it what it needs, or put your version under SQL_PATH/{name}/ ({CONTRACT})."
         )
+        expected = STATEMENTS[name][query.name]
         level, consequence = Level.ERROR, ""
-        if query.name in OCCASIONAL:
-            level, consequence = Level.WARNING, f" ({OCCASIONAL[query.name]})"
+        if expected.consequence:
+            level, consequence = Level.WARNING, f" ({expected.consequence})"
         try:
             examination = inspection.examine(query)
         except InspectionError as exc:
             yield Finding(level, name, about, f"does not prepare{consequence}: {exc}", to_do)
             continue
-        declared = [(wanted,) for wanted in returned_types(ours[query.name])]
+        declared = [(wanted,) for wanted in expected.returns]
         wanted = domain.returned_types(query.name) if name is DatabaseName.CATALOG else None
         own = domain.own_returned(query.name) if name is DatabaseName.CATALOG else ()
         fault = _fault(examination, wanted or declared, own)
         if fault:
             yield Finding(level, name, about, f"{fault}{consequence}", to_do)
             continue
-        large = [] if is_background(query.name) else _large_tables(inspection, examination)
+        large = [] if expected.is_background else _large_tables(inspection, examination)
         if large:
             means = f"reads {some(large)} from end to end with each request"
             to_do = (

@@ -1,4 +1,4 @@
-"""Tables, columns and rights: are they as sql/schema/ and docs/how-to/connect-your-databases.md have them?"""
+"""Check tables, columns and rights against what is declared in `expectations`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
-from recommender.diagnostics.expectations import OCCASIONAL, Column, needed_columns
+from recommender.diagnostics.expectations import Column, needed_columns
 from recommender.diagnostics.findings import CONNECTING, CONTRACT, Finding, Level, quoted
 from recommender.diagnostics.indexes import check_indexes
 from recommender.diagnostics.tables import FoundTable, look_at_tables
@@ -99,14 +99,14 @@ def _check_tables(
 
 def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Finding:
     statements = ", ".join(needed.needed_by)
-    level = Level.ERROR if needed.is_essential else Level.WARNING
+    level = Level.WARNING if needed.consequence else Level.ERROR
     means = (
         f"is not there; needed by {statements}"
         if found.type is None
         else f"is {found.type}, and taken for {found.wanted_type} by {statements}"
     )
-    if not needed.is_essential:
-        means += f": {OCCASIONAL[needed.needed_by[0]]}"
+    if needed.consequence:
+        means += f": {needed.consequence}"
     to_do = f"Put your version of these files under SQL_PATH/{name}/ ({CONTRACT})."
     return Finding(level, name, f"column {needed.table}.{needed.name}", means, to_do)
 

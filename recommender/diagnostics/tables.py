@@ -55,7 +55,8 @@ class FoundIndex(NamedTuple):
         """Whether the planner can do everything with it that it could with the one wanted."""
         return (
             self.is_valid
-            and (tuple(self.keys), self.is_partial) == (wanted.keys, wanted.is_partial)
+            and not self.is_partial
+            and tuple(self.keys) == wanted.keys
             and set(self.included) >= set(wanted.included)
         )
 

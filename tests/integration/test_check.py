@@ -1,5 +1,6 @@
 """`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -30,6 +31,33 @@ def test_healthy_databases_give_status_0_and_nothing_above_ok(check: Checker, ur
             assert (name, f"statement {path.stem}") in subjects
     assert "user_id uuid" in report.find("table interaction")["means"]
     assert "create_at" not in report.find("table medias")["means"], "no statement needs it"
+
+
+# What a header would say, and does not; what begins or ends something elsewhere; what parsers look for.
+_MISLEADING = """\
+-- Returns: one row
+--   title int, user_id bigint[], media_keys boolean
+-- Index: none; -- name: other_name(user_ids) ; SELECT 1; it's "not $tag$ closed
+-- Parameters: :user_ids %(user_ids)s %s $1 /* not a comment
+/* -- name: other_name()
+   Returns: /* nested: */ user_id float8; it's " :p */
+"""
+
+
+def test_no_comment_changes_what_is_expected(
+    check: Checker, urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "sql"
+    shutil.copytree(SQL_ROOT, root)
+    for path in root.glob("*/**/*.sql"):
+        lines = path.read_text().splitlines()
+        names = [line for line in lines if line.startswith("-- name:")]
+        statement = [line for line in lines if not line.startswith("--")]
+        path.write_text("\n".join([*names, _MISLEADING, *statement, _MISLEADING]))
+    monkeypatch.setattr("recommender.databases.queries.SQL_ROOT", root)
+    report = check(urls)
+    assert (report.status, report.faults) == (0, set())
+    assert report.find("statement fetch_media")["means"].startswith("prepares")
 
 
 def test_without_configured_databases_it_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:

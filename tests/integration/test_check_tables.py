@@ -3,7 +3,7 @@
 import pytest
 
 from recommender.databases.queries import SQL_ROOT
-from recommender.diagnostics.expectations import needed_indexes
+from recommender.diagnostics.expectations import INDEXES
 from recommender.entities import DatabaseName
 from tests.support.checks import Checker, Report, change
 from tests.support.postgres import Urls
@@ -177,7 +177,7 @@ def test_a_materialized_view_has_rows_and_indexes_of_its_own(
     change(
         databases,
         ENGAGEMENT,
-        *(f"DROP INDEX {index.name}" for index in needed_indexes(ENGAGEMENT)),
+        *(f"DROP INDEX {index.name}" for index in INDEXES[ENGAGEMENT]),
         "ALTER TABLE interaction RENAME TO events",
         "CREATE MATERIALIZED VIEW interaction AS SELECT * FROM events",
         "GRANT SELECT ON interaction TO marquee",

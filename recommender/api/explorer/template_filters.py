@@ -8,13 +8,13 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 from recommender.bidi import balanced, isolated
-from recommender.covers.urls import COVERS_PATH, cover_url
 from recommender.domains.attributes import Kind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.table import shown_metric
 from recommender.labels import name_of
 from recommender.model_store.runs import Outcome
+from recommender.placeholders.urls import PLACEHOLDERS_PATH, placeholder_url
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _DECIMALS = 2
@@ -64,21 +64,21 @@ def age(seconds: float) -> str:
 
 
 def drawn_cover(domain: Domain, media: Item) -> str:
-    """The cover that is drawn here."""
+    """Return the address of the placeholder cover."""
     genre = media.genres[0] if media.genres else None
     year = media.attributes.get(domain.year)
-    return cover_url(media.id, media.title, genre, year if isinstance(year, int) else None)
+    return placeholder_url(media.id, media.title, genre, year if isinstance(year, int) else None)
 
 
 def cover(domain: Domain, media: Item) -> str:
-    """Where to find a cover: the item's own, if a browser may be sent there."""
+    """Return the address of the item's own cover, where a browser may be sent there, or of a placeholder."""
     own = str(media.attributes.get(domain.cover) or "").strip()
     try:
         parts = urlsplit(own)
     except ValueError:
         return drawn_cover(domain, media)
     # Elsewhere on this origin there are no covers, and a page must not be made to ask for anything else here.
-    usable = parts.scheme in ("http", "https") or own.startswith(COVERS_PATH)
+    usable = parts.scheme in ("http", "https") or own.startswith(PLACEHOLDERS_PATH)
     return own if usable else drawn_cover(domain, media)
 
 

@@ -20,11 +20,11 @@ from recommender.api.explorer.training import TrainingPage
 from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
-from recommender.covers.drawing import cover_svg
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.evaluation.report import STYLE_SHEET
 from recommender.labels import LACKS, STRATEGIES
+from recommender.placeholders.drawing import placeholder_svg
 from recommender.serving.status import StatusReader
 
 _HERE = Path(__file__).parent
@@ -77,7 +77,7 @@ class ExplorerParts:
 
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
-    """The page with its files and covers, which know no data; and the fragments, which ask the databases."""
+    """The page with its files and placeholder covers, which need no data; and the fragments, which do."""
     assets = Assets(_HERE / "static", STYLE_SHEET)
     domain = parts.limits.domain
     shell = _shell_blueprint(assets, domain)
@@ -121,7 +121,7 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     @public
     def get_cover(media_id: str) -> Response:
         year = request.args.get("year", "")
-        svg = cover_svg(
+        svg = placeholder_svg(
             media_id,
             request.args.get("title", "")[:_TITLE_CHARACTERS],
             request.args.get("genre", "")[:_GENRE_CHARACTERS],

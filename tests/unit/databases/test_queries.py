@@ -111,11 +111,6 @@ def test_the_bounds_of_a_slice_are_no_parameters(tmp_path: Path) -> None:
     assert query.statement == b"SELECT (%(a)s::int[])[1:2]"
 
 
-def test_the_header_is_what_stands_between_the_name_and_the_statement(tmp_path: Path) -> None:
-    text = "-- Ours.\n-- name: q()\n-- What.\n--\n-- Index: none\nSELECT 1 -- one\n-- more\n"
-    assert parse_query_file(write(tmp_path, "q.sql", text)).header == "What.\n\nIndex: none"
-
-
 def test_a_file_is_parsed_once_while_it_stays_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path, "q.sql", "-- name: q()\nSELECT 1;")
     first = parse_query_file(path)

@@ -20,8 +20,7 @@ from recommender.api.recommendations.requests import (
 )
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.batch.rows import RowMaker
-from recommender.databases.queries import load_queries
-from recommender.diagnostics.expectations import returned_types
+from recommender.diagnostics.expectations import STATEMENTS
 from recommender.domains.attributes import Attribute, Kind
 from recommender.domains.base import RESERVED_FIELDS, RESERVED_PARAMETERS, Domain
 from recommender.domains.declaration import with_own_attributes
@@ -40,7 +39,7 @@ def declared(folder: Path, text: str) -> Domain:
 def test_what_media_declare_is_what_our_statements_return(name: str) -> None:
     wanted = MEDIA.returned_types(name)
     assert wanted is not None
-    assert [types[0] for types in wanted] == returned_types(load_queries(DatabaseName.CATALOG)[name])
+    assert tuple(types[0] for types in wanted) == STATEMENTS[DatabaseName.CATALOG][name].returns
 
 
 def test_the_file_that_comes_with_the_service_declares_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Drawn covers: always the same, always well-formed, and never more than a picture."""
+"""Placeholder covers: the same for the same item, well-formed, and only a picture."""
 
 from xml.etree import ElementTree as ET
 
@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.covers.drawing import KNOWN_GENRES, cover_svg
-from recommender.covers.motifs import MOTIFS
-from recommender.covers.palettes import PALETTES
-from recommender.covers.urls import cover_url
 from recommender.demo.generate import GENRES
+from recommender.placeholders.drawing import HUES, MOTIFS, palette, placeholder_svg
+from recommender.placeholders.urls import placeholder_url
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = {
@@ -37,30 +35,38 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_every_genre_of_the_demo_has_pictures_and_colours() -> None:
-    assert set(GENRES) <= set(KNOWN_GENRES) == set(MOTIFS) == set(PALETTES)
+def test_every_genre_of_the_demo_has_a_color() -> None:
+    assert {genre.replace("_", "") for genre in GENRES} <= set(HUES)
 
 
-@pytest.mark.parametrize("genre", KNOWN_GENRES)
+def test_genres_differ_in_color_and_items_of_one_genre_in_their_picture() -> None:
+    grounds = {palette(HUES[genre.replace("_", "")], is_dark=True).ground for genre in GENRES}
+    assert len(grounds) == len(GENRES)
+    shapes = {placeholder_svg(f"medium {number}", "T", "DRAMA", None).count("<path") for number in range(20)}
+    assert len(shapes) > 1
+    assert len(MOTIFS) > 3
+
+
+@pytest.mark.parametrize("genre", [*GENRES, "Kitchen sink", ""])
 def test_the_same_medium_gets_the_same_cover_and_others_get_others(genre: str) -> None:
-    covers = [cover_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
-    assert covers == [cover_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
+    covers = [placeholder_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
+    assert covers == [placeholder_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
     assert len(set(covers)) == 20
 
 
-@pytest.mark.parametrize("genre", KNOWN_GENRES)
-def test_writing_stands_out_from_what_is_behind_it(genre: str) -> None:
-    for colours in PALETTES[genre]:
-        assert contrast(colours.ground, colours.ink) >= 4.5, colours
-        assert contrast(colours.foot, colours.title) >= 4.5, colours
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_writing_stands_out_from_what_is_behind_it_in_every_color(*, is_dark: bool) -> None:
+    for hue in range(360):
+        colors = palette(hue, is_dark=is_dark)
+        assert contrast(colors.ground, colors.ink) >= 4.5, colors
 
 
 def test_a_genre_is_known_however_it_is_written() -> None:
     for written in ("Science Fiction", "science_fiction", "Sci-Fi", "SCIFI"):
         label = written.replace("_", " ").upper()
-        known = cover_svg("x", "T", "SCIENCE_FICTION", None).replace("SCIENCE FICTION", label)
-        assert cover_svg("x", "T", written, None) == known
-    assert cover_svg("x", "T", "Kitchen sink", None) == cover_svg("x", "T", "Kitchen sink", None)
+        known = placeholder_svg("x", "T", "SCIENCE_FICTION", None).replace("SCIENCE FICTION", label)
+        assert placeholder_svg("x", "T", written, None) == known
+    assert placeholder_svg("x", "T", "Kitchen sink", None) == placeholder_svg("x", "T", "Kitchen sink", None)
 
 
 @settings(max_examples=300, deadline=None, database=None)
@@ -68,13 +74,13 @@ def test_a_genre_is_known_however_it_is_written() -> None:
     media_id=st.text(max_size=40),
     title=st.text(max_size=300)
     | st.sampled_from(["<script>alert(1)</script>", '" onload="alert(1)', "]]>", "&lt;", "A" * 300]),
-    genre=st.text(max_size=40) | st.sampled_from(KNOWN_GENRES),
+    genre=st.text(max_size=40) | st.sampled_from(GENRES),
     year=st.none() | st.integers(0, 9999),
 )
 def test_whatever_it_is_made_of_it_is_a_picture(
     media_id: str, title: str, genre: str, year: int | None
 ) -> None:
-    root = parsed(cover_svg(media_id, title, genre, year))
+    root = parsed(placeholder_svg(media_id, title, genre, year))
     for element in root.iter():
         assert element.tag in DRAWN
         assert not [name for name in element.attrib if name.startswith("on") or name.endswith("href")]
@@ -87,11 +93,11 @@ def test_whatever_it_is_made_of_it_is_a_picture(
     ["Up", "The Quantum Eclipse", "Trench Battalion in the Ninth Ward", "Rosencrantz and Guildenstern"],
 )
 def test_a_title_is_written_in_full(title: str) -> None:
-    assert title_of(cover_svg("x", title, "DRAMA", 1999)) == title
+    assert title_of(placeholder_svg("x", title, "DRAMA", 1999)) == title
 
 
 def test_a_title_without_end_is_cut() -> None:
-    shown = title_of(cover_svg("x", "word " * 80, "DRAMA", 1999))
+    shown = title_of(placeholder_svg("x", "word " * 80, "DRAMA", 1999))
     assert shown.endswith("word…")
     assert len(shown) < 150
 
@@ -101,7 +107,7 @@ def test_a_title_without_end_is_cut() -> None:
 def test_addresses_of_covers_are_short_and_of_one_path_segment(media_id: str, title: str) -> None:
     if any("\ud800" <= character <= "\udfff" for character in media_id + title):
         return
-    path, _, query = cover_url(media_id, title, "DRAMA", 2024).partition("?")
+    path, _, query = placeholder_url(media_id, title, "DRAMA", 2024).partition("?")
     assert path.startswith("/explorer/covers/")
     assert path.count("/") == 3
     assert len(query) < 1_300

@@ -1,1 +1,0 @@
-"""Pictures for media without one, drawn from title and genre; pure."""
