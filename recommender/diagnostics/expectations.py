@@ -61,7 +61,7 @@ STATEMENTS: Mapping[DatabaseName, Mapping[str, Statement]] = {
         "fetch_shared_users": _request("bytea float8[] bigint"),
         "fetch_users_of_media": _request("bytea bytea bytea bytea"),
         "fetch_users_of_media_repeated": _request("bytea bytea bytea bytea"),
-        "search_users": _request("text", "the explorer finds nobody"),
+        "search_users": _request("text", "the search of the explorer finds no users"),
         "stream_exposures": _background("text text text text float8", "`experiments report` fails"),
         "stream_interactions": _background(
             "text text[] int[] float8[] float8[] boolean[]", "`evaluate`, `tune` and the trainer fail"

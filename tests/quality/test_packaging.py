@@ -60,18 +60,18 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     )
     # What it depends on is taken from here, which is quicker than to install it.
     (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    install = [
+    install: list[str] = [
         sys.executable,
         "-m",
         "pip",
         "--python",
-        python,
+        str(python),
         "install",
         "--quiet",
         "--no-deps",
         "--no-index",
     ]
-    subprocess.run([*install, wheel], check=True)  # noqa: S603 - our own
+    subprocess.run([*install, str(wheel)], check=True)  # noqa: S603 - our own
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     # Names that the service has, too.

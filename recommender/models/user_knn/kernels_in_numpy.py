@@ -80,8 +80,8 @@ def sum_of_users(
     entries, _ = _entries_of(users, user_start)
     media = items_of_user[entries]
     counts = np.bincount(media, minlength=media_count).astype(np.int64)
-    totals: NDArray[np.float64] = np.bincount(media, weights=values[entries], minlength=media_count)
-    return counts, totals
+    totals = np.bincount(media, weights=values[entries], minlength=media_count)
+    return counts, totals.astype(np.float64)
 
 
 def _entries_of(
