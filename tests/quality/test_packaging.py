@@ -81,7 +81,7 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     environment = {"PATH": os.environ["PATH"]}
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [python.parent / "marquee", *arguments]
+        command = [str(python.parent / "marquee"), *arguments]
         return subprocess.run(  # noqa: S603 - our own
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
