@@ -24,6 +24,7 @@ from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
 from config.worker_catalog import catalog_folder, remove_catalog
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.id_table import warm_up
+from recommender.ranking.warm_up import warm_up_ranking
 from recommender.trainer.keeper import TrainerKeeper
 
 
@@ -105,6 +106,7 @@ limit_request_field_size = 8190
 
 # Before the fork, too: a compiler takes 45 MB and a second to load, which the workers so share.
 warm_up()
+warm_up_ranking()
 gc.collect()
 
 

@@ -5,6 +5,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from numpy.typing import NDArray
+
 numba: Any = None
 with suppress(ImportError):
     numba = import_module("numba")
@@ -42,3 +44,10 @@ def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
         return compiled(function) if IS_COMPILING else cast("Function", plain)
 
     return choose
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written to: a loop is compiled for such arrays and for others apart."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -5,13 +5,13 @@ The kernels run without the interpreter's lock, so that a large table holds no o
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender import id_arrays
-from recommender.compiled import compiled, compiled_or
+from recommender.compiled import compiled, compiled_or, read_only
 
 # FNV-1a, 64 bits.
 _OFFSET_BASIS = np.uint64(0xCBF29CE484222325)
@@ -34,8 +34,8 @@ class IdTexts(Sequence[str]):
             starts: shape (texts + 1,).
             content: uint8.
         """
-        self.starts = _read_only(starts)
-        self.content = _read_only(content)
+        self.starts = read_only(starts)
+        self.content = read_only(content)
         self._bytes = self.content.data
         self._bounds = self.starts.data
 
@@ -146,7 +146,7 @@ class IdTable:
             # Half of the slots stay empty, so that few texts are compared with each other.
             slots = np.full(1 << (2 * len(texts) + 1).bit_length(), _NONE, dtype=np.int32)
             fill_slots(texts.starts, texts.content, slots)
-        self.slots = _read_only(slots)
+        self.slots = read_only(slots)
         self._arrays = texts.starts, texts.content, self.slots
 
     def __len__(self) -> int:
@@ -182,12 +182,6 @@ def _as_arrays(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint
     starts = np.fromiter(chain((0,), lengths), dtype=np.int64, count=len(texts) + 1).cumsum()
     starts.flags.writeable = False
     return starts, np.frombuffer(content, dtype=np.uint8)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 @compiled

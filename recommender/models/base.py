@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from recommender.catalog.index import CatalogIndex
+from recommender.compiled import compiled_or
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.entities import Blend, DatabaseName, History, VariantName
@@ -83,6 +84,63 @@ def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.int
     steps = _FLOAT_STEPS / largest
     whole = np.rint(np.maximum(values, 0.0) * steps).astype(np.int64)
     return ItemScores(values=whole, item_idx=item_idx, steps=steps)
+
+
+def scores_of_sums(sums: NDArray[np.float64], positions: NDArray[np.intp]) -> ItemScores:
+    """Return what `scores_of_floats` does of the sums above 0 of items that are in a catalog index.
+
+    Args:
+        sums: shape (items of a model,).
+        positions: parallel, in the catalog index, -1 for those that are not there.
+    """
+    values, item_idx = np.empty(len(sums), dtype=np.int64), np.empty(len(sums), dtype=np.intp)
+    found, steps = write_whole_scores(sums, positions, _FLOAT_STEPS, values, item_idx)
+    return ItemScores(values=values[:found], item_idx=item_idx[:found], steps=steps) if found else NO_SCORES
+
+
+def _write_whole_scores_in_numpy(
+    sums: NDArray[np.float64],
+    positions: NDArray[np.intp],
+    most: float,
+    values: NDArray[np.int64],
+    item_idx: NDArray[np.intp],
+) -> tuple[int, float]:
+    found = np.flatnonzero((sums > 0.0) & (positions >= 0))
+    if not found.size:
+        return 0, 1.0
+    steps = most / float(sums[found].max())
+    values[: found.size] = np.rint(sums[found] * steps)
+    item_idx[: found.size] = positions[found]
+    return int(found.size), steps
+
+
+@compiled_or(_write_whole_scores_in_numpy)
+def write_whole_scores(
+    sums: NDArray[np.float64],
+    positions: NDArray[np.intp],
+    most: float,
+    values: NDArray[np.int64],
+    item_idx: NDArray[np.intp],
+) -> tuple[int, float]:
+    """Write the scores above 0 so that the largest is `most`, and where they stand.
+
+    Returns:
+        How many there are, and the steps that a score of 1 has.
+    """
+    largest = 0.0
+    for item in range(sums.size):
+        if positions[item] >= 0:
+            largest = max(largest, sums[item])
+    if largest <= 0.0:
+        return 0, 1.0
+    steps = most / largest
+    found = 0
+    for item in range(sums.size):
+        if positions[item] >= 0 and sums[item] > 0.0:
+            values[found] = np.int64(np.rint(sums[item] * steps))
+            item_idx[found] = positions[item]
+            found += 1
+    return found, steps
 
 
 class Scorer(Protocol):

@@ -26,7 +26,7 @@ from recommender.models.base import (
     Scores,
     UserContext,
     Window,
-    scores_of_floats,
+    scores_of_sums,
 )
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
@@ -122,7 +122,8 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
 
     def warm_up(self) -> None:
         """Compile what scores, before a request has to wait for it."""
-        self.sums(WeightedHistory(np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), np.ones(1)))
+        first = WeightedHistory(np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.int64), np.ones(1))
+        scores_of_sums(self.sums(first), np.zeros(len(self._items), dtype=np.intp))
 
     def score(
         self,
@@ -135,9 +136,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         return [self._score(user, positions) for user in users]
 
     def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
-        sums = self.sums(self.known_history(user.history))
-        found = np.flatnonzero((sums > 0.0) & (positions >= 0))
-        return scores_of_floats(sums[found], positions[found])
+        return scores_of_sums(self.sums(self.known_history(user.history)), positions)
 
     def sums(self, history: WeightedHistory) -> NDArray[np.float64]:
         """Return the score of each item it knows, with its sign; shape (items,)."""

@@ -144,8 +144,11 @@ def add_weights(
     """
     sources, counts = history
     for place in range(sources.size):
-        for entry in range(source_start[sources[place]], source_start[sources[place] + 1]):
-            sums[target_idx[entry]] += counts[place] * weights[entry]
+        # Without a sign: the loop need not look whether an index counts from the end.
+        source, count = np.uint64(sources[place]), counts[place]
+        start, end = np.uint64(source_start[source]), np.uint64(source_start[source + np.uint64(1)])
+        for entry in range(start, end):
+            sums[np.uint32(target_idx[entry])] += count * weights[entry]
 
 
 def check_weights(weights: ItemWeights) -> None:

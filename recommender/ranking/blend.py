@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.compiled import compiled, compiled_or, read_only
+from recommender.ranking.content import count_matches
+
 # The largest whole number that a sum of two keys may reach.
 _LARGEST_KEY = 1 << 62
 # Up to here a float holds every whole number.
@@ -16,11 +19,32 @@ _LARGEST_IN_FLOAT = 1 << 53
 _FLOAT_STEPS = float(1 << 40)
 
 
+def offer(
+    values: NDArray[Any], item_idx: NDArray[np.intp] | None, eligible: NDArray[np.bool_]
+) -> tuple[NDArray[Any], int]:
+    """Return the values of the items that may be given, 0 for the others, and the largest of these values.
+
+    Args:
+        values: whole, non-negative: int64, or Python's integers where int64 is too small.
+        item_idx: parallel, the items by position, each once; None where there is a value for every item.
+        eligible: shape (items,), which items may be given.
+    """
+    if values.dtype == np.int64:
+        offered = np.zeros(len(eligible), dtype=np.int64)
+        if item_idx is None:
+            return offered, int(offer_all(values, eligible, offered))
+        return offered, int(offer_some(values, item_idx, eligible, offered))
+    exact = np.zeros(len(eligible), dtype=object)
+    exact[slice(None) if item_idx is None else item_idx] = values
+    exact[~eligible] = 0
+    return exact, int(exact.max(initial=0))
+
+
 def blend(
-    matches: NDArray[np.integer],
+    masks: NDArray[np.uint64],
+    stated: NDArray[np.uint64],
     preference_count: int,
-    item_idx: NDArray[np.intp],
-    values: NDArray[Any],
+    offered: tuple[NDArray[Any], int],
     weights: tuple[float, float],
 ) -> NDArray[np.int64]:
     """Return whole numbers in the order of recommendation_score, equal where scores are equal exactly.
@@ -29,43 +53,43 @@ def blend(
     multiplied by what makes it a whole number. As floats, equal scores may differ in the last bit.
 
     Args:
-        matches: shape (items,), how many of the stated genres each item has.
-        preference_count: how many genres are stated.
-        item_idx, values: parallel, scored items and their whole, non-negative values; no item twice.
+        masks: shape (items, words), the genres of each item.
+        stated: shape (words,), the stated genres; an item's matches are those it has.
+        preference_count: how many genres are stated, with those that no item has.
+        offered: from `offer`.
         weights: of the content and of the collaborative score.
     """
+    values, largest = offered
+    largest = largest or 1
     content_weight, collaborative_weight = _as_integers(*weights)
     genres = max(1, preference_count)
-    largest = int(values.max(initial=0)) or 1
     content_factor, value_factor = content_weight * largest, collaborative_weight * genres
     if max(largest, content_factor * genres + value_factor * largest) < _LARGEST_KEY:
-        keys = matches.astype(np.int64) * content_factor
-        keys[item_idx] += values.astype(np.int64) * value_factor
+        keys = np.empty(len(values), dtype=np.int64)
+        whole = values.astype(np.int64, copy=False)
+        blend_matches((read_only(masks), stated), whole, content_factor, value_factor, keys)
         return keys
-    exact = [content_factor * count for count in matches.tolist()]
-    for position, value in zip(item_idx.tolist(), values.tolist(), strict=True):
-        exact[position] += value_factor * int(value)
+    matches = count_matches(masks, stated).tolist()
+    pairs = zip(matches, values.tolist(), strict=True)
+    exact = [content_factor * count + value_factor * int(value) for count, value in pairs]
     rank_of = {key: rank for rank, key in enumerate(sorted(set(exact)))}
     return np.array([rank_of[key] for key in exact], dtype=np.int64)
 
 
 def blend_floats(
-    content: NDArray[np.float64],
-    item_idx: NDArray[np.intp],
-    values: NDArray[Any],
-    weights: tuple[float, float],
+    content: NDArray[np.float64], offered: tuple[NDArray[Any], int], weights: tuple[float, float]
 ) -> NDArray[np.int64]:
     """Return whole numbers in the order of recommendation_score, in steps of 2^-40: closer ones are equal.
 
     Args:
         content: shape (items,), content scores, in [0, 1].
-        item_idx, values: parallel, scored items and their whole, non-negative values; no item twice.
+        offered: from `offer`.
         weights: of the content and of the collaborative score, in [0, 1].
     """
     content_weight, collaborative_weight = weights
     scores = content * (content_weight * _FLOAT_STEPS)
-    if values.size:
-        scores[item_idx] += by_largest(values, int(values.max())) * (collaborative_weight * _FLOAT_STEPS)
+    if offered[1]:
+        scores += by_largest(*offered) * (collaborative_weight * _FLOAT_STEPS)
     return np.rint(scores, out=scores).astype(np.int64)
 
 
@@ -75,6 +99,97 @@ def by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:
         # Python divides whole numbers of any size and rounds once; numpy would round both of them before.
         values = values.astype(object)
     return np.asarray(values / max(1, largest), dtype=np.float64)
+
+
+def _offer_all_in_numpy(
+    values: NDArray[np.int64], eligible: NDArray[np.bool_], offered: NDArray[np.int64]
+) -> int:
+    np.copyto(offered, values, where=eligible)
+    return int(offered.max(initial=0))
+
+
+def _offer_some_in_numpy(
+    values: NDArray[np.int64],
+    item_idx: NDArray[np.intp],
+    eligible: NDArray[np.bool_],
+    offered: NDArray[np.int64],
+) -> int:
+    own = eligible[item_idx]
+    offered[item_idx[own]] = values[own]
+    return int(offered.max(initial=0))
+
+
+def _blend_matches_in_numpy(
+    genres: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    values: NDArray[np.int64],
+    content_factor: int,
+    value_factor: int,
+    keys: NDArray[np.int64],
+) -> None:
+    np.multiply(count_matches(*genres).astype(np.int64), content_factor, out=keys)
+    keys += values * value_factor
+
+
+@compiled_or(_offer_all_in_numpy)
+def offer_all(values: NDArray[np.int64], eligible: NDArray[np.bool_], offered: NDArray[np.int64]) -> int:
+    """Write the values of eligible items into zeros, and return the largest."""
+    largest = 0
+    for position in range(offered.size):
+        if eligible[position]:
+            offered[position] = values[position]
+            largest = max(largest, values[position])
+    return largest
+
+
+@compiled_or(_offer_some_in_numpy)
+def offer_some(
+    values: NDArray[np.int64],
+    item_idx: NDArray[np.intp],
+    eligible: NDArray[np.bool_],
+    offered: NDArray[np.int64],
+) -> int:
+    """Write the values of those of some items that are eligible into zeros, and return the largest."""
+    largest = 0
+    for place in range(item_idx.size):
+        position = item_idx[place]
+        if eligible[position]:
+            offered[position] = values[place]
+            largest = max(largest, values[place])
+    return largest
+
+
+@compiled_or(_blend_matches_in_numpy)
+def blend_matches(
+    genres: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    values: NDArray[np.int64],
+    content_factor: int,
+    value_factor: int,
+    keys: NDArray[np.int64],
+) -> None:
+    """Write each item's key: how many of the stated genres it has, and its value, each times a factor.
+
+    Args:
+        genres: the bit masks of the items, and that of the stated genres.
+        values: shape (items,).
+        content_factor, value_factor: whole; no key is beyond 64 bits.
+        keys: shape (items,), written to.
+    """
+    masks, stated = genres
+    for position in range(keys.size):
+        matches = 0
+        for word in range(stated.size):
+            matches += count_bits(masks[position, word] & stated[word])
+        keys[position] = matches * content_factor + values[position] * value_factor
+
+
+@compiled
+def count_bits(word: np.uint64) -> int:
+    """Return how many bits are set; the compiler makes one instruction of the loop."""
+    bits = 0
+    while word:
+        word &= word - np.uint64(1)
+        bits += 1
+    return bits
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.compiled import compiled_or, read_only
+
 # Added to the popularity of each genre, so that the share of one that no user has is not 0.
 _PSEUDO_COUNT = 0.01
 
@@ -34,6 +36,35 @@ def count_matches(item_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64])
     matches = np.bitwise_count(item_masks & user_mask)
     # Hardly any catalog has more than 64 genres; a sum over one column takes longer than all the rest.
     return np.asarray(matches[:, 0] if matches.shape[1] == 1 else matches.sum(axis=1, dtype=np.int64))
+
+
+def has_match(
+    item_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], eligible: NDArray[np.bool_]
+) -> bool:
+    """Return whether an eligible item has a stated genre.
+
+    Args:
+        item_masks, user_mask: as `count_matches` takes them.
+        eligible: shape (media,), which items may be given.
+    """
+    return bool(user_mask.any() and is_matched(read_only(item_masks), user_mask, eligible))
+
+
+def _is_matched_in_numpy(
+    masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], eligible: NDArray[np.bool_]
+) -> bool:
+    return bool((count_matches(masks, user_mask)[eligible] > 0).any())
+
+
+@compiled_or(_is_matched_in_numpy)
+def is_matched(masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], eligible: NDArray[np.bool_]) -> bool:
+    """Return whether an eligible item has a genre of the mask; most often one of the first has."""
+    for position in range(eligible.size):
+        if eligible[position]:
+            for word in range(user_mask.size):
+                if masks[position, word] & user_mask[word]:
+                    return True
+    return False
 
 
 class TasteWeights(NamedTuple):

@@ -3,9 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 64
-# Below any score.
-_OUT = -1
+from recommender.compiled import compiled, compiled_or
 
 
 def top_k(
@@ -22,27 +20,59 @@ def top_k(
         eligible: shape (items,), which items may be given.
         limit, offset: the page.
     """
-    end = offset + limit
-    ranked = np.where(eligible, keys, _OUT)
-    last = _key_reached(ranked, end)
-    if last > _OUT:
-        # Sort only what can be on the page.
-        above = np.flatnonzero(ranked > last)
-        level = np.flatnonzero(ranked == last)[: max(0, end - len(above))]
-        item_idx = np.sort(np.concatenate((above, level)))
-    else:
-        item_idx = np.flatnonzero(eligible)
-    order = np.argsort(-keys[item_idx], kind="stable")
-    return np.asarray(item_idx[order][offset:end], dtype=np.intp)
+    best = np.empty(min(offset + limit, len(keys)), dtype=np.intp)
+    return best[offset : find_best(keys, eligible, best)]
 
 
-def _key_reached(keys: NDArray[np.int64], count: int) -> int:
-    """Return a key that at least `count` of the keys reach, and not many more.
+def _find_best_in_numpy(keys: NDArray[np.int64], eligible: NDArray[np.bool_], best: NDArray[np.intp]) -> int:
+    item_idx = np.flatnonzero(eligible)
+    order = np.argsort(-keys[item_idx], kind="stable")[: best.size]
+    best[: order.size] = item_idx[order]
+    return int(order.size)
 
-    The largest of each block stand for all: that costs a tenth of a partition of all keys.
+
+@compiled_or(_find_best_in_numpy)
+def find_best(keys: NDArray[np.int64], eligible: NDArray[np.bool_], best: NDArray[np.intp]) -> int:
+    """Write the positions of the best items, in their order, and return how many there are.
+
+    They are kept in a heap whose first entry is the worst of them, and are taken out of it from the last.
     """
-    blocks = len(keys) // _BLOCK
-    if blocks <= count:
-        return _OUT
-    largest = keys[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-    return int(np.partition(largest, blocks - count)[blocks - count])
+    kept = 0
+    for position in range(keys.size):
+        if not eligible[position]:
+            continue
+        if kept < best.size:
+            place = kept
+            kept += 1
+            while place > 0 and is_worse(keys, position, best[(place - 1) // 2]):
+                best[place] = best[(place - 1) // 2]
+                place = (place - 1) // 2
+            best[place] = position
+        elif kept > 0 and keys[position] > keys[best[0]]:
+            sift_down(keys, best, kept, position)
+    for last in range(kept - 1, 0, -1):
+        position = best[last]
+        best[last] = best[0]
+        sift_down(keys, best, last, position)
+    return kept
+
+
+@compiled
+def sift_down(keys: NDArray[np.int64], heap: NDArray[np.intp], size: int, position: int) -> None:
+    """Put an item in the place of the first entry of a heap of some size, and restore the order."""
+    place = 0
+    while 2 * place + 1 < size:
+        child = 2 * place + 1
+        if child + 1 < size and is_worse(keys, heap[child + 1], heap[child]):
+            child += 1
+        if not is_worse(keys, heap[child], position):
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = position
+
+
+@compiled
+def is_worse(keys: NDArray[np.int64], one: int, other: int) -> bool:
+    """Return whether an item ranks behind another."""
+    return bool(keys[one] < keys[other] or (keys[one] == keys[other] and one > other))

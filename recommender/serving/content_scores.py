@@ -9,17 +9,17 @@ from recommender.catalog.index import CatalogIndex
 from recommender.entities import Content, Weights
 from recommender.models.base import UserContext
 from recommender.ranking.blend import blend, blend_floats
-from recommender.ranking.content import count_genres, count_matches, set_tastes
+from recommender.ranking.content import count_genres, count_matches, has_match, set_tastes
 
 
 class ContentScores(Protocol):
     """One user's content scores of all items of a catalog index."""
 
-    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
         """Return whole numbers in the order of recommendation_score, shape (items,).
 
         Args:
-            item_idx, values: parallel, scored items and their whole, non-negative values; no item twice.
+            offered: from `ranking.blend.offer`.
             weights: of both scores.
         """
         ...
@@ -45,20 +45,22 @@ class StatedScores:
     """The share of the stated genres that an item has; compared exactly."""
 
     def __init__(self, user: UserContext, index: CatalogIndex) -> None:
-        self._matches = count_matches(index.genre_masks, index.genre_mask(list(user.stated_genres)))
+        self._masks = index.genre_masks
+        self._mask = index.genre_mask(list(user.stated_genres))
         self._stated = len(user.stated_genres)
 
-    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
         """Return keys that are equal where scores are."""
-        return blend(self._matches, self._stated, item_idx, values, (weights.content, weights.collaborative))
+        return blend(self._masks, self._mask, self._stated, offered, (weights.content, weights.collaborative))
 
     def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the share of the stated genres that items have."""
-        return np.asarray(self._matches[item_idx] / np.float64(max(1, self._stated)))
+        matches = count_matches(self._masks[item_idx], self._mask)
+        return np.asarray(matches / np.float64(max(1, self._stated)))
 
     def count_among(self, eligible: NDArray[np.bool_]) -> bool:
         """Return whether an eligible item has a stated genre."""
-        return bool((eligible & (self._matches > 0)).any())
+        return has_match(self._masks, self._mask, eligible)
 
 
 class ProfileScores:
@@ -72,11 +74,11 @@ class ProfileScores:
         self._known = bool(counts.any())
         self._tastes = set_tastes(self._rates, counts)
 
-    def blend(self, item_idx: NDArray[np.intp], values: NDArray[Any], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
         """Return keys in steps of 2^-40."""
         content = self._tastes.take(self._rates.set_idx)
         content *= self._rates.popularity
-        return blend_floats(content, item_idx, values, (weights.content, weights.collaborative))
+        return blend_floats(content, offered, (weights.content, weights.collaborative))
 
     def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return taste times popularity."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, UserContext
-from recommender.ranking.blend import by_largest
+from recommender.ranking.blend import by_largest, offer
 from recommender.ranking.rerank import rerank_by_genres
 from recommender.ranking.top_k import top_k
 from recommender.serving.content_scores import CONTENT_SCORERS
@@ -87,14 +87,14 @@ class Ranking:
         self._scores = scores
         self._index = index
         self._explained = explained
-        self._eligible = scope.existing & ~index.mark(user.history.seen_ids)
+        self._eligible = scope.existing.copy()
+        self._eligible[index.located(user.history.seen_ids)] = False
         self._content = CONTENT_SCORERS[choice.blend.content](user, index)
-        self._item_idx, self._values = _eligible_scores(scores, self._eligible)
-        self._largest = int(self._values.max(initial=0))
-        self._keys = self._content.blend(self._item_idx, self._values, choice.blend.weights)
+        self._values, self._largest = offer(scores.values, scores.item_idx, self._eligible)
+        self._keys = self._content.blend((self._values, self._largest), choice.blend.weights)
         # Only now: scores do not depend on the filters.
         wanted = self._eligible if matching is None else self._eligible & matching
-        self._showable = wanted & scope.showable
+        self._showable = wanted if scope.showable is scope.existing else wanted & scope.showable
 
     def items(self, page: Page) -> NDArray[np.intp]:
         """Return the items of a page; those of consecutive pages neither overlap nor skip.
@@ -131,9 +131,7 @@ class Ranking:
         )
 
     def _collaborative(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
-        collaborative = np.zeros(len(self._eligible))
-        collaborative[self._item_idx] = by_largest(self._values, self._largest)
-        return collaborative[item_idx]
+        return by_largest(self._values[item_idx], self._largest)
 
     def _blended(
         self, content: NDArray[np.float64], collaborative: NDArray[np.float64]
@@ -146,17 +144,6 @@ class Ranking:
         if isinstance(scorer, Explainer):
             return scorer.explain(self._user, self._scores, item_idx, self._index, _EXPLAINED_BY)
         return ScoreExplanation([])
-
-
-def _eligible_scores(
-    scores: ItemScores, eligible: NDArray[np.bool_]
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Return the positions and values of those scored items that the user may be given."""
-    if scores.item_idx is None:
-        item_idx = np.flatnonzero(eligible & (scores.values > 0))
-        return item_idx, scores.values[item_idx]
-    offered = eligible[scores.item_idx]
-    return scores.item_idx[offered], scores.values[offered]
 
 
 def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:

@@ -10,22 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
+from recommender import id_table
 from recommender.data.dataset import Dataset
-from recommender.id_table import warm_up
 from recommender.models.registry import DEFAULT_MODEL, MODELS
+from recommender.ranking.warm_up import warm_up_ranking
 
 _USERS, _ITEMS, _ITEMS_OF_USER = 40, 10, 3
 
 
 def compile_models(names: Iterable[str] = MODELS) -> None:
-    """Compile the loops of ids and models: a model is fitted to a few made-up users, saved and loaded.
+    """Compile loops of ids, ranking and models: a model is fitted to a few made-up users, saved and loaded.
 
     The model that is trained first is compiled first.
 
     Raises:
         OSError: there is no room for temporary files.
     """
-    warm_up()
+    id_table.warm_up()
+    warm_up_ranking()
     data = _made_up()
     able = [name for name in names if MODELS[name].missing_package() is None]
     for name in sorted(able, key=lambda name: name != DEFAULT_MODEL):

@@ -5,8 +5,21 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from recommender.ranking.blend import blend
+from recommender.ranking.blend import blend, offer
+from recommender.ranking.content import pack_genres
+
+# More than 64, so that a mask has two words.
+GENRES = 70
+VALUES = st.integers(0, 5) | st.integers(0, 10**30)
+
+
+def stated_of(matches: list[int], stated: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], int]:
+    """Return the masks of items with so many of the stated genres, that of these genres, and their number."""
+    first = GENRES - 2
+    masks = pack_genres([[0, *range(first, first + count)] for count in matches], first + 5)
+    return masks, pack_genres([list(range(first, first + 5))], first + 5)[0], stated
 
 
 def test_scores_that_are_equal_in_exact_arithmetic_rank_by_position() -> None:
@@ -14,7 +27,7 @@ def test_scores_that_are_equal_in_exact_arithmetic_rank_by_position() -> None:
     assert 0.4 * (1 / 2) + 0.6 * (216 / 1365) != 0.6 * (671 / 1365)
     for matches in ([0, 1, 0], [0, 0, 1]):
         products = np.array([1365, *([216, 671] if matches[1] else [671, 216])])
-        keys = blend(np.array(matches), 2, np.arange(3), products, (0.4, 0.6))
+        keys = blend(*stated_of(matches, 2), (products, 1365), (0.4, 0.6))
         assert keys[1] == keys[2] < keys[0]
 
 
@@ -32,12 +45,9 @@ def test_keys_are_in_the_order_of_exact_scores(
     products = np.array([product for _, product in media], dtype=object)
     if max(products) < 2**62:
         products = products.astype(np.int64)
+    eligible = np.ones(len(media), dtype=np.bool_)
     keys = blend(
-        np.array([matches for matches, _ in media], dtype=np.uint8),
-        stated,
-        np.arange(len(media)),
-        products,
-        weights,
+        *stated_of([matches for matches, _ in media], stated), offer(products, None, eligible), weights
     )
     content, collaborative = (Fraction(str(weight)) for weight in weights)
     best = max(product for _, product in media) or 1
@@ -47,3 +57,23 @@ def test_keys_are_in_the_order_of_exact_scores(
     ]
     for one, key in zip(exact, keys.tolist(), strict=True):
         assert [one < other for other in exact] == [key < other for other in keys.tolist()]
+
+
+@given(media=st.lists(st.tuples(VALUES, st.booleans(), st.booleans()), max_size=100), is_dense=st.booleans())
+def test_what_is_offered_are_the_scores_of_eligible_items(
+    *, media: list[tuple[int, bool, bool]], is_dense: bool
+) -> None:
+    values = [value for value, _, _ in media]
+    whole = np.array(values, dtype=np.int64 if max(values, default=0) < 2**62 else object)
+    eligible = np.array([may for _, may, _ in media], dtype=np.bool_)
+    scored = np.array([is_dense or is_scored for _, _, is_scored in media], dtype=np.bool_)
+    item_idx = np.flatnonzero(scored)[::-1]
+    if is_dense:
+        offered, largest = offer(whole, None, eligible)
+    else:
+        offered, largest = offer(whole[item_idx], item_idx, eligible)
+    expected = [
+        value * bool(is_scored and may) for (value, may, _), is_scored in zip(media, scored, strict=True)
+    ]
+    assert offered.tolist() == expected
+    assert largest == max(expected, default=0)
