@@ -12,7 +12,8 @@ pytestmark = pytest.mark.slow
 # What numba is imported as is then found missing.
 BLOCKED = "import sys; sys.modules['numba'] = None; "
 TESTS = [
-    "tests/unit/ranking", "tests/unit/test_id_table.py",
+    "tests/unit/ranking",
+    "tests/unit/test_id_table.py",
     "tests/unit/models",
     "tests/golden/test_golden.py::test_answers_of_the_neighbours_model_are_what_they_were",
     "tests/golden/test_golden.py::test_answers_of_live_sql_are_what_they_were",
