@@ -160,9 +160,19 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
 
     One thread serves all clients: threads would wait for each other, and add that to what they measure.
     """
-    latencies: list[float] = []
-    poller = select.epoll()
     connections = [_Connection(port, number) for number in range(clients)]
+    try:
+        with select.epoll() as poller:
+            return _measure(connections, requests, seconds, poller)
+    finally:
+        for each in connections:
+            each.socket.close()
+
+
+def _measure(
+    connections: Sequence[_Connection], requests: Sequence[bytes], seconds: float, poller: select.epoll
+) -> Timing:
+    latencies: list[float] = []
     waiting = {each.socket.fileno(): each for each in connections}
     cpu_before, started = time.process_time(), time.perf_counter()
     for fd, each in waiting.items():
@@ -177,14 +187,11 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
             latencies.append(now - each.sent_at)
             each.answers += 1
             if now - started < seconds:
-                each.send(requests[(each.number + each.answers * clients) % len(requests)])
+                each.send(requests[(each.number + each.answers * len(connections)) % len(requests)])
             else:
                 del waiting[fd]
                 poller.unregister(fd)
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu_before
-    poller.close()
-    for each in connections:
-        each.socket.close()
     every = np.array(latencies) * 1_000
     median, p95, p99 = np.percentile(every, (50, 95, 99))
     return Timing(

@@ -1,15 +1,14 @@
 """How models compile their loops, and what takes their place where no compiler is installed."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 
-numba: Any = None
-with suppress(ImportError):
-    numba = import_module("numba")
+try:
+    import numba
+except ImportError:
+    numba = None
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
