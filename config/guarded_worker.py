@@ -121,7 +121,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         self.wsgi = self._answer
 
     def handle(self, conn: Any) -> Any:
-        """Serve a request once its head has arrived; until then Gunicorn's event loop polls the connection."""
+        """Serve a request once its head has arrived; until then Gunicorn's event loop waits for it."""
         if not hasattr(conn, "head_ends_at"):
             conn.head_ends_at = time.monotonic() + _HEAD_S
         is_complete = self._has_head(conn)

@@ -270,4 +270,4 @@ def test_a_catalog_still_being_filled_is_told_by_the_status(
     change_midway(monkeypatch, databases[CATALOG], "INSERT INTO medias SELECT * FROM kept")
     result = run_alone("batch", users, "--output", tmp_path / "out")
     assert result.status == 3
-    assert "was still being filled when the job began" in result.err
+    assert "was incomplete when the job began" in result.err

@@ -67,7 +67,7 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
             file.write(b'{"user_id":"half a line' * 200_000)
     result = run(*arguments)
     assert result.status == 0
-    assert "Going on after " in result.err
+    assert "Continuing after " in result.err
     users = [json.loads(line)["user_id"] for line in output.read_text().splitlines()]
     assert set(reference.users) <= set(users)
     assert output.read_bytes() == streamed(client, users)
@@ -94,12 +94,12 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
     assert stopped.status == 1
     assert stopped.err == (
         "Error: stopped before the end: catalog_db does not answer, or no database does. "
-        "The same command goes on from here.\n"
+        "The same command continues from here.\n"
     )
     assert stopped.out.startswith("60 of ")
     outage.start(*DatabaseName)
     resumed = run_alone(*arguments, tmp_path / "out.csv")
-    assert (resumed.status, "Going on after 60 of " in resumed.err) == (0, True)
+    assert (resumed.status, "Continuing after 60 of " in resumed.err) == (0, True)
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
