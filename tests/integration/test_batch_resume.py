@@ -171,7 +171,7 @@ def test_an_output_that_was_touched_meanwhile_is_not_gone_on_with(
     (tmp_path / "out").write_text("")
     refused = run(*arguments)
     assert refused.status == 2
-    assert "shorter than an earlier run left it" in refused.err
+    assert "shorter than after an earlier run" in refused.err
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -181,7 +181,7 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
     at(20, lambda: others.append(run(*arguments)))
     assert run(*arguments).status == 0
     assert [other.status for other in others] == [2]
-    assert "another run is at work on it" in others[0].err
+    assert "another run is working on it" in others[0].err
 
 
 @pytest.mark.usefixtures("few_at_once")
