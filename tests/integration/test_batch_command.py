@@ -73,7 +73,7 @@ def test_all_users_are_those_of_either_database_each_once(
     with psycopg.connect(databases[USER]) as connection:
         connection.execute("DELETE FROM user_preferences WHERE user_id::text < '8'")
         connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (STRANGER,))
-    everybody = {
+    all_users = {
         row[0]
         for name, table in ((USER, "user_preferences"), (ENGAGEMENT, "interaction"))
         for row in Reference(databases).rows(name, f"SELECT user_id::text FROM {table}")  # noqa: S608 - ours
@@ -81,7 +81,7 @@ def test_all_users_are_those_of_either_database_each_once(
     result = run_alone("batch", "--all-users", "--output", tmp_path / "out", "--limit", 1)
     answered = [json.loads(line)["user_id"] for line in (tmp_path / "out").read_text().splitlines()]
     assert result.status == 0
-    assert answered == sorted(everybody)
+    assert answered == sorted(all_users)
 
 
 def test_ids_are_taken_as_people_write_them_and_what_is_none_is_named(

@@ -1,4 +1,4 @@
-"""What `batch` writes can be read by others, whatever text it holds, and it removes no files but its own."""
+"""Other programs can read the output of `batch` with any text in it, and it removes only its own files."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", '=HYPERLINK("ht
 
 
 def set_titles(urls: Urls, titles: list[str | None]) -> list[str]:
-    """Give the media these titles by turns; the users."""
+    """Give the items these titles in turn, and return the users."""
     with psycopg.connect(urls[DatabaseName.CATALOG]) as connection:
         connection.execute(
             "UPDATE medias SET title = (%s::text[])[1 + abs(hashtext(id::text)) %% %s]", (titles, len(titles))

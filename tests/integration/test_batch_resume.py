@@ -1,4 +1,4 @@
-"""`batch`, broken off: nothing is lost, nothing is there twice, and nothing is mixed up."""
+"""An interrupted `batch` resumes without lost, repeated or mixed output."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
         process.kill()
         assert process.wait(_KILLED_S) == -signal.SIGKILL
         with output.open("ab") as file:
-            # More than is left to write, lest it is merely written over.
+            # More than is left to write, so that the rest cannot overwrite all of it.
             file.write(b'{"user_id":"half a line' * 200_000)
     result = run(*arguments)
     assert result.status == 0
@@ -157,9 +157,9 @@ def test_a_job_for_other_users_is_not_gone_on_with(run: Run, at: Callable[..., N
     refused = run(*arguments)
     assert refused.status == 2
     assert "the ids have changed" in refused.err
-    everybody = run("batch", "--all-users", "--output", tmp_path / "out")
-    assert everybody.status == 2
-    assert "with users from file, not all users" in everybody.err
+    all_users = run("batch", "--all-users", "--output", tmp_path / "out")
+    assert all_users.status == 2
+    assert "with users from file, not all users" in all_users.err
 
 
 @pytest.mark.usefixtures("few_at_once")

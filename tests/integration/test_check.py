@@ -344,7 +344,7 @@ def test_a_role_that_may_write_is_a_warning_and_the_revoke_mends_it(
     assert check(urls).faults == set()
 
 
-def test_an_owner_is_told_to_connect_as_somebody_else(check: Checker, databases: Urls) -> None:
+def test_an_owner_is_told_to_connect_as_another_role(check: Checker, databases: Urls) -> None:
     report = check(databases)
     assert report.status == 1
     assert len(report.faults) == 5

@@ -1,4 +1,4 @@
-"""`models`: what each command prints, what it changes, and what it says of wrong input."""
+"""`models`: what its commands print and change, and their errors."""
 
 import os
 import shutil

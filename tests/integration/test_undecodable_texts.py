@@ -1,4 +1,4 @@
-"""Databases of the encoding SQL_ASCII hold whatever bytes were sent: what is not UTF-8 is replaced."""
+"""SQL_ASCII databases may hold any bytes; invalid UTF-8 is replaced."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an answer must be for the state that it reports, and for what is being done to the databases."""
+"""The correct answers for the reported state and for the current change of data."""
 
 import contextlib
 import itertools
@@ -20,7 +20,7 @@ _LIKELY = 3
 
 
 class Change(StrEnum):
-    """What is done to the rows, so that there is more than one right answer."""
+    """A change of rows, during which more than one answer is right."""
 
     MOVED = "popularity moved"
     EMPTIED = "interactions emptied"
@@ -77,7 +77,7 @@ class Expectations:
 
     @contextlib.contextmanager
     def during(self, change: Change) -> Iterator[None]:
-        """Accept what a change makes right, in answers to requests that are under way meanwhile."""
+        """Also accept the answers that are right after a change, for requests during it."""
         period = _Period(change, time.monotonic())
         self._periods = [*self._periods, period]
         try:
@@ -127,7 +127,7 @@ class Expectations:
         return found
 
     def _must_fit_together(self, user: str, pages: Sequence[Mapping[str, Any]], since: float) -> bool:
-        """Whether only the index can have changed between the pages, of all that the ranking rests on."""
+        """Whether nothing but the index can have changed the ranking between the pages."""
         if any(page["degraded"] for page in pages) or Change.RELOADED in self._changes(since):
             return False
         if user not in self._seen:
@@ -156,7 +156,7 @@ class Expectations:
                 yield [scored for scored in ranking if scored.media_id not in seen]
 
     def _misfits(self, user: str, page: Mapping[str, Any], offset: int) -> Iterator[str]:
-        """What is wrong with a page of which is not known what it rests on."""
+        """Return what is wrong with a page whose state is unknown."""
         shown = [item["id"] for item in page["recommendations"]]
         # Later pages may have come to the end.
         if len(shown) != LIMIT and not offset and not page["degraded"]:

@@ -42,7 +42,7 @@ class Scored:
 
 @dataclass
 class Reference:
-    """Everything in the databases, and what follows from it."""
+    """The rows of the databases, and the values derived from them."""
 
     urls: Mapping[DatabaseName, str]
     window_days: int = 90
@@ -156,7 +156,7 @@ class Reference:
 
     @cached_property
     def users(self) -> list[str]:
-        """Everybody the databases know of."""
+        """All users of the databases."""
         return sorted(set(self.genres_of_user) | set(self.seen))
 
     def idf(self, media: str) -> float:
@@ -170,7 +170,7 @@ class Reference:
         return self.similar_to(self.positive.get(user, set()), but=user)
 
     def similar_to(self, liked: set[str], *, but: str = "") -> list[str]:
-        """The most similar users of somebody with these positive media."""
+        """The most similar users for these positive items."""
         similarities = {other: self.similarity(liked, other) for other in self.positive if other != but}
         ranked = sorted(
             (other for other in similarities if similarities[other] > 0),
@@ -204,7 +204,7 @@ class Reference:
         return self.rank_for(stated, self.similar(user), self.seen.get(user, set()))
 
     def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
-        """The full ranking for somebody of whom this is known."""
+        """The full ranking for a user with these facts."""
         eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []

@@ -1,4 +1,4 @@
-"""Three databases with a handful of rows, small enough to see through."""
+"""Three databases with a handful of rows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
