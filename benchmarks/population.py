@@ -38,7 +38,7 @@ class Interactions:
 class Population:
     """Users, media and interactions.
 
-    User 0 has 5,000 interactions, medium 0 was watched by a third of all users. Interactions are drawn when
+    User 0 has 5,000 interactions, item 0 was watched by a third of all users. Interactions are drawn when
     they are asked for; `has_history` then says which users have any.
     """
 
@@ -59,7 +59,7 @@ class Population:
         return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
 
     def media_id(self, media_idx: int) -> str:
-        """A medium's id."""
+        """A item's id."""
         return str(UUID(bytes=self.media_keys[media_idx].tobytes()))
 
     def preference_rows(self) -> Iterator[Row]:
@@ -105,7 +105,7 @@ class Population:
     def _draw(self) -> Iterator[Interactions]:
         """Yield the interactions by slices of time, the oldest first.
 
-        Within a slice each pair of user and medium comes once; in a later one it may come again.
+        Within a slice each pair of user and item comes once; in a later one it may come again.
         """
         rng = self._rng
         fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)

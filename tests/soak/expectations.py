@@ -119,7 +119,7 @@ class Expectations:
             return found
         shown = [item["id"] for page in pages for item in page["recommendations"]]
         if len(set(shown)) < len(shown):
-            found.append("a medium came twice")
+            found.append("a item came twice")
         changes = self._changes(since)
         rankings = self._acceptable(user, (), changes)
         if shown not in ([scored.media_id for scored in ranking[: len(shown)]] for ranking in rankings):
@@ -162,11 +162,11 @@ class Expectations:
         if len(shown) != LIMIT and not offset and not page["degraded"]:
             yield f"{len(shown)} items"
         if len(set(shown)) < len(shown):
-            yield "a medium came twice"
+            yield "a item came twice"
         if not self._catalog.issuperset(shown):
-            yield "a medium that is not in the catalog"
+            yield "a item that is not in the catalog"
         if ENGAGEMENT not in page["degraded"] and self._seen.get(user, set()).intersection(shown):
-            yield "a medium that the user has seen"
+            yield "a item that the user has seen"
 
 
 def _differences(
@@ -180,7 +180,7 @@ def _differences(
         shown = {item["id"] for item in items}
         expected = [scored for scored in ranking if scored.media_id in shown]
         if len(expected) < len(items):
-            yield "a medium that is not in the ranking, or came twice"
+            yield "a item that is not in the ranking, or came twice"
     else:
         expected = list(ranking[offset : offset + LIMIT])
         if len(items) != len(expected):

@@ -31,7 +31,7 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """One medium of a user's full ranking, unrounded."""
+    """One item of a user's full ranking, unrounded."""
 
     media_id: str
     recommendation_score: float
@@ -99,7 +99,7 @@ class Reference:
 
     @cached_property
     def window_rows(self) -> list[Row]:
-        """The interactions in the window that have a user and a medium."""
+        """The interactions in the window that have a user and an item."""
         start = self.now - timedelta(days=self.window_days or 36_500)
         end = self.now + timedelta(days=1)
         return [
@@ -110,7 +110,7 @@ class Reference:
 
     @cached_property
     def disliked(self) -> set[tuple[str, str]]:
-        """Pairs of user and medium whose latest verdict is a dislike."""
+        """Pairs of user and item whose latest verdict is a dislike."""
         verdicts: dict[tuple[str, str], tuple[datetime, bool]] = {}
         for user, media, kind, _, at in self.window_rows:
             if kind in {"LIKE", "DISLIKE"}:
@@ -184,7 +184,7 @@ class Reference:
         return Fraction(len(self.genres_of_media.get(media, set()) & stated), len(stated))
 
     def fans(self, neighbours: list[str], media: str) -> list[str]:
-        """The similar users who have a medium."""
+        """The similar users who have an item."""
         return [other for other in neighbours if media in self.positive[other]]
 
     def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
@@ -216,7 +216,7 @@ class Reference:
         return scored
 
     def telling(self, liked: list[str], neighbours: list[str], media: str) -> list[tuple[float, str]]:
-        """The media of a history by their part in the similarity of who has a medium, largest first."""
+        """The items of a history by their part in the similarity of an item's users, largest first."""
         fans = self.fans(neighbours, media)
         parts = [
             (
