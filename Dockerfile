@@ -1,5 +1,5 @@
-# The service without compiler, pip and embedded PostgreSQL, and not as root. It listens on every address, so it does
-# not start without API_KEYS (or ALLOW_ANONYMOUS=true).
+# The service without compiler, pip and embedded PostgreSQL, and not as root. It listens on all addresses, so it
+# requires API_KEYS (or ALLOW_ANONYMOUS=true).
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY hashes/service.txt ./
@@ -17,7 +17,7 @@ COPY app.py wsgi.py ./
 COPY config config
 COPY recommender recommender
 COPY sql sql
-# A volume that is mounted here belongs to the service.
+# A volume mounted here gets this owner.
 RUN mkdir .models && chown marquee .models
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -6,22 +6,22 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help run test golden bench soak lint lint-types lint-sql lint-style format clean
 
-help: ## List what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run ## Serve; with no database configured, on an embedded one with demo data
+run: $(VENV)/.run ## Serve; without configured databases, on an embedded one with demo data
 	@$(BIN)/python app.py
 
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-golden: $(VENV)/.dev ## Write down anew what every answer is, where answers are meant to change
+golden: $(VENV)/.dev ## Record all answers again, after an intended change of answers
 	@MARQUEE_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/golden
 
 bench: $(VENV)/.dev ## Measure speed; ARGS=--quick for the small data only, --huge for 100 million interactions
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: $(VENV)/.dev ## Break the databases under load for ten minutes, ARGS="--seconds 60" for one
+soak: $(VENV)/.dev ## Make faults under load for ten minutes, ARGS="--seconds 60" for one
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, SQL, the import contract, risky code and packages
@@ -40,7 +40,7 @@ lint-style:
 	$(BIN)/bandit --quiet --recursive app.py wsgi.py config recommender
 	$(BIN)/python -m pip check
 
-format: $(VENV)/.dev ## Put Python and SQL into the project's style
+format: $(VENV)/.dev ## Format Python and SQL
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix sql benchmarks/sql
@@ -55,11 +55,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: hashes/demo.txt | $(VENV)/bin/python
-	@echo "Installing what the service and its demo need …"
+	@echo "Installing requirements of the service and its demo …"
 	@$(PIP) install --require-hashes -r hashes/demo.txt
 	@touch $@
 
 $(VENV)/.dev: hashes/dev.txt | $(VENV)/bin/python
-	@echo "Installing what tests and linters need …"
+	@echo "Installing requirements of tests and linters …"
 	@$(PIP) install --require-hashes -r hashes/dev.txt
 	@touch $(VENV)/.run $@

@@ -36,18 +36,18 @@ from recommender.log_filters import LOG_FILTERS
 from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12
-# How long a list of users waits for others to be worked on, which take seconds.
+# How long a batch waits for its turn: the batches before it take seconds each.
 _LIST_PATIENCE_S = 30.0
-# How long streams go on in a process that is to stop; well within Gunicorn's graceful_timeout.
+# How long open streams may continue in a stopping process; well within Gunicorn's graceful_timeout.
 _STOPPING_S = 5.0
 
 
 def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flask:
-    """Build the parts and put HTTP in front; nothing connects until `Container.open`, or the first request.
+    """Build the container and its Flask app; nothing connects before `Container.open` or the first request.
 
     Raises:
-        SettingsError: the environment does not make a valid configuration, names no databases, or would
-            serve strangers.
+        SettingsError: the configuration is invalid, names no databases, or allows public access
+            without API_KEYS or ALLOW_ANONYMOUS.
         ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
     settings = load_settings() if settings is None else settings
@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     for blueprint in (recommendations, media, ready, scraped, models):
         blueprint.before_request(container.open)
     openapi = openapi_blueprint(container.domain, keyed=bool(settings.access.api_keys))
-    # The API's description has the endpoints in this order.
+    # The order of registration is the order in the OpenAPI document.
     for blueprint in (recommendations, media, health_blueprint, ready, scraped, models, openapi):
         app.register_blueprint(blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         app.register_blueprint(fragments)
     register_error_handlers(app)
     _guard(app, settings)
-    # Outermost, so that what the others answer is logged and counted too.
+    # Outermost, so that answers of the other hooks are logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
 
@@ -133,14 +133,14 @@ def _explorer_parts(
 
 
 def _guard(app: Flask, settings: Settings) -> None:
-    """Keep out who may not ask, slow down who asks too often, and tell browsers what they may do."""
+    """Check API keys, apply rate limits and set CORS headers."""
     if settings.serves_this_host_only:
         refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
     access = settings.access
     auth = KeyAuth(access.api_keys)
     app.before_request(auth.authenticate)
     if access.rate_limit:
-        # Between the two: a known key has a limit of its own, and trying out keys counts for the address.
+        # Between the two: a known key has a limit of its own, and guesses at keys count for the address.
         register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
     app.before_request(auth.authorize)
     register_security_headers(app)

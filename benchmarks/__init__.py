@@ -1,1 +1,1 @@
-"""Timings, apart from the tests: ratios taken in one run, never absolute promises."""
+"""Benchmarks, separate from the tests: ratios within one run, no absolute times."""

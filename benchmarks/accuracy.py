@@ -1,4 +1,4 @@
-"""`python -m benchmarks.accuracy FOLDER`: what the live caps cost in accuracy, and what they save."""
+"""`python -m benchmarks.accuracy FOLDER`: accuracy and reads of live SQL by its caps."""
 
 import csv
 import os
@@ -30,7 +30,7 @@ TOP_K = 10
 _HELD_OUT = 0.2
 _LIKED_STARS = 4
 
-# The defaults first, then one thing changed at a time, then no caps at all.
+# The defaults, then one change at a time, then no caps.
 CAPS: tuple[dict[str, int], ...] = (
     {},
     {"HISTORY_ITEMS": 50},
@@ -46,9 +46,9 @@ CAPS: tuple[dict[str, int], ...] = (
 
 @dataclass(frozen=True)
 class Split:
-    """The first 80 % of each user's ratings, as a folder, and what came after them.
+    """The first 80 % of each user's ratings, as a folder, and the later ones.
 
-    `popular`: media by popularity in the first part. `liked_later`: only of users who liked something later.
+    `popular`: items by popularity in the first part. `liked_later`: only of users with later likes.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ def split_ratings(source: Path, target: Path) -> Split:
 
 
 def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
-    """NDCG@10 of a list against a set; what is liked but not listed counts for the ideal."""
+    """Return NDCG@10 of a list against a set; the ideal includes liked items that are not listed."""
     missed = [media for media in liked if media not in ranked]
     relevance = np.array([[media in liked for media in (*ranked, *missed)]], dtype=float)
     order = np.arange(relevance.size, 0, -1, dtype=float)[np.newaxis]
@@ -93,7 +93,7 @@ def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
 
 
 def popularity_ndcg(split: Split) -> float:
-    """The mean over users of what the most popular unseen media achieve."""
+    """Return the mean NDCG@10 of the most popular unseen items."""
     scores = []
     for user, liked in split.liked_later.items():
         unseen = (media for media in split.popular if media not in split.seen[user])
@@ -102,7 +102,7 @@ def popularity_ndcg(split: Split) -> float:
 
 
 def service_ndcg(split: Split, settings: Settings) -> float:
-    """The mean over users of what the service achieves."""
+    """Return the mean NDCG@10 of the service."""
     container = build_container(settings)
     container.open()
     try:
@@ -133,7 +133,7 @@ def loaded(split: Split, progress: Progress) -> Iterator[Mapping[DatabaseName, s
 
 
 def _entries_read(urls: Mapping[DatabaseName, str]) -> int:
-    # A connection reports what it read when it is closed, which takes the server a moment.
+    # A connection reports its reads when it is closed, which takes the server a moment.
     time.sleep(2)
     query = parse_query_file(BENCH_SQL / "count_entries_read.sql")
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:

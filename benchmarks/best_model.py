@@ -1,4 +1,4 @@
-"""Which model the evaluation finds best, so that a run can say what the best recommendations cost."""
+"""The best model by evaluation, so that a run can report the cost of the best recommendations."""
 
 import json
 import os
@@ -15,9 +15,9 @@ _USERS = "400"
 
 
 def best_model(models: Sequence[str]) -> str:
-    """Return which of the models ranks best what users of the small data went on to like, by NDCG@10.
+    """Return the model with the largest NDCG@10 on the small data.
 
-    A model counts by the best of its variants. The larger data is drawn alike, and would take hours. The
+    A model counts by its best variant. The larger data has the same distribution, but would take hours. The
     figures are kept with the data.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.dataset --interactions N`: databases to measure on, kept between runs."""
+"""`python -m benchmarks.dataset --interactions N`: databases for benchmarks, kept between runs."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ _BYTES_A_USER = 15_000
 # At most; max_wal_size, below.
 _BYTES_OF_LOG = 16_000_000_000
 
-# What a server with this much data would be given; no benchmark is about surviving a power cut.
+# Settings for a server of this size; durability is off, as no benchmark is about crashes.
 _SERVER_SETTINGS = {
     "shared_buffers": "4GB",
     "maintenance_work_mem": "1GB",
@@ -67,7 +67,7 @@ class BenchmarkData:
 
 @contextmanager
 def benchmark_data(interactions: int, media: int | None = None) -> Iterator[BenchmarkData]:
-    """The databases with so many interactions; made on first use, which takes minutes for large ones.
+    """Yield databases with so many interactions; made on first use, which takes minutes for large ones.
 
     `media`: how many there are; where not given, as many as go with the interactions.
     """
@@ -90,7 +90,7 @@ def benchmark_data(interactions: int, media: int | None = None) -> Iterator[Benc
 
 
 def require_data_or_room(interactions: int) -> None:
-    """Refuse data that is not there yet and that the disk has no room for.
+    """Raise if the data is missing and the disk has no room for it.
 
     Raises:
         ClickException: as `require_room`.
@@ -105,7 +105,7 @@ def _wanted(interactions: int) -> dict[str, Any]:
 
 
 def _held(folder: Path, interactions: int) -> dict[str, Any] | None:
-    """Return what is known of the data in a folder; None where it is not complete, or of another version."""
+    """Return the description of a folder's data; None if it is incomplete or of another version."""
     marker, wanted = folder / _MARKER, _wanted(interactions)
     held: dict[str, Any] = json.loads(marker.read_text()) if marker.exists() else {}
     return held if {key: held.get(key) for key in wanted} == wanted else None
@@ -121,7 +121,7 @@ def disk_bytes(interactions: int, users: int) -> int:
 
 
 def require_room(folder: Path, interactions: int, users: int) -> None:
-    """Refuse to make databases that the disk has no room for.
+    """Raise if the disk has no room for the databases.
 
     Raises:
         ClickException: there is less room than they take; the message has both figures.
@@ -135,7 +135,7 @@ def require_room(folder: Path, interactions: int, users: int) -> None:
 
 
 def size_of(interactions: int) -> tuple[int, int]:
-    """How many users and media go with so many interactions."""
+    """Return the numbers of users and items for so many interactions."""
     if interactions == HUGE:
         return 1_000_000, 100_000
     share = np.log(interactions / SMALL) / np.log(LARGE / SMALL)
@@ -183,7 +183,7 @@ def _shown(blocks: Iterable[bytes], population: Population) -> Iterator[bytes]:
 @click.command()
 @click.option("--interactions", type=click.IntRange(min=10_000), default=SMALL, show_default=True)
 def main(interactions: int) -> None:
-    """Make databases with so many interactions under .bench/, or see that they are there."""
+    """Make databases with so many interactions under .bench/, unless they exist."""
     started = time.monotonic()
     with benchmark_data(interactions) as data:
         click.echo(f"{data.interactions:,} interactions are ready after {time.monotonic() - started:.0f} s.")

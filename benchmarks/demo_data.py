@@ -1,4 +1,4 @@
-"""The demo's databases, made and kept as those of the benchmarks are."""
+"""The demo's databases, kept like those of the benchmarks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How long the first GETs take after a start, and after a swap of the index or of the model."""
+"""Latency of the first GETs after a start, and after a swap of the index or the model."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def after_start(data: BenchmarkData, requests: Sequence[bytes], **variables: str
     longest, every = [], []
     for _ in range(_STARTS):
         with serving("wsgi:app", data, **variables) as server:
-            # Connections of their own, so that several workers answer.
+            # A connection per request, so that several workers answer.
             first = [_seconds(Client(server.port), request) for request in requests[:FIRST]]
             client = Client(server.port)
             every += [_seconds(client, request) for request in requests[:_GETS_FOR_THE_MEDIAN]]
@@ -94,7 +94,7 @@ def _two_versions(models: Path, folder: Path, model: str) -> list[VersionRef]:
 
 @contextmanager
 def _promoting(folder: Path, refs: Sequence[VersionRef]) -> Iterator[None]:
-    """Promote one version after the other meanwhile."""
+    """Promote the versions in turn meanwhile."""
     ended = threading.Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""A small load generator: kept-alive sockets in one thread, and little work between answers."""
+"""A small load generator: keep-alive sockets in one thread, with little work between answers."""
 
 import select
 import socket
@@ -50,7 +50,7 @@ class Client:
         self._socket: socket.socket | None = None
 
     def ask(self, request: bytes) -> bytes:
-        """The answer's body; anything but a 200 raises."""
+        """Return the answer's body; raise unless the status is 200."""
         for attempt in (1, 2):
             try:
                 return self._ask(request)
@@ -156,9 +156,9 @@ def _content_length(head: bytes) -> int:
 
 
 def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Timing:
-    """Ask the requests in turn, from so many clients at once, each at least once, for so long.
+    """Send the requests in turn from several clients for a time, each request at least once.
 
-    One thread serves all clients: threads would wait for each other, and add that to what they measure.
+    One thread serves all clients: threads would wait for each other and add that to the latencies.
     """
     connections = [_Connection(port, number) for number in range(clients)]
     try:

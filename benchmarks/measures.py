@@ -1,4 +1,4 @@
-"""What is measured at one size: each peer, live SQL and each model, one after the other."""
+"""The measurements at one data size: each peer, live SQL and each model, in turn."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _TRAINING_MEASURES = ("training s", "training peak MB", "artifact MB")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure; the ratios are the same, the quick ones less certain."""
+    """How long to measure; quick ratios are less certain."""
 
     seconds: float
     naive_seconds: float
@@ -53,7 +53,7 @@ class Measures:
         self._gets = [get_request(f"{_PATH}/{user_id}?limit=10") for user_id in data.user_ids[:_USERS]]
 
     def measure_peers(self) -> None:
-        """Measure what others would build."""
+        """Measure the peers."""
         data = self._data
         with serving("benchmarks.peers.floor:app", data) as server:
             self._measure_peer("floor", server)
@@ -98,7 +98,7 @@ class Measures:
                 self._note(model, f"first GET after {event}, of the median", found.ratio)
 
     def measure_caps(self) -> None:
-        """Measure live SQL as it is by default, and with the caps that it lifts where the window is small."""
+        """Measure live SQL by default, and with the caps, which it lifts for small windows."""
         for name, variables in ((LIVE, {}), (CAPPED, {"EXACT_UP_TO_PAIRS": "0"})):
             with serving("wsgi:app", self._data, **variables) as server:
                 wait_for_model(server, self._data.user_ids[0], LIVE)
@@ -124,7 +124,7 @@ class Measures:
 
     def _measure_peer(self, name: str, server: Server) -> None:
         measure(server.port, self._gets, 8, _WARM_UP_S)
-        # Each answer once, so that a cache that is to be warm has them all.
+        # Ask for each answer once, to fill the cache.
         client = Client(server.port)
         for request in self._gets:
             client.ask(request)

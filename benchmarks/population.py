@@ -1,4 +1,4 @@
-"""A made-up population as arrays: long-tailed users and media, tastes by genre."""
+"""A generated population as arrays: long-tailed users and items, tastes by genre."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Interactions:
 class Population:
     """Users, media and interactions.
 
-    User 0 has 5,000 interactions, medium 0 was watched by a third of all users. Interactions are drawn when
+    User 0 has 5,000 interactions, item 0 was watched by a third of all users. Interactions are drawn when
     they are asked for; `has_history` then says which users have any.
     """
 
@@ -59,7 +59,7 @@ class Population:
         return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
 
     def media_id(self, media_idx: int) -> str:
-        """A medium's id."""
+        """A item's id."""
         return str(UUID(bytes=self.media_keys[media_idx].tobytes()))
 
     def preference_rows(self) -> Iterator[Row]:
@@ -105,11 +105,11 @@ class Population:
     def _draw(self) -> Iterator[Interactions]:
         """Yield the interactions by slices of time, the oldest first.
 
-        Within a slice each pair of user and medium comes once; in a later one it may come again.
+        Within a slice each pair of user and item comes once; in a later one it may come again.
         """
         rng = self._rng
         fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
-        # Where half the catalog is less than that, the heaviest user came to some media several times.
+        # If half the catalog is smaller, the heaviest user repeats some items.
         heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
         fixed = zip(
             np.array_split(fans * self.media, self._slices),
@@ -127,7 +127,7 @@ class Population:
     def _draw_slice(
         self, rng: np.random.Generator, number: int, first_id: int, pairs: NDArray[np.int64]
     ) -> Interactions:
-        """Draw when and how users came to items."""
+        """Draw times and types of interactions."""
         rows = len(pairs)
         if self._slices == 1:
             ages = rng.beta(1.0, _AGE_SHAPE, size=rows)
@@ -204,7 +204,7 @@ class Population:
 
 
 def _draw_genres(rng: np.random.Generator, media: int) -> NDArray[np.float64]:
-    """The genres of each medium, 1 to 4 of one taste's, each row adding up to 1; shape (media, genres)."""
+    """Return the genres of each item, 1 to 4 of one taste; rows add up to 1; shape (items, genres)."""
     genres = np.zeros((media, len(GENRES)))
     for row, taste in enumerate(rng.integers(len(TASTES), size=media)):
         names = rng.permutation(TASTES[taste])[: rng.integers(1, 5)]

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.refresh`: what a worker holds, and how long requests wait during refreshes.
+"""`python -m benchmarks.refresh`: memory of workers and latency of requests during refreshes.
 
-The window moves on, so that each refresh finds other counts, and its index is a new one. No table is changed.
+The window moves, so each refresh finds other counts and makes a new index. No table is changed.
 """
 
 import re

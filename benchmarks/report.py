@@ -8,10 +8,10 @@ from benchmarks.results import CAPPED
 from benchmarks.targets import DEMO, target_rows
 from recommender.models.base import LIVE
 
-# What the ratios of trained models are taken of: the default formula, and the peer that is quickest to read.
+# Baselines for trained models: the default formula, and the peer that is fastest to read.
 _DEFAULT, _PRECOMPUTED = "neighbours", "precomputed"
 _PEERS = ("floor", _PRECOMPUTED, "als_redis, cold", "als_redis, warm", "naive")
-# How old what an answer rests on may be.
+# How old the data behind an answer may be.
 _STALE_BY = {
     "floor": "it rests on nothing",
     _PRECOMPUTED: "all by a day",

@@ -63,7 +63,7 @@ def serving(
         "LOG_LEVEL": "WARNING",
         "MODEL_PATH": "/nonexistent",
         "TRAINING_SCHEDULE": "never",
-        # A request that a busy machine keeps waiting is measured, and neither refused nor answered by less.
+        # Limits so high that slow requests are measured, not rejected or degraded.
         "TIME_BUDGET_MS": "10000",
         "STATEMENT_TIMEOUT_MS": "10000",
         **variables,

@@ -1,4 +1,4 @@
-"""What clients see while a server swaps what it ranks by: its index, or its model."""
+"""Latencies while a server swaps its index or its model."""
 
 import re
 import threading

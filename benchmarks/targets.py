@@ -1,4 +1,4 @@
-"""What the service is to reach, as ratios of one run."""
+"""Targets of the service, as ratios within one run."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

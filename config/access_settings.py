@@ -18,7 +18,7 @@ _ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
 
 
 class Scope(StrEnum):
-    """What a key may be used for."""
+    """What a key gives access to."""
 
     READ = "read"
     OPS = "ops"
@@ -26,7 +26,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One entry of API_KEYS. Two of the same name share a rate limit, so that a key can be replaced."""
+    """One entry of API_KEYS. Entries of one name share a rate limit, so that a key can be replaced."""
 
     name: str
     scopes: frozenset[Scope]
@@ -34,15 +34,15 @@ class ApiKey:
 
     @property
     def entry(self) -> str:
-        """The form `name:scopes:hash` that API_KEYS holds."""
+        """The entry as API_KEYS holds it: `name:scopes:hash`."""
         return f"{self.name}:{'+'.join(sorted(self.scopes))}:{self.digest.hex()}"
 
 
 def parse_entry(text: str) -> ApiKey:
-    """Return the key that an entry of API_KEYS stands for.
+    """Parse an entry of API_KEYS.
 
     Raises:
-        ValueError: it is not of the form; the message does not show it, as it may be a key.
+        ValueError: the form is wrong. The message omits the entry, which may hold a key by mistake.
     """
     match = _ENTRY.fullmatch(text)
     scopes = set(match["scopes"].split("+")) if match else set()
@@ -57,12 +57,12 @@ def _parse_keys(value: object) -> object:
 
 
 class AccessSettings(SettingsGroup):
-    """Keys, rate limits, CORS and the proxies that callers come through."""
+    """API keys, rate limits, CORS and trusted proxies."""
 
     api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_parse_keys)] = ()
     allow_anonymous: bool = False
     rate_limit: str | None = None
-    # Its URL may hold a password.
+    # The URL may hold a password.
     rate_limit_storage: str = Field(default="memory://", repr=False)
     cors_origins: TextList = ()
     trusted_proxies: int = Field(default=0, ge=0, le=10)

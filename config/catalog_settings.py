@@ -1,4 +1,4 @@
-"""What a worker keeps of the catalog in memory."""
+"""How a worker keeps the catalog in memory."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from config.setting_types import HOME, ROOT, Count, SettingsGroup, Share
 
 
 class CatalogSettings(SettingsGroup):
-    """When the catalog index is loaded again, when a load is believed, and how many details are cached.
+    """When the catalog index is reloaded, when a load is accepted, and how many item details are cached.
 
-    `catalog_max_loss`: the share of items, their genres or interactions that a load may lack and be used at
-    once. `catalog_loss_seconds`: how long a larger loss must last before it is believed. `attributes_path`:
+    `catalog_max_loss`: the share of items, genres or interactions that a load may lack and still be used at
+    once. `catalog_loss_seconds`: how long a larger loss must last before it is accepted. `attributes_path`:
     the file that declares an app's own attributes, relative to the project.
     """
 
@@ -29,5 +29,5 @@ class CatalogSettings(SettingsGroup):
 
     @property
     def media_cache_bytes(self) -> int:
-        """The bytes that cached details may take."""
+        """Memory for cached details, in bytes."""
         return self.media_cache_mb * 1_000_000

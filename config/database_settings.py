@@ -1,4 +1,4 @@
-"""Where the databases are, how connections to them are made, and how long they are waited for."""
+"""Addresses, connections and timeouts of the databases."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from config.setting_types import IS_INSTALLED, Count, SettingsError, SettingsGroup
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Commands have no caller who waits: they wait so many times as long for a connection as a request may.
-_COMMAND_PATIENCE = 10
+# Commands may wait this many times as long for a connection as requests: no caller is waiting.
+_COMMAND_WAIT_FACTOR = 10
 
 Name = TypeVar("Name", bound=str)
 
 
 class DatabaseSettings(SettingsGroup):
-    """How the three databases are read.
+    """How the service connects to its databases.
 
-    `prepared_statements`: off behind a pooler that shares a session among clients and does not know the
-    statements of each. `session_settings_by`: how a session gets its settings: `startup` sends them with the
-    request to connect; `set` by a statement after connecting, for poolers that refuse the other; with `role`
-    the role or database has them, for poolers that share a session among clients. `statement_timeout_ms`: 0,
-    which only `for_command` sets, is none. `catalog_timeout_ms`: of statements that read a table whole.
-    `recommendation_db_url`: of a database of the service's own, if there is one.
+    `prepared_statements`: turn off behind a pooler that shares sessions among clients and does not track
+    prepared statements. `session_settings_by`: `startup` sends session settings with the request to connect;
+    `set` by a statement afterwards, for poolers that reject the former; `role` sends none, as the role or
+    database has them: for poolers that share sessions among clients. `statement_timeout_ms`: 0, which only
+    `for_command` sets, means none. `catalog_timeout_ms`: for statements that read a whole table.
+    `recommendation_db_url`: the service's own database, if any.
     """
 
     db_host: str | None = None
@@ -65,7 +65,7 @@ class DatabaseSettings(SettingsGroup):
         try:
             urlsplit(text)
         except ValueError:
-            # Its message may quote the URL, password and all.
+            # Its message may quote the URL, including the password.
             raise ValueError("not a valid URL") from None
         return value
 
@@ -87,17 +87,17 @@ class DatabaseSettings(SettingsGroup):
 
     @property
     def are_configured(self) -> bool:
-        """Whether the environment names databases at all."""
+        """Whether any database is configured."""
         return bool(self.db_host or self.user_db_url)
 
     @property
     def recommendation_url(self) -> str | None:
-        """The URL of recommendation_db; None where there is none."""
+        """The URL of recommendation_db; None if it is not set."""
         url = self.recommendation_db_url
         return None if url is None else url.get_secret_value()
 
     def url(self, database: str) -> str:
-        """Return the URL of user_db, catalog_db or engagement_db: its own, or made of DB_HOST and the rest.
+        """Return the URL of user_db, catalog_db or engagement_db: as set, or built from DB_HOST and the like.
 
         Raises:
             SettingsError: no database is configured.
@@ -118,21 +118,21 @@ class DatabaseSettings(SettingsGroup):
         return f"postgresql://{login}{'@' if login else ''}{address}/{database}"
 
     def with_urls(self, urls: Mapping[Name, str]) -> Self:
-        """Return the settings with other databases, by the names `url` takes."""
+        """Return the settings with other database URLs, by the names that `url` takes."""
         return self.model_copy(update={f"{name}_url": SecretStr(url) for name, url in urls.items()})
 
     def for_whole_reads(self, connections: int) -> Self:
-        """Return the settings of a pool of so many connections for statements that read a table whole."""
+        """Return the settings of a pool of `connections` for statements that read a whole table."""
         return self.model_copy(
             update={"pool_size": connections, "statement_timeout_ms": self.catalog_timeout_ms}
         )
 
     def for_command(self) -> Self:
-        """Return the settings of a pool of one connection whose statements may take as long as they need."""
+        """Return the settings of a pool of one connection, without a statement timeout."""
         return self.model_copy(
             update={
                 "pool_size": 1,
-                "pool_timeout_ms": _COMMAND_PATIENCE * self.pool_timeout_ms,
+                "pool_timeout_ms": _COMMAND_WAIT_FACTOR * self.pool_timeout_ms,
                 "statement_timeout_ms": 0,
             }
         )

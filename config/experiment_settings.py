@@ -1,4 +1,4 @@
-"""Where experiments are defined, and what the tokens of interleaved lists are signed with."""
+"""The file of experiments, and the keys that sign tokens of interleaved lists."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _LEAST_KEY_CHARACTERS = 32
 class ExperimentSettings(SettingsGroup):
     """The file of experiments, relative to the project, and the keys of tokens.
 
-    `experiment_key`: the first key signs; tokens that any of them has signed are accepted.
+    `experiment_key`: the first key signs; tokens signed by any of the keys are accepted.
     """
 
     experiments_path: Path = ROOT / "config" / "experiments.toml"
@@ -32,5 +32,5 @@ class ExperimentSettings(SettingsGroup):
 
     @property
     def is_path_given(self) -> bool:
-        """Whether the file is named, so that it must exist."""
+        """Whether the path is set explicitly, so that the file must exist."""
         return "experiments_path" in self.model_fields_set

@@ -1,4 +1,4 @@
-"""Gunicorn's threaded worker, guarded against clients that are slow, on purpose or by their network."""
+"""Gunicorn's threaded worker, with time limits against slow clients."""
 
 import math
 import socket
@@ -15,31 +15,31 @@ from gunicorn.workers.gthread import _DEFER, STOP_KEEPALIVE_LINGER, ThreadWorker
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# How long a request's head may take to arrive, and how long its body.
+# How long the head of a request may take to arrive, and its body.
 _HEAD_S = 10.0
 _BODY_S = 30.0
-# A client must read an answer at this rate, and has so much time on top.
+# A client must read an answer at this rate, with this much extra time.
 _LEAST_BYTES_PER_S = 32 * 1024
 _READER_S = 30.0
-# A head is looked at while it arrives. Browsers and proxies send a few kilobytes.
+# The head is held in memory while it arrives. Browsers and proxies send a few kilobytes.
 _LONGEST_HEAD_BYTES = 64 * 1024
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-# With fewer threads than that left, no client is waited for longer than so many seconds in one go.
+# With fewer free threads than that, one wait for a client lasts at most this many seconds.
 _SPARE_THREADS = 4
 _SHORT_S = 2.0
-# How often slow clients are looked for.
+# How often slow clients are searched for.
 _LOOK_S = 0.5
-# How much of an answer the kernel takes at once, whatever the rate of the reader.
+# How much of an answer the kernel buffers, even if the client reads nothing.
 _SEND_BUFFER_BYTES = 256 * 1024
-# How long a client has to hang up after its answer, before it is hung up on.
+# How long a client has to close the connection after its answer, before the worker closes it.
 _CLOSING_S = 0.5
-# How long what is left of a body is waited for that was refused unread.
+# How long to wait for the rest of a body that was rejected unread.
 _DRAINING_S = 0.1
 _HEAD_END = b"\r\n\r\n"
 
 
 class Exchange:
-    """One request, and until when the thread that serves it may wait for its client."""
+    """One request, with the time until which its thread may wait for the client."""
 
     def __init__(self, client_socket: socket.socket, head_ends_at: float) -> None:
         self._socket = client_socket
@@ -50,7 +50,7 @@ class Exchange:
         self._written_s = 0.0
 
     def stop_if_overdue(self, patience_s: float) -> bool:
-        """Stop where the client has kept the thread too long, or in one go for `patience_s`."""
+        """Stop if the client has kept the thread too long: in all, or `patience_s` in a single wait."""
         ends_at, now = self._waits_until, time.monotonic()
         if ends_at is None or (now < ends_at and now - self._waits_since < patience_s):
             return False
@@ -58,17 +58,17 @@ class Exchange:
         return True
 
     def stop(self) -> None:
-        """Shut the client's socket; that ends a wait for it."""
+        """Shut the client's socket, which ends any wait for it."""
         self._waits_until = None
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def begin_work(self) -> None:
-        """Note that nothing is waited for."""
+        """Note that the thread does not wait for the client."""
         self._waits_until = None
 
     def read(self, source: Any, size: int) -> Any:
-        """Read of the body, which must arrive in time as a whole."""
+        """Read from the body, which must arrive in time as a whole."""
         if self._body_ends_at is None:
             self._body_ends_at = time.monotonic() + _BODY_S
         self._waits_since, self._waits_until = time.monotonic(), self._body_ends_at
@@ -78,7 +78,7 @@ class Exchange:
             self._waits_until = None
 
     def sent_in_turn(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass on what Gunicorn sends; between one chunk and the next it waits for the reader."""
+        """Yield the chunks that Gunicorn sends; between two of them it waits for the client to read."""
         for chunk in chunks:
             self._written_bytes += len(chunk)
             started = time.monotonic()
@@ -90,9 +90,9 @@ class Exchange:
 
 
 class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
-    """Holds no thread for a head that has not arrived, and none for long for anything that has not.
+    """Gives a request a thread only after its head has arrived, and limits all later waits for the client.
 
-    Where it is to be replaced after so many requests, it lets streams end first.
+    Before it is replaced after max_requests, it lets streams end.
     """
 
     alive: bool
@@ -101,7 +101,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Gunicorn would stop at once, and cut streams off.
+        # Gunicorn would stop at once and cut off streams.
         self._replaced_after, self.max_requests = self.max_requests, sys.maxsize
         self._overdue_at: float | None = None
         self._look_at = 0.0
@@ -109,19 +109,19 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         self._of_thread = threading.local()
 
     def init_process(self) -> None:
-        """Set what connections take over from the sockets that accept them."""
+        """Set the socket options that accepted connections inherit from the listening sockets."""
         for listener in self.sockets:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Wrap the app to see when it waits for the client."""
+        """Wrap the app to note when it waits for the client."""
         super().load_wsgi()
         self.flask_app = self.wsgi
         self.wsgi = self._answer
 
     def handle(self, conn: Any) -> Any:
-        """Serve a request once its head is there; until then Gunicorn's event loop watches the connection."""
+        """Serve a request once its head has arrived; until then Gunicorn's event loop waits for it."""
         if not hasattr(conn, "head_ends_at"):
             conn.head_ends_at = time.monotonic() + _HEAD_S
         is_complete = self._has_head(conn)
@@ -130,7 +130,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             _close(conn)
             return False
         is_overdue = time.monotonic() >= conn.head_ends_at
-        # One that stops has no event loop to leave a connection to.
+        # A stopping worker has no event loop to hand the connection to.
         if not is_complete and not is_overdue and self.alive:
             return _DEFER
         if not is_complete and is_overdue:
@@ -152,7 +152,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         return is_kept
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """Take note of what `handle` came to."""
+        """Process the outcome of `handle`."""
         if not self.alive and not fs.cancelled() and fs.exception() is None and fs.result() is _DEFER:
             # A connection made just before: its request is answered.
             self.enqueue_req(conn)
@@ -160,7 +160,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Do what is to be done now and then, of which Gunicorn's part is to close idle connections."""
+        """Do the periodic work, including Gunicorn's: it closes idle connections."""
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_S
@@ -176,12 +176,12 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         if not self.alive:
             self.flask_app.extensions["lanes"].stream_end.stop()
         if not (self.alive or self._accepting):
-            # Until the last process has, the system accepts connections that no worker will.
+            # Until all processes have closed it, the kernel accepts connections that no worker takes.
             for listener in self.sockets:
                 listener.close()
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
-        """Stop at once, whatever is waited for."""
+        """Stop at once, without waiting for clients."""
         for exchange in tuple(self._exchanges):
             exchange.stop()
         super().handle_quit(sig, frame)
@@ -193,12 +193,12 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         return _TimedAnswer(self.flask_app(environ, start_response), exchange)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: FBT001 - Gunicorn's own
-        """Whether the connection can be used again; not where more of a refused body is to come."""
+        """Whether the connection can be used again; not if more of a rejected body is to come."""
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _DRAINING_S))
 
     def _has_head(self, conn: Any) -> bool | None:
-        """Whether a whole head, or the end of the connection, has arrived; None where it is too long."""
-        # What came in one packet with the request before.
+        """Whether a whole head, or the end of the connection, has arrived; None if the head is too long."""
+        # Bytes that arrived in one packet with the previous request.
         read = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
         if _HEAD_END in read:
             return True
@@ -216,12 +216,12 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             return True
         if len(read) + len(seen) >= _LONGEST_HEAD_BYTES:
             return None
-        # Readable, to the event loop, once there is more than that.
+        # The event loop reports the socket as readable once it holds more than that.
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
         return False
 
     def _be_replaced_when_due(self) -> None:
-        """Stop after so many requests, once no stream is open or those that were have had their time."""
+        """Stop after max_requests, once no stream is open or the open ones have used up their time."""
         if not self.alive or self.nr < self._replaced_after:
             return
         lanes = self.flask_app.extensions["lanes"]
@@ -233,13 +233,13 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
 
 
 def _close(conn: Any) -> None:
-    """Close a connection in this thread: Gunicorn would wait for the client in its event loop."""
+    """Close a connection in this thread; Gunicorn would wait for the client in its event loop."""
     close_graceful(conn.sock, timeout=_CLOSING_S)
     conn.close = _do_nothing
 
 
 def _do_nothing(*, graceful: bool = False) -> None:
-    """Stand in for closing what is closed."""
+    """Do nothing: the connection is closed already."""
 
 
 class _TimedInput:
@@ -254,7 +254,7 @@ class _TimedInput:
 
 
 class _TimedAnswer:
-    """An answer's chunks, closed like the app's own."""
+    """The chunks of an answer; `close` closes the app's own iterable."""
 
     def __init__(self, chunks: Iterable[bytes], exchange: Exchange) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""Gunicorn's settings, from ours, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
+"""Gunicorn's settings, made from the service's, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
 import gc
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-# Gunicorn reads this file before it changes to the folder of --chdir and makes that importable.
+# Gunicorn reads this file before it changes to the --chdir folder and adds it to sys.path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
@@ -29,19 +29,19 @@ from recommender.trainer.keeper import TrainerKeeper
 
 
 def _make_app() -> TriedApp:
-    """An app from the settings as they are now.
+    """Make an app from the current settings.
 
-    Before any worker exists: several that fail to start end in a traceback of Gunicorn's. Nothing connects.
+    In the master, so that an error is one message and not a traceback per worker. Nothing connects.
     """
     settings = load_settings()
     return TriedApp(settings, create_app(settings), given_variables())
 
 
 def _served_app() -> TriedApp:
-    """The app that the workers serve, with its settings: at a reload with bad ones, the one from before.
+    """Return the app that workers serve; if a reload finds invalid settings, the previous app.
 
     Raises:
-        SettingsError: the settings, or what they name, are bad, and there is no app from before.
+        SettingsError: the settings, or files they name, are invalid, and there is no previous app.
     """
     try:
         return keep_tried_app(_make_app)
@@ -50,14 +50,14 @@ def _served_app() -> TriedApp:
         if before is None:
             raise
         logging.getLogger("gunicorn.error").error(
-            "The reload changes nothing, as Marquee could not start by the configuration as it is now. %s",
+            "The reload changes nothing: Marquee could not start with the new configuration. %s",
             exc,
         )
         return before
 
 
 class _ErrorLog(Logger):
-    """Gunicorn's log without its access log: the service itself writes a line a request."""
+    """Gunicorn's log without its access log: the service writes its own line per request."""
 
     access_log_enabled = False
 
@@ -72,51 +72,51 @@ _http, _logs = _settings.http, _settings.logging
 bind = f"[{_http.host}]:{_http.port}" if ":" in _http.host else f"{_http.host}:{_http.port}"
 worker_class = "config.guarded_worker.GuardedThreadWorker"
 workers = _http.workers
-# Beside those that requests may hold, some to refuse the others and to answer monitors.
+# More threads than requests may use: the rest reject requests and answer monitors.
 threads = _http.request_threads + 4
-# A worker that leaks is replaced in time, and not all of them at once.
+# Replaces leaking workers, and not all at once.
 max_requests = _http.max_requests
 max_requests_jitter = _http.max_requests // 10
-# Idle connections take no thread.
+# Idle connections use no thread.
 keepalive = _http.keep_alive_seconds
 logger_class = _ErrorLog
 logconfig_dict = logging_config(
     "DEBUG" if _logs.debug else _logs.log_level, _logs.log_format, _app.extensions["log_filters"]
 )
-# Of a worker as a whole, whose threads may well take longer over a request.
+# Of the worker as a whole; a thread may take longer over a request.
 timeout = 60
 graceful_timeout = 30
 # The pools open after the fork, in each worker.
 preload_app = False
 control_socket_disable = True
-# The master makes a file for each worker, whose times say that the worker lives, and ends where it cannot. So
-# not in TMPDIR, which may be full or removed by then. Its name is random, and removed at once.
+# The master makes a heartbeat file for each worker, and exits if it cannot. TMPDIR may be full or removed by
+# then. The file's name is random, and removed at once.
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108 # see above
 worker_tmp_dir = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 # Before the fork.
 _counts = _app.extensions["metrics"].shared_counts(workers)
 _lifeline = renew_lifeline()
-# By default a caller on this host may rewrite the path with a SCRIPT_NAME header.
+# By default a caller on this host could rewrite the path with a SCRIPT_NAME header.
 forwarder_headers = ""
-# The most that can be set: a GET needs some 200 bytes of it, and 45 more for each medium to exclude. Headers
-# of browsers and proxies fit into the others.
+# The largest value: a GET needs some 200 bytes, and 45 for each excluded item. Headers of browsers and
+# proxies fit into the limits below.
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-# Before the fork, too: a compiler takes 45 MB and a second to load, which the workers so share.
+# Before the fork: loading the compiler takes 45 MB and a second, which the workers then share.
 warm_up()
 warm_up_ranking()
 gc.collect()
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:
-    """Leave what exists to no collection of garbage: that writes to all it looks at, and copies it so."""
+    """Exclude existing objects from garbage collection: it writes to their pages, which copies them."""
     gc.freeze()
 
 
 def when_ready(server: Any) -> None:
-    """Say once what the workers go without: keys, and loudly, or a shared folder."""
+    """Log once that workers lack API keys, a shared folder or shared memory."""
     if catalog_folder() is None:
         server.log.warning("No temporary folder can be made: each worker reads the catalog for itself.")
     if not IS_COMPILING:
@@ -125,19 +125,18 @@ def when_ready(server: Any) -> None:
         server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
     if not _settings.access.api_keys:
         server.log.warning(
-            "NO API KEYS ARE SET: whoever reaches %s:%s may ask for anybody's recommendations. Set API_KEYS.",
+            "NO API KEYS ARE SET: anyone who can reach %s:%s can read all recommendations. Set API_KEYS.",
             _http.host,
             _http.port,
         )
 
 
-# A new worker takes no requests before its index is complete, unless that takes longer; others answer
-# meanwhile.
+# How long a new worker waits for its index before it takes requests; others answer meanwhile.
 _LOAD_WAIT_S = 15.0
 
 
 def post_worker_init(worker: Any) -> None:
-    """Open the pools and load the catalog index before the first request asks for them."""
+    """Open the pools and load the catalog index before the first request."""
     _obey_the_first_request_to_stop()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
@@ -151,7 +150,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def _keep_trainer(container: Any) -> None:
-    """Have the worker start a trainer where there is none: it ends when master and workers have ended."""
+    """Start a trainer from the worker unless one runs; it ends after master and workers."""
     if _settings.trains and _lifeline is not None:
         container.add(TrainerKeeper(_settings.models.model_path, _variables, _lifeline))
 
@@ -164,9 +163,9 @@ def on_exit(_server: Any) -> None:
 
 
 def _obey_the_first_request_to_stop() -> None:
-    """Ignore the second: from a terminal or a service manager a worker hears it twice over.
+    """Ignore the second signal: terminals and service managers send it to master and worker alike.
 
-    Gunicorn's threaded worker, interrupted while it stops, waits for a lock that it holds itself.
+    A threaded worker that is interrupted while it stops would wait for a lock that it holds itself.
     """
     stopping = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The server: where it listens, and how many requests it holds at a time."""
+"""Address and concurrency of the server."""
 
 from ipaddress import ip_address
 
@@ -18,13 +18,13 @@ class HttpSettings(SettingsGroup):
     max_streams: int = Field(default=8, ge=1, le=1000)
     max_stream_seconds: Count = 1_800
     max_requests: int = Field(default=100_000, ge=0)
-    # Common load balancers keep idle connections for 60 s, and use one again that is closed here meanwhile.
+    # Longer than the 60 s of common load balancers: they would reuse a connection that is closed here.
     keep_alive_seconds: int = Field(default=75, ge=1, le=3_600)
     explorer: bool = True
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address listened on."""
+        """Whether HOST is a loopback address, which only this machine can reach."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -32,12 +32,12 @@ class HttpSettings(SettingsGroup):
 
     @property
     def lists_at_once(self) -> int:
-        """How many batches, and how many streams, a process works on beside `threads` other requests."""
+        """How many batches, and how many streams, a process serves beside `threads` other requests."""
         return max(1, self.threads // 4)
 
     @property
     def requests_at_once(self) -> int:
-        """How many requests of all kinds a process works on at a time."""
+        """How many requests of all kinds a process serves at a time."""
         return self.threads + 2 * self.lists_at_once
 
     @property
@@ -47,11 +47,11 @@ class HttpSettings(SettingsGroup):
 
     @property
     def max_bodies(self) -> int:
-        """How many requests a process reads the bodies of at a time."""
+        """How many request bodies a process reads at a time."""
         return self.max_batches
 
     @property
     def request_threads(self) -> int:
-        """How many threads requests hold at most, be they worked on, waiting, received or sent."""
+        """How many threads requests use at most: served, waiting, received or sent."""
         pages = self.threads + self.max_waiting
         return pages + self.max_batches + self.max_streams + self.max_bodies

@@ -1,4 +1,4 @@
-"""A pipe by which a process beside the service sees that the service has ended."""
+"""A pipe that tells a helper process that the service has ended."""
 
 import os
 from contextlib import suppress
@@ -7,12 +7,12 @@ _held: tuple[int, ...] = ()
 
 
 def renew_lifeline() -> int | None:
-    """Return the end to read of a new pipe; None where none can be made.
+    """Return the read end of a new pipe; None if none can be made.
 
-    The other end is held by this process and by those that are forked from it until the next call: it closes
-    when they have ended. After a reload, that of the configuration before closes with its last worker.
+    This process, and those forked from it before the next call, hold the other end: it closes when all have
+    ended. After a reload, the old pipe closes with its last worker.
     """
-    global _held  # noqa: PLW0603 - it outlives a reload of Gunicorn's configuration
+    global _held  # noqa: PLW0603 - must survive a reload of Gunicorn's configuration
     for descriptor in _held:
         with suppress(OSError):
             os.close(descriptor)

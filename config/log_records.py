@@ -1,4 +1,4 @@
-"""What becomes of a log record on its way out: a line, plain or JSON."""
+"""Formatters of log records: plain text or JSON, one line each."""
 
 import logging
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 
 
 class PlainFormatter(logging.Formatter):
-    """For people: the line, then what the filters have added to it."""
+    """For people: the message, then what filters have added to it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
         """The record's line, before its trace."""
@@ -21,12 +21,12 @@ class PlainFormatter(logging.Formatter):
 
 
 class JsonFormatter(OrjsonFormatter):
-    """For machines: one object a line, with what the record's `fields` hold beside its message."""
+    """For machines: one JSON object a line, with the message and the record's `fields`."""
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """What a line holds; the library would look through every attribute of every record for more."""
+        """Return the fields of a line; the library's own search of all record attributes is slow."""
         log_data["time"] = datetime.fromtimestamp(record.created, UTC)
         log_data["level"] = record.levelname
         log_data["logger"] = record.name

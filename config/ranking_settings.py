@@ -1,4 +1,4 @@
-"""What a ranking depends on: weights, window, the search for similar users, and types of interactions."""
+"""Settings of the ranking: weights, window, the search for similar users, and interaction types."""
 
 from typing import Literal, Self
 
@@ -10,15 +10,15 @@ from config.setting_types import Count, SettingsGroup, Share, TextList
 MAX_WINDOW_DAYS = 36_500
 
 
-# What the content score is worked out from: the stated genres, or the history and these.
+# The source of the content score: stated genres, or these and the history.
 Content = Literal["stated", "profile"]
 
 
 class RankingSettings(SettingsGroup):
-    """The parts of content and collaborative score, and how far back interactions count; 0 is ever.
+    """The weights of both scores, and how many days back interactions count; 0 for all time.
 
-    `content`: what the content score is worked out from. `min_history`: users with fewer items that they
-    liked or watched are not left to a trained model alone; 0 where all are.
+    `content`: the source of the content score. `min_history`: for users who liked or watched fewer items,
+    similar users are mixed into a trained model; 0 for none.
     """
 
     content_weight: Share = 0.4
@@ -29,14 +29,14 @@ class RankingSettings(SettingsGroup):
 
     @property
     def leaves_blend_open(self) -> bool:
-        """Whether neither weights nor content score are set, so that they may be learned."""
+        """Whether weights and content source are unset, so that a trained version may bring its own."""
         return not {"content_weight", "collaborative_weight", "content"} & self.model_fields_set
 
 
 class NeighbourSearchSettings(SettingsGroup):
-    """How many similar users count, and how much the live search for them reads.
+    """How many similar users count, and how much the live search for them may read.
 
-    `exact_up_to_pairs`: where the window holds no more pairs of user and item, the caps below are lifted.
+    `exact_up_to_pairs`: if the window holds at most this many pairs of user and item, the caps below are off.
     """
 
     similar_users: Count = 50
@@ -48,10 +48,10 @@ class NeighbourSearchSettings(SettingsGroup):
 
 
 class InteractionTypes(SettingsGroup):
-    """What each value of `interaction.type` means; other values mean nothing.
+    """What each value of `interaction.type` means; other values are ignored.
 
-    `likes` and `dislikes` are verdicts, of which the latest decides; `watches` are positive where there is no
-    verdict. `excluding`: types that keep an item from being recommended again; empty for all types.
+    `likes` and `dislikes` are verdicts: the latest decides. `watches` are positive if there is no
+    verdict. `excluding`: types that exclude an item from recommendation; empty for all types.
     """
 
     likes: TextList = Field(default=("LIKE",), validation_alias="like_types")
@@ -61,7 +61,7 @@ class InteractionTypes(SettingsGroup):
 
     @property
     def positive(self) -> tuple[str, ...]:
-        """The types that speak for an item."""
+        """The types that count in favor of an item."""
         return (*self.likes, *self.watches)
 
     @model_validator(mode="after")

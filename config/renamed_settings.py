@@ -1,4 +1,4 @@
-"""Settings that have been renamed: the old names go on working."""
+"""Old names of settings, which still work."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ RENAMED = {
 
 
 def with_new_names(given: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the variables with values under old names moved to the new ones.
+    """Return the variables, with the values of old names under the new names.
 
     Raises:
-        SettingsError: one line for each setting that is set under both names, to different values.
+        SettingsError: one line for each setting with different values under its two names.
     """
     values = {name: value for name, value in given.items() if name not in RENAMED}
     conflicts = []

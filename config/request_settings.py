@@ -1,4 +1,4 @@
-"""What a request may ask for, and how long it may take."""
+"""Limits and id formats of requests."""
 
 import re
 
@@ -10,9 +10,10 @@ UUID_PATTERN = r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 class RequestSettings(SettingsGroup):
-    """Limits of requests, and what ids look like.
+    """Limits of requests, and patterns of ids.
 
-    `time_budget_ms`: how long a request for one user may wait for databases in all. `id_pattern`: of users.
+    `time_budget_ms`: how long a request for one user may wait for databases in total. `id_pattern`: of user
+    ids.
     """
 
     time_budget_ms: Count = 1_000

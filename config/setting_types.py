@@ -1,4 +1,4 @@
-"""What the groups of settings are made of."""
+"""Base types and paths of the settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,16 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-# The code and what lies beside it: sql/, config/.
+# The folder of the code, with sql/ and config/.
 ROOT = Path(__file__).resolve().parents[1]
-# `pip install` puts all of it into a package; a clone has no such file at its top.
+# Only an installed package has such a file at its top; a clone has none.
 IS_INSTALLED = (ROOT / "__init__.py").is_file()
 # Where .env, models and the demo's data are, and where relative paths start. An installed package is no place
 # for these: there it is the folder that the service is started in.
 HOME = Path.cwd() if IS_INSTALLED else ROOT
-# What processes of our own are started as, in HOME: `python -m` this.
+# The module that child processes run in HOME: `python -m` this.
 MODULE = "marquee" if IS_INSTALLED else "recommender"
-# How the commands are called.
+# How a shell calls the commands.
 PROGRAM = "marquee" if IS_INSTALLED else "python -m recommender"
 
 
@@ -25,13 +25,14 @@ def how_to_install(extra: str) -> str:
 
 
 class SettingsError(Exception):
-    """The environment does not make a valid configuration; the message names the variables."""
+    """The configuration is invalid; the message names the variables."""
 
 
 class SettingsGroup(BaseModel):
-    """Settings that belong together, handed whole to the parts that use them.
+    """A group of settings, passed as a whole to the parts that use it.
 
-    A field is the environment variable of its name, or of its alias, in capitals. Units are in the names.
+    Each field is read from the environment variable of its name, or its alias, in capitals. Names end in
+    units.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -45,7 +46,7 @@ class SettingsGroup(BaseModel):
 
 
 def split_commas(value: object) -> object:
-    """Return a text's parts between commas, without the empty ones; anything else as it is."""
+    """Split a text at commas and drop empty parts; return other values unchanged."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value

@@ -1,4 +1,4 @@
-"""The settings as a whole: the only reader of the environment and `.env`, once, into a frozen object."""
+"""Reads the environment and `.env` into frozen settings; no other module reads them."""
 
 import os
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from config.request_settings import RequestSettings
 from config.setting_types import HOME, PROGRAM, Count, SettingsError, SettingsGroup
 from config.training_settings import TrainingSettings
 
-# Variables that `describe_ranking` names only where they are not at their default.
+# Variables that `describe_ranking` names only if they differ from their default.
 _ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
 
 
 class LogSettings(SettingsGroup):
-    """What is logged, and how it is written."""
+    """Level and format of the log."""
 
     debug: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
@@ -43,11 +43,11 @@ class LogSettings(SettingsGroup):
 
 
 class ModelSettings(SettingsGroup):
-    """Which model answers, where trained models are, and how much memory training may take.
+    """Which model serves, where trained models are, and how much memory training may take.
 
-    `model`: `auto` for the best one there is, `live`, or the name of a model. `model_path`: relative to the
-    project, wherever it is started; for an installed package, to the current folder. `training_memory_mb`: in
-    addition to the interactions that are learned from. `kept_versions`: of each model, beside those in use.
+    `model`: `auto` for the best published one, `live`, or the name of a model. `model_path`: relative to the
+    project folder; for an installed package, to the current folder. `training_memory_mb`: in addition to the
+    interactions that are learned from. `kept_versions`: per model, beside those in use.
     """
 
     model: str = "auto"
@@ -62,7 +62,7 @@ class ModelSettings(SettingsGroup):
 
 
 class DemoSettings(SettingsGroup):
-    """Where the demo's PostgreSQL keeps its data; relative to the project, wherever it is started."""
+    """Where the demo's PostgreSQL keeps its data, relative to the project folder."""
 
     demo_path: Path = HOME / ".demo"
 
@@ -73,7 +73,7 @@ class DemoSettings(SettingsGroup):
 
 
 class Settings(BaseModel):
-    """All settings, in the groups that parts are handed."""
+    """All settings, in groups."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -93,12 +93,12 @@ class Settings(BaseModel):
 
     @classmethod
     def groups(cls) -> dict[str, type[SettingsGroup]]:
-        """Return the groups by field."""
+        """Return the groups of settings by field name."""
         return {name: cast(type[SettingsGroup], field.annotation) for name, field in cls.model_fields.items()}
 
     @classmethod
     def variables(cls) -> dict[str, FieldInfo]:
-        """Return every environment variable that is a setting, with its field."""
+        """Return the settings' environment variables with their fields."""
         return {
             variable: field
             for group in cls.groups().values()
@@ -107,7 +107,7 @@ class Settings(BaseModel):
 
     @property
     def serves_this_host_only(self) -> bool:
-        """Whether nobody but people at this machine is meant to ask."""
+        """Whether only callers on this machine are expected."""
         behind_proxy = self.access.allow_anonymous or self.access.trusted_proxies > 0
         return not (self.access.api_keys or behind_proxy) and self.http.is_loopback
 
@@ -117,7 +117,7 @@ class Settings(BaseModel):
         return self.training.trains and self.models.model != "live"
 
     def refuse_to_serve_strangers(self) -> None:
-        """Require keys where the service can be reached from another machine.
+        """Require API keys if other machines can reach the service.
 
         Raises:
             SettingsError: HOST is no loopback address, there are no keys, and ALLOW_ANONYMOUS is not set.
@@ -130,9 +130,9 @@ class Settings(BaseModel):
             )
 
     def describe_ranking(self) -> str:
-        """Return the variables that a ranking depends on, with their values; those added later where set.
+        """Return the variables that a ranking depends on, with values; newer variables only if set.
 
-        A job that was begun by an earlier version goes on only where its description is the same.
+        A batch job of an earlier version of Marquee resumes only if its description is the same.
         """
         return ", ".join(
             f"{variable}={value}"
@@ -165,13 +165,13 @@ def _parse(given: Mapping[str, str | None]) -> Settings:
 
 
 def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
-    """Return every setting's variable as it is given now, empty where it is not.
+    """Return the current value of every setting's variable, empty if it is not set.
 
-    In a process with these in its environment, `load_settings` gives the settings of this moment.
+    In a process with this environment, `load_settings` returns the settings of this moment.
     """
     given = _given(None, dotenv_path)
     values = {variable: given.get(variable) or "" for variable in Settings.variables()}
-    # A process that takes these over must not find an old name in `.env` beside the new one.
+    # Otherwise a child process would find the old name in `.env` beside the new one.
     return values | dict.fromkeys(RENAMED, "")
 
 
@@ -188,10 +188,10 @@ def load_overridden(
     environment: Mapping[str, str] | None = None,
     dotenv_path: Path | None = HOME / ".env",
 ) -> Settings:
-    """Read the settings as `load_settings` does, with other values for some variables.
+    """Read the settings as `load_settings` does, with some variables overridden.
 
     Raises:
-        SettingsError: an override is of no setting, or one line for each variable that is wrong.
+        SettingsError: an override names no setting, or one line for each variable that is wrong.
     """
     renamed = with_new_names(overrides)
     unknown = sorted(set(renamed) - set(Settings.variables()))
@@ -201,7 +201,7 @@ def load_overridden(
 
 
 def _describe(error: Mapping[str, object]) -> str:
-    """Return one line on an error, which is in a variable, or else between those of a group."""
+    """Return one line about an error in a variable, or in the combination of a group's variables."""
     location = cast(tuple[str, ...], error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{location[1].upper()}: {message}" if len(location) > 1 else message

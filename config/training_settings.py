@@ -1,4 +1,4 @@
-"""When models are trained by themselves."""
+"""The schedule of automatic training."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class TrainingSettings(SettingsGroup):
 
     @property
     def trains(self) -> bool:
-        """Whether there is a trainer."""
+        """Whether a trainer runs."""
         return self.training_schedule != NEVER
 
     @property
@@ -50,7 +50,7 @@ def cron_trigger(text: str) -> CronTrigger:
     """Return the moments of a schedule in the form of cron, in UTC.
 
     Raises:
-        ValueError: it is not in that form.
+        ValueError: the form is wrong.
     """
     fields = text.split()
     if len(fields) != _FIELDS:
@@ -64,7 +64,7 @@ def cron_trigger(text: str) -> CronTrigger:
             hour=hour,
             day=day,
             month=month,
-            # APScheduler counts weekdays from Monday, cron from Sunday: names mean the same to both.
+            # APScheduler counts weekdays from Monday, cron from Sunday; names are the same in both.
             day_of_week=",".join(_named_weekdays(weekday.lower())),
             timezone=UTC,
         )

@@ -9,7 +9,7 @@ from config.settings import Settings
 
 
 class TriedApp(NamedTuple):
-    """An app, the settings it was made from, and the variables that make the same settings again."""
+    """An app, its settings, and the environment variables that give the same settings again."""
 
     settings: Settings
     app: WSGIApplication
@@ -20,15 +20,15 @@ _latest: TriedApp | None = None
 
 
 def latest_tried_app() -> TriedApp | None:
-    """The last app that could be made in this process, or in the one that it was forked from."""
+    """Return the last app made in this process or in the parent that it was forked from."""
     return _latest
 
 
 def keep_tried_app(make: Callable[[], TriedApp]) -> TriedApp:
-    """Make an app and keep it for the workers, who are forked later.
+    """Make an app and keep it for the workers that are forked later.
 
-    Whatever `make` raises is raised, and the app before, if there is one, is kept.
+    If `make` raises, its exception passes on, and the previous app is kept.
     """
-    global _latest  # noqa: PLW0603 - the one thing that outlives a reload of Gunicorn's configuration
+    global _latest  # noqa: PLW0603 - must survive a reload of Gunicorn's configuration
     _latest = make()
     return _latest

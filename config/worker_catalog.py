@@ -1,4 +1,4 @@
-"""Where Gunicorn's workers share what they read of the catalog."""
+"""The folder through which Gunicorn's workers share the catalog index."""
 
 import functools
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @functools.cache
 def catalog_folder() -> Path | None:
-    """Make an empty folder for this start; None where that fails, and each worker loads for itself.
+    """Make an empty folder for this start; None if that fails, and then each worker loads for itself.
 
     A reload, which runs the configuration again, keeps the folder: its old workers still use it.
     """

@@ -1,1 +1,1 @@
-"""What others would build instead, each as plainly as its team would write it, under the same Gunicorn."""
+"""Alternative designs, each written plainly, under the same Gunicorn."""

@@ -1,7 +1,7 @@
-"""What a music app's team would build: factors in memory, details by one statement, answers in Redis.
+"""A peer as a music app might build it: factors in memory, details by one statement, answers in Redis.
 
-Answers are kept for an hour, so that they are stale by that much, and factors by the time since training.
-With PEER_KEEP_MS=1 each answer is gone before it is asked for again: what a cold cache costs.
+Answers are cached for an hour, so they may be that stale; factors are as old as the training. With
+PEER_KEEP_MS=1 each answer expires before its next request, to measure a cold cache.
 """
 
 import os
@@ -25,7 +25,7 @@ _AN_HOUR_MS = 3_600_000
 
 
 class _Factors:
-    """Factors of users and items, and what users have had; loaded in each worker."""
+    """Factors of users and items, and users' seen items; loaded in each worker."""
 
     def __init__(self, folder: Path) -> None:
         self._users = np.load(folder / "user_factors.npy")
@@ -50,7 +50,7 @@ class _Factors:
 
 
 class _Parts:
-    """What a worker opens."""
+    """The connections of a worker."""
 
     factors: _Factors
     redis: Redis

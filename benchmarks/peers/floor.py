@@ -1,4 +1,4 @@
-"""The ceiling of what any service here could reach: Flask under Gunicorn, with ten items from a constant."""
+"""The upper limit of speed: Flask under Gunicorn with ten constant items."""
 
 import orjson
 from flask import Flask, Response
@@ -30,6 +30,6 @@ def get_health() -> Response:
 
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
-    """The same ten items for everybody."""
+    """Return the same ten items for all users."""
     answer = {"user_id": user_id, "recommendations": [_ITEM] * 10, "count": 10}
     return Response(orjson.dumps(answer), mimetype="application/json")

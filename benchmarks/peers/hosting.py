@@ -1,4 +1,4 @@
-"""What the Gunicorn configuration of the service asks of an app, for apps that are not the service."""
+"""The attributes that the service's Gunicorn configuration needs, for the apps of peers."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The service as it is often written first: a loop over users, a pool of psycopg2's, four queries each."""
+"""The service as often first written: a loop over users, psycopg2's pool, four queries per user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

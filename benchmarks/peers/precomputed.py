@@ -1,4 +1,4 @@
-"""A table of lists that a nightly job has filled: one statement a request, stale by up to a day."""
+"""A table of lists filled by a nightly job: one statement per request, up to a day stale."""
 
 import orjson
 from flask import Flask, Response, request

@@ -1,7 +1,7 @@
 -- name: naive_collaborative(user_id, window_days)
--- Everybody who shares a medium, counted to the last; fifty of them as they come; and all that those fifty
+-- All users who share an item are counted; fifty of them are taken in any order; and all that those fifty
 -- liked. No order before the LIMIT: that is the naive part, and why the linter is told to pass over it.
--- MATERIALIZED: unbounded as it reads; docs/explanation/performance.md says what PostgreSQL makes of it otherwise.
+-- MATERIALIZED: unbounded as it reads; docs/explanation/performance.md has the plan without it.
 WITH own AS (
     SELECT DISTINCT i.media_id
     FROM interaction AS i

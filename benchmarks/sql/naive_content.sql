@@ -1,5 +1,5 @@
 -- name: naive_content(genres)
--- Every medium of the catalog that shares a genre, with how many.
+-- Every item of the catalog that shares a genre, with the number of shared genres.
 SELECT
     m.id::text AS media_id,
     count(*) AS matches

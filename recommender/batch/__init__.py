@@ -1,1 +1,1 @@
-"""Recommendations for many users, into a file, in a job that can be broken off and taken up again."""
+"""Jobs that write recommendations for many users to a file and can be resumed."""

@@ -1,4 +1,4 @@
-"""How far a job has come, kept next to its output so that the same command can take it up again."""
+"""The progress of a job, kept next to its output so that the same command can resume it."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from recommender.batch.users import UserList
 from recommender.errors import BatchError
 
 _VERSION = 3
-# The file that tells this program's folder from one of the same name that was there before.
+# Marks a folder as made by this command, not one that had the name before.
 _MARKER = "made-by-marquee"
 _MARK = b"Made by python -m recommender batch, which removes its files here when the job is done.\n"
 _TAIL_BYTES, _DIGEST_BYTES = 4096, 16
@@ -23,10 +23,10 @@ _OWN_FILES = {_MARKER, "journal.json", "journal.draft", "users", "users.draft", 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What makes two runs the same job, beside the users.
+    """The options that two runs of the same job share, beside the users.
 
-    `users_from`: `file` or `all users`. `formulas`: what becomes of text that a spreadsheet would run.
-    `ranking`: every setting that a ranking depends on, in one text.
+    `users_from`: `file` or `all users`. `formulas`: how text that a spreadsheet would run is written.
+    `ranking`: all settings that a ranking depends on, in one text.
     """
 
     users_from: str
@@ -38,11 +38,11 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been done, and is safe on disk.
+    """The part of a job that is done and safe on disk.
 
-    `list_bytes`: how far the user list is done. `position`: how much of the output belongs to it, in bytes or
-    in parts. `fingerprint`: a digest of the end of that. `recommendations`, `degraded`, `held_back`: counted
-    over all runs of the job; the last are users answered while a load of the catalog was held back.
+    `list_bytes`: how much of the user list is done. `position`: the length of its output, in bytes or
+    files. `fingerprint`: a digest of its end. `recommendations`, `degraded`, `held_back`: counts over all
+    runs of the job; `held_back` are users answered while a catalog load was held back.
     """
 
     users: int = 0
@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A job, its users, and how far it has come."""
+    """A job, its users and its progress."""
 
     options: JobOptions
     user_list: UserList
@@ -64,9 +64,9 @@ class Journal:
 
 
 class JobFolder:
-    """The folder `<output>.resume`, which exists as long as there is something to take up.
+    """The folder `<output>.resume`, which exists until the job is done.
 
-    A folder that this program did not make is refused, and files that it did not make are never removed.
+    A folder that this command did not make is rejected, and files that it did not make are never removed.
     """
 
     def __init__(self, output: Path) -> None:
@@ -76,10 +76,10 @@ class JobFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder, and let nobody else work on the job.
+        """Make the folder and hold its lock, so that no other run works on the job.
 
         Raises:
-            BatchError: another run holds the lock, or this program did not make what is at the path.
+            BatchError: another run holds the lock, or the path exists and was not made by this command.
             OSError: it cannot be made.
         """
         if not os.path.lexists(self.path):
@@ -93,13 +93,13 @@ class JobFolder:
                 yield
             finally:
                 if not self._journal.exists():
-                    # Nothing was begun, or all is done.
+                    # The job has not begun, or is done.
                     self._remove()
         finally:
             os.close(handle)
 
     def load(self) -> Journal | None:
-        """What an earlier run has left, if one has.
+        """Return the journal of an earlier run, if there is one.
 
         Raises:
             BatchError: it cannot be read.
@@ -119,7 +119,7 @@ class JobFolder:
             raise BatchError(f"{self._journal} cannot be read; --overwrite starts again") from exc
 
     def save(self, journal: Journal) -> None:
-        """Replace what is there whole: after a crash it is the old one or the new one.
+        """Replace the journal atomically: after a crash it is the old or the new one.
 
         Raises:
             OSError: it cannot be written.
@@ -133,11 +133,11 @@ class JobFolder:
         sync_folder(self.path)
 
     def forget(self) -> None:
-        """Leave nothing to take up; the folder goes when the lock does."""
+        """Remove the journal, so that nothing is left to resume; the folder is removed with the lock."""
         self._journal.unlink(missing_ok=True)
 
     def _create(self) -> None:
-        """Make the folder with its marker under another name first: after a kill it is whole or not there."""
+        """Make the folder and its marker under another name: a kill leaves no folder without a marker."""
         draft = self._aside()
         try:
             draft.mkdir()
@@ -150,37 +150,37 @@ class JobFolder:
             (draft / _MARKER).unlink(missing_ok=True)
             if draft.exists():
                 draft.rmdir()
-            # Where another run has made it meanwhile, its lock decides.
+            # If another run has made it meanwhile, the lock decides.
             if not self._is_own():
                 raise OSError(exc.errno, exc.strerror, str(self.path)) from exc
 
     def _is_own(self) -> bool:
-        """Whether this program made what is at the path."""
+        """Whether this command made the folder at the path."""
         marker = self.path / _MARKER
         return not self.path.is_symlink() and marker.is_file() and marker.read_bytes() == _MARK
 
     def _lock(self, handle: int) -> None:
-        """Take the lock of the folder that the handle is open on.
+        """Lock the folder that the handle is open on.
 
         Raises:
             BatchError: another run has it, or has removed the folder since.
         """
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A run that ends removes the folder before it lets go of the lock.
+            # A run that ends removes the folder before it releases the lock.
             is_there = self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(handle))
         except BlockingIOError:
             is_there = False
         if not is_there:
-            raise BatchError("another run is at work on it")
+            raise BatchError("another run is working on it")
 
     def _remove(self) -> None:
-        """Remove this program's files; the folder and its marker only if there is nothing else in it."""
+        """Remove this command's files; the folder and its marker only if it holds no other files."""
         is_shared = any(path.name not in _OWN_FILES or path.is_dir() for path in self.path.iterdir())
         if is_shared:
             folder, going = self.path, _OWN_FILES - {_MARKER}
         else:
-            # After a kill between two removals, no folder without a marker has the job's name.
+            # Renamed first: a kill between two removals leaves no folder of this name without a marker.
             folder, going = self.path.rename(self._aside()), _OWN_FILES
         for name in going:
             if not (folder / name).is_dir():
@@ -189,12 +189,12 @@ class JobFolder:
             folder.rmdir()
 
     def _aside(self) -> Path:
-        """A free name next to the folder's, for a moment."""
+        """Return a free temporary path next to the folder."""
         return self.path.with_name(f".{self.path.name}.{uuid4().hex[:8]}")
 
 
 def tail_digest(file: Path, end: int) -> str:
-    """Return a digest of the last bytes of a file before a position, to recognise the file by.
+    """Return a digest of the last bytes of a file before a position, which identifies the file.
 
     Raises:
         OSError: it cannot be read.
@@ -205,7 +205,7 @@ def tail_digest(file: Path, end: int) -> str:
 
 
 def sync_folder(path: Path) -> None:
-    """See to it that the names in a folder survive a crash."""
+    """Flush a folder's entries to disk, so that they survive a crash."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

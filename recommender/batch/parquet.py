@@ -1,4 +1,4 @@
-"""A folder of Parquet files, which readers of Parquet take for one table. Needs pyarrow."""
+"""A folder of Parquet files, which readers treat as one table. Needs pyarrow."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from recommender.domains.attributes import Kind
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 
-# A file can only be written whole: so many users are done again after a kill, and held in memory.
+# A Parquet file is written whole: so many users are held in memory, and repeated after a kill.
 _USERS_A_PART = 5_000
 _PART = re.compile(r"part-\d{5,}\.parquet|\.part-\d{5,}\.draft")
 _TYPES = {
@@ -37,7 +37,7 @@ def _schema(maker: RowMaker) -> pa.Schema:
 
 
 class ParquetWriter:
-    """A file every few thousand users; the position is the number of files. See Writer."""
+    """Writes a file every few thousand users; its position is the number of files. See Writer."""
 
     def __init__(self, path: Path, maker: RowMaker, users_a_part: int = _USERS_A_PART) -> None:
         self._path = path
@@ -58,11 +58,11 @@ class ParquetWriter:
         if not self._path.exists():
             return False
         if not self._path.is_dir():
-            raise BatchError("it is a file, and Parquet is written into a folder")
+            raise BatchError("it is a file; Parquet needs a folder")
         found = sorted(self._path.iterdir())
         foreign = [path.name for path in found if not _PART.fullmatch(path.name) or path.is_dir()]
         if foreign:
-            raise BatchError(f"it holds {foreign[0]}, which is none of this command's files")
+            raise BatchError(f"it holds {foreign[0]}, which this command did not make")
         return bool(found)
 
     def create(self) -> None:
@@ -77,7 +77,7 @@ class ParquetWriter:
             self.create()
             return
         if not all(self._part(number).exists() for number in range(safe.position)):
-            raise BatchError("files are missing that an earlier run left; --overwrite starts again")
+            raise BatchError("files of an earlier run are missing; --overwrite starts again")
         if self._fingerprint(safe.position) != safe.fingerprint:
             raise BatchError(NOT_OURS)
         self._keep(safe.position)
@@ -90,7 +90,7 @@ class ParquetWriter:
 
     def commit(self) -> Safe:
         """See Writer."""
-        # A table without a row still says which columns it has.
+        # A table without rows still needs a file for its columns.
         if self._users or not self._parts:
             self._write_part()
             self._parts += 1
@@ -108,7 +108,7 @@ class ParquetWriter:
         return tail_digest(last, last.stat().st_size)
 
     def _keep(self, parts: int) -> None:
-        """Remove the parts after so many, and drafts."""
+        """Remove drafts, and all parts after the first `count`."""
         kept = {self._part(number) for number in range(parts)}
         for path in self._path.iterdir():
             if _PART.fullmatch(path.name) and path not in kept:
@@ -116,7 +116,7 @@ class ParquetWriter:
         self._parts = parts
 
     def _write_part(self) -> None:
-        # Readers pass over names that begin with a dot.
+        # Readers ignore names that begin with a dot.
         draft = self._path / f".part-{self._parts:05}.draft"
         columns = list(zip(*self._rows, strict=True)) or [()] * len(self._schema)
         table = pa.table(

@@ -24,10 +24,10 @@ Row = tuple[Value, ...]
 
 
 class RowMaker:
-    """Makes a row of each recommendation; `columns` names what is in it.
+    """Makes a row of each recommendation; `columns` are its names.
 
-    Attributes of one's own are last but for what there is where experiments run, `in_experiments`: the user's
-    variant and the item's token.
+    Own attributes come last, followed only by the user's variant and the item's token if experiments run
+    (`in_experiments`).
     """
 
     def __init__(self, domain: Domain, *, in_experiments: bool = False) -> None:
@@ -38,7 +38,7 @@ class RowMaker:
         self.columns = (*_IDS, *_names(self.ours), *_SCORES, *_names(self.own), *added)
 
     def rows(self, result: UserRecommendations) -> Iterator[Row]:
-        """Yield one user's rows, best first; `rank` counts from 1, lists are joined by `|`."""
+        """Yield one user's rows, best first. Ranks start at 1; lists are joined by `|`."""
         degraded = SEPARATOR.join(result.degraded)
         variants = variants_of(result) or None
         for rank, item in enumerate(result.items, start=1):

@@ -1,4 +1,4 @@
-"""Runs a job: begins it or takes it up, works through its users, and keeps what is done safe."""
+"""Runs a job: begins or resumes it, recommends to its users, and saves its progress."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -13,10 +13,10 @@ from recommender.errors import BatchError, EmptyCatalogError, NothingToRecommend
 
 ALL_USERS = "all users"
 DEFUSED, AS_THEY_ARE = "defused", "as they are"
-# What the service works on at a time.
+# Users per call of the service.
 _USERS_AT_ONCE = 100
 
-_EMPTY = "the catalog is empty: catalog_db answers, and holds no media"
+_EMPTY = "the catalog is empty: catalog_db answers but holds no media"
 _NO_ANSWER = "catalog_db does not answer, or no database does"
 
 Recommend = Callable[[Iterable[str]], Iterator[UserRecommendations]]
@@ -24,7 +24,7 @@ Recommend = Callable[[Iterable[str]], Iterator[UserRecommendations]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a job writes, and whether what is there may go."""
+    """Where a job writes, and whether it may overwrite existing files."""
 
     writer: Writer
     folder: JobFolder
@@ -33,9 +33,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far a run has come, and why it went no further, if it did not.
+    """The state after a run, and why it stopped before the end, if it did.
 
-    `grown`: the catalog was still being filled when it began.
+    `grown`: the catalog was incomplete when the run began.
     """
 
     journal: Journal
@@ -45,9 +45,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class CatalogUse:
-    """What the catalog was like while users were answered.
+    """The size of the catalog while users were answered.
 
-    `read_status`: as known now. `max_loss`: the share of media that may be missing.
+    `read_status`: returns the current status. `max_loss`: the share of items that may be missing.
     """
 
     read_status: Callable[[], CatalogStatus | None]
@@ -56,7 +56,7 @@ class CatalogUse:
     largest: int = 0
 
     def note(self) -> bool:
-        """Look at the catalog; whether a load of it is held back."""
+        """Record the catalog's size, and return whether a load is held back."""
         status = self.read_status()
         if status is None:
             return False
@@ -66,18 +66,18 @@ class CatalogUse:
 
     @property
     def grown(self) -> bool:
-        """Whether the first users were answered from a part of what the catalog turned out to be."""
+        """Whether the catalog of the first users was much smaller than later ones."""
         return self.smallest is not None and self.smallest < (1 - self.max_loss) * self.largest
 
 
 def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid: InvalidIds) -> Journal:
-    """Take up what an earlier run of the same job has left, or begin anew; the output can be written then.
+    """Resume an earlier run of the same job, or begin anew; opens the output for writing.
 
     Args:
-        options: of the job.
-        user_ids: whom it is for; read where that has to be known.
-        target: where it writes.
-        invalid: what `user_ids` notes its invalid ids in.
+        options: options of the job.
+        user_ids: the users, read only if a list must be written or compared.
+        target: where the job writes.
+        invalid: collects the invalid ids of `user_ids`.
 
     Raises:
         BatchError: another output or job is in the way.
@@ -85,15 +85,15 @@ def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid:
         OSError: files cannot be read or written.
     """
     folder = target.folder
-    left = _left_behind(options, target)
+    left = _earlier_journal(options, target)
     if left is None or options.users_from != ALL_USERS:
         draft = folder.user_list.with_suffix(".draft")
         user_list = write_list(user_ids, draft, invalid)
         if left is not None and left.user_list.digest != user_list.digest:
-            _refuse_unless_told(target, "for other users: the ids have changed")
+            _require_overwrite(target, "for other users: the ids have changed")
             left = None
         if left is None:
-            # In this order a kill leaves either no job and no output of its, or a job to take up.
+            # In this order a kill leaves either no job and no output, or a job to resume.
             folder.forget()
             draft.replace(folder.user_list)
             return _created(Journal(options, user_list, Progress()), target)
@@ -110,15 +110,15 @@ def work(
     stop_asked: Callable[[], bool],
     show: Callable[[int], None],
 ) -> Outcome:
-    """Recommend to the users that are left, until the end or until it cannot go on.
+    """Recommend to the remaining users, until the end or an interruption.
 
     Args:
-        journal: from `begin`.
-        recommend: the service's answers for some users.
+        journal: as returned by `begin`.
+        recommend: returns the service's answers for some users.
         target: where to write.
-        catalog: looked at after each one hundred users.
-        stop_asked: asked between one hundred users and the next.
-        show: is told how many users are done.
+        catalog: checked after every one hundred users.
+        stop_asked: whether to stop; called before every one hundred users.
+        show: called with the number of users done.
     """
     done, stopped = journal.progress, None
     with closing(target.writer):
@@ -136,10 +136,10 @@ def work(
                 done = _advanced(done, answers, list_bytes, held_back=catalog.note())
                 show(done.users)
                 if target.writer.due:
-                    journal = _made_safe(journal, done, target)
-            journal = _made_safe(journal, done, target)
+                    journal = _committed(journal, done, target)
+            journal = _committed(journal, done, target)
         except OSError as exc:
-            # Nothing is known of what was written last: the next run cuts it off.
+            # The last write may be incomplete: the next run cuts it off.
             return Outcome(journal, f"{exc.strerror or exc}")
     if stopped is None:
         target.folder.forget()
@@ -147,11 +147,11 @@ def work(
     return Outcome(journal, stopped, catalog.grown)
 
 
-def _left_behind(options: JobOptions, target: Target) -> Journal | None:
-    """What there is to take up.
+def _earlier_journal(options: JobOptions, target: Target) -> Journal | None:
+    """Return the journal of an earlier run of the same job, if any.
 
     Raises:
-        BatchError: there is something else, and nobody said that it may go.
+        BatchError: another job or output is there, and `overwrite` is false.
     """
     exists = target.writer.exists()
     try:
@@ -167,7 +167,7 @@ def _left_behind(options: JobOptions, target: Target) -> Journal | None:
     for name in ("users_from", "format", "formulas", "limit", "ranking"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
-            _refuse_unless_told(target, f"with {name.replace('_', ' ')} {before}, not {now}")
+            _require_overwrite(target, f"with {name.replace('_', ' ')} {before}, not {now}")
             return None
     return left
 
@@ -180,10 +180,10 @@ def _created(journal: Journal, target: Target) -> Journal:
 
 
 def _resumed(journal: Journal, target: Target) -> bool:
-    """Cut the output back to what the journal says is safe; False where it has to be begun again.
+    """Cut the output back to the length in the journal; False if it must be begun again.
 
     Raises:
-        BatchError: it is not what the journal says, and `overwrite` is false.
+        BatchError: the output does not match the journal, and `overwrite` is false.
     """
     safe = Safe(journal.progress.position, journal.progress.fingerprint)
     try:
@@ -195,28 +195,28 @@ def _resumed(journal: Journal, target: Target) -> bool:
     return True
 
 
-def _refuse_unless_told(target: Target, difference: str) -> None:
+def _require_overwrite(target: Target, difference: str) -> None:
     if not target.overwrite:
         raise BatchError(
-            f"a run was broken off here {difference} ({target.folder.path}); "
-            "go on with what it was given, or start again with --overwrite"
+            f"there is an unfinished job {difference} ({target.folder.path}); "
+            "repeat its command, or start again with --overwrite"
         )
 
 
 def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations]:
-    """Some users' answers.
+    """Return the answers for some users.
 
     Raises:
-        NothingToRecommendFromError: they would say nothing about the users.
+        NothingToRecommendFromError: too many databases failed for meaningful answers.
     """
     answers = list(recommend(user_ids))
-    if any(map(_says_nothing, answers)):
+    if any(map(_is_meaningless, answers)):
         raise NothingToRecommendFromError
     return answers
 
 
-def _says_nothing(answer: UserRecommendations) -> bool:
-    """Whether it is the same for everybody, or an empty list that nobody can tell the meaning of."""
+def _is_meaningless(answer: UserRecommendations) -> bool:
+    """Whether the answer is the same for all users, or empty only because catalog_db failed."""
     return len(answer.degraded) == len(DatabaseName) or (
         not answer.items and DatabaseName.CATALOG in answer.degraded
     )
@@ -235,8 +235,8 @@ def _advanced(
     )
 
 
-def _made_safe(journal: Journal, done: Progress, target: Target) -> Journal:
-    """The output first, then the word of it: what is written after that word, the next run cuts off."""
+def _committed(journal: Journal, done: Progress, target: Target) -> Journal:
+    """Commit the output, then save the journal: the next run cuts off what the journal does not cover."""
     position, fingerprint = target.writer.commit()
     safe = replace(journal, progress=replace(done, position=position, fingerprint=fingerprint))
     target.folder.save(safe)

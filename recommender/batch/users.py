@@ -1,4 +1,4 @@
-"""The users of a job, as a list on disk: found once, each once, in an order that stays."""
+"""The users of a job, as a list on disk without duplicates, in a fixed order."""
 
 import hashlib
 import heapq
@@ -20,7 +20,7 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class InvalidId:
-    """A line, counted from 1, that holds no user id."""
+    """A line without a valid user id; lines are counted from 1."""
 
     line: int
     shown: str
@@ -28,7 +28,7 @@ class InvalidId:
 
 @dataclass(frozen=True, slots=True)
 class UserList:
-    """What a list was written from. `digest` tells lists apart; `invalid` and `repeated` are not on it."""
+    """Counts and digest of a list; `invalid` and `repeated` lines are not on it."""
 
     digest: str
     users: int
@@ -37,7 +37,7 @@ class UserList:
 
 
 class InvalidIds:
-    """Counts what is no user id, and keeps the first few to show."""
+    """Counts invalid ids, and keeps the first few to show."""
 
     def __init__(self, kept: int) -> None:
         self.first: list[InvalidId] = []
@@ -53,7 +53,7 @@ class InvalidIds:
 
 
 def ids_in(file: BinaryIO, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
-    """The canonical ids of a file with one a line; blank lines are passed over."""
+    """Yield the canonical ids of a file with one id a line; blank lines are skipped."""
     for number, line in enumerate(file, start=1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not text:
@@ -66,9 +66,9 @@ def ids_in(file: BinaryIO, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
 
 
 def merged(streams: Iterable[Iterable[str]], form: IdForm, invalid: InvalidIds) -> Iterator[str]:
-    """The ids of sorted streams, each once, in order; holds one id of each stream.
+    """Yield the ids of sorted streams, each once, in order; holds one id per stream.
 
-    Ids are taken as the databases have them: where they do not match, no request could name them either.
+    Ids are checked in the form of the databases: no request could name an id that does not match.
 
     Raises:
         BatchError: a stream is not sorted.
@@ -82,7 +82,7 @@ def merged(streams: Iterable[Iterable[str]], form: IdForm, invalid: InvalidIds) 
 
 
 def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> UserList:
-    """Write a list, one id a line, each where it comes first; takes 16 bytes of memory a user.
+    """Write a list, one id a line, without repetitions; takes 16 bytes of memory per user.
 
     Raises:
         OSError: it cannot be written.
@@ -93,7 +93,7 @@ def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> User
             line = user_id.encode() + b"\n"
             digests += _digest(line)
             file.write(line)
-    # Sorted in place: only those that are there twice have to be looked for.
+    # Sorted in place, which puts repeated digests side by side.
     keys = np.frombuffer(digests, dtype=f"S{_DIGEST_BYTES}")
     keys.sort()
     again = keys[1:][keys[1:] == keys[:-1]]
@@ -106,7 +106,7 @@ def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> User
 
 
 def read_list(path: Path, offset: int, at_once: int) -> Iterator[tuple[list[str], int]]:
-    """The ids from a byte on, so many at once, and the byte up to which they go.
+    """Yield chunks of ids from a byte offset on, each with the offset of its end.
 
     Raises:
         OSError: it cannot be read.
@@ -135,12 +135,12 @@ def _digest(line: bytes) -> bytes:
 
 
 def _drop_repeated(path: Path, repeated: set[bytes]) -> None:
-    """Rewrite a list with the first only of the lines that have these digests."""
+    """Rewrite a list, keeping only the first line of each of these digests."""
     rest = path.with_name(f"{path.name}.rest")
     written: set[bytes] = set()
     with path.open("rb") as file, rest.open("wb") as kept:
         for line in file:
-            # Without the zeros at the end, which numpy does not tell from its padding.
+            # Without zeros at the end, which numpy cannot distinguish from its padding.
             digest = _digest(line).rstrip(b"\0")
             if digest not in written:
                 kept.write(line)

@@ -1,4 +1,4 @@
-"""The forms that the output of a job may have, each of which can be cut back to where it was safe."""
+"""Output formats of a job; each can be cut back to its last safe length."""
 
 import io
 import os
@@ -15,18 +15,18 @@ from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 from recommender.result_serializers import line_of
 
-# More than RFC 4180 names: some readers drop blanks at the ends, or take U+2028 and others for line breaks.
+# More than in RFC 4180: some readers strip blanks, or treat U+2028 and others as line breaks.
 _NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _QUOTE = '"'
 _IDS = ("user_id", "media_id")
 
 
-NOT_OURS = "it is not what an earlier run left; put that back, or start again with --overwrite"
+NOT_OURS = "it has changed since an earlier run; restore it, or start again with --overwrite"
 
 
 class OutputFormat(StrEnum):
-    """What `--format` may be."""
+    """The values of `--format`."""
 
     NDJSON = "ndjson"
     CSV = "csv"
@@ -34,17 +34,17 @@ class OutputFormat(StrEnum):
 
 
 class Safe(NamedTuple):
-    """How much of an output is safe on disk, in bytes or in parts, and a digest of the end of that."""
+    """The length of an output that is safe on disk, in bytes or files, and a digest of its end."""
 
     position: int
     fingerprint: str
 
 
 class Writer(Protocol):
-    """An output that grows.
+    """An output that is written in steps.
 
     Raises:
-        OSError: from every method, where the output cannot be written.
+        OSError: from every method, if the output cannot be written.
     """
 
     @property
@@ -53,40 +53,40 @@ class Writer(Protocol):
         ...
 
     def exists(self) -> bool:
-        """Whether there is an output already.
+        """Whether an output exists.
 
         Raises:
-            BatchError: there is something else in its place.
+            BatchError: the path exists and is not such an output.
         """
         ...
 
     def create(self) -> None:
-        """Begin it, in place of an output that is there."""
+        """Begin the output, replacing an existing one."""
         ...
 
     def resume(self, safe: Safe) -> None:
-        """Cut it back to what was safe.
+        """Cut the output back to its safe length.
 
         Raises:
-            BatchError: it does not reach so far, or is not what was written.
+            BatchError: it is shorter, or has other content.
         """
         ...
 
     def write(self, answers: Sequence[UserRecommendations]) -> None:
-        """Add some users' answers."""
+        """Append the answers for some users."""
         ...
 
     def commit(self) -> Safe:
-        """Make safe what has been written."""
+        """Flush the output to disk and return its safe length."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the output."""
         ...
 
 
 class TextWriter(ABC):
-    """A file of text; the position is its length in bytes."""
+    """A text file; its position is the length in bytes."""
 
     due = True
     _beginning: bytes
@@ -98,7 +98,7 @@ class TextWriter(ABC):
     def exists(self) -> bool:
         """See Writer."""
         if self._path.exists() and not self._path.is_file():
-            raise BatchError("it is no regular file, and only such a one can be taken up again")
+            raise BatchError("it is not a regular file, so the job could not be resumed")
         return self._path.exists()
 
     def create(self) -> None:
@@ -115,7 +115,7 @@ class TextWriter(ABC):
             self.create()
             return
         if not self.exists() or self._path.stat().st_size < safe.position:
-            raise BatchError("it is shorter than an earlier run left it; --overwrite starts again")
+            raise BatchError("it is shorter than after an earlier run; --overwrite starts again")
         if tail_digest(self._path, safe.position) != safe.fingerprint:
             raise BatchError(NOT_OURS)
         self._open(safe.position)
@@ -142,13 +142,13 @@ class TextWriter(ABC):
         return self._file
 
     def _open(self, position: int) -> None:
-        # Unbuffered: an answer is on disk, or it has failed, before the journal says that it is done.
+        # Unbuffered, so that write errors occur before the journal records an answer as done.
         self._file = io.FileIO(self._path, "r+" if self._path.exists() else "x+")
         self._file.truncate(position)
         self._file.seek(position)
 
     def _begins_as_ours(self) -> bool:
-        """Whether a file may be what a run left that was killed before anything of it was safe."""
+        """Whether the file may stem from a run that was killed before its first commit."""
         with self._path.open("rb") as file:
             found = file.read(len(self._beginning))
         return self._beginning.startswith(found)
@@ -163,11 +163,11 @@ class TextWriter(ABC):
 
     @abstractmethod
     def _encode(self, answer: UserRecommendations) -> bytes:
-        """One user's part of the text."""
+        """Return the text of one user's answer."""
 
 
 class NdjsonWriter(TextWriter):
-    """A line of JSON a user, as the API streams them."""
+    """Writes a line of JSON per user, as the API streams them."""
 
     _beginning = b'{"user_id":'
 
@@ -176,12 +176,12 @@ class NdjsonWriter(TextWriter):
 
 
 class CsvWriter(TextWriter):
-    """A row a recommendation, below a row of names, as in RFC 4180. What is unknown is empty.
+    """Writes a header and a row per recommendation, as in RFC 4180. Unknown values are empty.
 
     Args:
         path: the file.
         maker: makes the rows.
-        defuse_formulas: put an apostrophe in front of text, except ids, that a spreadsheet would run.
+        defuse_formulas: put an apostrophe before text, except ids, that a spreadsheet would run.
     """
 
     def __init__(self, path: Path, maker: RowMaker, *, defuse_formulas: bool) -> None:
@@ -198,7 +198,7 @@ class CsvWriter(TextWriter):
         return b"".join(map(_csv_line, map(self._without_formulas, rows) if self._defuse_formulas else rows))
 
     def _without_formulas(self, row: Row) -> list[object]:
-        """Put an apostrophe in front of text that begins as a formula does, save ids."""
+        """Put an apostrophe before text that begins like a formula, except ids."""
         return [
             f"'{value}"
             if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
@@ -208,7 +208,7 @@ class CsvWriter(TextWriter):
 
 
 def _csv_line(values: Sequence[object]) -> bytes:
-    """Encode a record; the csv module of Python 3.11 leaves a bare CR, and blanks, without quotes."""
+    """Encode a record; the csv module of Python 3.11 does not quote a bare CR or blanks."""
     texts = ("" if value is None else str(value) for value in values)
     quoted = (
         f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _NEEDS_QUOTES.search(text) else text for text in texts

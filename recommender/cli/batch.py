@@ -1,4 +1,4 @@
-"""`batch`: recommendations for many users, into a file."""
+"""`batch`: write recommendations for many users to a file."""
 
 import os
 import signal
@@ -58,15 +58,15 @@ class _Refusal(click.ClickException):
             )
         },
         statuses={
-            0: "all users have whole answers",
+            0: "all users have complete answers",
             1: "stopped before the end: run the same command again",
             2: "the command is wrong, or something is in the way",
-            3: "finished, but ids were skipped, or answers lack what a database did not give or had lost",
+            3: "finished, but ids were skipped, or answers lack data of a database that failed or lost rows",
         },
     )
 )
 @click.argument("file", type=click.File("rb"), required=False)
-@click.option("--all-users", is_flag=True, help="Everybody user_db or engagement_db knows, instead of FILE.")
+@click.option("--all-users", is_flag=True, help="All users of user_db and engagement_db, instead of FILE.")
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, help="What to write; a folder for Parquet."
 )
@@ -74,7 +74,7 @@ class _Refusal(click.ClickException):
     "--format",
     "form",
     type=click.Choice([form.value for form in OutputFormat]),
-    help="Unless given, by the end of the output's name: .csv, .parquet, and NDJSON for anything else.",
+    help="Unless given, by the output's suffix: .csv, .parquet, else NDJSON.",
 )
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
@@ -84,9 +84,7 @@ class _Refusal(click.ClickException):
     show_default=True,
 )
 @click.option("--limit", type=int, help="How many for each user, 10 unless given; at most MAX_LIMIT.")
-@click.option(
-    "--overwrite", is_flag=True, help="Replace an output, or an unfinished job, that is in the way."
-)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output or unfinished job.")
 def batch(
     *,
     file: BinaryIO | None,
@@ -99,12 +97,12 @@ def batch(
 ) -> int:
     """Write recommendations for the users in FILE, or for all users, to a file.
 
-    For mails, caches and analyses, where asking the API would take a script. FILE has one user id a line;
-    - is standard input. Repeated ids count once; what is no id is named, and skipped.
+    For mails, caches and analyses, without a script that calls the API. FILE has one user id a line;
+    - is standard input. Repeated ids count once; invalid ids are named and skipped.
 
-    Broken off, by Ctrl-C, a kill, a full disk or databases that are gone, the same command goes on where it
-    was: nothing is lost, and nothing is there twice. Until the job is done, what it needs for that is in
-    OUTPUT.resume. A folder of that name that it did not make is refused, and left as it is.
+    After an interruption by Ctrl-C, a kill, a full disk or a lost database, the same command continues:
+    no user is lost or written twice. Until the job is done, OUTPUT.resume holds its progress. A folder of
+    that name that this command did not make is an error, and is left unchanged.
 
     """
     if (file is None) != all_users:
@@ -113,7 +111,7 @@ def batch(
         raise click.BadParameter(f"{output} names no file", param_hint="--output")
     settings = load_settings()
     chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
-    # The other formats hold text as it is: there the option does not make it another job.
+    # Other formats keep text unchanged: there the option makes no difference to the job.
     formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
     users_from = ALL_USERS if file is None else "file"
     domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
@@ -122,7 +120,7 @@ def batch(
     options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain, experiments))
     maker = RowMaker(domain, in_experiments=bool(experiments))
     target = Target(_writer(options, output, maker), JobFolder(output), overwrite)
-    # Before anything is made: are databases configured at all?
+    # Fail before any file is made if no databases are configured.
     settings.databases.url(DatabaseName.USER)
     started = time.monotonic()
     with ExitStack() as stack:
@@ -140,7 +138,7 @@ def batch(
 
 
 def _made_by(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
-    """What a job is made by: settings of the ranking, attributes of one's own, and experiments."""
+    """Describe what a job's ranking depends on: settings, own attributes and experiments."""
     own = ",".join(attribute.name for attribute in domain.own)
     parts = (settings.describe_ranking(), own, describe_experiments(experiments))
     return ", ".join(part for part in parts if part)
@@ -152,7 +150,7 @@ def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:
     if options.format == OutputFormat.CSV:
         return CsvWriter(output, maker, defuse_formulas=options.formulas == DEFUSED)
     try:
-        # It needs a package that only this format does.
+        # Only this format needs pyarrow.
         from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
     except ModuleNotFoundError as exc:
         raise _Refusal(
@@ -162,7 +160,7 @@ def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:
 
 
 def _refuse_same_file(file: BinaryIO, output: Path) -> None:
-    """Keep --overwrite from destroying the list of ids.
+    """Reject an output that is the list of ids, which --overwrite would destroy.
 
     Raises:
         BatchError: the ids are read from the output.
@@ -179,7 +177,7 @@ def _refuse_same_file(file: BinaryIO, output: Path) -> None:
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:
     form = IdForm.of_pattern(settings.requests.id_pattern)
     invalid = InvalidIds(_INVALID_SHOWN)
-    user_ids = _everybody(settings, form, invalid) if file is None else ids_in(file, form, invalid)
+    user_ids = _all_users(settings, form, invalid) if file is None else ids_in(file, form, invalid)
     journal = begin(options, user_ids, target, invalid)
     for found in invalid.first:
         where = f"line {found.line}: " if file is not None else ""
@@ -189,7 +187,7 @@ def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, targe
     return journal
 
 
-def _everybody(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
+def _all_users(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     with (
         quiet("psycopg"),
         patient_database(DatabaseName.USER, settings) as user_db,
@@ -203,7 +201,7 @@ def _everybody(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterato
 def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
     users, done = journal.user_list.users, journal.progress.users
     if done:
-        click.echo(f"Going on after {done:,} of {users:,} users.", err=True)
+        click.echo(f"Continuing after {done:,} of {users:,} users.", err=True)
     page = Page(journal.options.limit)
     with (
         opened(settings) as container,
@@ -212,7 +210,7 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
     ):
         return work(
             journal,
-            # Each hundred by themselves: their time budget begins when their turn comes.
+            # One hundred users a call, so that each call has a time budget of its own.
             lambda user_ids: container.service.recommend(user_ids, page),
             target,
             catalog=CatalogUse(lambda: container.status.read().catalog, settings.catalog.catalog_max_loss),
@@ -223,7 +221,7 @@ def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Set when somebody asks the command to stop; whoever asks twice does not want to wait."""
+    """Yield an event that the first SIGINT or SIGTERM sets; a second signal stops at once."""
     asked = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -254,7 +252,8 @@ def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
     )
     if outcome.stopped is not None:
         click.echo(
-            f"Error: stopped before the end: {outcome.stopped}. The same command goes on from here.", err=True
+            f"Error: stopped before the end: {outcome.stopped}. The same command continues from here.",
+            err=True,
         )
         return _STOPPED
     if done.held_back:
@@ -265,7 +264,7 @@ def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
         )
     if outcome.grown:
         click.echo(
-            "Warning: the catalog was still being filled when the job began; run it again with --overwrite.",
+            "Warning: the catalog was incomplete when the job began; run it again with --overwrite.",
             err=True,
         )
     if done.degraded or done.held_back or outcome.grown or users.invalid:

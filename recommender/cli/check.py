@@ -1,4 +1,4 @@
-"""`check`: is there anything about the databases that keeps the service from working well?"""
+"""`check`: find what in the databases keeps the service from working well."""
 
 import json
 from collections.abc import Iterable
@@ -28,26 +28,26 @@ _UNUSABLE = 2
         statuses={
             0: "all is well",
             1: "there are warnings",
-            2: "the service cannot work, or not without a database",
+            2: "the service cannot work, or lacks a database",
         },
     )
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
 def check(*, as_json: bool) -> int:
-    """Look at the three databases and say what is wrong, what it means and what to do.
+    """Check the three databases: say what is wrong, what it means and what to do.
 
-    For before the first start, after a change to a database, and whenever answers seem wrong or slow. Reads
-    only.
+    Run it before the first start, after a change to a database, and when answers seem wrong or slow. It only
+    reads.
     """
     try:
         settings = load_settings()
-        # Before anything is asked: are databases configured at all?
+        # Fail first if no databases are configured.
         settings.databases.url(DatabaseName.USER)
         domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
     except (SettingsError, ConfigurationError) as exc:
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
-    # What the driver warns of when a connection fails, and what sessions lack, is in the findings.
+    # The findings say what the driver would log about failed connections and sessions.
     with quiet("psycopg", "recommender"):
         findings = check_databases(
             settings.databases, settings.http, settings.ranking, settings.interaction_types, domain
@@ -63,7 +63,7 @@ def _show_json(findings: list[Finding]) -> int:
 
 
 def _show_table(findings: Iterable[Finding]) -> int:
-    """Each finding as it is made: the data of a large database take a minute."""
+    """Print each finding as it is made: the data of a large database take a minute."""
     shown: list[Finding] = []
     for database, group in groupby(findings, key=lambda finding: finding.database):
         click.echo(database)

@@ -1,4 +1,4 @@
-"""Rows as lines whose values stand below each other."""
+"""Rows as aligned lines."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ _GAP = "  "
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a line a row, each column as wide as its longest value.
+    """Yield a line for each row, each column as wide as its longest value.
 
     Args:
         rows: all of the same length.

@@ -1,4 +1,4 @@
-"""What the commands that read databases or recommend have in common."""
+"""Helpers of the commands that read databases or recommend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from recommender.databases.database import Database
 from recommender.entities import DEFAULT_LIMIT, DatabaseName
 from recommender.evaluation.databases import patient_database as open_patiently
 
-# The statements of a catalog refresh, and what comes between them.
+# The number of statements in a catalog refresh, and spare time for the work between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Container]:
-    """Yield the parts with all they answer from loaded; what a database cannot give is missing.
+    """Yield the container after loading catalog and model; the data of a failed database is missing.
 
     Raises:
         SettingsError: no databases are configured.
@@ -39,7 +39,7 @@ def opened(settings: Settings) -> Iterator[Container]:
 
 @contextmanager
 def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Database]:
-    """A connection for a statement that may take its time.
+    """Yield a database without a statement timeout.
 
     Raises:
         SettingsError: no databases are configured.
@@ -50,7 +50,7 @@ def patient_database(name: DatabaseName, settings: Settings) -> Iterator[Databas
 
 
 def check_limit(settings: RequestSettings, limit: int | None) -> int:
-    """The limit asked for, or the default.
+    """Return the limit given, or the default.
 
     Raises:
         BadParameter: it is more than MAX_LIMIT.

@@ -1,4 +1,4 @@
-"""`compile`: what models score with, ahead of the first training."""
+"""`compile`: compile the code of models before the first training."""
 
 import click
 
@@ -7,12 +7,12 @@ from recommender.cli.epilog import epilog
 
 @click.command(name="compile", epilog=epilog("compile"))
 def compile_models() -> None:
-    """Compile what models score with, so that the first training is quicker by that.
+    """Compile the code that models score with, so that the first training need not.
 
-    It takes some seconds, and the result is kept beside the code, or in NUMBA_CACHE_DIR. The demo does it by
-    itself while its data are loaded.
+    Takes some seconds. The result is kept beside the code, or in NUMBA_CACHE_DIR. The demo does this while it
+    loads its data.
     """
-    # It brings what models learn with.
+    # Imports the training libraries, which are slow to load.
     from recommender.training.compilation import compile_models as compile_all  # noqa: PLC0415 - see above
 
     compile_all()

@@ -1,4 +1,4 @@
-"""`demo`: generated data for databases of one's own."""
+"""`demo`: fill your own databases with generated data."""
 
 from datetime import UTC, datetime
 
@@ -13,13 +13,13 @@ from recommender.entities import DatabaseName
 
 
 @click.command(epilog=epilog("demo", "demo --if-empty", "demo --replace"))
-@click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
-@click.option("--if-empty", is_flag=True, help="Do nothing where they hold something.")
+@click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
+@click.option("--if-empty", is_flag=True, help="Do nothing if the databases hold data.")
 def demo(*, replace: bool, if_empty: bool) -> None:
     """Fill the three configured databases with generated demo data.
 
-    For a try on a PostgreSQL of your own, without an app's data. Tables and indexes that are missing are
-    made. It is the data that `serve` makes for itself where no databases are configured.
+    To try the service on a PostgreSQL of your own, without an app's data. Missing tables and indexes are
+    created. `serve` makes the same data if no databases are configured.
     """
     settings = load_settings()
     urls = {name: settings.databases.url(name) for name in DatabaseName}

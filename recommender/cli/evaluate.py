@@ -1,4 +1,4 @@
-"""`evaluate`: how well each model finds what users went on to like."""
+"""`evaluate`: measure how well each model finds what users liked later."""
 
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from recommender.evaluation.variants import compared_variants
 
 _STATUSES = {
     0: "compared",
-    1: "there is nothing to learn from or to find, or a database is down",
+    1: "there is nothing to learn from or to test on, or a database is down",
     2: "the command is wrong",
 }
 
@@ -43,15 +43,15 @@ _STATUSES = {
     )
 )
 @evaluation_options
-@click.option("--json", "json_path", type=FILE, help="Write all figures there, too.")
-@click.option("--html", "html_path", type=FILE, help="Write a page that explains them there, too.")
-@click.option("--as-of", type=MOMENT, help="Serve this moment again, in place of comparing.")
+@click.option("--json", "json_path", type=FILE, help="Write all figures to this file, too.")
+@click.option("--html", "html_path", type=FILE, help="Write a page that explains them to this file, too.")
+@click.option("--as-of", type=MOMENT, help="Replay this moment instead of comparing models.")
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Serve that moment with another value of a setting, or with MODEL=NAME.",
+    help="With --as-of: another value of a setting, or MODEL=NAME.",
 )
 def evaluate(
     *,
@@ -61,17 +61,17 @@ def evaluate(
     assignments: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Compare models by what users did later: windowed popularity, and each model alone and by 40/60.
+    """Compare models by what users did later: popularity, and each model alone and blended 40/60.
 
-    Each model learns from what happened before a moment, and ranks the whole catalog for users as they were
-    then, as requests are ranked. What they liked afterwards should be at the top. Nothing is published, and
-    no database is written to; the explorer shows the last comparison, which MODEL_PATH/evaluation keeps.
+    Each model learns from what happened before a moment and ranks the whole catalog for the users of that
+    time, as requests do. What they liked afterwards should be at the top. Nothing is published, and no
+    database is written to. MODEL_PATH/evaluation keeps the last comparison, which the explorer shows.
 
     Reads the configured databases, a MovieLens folder, or a folder with interactions.parquet (user_id,
     item_id, timestamp, and type or rating) and perhaps items.parquet (item_id, genres).
 
-    With --as-of, the service itself answers as of a past moment, by live SQL or a model trained on what was
-    known then: of interactions, nothing at or after the moment is read.
+    With --as-of, the service answers as of a past moment, with live SQL or a model trained on the data of
+    then: interactions at or after the moment are not read.
     """
     if as_of is not None:
         if json_path is not None or html_path is not None:
@@ -95,7 +95,7 @@ def evaluate(
 
 
 def _keep(models: Path, evaluation: Evaluation) -> None:
-    """Keep the result for the explorer; what was found is shown even where that cannot be done."""
+    """Save the result for the explorer; a failure is a warning, as the result is shown anyway."""
     try:
         keep(models, evaluation)
     except OSError as exc:

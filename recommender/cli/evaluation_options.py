@@ -1,4 +1,4 @@
-"""What `evaluate` and `tune` have in common: what they read, how they split it, and progress."""
+"""Options of `evaluate` and `tune`: source, split and progress."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,7 +49,7 @@ MOMENT = _Moment()
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
-    """Names of models with commas between."""
+    """Names of models, separated by commas."""
 
     name = "names"
 
@@ -62,7 +62,7 @@ class _Names(click.ParamType[tuple[str, ...]]):
 
 
 class _Ranks(click.ParamType[tuple[int, ...]]):
-    """Numbers of ranks with commas between, in order."""
+    """Numbers of ranks, separated by commas; sorted."""
 
     name = "numbers"
 
@@ -79,12 +79,12 @@ class _Ranks(click.ParamType[tuple[int, ...]]):
 
 
 _OPTIONS = (
-    click.option("--movielens", type=_FOLDER, help="Read a MovieLens folder in place of the databases."),
-    click.option("--parquet", type=_FOLDER, help="Read Parquet files in place of the databases."),
+    click.option("--movielens", type=_FOLDER, help="Read a MovieLens folder instead of the databases."),
+    click.option("--parquet", type=_FOLDER, help="Read Parquet files instead of the databases."),
     click.option(
         "--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating that files have."
     ),
-    click.option("--models", type=_Names(), default="", help="Only these, with commas between; else all."),
+    click.option("--models", type=_Names(), default="", help="Only these, separated by commas; default all."),
     click.option(
         "--split",
         type=click.Choice([kind.value for kind in SplitKind]),
@@ -94,28 +94,28 @@ _OPTIONS = (
     click.option(
         "--moment",
         type=MOMENT,
-        help="Of the split in time, in UTC; without it the last fifth of all is tested on.",
+        help="Of the split in time, in UTC; by default the test is the last fifth of all.",
     ),
-    click.option("--k", "ks", type=_Ranks(), default=DEFAULT_KS, help="Lengths of lists; else 5,10,20."),
+    click.option("--k", "ks", type=_Ranks(), default=DEFAULT_KS, help="Lengths of lists; default 5,10,20."),
     click.option(
         "--relevant",
         type=click.Choice([kind.value for kind in Relevant]),
-        help="What should be found: likes (if there are any), or watches, too.",
+        help="What counts as found: likes (if there are any), or watches, too.",
     ),
-    click.option("--users", type=click.IntRange(min=1), help="Draw so many of the test's users."),
+    click.option("--users", type=click.IntRange(min=1), help="Test on a sample of so many users."),
     click.option("--seed", type=int, default=0, help="Of the draw."),
 )
 
 
 def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what is read and how it is split."""
+    """Add the options for source and split."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
-    """Return how to compare, by the options given."""
+    """Return the plan of a comparison from its options."""
     kind = SplitKind(given["split"])
     if given["moment"] is not None and kind is not SplitKind.TIME:
         raise click.UsageError("--moment goes with --split time only.")
@@ -126,7 +126,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         top_users=given["users"],
         seed=given["seed"],
         fitting=Fitting(settings.models.training_memory_mb << 20),
-        # Weights are compared as if they were configured: the same for all users.
+        # Weights are compared as if configured: the same for all users.
         short=ShortHistory(settings.ranking.min_history),
     )
 
@@ -139,7 +139,7 @@ def moment_of(given: dict[str, Any]) -> float | None:
 
 @contextmanager
 def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]:
-    """Yield what is read: files where they are named, else the configured databases.
+    """Yield the source: the files named, else the configured databases.
 
     Raises:
         EvaluationError: it holds nothing.
@@ -168,7 +168,7 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
 
 def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
     try:
-        # pyarrow is not among what the service needs.
+        # The service does not require pyarrow.
         from recommender.evaluation.parquet import parquet_source  # noqa: PLC0415 - see above
     except ImportError:
         raise click.UsageError(f"--parquet needs pyarrow: `{how_to_install('parquet')}`.") from None
@@ -183,7 +183,7 @@ def _read_visibly(models: Path, engagement_db: EngagementDatabase) -> Iterable[I
 
 @contextmanager
 def reported() -> Iterator[Report]:
-    """Show how far a comparison is, a line or bar for each step."""
+    """Show the progress of a comparison, a line or bar for each step."""
     with ExitStack() as stack:
         current = ""
         show: Show = lambda _: None  # noqa: E731 - replaced at the first step

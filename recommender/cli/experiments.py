@@ -1,4 +1,4 @@
-"""`experiments`: which experiments there are, and what came of one."""
+"""`experiments`: list experiments and report their results."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,12 +32,12 @@ _NO_EXPOSURES = (
 
 @click.group(epilog=epilog("experiments list", "experiments report ranker"))
 def experiments() -> None:
-    """Show the experiments of EXPERIMENTS_PATH, and what came of them."""
+    """Show the experiments of EXPERIMENTS_PATH, and their results."""
 
 
 @experiments.command("list", epilog=epilog("experiments list"))
 def list_experiments() -> None:
-    """Show the experiments, their variants, and what these change."""
+    """Show the experiments, their variants, and what each variant changes."""
     found = configured_experiments(load_settings().experiments)
     if not found:
         click.echo("There are no experiments.")
@@ -66,14 +66,14 @@ def list_experiments() -> None:
 @click.option(
     "--since",
     type=MOMENT,
-    help="When the experiment began; needed for an A/B test. Of an interleaving experiment, everything "
-    "counts unless it is given.",
+    help="When the experiment began; required for an A/B test. An interleaving experiment counts all "
+    "tokens by default.",
 )
 def report(*, name: str, since: datetime | None) -> None:
-    """Say what came of the experiment NAME.
+    """Report the results of the experiment NAME.
 
-    Of an A/B test: the share of users who liked or watched anything since it began, by variant. Of an
-    interleaving experiment: which of the two rankings users prefer, by the tokens that the app has stored.
+    A/B test: the share of users who liked or watched anything since it began, by variant. Interleaving:
+    which of the two rankings users prefer, by the tokens that the app has stored.
 
     """
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""`forget`: users' interactions count for nothing from now on, and no model on disk holds their ids."""
+"""`forget`: ignore users' interactions from now on, and remove their ids from all models on disk."""
 
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -23,7 +23,7 @@ from recommender.training.forgetting import Remade, Way, note_forgotten, remake_
 _NOT_ALL = 3
 _SHOWN_INVALID = 3
 _USERS_A_STATEMENT = 1_000
-# For each of these statements.
+# User ids per statement.
 _PATIENCE_S = 60.0
 
 
@@ -32,7 +32,7 @@ _PATIENCE_S = 60.0
         "forget 770b13a5-a0a3-4f45-83b2-712fc40ecc19",
         "forget --file ids.txt",
         statuses={
-            0: "no model counts the users any more, and no version on disk holds their ids",
+            0: "no model uses the users' interactions any more, and no version on disk holds their ids",
             1: "stopped before the end: run it again",
             2: "the command is wrong",
             _NOT_ALL: "the same as 0, but a model could not be trained anew and is gone or of older rows, or "
@@ -46,11 +46,10 @@ _PATIENCE_S = 60.0
     "--accept-shrinkage", is_flag=True, help="Train anew even if the databases lost more than half."
 )
 def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: bool) -> int:
-    """Let what USERs did count for nothing, and remove them from every model on disk.
+    """Ignore the interactions of USERs from now on, and remove them from every model on disk.
 
-    Workers go by it from the next request on, and so do later trainings and evaluations. The rows in the
-    databases are the app's to delete. A user who is forgotten and asks is answered by their own rows, like
-    any other.
+    Workers apply this from the next request on, as do later trainings and evaluations. The app must delete
+    the rows in its databases. A forgotten user who asks is answered from their own rows, like any other.
 
     Each model's current version is trained anew; meanwhile live SQL answers. Older versions are removed.
     """
@@ -61,7 +60,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     note_forgotten(settings.models.model_path, user_ids)
     click.echo(f"Noted {len(user_ids):,} users: they count for nothing from the next request on.")
     _tell_unknown(settings, user_ids)
-    # First, so that a version noted below finds them gone.
+    # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)
     remade = remake_models(
         settings.models.model_path,
@@ -94,7 +93,7 @@ def _given(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterato
 
 
 def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
-    """Say how many of the users engagement_db does not know, if it answers."""
+    """Print how many of the users are unknown to engagement_db, if it answers."""
     if not settings.databases.are_configured:
         return
     found = 0
@@ -112,7 +111,7 @@ def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
 
 
 def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
-    """Delete the users from recommendation_db; false where it does not answer."""
+    """Delete the users from recommendation_db; false if it does not answer."""
     url = settings.databases.recommendation_url
     if url is None:
         return True
@@ -126,7 +125,7 @@ def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
 
 
 def _tell(settings: Settings, remade: Remade) -> bool:
-    """Say what became of a model; false where it could not be trained anew."""
+    """Print the outcome for a model; false if it could not be trained anew."""
     match remade.way:
         case Way.FITTED:
             text = f"{remade.model} {remade.version} is trained without them"
@@ -142,7 +141,7 @@ def _tell(settings: Settings, remade: Remade) -> bool:
 
 
 def _forget_versions(settings: Settings, model: str) -> None:
-    """Remove a model without versions from recommendation_db; what fails is told of with the users."""
+    """Remove a model without versions from recommendation_db; a failure is reported with the users."""
     url = settings.databases.recommendation_url
     if url is not None:
         try:

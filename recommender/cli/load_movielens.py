@@ -1,4 +1,4 @@
-"""`load-movielens`: real data to try the service on."""
+"""`load-movielens`: fill the databases with real ratings."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +18,12 @@ from recommender.entities import DatabaseName
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating there is.")
-@click.option("--keep-times", is_flag=True, help="Do not move the ratings so that the newest is now.")
-@click.option("--replace", is_flag=True, help="Delete whatever the databases hold.")
+@click.option("--keep-times", is_flag=True, help="Keep the times, instead of moving the newest to now.")
+@click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
 def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
     """Fill the three configured databases from the MovieLens files in FOLDER.
 
-    For a try with people's real taste, and for measuring how well recommendations fit.
+    To try the service with real ratings, and to measure how good its recommendations are.
 
     FOLDER holds ratings.csv and movies.csv, or the older ratings.dat and movies.dat. Ratings of 4 and more
     become LIKE, of 3 and 3.5 WATCH, below that DISLIKE. MovieTweetings rates from 0 to 10: --scale 10.

@@ -1,4 +1,4 @@
-"""`python -m recommender`: the group that the commands belong to."""
+"""`python -m recommender`: the group of all commands."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,7 +44,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Imports a command when it is asked for: some take a second to import, and others need to start fast."""
+    """Imports a command when it is called: some take a second to import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
         return list(_COMMANDS)
@@ -62,7 +62,7 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as exc:
-            # Click proposes what is imported.
+            # By default click proposes only commands that are imported already.
             raise NoSuchCommand(exc.command_name, possibilities=_COMMANDS, ctx=ctx) from None
 
 
@@ -73,14 +73,14 @@ class _Commands(click.Group):
         (
             "check         are the databases as they should be?",
             "              (demo or load-movielens fill empty ones)",
-            "recommend     a look at what somebody would get",
+            "recommend     shows one user's recommendations",
             "train         a model that scores in place of live SQL (trainer does by itself;",
             "              compile makes the first time quicker)",
             "models        which versions there are, and which one serves",
-            "forget        makes what a user did count for nothing",
+            "forget        makes the service ignore what a user did",
             "migrate       makes the tables of a database for what models have learned",
-            "evaluate      which model finds what users go on to like; tune finds settings",
-            "experiments   who gets another ranking, and what came of it",
+            "evaluate      which model best finds what users like later; tune finds settings",
+            "experiments   which users get another ranking, and with what result",
             "batch         many users' recommendations, into a file",
             "serve         the API; make-key makes keys for its callers",
             "",
@@ -92,16 +92,16 @@ class _Commands(click.Group):
 def commands() -> None:
     """Personalised media recommendations straight from an app's PostgreSQL databases.
 
-    The databases are those of the settings, DB_HOST and the like, in the environment or in .env; without any,
-    serve brings a demo of its own.
+    DB_HOST and the like, in the environment or in .env, name the databases; without them, serve starts a
+    demo.
 
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status. Errors of ours are a line on standard error, not a traceback."""
+    """Run a command and return its exit status. Known errors are one line on standard error."""
     try:
-        # What a driver warns of ends in an error of ours; the server sets up its own log.
+        # The driver's warnings end in an error that is printed below; the server sets up its own log.
         with quiet("psycopg"):
             result = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as exc:
@@ -117,16 +117,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _in_words(exc: Exception) -> str:
-    """What is wrong, and what to do."""
+    """Return what is wrong, and what to do."""
     match exc:
         case EmptyCatalogError():
-            return f"the catalog is empty: catalog_db answers, and holds no media. {_CHECK}"
+            return f"the catalog is empty: catalog_db answers but holds no media. {_CHECK}"
         case NothingToRecommendFromError():
             return f"catalog_db does not answer. {_CHECK}"
         case DatabaseUnavailableError():
             return f"{str(exc).rstrip('.')}. {_CHECK}"
         case LoadError():
-            # The driver's words may go over several lines.
+            # The driver's message may have several lines.
             return " ".join(str(exc).split())
         case OSError(filename=str(name), strerror=str(reason)):
             return f"{name}: {reason}"

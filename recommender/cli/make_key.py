@@ -1,4 +1,4 @@
-"""`make-key`: an API key for a caller, and the entry by which the service knows it."""
+"""`make-key`: make an API key for a caller, and its entry for API_KEYS."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ from recommender.cli.epilog import epilog
     type=click.Choice([scope.value for scope in Scope]),
     multiple=True,
     required=True,
-    help="What it may be used for: read for the API, ops for /metrics and /api/models. May be given twice.",
+    help="What the key gives access to: read for the API, ops for /metrics and /api/models. Repeatable.",
 )
 def make_key(*, name: str, scopes: Sequence[str]) -> None:
     """Make an API key for NAME and print it, with its entry for API_KEYS.
 
-    For every caller of a service that others can reach. The key is kept nowhere: hand it to its holder now.
-    The entry is no secret.
+    Each caller of a service that others can reach needs one. The key is stored nowhere: hand it over now. The
+    entry is not secret.
     """
     try:
         key, known = new_key(name, map(Scope, scopes))

@@ -1,4 +1,4 @@
-"""`migrate`: the tables of recommendation_db, there and gone again."""
+"""`migrate`: create or remove the tables of recommendation_db."""
 
 from collections.abc import Callable
 
@@ -17,21 +17,21 @@ _STATUSES = {
 
 @click.group(epilog=epilog("migrate up", "migrate down", statuses=_STATUSES))
 def migrate() -> None:
-    """Make the tables of RECOMMENDATION_DB_URL, or remove them.
+    """Create the tables of RECOMMENDATION_DB_URL, or remove them.
 
-    The database itself must exist. The three databases of the app are left alone.
+    The database itself must exist. The app's three databases are not touched.
     """
 
 
 @migrate.command(epilog=epilog("migrate up"))
 def up() -> None:
-    """Make the tables that are missing; safe to run again."""
+    """Create missing tables; safe to repeat."""
     click.echo(_told(_run("up"), "made"))
 
 
 @migrate.command(epilog=epilog("migrate down"))
 def down() -> None:
-    """Remove all tables, with everything in them."""
+    """Remove all tables and their data."""
     click.echo(_told(_run("down"), "taken back"))
 
 
@@ -40,7 +40,7 @@ def _run(direction: str) -> list[str]:
     if url is None:
         raise click.ClickException("RECOMMENDATION_DB_URL is not set: there is nothing to migrate.")
     try:
-        # yoyo is not among what the service needs.
+        # The service does not require yoyo.
         from recommender.databases import migrations  # noqa: PLC0415 - see above
     except ImportError:
         raise click.UsageError(f"migrate needs yoyo: `{how_to_install('recommendation-db')}`.") from None

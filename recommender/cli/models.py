@@ -1,4 +1,4 @@
-"""`models`: the versions of trained models, which of them are in use, and how training went."""
+"""`models`: versions of trained models, which are in use, and past training runs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def _folder() -> Path:
 
 
 def _effect(settings: Settings, ref: VersionRef) -> str:
-    """Say what running servers make of it that a version has become current."""
+    """Return how a new current version affects running servers."""
     model = settings.models.model
     if model in (AUTO, ref.model):
         return "Running servers use it within 5 seconds."
@@ -42,10 +42,10 @@ def _effect(settings: Settings, ref: VersionRef) -> str:
 
 @click.group(epilog=epilog("models list", "models promote 20261120T031502.104833Z", "models rollback"))
 def models() -> None:
-    """Show the trained models in MODEL_PATH, and say which of their versions serves.
+    """Show the trained models in MODEL_PATH, and choose which version serves.
 
-    With MODEL=auto, the current version of all models serves; with MODEL=NAME, that of the model. What is
-    changed here takes effect in running servers within 5 seconds, without a restart.
+    With MODEL=auto, the current version of all models serves; with MODEL=NAME, that of the model. Changes
+    take effect in running servers within 5 seconds, without a restart.
     """
 
 
@@ -84,7 +84,7 @@ def _described(metadata: Metadata | None) -> tuple[str, str, str, str]:
 @models.command(epilog=epilog("models show 20261120T031502.104833Z"))
 @click.argument("version")
 def show(*, version: str) -> None:
-    """Show what VERSION says of itself: how it was made, of what data, and how good it is."""
+    """Show how VERSION was made, from which data, and how good it is."""
     folder = _folder()
     ref = find_version(folder, version)
     stored = next(each for each in list_versions(folder) if each.ref == ref)
@@ -98,7 +98,7 @@ def show(*, version: str) -> None:
 
 
 def _facts(metadata: Metadata) -> Iterator[tuple[str, str]]:
-    """Yield what a version says of itself, by what it is about."""
+    """Yield labels and values of a version's metadata."""
     provenance, fingerprint = metadata.provenance, metadata.fingerprint
     yield "built at", metadata.built_at
     yield "made by", provenance.made_by + (f" on {metadata.host}" if metadata.host else "")
@@ -127,10 +127,10 @@ def _facts(metadata: Metadata) -> Iterator[tuple[str, str]]:
 @click.option(
     "--accept-shrinkage",
     is_flag=True,
-    help="Even if it has far fewer users or media than the current version.",
+    help="Promote even if it has far fewer users or media than the current version.",
 )
 def promote_command(*, version: str, accept_shrinkage: bool) -> None:
-    """Make VERSION the current one, of its model and of all."""
+    """Make VERSION current: for its model and for MODEL=auto."""
     settings = load_settings()
     folder = settings.models.model_path
     ref = find_version(folder, version)
@@ -141,7 +141,7 @@ def promote_command(*, version: str, accept_shrinkage: bool) -> None:
 
 @models.command(name="rollback", epilog=epilog("models rollback"))
 def rollback_command() -> None:
-    """Make the version current that was so before; twice goes back two."""
+    """Make the previous version current again; twice goes back two."""
     settings = load_settings()
     folder = settings.models.model_path
     ref = rollback(folder)
@@ -150,12 +150,14 @@ def rollback_command() -> None:
 
 
 @models.command(name="prune", epilog=epilog("models prune", "models prune --keep 1"))
-@click.option("--keep", type=click.IntRange(min=0), help="How many of each model, in place of KEPT_VERSIONS.")
+@click.option(
+    "--keep", type=click.IntRange(min=0), help="Versions to keep of each model, instead of KEPT_VERSIONS."
+)
 def prune_command(*, keep: int | None) -> None:
     """Remove old versions.
 
-    The current ones, the one that was current before, and the latest of each model stay. A model that is
-    being trained is left as it is.
+    The current versions, the previously current one, and the latest of each model stay. A model in training
+    is not touched.
     """
     settings = load_settings()
     folder = settings.models.model_path
@@ -171,7 +173,7 @@ def prune_command(*, keep: int | None) -> None:
 @click.argument("number", type=click.IntRange(min=1), required=False)
 @click.option("--limit", type=click.IntRange(min=1), default=_SHOWN_RUNS, show_default=True)
 def history(*, number: int | None, limit: int) -> None:
-    """List training runs, the newest first, or show what the run of a NUMBER compared and why one won."""
+    """List training runs, newest first, or show what run NUMBER compared and why its model was chosen."""
     folder = _folder()
     if number is None:
         _show_runs(list(read_runs(folder, limit)))
@@ -179,7 +181,7 @@ def history(*, number: int | None, limit: int) -> None:
     run = read_run(folder, number)
     if run is None:
         raise click.BadParameter(
-            f"there is no record of a run {number}; `{PROGRAM} models history` lists those there are",
+            f"there is no record of run {number}; `{PROGRAM} models history` lists all",
             param_hint="NUMBER",
         )
     _show_run(run)

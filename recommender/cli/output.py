@@ -1,4 +1,4 @@
-"""What commands tell, and what they keep to themselves."""
+"""Output of commands: muted loggers and warnings."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import click
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Keep to itself what a command tells in its own words."""
+    """Mute loggers whose messages the command prints in its own words."""
     levels = {name: logging.getLogger(name).level for name in loggers}
     for name in loggers:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -21,5 +21,5 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Tell of something that is wrong, and did not keep a command from its end."""
+    """Print a warning: something is wrong, but the command could finish."""
     click.echo(f"Warning: {message}.", err=True)

@@ -14,17 +14,17 @@ Show = Callable[[int], None]
 T = TypeVar("T")
 
 _SHOWN_STEPS = 200
-# Who reads a log wants to know that it goes on, and little more.
+# In a log, a few lines suffice to show that the command is alive.
 _LINE_S = 10.0
 
 
 def show_progress(rows: Iterable[Row], label: str, length: int) -> Iterator[Row]:
-    """Pass rows through and show how far along they are."""
+    """Yield the rows and show progress."""
     yield from passing(rows, f"Loading {length:,} {label}", length)
 
 
 def passing(rows: Iterable[T], label: str, length: int) -> Iterator[T]:
-    """Pass anything through and show how far along it is."""
+    """Yield the rows of any kind and show progress."""
     step = max(1, length // _SHOWN_STEPS)
     with progress(label, length) as show:
         for number, row in enumerate(rows, start=1):
@@ -35,7 +35,7 @@ def passing(rows: Iterable[T], label: str, length: int) -> Iterator[T]:
 
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Iterator[Show]:
-    """Show what has been done of a total, whenever that is told."""
+    """Yield a function that shows how much of a total is done."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(label, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`recommend`: one user's recommendations, for somebody to look at."""
+"""`recommend`: show one user's recommendations."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from recommender.ids import IdForm
 from recommender.labels import LACKS, STRATEGIES
 from recommender.result_serializers import rounded, variants_of
 
-# For a pipe or a file, which has no width of its own.
+# For a pipe or a file, which has no width.
 _WIDTH = 160
 
 
@@ -48,7 +48,7 @@ _WHY = _Column("why", lambda item: item.explanation.reason if item.explanation e
 
 
 def _columns(domain: Domain, *, explained: bool) -> Sequence[_Column]:
-    """The columns of the table; a reason takes the room of names."""
+    """Return the columns of the table; reasons replace names."""
     named = [attribute for attribute in domain.shown if attribute.kind is not Kind.TEXT]
     if explained:
         numbers = [_column(attribute) for attribute in named if attribute.kind is Kind.NUMBER]
@@ -72,7 +72,7 @@ def _column(attribute: Attribute) -> _Column:
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --limit 50",
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --explain",
         statuses={
-            0: "there are recommendations, be it without a database",
+            0: "there are recommendations, even if a database is missing",
             1: "there are none, or no database answers",
             2: "the command is wrong",
         },
@@ -80,14 +80,14 @@ def _column(attribute: Attribute) -> _Column:
 )
 @click.argument("user")
 @click.option("--limit", type=int, help="How many, 10 unless given; at most MAX_LIMIT.")
-@click.option("--explain", is_flag=True, help="Say of each how it came about.")
+@click.option("--explain", is_flag=True, help="Explain each recommendation.")
 def recommend(*, user: str, limit: int | None, explain: bool) -> int:
-    """Show what is recommended to USER, with the scores, and what the ranking rests on.
+    """Show the recommendations of USER, with scores and how they were ranked.
 
-    For a look at what the service would answer, without starting it. USER is an id as the databases have it;
-    somebody they do not know gets what is popular.
+    Shows what the service would answer, without starting it. USER is an id as in the databases; unknown users
+    get popular items.
 
-    Where a database does not answer, what can be said without it is shown, and what is missing.
+    If a database does not answer, the command ranks without it and says what is missing.
     """
     settings = load_settings()
     page = Page(check_limit(settings.requests, limit))
@@ -124,7 +124,7 @@ def _table(answer: UserRecommendations, columns: Sequence[_Column]) -> Table:
 
 
 def _notes(answer: UserRecommendations) -> Iterator[str]:
-    """What the ranking rests on, and what is missing from it."""
+    """Yield lines on how the ranking was made and what it lacks."""
     version = f" {answer.model_version}" if answer.model_version else ""
     yield (
         f"{answer.strategy.value}: {STRATEGIES[answer.strategy]}. "
@@ -141,7 +141,7 @@ def _notes(answer: UserRecommendations) -> Iterator[str]:
 
 
 def _basis_notes(basis: ExplanationContext) -> Iterator[str]:
-    """What explanations refer to."""
+    """Yield lines on what explanations refer to."""
     genres = ", ".join(basis.stated_genres) or "none"
     window = f"the last {basis.window_days} days" if basis.window_days else "all time"
     similar = "" if basis.similar_users is None else f" Similar users: {basis.similar_users}, by {window}."
@@ -155,5 +155,5 @@ def _score(score: float) -> str:
 
 
 def _plain(text: str) -> Text:
-    """What a database holds, which may be markup or steer a terminal, as it stands."""
+    """Return a text of a database without markup or terminal control characters."""
     return Text("".join(letter if letter.isprintable() else " " for letter in text))

@@ -1,4 +1,4 @@
-"""What `evaluate --as-of` does: serve a past moment again and say how good that was."""
+"""`evaluate --as-of`: replay a past moment and measure its recommendations."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,15 +13,15 @@ from recommender.models.fitting import Fitting
 DEFAULT_USERS = 1_000
 
 _CAVEATS = (
-    "Logs favor what was shown: what no user was given then is hardly ever liked.",
-    "Catalog and stated genres are those of today: without deleted items, with what was stated later.",
+    "Logs favor items that were shown: users hardly ever like what they were not shown.",
+    "Catalog and stated genres are of today: without items deleted since, with genres stated since.",
 )
-# Options of comparisons, which a replay does not take.
+# Options of comparisons that a replay rejects.
 _NOT_IN_A_REPLAY = ("movielens", "parquet", "models", "moment", "relevant")
 
 
 def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, Any]) -> None:
-    """Recommend as of a moment, and print how much of what followed was found.
+    """Recommend as of a moment, and print how well that predicts what followed.
 
     Args:
         as_of: the moment, with a time zone.
@@ -64,8 +64,6 @@ def _print(served: Replay, ks: Sequence[int]) -> None:
         click.echo(f"NDCG@{k} {scores.ndcg:.4f}, hit rate@{k} {scores.hit_rate:.4f}")
     click.echo(f"personalised {scores.personalised:.1%}")
     if scores.degraded:
-        click.echo(
-            f"Warning: {scores.degraded:,} answers are without a database that did not answer.", err=True
-        )
+        click.echo(f"Warning: {scores.degraded:,} answers lack a database that did not answer.", err=True)
     for caveat in _CAVEATS:
         click.echo(caveat)

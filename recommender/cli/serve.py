@@ -1,4 +1,4 @@
-"""`serve`: the service under Gunicorn, on a database of its own where none is configured."""
+"""`serve`: run the service under Gunicorn; without configured databases, on a demo."""
 
 import logging.config
 import os
@@ -34,7 +34,7 @@ from recommender.model_store.currents import serving_version
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
 _IPV4 = 4
-# By a name that a module in the current folder cannot have.
+# By a name that no module in the current folder can shadow.
 _APP = "marquee.wsgi:app" if IS_INSTALLED else "wsgi:app"
 
 
@@ -42,20 +42,20 @@ _APP = "marquee.wsgi:app" if IS_INSTALLED else "wsgi:app"
 def serve() -> int:
     """Serve recommendations on HOST and PORT.
 
-    For a try, and for production too: it is Gunicorn, set up by the settings.
+    For trials and for production: this is Gunicorn, configured by the settings.
 
-    With no databases configured it starts an embedded PostgreSQL with generated demo data, and stops it
-    again at the end.
+    If no databases are configured, it starts an embedded PostgreSQL with generated demo data, and stops it at
+    the end.
     """
     settings = load_settings()
     settings.refuse_to_serve_strangers()
-    # Before a demo is loaded, which takes longer.
+    # Before loading a demo, which takes longer.
     refuse_unknown_model(settings.models.model)
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
     _refuse_taken_port(settings.http)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # Until the server runs: unwind, so that what has been started is stopped.
+        # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
     with _configured_databases(settings) as urls:
         environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
@@ -63,7 +63,7 @@ def serve() -> int:
             [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), _APP],
             cwd=HOME,
             env={**os.environ, **environment},
-            # In a group of its own: a terminal's Ctrl-C comes to us, and we pass it on.
+            # In its own process group: Ctrl-C reaches only this process, which passes it on.
             process_group=0,
         )
         with _stopping_on_signals(server):
@@ -76,7 +76,7 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def _refuse_taken_port(http: HttpSettings) -> None:
-    """Say so before a demo is loaded, and before somebody else's server answers in our place."""
+    """Raise ConfigurationError if the port is taken, before a demo is loaded."""
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,7 +85,7 @@ def _refuse_taken_port(http: HttpSettings) -> None:
         except OSError as exc:
             raise ConfigurationError(
                 f"HOST and PORT: cannot listen on {http.host}:{http.port} ({exc.strerror}). Is "
-                f"something else there, or an earlier Marquee that was killed? Try PORT={http.port + 1}"
+                f"another program there, or an earlier Marquee? Try PORT={http.port + 1}"
             ) from exc
 
 
@@ -95,7 +95,7 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
         yield {name: settings.databases.url(name) for name in DatabaseName}
         return
     try:
-        # It needs the demo requirements, which a deployment does not install.
+        # Needs the extra `demo`, which a deployment does not install.
         from recommender.demo.databases import demo_databases  # noqa: PLC0415 - see the comment above
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
@@ -113,7 +113,7 @@ def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, 
 
 @contextmanager
 def _models_compiling() -> Iterator[None]:
-    """Have what models score with compiled beside the loading, so that the first training need not wait."""
+    """Compile the code of models while data is loaded, so that the first training need not."""
     process = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
         [sys.executable, "-m", MODULE, "compile"],
         cwd=HOME,
@@ -129,7 +129,7 @@ def _models_compiling() -> Iterator[None]:
 
 @contextmanager
 def _stopping_on_signals(server: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Pass a request to stop on to the server, and outlive it, so that what it stands on stops last."""
+    """Pass signals on to the server and wait for its end, so that its databases stop last."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         server.terminate()
@@ -147,7 +147,7 @@ def _stopping_on_signals(server: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
-    """Once the server answers, say where it is and what to try."""
+    """When the server answers, print its address and an example request."""
     host = _reachable(settings.http.host)
     if not _answers(server, host, settings.http.port):
         return
@@ -157,7 +157,7 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     if settings.http.explorer:
         click.echo(f"To look at it:      {address}/explorer")
     if user_id is None:
-        click.echo("engagement_db has nobody to show, or does not answer; the log says more.")
+        click.echo("engagement_db has no user to show, or does not answer; see the log.")
     else:
         click.echo(f"A user to try:      {user_id}")
         key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
@@ -166,7 +166,7 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
 
 
 def _reachable(host: str) -> str:
-    """An address to reach a server at that listens on `host`, which may stand for every address."""
+    """Return an address of a server that listens on `host`, which may be a wildcard."""
     try:
         address = ip_address(host)
     except ValueError:

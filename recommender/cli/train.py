@@ -1,4 +1,4 @@
-"""`train`: build models from engagement_db and publish them for the servers to pick up."""
+"""`train`: train a model from engagement_db and publish it to running servers."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,8 +32,8 @@ _STATUSES = {
 def train() -> None:
     """Build a model from engagement_db; running servers pick it up within seconds.
 
-    The service trains by itself, and compares models first (`trainer`). This trains the one that you name.
-    With MODEL=auto, it answers from then on, until the next training; `models rollback` goes back.
+    The service also trains on its own, after comparing models (`trainer`). This trains the model you name.
+    With MODEL=auto, it serves until the next training; `models rollback` goes back.
     """
 
 
@@ -49,12 +49,12 @@ def _command(name: str, summary: str) -> click.Command:
         "given",
         multiple=True,
         metavar="NAME=VALUE",
-        help="A hyperparameter other than its default; `tune` says which are best. May be repeated.",
+        help="A hyperparameter other than its default; `tune` finds the best. Repeatable.",
     )
     @click.option(
         "--keep-serving",
         is_flag=True,
-        help="Leave to all users the model that serves them: for one that only an experiment names.",
+        help="Do not make it current: for a model that only an experiment uses.",
     )
     def run(*, accept_shrinkage: bool, given: tuple[str, ...], keep_serving: bool) -> None:
         _train(
@@ -76,7 +76,7 @@ for _name, _registered in MODELS.items():
 
 
 def _hyperparameters(name: str, given: Sequence[str]) -> dict[str, str]:
-    """Return hyperparameters as they were given, checked."""
+    """Return the given hyperparameters after validation."""
     pairs = [each.partition("=") for each in given]
     hyperparameters = {key: value for key, _, value in pairs}
     if hyperparameters:
@@ -121,7 +121,7 @@ def _train(
 
 @contextmanager
 def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable[[Estimate], None]]]:
-    """Show how far a model is with learning: in percent, from when it is known how long it will take."""
+    """Show the progress of learning in percent, once its duration is estimated."""
     with ExitStack() as shown:
         show: Show = lambda _: None  # noqa: E731 - replaced when learning begins
 
@@ -136,5 +136,5 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
 
 
 def record_of(settings: Settings) -> Record:
-    """Return what notes each version in recommendation_db, where there is one; failures are a warning."""
+    """Return what records versions in recommendation_db, if there is one; failures are warnings."""
     return recording_in(settings.databases.recommendation_url, warn)

@@ -1,4 +1,4 @@
-"""`trainer`: trains models when that is due, or once."""
+"""`trainer`: train models on schedule, or once."""
 
 import logging.config
 import os
@@ -30,24 +30,24 @@ from recommender.trainer.priority import end_with, stand_back
 from recommender.trainer.process import Trainer
 
 _STATUSES = {
-    0: "it has trained, or was told to stop",
-    1: "a run failed, another one is under way, MODEL_PATH cannot be written, or a setting is wrong",
-    2: "the settings leave nothing to train",
+    0: "it has trained, or was asked to stop",
+    1: "a run failed, another is in progress, MODEL_PATH is not writable, or a setting is wrong",
+    2: "by the settings there is nothing to train",
 }
 _STANDARD_INPUT = 0
 
 
 @click.command(epilog=epilog("trainer --once", "trainer", statuses=_STATUSES))
-@click.option("--once", is_flag=True, help="Make one run now, whatever the schedule says, and end.")
+@click.option("--once", is_flag=True, help="Make one run now, regardless of the schedule, and end.")
 @click.option("--trigger", type=click.Choice([each.value for each in Trigger]), hidden=True)
 @click.option("--lock", type=int, hidden=True)
 @click.option("--lifeline", type=int, hidden=True)
 def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int | None) -> int:
-    """Train by TRAINING_SCHEDULE, and when enough new interactions have come.
+    """Train by TRAINING_SCHEDULE, and after enough new interactions.
 
-    The service starts it by itself; by hand it is for a container of its own, with TRAINING_SCHEDULE=never
-    for the service. A run compares the model in use with others on the last stretch of time. It publishes
-    another one only if that is surely better, else it has the same one learn from all data.
+    The service starts a trainer itself. Start one by hand for a container of its own, with
+    TRAINING_SCHEDULE=never for the service. A run compares the model in use with others on the latest data.
+    It publishes another one only if that is surely better; else it retrains the same one on all data.
     """
     settings = load_settings()
     if settings.models.model == LIVE:
@@ -63,7 +63,7 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
 
 def _run_once(settings: Settings, trigger: str | None) -> int:
     if trigger is not None:
-        # It is the trainer's: its log is the service's, and it ends with the trainer.
+        # Started by a trainer: log as the service does, and end with the trainer.
         _log_as_the_service(settings)
         end_with(_STANDARD_INPUT)
         run = _run(settings, Trigger(trigger), stand_back)
@@ -76,7 +76,7 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
 
 
 def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -> TrainingRun:
-    # They bring what models learn with, which the process that waits does without.
+    # They import the training libraries, which a waiting process does not need.
     from recommender.domains.declaration import with_own_attributes  # noqa: PLC0415 - see above
     from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
     from recommender.experiments.definitions import named_models  # noqa: PLC0415 - see above
@@ -98,7 +98,7 @@ def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -
         min_history=settings.ranking.min_history,
         kept_versions=settings.models.kept_versions,
         record=recording_in(databases.recommendation_url, logging.getLogger(__name__).warning),
-        # A pooler that shares a session among clients would keep the lock for ever.
+        # A pooler that shares sessions among clients would keep the lock for ever.
         takes_turns=databases.prepared_statements and databases.session_settings_by != "role",
         experiment_models=tuple(
             name for name in named_models(configured_experiments(settings.experiments)) if name in MODELS
@@ -108,7 +108,7 @@ def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -
 
 
 def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -> None:
-    """Train until the service has ended, or this process is told to stop.
+    """Train until the service ends or this process is asked to stop.
 
     Raises:
         TrainingUnderWayError: there is a trainer already.
@@ -144,7 +144,7 @@ def _command(trigger: Trigger) -> list[str]:
 
 
 def _estimate_interactions(settings: Settings) -> int | None:
-    # They bring numpy and the driver, and minutes pass before they are needed.
+    # They import numpy and the driver, which are needed only minutes later.
     from recommender.databases.engagement_db import EngagementDatabase  # noqa: PLC0415 - see above
     from recommender.evaluation.databases import patient_database  # noqa: PLC0415 - see above
 

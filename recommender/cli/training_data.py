@@ -1,4 +1,4 @@
-"""What `train` and `forget` read from engagement_db."""
+"""Reading engagement_db for `train` and `forget`."""
 
 from config.settings import Settings
 from recommender.catalog.index import window_start
@@ -10,7 +10,7 @@ from recommender.entities import DatabaseName
 
 
 def read_dataset(settings: Settings) -> Dataset:
-    """Read what models learn from, and show how far that is.
+    """Read the interactions that models learn from, and show progress.
 
     Raises:
         SettingsError: no databases are configured.

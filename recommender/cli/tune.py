@@ -1,4 +1,4 @@
-"""`tune`: settings and a model that fit the data, and what to expect of them."""
+"""`tune`: find the best model and settings for the data, and the expected gain."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ from recommender.evaluation.tuning import tune as search
 
 _STATUSES = {
     0: "chosen",
-    1: "there is nothing to learn from or to find, or a database is down",
+    1: "there is nothing to learn from or to test on, or a database is down",
     2: "the command is wrong",
 }
 
@@ -37,13 +37,13 @@ _STATUSES = {
     )
 )
 @evaluation_options
-@click.option("--json", "json_path", type=FILE, help="Write all figures there.")
+@click.option("--json", "json_path", type=FILE, help="Write all figures to this file.")
 def tune(*, json_path: Path | None, **given: Any) -> None:
-    """Search for the model, hyperparameters and weights that find most of what users went on to like.
+    """Search for the model, hyperparameters and weights that best find what users liked later.
 
-    Chooses by the validation period, which lies before the test, and measures what is chosen on the test
-    once. What is not surely better than popularity there is not chosen. Prints lines for .env, a command, and
-    the gain to expect. Changes nothing.
+    Chooses on the validation period, which precedes the test, and measures the choice once on the test. If
+    nothing is surely better than popularity there, popularity is chosen. Prints lines for .env, a command and
+    the expected gain. Changes nothing.
     """
     settings = load_settings()
     plan = plan_of(settings, given)
@@ -59,14 +59,14 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
 def _lines(tuning: Tuning) -> Iterator[str]:
     metric = tuning.test.metric
     by = shown_metric(metric)
-    yield f"The best of {tuning.tried:,} on the validation period, by {by}, and against popularity:"
+    yield f"Best of {tuning.tried:,} on the validation period, by {by}, with the difference to popularity:"
     for each in tuning.best:
         yield f"  {each.mean:.4f}  {shown_difference(each.against_popularity)}  {each.name}"
     for reason in tuning.refused:
         yield f"  not tried: {reason}"
     yield ""
     if tuning.is_fallback:
-        yield "Nothing is surely better than popularity there, so that popular items are recommended:"
+        yield "Nothing is surely better than popularity there, so popular items are recommended:"
     else:
         yield f"Chosen: {tuning.chosen}. In .env:"
     yield ""
@@ -77,7 +77,7 @@ def _lines(tuning: Tuning) -> Iterator[str]:
         yield ""
     (chosen,) = (each for each in tuning.test.variants if each.name == tuning.chosen)
     group = tuning.test.of_group(chosen)
-    yield f"On the test, which nothing was chosen by: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
+    yield f"On the test, not used to choose: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
     for baseline in tuning.test.baselines:
         if baseline != chosen.name:
             yield f"  {shown_difference(group.against[baseline][metric])}, against {baseline}"

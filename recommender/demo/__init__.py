@@ -1,1 +1,1 @@
-"""Data and a database to try the service on: nothing here runs in production."""
+"""Data and databases for trials; not used in production."""

@@ -1,4 +1,4 @@
-"""The demo's own databases: an embedded server, filled once and kept fresh."""
+"""The demo's databases on an embedded server, filled once and kept recent."""
 
 import fcntl
 import json
@@ -19,7 +19,7 @@ from recommender.errors import LoadError
 
 logger = logging.getLogger(__name__)
 
-# Goes up when the generated data or the tables change, so that old demo folders are made anew.
+# Raise it when the generated data or the tables change, so that old demo folders are rebuilt.
 _DEMO_VERSION = 3
 _WANTED = {"version": _DEMO_VERSION, "seed": DEMO_SEED}
 _MARKER = "demo.json"
@@ -30,10 +30,10 @@ _STALE_AFTER = timedelta(hours=12)
 def demo_databases(
     folder: Path, progress: Progress, size: DemoSize = DEMO_SIZE
 ) -> Iterator[Mapping[DatabaseName, str]]:
-    """URLs of the three demo databases, made in this size where they are not there, on a server of their own.
+    """Yield the URLs of the three demo databases on an embedded server; missing ones are made in this size.
 
     Raises:
-        LoadError: the server does not start or refuses the data, or the folder is somebody else's.
+        LoadError: the server does not start or rejects the data, or the demo did not make the folder.
     """
     data_folder = folder / "postgres"
     with ExitStack() as stack:
@@ -53,7 +53,7 @@ def demo_databases(
 
 @contextmanager
 def _preparing(folder: Path) -> Iterator[None]:
-    """One process at a time: a second start waits for the first to have loaded."""
+    """Hold a lock: a second start waits until the first has loaded the demo."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -63,16 +63,16 @@ def _preparing(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.warning("waiting for another start to have loaded the demo")
+            logger.warning("waiting for another start to load the demo")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _discard_unless_complete(folder: Path, data_folder: Path) -> bool:
-    """Whether this demo is there; an older one, or one whose loading was broken off, is removed.
+    """Whether this demo exists; an older or incomplete one is removed.
 
     Raises:
-        LoadError: what is there is not a demo of ours.
+        LoadError: the demo did not make the folder.
     """
     marker = folder / _MARKER
     if data_folder.exists() and not marker.exists():
@@ -90,7 +90,7 @@ def _mark(folder: Path, *, complete: bool) -> None:
 
 
 def _keep_fresh(urls: Mapping[DatabaseName, str], now: datetime) -> None:
-    """Move the demo's interactions up to now, lest they age out of the window."""
+    """Move the demo's interactions up to now, so that they stay in the window."""
     name = DatabaseName.ENGAGEMENT
     with WritableDatabase(name, urls[name]) as database:
         (latest_at,) = database.fetch_row("fetch_latest_interaction")

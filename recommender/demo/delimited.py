@@ -1,8 +1,7 @@
-"""Reads CSV files, and files with `::` between the values, line by line, whatever state they are in.
+"""Reads CSV files, and files with `::` between values, line by line, even if damaged.
 
-The csv module alone would let a stray quote take all lines up to the next quote for one value. Here a line is
-a record, but for one exception: a quoted value goes on over the next lines if these are no records
-themselves.
+The csv module alone would read all lines from a stray quote to the next quote as one value. Here each line is
+a record, with one exception: a quoted value continues on the next lines if these are not records themselves.
 """
 
 import codecs
@@ -18,16 +17,16 @@ from recommender.demo.line_notes import Line, ReadNotes
 from recommender.errors import LoadError
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# Names of columns hold fewer digits, and do not begin with one; ids, years and times do.
+# Column names have fewer digits and do not begin with one, unlike ids, years and times.
 _DIGITS_OF_DATA = 3
 _NAMES_OF_A_HEADER = 2
 _LINES_OF_A_RECORD = 10
 _SHOWN_CHARACTERS = 200
-_STRAY_QUOTE = "quote is stray, and was taken as a character"
+_STRAY_QUOTE = "quote is stray, and was read as a character"
 
 
 class Record(NamedTuple):
-    """A line's values in the order of the columns asked for, without blanks around them."""
+    """Return a line's values in the order of the requested columns, stripped of blanks."""
 
     line: Line
     values: list[str]
@@ -35,7 +34,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How many values a line has, and at which positions those asked for are."""
+    """The number of values in a line, and the positions of the requested ones."""
 
     width: int
     positions: Sequence[int]
@@ -43,10 +42,10 @@ class _Layout:
 
 
 class DelimitedFile:
-    """A file of records, with a header in any order of columns, or without one in the order of `columns`.
+    """A file of records; with a header in any order of columns, or without one in the order of `columns`.
 
     Args:
-        path: the file; commas separate the values where its suffix is `.csv`, else `::`.
+        path: the file; commas separate the values if its suffix is `.csv`, else `::`.
         columns: names of the columns to read, without regard to case, blanks, `_` and `-`.
     """
 
@@ -56,7 +55,7 @@ class DelimitedFile:
         self._is_csv = path.suffix.lower() == ".csv"
 
     def records(self, notes: ReadNotes) -> Iterator[Record]:
-        """Yield what can be read, in order; what cannot be is noted. Blank lines are passed over.
+        """Yield the readable records in order; others are noted. Blank lines are skipped.
 
         Raises:
             LoadError: the first line is neither data nor a header with every column, or the file is UTF-16.
@@ -82,7 +81,7 @@ class DelimitedFile:
             for block in file:
                 if number == 0 and block.startswith(_UTF_16):
                     raise LoadError(f"{self.path} is UTF-16; save it as UTF-8")
-                # Bytes are split at CR and LF alone, text would be at U+2028 and others, too.
+                # Bytes split only at CR and LF; text would also split at U+2028 and others.
                 for data in block.splitlines():
                     number += 1
                     line = self._decoded(data, number, notes)
@@ -93,12 +92,12 @@ class DelimitedFile:
         try:
             text = data.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            # One line at a time: a damaged line does not change how the others are read.
+            # One line at a time, so that a damaged line does not affect the others.
             line = Line(self.path, number, _windows_1252(data))
             notes.adjusted.add("line is not UTF-8, and was read as Windows-1252", line)
             text = line.text
         if "\0" in text:
-            # PostgreSQL's text cannot hold them.
+            # PostgreSQL's text cannot hold NUL.
             text = text.replace("\0", "")
             notes.adjusted.add("NUL characters were left out", Line(self.path, number, text))
         return Line(self.path, number, text)
@@ -143,12 +142,12 @@ class DelimitedFile:
     def _joined(
         self, first: Line, lines: Iterator[Line], waiting: deque[Line], width: int
     ) -> list[str] | None:
-        """Take the lines over which a quoted value of the first goes on, if it does.
+        """Return the record that begins on a line, with the following lines of its quoted value.
 
         Args:
             first: a line that is not CSV by itself.
             lines: the rest of the file.
-            waiting: lines that were read ahead; what is not taken remains there.
+            waiting: lines read ahead; unused ones stay there.
             width: how many values a record has.
         """
         text = first.text
@@ -166,7 +165,7 @@ class DelimitedFile:
         return None
 
     def _values(self, text: str) -> list[str]:
-        """Split a line; where quotes are not as they should be in CSV, they are characters like others."""
+        """Split a line; invalid CSV quotes are ordinary characters."""
         if not self._is_csv:
             return text.split("::")
         values = _quoted(text) if '"' in text else None
@@ -174,7 +173,7 @@ class DelimitedFile:
 
 
 def _quoted(text: str) -> list[str] | None:
-    """Split a record of CSV, or None where its quotes are not balanced."""
+    """Split a CSV record; None if its quotes are not balanced."""
     try:
         return next(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error:
@@ -182,7 +181,7 @@ def _quoted(text: str) -> list[str] | None:
 
 
 def _windows_1252(data: bytes) -> str:
-    """Decode what is not UTF-8: as Windows-1252, which has Latin-1's letters, or as Latin-1 itself."""
+    """Decode bytes that are not UTF-8 as Windows-1252, which has Latin-1's letters, else as Latin-1."""
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:
@@ -190,7 +189,7 @@ def _windows_1252(data: bytes) -> str:
 
 
 def _folded(name: str) -> str:
-    """A column's name as it is compared: `movie_id` and `Movie ID` are `movieid`."""
+    """Return a column's name in comparable form: `movie_id` and `Movie ID` are `movieid`."""
     return "".join(char for char in name.casefold() if char not in " _-\t\ufeff")
 
 

@@ -1,4 +1,4 @@
-"""Demo data: readable, deterministic by seed, with tastes to find and dirt to survive."""
+"""Demo data: readable, deterministic by seed, with tastes to learn and some invalid rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class DemoSize:
-    """How much to make, and the shares of what real data has wrong with it."""
+    """The size of the data, and the shares of its flaws."""
 
     media: int = 2_000
     users: int = 5_000
@@ -56,9 +56,9 @@ class DemoData:
 
 
 def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
-    """Make the rows of all tables; the same arguments give the same rows.
+    """Return the rows of all tables; the same arguments give the same rows.
 
-    `now`: naive UTC; the newest interaction is a little older than that.
+    `now`: naive UTC; the newest interaction is slightly older.
     """
     rng = np.random.default_rng(seed)
     media_ids = _uuids(rng, size.media)
@@ -74,7 +74,7 @@ def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
             (user_id, owner) for user_id, owner in zip(_uuids(rng, size.users), user_ids, strict=True)
         ],
         user_genres=list(_user_genre_rows(rng, user_ids, user_tastes, size)),
-        # Vanished media have interactions, but the catalog has forgotten them altogether.
+        # Vanished items have interactions but no row in the catalog.
         media=media[vanished:],
         media_genres=[
             row
@@ -90,7 +90,7 @@ def _uuids(rng: np.random.Generator, count: int) -> list[str]:
 
 
 def _media_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
-    """1 to 4 genres, mostly of one taste, the taste's first genre most likely of all."""
+    """Return 1 to 4 genres, mostly of one taste, whose first genre is the most likely."""
     count = int(rng.choice((1, 2, 3, 4), p=(0.15, 0.4, 0.3, 0.15)))
     odds = np.full(len(GENRES), 0.02)
     for place, genre in enumerate(taste):
@@ -102,7 +102,7 @@ def _media_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
 def _affinity(
     rng: np.random.Generator, genres: Sequence[Sequence[str]], user_tastes: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """How much each user likes each medium's genres, around 0 to 1; shape (users, media)."""
+    """Return how much each user likes each item's genres, around 0 to 1; shape (users, items)."""
     has_genre = np.zeros((len(genres), len(GENRES)))
     for media_idx, names in enumerate(genres):
         has_genre[media_idx, [GENRES.index(name) for name in names]] = 1.0 / len(names)
@@ -138,7 +138,7 @@ def _media_rows(
                 description,
                 year,
                 "SERIES" if rng.random() < 0.3 else "MOVIE",
-                # Served by this service, so that the explorer loads nothing from elsewhere.
+                # Served by this service, so that the explorer loads nothing from other sites.
                 placeholder_url(media_id, title, names[0], year),
                 added_at,
                 now - timedelta(days=int(rng.integers(0, 30))) if media_idx in deleted else None,
@@ -152,7 +152,7 @@ def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
 
 
 def _title(rng: np.random.Generator, words: GenreWords, place: str, taken: set[str]) -> str:
-    """A title nobody has yet; sequels get a number."""
+    """Return a title that is not taken; sequels get a number."""
     for part in range(1, 100):
         noun, other_noun = (words.nouns[i] for i in rng.choice(len(words.nouns), 2, replace=False))
         title = _pick(rng, TITLE_TEMPLATES).format(
@@ -176,7 +176,7 @@ def _description(rng: np.random.Generator, words: GenreWords, place: str) -> str
 
 
 def _media_genre_rows(rng: np.random.Generator, media_id: str, names: Sequence[str]) -> Iterator[Row]:
-    """A medium's genres; now and then one twice, or in another case."""
+    """Return an item's genres; some are repeated, or in another case."""
     for name in names:
         yield media_id, name
         if rng.random() < 0.03:
@@ -191,7 +191,7 @@ def _user_genre_rows(
     user_tastes: NDArray[np.int64],
     size: DemoSize,
 ) -> Iterator[Row]:
-    """Two or three genres of a user's taste; some users state none, some state them twice over."""
+    """Return two or three genres of a user's taste; some users state none, some repeat them."""
     for user_id, taste_idx in zip(user_ids, user_tastes, strict=True):
         if rng.random() < size.users_without_preferences:
             continue
@@ -217,7 +217,7 @@ def _interaction_rows(
     types = np.select([liking > 0.55, liking < 0.05], ["LIKE", "DISLIKE"], "WATCH")
     watched = np.round(rng.uniform(0.25, 1.0, size=count), 2)
     values = np.select([types == "LIKE", types == "DISLIKE"], [2.0, -2.0], watched)
-    # Beta(1, 1.5): more of what people do was done lately.
+    # Beta(1, 1.5): recent interactions are more frequent.
     ages_s = 60 + rng.beta(1.0, 1.5, size=count) * (size.days * _DAY_S - 3_600)
     null_value = rng.random(count) < size.null_values
     null_timestamp = rng.random(count) < size.null_timestamps
@@ -237,7 +237,7 @@ def _interaction_rows(
 def _choose_pairs(
     rng: np.random.Generator, affinity: NDArray[np.float64], size: DemoSize
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Who interacts with what: long-tailed in users and media, drawn to each user's taste."""
+    """Draw pairs of user and item: long-tailed in both, weighted by each user's taste."""
     repeats = round(size.interactions * size.repeated_interactions)
     activity = rng.lognormal(0.0, 0.9, size=size.users)
     activity[rng.random(size.users) < size.users_without_history] = 0.0

@@ -1,4 +1,4 @@
-"""Lines that were not loaded as they stand: counted by reason, the first few of each kept to show."""
+"""Lines that were skipped or changed: counts by reason, with the first few of each to show."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class LineNotes:
-    """Counts lines by reason, and keeps the first few of each reason. False while it is empty."""
+    """Counts lines by reason, and keeps the first few of each reason. False if empty."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -36,7 +36,7 @@ class LineNotes:
         return bool(self._counts)
 
     def __iter__(self) -> Iterator[tuple[str, int, list[Line]]]:
-        """Yield each reason, the number of its lines and the first of them, most frequent reason first."""
+        """Yield each reason with its number of lines and the first of them, most frequent first."""
         for reason, count in self._counts.most_common():
             yield reason, count, self._first[reason]
 
@@ -47,7 +47,7 @@ class LineNotes:
             self._first[reason].append(line)
 
     def include(self, other: "LineNotes") -> None:
-        """Add what another has counted."""
+        """Add the counts of another."""
         for reason, count, first in other:
             self._counts[reason] += count
             self._first[reason] = [*self._first[reason], *first][:_KEPT]
@@ -55,7 +55,7 @@ class LineNotes:
 
 @dataclass(frozen=True, slots=True)
 class ReadNotes:
-    """What reading a file left out (`skipped`), and what it took in another form (`adjusted`)."""
+    """Lines of a file that were left out (`skipped`) or read in another form (`adjusted`)."""
 
     skipped: LineNotes = field(default_factory=LineNotes)
     adjusted: LineNotes = field(default_factory=LineNotes)

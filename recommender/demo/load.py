@@ -11,16 +11,16 @@ from recommender.entities import DatabaseName
 def load_demo(
     urls: Mapping[DatabaseName, str], data: DemoData, progress: Progress, *, replace: bool = False
 ) -> None:
-    """Fill the three databases; missing tables and indexes are made.
+    """Fill the three databases; missing tables and indexes are created.
 
     Args:
         urls: of the databases.
         data: the rows.
-        progress: shows how far along they are.
-        replace: whether to overwrite what is there.
+        progress: shows the progress of loading.
+        replace: whether to delete existing data.
 
     Raises:
-        LoadError: the databases hold something and `replace` is false, or PostgreSQL refuses.
+        LoadError: the databases hold data and `replace` is false, or PostgreSQL rejects a statement.
     """
     with LoadTarget(urls) as target, target.replacing(replace=replace):
         for database, query_name, label, rows in (
@@ -34,7 +34,7 @@ def load_demo(
 
 
 def holds_data(urls: Mapping[DatabaseName, str]) -> bool:
-    """Whether all three databases hold something, whatever it is.
+    """Whether all three databases hold data.
 
     Raises:
         LoadError: PostgreSQL refuses.

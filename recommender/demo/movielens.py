@@ -1,4 +1,4 @@
-"""MovieLens folders, and those of its kin, as rows for the three databases."""
+"""Reads MovieLens folders, and similar ones, into rows for the three databases."""
 
 import math
 import re
@@ -29,7 +29,7 @@ _FIVE_STARS = 5.0
 _FAVOURITE_GENRES = 3
 _LIKED_STARS = 4
 _WATCHED_STARS = 3
-# The columns of catalog_db and user_db are no wider.
+# The widths of columns in catalog_db and user_db.
 _TITLE_CHARACTERS = 255
 _GENRE_CHARACTERS = 50
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
@@ -60,7 +60,7 @@ class Rating(NamedTuple):
 
 @dataclass(slots=True)
 class LoadReport:
-    """What was loaded, what was skipped or adjusted and why, and the time the ratings span."""
+    """What was loaded, what was skipped or adjusted and why, and the time span of the ratings."""
 
     users: int = 0
     media: int = 0
@@ -71,14 +71,14 @@ class LoadReport:
 
 
 class MovieLensFolder:
-    """A folder with `ratings.csv` and `movies.csv`, or `ratings.dat` and `movies.dat` with `::` between.
+    """A folder with `ratings.csv` and `movies.csv`, or with `ratings.dat` and `movies.dat`.
 
     Args:
         folder: where the files are.
-        scale: the highest rating there is, 5 or 10; ratings are brought to the scale to 5.
+        scale: the highest possible rating, 5 or 10; ratings are converted to a scale up to 5.
 
     Raises:
-        LoadError: a file is missing or is not what its name says.
+        LoadError: a file is missing or has the wrong content.
     """
 
     def __init__(self, folder: Path, scale: float = _FIVE_STARS) -> None:
@@ -97,7 +97,7 @@ class MovieLensFolder:
 
     @cached_property
     def movies(self) -> dict[str, Movie]:
-        """The movies by key, from lines that can be read; the first of those with one key."""
+        """Return the movies by key, from readable lines; the first one of each key."""
         movies: dict[str, Movie] = {}
         notes = self._movie_notes
         for record in self._movies_file.records(notes):
@@ -113,11 +113,11 @@ class MovieLensFolder:
         return movies
 
     def ratings(self, notes: ReadNotes, repeated: frozenset[int] = frozenset()) -> Iterator[Rating]:
-        """Yield the ratings of known movies; what is left out is noted.
+        """Yield the ratings of known movies; others are noted.
 
         Args:
-            notes: of what is left out, or read in another form than it has.
-            repeated: the hashes of ratings that are there more than once, of which the first is yielded.
+            notes: collects lines that are left out or adjusted.
+            repeated: the hashes of ratings that occur more than once; only the first is yielded.
         """
         seen: set[Rating] = set()
         for record in self._ratings_file.records(notes):
@@ -131,7 +131,7 @@ class MovieLensFolder:
                 yield rating
 
     def _rating(self, values: list[str]) -> tuple[Rating | None, str | None]:
-        """Parse a line's values; where they are no rating that can be loaded, say why."""
+        """Parse a line's values; return a reason instead if they are not a valid rating."""
         user_key, movie_key, rating, timestamp = values
         number, rated_at = _number(rating), _utc_time(timestamp)
         if not user_key:
@@ -155,13 +155,13 @@ class MovieLensFolder:
         """Fill the three databases.
 
         Args:
-            urls: of the databases; missing tables and indexes are made.
-            progress: shows how far along the rows are.
-            replace: whether to overwrite what is there.
-            now: naive UTC that the newest rating is moved to, the others along with it; None keeps times.
+            urls: of the databases; missing tables and indexes are created.
+            progress: shows the progress of loading.
+            replace: whether to delete existing data.
+            now: naive UTC; all ratings move so that the newest is now. None keeps their times.
 
         Raises:
-            LoadError: the databases hold something and `replace` is false, or PostgreSQL refuses.
+            LoadError: the databases hold data and `replace` is false, or PostgreSQL rejects a statement.
         """
         survey = _Survey(self)
         if survey.repeated:
@@ -204,13 +204,13 @@ class MovieLensFolder:
 
 
 class _Survey:
-    """A first pass over the ratings: who there is, what they like most, when it was, and what is repeated."""
+    """A first pass over the ratings: users, their favorite genres, the time span, and repetitions."""
 
     def __init__(self, folder: MovieLensFolder, repeated: frozenset[int] = frozenset()) -> None:
         self.report = LoadReport()
         self.notes = ReadNotes()
         self._liked: dict[str, Counter[str]] = defaultdict(Counter)
-        # Eight bytes a rating: there may be millions.
+        # Eight bytes per rating: there may be millions.
         hashes = array("q")
         first_at, last_at = _LATEST, _EPOCH
         for rating in folder.ratings(self.notes, repeated):
@@ -235,7 +235,7 @@ class _Survey:
         return ((str(uuid5(NAMESPACE_URL, f"preferences/{owner}")), owner) for owner in self.user_ids)
 
     def user_genre_rows(self) -> Iterator[Row]:
-        """The three genres that each user liked most media of, ties by name."""
+        """Return the three genres in which each user liked most items, ties by name."""
         for key, liked in self._liked.items():
             ranked = sorted(liked, key=lambda genre: (-liked[genre], genre))
             for genre in ranked[:_FAVOURITE_GENRES]:
@@ -246,17 +246,17 @@ class _Survey:
 
 
 def user_id(key: str) -> str:
-    """The UUID that a user of a MovieLens file always gets."""
+    """Return the fixed UUID of a user of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/user/{key}"))
 
 
 def media_id(key: str) -> str:
-    """The UUID that a movie of a MovieLens file always gets."""
+    """Return the fixed UUID of a movie of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/movie/{key}"))
 
 
 def interaction_of(stars: float) -> tuple[str, float]:
-    """The type and value of a rating on the scale to 5."""
+    """Return the interaction type and value of a rating on the scale up to 5."""
     if stars >= _LIKED_STARS:
         return "LIKE", 2.0
     if stars >= _WATCHED_STARS:
@@ -281,9 +281,9 @@ def _media_row(movie: Movie) -> Row:
 
 
 def _number(text: str) -> float | None:
-    """A finite number in decimal notation."""
+    """Parse a finite number in decimal notation."""
     try:
-        # Python alone reads 1_000 as a number.
+        # float() would accept 1_000.
         number = math.nan if "_" in text else float(text)
     except ValueError:
         return None
@@ -291,7 +291,7 @@ def _number(text: str) -> float | None:
 
 
 def _utc_time(text: str) -> datetime | None:
-    """Naive UTC of Unix seconds or milliseconds, or of ISO 8601, where no zone is UTC; 1970 to 2099."""
+    """Parse Unix seconds or milliseconds, or ISO 8601 (by default UTC), from 1970 to 2099, to naive UTC."""
     number = _number(text)
     if number is not None:
         seconds = number / 1000 if number >= _EARLIEST_MILLISECONDS else number
@@ -306,14 +306,14 @@ def _utc_time(text: str) -> datetime | None:
 
 
 def _repeated(hashes: "array[int]") -> frozenset[int]:
-    """The hashes that are there more than once."""
+    """Return the hashes that occur more than once."""
     ordered = np.frombuffer(hashes, dtype=np.int64).copy()
     ordered.sort()
     return frozenset(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
 def _first_of(notes: ReadNotes) -> str:
-    """The most frequent reason for skipping lines and the first of them, as the end of an error message."""
+    """Return the most frequent reason for skipping, with its first line, to end an error message."""
     for reason, count, first in notes.skipped:
         return f"; skipped {count:,} where {reason}, as in {first[0]}"
     return ""

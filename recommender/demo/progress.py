@@ -1,4 +1,4 @@
-"""How loading shows that it is getting on."""
+"""The interface for showing the progress of loading."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -7,8 +7,8 @@ Row = Sequence[object]
 
 
 class Progress(Protocol):
-    """Passes rows through and shows how far along they are."""
+    """Yields rows and shows progress."""
 
     def __call__(self, rows: Iterable[Row], label: str, length: int) -> Iterable[Row]:
-        """The same rows; `length` of them are to come."""
+        """Yield the same rows; `length` is their number."""
         ...

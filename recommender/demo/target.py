@@ -14,7 +14,7 @@ class LoadTarget:
     """Three read-write connections, open inside a `with` block.
 
     Raises:
-        LoadError: from every method, where PostgreSQL refuses.
+        LoadError: from every method, if PostgreSQL rejects a statement.
     """
 
     def __init__(self, urls: Mapping[DatabaseName, str]) -> None:
@@ -43,15 +43,15 @@ class LoadTarget:
             database.create_tables()
 
     def filled(self) -> list[str]:
-        """Those of the databases that hold anything, once their tables are there."""
+        """Return the databases that hold data; their tables must exist."""
         return [database.name for database in self._databases if database.fetch_row("fetch_is_filled")[0]]
 
     @contextmanager
     def replacing(self, *, replace: bool) -> Iterator[None]:
-        """Load inside this, into empty tables: all becomes visible at the end, and then gets its indexes.
+        """Open a transaction with empty tables; at its end the data becomes visible and indexes are created.
 
         Raises:
-            LoadError: the databases hold something and `replace` is false; they are left as they were.
+            LoadError: the databases hold data and `replace` is false; they stay unchanged.
         """
         with ExitStack() as stack:
             for database in self._databases:

@@ -1,11 +1,11 @@
-"""The words that demo titles and descriptions are put together from."""
+"""Words for demo titles and descriptions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class GenreWords:
-    """What titles and plots of one genre are made of; every entry fits every template."""
+    """Words for titles and plots of one genre; every entry fits every template."""
 
     adjectives: tuple[str, ...]
     nouns: tuple[str, ...]
@@ -177,7 +177,7 @@ TITLE_TEMPLATES = (
     "One {noun} for {place}",
 )
 
-# Communities of taste: which genres go together, most loved first.
+# Tastes: genres that go together, the favorite first.
 TASTES: tuple[tuple[str, ...], ...] = (
     ("CRIME", "THRILLER", "MYSTERY", "DRAMA"),
     ("SCIENCE_FICTION", "ADVENTURE", "ACTION", "THRILLER"),

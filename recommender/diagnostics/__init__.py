@@ -1,1 +1,1 @@
-"""Looks at the three databases before they are served from, and says what is wrong with them."""
+"""Checks of the three databases, each with what is wrong and what to do."""

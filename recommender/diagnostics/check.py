@@ -1,4 +1,4 @@
-"""The whole examination: one database after the other, then what lies between them."""
+"""The whole check: one database after the other, then how they fit together."""
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,14 +29,14 @@ from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
 
-# A timestamp later than that lies in no window: clocks differ, but not so much.
+# Later timestamps lie in no window: clocks differ by less than this.
 _CLOCK_SKEW = timedelta(days=1)
 # Statements that decide which genres users and media have.
 _GENRE_STATEMENTS = {"fetch_genre_preferences", "fetch_catalogue"}
 
 
 class Check:
-    """One examination of the three databases."""
+    """One check of the three databases."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Check:
         self._overlaid: set[str] = set()
 
     def findings(self) -> Iterator[Finding]:
-        """Everything there is to say; what one database refuses does not keep the others from being asked."""
+        """Yield all findings; an error of one database does not stop the checks of the others."""
         if not IS_COMPILING:
             yield Finding(Level.WARNING, "service", "numba", WITHOUT_COMPILER, "pip install numba.")
         for name in DatabaseName:
@@ -83,7 +83,9 @@ class Check:
         try:
             queries = load_queries(name, self._databases.sql_path)
         except ConfigurationError as exc:
-            yield Finding(Level.ERROR, name, "SQL_PATH", str(exc), f"Mend or remove the file ({CONTRACT}).")
+            yield Finding(
+                Level.ERROR, name, "SQL_PATH", str(exc), f"Correct or remove the file ({CONTRACT})."
+            )
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
         self._overlaid.update(overlaid)
         yield from check_structure(
@@ -100,23 +102,23 @@ class Check:
             self._facts.gather(name, inspection, window)
         except InspectionError as exc:
             if overlaid:
-                yield Finding(Level.OK, name, "data", f"not looked at, in tables of the app's own: {exc}")
+                yield Finding(Level.OK, name, "data", f"not checked, in tables of the app's own: {exc}")
             else:
-                to_do = "Mend what is above first; where it takes too long, set CATALOG_TIMEOUT_MS higher."
-                yield Finding(Level.WARNING, name, "data", f"not looked at: {exc}", to_do)
+                to_do = "Fix the errors above first; if it takes too long, raise CATALOG_TIMEOUT_MS."
+                yield Finding(Level.WARNING, name, "data", f"not checked: {exc}", to_do)
             return
         yield from check_data(name, self._facts, self._window_days, overlaid=overlaid)
         try:
             self._facts.gather_meanings(name, inspection, window, self._types)
         except InspectionError as exc:
-            # A column that is missing is an error of the structure already.
+            # A missing column is reported as an error of the structure.
             about = "types" if name is DatabaseName.ENGAGEMENT else "genres"
-            yield Finding(Level.OK, name, about, f"not looked at: {exc}")
+            yield Finding(Level.OK, name, about, f"not checked: {exc}")
         if name is DatabaseName.ENGAGEMENT and self._facts.types is not None:
             yield from check_types(self._facts.types, self._types, self._window_days, overlaid=overlaid)
 
     def _check_genres(self) -> Iterator[Finding]:
-        """Compare what users state with what media have, where both are as our own statements read them."""
+        """Compare stated genres with those of items, unless an overlay reads either of them."""
         stated, of_media = self._facts.stated_genres, self._facts.media_genres
         if not stated or not of_media or self._overlaid & _GENRE_STATEMENTS:
             return
@@ -127,14 +129,14 @@ class Check:
             else:
                 yield check_stated_genres(stated, of_media, None)
         except (InspectionError, DatabaseUnavailableError) as exc:
-            to_do = "Run it again; where it takes too long, set CATALOG_TIMEOUT_MS higher."
+            to_do = "Run it again; if it takes too long, raise CATALOG_TIMEOUT_MS."
             yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)
 
     def _inspection(self, name: DatabaseName) -> Inspection:
         return Inspection(name, self._databases)
 
     def _window(self) -> tuple[str, str]:
-        """From where to where interactions count, as SQL takes it."""
+        """Return the start and end of the window in which interactions count."""
         now = datetime.now(UTC)
         end = (now + _CLOCK_SKEW).replace(tzinfo=None)
         return window_start(self._window_days, now), end.isoformat()
@@ -147,5 +149,5 @@ def check_databases(
     types: InteractionTypes,
     domain: Domain,
 ) -> Iterator[Finding]:
-    """Yield findings on the three databases, as they are made."""
+    """Yield findings on the three databases one by one."""
     return Check(databases, http, ranking, types, domain).findings()

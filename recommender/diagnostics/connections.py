@@ -1,4 +1,4 @@
-"""Reaching the databases: how far they are, and whether they take as many connections as we may open."""
+"""Connections: round-trip times, session settings, and connection limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from recommender.databases.inspection import Inspection
 from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level, quoted
 from recommender.entities import DatabaseName
 
-# A request goes there and back five times, and has a second in all.
+# A request makes five round trips and may take one second in all.
 _FAR_MS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a database's server says of itself; `started_at` is the same for databases of one server.
+    """A database's server; `started_at` is the same for databases of one server.
 
     `role_limit`, `database_limit`: CONNECTION LIMIT of the `login` role and of the database; -1 is none.
     """
@@ -33,7 +33,7 @@ class Server:
 
 
 def look_at_server(inspection: Inspection) -> Server:
-    """What it is.
+    """Return the server's version, roles and limits.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -43,44 +43,46 @@ def look_at_server(inspection: Inspection) -> Server:
 
 
 def check_connection(name: DatabaseName, inspection: Inspection, server: Server) -> Finding:
-    """How far away it is.
+    """Measure the round trip in milliseconds.
 
     Raises:
         InspectionError: PostgreSQL refuses.
     """
     round_trip_ms = inspection.measure_round_trip_ms()
-    means = f"PostgreSQL {server.version} as {server.role}, {round_trip_ms:.1f} ms there and back"
+    means = f"PostgreSQL {server.version} as {server.role}, {round_trip_ms:.1f} ms round trip"
     if round_trip_ms > _FAR_MS:
-        to_do = "Run the service nearer to it: each request asks five times."
+        to_do = "Run the service closer to it: each request makes five round trips."
         return Finding(Level.WARNING, name, "connection", means, to_do)
     return Finding(Level.OK, name, "connection", means)
 
 
 def unusable_connection(name: DatabaseName, reason: str) -> Finding:
-    """What to do where a database cannot be reached for a reason."""
-    to_do = f"See that it runs, and that DB_HOST or {name.upper()}_URL says where and as whom."
+    """Return a finding on a database that cannot be reached."""
+    to_do = f"Check that it runs, and that DB_HOST or {name.upper()}_URL has its address and role."
     if "startup parameter" in reason:
-        to_do = f"A pooler refuses settings that come with a connection: SESSION_SETTINGS_BY ({POOLERS})."
+        to_do = f"A pooler rejects settings sent with a connection: set SESSION_SETTINGS_BY ({POOLERS})."
     return Finding(Level.ERROR, name, "connection", f"cannot be used: {reason}", to_do)
 
 
 def check_session(name: DatabaseName, inspection: Inspection) -> Finding:
-    """Whether a session has the settings it should have; poolers drop them.
+    """Check that a session has its settings; poolers may drop them.
 
     Raises:
         InspectionError: PostgreSQL refuses.
     """
     missed = inspection.settings_missed()
     if not missed:
-        return Finding(Level.OK, name, "session", "read-only, bounded in time, and set as it should be")
+        return Finding(
+            Level.OK, name, "session", "read-only, with a statement timeout and all session settings"
+        )
     needed = any(difference.setting in ESSENTIAL_SETTINGS for difference in missed)
-    to_do = f"See SESSION_SETTINGS_BY ({POOLERS}): a pooler drops settings, or a role lacks them."
+    to_do = f"Set SESSION_SETTINGS_BY ({POOLERS}): a pooler drops settings, or a role lacks them."
     means = "; ".join(map(str, missed))
     return Finding(Level.ERROR if needed else Level.WARNING, name, "session", means, to_do)
 
 
 def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers: int) -> Iterator[Finding]:
-    """Whether each server takes the connections of all pools on it."""
+    """Check that each server allows the connections of all pools on it."""
     ordered = sorted(servers.items(), key=lambda item: item[1].started_at)
     for _, group in groupby(ordered, key=lambda item: item[1].started_at):
         listed = list(group)
@@ -88,7 +90,7 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
         server = listed[0][1]
         wanted = sum(workers * (pool_size + BACKGROUND_CONNECTIONS.get(name, 0)) for name in names)
         takes = server.max_connections - server.reserved_connections
-        means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server takes {takes}"
+        means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server allows {takes}"
         if wanted > takes:
             to_do = f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({DEPLOYING})."
             yield Finding(Level.WARNING, ", ".join(names), "connections", means, to_do)
@@ -109,7 +111,7 @@ def check_limits(
         roles.setdefault((server.started_at, server.login), []).append(name)
         databases.setdefault((server.started_at, server.database), []).append(name)
     opened = {
-        # A request holds one connection to a database, and one more sees whether it is up again.
+        # Each thread holds one connection to a database; one more probes whether it is up again.
         name: workers * (min(pool_size, requests_at_once + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
         for name in servers
     }

@@ -1,4 +1,4 @@
-"""The data: is there enough of it, and do the three databases speak of the same users and media?"""
+"""Checks of the data: is there enough, and do the three databases share users and items?"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from recommender.errors import InspectionError
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
-# Every real database has rows that lead nowhere; more than this share of them has a cause worth finding.
+# Every real database has orphaned rows; more than this share is worth a warning.
 _STRAY = 0.1
 _MOST = 0.5
 
@@ -25,7 +25,7 @@ Keys = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class UserFacts:
-    """Of user_db. `rows_by_id`: genre rows that hold a preferences id, not a user's; None where not known."""
+    """Counts of user_db. `rows_by_id`: genre rows with a preferences id, not a user's; None if unknown."""
 
     users: int
     users_with_genres: int
@@ -49,7 +49,7 @@ class CatalogFacts:
 
 @dataclass(frozen=True, slots=True)
 class EngagementFacts:
-    """Of engagement_db. `media_keys`, `media_counts`: each medium once, and the number of its interactions.
+    """Counts of engagement_db. `media_keys`, `media_counts`: each item once, with its interactions.
 
     `idless_rows` are not among the `interactions`; `future_interactions` lie after the end of the window.
     """
@@ -66,7 +66,7 @@ class EngagementFacts:
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of the three databases; None of one that could not be asked."""
+    """Facts on the three databases; None for one that did not answer."""
 
     users: UserFacts | None = None
     catalog: CatalogFacts | None = None
@@ -76,7 +76,7 @@ class Facts:
     media_genres: Genres | None = None
 
     def gather(self, name: DatabaseName, inspection: Inspection, window: tuple[str, str]) -> None:
-        """Add what one of them holds; the `window` is from, to.
+        """Read the counts of one database; `window` is (from, to).
 
         Raises:
             InspectionError: PostgreSQL refuses.
@@ -91,7 +91,7 @@ class Facts:
     def gather_meanings(
         self, name: DatabaseName, inspection: Inspection, window: tuple[str, str], types: InteractionTypes
     ) -> None:
-        """Add which genres or types of interaction one of them holds.
+        """Read the genres or interaction types of one database.
 
         Raises:
             InspectionError: PostgreSQL refuses.
@@ -107,7 +107,7 @@ class Facts:
 def check_data(
     name: DatabaseName, facts: Facts, window_days: int, *, overlaid: Collection[str]
 ) -> Iterator[Finding]:
-    """Findings on what one of the databases holds, as far as it is known; `overlaid`: statements not ours."""
+    """Yield findings on the data of one database; `overlaid`: statements replaced in SQL_PATH."""
     if name is USER and facts.users is not None:
         yield from _check_ids(name, facts.users.idless_rows, "user_preferences or tb_user_genre", "user_id")
         yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
@@ -120,7 +120,7 @@ def check_data(
 
 
 def check_data_between(facts: Facts) -> Iterator[Finding]:
-    """Whether the databases speak of the same users and media, as far as they are known."""
+    """Yield findings on how far the databases share users and items."""
     if facts.users is not None and facts.engagement is not None:
         yield from _check_known_users(facts.users, facts.engagement)
     if facts.catalog is not None and facts.engagement is not None:
@@ -134,7 +134,7 @@ def _user_facts(inspection: Inspection) -> UserFacts:
         try:
             ((rows_by_id,),) = inspection.fetch("count_rows_by_id")
         except InspectionError:
-            # The column is no part of what the service needs: it may be missing, or not ours to read.
+            # The service does not need this column: it may be missing or not readable.
             rows_by_id = None
     return UserFacts(users, with_genres, genre_rows, lost_rows, rows_by_id, idless_rows, _keys(user_keys))
 
@@ -161,26 +161,24 @@ def _keys(values: bytes | None) -> Keys:
 def _check_ids(name: DatabaseName, idless_rows: int, tables: str, columns: str) -> Iterator[Finding]:
     means = f"{idless_rows:,} rows of {tables} have no {columns}"
     if idless_rows:
-        to_do = "See what writes them, and delete them or give them their ids."
-        yield Finding(Level.WARNING, name, "ids", f"{means}: they count for nothing", to_do)
+        to_do = "Find what writes them, and delete them or add their ids."
+        yield Finding(Level.WARNING, name, "ids", f"{means}: they are ignored", to_do)
     else:
         yield Finding(Level.OK, name, "ids", means)
 
 
 def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:
     if not facts.users:
-        to_do = "See that USER_DB_URL leads to the right database."
-        yield Finding(Level.WARNING, USER, "users", "user_preferences is empty: nobody stated genres", to_do)
+        to_do = "Check that USER_DB_URL names the right database."
+        yield Finding(Level.WARNING, USER, "users", "user_preferences is empty: no user stated genres", to_do)
     elif own_join:
-        means = (
-            f"{facts.users:,} users; who stated genres is for the fetch_genre_preferences in SQL_PATH to say"
-        )
+        means = f"{facts.users:,} users; fetch_genre_preferences in SQL_PATH decides who stated genres"
         yield Finding(Level.OK, USER, "users", means)
         return
     else:
         stated = share(facts.users_with_genres, facts.users)
         level = Level.OK if facts.users_with_genres else Level.WARNING
-        to_do = "" if facts.users_with_genres else "See that tb_user_genre is filled, and joined as below."
+        to_do = "" if facts.users_with_genres else "Check that tb_user_genre is filled, and joined as below."
         means = f"{facts.users:,} users, of whom {stated} stated genres"
         yield Finding(level, USER, "users", means, to_do)
     if facts.genre_rows:
@@ -194,7 +192,9 @@ def _joined_preferences(facts: UserFacts) -> Finding:
     if not _is_over(_STRAY, facts.lost_genre_rows, facts.genre_rows):
         return Finding(Level.OK, USER, about, means)
     level = Level.ERROR if facts.lost_genre_rows == facts.genre_rows else Level.WARNING
-    to_do = "See what tb_user_genre.user_id refers to: this is the usual sign of a join on the wrong column."
+    to_do = (
+        "Check what tb_user_genre.user_id refers to: this is the usual sign of a join on the wrong column."
+    )
     if facts.rows_by_id is not None and _is_over(_MOST, facts.rows_by_id, facts.lost_genre_rows):
         means += f", and {facts.rows_by_id:,} of those match user_preferences.id"
         to_do = (
@@ -208,14 +208,16 @@ def _check_media(facts: CatalogFacts) -> Iterator[Finding]:
     live = facts.media - facts.deleted_media
     means = f"{facts.media:,} media, of which {share(facts.deleted_media, facts.media)} are deleted"
     if not live:
-        to_do = "See that CATALOG_DB_URL leads to the right database."
+        to_do = "Check that CATALOG_DB_URL names the right database."
         yield Finding(Level.ERROR, CATALOG, "media", f"{means}: there is nothing to recommend", to_do)
         return
     yield Finding(Level.OK, CATALOG, "media", means)
     means = f"{share(facts.media_without_genres, live)} of {live:,} media have none"
     if _is_over(_MOST, facts.media_without_genres, live):
-        to_do = "See that tb_media_genre is filled, and that its media_id is medias.id."
-        yield Finding(Level.WARNING, CATALOG, "genres of media", f"{means}: they match no taste", to_do)
+        to_do = "Check that tb_media_genre is filled, and that its media_id is medias.id."
+        yield Finding(
+            Level.WARNING, CATALOG, "genres of media", f"{means}: they match no stated genres", to_do
+        )
     else:
         yield Finding(Level.OK, CATALOG, "genres of media", means)
 
@@ -226,26 +228,26 @@ def _check_interactions(facts: EngagementFacts, window_days: int) -> Iterator[Fi
         f"{facts.interactions:,}, of which {share(facts.recent_interactions, facts.interactions)} {window}"
     )
     if not facts.interactions:
-        to_do = "See that ENGAGEMENT_DB_URL leads to the right database."
+        to_do = "Check that ENGAGEMENT_DB_URL names the right database."
         means = "interaction is empty: there are no similar users, and nothing is popular"
         yield Finding(Level.WARNING, ENGAGEMENT, "interactions", means, to_do)
         return
     if facts.recent_interactions:
         yield Finding(Level.OK, ENGAGEMENT, "interactions", means)
     else:
-        to_do = "Set INTERACTION_WINDOW_DAYS higher, or see why nothing new comes in."
+        to_do = "Raise INTERACTION_WINDOW_DAYS, or find why there are no new ones."
         means += ": there are no similar users, and nothing is popular"
         yield Finding(Level.WARNING, ENGAGEMENT, "interactions", means, to_do)
     means = f"{share(facts.undated_interactions, facts.interactions)} of the interactions have none"
     if _is_over(_STRAY, facts.undated_interactions, facts.interactions):
-        to_do = "Give them one: what has no timestamp counts as seen, and for nothing else."
+        to_do = "Add one: interactions without a timestamp only mark items as seen."
         yield Finding(Level.WARNING, ENGAGEMENT, "timestamps", means, to_do)
     else:
         yield Finding(Level.OK, ENGAGEMENT, "timestamps", means)
-    means = f"{share(facts.future_interactions, facts.interactions)} of the interactions are of the future"
+    means = f"{share(facts.future_interactions, facts.interactions)} of the interactions are in the future"
     if facts.future_interactions:
         means += ", more than a day ahead of now: they lie in no window"
-        to_do = "See which clock or unit writes them (milliseconds taken for seconds, say), and correct them."
+        to_do = "Find the wrong clock or unit (such as milliseconds taken for seconds), and correct them."
         yield Finding(Level.WARNING, ENGAGEMENT, "future timestamps", means, to_do)
     else:
         yield Finding(Level.OK, ENGAGEMENT, "future timestamps", means)
@@ -262,7 +264,7 @@ def _check_known_users(users: UserFacts, engagement: EngagementFacts) -> Iterato
         f"{share(active - both, active)} of {active:,} with a history are not in user_db"
     )
     if _is_over(_MOST, active - both, active):
-        to_do = "See that user_preferences.user_id and interaction.user_id are ids of the same users."
+        to_do = "Check that user_preferences.user_id and interaction.user_id are ids of the same users."
         yield Finding(Level.WARNING, between, "histories", means, to_do)
     else:
         yield Finding(Level.OK, between, "histories", means)
@@ -276,7 +278,9 @@ def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> It
     lost = int(engagement.media_counts[unknown].sum())
     means = f"{share(lost, engagement.interactions)} of the interactions are with media not in the catalog"
     if _is_over(_STRAY, lost, engagement.interactions):
-        to_do = "See that interaction.media_id is medias.id, and that both databases are of one app and day."
+        to_do = (
+            "Check that interaction.media_id is medias.id, and that both databases are of one app and day."
+        )
         yield Finding(Level.WARNING, between, "media of interactions", means, to_do)
     else:
         yield Finding(Level.OK, between, "media of interactions", means)

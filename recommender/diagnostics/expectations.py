@@ -1,7 +1,7 @@
-"""What the service expects of the databases: statements, tables and indexes.
+"""The statements, tables and indexes that the service expects.
 
-Declared here and not read from the SQL files, so that no comment there can change it. tests/sql holds these
-declarations against what PostgreSQL says of the statements, of sql/schema/ and of sql/indexes/.
+Declared here and not read from the SQL files, so that comments there have no effect. tests/sql compares these
+declarations with what PostgreSQL reports on the statements, sql/schema/ and sql/indexes/.
 """
 
 import re
@@ -16,11 +16,11 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a statement returns, and when it runs.
+    """A statement: what it returns, and when it runs.
 
     `returns`: the types of its columns, in order. `is_background`: no request waits for it, so that it may
-    read a table from end to end. `consequence`: of a statement that no request and no refresh runs, what
-    happens where it fails.
+    read a whole table. `consequence`: what happens if it fails, for statements that no request and no
+    refresh runs.
     """
 
     returns: tuple[str, ...]
@@ -36,7 +36,7 @@ def _background(returns: str, consequence: str = "") -> Statement:
     return Statement(tuple(returns.split()), is_background=True, consequence=consequence)
 
 
-# The types of fetch_media and fetch_catalogue are those of the default domain; other domains have their own.
+# fetch_media and fetch_catalogue: of the default domain; other domains declare their own.
 STATEMENTS: Mapping[DatabaseName, Mapping[str, Statement]] = {
     USER: {
         "fetch_genre_preferences": _request("text text[]"),
@@ -73,7 +73,7 @@ STATEMENTS: Mapping[DatabaseName, Mapping[str, Statement]] = {
     },
 }
 
-# By table: columns and their types, as information_schema has them.
+# By table: columns and their types, as named in information_schema.
 TABLES: Mapping[DatabaseName, Mapping[str, Mapping[str, str]]] = {
     USER: {
         "user_preferences": {"id": "uuid", "user_id": "uuid"},
@@ -107,19 +107,19 @@ TABLES: Mapping[DatabaseName, Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table, and the statements that name both."""
+    """A column of a table, and the statements that use it."""
 
     table: str
     name: str
     type: str
     needed_by: tuple[str, ...]
     consequence: str
-    """Of a column that no request and no refresh needs: what happens without it."""
+    """What happens without it, for a column that no request and no refresh needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index that statements rely on; columns as `fetch_indexes` gives them."""
+    """An index that statements rely on; columns in the form of `fetch_indexes`."""
 
     name: str
     table: str
@@ -128,7 +128,7 @@ class Index:
 
     @property
     def including(self) -> str:
-        """What CREATE INDEX says after the keys."""
+        """The INCLUDE clause of CREATE INDEX."""
         return f" INCLUDE ({', '.join(self.included)})" if self.included else ""
 
     @property
@@ -155,8 +155,7 @@ INDEXES: Mapping[DatabaseName, tuple[Index, ...]] = {
 
 
 def needed_columns(database: DatabaseName, queries: Iterable[Query]) -> list[Column]:
-    """Return the columns that any of the statements names, together with their table."""
-    # Without comments: a query's statement has none.
+    """Return the columns that the statements use, with their tables."""
     words = {query.name: set(re.findall(r"\w+", query.statement.decode())) for query in queries}
     columns = []
     for table, types in TABLES[database].items():

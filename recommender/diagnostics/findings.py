@@ -1,11 +1,11 @@
-"""What the diagnostics report."""
+"""The findings of a check."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Where the documents say more.
+# Documents that messages refer to.
 CONNECTING = "docs/how-to/connect-your-databases.md"
 CONTRACT = "docs/how-to/use-your-own-tables.md"
 DEPLOYING = "docs/how-to/deploy.md"
@@ -13,7 +13,7 @@ POOLERS = "docs/how-to/run-behind-pgbouncer.md"
 
 
 class Level(StrEnum):
-    """`error`: the service cannot work, or not without this. `warning`: it works, worse than it could."""
+    """`error`: the service or a part of it cannot work. `warning`: it works worse than it could."""
 
     OK = "ok"
     WARNING = "warning"
@@ -29,7 +29,7 @@ _STATUS = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`about` something of a `database`: what it `means`, and, unless it is ok, what to do."""
+    """What was found `about` a part of a `database`, and, unless it is ok, what to do."""
 
     level: Level
     database: str
@@ -39,23 +39,23 @@ class Finding:
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
-    """0, 1 where there are warnings, 2 where there are errors."""
+    """Return 2 if there are errors, else 1 if there are warnings, else 0."""
     return max((_STATUS[finding.level] for finding in findings), default=0)
 
 
 def share(part: int, whole: int) -> str:
-    """Return `part` of `whole`, as a number and in per cent."""
+    """Return `part` as a number, and in percent of `whole`."""
     return f"{part:,} ({100 * part / whole:.1f} %)" if whole else f"{part:,}"
 
 
 def some(names: Sequence[str], limit: int = _NAMES_SHOWN) -> str:
-    """Return the first of some names in a list, with the number of those left out."""
+    """Return the first few names as a list, with the number left out."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def shown(name: str | None) -> str:
-    """Return a value of the data so that it can stand in a line: quoted where it is not plain words."""
+    """Return a value of the data on one line, quoted unless it is plain words."""
     if name is None:
         return "NULL"
     short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
@@ -63,5 +63,5 @@ def shown(name: str | None) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return the name of a role or database as SQL takes it."""
+    """Return the name of a role or database as an SQL identifier."""
     return name if name.isidentifier() and name == name.lower() else '"' + name.replace('"', '""') + '"'

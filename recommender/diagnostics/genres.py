@@ -1,4 +1,4 @@
-"""Genres: do users and media call them the same?"""
+"""Checks whether stated genres match the genres of items."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from recommender.names import distinct_names
 _BETWEEN = f"{DatabaseName.USER}, {DatabaseName.CATALOG}"
 _EXAMPLES = 5
 
-# Genres as written, with how many rows of them there are.
+# Genres as written, with their numbers of rows.
 Genres = Mapping[str, int]
 
 
 def look_at_genres(inspection: Inspection) -> Genres:
-    """Return the genres that users state, or that media have.
+    """Return the genres that users state or items have.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -25,13 +25,13 @@ def look_at_genres(inspection: Inspection) -> Genres:
 
 
 def genres_without_media(stated: Genres, of_media: Genres) -> list[str]:
-    """Return the stated genres that no medium has, however either is spelt, the commonest first."""
+    """Return the stated genres that no item has, most frequent first; spelling is normalized."""
     known = distinct_names(list(of_media)).keys()
     return [name for name in sorted(stated, key=lambda name: -stated[name]) if not _keys(name) <= known]
 
 
 def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection | None) -> Finding:
-    """Say how many users state genres that no medium has; `inspection` of user_db, needed if any do.
+    """Return a finding on users with genres that no item has; `inspection` is of user_db.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -40,15 +40,15 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
     unknown = genres_without_media(stated, of_media)
     kinds = distinct_names(list(stated))
     if inspection is None or not unknown:
-        means = f"each of the {len(kinds):,} is that of a medium"
+        means = f"each of the {len(kinds):,} is a genre of media"
         return Finding(Level.OK, _BETWEEN, about, means)
     ((any_count, only_count, users),) = inspection.fetch("count_users_of_genres", genres=unknown)
     rows = Counter({name: stated[name] for name in unknown})
     examples = some([f"{shown(name)} ({rows[name]:,})" for name in unknown], _EXAMPLES)
     means = (
-        f"{share(len(distinct_names(unknown)), len(kinds))} are those of no medium: {examples}; "
+        f"{share(len(distinct_names(unknown)), len(kinds))} are not genres of any media: {examples}; "
         f"{share(any_count, users)} of the users with genres state some of these, "
-        f"{share(only_count, users)} nothing else, so that genres say nothing for them"
+        f"{share(only_count, users)} only these, so their stated genres have no effect"
     )
     media = some([shown(name) for name in of_media], _EXAMPLES)
     to_do = (
@@ -59,5 +59,5 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
 
 
 def _keys(name: str) -> set[str]:
-    """What a genre is compared by; none of one that is blank."""
+    """Return a set with the normalized form of a genre; empty if it is blank."""
     return set(distinct_names([name]))

@@ -1,4 +1,4 @@
-"""The indexes of sql/indexes/: are they there, and where do they belong if not?"""
+"""Checks whether the indexes of sql/indexes/ exist, and how to create them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +16,7 @@ from recommender.diagnostics.tables import (
 from recommender.entities import DatabaseName
 
 _MISSING = "is missing: requests read more than they need"
-_OTHER_COLUMNS = "has other columns than ours: requests read more than they need"
+_OTHER_COLUMNS = "has other columns than expected: requests read more than they need"
 _NOT_VALID = "is not valid, so that no statement can use it"
 _ORDER = (" DESC NULLS LAST", " DESC", " NULLS FIRST")
 
@@ -24,7 +24,7 @@ _ORDER = (" DESC NULLS LAST", " DESC", " NULLS FIRST")
 def check_indexes(
     name: DatabaseName, inspection: Inspection, tables: Mapping[str, FoundTable], *, overlaid: bool
 ) -> Iterator[Finding]:
-    """Yield a finding on each index of sql/indexes/ whose table is there.
+    """Yield a finding on each index of sql/indexes/ whose table exists.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -39,9 +39,7 @@ def check_indexes(
         elif table.kind is Kind.VIEW:
             yield _on_view(name, inspection, wanted)
         elif table.kind is Kind.FOREIGN:
-            means = (
-                f"does not apply: {table.name} is a foreign table, and indexes are for its own server to have"
-            )
+            means = f"does not apply: {table.name} is a foreign table; create indexes on its own server"
             yield Finding(Level.OK, name, f"index {wanted.name}", means)
         else:
             listed = [index for index in found if index.table == wanted.table]
@@ -62,8 +60,8 @@ def _on_table(
     namesake = next((index for index in whole if index.name == wanted.name), None)
     if namesake is None:
         return Finding(Level.WARNING, name, about, _MISSING, wanted.definition)
-    means = _OTHER_COLUMNS if namesake.is_valid else f"{_NOT_VALID}: building it failed, or is not over yet"
-    # CREATE INDEX would stumble over the name.
+    means = _OTHER_COLUMNS if namesake.is_valid else f"{_NOT_VALID}: its build failed or is still running"
+    # CREATE INDEX would fail on the existing name.
     to_do = f"DROP INDEX CONCURRENTLY {wanted.name}; {wanted.definition}"
     return Finding(Level.WARNING, name, about, means, to_do)
 
@@ -71,7 +69,7 @@ def _on_table(
 def _on_partitions(
     name: DatabaseName, inspection: Inspection, wanted: Index, found: Sequence[FoundIndex]
 ) -> Finding:
-    """CONCURRENTLY is for partitions; an index of their parent takes over what they have."""
+    """Return a finding on an index of a partitioned table, which adopts matching ones of its partitions."""
     about = f"index {wanted.name}"
     leaves = leaves_of(inspection, wanted.table)
     missing = sorted(set(leaves) - {index.holder for index in found if index.serves_as(wanted)})
@@ -79,7 +77,7 @@ def _on_partitions(
         return Finding(Level.OK, name, about, f"is on each of the {len(leaves):,} partitions")
     create = wanted.definition.replace(" CONCURRENTLY", "")
     slow = (
-        f"It blocks writes while it is built; where that is too long, first create one of these columns "
+        f"It blocks writes while it is built; if that is too long, first create one on these columns "
         f"CONCURRENTLY on each partition, and it takes them over ({len(missing):,} of {len(leaves):,} "
         "partitions have none)."
     )
@@ -91,7 +89,7 @@ def _on_partitions(
 
 
 def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Finding:
-    """Where the columns are called otherwise under the view, only the plans of the statements tell."""
+    """Return a finding on an index for a view; renamed columns show only in plans of statements."""
     about = f"index {wanted.name}"
     bases = tables_under(inspection, wanted.table)
     found = look_at_indexes(inspection, [base.name for base in bases])
@@ -106,7 +104,7 @@ def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Findi
     if on is None:
         means = (
             f"cannot be on a view: {wanted.table} reads {listed}, where an index of the columns behind "
-            f"{', '.join(columns)} does the same; whether there is one shows in what the statements read"
+            f"{', '.join(columns)} does the same; the findings on statements show whether one exists"
         )
         return Finding(Level.OK, name, about, means)
     means = f"is missing on {listed}, which the view {wanted.table} reads: requests read more than they need"
@@ -116,7 +114,7 @@ def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Findi
 
 
 def _columns(index: Index) -> list[str]:
-    """The columns of an index without their order."""
+    """Return the columns of an index without their sort order."""
     names = []
     for key in (*index.keys, *index.included):
         bare = key

@@ -1,4 +1,4 @@
-"""What is done with media: are the types those of the settings, and are the values worth anything?"""
+"""Checks of interactions: do their types match the settings, and are their values usable?"""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ ENGAGEMENT = DatabaseName.ENGAGEMENT
 
 _SAMPLE_ROWS = 1_000_000
 _WHOLE = 100
-# Statements that decide what a type means; where they are the app's own, the settings need not hold.
+# Statements that decide what a type means; if an overlay replaces one, the settings may not apply.
 _DECIDING = ("fetch_histories", "fetch_users_of_media", "fetch_media_of_users")
 
 
 class TypeCount(NamedTuple):
-    """Rows of one type. `recent` ones lie in the window; their value is NULL, 0 or less, or above 0."""
+    """Row counts of one type. `recent`: in the window; by value NULL, 0 or less, or above 0."""
 
     name: str | None
     rows: int
@@ -32,9 +32,9 @@ class TypeCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TypeFacts:
-    """What the rows read say. `source`: which rows, in words; empty for all of them.
+    """Counts of the rows read. `source`: which rows, in words; empty for all.
 
-    `has_positive`, `has_recent`, `has_worth`: of all rows: is any positive, in the window, worth something?
+    `has_positive`, `has_recent`, `has_worth`: whether any row is positive, in the window, above 0.
     """
 
     counts: tuple[TypeCount, ...]
@@ -45,12 +45,12 @@ class TypeFacts:
 
     @property
     def rows(self) -> int:
-        """How many were read."""
+        """The number of rows read."""
         return sum(count.rows for count in self.counts)
 
 
 def look_at_types(inspection: Inspection, types: InteractionTypes, window: tuple[str, str]) -> TypeFacts:
-    """Count interactions by type, in a sample of about a million rows where there are far more.
+    """Count interactions by type; of large tables, in a sample of about a million rows.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -65,13 +65,13 @@ def look_at_types(inspection: Inspection, types: InteractionTypes, window: tuple
     if table.is_sampleable:
         found = inspection.fetch("fetch_types", sample_percent=percent, **bounds)
         source = "" if percent == _WHOLE else f"in a sample of {percent} % of the table"
-    # The pages of a sample may all be empty, after a large DELETE.
+    # After a large DELETE, all pages of a sample may be empty.
     if not found:
         found = inspection.fetch("fetch_latest_types", row_limit=_SAMPLE_ROWS, **bounds)
         source = "" if rows < _SAMPLE_ROWS else f"of the latest {_SAMPLE_ROWS:,} rows"
     counts = tuple(TypeCount(*row) for row in found)
     positive = [count for count in counts if count.name in types.positive]
-    # One row is enough to know; none in a sample is not.
+    # A sample may miss rare rows, so look for one in the whole table.
     has = [
         bool(positive),
         any(count.recent for count in positive),
@@ -87,14 +87,12 @@ def look_at_types(inspection: Inspection, types: InteractionTypes, window: tuple
 def check_types(
     facts: TypeFacts, types: InteractionTypes, window_days: int, *, overlaid: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield findings on types and values; `overlaid` are statements that are not ours."""
+    """Yield findings on types and values; `overlaid`: statements replaced in SQL_PATH."""
     if not facts.rows:
         return
     deciding = [name for name in _DECIDING if name in overlaid]
     if deciding:
-        means = (
-            f"{_listed(facts.counts, facts)}; what they mean is for {', '.join(deciding)} in SQL_PATH to say"
-        )
+        means = f"{_listed(facts.counts, facts)}; {', '.join(deciding)} in SQL_PATH decides what they mean"
         yield Finding(Level.OK, ENGAGEMENT, "types", means)
         return
     by_role = {
@@ -121,7 +119,7 @@ def check_types(
 
 def _misspelt(counts: Sequence[TypeCount], by_role: dict[str, tuple[str, ...]], facts: TypeFacts) -> Finding:
     listed = _listed(counts, facts)
-    means = f"{listed}: in case or blanks they differ from types of the settings, and so they mean nothing"
+    means = f"{listed}: they differ from types of the settings only in case or blanks, and are ignored"
     settings = []
     for setting, names in by_role.items():
         spellings = {_spelling(name) for name in names}
@@ -130,7 +128,7 @@ def _misspelt(counts: Sequence[TypeCount], by_role: dict[str, tuple[str, ...]], 
             settings.append(f"{setting}={','.join([*names, *filter(_can_be_set, added)])}")
     to_do = "Set " + " and ".join(settings) if settings else "Correct them in the data"
     if settings and not all(count.name is not None and _can_be_set(count.name) for count in counts):
-        to_do += "; those with blanks around them cannot be set, correct them in the data"
+        to_do += "; correct those with blanks around them in the data, as a setting cannot hold them"
     return Finding(Level.WARNING, ENGAGEMENT, "spelling of types", means, f"{to_do}.")
 
 
@@ -138,12 +136,12 @@ def _meaningless(counts: Sequence[TypeCount], types: InteractionTypes, facts: Ty
     about = "types without meaning"
     listed = _listed(counts, facts)
     if types.excluding:
-        means = f"{listed}: they count for nothing, and exclude nothing (EXCLUDING_TYPES)"
+        means = f"{listed}: they are ignored and exclude nothing (EXCLUDING_TYPES)"
         return Finding(Level.OK, ENGAGEMENT, about, means)
-    means = f"{listed}: they count for nothing, yet keep media from being recommended to the same users again"
+    means = f"{listed}: they are ignored, but exclude their media from the user's recommendations"
     wanted = ",".join((*types.dislikes, *types.positive))
     to_do = (
-        "Name those that speak for a medium in LIKE_TYPES or WATCH_TYPES. If the others are not meant to "
+        "Name those in favor of their media in LIKE_TYPES or WATCH_TYPES. If the others are not meant to "
         f"exclude, set EXCLUDING_TYPES={wanted}; if some are, add these."
     )
     return Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
@@ -152,7 +150,7 @@ def _meaningless(counts: Sequence[TypeCount], types: InteractionTypes, facts: Ty
 def _absent(
     known: set[str], facts: TypeFacts, by_role: dict[str, tuple[str, ...]], *, all_understood: bool
 ) -> Iterator[Finding]:
-    """What the settings name and no row has: named on purpose, or looked for in vain among other types."""
+    """Yield a finding on types of the settings that no row has."""
     absent = sorted(known - {count.name for count in facts.counts})
     if not absent:
         return
@@ -161,10 +159,10 @@ def _absent(
     means = f"no row {facts.source} is {listed}".replace("  ", " ")
     defaults = {*DEFAULT_TYPES.positive, *DEFAULT_TYPES.dislikes}
     if all_understood and set(absent) <= defaults:
-        yield Finding(Level.OK, ENGAGEMENT, about, f"{means}; all that do occur are known")
+        yield Finding(Level.OK, ENGAGEMENT, about, f"{means}; all types in the data are known")
         return
     settings = ", ".join(setting for setting, names in by_role.items() if set(names) & set(absent))
-    to_do = f"See how the app writes them, and set {settings} to that."
+    to_do = f"Check how the app spells them, and set {settings} to that."
     yield Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
 
 
@@ -178,7 +176,7 @@ def _check_positives(
     positive = [count for count in facts.counts if count.name in types.positive]
     if not facts.has_positive:
         commonest = f"; most rows are {shown(strange[0].name)}" if strange else ""
-        to_do = f"Name in LIKE_TYPES or WATCH_TYPES the types that speak for a medium{commonest}."
+        to_do = f"Name the types in favor of their media in LIKE_TYPES or WATCH_TYPES{commonest}."
         yield Finding(Level.WARNING, ENGAGEMENT, about, f"no interaction is {names}: {effect}", to_do)
     elif facts.has_recent:
         rows, of_these = sum(count.rows for count in positive), sum(count.recent for count in positive)
@@ -187,7 +185,7 @@ def _check_positives(
     elif recent:
         window = f"of the last {window_days} days" if window_days else "with a timestamp"
         means = f"none of the interactions {window} is {names}: {effect}"
-        to_do = "See why the app writes none any more, or set INTERACTION_WINDOW_DAYS higher."
+        to_do = "Check why the app writes none any more, or raise INTERACTION_WINDOW_DAYS."
         yield Finding(Level.WARNING, ENGAGEMENT, about, means, to_do)
 
 
@@ -216,12 +214,12 @@ def _check_values(facts: TypeFacts, types: InteractionTypes) -> Iterator[Finding
             f"{share(unusable, sum(count.rows for count in positive))} of the positive interactions "
             f"{facts.source} have a value that is NaN, infinite or beyond 1e100, and counts as 0"
         ).replace("  ", " ")
-        to_do = "See what writes them, and correct them."
+        to_do = "Find what writes them, and correct them."
         yield Finding(Level.WARNING, ENGAGEMENT, "unusable values", means, to_do)
 
 
 def _listed(counts: Sequence[TypeCount], facts: TypeFacts) -> str:
-    """Types with their numbers of rows, the commonest first."""
+    """Return types with their numbers of rows, most frequent first."""
     ordered = sorted(counts, key=lambda count: -count.rows)
     listed = some([f"{shown(count.name)} {share(count.rows, facts.rows)}" for count in ordered])
     return f"{listed} {facts.source}".rstrip()
@@ -232,5 +230,5 @@ def _spelling(name: str | None) -> str | None:
 
 
 def _can_be_set(name: str) -> bool:
-    """Whether a setting can hold it: commas separate, and blanks around a name are dropped."""
+    """Whether a setting can hold the name: settings split at commas and strip blanks."""
     return name == name.strip() != "" and "," not in name

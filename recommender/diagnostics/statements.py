@@ -1,4 +1,4 @@
-"""The statements: does PostgreSQL accept them, and what would it do?"""
+"""Checks of the statements: does PostgreSQL accept them, and what do they read?"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +13,9 @@ from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.errors import InspectionError
 
-# A table of so many rows is read in a millisecond, index or not.
+# A smaller table is read in a millisecond even without an index.
 _SMALL_TABLE_ROWS = 10_000
-# What the service takes for the same, by the names in pg_type.
+# Types that the service treats alike, by their names in pg_type.
 _ALIKE = {
     "varchar": "text",
     "bpchar": "text",
@@ -35,12 +35,12 @@ def check_statements(
     queries: Mapping[str, Query],
     domain: Domain,
 ) -> Iterator[Finding]:
-    """A finding, or some, on each statement; `queries` are `ours` with overlays in their place.
+    """Yield findings on each statement; `queries` are `ours` with overlays applied.
 
-    What fetch_media and fetch_catalogue return is what `domain` declares.
+    `domain` declares what fetch_media and fetch_catalogue return.
 
     Raises:
-        InspectionError: PostgreSQL refuses something other than the statements.
+        InspectionError: PostgreSQL rejects something other than the statements.
     """
     for query in queries.values():
         overlaid = query.path != ours[query.name].path
@@ -48,7 +48,7 @@ def check_statements(
         to_do = (
             f"Mend {query.path} ({CONTRACT})."
             if overlaid
-            else f"Give it what it needs, or put your version under SQL_PATH/{name}/ ({CONTRACT})."
+            else f"Add what it needs, or put your version under SQL_PATH/{name}/ ({CONTRACT})."
         )
         expected = STATEMENTS[name][query.name]
         level, consequence = Level.ERROR, ""
@@ -68,10 +68,10 @@ def check_statements(
             continue
         large = [] if expected.is_background else _large_tables(inspection, examination)
         if large:
-            means = f"reads {some(large)} from end to end with each request"
+            means = f"reads all of {some(large)} in each request"
             to_do = (
                 f"Create the indexes of sql/indexes/{name}.sql, or those your own SQL needs, on these tables "
-                "(whatever views are between), and ANALYZE."
+                "(not on views of them), and run ANALYZE."
             )
             yield Finding(Level.WARNING, name, about, means, to_do)
         else:
@@ -89,9 +89,9 @@ def _fault(
         return misplaced
     found = examination.column_types
     if len(found) != len(wanted):
-        return f"returns {len(found)} columns, where the service takes {len(wanted)}"
+        return f"returns {len(found)} columns, but the service expects {len(wanted)}"
     wrong = [
-        f"column {place} as {got}, where the service takes {' or '.join(dict.fromkeys(map(_alike, types)))}"
+        f"column {place} as {got}, but the service expects {' or '.join(dict.fromkeys(map(_alike, types)))}"
         for place, (got, types) in enumerate(zip(found, wanted, strict=True), start=1)
         if _alike(got) not in map(_alike, types)
     ]
@@ -99,7 +99,7 @@ def _fault(
 
 
 def _misplaced(names: Sequence[str], own: Sequence[Attribute]) -> str | None:
-    """Say which columns of attributes of one's own are not where they belong: last, and in their order."""
+    """Return what is wrong with the columns of own attributes: they must come last, in declared order."""
     wanted = [attribute.column for attribute in own]
     if not own or list(names[-len(own) :]) == wanted:
         return None
@@ -115,7 +115,7 @@ def _alike(type_name: str) -> str:
 
 
 def _large_tables(inspection: Inspection, examination: Examination) -> list[str]:
-    """The large ones of the tables read whole; partitions count together with the others of their table."""
+    """Return the large tables that are read whole; the partitions of a table count together."""
     rows: Counter[str] = Counter()
     parts: Counter[str] = Counter()
     for table in look_at_tables(inspection, examination.tables_read_whole).values():
@@ -129,5 +129,5 @@ def _large_tables(inspection: Inspection, examination: Examination) -> list[str]
 
 
 def _scanned(examination: Examination) -> str:
-    whole = [f"{table} from end to end" for table in examination.tables_read_whole]
+    whole = [f"all of {table}" for table in examination.tables_read_whole]
     return f"reads {some([*whole, *examination.indexes]) or 'no table'}"

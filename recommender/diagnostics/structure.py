@@ -1,4 +1,4 @@
-"""Check tables, columns and rights against what is declared in `expectations`."""
+"""Checks of tables, columns and privileges against `expectations`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -12,7 +12,7 @@ from recommender.diagnostics.indexes import check_indexes
 from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.entities import DatabaseName
 
-# What statements make no difference between; whatever counts as a string in PostgreSQL is another such.
+# Types that statements treat alike; all string types are alike, too.
 _ALIKE = (
     {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
     {"timestamp without time zone", "timestamp with time zone"},
@@ -39,10 +39,10 @@ class _FoundColumn(NamedTuple):
 def check_structure(
     name: DatabaseName, inspection: Inspection, queries: Iterable[Query], role: str, *, overlaid: bool
 ) -> Iterator[Finding]:
-    """Findings on everything but the statements themselves.
+    """Yield findings on tables, columns, privileges and indexes.
 
-    Where SQL files are `overlaid`, tables and columns are not ours to expect: those that are there anyway are
-    looked at for rights and indexes.
+    If SQL files are `overlaid`, tables and columns may be missing; the existing ones are checked for
+    privileges and indexes.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -52,7 +52,9 @@ def check_structure(
     table_names = sorted({column.table for column in columns})
     tables = look_at_tables(inspection, table_names)
     if overlaid:
-        means = "SQL_PATH replaces statements: the tables are the app's own, and only preparing tells"
+        means = (
+            "SQL_PATH replaces statements: the tables are the app's own, and only its statements are checked"
+        )
         yield Finding(Level.OK, name, "tables", means)
     else:
         yield from _check_tables(name, columns, found, tables)
@@ -61,7 +63,7 @@ def check_structure(
 
 
 def _look_for(columns: Sequence[Column], inspection: Inspection) -> list[_FoundColumn]:
-    """What is there of the columns, in their order."""
+    """Return the existing columns, in the given order."""
     rows = inspection.fetch(
         "fetch_columns",
         table_names=[column.table for column in columns],
@@ -81,9 +83,9 @@ def _check_tables(
     needed = {(column.table, column.name): column for column in columns}
     for table_name, group in groupby(found, key=lambda column: column.table):
         if table_name not in tables:
-            means = "is not there, or not in a schema that the role may use and has in its search_path"
+            means = "does not exist, or not in a schema that the role may use and has in its search_path"
             to_do = (
-                f"See that {name.upper()}_URL leads to the right database, or put SQL for your own tables "
+                f"Check that {name.upper()}_URL names the right database, or put SQL for your own tables "
                 f"under SQL_PATH/{name}/ ({CONTRACT})."
             )
             yield Finding(Level.ERROR, name, f"table {table_name}", means, to_do)
@@ -101,9 +103,9 @@ def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Fi
     statements = ", ".join(needed.needed_by)
     level = Level.WARNING if needed.consequence else Level.ERROR
     means = (
-        f"is not there; needed by {statements}"
+        f"does not exist; needed by {statements}"
         if found.type is None
-        else f"is {found.type}, and taken for {found.wanted_type} by {statements}"
+        else f"is {found.type}, but needed as {found.wanted_type} by {statements}"
     )
     if needed.consequence:
         means += f": {needed.consequence}"
@@ -128,9 +130,9 @@ def _check_rights(
             to_do = (
                 f"Connect as a role that may only read ({CONNECTING})."
                 if table.is_owned
-                else f"{revoke} or from PUBLIC, or from a role it is in."
+                else f"{revoke} Or from PUBLIC, or from a role that it is a member of."
             )
             means = f"{role} may {rights}, which the service never does"
             yield Finding(Level.WARNING, name, about, means, to_do)
         elif not unreadable:
-            yield Finding(Level.OK, name, about, f"{role} may read, and not write")
+            yield Finding(Level.OK, name, about, f"{role} may read but not write")

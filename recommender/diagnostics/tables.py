@@ -1,4 +1,4 @@
-"""The tables, views and indexes that are there, with partitions taken together."""
+"""Existing tables, views and indexes; partitions are combined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from recommender.errors import InspectionError
 
 
 class Kind(StrEnum):
-    """What a table is, as in pg_class.relkind."""
+    """The kind of a table, as in pg_class.relkind."""
 
     TABLE = "r"
     PARTITIONED = "p"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """A table or view; `row_estimate` is None where it cannot be known."""
+    """A table or view; `row_estimate` is None if unknown."""
 
     name: str
     row_estimate: int | None
@@ -35,7 +35,7 @@ class FoundTable:
 
     @property
     def rows(self) -> str:
-        """How large it is, in words."""
+        """The size in words."""
         return "of unknown size" if self.row_estimate is None else f"about {self.row_estimate:,} rows"
 
 
@@ -52,7 +52,7 @@ class FoundIndex(NamedTuple):
     is_valid: bool
 
     def serves_as(self, wanted: Index) -> bool:
-        """Whether the planner can do everything with it that it could with the one wanted."""
+        """Whether it serves the planner at least as well as the wanted index."""
         return (
             self.is_valid
             and not self.is_partial
@@ -71,7 +71,7 @@ class ViewTable(NamedTuple):
 
 
 def look_at_tables(inspection: Inspection, names: Sequence[str]) -> dict[str, FoundTable]:
-    """Return what there is of some tables, by name. Of views, the rows are what the planner expects.
+    """Return the existing ones of some tables, by name. For views, the row count is the planner's estimate.
 
     Raises:
         InspectionError: PostgreSQL refuses.
@@ -114,5 +114,5 @@ def _planned(inspection: Inspection, table: FoundTable) -> FoundTable:
     try:
         return replace(table, row_estimate=inspection.estimate_rows(table.sql_name))
     except InspectionError:
-        # Not ours to read, or a view that leads nowhere: other findings say so.
+        # Not readable, or a broken view: other findings report that.
         return table

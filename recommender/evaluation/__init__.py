@@ -1,1 +1,1 @@
-"""How well models find what users go on to like: splits, metrics, intervals, search, replay, report."""
+"""Offline evaluation of models: splits, metrics, intervals, tuning, replay and report."""

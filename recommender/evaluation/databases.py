@@ -1,4 +1,4 @@
-"""The configured databases as a source of evaluations, which a training run reads, too."""
+"""The configured databases as a source for evaluations and training runs."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from recommender.entities import DatabaseName, InteractionTypes
 from recommender.evaluation.sources import Source, stated_in
 
 _TURN_POLL_S = 2.0
-# After that, two hosts that read at a time are the lesser evil.
+# After that, reading on two hosts at a time is better than waiting longer.
 _LONGEST_TURN_S = 3_600.0
 
 Reading = Callable[[EngagementDatabase], Iterable[InteractionArrays]]
@@ -23,7 +23,7 @@ Reading = Callable[[EngagementDatabase], Iterable[InteractionArrays]]
 
 @contextmanager
 def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
-    """Yield a database for statements that may take their time, opened.
+    """Yield an open database without a statement timeout.
 
     Raises:
         SettingsError: no databases are configured.
@@ -41,17 +41,17 @@ def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator
 def databases_source(
     settings: DatabaseSettings, types: InteractionTypes, domain: Domain, window_days: int, read: Reading
 ) -> Iterator[Source]:
-    """Yield what the databases hold: interactions and catalog in memory, stated genres when asked for.
+    """Yield the data: interactions and catalog in memory; stated genres are read on demand.
 
     Args:
         settings: of the databases.
         types: what the types of interactions mean.
         domain: what is recommended.
-        window_days: of what counts in favour of an item, 0 for all time.
-        read: gives all interactions of engagement_db.
+        window_days: how many days back interactions count, 0 for all time.
+        read: returns all interactions of engagement_db.
 
     Raises:
-        EvaluationError: they hold nothing.
+        EvaluationError: the databases are empty.
         DatabaseUnavailableError: a database does not answer.
     """
     with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
@@ -70,9 +70,9 @@ def databases_source(
 
 
 def in_turn(engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
-    """Yield all interactions, once no other host reads them for a training.
+    """Yield all interactions, after waiting until no other host reads them for a training.
 
-    The turn ends with the connection: the database must have one connection, and be closed afterwards.
+    The lock ends with the connection: the database must have one connection, and be closed afterwards.
     """
     ends_at = time.monotonic() + _LONGEST_TURN_S
     while not engagement_db.take_training_turn() and time.monotonic() < ends_at:

@@ -1,4 +1,4 @@
-"""How sure means over users are: a bootstrap over users, the same users for everything compared.
+"""Confidence intervals of means: a bootstrap over users, with the same users for all columns.
 
 Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval.
 """
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 _SEED = 20_260_101
-# Drawn at a time: the draws of all would not fit into memory.
+# Resamples per step: all of them would not fit into memory.
 _DRAWS_AT_ONCE = 4_000_000
 
 
 class Spread(NamedTuple):
-    """Means of columns, and their interval; shape (columns,) each."""
+    """Means of columns with their intervals; shape (columns,) each."""
 
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -24,7 +24,7 @@ class Spread(NamedTuple):
 
 
 class Bootstrap:
-    """Resampled means of values that users have in several columns.
+    """Resampled column means of values per user.
 
     As every resample holds the same users for each column, differences of its means are paired.
 
@@ -51,11 +51,11 @@ class Bootstrap:
         return _spread(self._means, self._resampled)
 
     def spread_against(self, baseline: NDArray[np.intp]) -> Spread:
-        """Return the mean difference of each column from another one; `baseline` says which, parallel."""
+        """Return the mean difference of each column from its baseline; `baseline`: indices of columns."""
         return _spread(self._means - self._means[baseline], self._resampled - self._resampled[:, baseline])
 
     def joint_spread_against(self, baseline: NDArray[np.intp]) -> Spread:
-        """Return the same with intervals that hold for all columns together.
+        """Return the differences with intervals that hold simultaneously for all columns.
 
         The best of many looks better than it is. Each interval is as many standard errors wide as the largest
         deviation of any column is in 95 % of the resamples (Romano and Wolf 2005, the studentised maximum).

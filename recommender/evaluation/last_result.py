@@ -1,4 +1,4 @@
-"""The last comparison, kept beside the models: what `evaluate` found, and the page that explains it."""
+"""The result of the last `evaluate`, kept beside the models, and its HTML."""
 
 import logging
 from pathlib import Path
@@ -14,23 +14,23 @@ from recommender.models.files import refuse_unless_file
 
 logger = logging.getLogger(__name__)
 
-# Beside the folders of models, none of which may have this name.
+# Next to the folders of models; no model may have this name.
 FOLDER = "evaluation"
 _JSON, _PAGE = "evaluation.json", "evaluation.html"
-# A hundred times what a comparison of all models has.
+# A hundred times the size of a comparison of all models.
 _MAX_BYTES = 16 << 20
 
 
 def to_json(evaluation: Evaluation) -> str:
-    """Return all figures as text of JSON."""
+    """Return all figures as JSON text."""
     return evaluation.model_dump_json(indent=2) + "\n"
 
 
 def keep(models: Path, evaluation: Evaluation) -> None:
-    """Replace what is kept, each file by a single rename.
+    """Replace the kept result atomically.
 
     Args:
-        models: the folder of the models; made where there is none.
+        models: the folder of the models; created if missing.
         evaluation: what was found.
 
     Raises:
@@ -43,7 +43,7 @@ def keep(models: Path, evaluation: Evaluation) -> None:
 
 
 def last_report(models: Path) -> str | None:
-    """Return the last comparison as HTML to be put into a page; None where none is kept that can be read."""
+    """Return the last comparison as an HTML fragment; None if there is no readable one."""
     path = models / FOLDER / _JSON
     try:
         return render_body(Evaluation.model_validate_json(_read(path)))
@@ -54,7 +54,7 @@ def last_report(models: Path) -> str | None:
     except (OSError, ArtifactError) as exc:
         reason = str(exc)
     except (LookupError, TypeError, ValueError, ArithmeticError, TemplateError) as exc:
-        # Each figure has its type, and some that the page speaks of are not there.
+        # The types are valid, but figures that the page shows are missing.
         reason = f"it lacks figures ({type(exc).__name__})"
     logger.warning("%s cannot be shown: %s", path, reason)
     return None

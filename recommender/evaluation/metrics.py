@@ -1,7 +1,7 @@
-"""Metrics of rankings, as arrays: each has one number a user, or one in all.
+"""Metrics of rankings: arrays with one value per user, or one value in all.
 
-Rankings have shape (users, ranks) and hold positions in the catalog index, -1 where a ranking ends. Every
-relevant item counts the same. Of an accuracy metric more is better.
+Rankings have shape (users, ranks) and hold item_idx of the catalog index, -1 after the end of a list.
+Relevance is binary. For accuracy metrics, more is better.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ ACCURACY = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
 # Steck, "Calibrated Recommendations" (RecSys 2018): how much of the history's distribution is mixed in, so
 # that a genre that is not recommended at all does not make the divergence infinite.
 _MIXED_IN = 0.01
-# Pairs of items are compared for so many users at a time.
+# Users per step when pairs of items are compared.
 _USERS_AT_ONCE = 1_000
 
 PerUser = NDArray[np.float64]
@@ -22,7 +22,7 @@ PerUser = NDArray[np.float64]
 def mark_hits(
     rankings: NDArray[np.intp], relevant: Sequence[NDArray[np.intp]], item_count: int
 ) -> NDArray[np.bool_]:
-    """Return which ranks hold an item that is relevant to the user; shape (users, ranks)."""
+    """Return a mask of ranks with relevant items; shape (users, ranks)."""
     counts = [len(each) for each in relevant]
     rows = np.repeat(np.arange(len(relevant)), counts)
     keys = rows * item_count + np.concatenate([np.empty(0, dtype=np.intp), *relevant])
@@ -62,12 +62,12 @@ def accuracy(hits: NDArray[np.bool_], relevant_counts: NDArray[np.int64], k: int
 
 
 def coverage(rankings: NDArray[np.intp], item_count: int) -> float:
-    """Return the share of the catalog that is recommended to anyone."""
+    """Return the share of the catalog that is recommended to at least one user."""
     return len(np.unique(rankings[rankings >= 0])) / item_count
 
 
 def exposure_gini(rankings: NDArray[np.intp], item_count: int) -> float:
-    """Return the Gini coefficient of how often items are recommended: 0 all alike, near 1 always the same."""
+    """Return the Gini coefficient of recommendation counts: 0 if equal, near 1 if always the same items."""
     exposures = np.sort(np.bincount(rankings[rankings >= 0], minlength=item_count)).astype(np.float64)
     total = exposures.sum()
     if not total:
@@ -77,24 +77,24 @@ def exposure_gini(rankings: NDArray[np.intp], item_count: int) -> float:
 
 
 def mean_popularity(rankings: NDArray[np.intp], user_counts: NDArray[np.int64], users: int) -> PerUser:
-    """Return the mean over a user's list of the share of all users who have the item."""
+    """Return the mean popularity (share of users who have an item) over each list; shape (users,)."""
     return _mean_of_list(rankings, user_counts / max(1, users))
 
 
 def novelty(rankings: NDArray[np.intp], user_counts: NDArray[np.int64], users: int) -> PerUser:
-    """Return the mean over a user's list of -log2 of the share of users who have the item, in bits.
+    """Return the mean of -log2(share of users who have an item) over each list, in bits; shape (users,).
 
-    An item that no one has counts as if one user had it.
+    An item without users counts as if one user had it.
     """
     return _mean_of_list(rankings, -np.log2(np.maximum(user_counts, 1) / max(1, users)))
 
 
 def intra_list_diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) -> PerUser:
-    """Return 1 - the mean Jaccard similarity of the genres of two items of a list; NaN below two items.
+    """Return 1 - the mean Jaccard similarity of genres over pairs of a list; NaN below two items.
 
     Args:
         rankings: shape (users, ranks).
-        genres: shape (items, genres), which genres each item has.
+        genres: mask of shape (items, genres).
     """
     parts = [
         _diversity(rankings[start : start + _USERS_AT_ONCE], genres)
@@ -106,9 +106,9 @@ def intra_list_diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) 
 def miscalibration(
     rankings: NDArray[np.intp], genre_shares: NDArray[np.float64], history_shares: NDArray[np.float64]
 ) -> PerUser:
-    """Return the divergence of a list's genres from those of the history (Steck 2018); 0 is the best.
+    """Return the divergence of each list's genres from those of the history (Steck 2018); 0 is best.
 
-    Σ p ln(p / (0.99 q + 0.01 p)) over genres, p their shares in the history and q in the list. NaN where the
+    Σ p ln(p / (0.99 q + 0.01 p)) over genres; p: share in the history, q: share in the list. NaN if the
     history or the list has no genres.
 
     Args:

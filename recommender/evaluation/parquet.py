@@ -1,7 +1,7 @@
 """A folder of Parquet files to evaluate on. Needs pyarrow.
 
-`interactions.parquet` has the columns user_id, item_id and timestamp, `type` or `rating`, and perhaps
-`value`. `items.parquet`, which may be missing, has item_id and `genres`, a list or a text with | between.
+`interactions.parquet` has the columns user_id, item_id, timestamp, `type` or `rating`, and optionally
+`value`. The optional `items.parquet` has item_id and `genres`, a list or a text separated by |.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Sourc
 
     Args:
         folder: where the files are.
-        types: what the texts of `type` mean; ratings are taken as those of MovieLens are.
-        scale: the highest rating there is.
+        types: what the texts of `type` mean; ratings are read as in MovieLens.
+        scale: the highest possible rating.
 
     Raises:
-        EvaluationError: a file or column is missing, or is not what its name says.
+        EvaluationError: a file or column is missing or invalid.
     """
     table = _read(folder / "interactions.parquet", ("user_id", "item_id", "timestamp"))
     interactions = _interactions(table, types, scale)
@@ -67,7 +67,7 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
         times = _seconds(table["timestamp"])
     except pa.ArrowException as exc:
         raise EvaluationError(f"interactions.parquet: {exc}") from exc
-    # An interaction without a user or an item is none; one without a time is in no window.
+    # Drop interactions without user or item; those without a time are in no window.
     kinds[np.isnan(times)] = Kind.OTHER
     known = (user_idx >= 0) & (item_idx >= 0)
     return numbered_interactions(
@@ -85,7 +85,7 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
 def _kinds_and_values(
     table: pa.Table, types: InteractionTypes, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return what each row means; a value of its own goes before that of its rating, and 1 before none."""
+    """Return type and value of each row; values come from `value`, else from the rating, else are 1."""
     if "type" in table.column_names:
         names, codes = _coded(table["type"])
         meaning = [_kind_of(name, types) for name in names]
@@ -116,7 +116,7 @@ def _kind_of(name: str, types: InteractionTypes) -> Kind:
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the distinct texts of a column, and by row which of them it has, -1 for none."""
+    """Return the distinct texts of a column, and each row's index into them, -1 for none."""
     encoded = pc.cast(column, pa.string()).combine_chunks().dictionary_encode()
     codes = pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1)
     return encoded.dictionary.to_pylist(), np.array(codes, dtype=np.int64)
@@ -128,7 +128,7 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Return seconds since 1970 UTC of timestamps, or of numbers in seconds or milliseconds."""
+    """Convert timestamps, or numbers in seconds or milliseconds, to seconds since 1970 UTC."""
     if pa.types.is_timestamp(column.type):
         whole = pc.cast(pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False), pa.int64())
         return _numbers(whole) / _MICROSECONDS
@@ -150,6 +150,6 @@ def _genres_by_item(path: Path) -> dict[str, Sequence[str]]:
 
 
 def _names(genres: Any) -> list[str]:
-    """Return the names in a list, or in a text with | between."""
+    """Return the names of a list, or of a text separated by |."""
     names = genres.split("|") if isinstance(genres, str) else genres or ()
     return [name.strip() for name in names if name and name.strip()]

@@ -1,7 +1,7 @@
-"""Rankings of variants: a model is fitted once, scores a chunk of users once, and is ranked in every blend.
+"""Rankings of variants: each model is fitted once and scores users once, for all its blends.
 
-They are made by what serves requests: the model's `score`, with similar users mixed in for short histories,
-then `Ranker`, over the whole catalog.
+The code that serves requests makes them: the model's `score`, with similar users mixed in for short
+histories, then `Ranker` over the whole catalog.
 """
 
 import time
@@ -25,7 +25,7 @@ from recommender.models.short_histories import ShortHistories, passing_blend, tr
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import Ranker
 
-# Dense scores of a chunk of users take so many numbers at most.
+# The most numbers in the dense scores of a chunk of users.
 _SCORES_AT_ONCE = 8_000_000
 _MOST_USERS_AT_ONCE = 256
 _A_DAY_S = 86_400.0
@@ -35,18 +35,18 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ShortHistory:
-    """What is done for users with few positive items, as when serving.
+    """How users with few positive items are ranked, as when serving.
 
-    `min_history`: from so many on a model is left alone; 0 where it always is. `configured_blend`: the blend
-    that the weights of a variant are passed over from, as those of a version that brings its own; None where
-    the weights are configured, and so the same for all users.
+    `min_history`: with at least so many items, the model ranks alone; 0 for all users. `configured_blend`:
+    the blend for short histories, from which weights shift to those of a variant; None if the weights are
+    configured, and so the same for all users.
     """
 
     min_history: int = 5
     configured_blend: Blend | None = None
 
     def blend_for(self, user: UserContext, variant: Variant) -> Blend:
-        """Return how a variant ranks for a user."""
+        """Return the blend of a variant for a user."""
         if self.configured_blend is None or variant.fit is None or not needs_history(variant.fit):
             return variant.blend
         share = trained_share(user.history, self.min_history)
@@ -55,16 +55,16 @@ class ShortHistory:
         return passing_blend(self.configured_blend, variant.blend, share)
 
 
-# By the defaults of the settings.
+# The defaults of the settings.
 AS_SERVED = ShortHistory()
 
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """What a variant ranks for the test users, in their order.
+    """A variant's rankings for the test users, in their order.
 
-    `item_idx`: shape (users, ranks), positions in the catalog index, -1 where a ranking ends.
-    `personalised`: shape (users,), whether it rests on more than popularity. `refused`: why there are none.
+    `item_idx`: shape (users, ranks), -1 after the end of a list. `personalised`: shape (users,), whether more
+    than popularity was used. `refused`: why there are none.
     """
 
     variant: Variant
@@ -80,23 +80,23 @@ class _Fitted(NamedTuple):
 
 
 class _Unscored:
-    """Scores nothing, so that popular items are ranked."""
+    """Scores nothing, so that the ranking is by popularity."""
 
     name = "popularity"
     version: str | None = None
 
-    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:  # noqa: ARG002 - it needs neither
-        """Return no scores for anyone."""
+    def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:  # noqa: ARG002 - unused
+        """Return no scores for any user."""
         return [NO_SCORES] * len(users)
 
 
 def needs_history(fit: Fit) -> bool:
-    """Return whether similar users are mixed in for users with short histories."""
+    """Whether similar users are mixed in for users with short histories."""
     return MODELS[fit.model].needs_history
 
 
 class _Fitter:
-    """Fits models to a training part, and the neighbours that are mixed into them once for all."""
+    """Fits models to a training part; fits the neighbours for short histories only once."""
 
     def __init__(self, part: TrainingPart, fitting: Fitting, short: ShortHistory, report: Report) -> None:
         self._part = part
@@ -106,10 +106,10 @@ class _Fitter:
         self._neighbours: TrainableModel | None = None
 
     def fit(self, fit: Fit | None) -> _Fitted:
-        """Return what scores as `fit` does when it is served, and how long the model took to learn.
+        """Return a scorer as served for `fit`, and how long the model took to learn.
 
         Raises:
-            TrainingMemoryError: that needs more memory than is allowed.
+            TrainingMemoryError: the model needs more memory than allowed.
         """
         if fit is None:
             return _Fitted(_Unscored(), None)
@@ -144,17 +144,17 @@ def rank_variants(
     *,
     short: ShortHistory = AS_SERVED,
 ) -> Iterator[Rankings]:
-    """Yield the rankings of variants; those of one fit come one after the other.
+    """Yield the rankings of variants, grouped by fit.
 
-    A fit that needs more memory than `fitting` allows is refused, and the others go on.
+    A fit that needs more memory than `fitting` allows is skipped.
 
     Args:
-        part: what is known, and whom to rank for.
-        variants: any.
-        ranks: how many items are ranked for each user.
+        part: training data and test users.
+        variants: the variants to rank by.
+        ranks: the length of each list.
         fitting: a bound on the memory of each fit.
-        report: told what is done, how much of it, and of how much.
-        short: what is done for users with short histories.
+        report: called with the current step, the amount done and the total.
+        short: how users with short histories are ranked.
     """
     by_fit: dict[str, list[Variant]] = {}
     for variant in variants:
@@ -190,7 +190,7 @@ def _rank(
     scorer = fitted.scorer
     impersonal = {Strategy.POPULAR}
     if scorer.name == _Unscored.name:
-        # The model of this name scores, and scores the same for every user.
+        # The selector returns this one scorer for every user.
         impersonal.add(Strategy.COLLABORATIVE)
     label = f"Ranking by {variants[0].fit.label if variants[0].fit else 'popularity'}"
     at_once = max(1, min(_MOST_USERS_AT_ONCE, _SCORES_AT_ONCE // item_count))

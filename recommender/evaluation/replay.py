@@ -1,7 +1,7 @@
-"""Serves a past moment again, through the code that serves requests, and scores it against what followed.
+"""Replays a past moment with the code that serves requests, and scores the answers by what followed.
 
-Of interactions, no row at the moment or after it is read, except to learn what followed. Items and stated
-preferences have no history: they are those of today.
+Interactions at or after the moment are read only to learn what followed. Items and stated genres have no
+history: they are those of today.
 """
 
 import heapq
@@ -31,24 +31,24 @@ from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
 from recommender.training.train import train
 
-# Among overrides, names the model.
+# The name of the model among the overrides.
 MODEL = "MODEL"
 DEFAULT_LIMIT = 10
 # The earliest moment that can be replayed.
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
-# Answers have no caller who waits: a budget that runs out would measure this machine.
+# No caller waits: a shorter time budget would measure the speed of this machine.
 _PATIENCE = 10
-# The statements of a catalog refresh, and what comes between them.
+# The number of statements in a catalog refresh, and spare time for the work between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedUser:
-    """What a user would have been recommended at the moment, and what followed.
+    """The recommendations of a user as of the moment, and what followed.
 
-    `item_ids`: the ranking, best first. `strategy`, `degraded`, `model`: as the answer says. `followed`: what
-    the user liked or watched from the moment on and had not seen, the earliest first. `is_new`: the user had
-    nothing in their favour inside the window.
+    `item_ids`: best first. `strategy`, `degraded`, `model`: as in the answer. `followed`: unseen items that
+    the user liked or watched from the moment on, earliest first. `is_new`: the user had no positive items in
+    the window.
     """
 
     user_id: str
@@ -62,9 +62,9 @@ class ReplayedUser:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A moment that was served again.
+    """The replay of a moment.
 
-    `users`: those who were asked for. `eligible_users`: how many went on to like or watch anything new.
+    `users`: the sampled users. `eligible_users`: how many users liked or watched anything new.
     """
 
     as_of: datetime
@@ -74,10 +74,10 @@ class Replay:
 
 
 class ReplayScores(NamedTuple):
-    """Means over users, and how many these are.
+    """Means over users, and their number.
 
-    `ndcg`, `hit_rate`: at the length of the rankings that were cut. `personalised`: the share of users who
-    got more than what is popular. `degraded`: how many answers lack a database.
+    `ndcg`, `hit_rate`: at rank k. `personalised`: the share of users ranked by more than popularity.
+    `degraded`: how many answers lack a database.
     """
 
     users: int
@@ -88,15 +88,15 @@ class ReplayScores(NamedTuple):
 
 
 def replay_settings(assignments: Iterable[str]) -> tuple[Settings, str]:
-    """Return the environment's settings with some overridden, and the name of the model to serve.
+    """Return the settings with overrides, and the name of the model to serve.
 
     Args:
-        assignments: `NAME=VALUE` each; of a setting, or of MODEL, which is no setting: `live`, the default,
-            or the name of a registered model.
+        assignments: `NAME=VALUE` each, for a setting or MODEL: `live` (the default) or the name of a
+            registered model.
 
     Raises:
-        ReplayError: one is not of this form, or names a model that does not exist.
-        SettingsError: one names no setting, or its value is wrong.
+        ReplayError: an assignment has another form, or names an unknown model.
+        SettingsError: it names no setting, or its value is wrong.
     """
     overrides: dict[str, str] = {}
     for assignment in assignments:
@@ -123,20 +123,20 @@ def replay(
     fitting: Fitting = UNBOUNDED,
     show: Callable[[int, int], None] = _ignore,
 ) -> Replay:
-    """Recommend as of a moment to the users who went on to like or watch something they had not seen.
+    """Recommend as of a moment to the users who later liked or watched something unseen.
 
     Args:
-        settings: of the service; which models are published does not matter.
+        settings: of the service; published models are not used.
         as_of: the moment, naive for UTC.
-        model: `live`, or the name of a model, which is trained on what was known at the moment.
-        users: how many are asked for at most, the same ones each time; None for all.
-        limit: how many items each is recommended.
-        fitting: how much memory training may take, and where it says how far it is.
-        show: called with how many users are done, and how many there are.
+        model: `live`, or the name of a model to train on the data before the moment.
+        users: the size of the sample, which is the same each time; None for all.
+        limit: how many items to recommend to each user.
+        fitting: memory limit and progress report of training.
+        show: called with the number of users done, and of all users.
 
     Raises:
-        ReplayError: the moment is not in the past, no such model exists, or the service refuses the model.
-        ConfigurationError: a statement under SQL_PATH does not take a past moment.
+        ReplayError: the moment is not in the past, or the model is unknown or rejected by the service.
+        ConfigurationError: a statement under SQL_PATH does not support past moments.
         ArtifactError: there is nothing to train the model on.
         TrainingMemoryError: training would take more memory than `fitting` allows.
         DatabaseUnavailableError: engagement_db did not answer.
@@ -161,10 +161,10 @@ def replay(
 
 
 def score(users: Sequence[ReplayedUser], k: int = DEFAULT_LIMIT) -> ReplayScores:
-    """Return means over users of the first `k` items of each ranking; NaN of no users.
+    """Return means over users for the first `k` items of each ranking; NaN without users.
 
-    NDCG is that of binary relevance (Järvelin and Kekäläinen 2002): the sum of 1 / log2(rank + 1) over the
-    items that followed, as a share of what it could be.
+    NDCG with binary relevance (Järvelin and Kekäläinen 2002): the sum of 1 / log2(rank + 1) over hits, as a
+    share of its maximum.
     """
     count = len(users)
 
@@ -193,7 +193,7 @@ def _refuse_unknown(model: str) -> None:
 
 
 def _served_settings(settings: Settings, model_path: Path, model: str) -> Settings:
-    """Return the settings of a service that serves one model of a folder, and is in no hurry."""
+    """Return settings that serve one model of a folder, with a long time budget."""
     budget_ms = _PATIENCE * settings.requests.time_budget_ms
     return settings.model_copy(
         update={
@@ -229,7 +229,7 @@ def _opened_service(settings: Settings, as_of: datetime) -> Iterator[Container]:
 def _read_followed(
     engagement_db: EngagementDatabase, settings: Settings, limit: int | None
 ) -> tuple[list[LaterPositives], int]:
-    """Return what followed, of some users by the hashes of their ids, and how many users there are in all."""
+    """Return what followed for a sample of users, drawn by hashes of ids, and the number of all users."""
     start = window_start(settings.ranking.interaction_window_days, engagement_db.clock.now())
     eligible_users = 0
 
@@ -249,7 +249,7 @@ def _read_followed(
 
 
 def _read_dataset(settings: Settings, clock: Clock) -> Dataset:
-    """Return what a model is trained on that is trained at the moment."""
+    """Return the training data as of the moment."""
     start = window_start(settings.ranking.interaction_window_days, clock.now())
     with _opened_database(settings, clock) as engagement_db:
         return dataset_of(engagement_db.stream_positive_histories(start), start)

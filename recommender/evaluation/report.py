@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing else: no script, no other file, no network."""
+"""A comparison as one self-contained HTML page without scripts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from recommender.evaluation.variants import DEFAULT, POPULARITY
 
 _TEMPLATES = Path(__file__).parent / "templates"
 STYLE_SHEET = _TEMPLATES / "report.css"
-# Of the plots, in the units of their drawing.
+# Of the plots, in SVG units.
 _PLOT_WIDTH = 1_000.0
 _GROUP_WORDS = {
     "light": "Light users (the third with the shortest histories)",
@@ -42,7 +42,7 @@ _BEYOND = ("coverage", "diversity", "novelty", "popularity", "gini", "miscalibra
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A mean with its interval, drawn: positions on the plot, from 0 to its width."""
+    """A drawn mean with its interval: x coordinates, from 0 to the plot's width."""
 
     low: float
     mean: float
@@ -51,29 +51,29 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where values stand on a plot: from `least` at its left end to `most` at its right."""
+    """The scale of a plot, from `least` at its left end to `most` at its right."""
 
     least: float
     most: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Scale":
-        """Return a scale that holds values and 0, with some room on the right."""
+        """Return a scale that includes the values and 0, with a margin on the right."""
         least, most = min([0.0, *values]), max([0.0, *values])
         return cls(least, most + 0.02 * ((most - least) or 1.0))
 
     def at(self, value: float) -> float:
-        """Return the position of a value."""
+        """Return the x coordinate of a value."""
         return round(_PLOT_WIDTH * (value - self.least) / (self.most - self.least), 1)
 
     def bar(self, low: float, mean: float, high: float) -> Bar:
-        """Return an interval's positions."""
+        """Return the x coordinates of an interval."""
         return Bar(self.at(low), self.at(mean), self.at(high))
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """A difference, in words and drawn. `about`: which variant or which users. `zero`: where 0 stands."""
+    """A difference in words and drawn. `about`: the variant or users. `zero`: the x coordinate of 0."""
 
     about: str
     difference: Difference
@@ -88,7 +88,7 @@ def render_page(evaluation: Evaluation) -> str:
 
 
 def render_body(evaluation: Evaluation) -> str:
-    """Return what the page says, to be put below the heading of another that has `STYLE_SHEET`."""
+    """Return the page's content as a fragment for a page that includes `STYLE_SHEET`."""
     return _environment().get_template("body.html").render(level=2, **_shown(evaluation))
 
 
@@ -133,7 +133,7 @@ def _shown(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
-    """Return what a hurried reader should know; a difference is claimed only where its interval says so."""
+    """Return the summary; it claims a difference only if the interval excludes 0."""
     metric = evaluation.metric
     group = evaluation.of_group(best)
     found = []
@@ -157,7 +157,7 @@ def _claim(name: str, baseline: str, difference: Difference, base: float) -> str
 
 
 def _ends(difference: Difference, base: float) -> tuple[str, str]:
-    """Return the ends of an interval, as shares of the baseline where it is above 0."""
+    """Return the ends of an interval, as shares of the baseline if that is above 0."""
     if base > 0:
         return f"{difference.low / base:+.0%}", f"{difference.high / base:+.0%}"
     return _signed(difference.low), _signed(difference.high)

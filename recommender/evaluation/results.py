@@ -1,4 +1,4 @@
-"""What an evaluation found, as it is written to JSON and shown."""
+"""Results of an evaluation, as written to JSON and shown."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,15 +10,15 @@ from recommender.model_store.runs import Interval, VariantRecord
 ALL_USERS = "all"
 WITH_HISTORY = "with history"
 NEW_USERS = "new"
-# Below and from MIN_HISTORY items on.
+# Users with fewer than MIN_HISTORY items, and the others.
 SHORT_HISTORY = "short history"
 LONGER_HISTORY = "longer history"
-# A baseline that each blend has of its own.
+# The baseline of a blend: its model without content.
 THE_MODEL_ALONE = "the model alone"
 
 
 class Verdict(StrEnum):
-    """What an interval of differences allows to say."""
+    """The conclusion from an interval of differences."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -30,19 +30,19 @@ class _Result(BaseModel):
 
 
 class Difference(Interval):
-    """A mean of paired differences per user; above 0 is in favour."""
+    """A mean of paired differences per user; above 0 is better than the baseline."""
 
     verdict: Verdict
 
     @classmethod
     def of(cls, mean: float, low: float, high: float) -> "Difference":
-        """Return the difference with what may be said of it: only an interval without 0 says anything."""
+        """Return the difference with its verdict: unclear if the interval includes 0."""
         verdict = Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.UNCLEAR
         return cls(mean=mean, low=low, high=high, verdict=verdict)
 
 
 class GroupResult(_Result):
-    """Accuracy for some users. `metrics`: by `ndcg@10` and the like; `against`: by baseline first."""
+    """Accuracy for a group of users. `metrics`: by name, like `ndcg@10`; `against`: by baseline and name."""
 
     users: int
     metrics: Mapping[str, Interval]
@@ -50,9 +50,9 @@ class GroupResult(_Result):
 
 
 class VariantResult(VariantRecord):
-    """What was measured of one way of ranking. `beyond`: metrics beside accuracy, of all users.
+    """The measurements of one variant. `beyond`: metrics beside accuracy, over all users.
 
-    `personalised`: the share of users whose ranking rests on more than popularity.
+    `personalised`: the share of users ranked by more than popularity.
     """
 
     fit_seconds: float | None = None
@@ -62,9 +62,9 @@ class VariantResult(VariantRecord):
 
 
 class Description(_Result):
-    """What was evaluated on, in numbers and words.
+    """The data of an evaluation, in numbers and words.
 
-    `moment`: ISO 8601, of a split in time. `stated`: where stated genres come from.
+    `moment`: of a split in time, ISO 8601. `stated`: the source of stated genres.
     """
 
     source: str
@@ -82,7 +82,7 @@ class Description(_Result):
 
 
 class Evaluation(_Result):
-    """A comparison. `group`: the users that are spoken of first; `metric`: the one that decides."""
+    """A comparison. `group`: the main group of users; `metric`: the one that decides."""
 
     description: Description
     group: str
@@ -91,12 +91,12 @@ class Evaluation(_Result):
     variants: tuple[VariantResult, ...]
 
     def of_group(self, variant: VariantResult) -> GroupResult:
-        """Return what a measured variant came to for the users that are spoken of first."""
+        """Return the results of a variant for the main group of users."""
         return variant.groups[self.group]
 
     @property
     def measured(self) -> list[VariantResult]:
-        """The variants that were measured, the best first."""
+        """The variants that were measured, best first."""
         found = [each for each in self.variants if each.refused is None]
         return sorted(found, key=lambda each: (-self.of_group(each).metrics[self.metric].mean, each.name))
 

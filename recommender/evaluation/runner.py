@@ -1,4 +1,4 @@
-"""One comparison: rank for the test users by every variant, measure, and say how sure it is."""
+"""Runs a comparison: ranks for the test users by every variant and measures with intervals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ _ACTIVITY = ("light", "middle", "heavy")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to compare. `ks`: ascending. `top_users`: how many test users are drawn; None for all.
+    """How to compare. `ks`: ascending. `top_users`: the size of the sample of test users; None for all.
 
-    `short`: what is done for users with short histories. `baselines`: what the others are compared with, if
-    it is among the variants.
+    `short`: how users with short histories are ranked. `baselines`: variants to compare the others with, if
+    they are among the variants.
     """
 
     split: SplitKind = SplitKind.TIME
@@ -55,12 +55,12 @@ class Plan:
 
     @property
     def metric(self) -> str:
-        """The metric that decides: NDCG@10, or at the largest k where 10 is not among them."""
+        """The metric that decides: NDCG@10, or at the largest k if there is no 10."""
         return f"ndcg@{MAIN_K if MAIN_K in self.ks else self.ks[-1]}"
 
 
 def _quiet(_label: str, _done: int, _total: int) -> None:
-    """Report to no one."""
+    """Report nothing."""
 
 
 def evaluate(
@@ -69,14 +69,14 @@ def evaluate(
     """Compare variants on a split.
 
     Args:
-        source: whose interactions were split.
-        split: of them.
+        source: the source of the split interactions.
+        split: the split.
         variants: with `POPULARITY` among them.
-        plan: how.
-        report: told what is done, how much of it, and of how much.
+        plan: how to compare.
+        report: called with the current step, the amount done and the total.
 
     Raises:
-        EvaluationError: there is nothing to learn from, or nothing to find.
+        EvaluationError: there is nothing to learn from or to test on.
     """
     part = prepare(source, split, plan.relevant, plan.top_users, plan.seed)
     return evaluate_part(part, variants, plan, describe(source, split, part, plan), report)
@@ -85,7 +85,7 @@ def evaluate(
 def evaluate_part(
     part: TrainingPart, variants: Sequence[Variant], plan: Plan, description: Description, report: Report
 ) -> Evaluation:
-    """Compare variants on what is prepared; see `evaluate`."""
+    """Compare variants on prepared data; see `evaluate`."""
     ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report, short=plan.short))
     measured = [each for each in ranked if each.refused is None]
     names = [each.variant.name for each in measured]
@@ -119,7 +119,7 @@ def evaluate_part(
 
 
 def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> Description:
-    """Return what is evaluated on."""
+    """Return a description of the data."""
     stated = (
         "user_db, as they are today" if source.stated else "the three most liked genres of the training part"
     )
@@ -140,15 +140,15 @@ def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> De
 
 
 def iso_time(seconds: float) -> str:
-    """Return seconds since 1970 UTC as ISO 8601."""
+    """Format seconds since 1970 UTC as ISO 8601."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def _groups(users: TestUsers, min_history: int) -> dict[str, NDArray[np.bool_]]:
-    """Return masks over the test users, by name; groups without a user are left out.
+    """Return masks over the test users, by name, without empty groups.
 
-    Those with a history are parted by its length: at `min_history` items, and into thirds; users of one
-    length are in one third.
+    Users with a history are grouped by its length: at `min_history` items, and into thirds; users with equal
+    lengths are in the same third.
     """
     lengths = users.history_lengths
     known = lengths > 0
@@ -169,7 +169,7 @@ def _measure_group(
     ks: Sequence[int],
     baselines: Sequence[str],
 ) -> list[GroupResult]:
-    """Return the accuracy of each variant for the users of a mask."""
+    """Return the accuracy of each variant for a group of users."""
     users = np.flatnonzero(mask)
     relevant = [part.users.relevant[user] for user in users.tolist()]
     counts = part.users.relevant_counts[users]
@@ -205,7 +205,7 @@ def _measure_group(
 
 
 def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[str, list[int]]:
-    """Return by baseline the position of what each variant is compared with; itself where there is none."""
+    """Return by baseline the index of the variant to compare each variant with; itself if none."""
     names = [variant.name for variant in variants]
     alone = {repr(each.fit): position for position, each in enumerate(variants) if not each.weights.content}
     return {
@@ -229,7 +229,7 @@ def _intervals(spread: Spread, names: Sequence[str], start: int) -> dict[str, In
 
 
 def _genres_of(index: CatalogIndex) -> NDArray[np.bool_]:
-    """Return which genres each item has; shape (items, genres)."""
+    """Return a mask of each item's genres; shape (items, genres)."""
     bits = np.unpackbits(index.genre_masks.view(np.uint8), axis=1).astype(np.bool_)
     return np.asarray(bits[:, bits.any(axis=0)])
 
@@ -239,7 +239,7 @@ def _shares_of(genres: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _history_shares(users: TestUsers, index: CatalogIndex, genres: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how the genres of each user's history are distributed; shape (users, genres), 0 without one."""
+    """Return the genre distribution of each user's history; shape (users, genres), 0 without one."""
     shares = _shares_of(genres)
     found = np.zeros((len(users.contexts), genres.shape[1]))
     for row, user in enumerate(users.contexts):
@@ -257,7 +257,7 @@ def _beyond(
     history_shares: NDArray[np.float64],
     ks: Sequence[int],
 ) -> dict[str, float]:
-    """Return what else there is to say of rankings, over all test users; NaN is left out."""
+    """Return the metrics beside accuracy, over all test users; NaN is left out."""
     index = part.index
     users, shares = len(part.data.user_ids), _shares_of(genres)
     found: dict[str, float] = {}

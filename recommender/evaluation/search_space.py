@@ -1,6 +1,6 @@
-"""What `tune` tries: weights, and the hyperparameters of each model.
+"""The search space of `tune`: weights, and the hyperparameters of each model.
 
-A model's config may say what to try of its fields itself, as a class attribute `search`: names with values.
+A model's config may define its own as a class attribute `search`: lists of values by field name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from recommender.models.registry import MODELS
 
 # Content from 0 to 0.6, as exact decimals: weights are compared as they are written.
 _BLENDS = tuple(Weights(tenths / 10, (10 - tenths) / 10) for tenths in range(7))
-# What every fit is tried with first.
+# The first blends for every fit.
 _FIRST_BLENDS = (ALONE, DEFAULT_WEIGHTS)
-# So many of the fits that are best with these are tried with all.
+# So many of the best fits in these blends are tried in all blends.
 BEST_FITS = 3
 
-# Of models whose config does not say; a model that is in neither has nothing to try but weights.
+# For models whose config defines none; for a model in neither, only weights are tried.
 _VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "neighbours": {"similar_users": (50, 100, 200)},
     "item_knn": {"shrinkage": (5.0, 20.0, 100.0)},
@@ -30,7 +30,7 @@ _VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
 
 
 def fits_of(model: str) -> Iterator[Fit]:
-    """Yield a model with every combination of the values that are tried."""
+    """Yield a model with every combination of its values."""
     config = type(MODELS[model].make({}).config)
     values: Mapping[str, Sequence[Any]] = getattr(config, "search", _VALUES.get(model, {}))
     for chosen in product(*values.values()):
@@ -38,12 +38,12 @@ def fits_of(model: str) -> Iterator[Fit]:
 
 
 def first_candidates(models: Sequence[str]) -> list[Variant]:
-    """Return every fit of some models, or of all that are registered, alone and by 40/60."""
+    """Return every fit of some models, or of all registered ones, alone and by 40/60."""
     return first_blends([fit for model in models or tuple(MODELS) for fit in fits_of(model)])
 
 
 def first_blends(fits: Sequence[Fit], fixed: Blend | None = None) -> list[Variant]:
-    """Return fits alone and by 40/60, or in the one blend that is fixed."""
+    """Return fits alone and by 40/60, or only in the fixed blend."""
     if fixed is not None:
         return [in_blend(fit, fixed) for fit in fits]
     return [variant for fit in fits for variant in variants_of(fit, _FIRST_BLENDS)]

@@ -1,4 +1,4 @@
-"""What an evaluation reads: interactions, a catalog and stated genres, from databases or from files."""
+"""Sources of an evaluation: interactions, catalog and stated genres, from databases or files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from recommender.errors import EvaluationError
 
 _KEY_BYTES = 16
 _USERS_A_STATEMENT = 1_000
-# For each of these statements.
+# Users per statement.
 _PATIENCE_S = 600.0
 _KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
 
 
 class StatedGenres(Protocol):
-    """Says which genres users stated, as written; users without any are absent."""
+    """Reads the genres that users stated, as written; users without any are absent."""
 
     def __call__(self, user_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the genres by user."""
@@ -39,10 +39,10 @@ class StatedGenres(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Data to evaluate on.
+    """The data of an evaluation.
 
-    `name`: for people. `stated`: None where nothing is stated, so that it is taken from the histories.
-    `window_days`: of what counts in favour of an item, 0 for all time.
+    `name`: for display. `stated`: None if no genres are stated; histories then replace them.
+    `window_days`: how many days back interactions count, 0 for all time.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Source:
 
 
 def movielens_source(folder: Path, scale: float) -> Source:
-    """Read a MovieLens folder, as `load-movielens` does; a rating that is there twice counts once.
+    """Read a MovieLens folder, as `load-movielens` does; repeated ratings count once.
 
     Raises:
-        LoadError: a file is missing, or holds nothing that can be read.
+        LoadError: a file is missing or has no readable line.
     """
     files = MovieLensFolder(folder, scale)
     movies = files.movies.values()
@@ -77,13 +77,13 @@ def movielens_source(folder: Path, scale: float) -> Source:
 
 
 def entry_of(item_id: str, genres: Sequence[str]) -> CatalogEntry:
-    """Return the catalog entry of an item that has genres and nothing else to filter by."""
+    """Return a catalog entry with genres and no other attributes."""
     others = (None,) * (len(MEDIA.filtered) - 1)
     return CatalogEntry((list(genres), *others), item_id, id_key(item_id))
 
 
 def id_key(text: str) -> bytes:
-    """Return an id in binary: a UUID's own bytes, a digest of any other."""
+    """Return an id in binary: the bytes of a UUID, else a digest."""
     try:
         return UUID(text).bytes
     except ValueError:
@@ -91,7 +91,7 @@ def id_key(text: str) -> bytes:
 
 
 def stated_in(user_db: UserDatabase) -> StatedGenres:
-    """Return what reads stated genres from user_db, a statement for some users at a time."""
+    """Return a reader of stated genres in user_db, which reads users in chunks."""
 
     def fetch(user_ids: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""What a model may know, and what it is asked for: interactions split in two, twice.
+"""Splits of interactions into training and test part, and again for validation.
 
-The validation split lies within what the test split trains on, so that whatever is chosen by it knows nothing
-of the test.
+The validation split lies within the training part of the test split, so that choices made on it are
+independent of the test.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from recommender.data.interactions import Interactions
 from recommender.errors import EvaluationError
 
-# The part of all interactions, or of each user's, that is tested on.
+# The share of all interactions, or of each user's, in the test part.
 TEST_SHARE = 0.2
-# A fifth of fewer interactions is none.
+# A fifth of fewer interactions rounds down to none.
 LEAST_HISTORY = 5
 
 
@@ -29,10 +29,10 @@ class SplitKind(StrEnum):
 
 
 class Split(NamedTuple):
-    """What is trained on, and what is tested on: no interaction is in both.
+    """A training part and a test part without common interactions.
 
-    `moment`: the one that lies between, for all users alike, in seconds since 1970 UTC; None where each user
-    has another. `end`: the moment up to which anything is known.
+    `moment`: the common time between them, in seconds since 1970 UTC; None if it differs by user. `end`: the
+    time at which the training part ends.
     """
 
     train: Interactions
@@ -42,7 +42,7 @@ class Split(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """The split that is reported, and the one before it that choices are made by."""
+    """The test split, which is reported, and the validation split before it, for choices."""
 
     validation: Split
     test: Split
@@ -52,12 +52,12 @@ def make_splits(interactions: Interactions, kind: SplitKind, moment: float | Non
     """Split interactions.
 
     Args:
-        interactions: all there are. Those without a time are trained on: they exclude items, nothing else.
-        kind: how.
-        moment: of the split in time, in seconds since 1970 UTC; None for where the last fifth begins.
+        interactions: all of them. Those without a time are in the training part: they only exclude items.
+        kind: the kind of split.
+        moment: of the split in time, in seconds since 1970 UTC; None for the start of the last fifth.
 
     Raises:
-        EvaluationError: nothing is left to train on, or to test on.
+        EvaluationError: a part is empty.
     """
     if kind is SplitKind.TIME:
         test = split_at(interactions, moment)
@@ -68,10 +68,10 @@ def make_splits(interactions: Interactions, kind: SplitKind, moment: float | Non
 
 
 def split_at(interactions: Interactions, moment: float | None) -> Split:
-    """Split in time, at one moment for all users: what happens at it is tested on.
+    """Split in time, at one moment for all users; interactions at the moment are in the test part.
 
     Raises:
-        EvaluationError: nothing happened before the moment, or nothing at it or after.
+        EvaluationError: a part is empty.
     """
     times = interactions.times
     if moment is None:
@@ -97,8 +97,8 @@ def _split(interactions: Interactions, later: NDArray[np.bool_], moment: float |
 
 
 def _ranks_from_last(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return by interaction how many of its user's come after it, and how many the user has in all."""
-    # Those without a time come first.
+    """Return for each interaction how many of its user's are later, and how many the user has."""
+    # Interactions without a time sort first.
     times = np.nan_to_num(interactions.times, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     order = np.lexsort((interactions.item_idx, times, interactions.user_idx))
     sizes = np.bincount(interactions.user_idx, minlength=len(interactions.user_ids))

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from recommender.evaluation.results import Difference, Evaluation, VariantResult, Verdict
 
 _HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
-# With fewer users, intervals are so wide that hardly anything is told apart.
+# With fewer users, intervals are too wide to distinguish most variants.
 _FEW_USERS = 100
 _SIGNS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
 
 
 def lines_of(evaluation: Evaluation) -> Iterator[str]:
-    """Yield the lines that a terminal shows: what was compared, a table, and what to make of it."""
+    """Yield lines for a terminal: the data, a table, and notes."""
     yield from _described(evaluation)
     yield ""
     yield from _aligned([_head(evaluation), *(_row(evaluation, each) for each in evaluation.measured)])
@@ -30,14 +30,14 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
 
 
 def shown_metric(name: str) -> str:
-    """Return a metric's name as people write it: `NDCG@10`."""
+    """Return a metric's display name: `NDCG@10`."""
     metric, _, k = name.partition("@")
     words = {"ndcg": "NDCG", "map": "MAP", "mrr": "MRR", "hit_rate": "Hit rate"}
     return f"{words.get(metric, metric.capitalize())}@{k}"
 
 
 def shown_difference(difference: Difference) -> str:
-    """Return a difference with its interval and what it allows to say."""
+    """Return a difference with its interval and verdict."""
     return (
         f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_SIGNS[difference.verdict]}"
     )

@@ -1,6 +1,6 @@
-"""What is known before the test: a dataset, a catalog index, and users as a request would see them.
+"""The data before the test: a dataset, a catalog index, and users as a request would read them.
 
-Nothing here is given the interactions that are tested on, except to say which items are relevant.
+Interactions of the test part are used only to find the relevant items.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ _SECONDS_A_DAY = 86_400
 
 
 class Relevant(StrEnum):
-    """What of the test part a ranking should have found."""
+    """Which items of the test part are relevant."""
 
     LIKES = "likes"
     POSITIVES = "positives"
@@ -37,32 +37,32 @@ class Relevant(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TestUsers:
-    """Users who are ranked for, parallel.
+    """Test users, as parallel arrays.
 
-    `contexts`: as a request would see them. `relevant`: positions in the catalog index of what they went on
-    to like, at least one. `has_history`: whether anything counts in their favour before the test.
+    `contexts`: as a request would read them. `relevant`: item_idx of what they later liked, at least one.
+    `has_history`: whether they have positive items before the test.
     """
 
     contexts: Sequence[UserContext]
     relevant: Sequence[NDArray[np.intp]]
 
-    # Not a class of tests.
+    # Tells pytest that this is not a class of tests.
     __test__ = False
 
     @property
     def relevant_counts(self) -> NDArray[np.int64]:
-        """How many items are relevant; shape (users,)."""
+        """Numbers of relevant items; shape (users,)."""
         return np.array([len(each) for each in self.relevant], dtype=np.int64)
 
     @property
     def history_lengths(self) -> NDArray[np.int64]:
-        """How many items count in a user's favour; shape (users,)."""
+        """Numbers of positive items before the test; shape (users,)."""
         return np.array([len(user.history.positive_ids) for user in self.contexts], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPart:
-    """What models learn from, and what is ranked. `relevant`: which kind was looked for."""
+    """Training data, catalog index and test users. `relevant`: the kind of relevant items."""
 
     data: Dataset
     index: CatalogIndex
@@ -77,17 +77,17 @@ def prepare(
     top_users: int | None = None,
     seed: int = 0,
 ) -> TrainingPart:
-    """Return what is known of a split's training part.
+    """Prepare the training part of a split.
 
     Args:
-        source: whose interactions were split.
-        split: of them.
-        relevant: likes or all positives; where it is None, likes if the training part has any.
-        top_users: how many of the users of the test part are drawn; None for all.
-        seed: of the draw.
+        source: the source of the split interactions.
+        split: the split.
+        relevant: likes or all positives; None for likes if the training part has any, else all positives.
+        top_users: the size of the sample of test users; None for all.
+        seed: of the sample.
 
     Raises:
-        EvaluationError: nothing counts in favour of an item before the test, or nothing after it is relevant.
+        EvaluationError: there are no positive interactions before the test, or no relevant ones in it.
     """
     start = _window_start(source.window_days, split.end)
     pairs = positive_pairs(split.train.since(start))
@@ -132,7 +132,7 @@ def _as_sql(start: float) -> str:
 
 
 def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:
-    """Return by user what should be found: new to the user, and in the catalog."""
+    """Return the relevant items by user: new to the user, and in the catalog."""
     later = positive_pairs(split.test)
     chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)
     item_count = len(split.train.item_ids)
@@ -157,7 +157,7 @@ def _draw(
 
 
 def _seen_items(train: Interactions, wanted: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return what each of some users is not to be given again."""
+    """Return the items that each of some users must not get again."""
     is_wanted = np.array([user_id in wanted for user_id in train.user_ids], dtype=np.bool_)
     rows = train.select(is_wanted[train.user_idx] & train.excluding)
     seen: dict[str, list[str]] = {}
@@ -179,13 +179,13 @@ def _stated_genres(
     pairs: PositivePairs,
     train: Interactions,
 ) -> Mapping[str, Sequence[str]]:
-    """Return the stated genres; else those that a user liked most items of before the test."""
+    """Return the stated genres, else those of most items that a user liked before the test."""
     if source.stated is not None:
         return source.stated(user_ids)
     genres = {entry.item_id: entry.genre_names or () for entry in source.entries}
     wanted = set(user_ids)
     liked: dict[str, Counter[str]] = {}
-    # Where there are no likes, what is watched has to do.
+    # Without likes, use watches.
     counted = pairs.liked if pairs.liked.any() else np.ones(len(pairs.liked), dtype=np.bool_)
     for user, item in zip(pairs.user_idx[counted].tolist(), pairs.item_idx[counted].tolist(), strict=True):
         user_id = train.user_ids[user]

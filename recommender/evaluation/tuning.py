@@ -1,4 +1,4 @@
-"""Search on the validation period, then one look at the test to say what to expect."""
+"""Searches on the validation period, then measures the choice once on the test."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class _Outcome(BaseModel):
 
 
 class Candidate(_Outcome):
-    """A variant on the validation period: the mean of the main metric, and how it differs from popularity."""
+    """A variant on the validation period: the mean of the main metric, and its difference to popularity."""
 
     name: str
     mean: float
@@ -37,10 +37,10 @@ class Candidate(_Outcome):
 
 
 class Tuning(_Outcome):
-    """What was chosen. `is_fallback`: nothing was surely better than popularity.
+    """The choice. `is_fallback`: nothing was surely better than popularity.
 
-    `settings`: lines for `.env`. `commands`: to run. `best`: of the candidates, the best first. `tried`: how
-    many there were. `refused`: what could not be fitted, and why. `test`: the one look at the test.
+    `settings`: lines for `.env`. `commands`: to run. `best`: the best candidates, best first. `tried`: the
+    number of candidates. `refused`: fits that failed, with reasons. `test`: the result on the test.
     """
 
     chosen: str
@@ -54,9 +54,9 @@ class Tuning(_Outcome):
 
 
 class Found(NamedTuple):
-    """What a search came to.
+    """The result of a search.
 
-    `candidates`: parallel to `variants`. `refused`: what could not be fitted, and why.
+    `candidates`: parallel to `variants`. `refused`: fits that failed, with reasons.
     """
 
     variants: list[Variant]
@@ -65,24 +65,24 @@ class Found(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """The main metric of variants, for each user; and those that could not be fitted."""
+    """The main metric of variants by user, and the fits that failed."""
 
     values: list[tuple[Variant, NDArray[np.float64]]]
     refused: list[str]
 
 
 def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, report: Report) -> Tuning:
-    """Choose by the validation period what ranks best, and measure that on the test.
+    """Choose the best variant on the validation period, and measure it on the test.
 
     Args:
-        source: whose interactions were split.
-        splits: of them.
-        models: which may be chosen; all where there are none.
+        source: the source of the split interactions.
+        splits: the splits.
+        models: names of candidate models; empty for all.
         plan: how to compare.
-        report: told what is done, how much of it, and of how much.
+        report: called with the current step, the amount done and the total.
 
     Raises:
-        EvaluationError: there is nothing to learn from, or nothing to find.
+        EvaluationError: there is nothing to learn from or to test on.
     """
     part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
     found = search(part, [fit for model in models or MODELS for fit in fits_of(model)], plan, report)
@@ -104,7 +104,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
 def choose(variants: Sequence[Variant], measured: Sequence[Candidate]) -> Variant:
     """Return the variant with the largest mean of those surely better than popularity, else popularity.
 
-    Of equal ones the first is chosen.
+    Among equals, the first.
     """
     sure = [each for each in measured if each.against_popularity.verdict is Verdict.BETTER]
     if not sure:
@@ -125,7 +125,7 @@ def settings_of(variant: Variant) -> tuple[str, ...]:
 
 
 def commands_of(variant: Variant) -> tuple[str, ...]:
-    """Return the commands that train what a variant is served by."""
+    """Return the commands that train the model of a variant."""
     if variant.fit is None:
         return ()
     given = "".join(
@@ -140,15 +140,15 @@ def search(
     """Measure every fit in few blends, then the best fits in all.
 
     Args:
-        part: what is known before the validation period.
-        fits: what may be chosen.
+        part: the data before the validation period.
+        fits: the candidates.
         plan: how to compare.
-        report: told what is done, how much of it, and of how much.
-        fixed: the only blend that may be chosen.
+        report: called with the current step, the amount done and the total.
+        fixed: the only blend to try.
     """
     first = _measure(part, [POPULARITY, *first_blends(fits, fixed)], plan, report)
     ranked = sorted(first.values[1:], key=lambda each: -each[1].mean())
-    # Each fit once, where it is best; a mapping cannot be a key.
+    # Each fit once, with its best blend; a fit holds a mapping, so it cannot be a key.
     best = list({repr(variant.fit): variant.fit for variant, _ in ranked}.values())[:BEST_FITS]
     further = [variant for fit in best if fit and fixed is None for variant in further_candidates(fit)]
     second = _measure(part, further, plan, report)
@@ -156,7 +156,7 @@ def search(
 
 
 def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report: Report) -> _Measured:
-    """Measure variants on the validation period, for users who have a history there (else for all)."""
+    """Measure variants on the validation period, for users with a history there (else for all)."""
     known = part.users.history_lengths > 0
     users = np.flatnonzero(known if known.any() else ~known)
     relevant = [part.users.relevant[user] for user in users.tolist()]
@@ -175,7 +175,7 @@ def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report
 
 
 def _compared(values: Sequence[tuple[Variant, NDArray[np.float64]]]) -> tuple[list[Variant], list[Candidate]]:
-    """Return what was measured, but popularity, which is the first, with how it differs from that."""
+    """Return the measured variants except popularity, the first, with their differences to it."""
     variants = [variant for variant, _ in values]
     bootstrap = Bootstrap(np.stack([column for _, column in values], axis=1))
     against = bootstrap.joint_spread_against(np.zeros(len(values), dtype=np.intp))

@@ -1,4 +1,4 @@
-"""What is compared: a model with its hyperparameters, weights, and the kind of content score."""
+"""Variants to compare: a model with its hyperparameters, weights, and the source of the content score."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from recommender.entities import Blend, Content, Weights
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 
-# What docs/explanation/algorithm.md defines, exactly, with DEFAULT_MODEL.
+# The exact formula of docs/explanation/algorithm.md, with DEFAULT_MODEL.
 DEFAULT_WEIGHTS = Weights(0.4, 0.6)
 ALONE = Weights(0.0, 1.0)
 # The values of CONTENT.
@@ -18,21 +18,21 @@ CONTENT_KINDS = (STATED, PROFILE)
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A model to learn: its name and the hyperparameters other than its defaults."""
+    """A model to train: its name, and hyperparameters other than the defaults."""
 
     model: str
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The fit in words: `ease`, or `ease (regularisation=100)`."""
+        """The display name: `ease`, or `ease (regularisation=100)`."""
         given = ", ".join(f"{name}={value}" for name, value in self.hyperparameters.items())
         return f"{self.model} ({given})" if given else self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way of ranking. `fit`: None where nothing scores, so that popular items are recommended."""
+    """One way of ranking. `fit`: None for popularity."""
 
     name: str
     fit: Fit | None
@@ -41,7 +41,7 @@ class Variant:
 
     @property
     def blend(self) -> Blend:
-        """How the scores become a ranking."""
+        """The blend of the scores."""
         return Blend(self.weights, self.content)
 
 
@@ -49,7 +49,7 @@ POPULARITY = Variant("windowed popularity", None, Weights(0.0, 0.0))
 
 
 def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
-    """Return what a variant is called: `ease alone`, `ease 40/60` or `ease 40/60 (profile)`."""
+    """Return a variant's name: `ease alone`, `ease 40/60` or `ease 40/60 (profile)`."""
     if not weights.content:
         return f"{fit.label} alone"
     shares = f"{100 * weights.content:g}/{100 * weights.collaborative:g}"
@@ -59,7 +59,7 @@ def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
 def variants_of(
     fit: Fit, weights: Iterable[Weights], contents: Iterable[Content] = CONTENT_KINDS
 ) -> list[Variant]:
-    """Return a fit in every blend; without a share of content its kind makes no difference."""
+    """Return a fit in every blend; without a content weight, the content source makes no difference."""
     kinds = tuple(contents)
     return [
         Variant(name_of(fit, each, content), fit, each, content)
@@ -69,12 +69,12 @@ def variants_of(
 
 
 DEFAULT = Variant(name_of(Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS, STATED)
-# Beside that of all time in the window; in days.
+# In days, beside popularity without decay.
 _HALF_LIVES = (30.0, 7.0)
 
 
 def compared_variants(models: Iterable[str]) -> list[Variant]:
-    """Return windowed popularity, and each model alone and by 40/60; the default is always among them.
+    """Return windowed popularity, and each model alone and by 40/60; always including the default.
 
     Popularity is compared with half-lives, too.
     """

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from recommender.bidi import without_controls
 
 WIDTH, HEIGHT = 300, 450
-# The picture lies between the line with the genre and the title.
+# The picture is between the genre line and the title.
 _TOP, _FOOT = 58, 338
 _MARGIN = 22
 _TEXT_WIDTH = WIDTH - 2 * _MARGIN
@@ -34,7 +34,7 @@ HUES = {
 
 
 class Palette(NamedTuple):
-    """`ink` is written on `ground`; the other colors are for the picture."""
+    """Colors of text (`ink`), background (`ground`) and picture."""
 
     ground: str
     ink: str
@@ -43,7 +43,7 @@ class Palette(NamedTuple):
     deep: str
 
 
-# A number between two bounds, which follows from the id.
+# A number between two bounds, derived from the id.
 Roll = Callable[[float, float], float]
 
 

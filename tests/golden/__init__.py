@@ -1,1 +1,1 @@
-"""What the service answers byte for byte, kept from one version of its code to the next."""
+"""Digests of all answers, to detect any change between versions of the code."""

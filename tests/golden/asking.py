@@ -1,4 +1,4 @@
-"""Asks the service everything that its answers are kept of."""
+"""Sends the requests whose answers are recorded."""
 
 import contextlib
 import hashlib
@@ -32,11 +32,11 @@ _USERS: tuple[DatabaseName, LiteralString] = (
     "SELECT user_id::text FROM user_preferences ORDER BY 1",
 )
 _MEDIA: tuple[DatabaseName, LiteralString] = (DatabaseName.CATALOG, "SELECT id::text FROM medias ORDER BY 1")
-# Not as patient as others are with a slow machine: each database that is down is waited for.
+# Short timeouts, as each database that is down is waited for.
 _SOMEWHAT_PATIENT = {**PATIENT, "POOL_TIMEOUT_MS": "700"}
 _STRANGER = "00000000-0000-4000-8000-000000000000"
 _VERSION = re.compile(rb'"model_version":"[^"]*"')
-# The formula exactly, the caps from the beginning, and what an overlay of weights makes of it.
+# The exact formula, the caps from the start, and other weights.
 WAYS: Mapping[str, Mapping[str, str]] = {
     "exact": {},
     "capped": {"EXACT_UP_TO_PAIRS": "0"},
@@ -97,7 +97,7 @@ def _data() -> DemoData:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, and what its answer is kept under."""
+    """A request, and the key of its recorded answer."""
 
     name: str
     path: str

@@ -1,6 +1,6 @@
-"""Every answer is what it was, byte for byte, when `answers.json` was written.
+"""Every answer equals, byte for byte, the one recorded in `answers.json`.
 
-Where an answer is meant to change, `make golden` writes it anew.
+If an answer is meant to change, `make golden` records it again.
 """
 
 import itertools

@@ -87,7 +87,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-    """Have something happen, once, when so many users are done."""
+    """Call a function once, after so many users are done."""
 
     def arrange(users: int, act: Callable[[], object]) -> None:
         waiting = [act]

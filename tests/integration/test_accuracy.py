@@ -1,4 +1,4 @@
-"""On real ratings the service finds what people went on to like, far better than popularity does."""
+"""On real ratings the service ranks what users liked later far better than popularity does."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A past moment is served as it was: of no user is anything at it or after it read."""
+"""Replays of a past moment read no interaction at that moment or later."""
 
 import contextlib
 import re
@@ -58,7 +58,7 @@ def forget_later(urls: Urls) -> None:
 
 
 def plant_later(urls: Urls) -> None:
-    """Everybody does something with many media, at the moment and after it."""
+    """Give every user interactions with many items at the moment and later."""
     for at in (*(MOMENT + later for later in LATER), "infinity"):
         execute(
             urls,
@@ -84,7 +84,7 @@ def eventful(templates: Templates) -> Iterator[Urls]:
 
 @pytest.fixture(scope="module")
 def uneventful(templates: Templates) -> Iterator[Urls]:
-    """The same databases with nothing in them that happened at the moment or after it."""
+    """The same databases without interactions at the moment or later."""
     with templates.clone() as urls:
         keep_off_the_edges(urls)
         forget_later(urls)
@@ -93,7 +93,7 @@ def uneventful(templates: Templates) -> Iterator[Urls]:
 
 @pytest.fixture(scope="module")
 def at_the_time(templates: Templates) -> Iterator[Urls]:
-    """Databases whose present is what the moment was: what has happened since is not there."""
+    """Databases whose present is the moment: later interactions are missing."""
     with templates.clone() as urls:
         keep_off_the_edges(urls)
         forget_later(urls)
@@ -106,7 +106,7 @@ def at_the_time(templates: Templates) -> Iterator[Urls]:
 
 
 def keep_off_the_edges(urls: Urls) -> None:
-    """Remove what falls out of a window of a present that goes on while the tests run."""
+    """Remove interactions that would leave the window while the tests run."""
     for days in _DAYS:
         edge = MOMENT - timedelta(days=days)
         execute(
@@ -143,7 +143,7 @@ def popular_in(container: Container, days: int) -> str:
 def test_a_past_moment_is_answered_as_by_a_service_that_knows_nothing_later(
     eventful: Urls, uneventful: Urls, at_the_time: Urls, way: str
 ) -> None:
-    """The last of the three serves its present, with no moment set: the answers are those it gives."""
+    """The third service answers for its present, without a moment; the others must agree with it."""
     variables = {**PATIENT, **WAYS[way]}
     with serving(settings_for(eventful, **variables), MOMENT) as container:
         found = answers(container, uneventful)

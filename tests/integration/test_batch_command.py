@@ -73,7 +73,7 @@ def test_all_users_are_those_of_either_database_each_once(
     with psycopg.connect(databases[USER]) as connection:
         connection.execute("DELETE FROM user_preferences WHERE user_id::text < '8'")
         connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (STRANGER,))
-    everybody = {
+    all_users = {
         row[0]
         for name, table in ((USER, "user_preferences"), (ENGAGEMENT, "interaction"))
         for row in Reference(databases).rows(name, f"SELECT user_id::text FROM {table}")  # noqa: S608 - ours
@@ -81,7 +81,7 @@ def test_all_users_are_those_of_either_database_each_once(
     result = run_alone("batch", "--all-users", "--output", tmp_path / "out", "--limit", 1)
     answered = [json.loads(line)["user_id"] for line in (tmp_path / "out").read_text().splitlines()]
     assert result.status == 0
-    assert answered == sorted(everybody)
+    assert answered == sorted(all_users)
 
 
 def test_ids_are_taken_as_people_write_them_and_what_is_none_is_named(
@@ -148,9 +148,9 @@ def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status
         (["{ids}", "--all-users"], "Give either FILE or --all-users"),
         (["{folder}/missing.txt"], "No such file"),
         (["{ids}", "--output", "{folder}/no/out"], "out.resume: No such file or directory"),
-        (["{ids}", "--output", "/dev/null"], "/dev/null: it is no regular file"),
-        (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file, and Parquet is written into"),
-        (["{ids}", "--format", "parquet", "--output", "{folder}"], "none of this command's files"),
+        (["{ids}", "--output", "/dev/null"], "/dev/null: it is not a regular file"),
+        (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file; Parquet needs a folder"),
+        (["{ids}", "--format", "parquet", "--output", "{folder}"], "which this command did not make"),
         (["{ids}", "--limit", "101"], "must be from 1 to 100"),
     ],
 )
@@ -270,4 +270,4 @@ def test_a_catalog_still_being_filled_is_told_by_the_status(
     change_midway(monkeypatch, databases[CATALOG], "INSERT INTO medias SELECT * FROM kept")
     result = run_alone("batch", users, "--output", tmp_path / "out")
     assert result.status == 3
-    assert "was still being filled when the job began" in result.err
+    assert "was incomplete when the job began" in result.err

@@ -1,4 +1,4 @@
-"""What `batch` writes can be read by others, whatever text it holds, and it removes no files but its own."""
+"""Other programs can read the output of `batch` with any text in it, and it removes only its own files."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", '=HYPERLINK("ht
 
 
 def set_titles(urls: Urls, titles: list[str | None]) -> list[str]:
-    """Give the media these titles by turns; the users."""
+    """Give the items these titles in turn, and return the users."""
     with psycopg.connect(urls[DatabaseName.CATALOG]) as connection:
         connection.execute(
             "UPDATE medias SET title = (%s::text[])[1 + abs(hashtext(id::text)) %% %s]", (titles, len(titles))
@@ -204,7 +204,7 @@ def test_another_file_in_place_of_the_output_is_not_gone_on_with(
     before = held(tmp_path)
     refused = run(*arguments)
     assert refused.status == 2
-    assert "is not what an earlier run left" in refused.err
+    assert "it has changed since an earlier run" in refused.err
     assert held(tmp_path) == before
     written.write_bytes(mine)
     assert run(*arguments).status == 0
@@ -235,7 +235,7 @@ def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
     mine = (tmp_path / name).read_bytes()
     (tmp_path / name).write_text("precious")
     refused = run(*arguments)
-    assert (refused.status, "is not what an earlier run left" in refused.err) == (2, True)
+    assert (refused.status, "it has changed since an earlier run" in refused.err) == (2, True)
     assert (tmp_path / name).read_text() == "precious"
     (tmp_path / name).write_bytes(mine[: len(mine) // 2])
     assert run(*arguments).status == 0
@@ -251,5 +251,5 @@ def test_a_folder_with_other_files_is_no_output_for_parquet(
     before = held(tmp_path)
     refused = run("batch", file, "--output", output, *overwrite)
     assert refused.status == 2
-    assert "it holds part-00000.parquet, which is none of this command's files" in refused.err
+    assert "it holds part-00000.parquet, which this command did not make" in refused.err
     assert held(tmp_path) == before

@@ -1,4 +1,4 @@
-"""`batch`, broken off: nothing is lost, nothing is there twice, and nothing is mixed up."""
+"""An interrupted `batch` resumes without lost, repeated or mixed output."""
 
 import json
 import os
@@ -63,11 +63,11 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
         process.kill()
         assert process.wait(_KILLED_S) == -signal.SIGKILL
         with output.open("ab") as file:
-            # More than is left to write, lest it is merely written over.
+            # More than is left to write, so that the rest cannot overwrite all of it.
             file.write(b'{"user_id":"half a line' * 200_000)
     result = run(*arguments)
     assert result.status == 0
-    assert "Going on after " in result.err
+    assert "Continuing after " in result.err
     users = [json.loads(line)["user_id"] for line in output.read_text().splitlines()]
     assert set(reference.users) <= set(users)
     assert output.read_bytes() == streamed(client, users)
@@ -94,12 +94,12 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
     assert stopped.status == 1
     assert stopped.err == (
         "Error: stopped before the end: catalog_db does not answer, or no database does. "
-        "The same command goes on from here.\n"
+        "The same command continues from here.\n"
     )
     assert stopped.out.startswith("60 of ")
     outage.start(*DatabaseName)
     resumed = run_alone(*arguments, tmp_path / "out.csv")
-    assert (resumed.status, "Going on after 60 of " in resumed.err) == (0, True)
+    assert (resumed.status, "Continuing after 60 of " in resumed.err) == (0, True)
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
@@ -157,9 +157,9 @@ def test_a_job_for_other_users_is_not_gone_on_with(run: Run, at: Callable[..., N
     refused = run(*arguments)
     assert refused.status == 2
     assert "the ids have changed" in refused.err
-    everybody = run("batch", "--all-users", "--output", tmp_path / "out")
-    assert everybody.status == 2
-    assert "with users from file, not all users" in everybody.err
+    all_users = run("batch", "--all-users", "--output", tmp_path / "out")
+    assert all_users.status == 2
+    assert "with users from file, not all users" in all_users.err
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -171,7 +171,7 @@ def test_an_output_that_was_touched_meanwhile_is_not_gone_on_with(
     (tmp_path / "out").write_text("")
     refused = run(*arguments)
     assert refused.status == 2
-    assert "shorter than an earlier run left it" in refused.err
+    assert "shorter than after an earlier run" in refused.err
 
 
 @pytest.mark.usefixtures("few_at_once")
@@ -181,7 +181,7 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
     at(20, lambda: others.append(run(*arguments)))
     assert run(*arguments).status == 0
     assert [other.status for other in others] == [2]
-    assert "another run is at work on it" in others[0].err
+    assert "another run is working on it" in others[0].err
 
 
 @pytest.mark.usefixtures("few_at_once")

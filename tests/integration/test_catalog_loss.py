@@ -1,4 +1,4 @@
-"""Catalogs that are emptied, halved, swapped and refilled under the running service."""
+"""Catalogs that are emptied, halved, swapped and refilled while the service runs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 NEW_USER = "11111111-1111-4111-8111-111111111111"
-# Rows that come back count within this: a look every half second here, and some slack for a slow machine.
+# Restored rows count within this: a check every half second here, and slack for a slow machine.
 _SECONDS = 8.0
 _LOOK_S = 0.5
 _LOSS_SECONDS = 3.0
@@ -28,7 +28,7 @@ _LOSS_SECONDS = 3.0
 
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a catalog that is held back looked at more often than every two seconds."""
+    """Check a catalog load that is held back more often than every two seconds."""
     monkeypatch.setattr(refresh, "_RETRY_S", _LOOK_S)
 
 

@@ -131,7 +131,7 @@ def test_a_column_of_another_type_is_found_where_its_statement_fails(
         ("error", USER, "statement fetch_genre_preferences"),
     }
     assert (
-        "is text, and taken for uuid by fetch_genre_preferences"
+        "is text, but needed as uuid by fetch_genre_preferences"
         in (report.find("column tb_user_genre.user_id")["means"])
     )
 
@@ -254,9 +254,9 @@ def test_an_overlay_that_replaces_nothing_is_an_error(check: Checker, urls: Urls
         (("FROM medias AS m", "FROM films AS m"), 'relation "films" does not exist'),
         (
             ("    left(m.media_type::text, 100) AS media_type,\n", ""),
-            "returns 6 columns, where the service takes 7",
+            "returns 6 columns, but the service expects 7",
         ),
-        (("m.id::text", "m.release_year"), "column 1 as int4, where the service takes text"),
+        (("m.id::text", "m.release_year"), "column 1 as int4, but the service expects text"),
         (("SELECT\n    m.id", "SELEKT\n    m.id"), "syntax error"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_role_that_may_write_is_a_warning_and_the_revoke_mends_it(
     assert check(urls).faults == set()
 
 
-def test_an_owner_is_told_to_connect_as_somebody_else(check: Checker, databases: Urls) -> None:
+def test_an_owner_is_told_to_connect_as_another_role(check: Checker, databases: Urls) -> None:
     report = check(databases)
     assert report.status == 1
     assert len(report.faults) == 5

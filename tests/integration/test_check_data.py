@@ -1,4 +1,4 @@
-"""`check` finds data that make for poor recommendations, and names the likely cause."""
+"""`check` finds data that makes recommendations poor, and names the likely cause."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_preferences_joined_on_the_wrong_column_are_told_from_strays_and_mended_
     assert check(urls, SQL_PATH=sql_path).faults == set()
 
 
-def test_preferences_of_nobody_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_preferences_of_no_user_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
     change(
         databases, USER, "DELETE FROM user_preferences WHERE user_id < '80000000-0000-0000-0000-000000000000'"
     )

@@ -1,4 +1,4 @@
-"""`check` knows how large partitioned tables and views are, and where their indexes belong."""
+"""`check` estimates the size of partitioned tables and views, and names the tables for their indexes."""
 
 import pytest
 
@@ -109,7 +109,7 @@ def test_an_index_on_the_parent_alone_is_not_valid(check: Checker, urls: Urls, d
 
 
 def test_partitions_read_whole_are_counted_together(check: Checker, urls: Urls, databases: Urls) -> None:
-    """None of them is large, and all together are."""
+    """Each partition is small, but all together are large."""
     change(
         databases,
         USER,

@@ -1,4 +1,4 @@
-"""The catalog's columns may have other types than the schema's; rows without an id count for nothing."""
+"""The catalog's columns may have other types than the schema's; rows without an id are ignored."""
 
 import psycopg
 

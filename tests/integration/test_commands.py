@@ -1,4 +1,4 @@
-"""What all commands have in common: help that teaches, and errors of a line with a status."""
+"""Every command has help with examples, and one-line errors with an exit status."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""With `CONTENT=profile` the answers agree with the definition, whatever is known and whatever is down."""
+"""With `CONTENT=profile` answers agree with the definition, also while databases are down."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The answers agree with the definitions, item by item, on data with all the dirt in it."""
+"""Answers agree with the definitions, item by item, on data that includes invalid rows."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases:
 
 
 def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
-    """Without this, the agreement above would show less than it says."""
+    """The data covers the cases that the agreement above is about."""
     kinds = {kind for _, _, kind, _, _ in reference.interactions}
     assert kinds == {"LIKE", "WATCH", "DISLIKE"}
     assert any(value is None for _, _, _, value, _ in reference.interactions)
@@ -60,11 +60,11 @@ def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
     stated = reference.rows(DatabaseName.USER, "SELECT user_id::text, genre_name FROM tb_user_genre")
     assert len({(user, genre) for user, genre in stated}) < len(stated), "preferences stated twice"
     assert any(genre != genre.upper() for _, genre in stated), "genres in another case"
-    everybody = {
+    all_users = {
         row[0] for row in reference.rows(DatabaseName.USER, "SELECT user_id::text FROM user_preferences")
     }
-    assert everybody - set(reference.genres_of_user), "users without preferences"
-    assert everybody - set(reference.seen), "users without history"
+    assert all_users - set(reference.genres_of_user), "users without preferences"
+    assert all_users - set(reference.seen), "users without history"
 
 
 def test_batch_equals_single(client: FlaskClient, reference: Reference) -> None:

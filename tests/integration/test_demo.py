@@ -1,4 +1,4 @@
-"""The `demo` command fills databases of one's own, again and again, and nobody else's."""
+"""The `demo` command fills its own databases repeatedly, and no others."""
 
 import tempfile
 from datetime import UTC, datetime, timedelta

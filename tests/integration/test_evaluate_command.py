@@ -1,4 +1,4 @@
-"""`evaluate` and `tune` on databases, MovieLens and Parquet, as a user of the shell sees them."""
+"""`evaluate` and `tune` on databases, MovieLens and Parquet, from the command line."""
 
 import json
 import os
@@ -223,7 +223,7 @@ def test_models_find_far_more_of_what_users_like_than_popularity(
         assert found[name].against["windowed popularity"]["ndcg@10"].verdict is Verdict.BETTER, name
     for name, group in found.items():
         if "(profile)" in name:
-            # A share of content by profile never costs what the model finds alone.
+            # A content share by profile never makes the model worse than alone.
             assert group.against["the model alone"]["ndcg@10"].verdict is not Verdict.WORSE, name
 
 

@@ -1,4 +1,4 @@
-"""Users in an experiment get what their variant says, and answers name it; nothing changes for others."""
+"""Users in an experiment get their variant, which answers name; other users see no change."""
 
 import csv
 import json
@@ -111,7 +111,7 @@ def test_each_variant_answers_as_a_request_for_what_it_changes(
             answer = get(tried, user, limit=30)
             assert answer.get("variant", "") == name
             assert plain(answer) == json.loads(json.dumps(one_user_of(expected, Page(30))))
-    # Every combination of the variants and of taking no part.
+    # Every combination of variants, including users outside.
     assert len(names) == 9
 
 

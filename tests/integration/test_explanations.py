@@ -1,4 +1,4 @@
-"""Explanations: their numbers reproduce the scores, and what they name is what led there."""
+"""Explanations reproduce the scores and name the items and genres behind them."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 EXPLAINED = ("matched_genres", "similar_user_count", "total_interaction_value", "because_you_liked")
-NOBODY = "11111111-1111-4111-8111-111111111111"
+UNKNOWN_USER = "11111111-1111-4111-8111-111111111111"
 
 
 def explained(client: FlaskClient, user: str, limit: int = 100) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def test_the_reason_is_a_sentence_that_says_what_there_is_to_say(
 
 
 def test_a_stranger_is_told_that_media_are_popular(client: FlaskClient, reference: Reference) -> None:
-    answer = explained(client, NOBODY, limit=1)
+    answer = explained(client, UNKNOWN_USER, limit=1)
     assert answer["basis"]["stated_genres"] == []
     (item,) = answer["recommendations"]
     assert item["reason"] == f"Popular: {reference.popularity[item['id']]:,} people liked or watched it."

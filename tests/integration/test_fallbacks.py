@@ -1,4 +1,4 @@
-"""What the service still answers while databases are down, and that it recovers by itself."""
+"""The service answers while databases are down, and recovers on its own."""
 
 import itertools
 import signal
@@ -49,7 +49,7 @@ def eventually(check: Callable[[], bool]) -> bool:
 
 
 def user_with_everything(reference: Reference) -> str:
-    """Somebody whose ranking rests on preferences and on similar users."""
+    """A user whose ranking uses both stated genres and similar users."""
     return next(
         user
         for user in reference.users
@@ -94,7 +94,7 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
     assert eventually(lambda: get(live, user, limit=30) == normal)
 
 
-def test_a_user_nobody_has_heard_of_gets_popular_media(live: FlaskClient, databases: Urls) -> None:
+def test_an_unknown_user_gets_popular_media(live: FlaskClient, databases: Urls) -> None:
     reference = Reference(databases)
     answer = get(live, "00000000-0000-4000-8000-000000000000", limit=20)
     popular = sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))

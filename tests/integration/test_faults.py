@@ -1,4 +1,4 @@
-"""What waits for a database waits within its time budget, and not twice for the same outage."""
+"""Waits for a database stay within the time budget, and an outage costs one wait only."""
 
 import statistics
 import threading
@@ -29,7 +29,7 @@ from tests.support.reference import Reference
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 _BUDGET_S = 1.0
-# What a shared machine may take on top of a time budget.
+# Slack beyond a time budget, for a shared machine.
 _SLACK_S = 1.0
 _TABLES = {USER: "tb_user_genre", CATALOG: "medias", ENGAGEMENT: "interaction"}
 
@@ -52,7 +52,7 @@ def timed_get(client: FlaskClient, user: str, **arguments: int) -> tuple[dict[st
 
 @contextmanager
 def locked(urls: Urls, name: DatabaseName) -> Iterator[None]:
-    """A table that nobody else can read."""
+    """Lock a table against all other readers."""
     with psycopg.connect(urls[name]) as connection:
         connection.execute(f"LOCK TABLE {_TABLES[name]} IN ACCESS EXCLUSIVE MODE".encode())
         yield
@@ -124,7 +124,7 @@ def test_a_batch_has_as_much_time_as_its_size_needs(databases: Urls) -> None:
     assert {tuple(result["degraded"]) for result in results.values()} == {()}
 
 
-def test_after_the_first_failures_nobody_waits_for_a_database_that_is_out(
+def test_after_the_first_failures_no_request_waits_for_a_database_that_is_out(
     databases: Urls, outage: Outage
 ) -> None:
     user = user_with_everything(Reference(databases))
@@ -135,7 +135,7 @@ def test_after_the_first_failures_nobody_waits_for_a_database_that_is_out(
             get(client, user)
         with recorded_statements() as statements:
             answers = [timed_get(client, user) for _ in range(30)]
-        # The pool would be waited for 300 ms each time.
+        # Each wait for the pool would take 300 ms.
         waits = sorted(seconds for _, seconds in answers)
         assert waits[len(waits) // 2] < 0.15
         assert {tuple(answer["degraded"]) for answer, _ in answers} == {(ENGAGEMENT,)}

@@ -1,4 +1,4 @@
-"""Filters choose among the media before they are ranked, and change no score."""
+"""Filters apply before the ranking, and change no score."""
 
 from typing import Any
 

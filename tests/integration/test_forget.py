@@ -1,4 +1,4 @@
-"""`forget`: what a user did counts for nothing in the next answer, and no file of a model holds the id."""
+"""`forget`: the next answer ignores what a user did, and no model file holds the id."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def store(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models, each of two versions, of what every test's databases hold in the beginning."""
+    """Two models with two versions each, trained on the tests' initial data."""
     folder = tmp_path_factory.mktemp("store") / "models"
     with pytest.MonkeyPatch.context() as patch:
         for name in MODELS * 2:
@@ -92,13 +92,13 @@ def traces(folder: Path, user: str) -> list[str]:
 
 
 def users_of(folder: Path, model: str) -> int:
-    """How many users the current version of a model is made of."""
+    """Return the number of users in the current version of a model."""
     version = str(artifact.current_version(folder, model))
     return artifact.read_metadata(folder, model, version).counts["users"]
 
 
 def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answers:
-    """What every user gets, and what is similar to all that is recommended; with scores, without versions."""
+    """Return all users' recommendations and the items similar to these; with scores, without versions."""
     with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
@@ -215,7 +215,7 @@ def test_the_same_again_changes_nothing(run: Run, folder: Path, users: list[str]
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_user_nobody_knows_is_noted_and_that_is_said(run: Run, folder: Path, users: list[str]) -> None:
+def test_an_unknown_user_is_noted_and_reported(run: Run, folder: Path, users: list[str]) -> None:
     result = run("forget", STRANGER, users[0])
     assert result.status == 0
     assert "engagement_db has no rows of 1 of them" in result.out

@@ -1,4 +1,4 @@
-"""A disk that fills up, or a cleaner that takes the temporary folder away, costs no answer."""
+"""A full disk or a removed temporary folder causes no failed answer."""
 
 import shutil
 import signal
@@ -40,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def open_new_series(server: GunicornServer) -> None:
-    """From connections enough that each worker gets some."""
+    """Ask over enough connections to reach each worker."""
     for _ in range(6):
         for method, path, status in NEW_SERIES:
             assert server.request(method, path).status == status

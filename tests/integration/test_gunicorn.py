@@ -1,4 +1,4 @@
-"""Stopping, reloading, losing and replacing workers, and having more to do than there is time for."""
+"""Gunicorn under overload, and stopping, reloading, losing and replacing its workers."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def wait_until(check: Callable[[], bool], seconds: float = 10.0) -> None:
 
 @contextmanager
 def asked_all_the_time(server: GunicornServer, path: str) -> Iterator[list[Answer]]:
-    """What two clients get meanwhile, who ask one request after the other; an error fails the test."""
+    """Two clients ask one request after the other meanwhile; an error fails the test."""
     answers: list[Answer] = []
     done = threading.Event()
 

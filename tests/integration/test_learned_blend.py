@@ -1,4 +1,4 @@
-"""A version that was chosen with weights of its own is served with them, unless others are set."""
+"""A version with learned weights serves with them, unless weights are configured."""
 
 import json
 from pathlib import Path

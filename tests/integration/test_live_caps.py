@@ -1,4 +1,4 @@
-"""What the live caps leave out, on a data set small enough to see through."""
+"""What the live caps leave out, on a small data set."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_the_shortlist_keeps_the_largest_overlaps(tiny: Tiny) -> None:
     assert set(tiny.collaborative(SHORTLIST="1")) == {key(200)}
 
 
-def test_media_the_user_watched_again_and_again_hide_nobody(tiny: Tiny) -> None:
+def test_media_that_the_user_watched_repeatedly_hide_no_similar_user(tiny: Tiny) -> None:
     tiny.add(10, 100, hours_ago=5)
     tiny.add(10, 200, hours_ago=5)
     for minute in range(20):
@@ -72,7 +72,7 @@ def test_absurd_values_count_as_nothing(tiny: Tiny, absurd: float) -> None:
 
 
 def test_caps_count_users_and_media_and_not_how_often_they_are_repeated(tiny: Tiny) -> None:
-    """The same answer as with one row a pair, whatever is logged again and again."""
+    """Repeated rows of a pair give the same answer as a single row."""
     pairs = [
         (user, media, 3 + 7 * user + media % 17)
         for user in (1, *range(10, 16))

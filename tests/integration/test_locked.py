@@ -1,4 +1,4 @@
-"""A service that is started asks for keys, says loudly that it has none, or does not start."""
+"""A service requires API keys, warns that there are none, or does not start."""
 
 import http.client
 import os
@@ -99,7 +99,7 @@ def test_the_compose_file_serves_without_keys_to_this_host_alone() -> None:
     assert published == ["127.0.0.1:5000:5000"]
 
 
-def test_the_image_says_neither_who_may_ask_nor_that_anybody_may() -> None:
+def test_the_image_sets_neither_keys_nor_anonymous_access() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "HOST=0.0.0.0" in dockerfile
     assert "API_KEYS=" not in dockerfile

@@ -13,8 +13,8 @@ from tests.support.reference import Reference
 from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-NOBODY = "11111111-1111-4111-8111-111111111111"
-PATH = f"/api/recommendations/{NOBODY}"
+UNKNOWN_USER = "11111111-1111-4111-8111-111111111111"
+PATH = f"/api/recommendations/{UNKNOWN_USER}"
 
 
 def test_every_line_from_the_first_is_an_object_with_time_level_and_logger(service: GunicornServer) -> None:
@@ -69,7 +69,7 @@ def test_a_fault_is_its_trace_and_its_request_under_one_id(shared_databases: Url
 def test_an_outage_is_a_line_in_five_seconds_a_worker_and_database_that_counts_the_others(
     databases: Urls,
 ) -> None:
-    """A column that is missing: what fails at once is asked for again and again, breaker or not."""
+    """A missing column fails at once: its statement runs for every request, without a breaker."""
     with running_gunicorn(databases) as server:
         with psycopg.connect(databases[ENGAGEMENT]) as connection:
             connection.execute("ALTER TABLE interaction RENAME COLUMN type TO kind")

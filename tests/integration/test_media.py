@@ -1,4 +1,4 @@
-"""Popular media and media like one: by their definitions, filtered, and as far as the databases answer."""
+"""Popular and similar items: by definition, with filters, and while databases are down."""
 
 from pathlib import Path
 from typing import Any

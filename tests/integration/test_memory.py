@@ -1,4 +1,4 @@
-"""A worker's memory does not depend on how long an app's texts are, or how many genres a medium has."""
+"""A worker's memory depends neither on the length of texts nor on the number of an item's genres."""
 
 import tracemalloc
 

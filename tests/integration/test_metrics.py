@@ -1,4 +1,4 @@
-"""GET /metrics under two real workers: whichever is asked speaks for both."""
+"""GET /metrics with two real workers: each reports for both."""
 
 import itertools
 import os
@@ -28,7 +28,7 @@ from tests.support.training import train_on
 from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-NOBODY = "11111111-1111-4111-8111-111111111111"
+UNKNOWN_USER = "11111111-1111-4111-8111-111111111111"
 REQUESTS = "marquee_request_duration_seconds_count"
 GET_RULE = "/api/recommendations/<user_id>"
 BATCH = "/api/recommendations/batch"
@@ -68,14 +68,14 @@ def test_requests_to_both_workers_are_counted_whichever_is_asked(
 
 
 def test_endpoints_are_rules_and_no_id_or_path_becomes_a_label(service: GunicornServer) -> None:
-    service.ask(f"/api/recommendations/{NOBODY}?limit=3")
+    service.ask(f"/api/recommendations/{UNKNOWN_USER}?limit=3")
     service.ask("/api/recommendations/not-an-id")
     service.ask("/secret/path")
-    service.ask(f"/api/recommendations/{NOBODY}", method="DELETE")
+    service.ask(f"/api/recommendations/{UNKNOWN_USER}", method="DELETE")
     text = service.ask("/metrics").body.decode()
     assert "secret" not in text
     assert "not-an-id" not in text
-    assert NOBODY not in text
+    assert UNKNOWN_USER not in text
     rules = {
         rule.rule
         for rule in create_app(
@@ -93,7 +93,9 @@ def test_answers_are_counted_by_strategy_and_model(service: GunicornServer, refe
 
     strategies = ("hybrid", "content", "collaborative", "popular")
     before = {strategy: answers(strategy) for strategy in strategies}
-    results = service.ask(BATCH, body={"user_ids": [*reference.users[:80], NOBODY]}).body["results"].values()
+    results = (
+        service.ask(BATCH, body={"user_ids": [*reference.users[:80], UNKNOWN_USER]}).body["results"].values()
+    )
     for strategy in strategies:
         given = sum(result["strategy"] == strategy for result in results)
         assert answers(strategy) - before[strategy] == given
@@ -193,7 +195,7 @@ def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(d
         "TIME_BUDGET_MS": "40000",
     }
     with running_gunicorn(databases, **variables) as server:
-        path = f"/api/recommendations/{NOBODY}"
+        path = f"/api/recommendations/{UNKNOWN_USER}"
         pool = {"database": "user_db", "pool": "requests"}
         with psycopg.connect(databases[USER]) as connection:
             connection.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")
@@ -221,7 +223,7 @@ def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(d
 def test_an_outage_shows_and_ends(databases: Urls, outage: Outage) -> None:
     with running_gunicorn(databases, TIME_BUDGET_MS="5000") as server:
         down = {"database": "engagement_db", "state": "down"}
-        path = f"/api/recommendations/{NOBODY}"
+        path = f"/api/recommendations/{UNKNOWN_USER}"
         assert server.value("marquee_degraded_answers_total") == 0
         outage.stop(ENGAGEMENT)
         for _ in range(4):
@@ -272,7 +274,7 @@ def test_the_model_and_its_age_are_told(
         assert eventually(lambda: server.value("marquee_model_info", trained) == 2, 120)
         assert server.value("marquee_model_info") == 2
         assert 0 < server.value("marquee_model_age_seconds") < 120
-        server.ask(f"/api/recommendations/{NOBODY}")
+        server.ask(f"/api/recommendations/{UNKNOWN_USER}")
         assert server.value("marquee_answers_total", {"model": "neighbours"}) == 1
 
 

@@ -1,4 +1,4 @@
-"""`models`: what each command prints, what it changes, and what it says of wrong input."""
+"""`models`: what its commands print and change, and their errors."""
 
 import os
 import shutil
@@ -340,7 +340,7 @@ def test_a_run_without_a_record_is_said_to_have_none(models: Run, folder: Path, 
         (folder / "runs" / "000002.json").write_text("{")
     result = models("history", "2")
     assert (result.status, result.out) == (2, "")
-    assert "there is no record of a run 2" in result.err
+    assert "there is no record of run 2" in result.err
     assert models("history", "0").status == 2
     assert models("history", "one").status == 2
     (_, row) = lines_of(models("history").out)

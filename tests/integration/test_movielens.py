@@ -1,4 +1,4 @@
-"""MovieLens folders become the three databases, and nothing else is overwritten unasked."""
+"""`load-movielens` fills the three databases, and overwrites data only on request."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""MovieLens files in whatever form they come: what can be read is loaded, and what is not is named."""
+"""MovieLens files in various forms: readable lines are loaded, others are reported."""
 
 import re
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The neighbours model: exact, published whole, picked up while requests run, refused when broken."""
+"""The neighbours model is exact, published atomically, swapped in under load, and rejected when broken."""
 
 import json
 import logging

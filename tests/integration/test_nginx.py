@@ -93,7 +93,7 @@ def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> No
         answers = [proxied.get(f"/api/recommendations/{users[0]}") for _ in range(10)]
         assert {answer.status for answer in answers} == {200}
         assert max(answer.seconds for answer in answers) < 1.5
-        # Heads and bodies that are not whole have not reached the service, and answers have left it.
+        # nginx buffers incomplete heads and bodies before the service, and answers after it.
         assert eventually(
             lambda: all(lane["open"] == 0 for lane in server.get("/ready").body["load"].values())
         )

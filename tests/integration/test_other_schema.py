@@ -23,7 +23,7 @@ _KEYS = {
 
 
 def as_integer(key: str) -> int:
-    """What a UUID becomes: the same number wherever it stands."""
+    """Map a UUID to a number, always the same one."""
     return int(key.replace("-", "")[:12], 16) + 1
 
 

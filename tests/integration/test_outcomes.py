@@ -1,4 +1,4 @@
-"""A failed statement is judged by its kind: one request's trouble is not the database's."""
+"""A failed statement is classified by its cause: one slow request does not open the breaker."""
 
 import threading
 import time
@@ -44,7 +44,7 @@ def opened(
 
 
 def running_statements(urls: Urls) -> int:
-    """How many statements of the service the server works on."""
+    """Return how many statements of the service are running."""
     with psycopg.connect(urls[ENGAGEMENT]) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'marquee' AND state = 'active' "
@@ -59,7 +59,7 @@ def execute(urls: Urls, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_a_user_whose_history_takes_too_long_costs_nobody_else_the_database(
+def test_a_user_whose_history_takes_too_long_leaves_the_database_to_others(
     databases: Urls, tmp_path: Path
 ) -> None:
     reference = Reference(databases)
@@ -172,7 +172,7 @@ def test_what_the_server_asks_to_try_again_is_tried_again(databases: Urls, tmp_p
 def test_a_search_without_caps_that_takes_too_long_falls_back_to_them(
     databases: Urls, tmp_path: Path
 ) -> None:
-    """Slow only where everything is read: the answer then is that of the caps, and lacks nothing."""
+    """Only the exact statement is slow: the answer is then that of the caps, without degradation."""
     reference = Reference(databases)
     user = max(reference.positive, key=lambda user: len(reference.positive[user]))
     text = load_queries(ENGAGEMENT)["fetch_media_of_users"].path.read_text()

@@ -1,4 +1,4 @@
-"""An app adds attributes by SQL and a declaration: they are shown and filtered by wherever ours are."""
+"""An app's own attributes, added by SQL and a declaration, are shown and filtered like built-in ones."""
 
 import json
 import re

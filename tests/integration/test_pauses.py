@@ -1,4 +1,4 @@
-"""A server that ends idle transactions after a second ends none of ours between two reads."""
+"""No transaction stays idle between two reads, so idle_in_transaction_session_timeout ends none."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Behind PgBouncer, in both of its modes, every command works, and what it drops is noticed."""
+"""Every command works behind PgBouncer in both modes, and dropped settings are detected."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Connections are read-only, bounded, named, opened late, and tell nobody the password."""
+"""Connections are read-only, bounded, named and opened late, and never reveal the password."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Previews: what somebody without an account is recommended, by the same formulas."""
+"""Previews recommend to users without an account, by the same formulas."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_a_preview_agrees_with_the_definition(client: FlaskClient, reference: Re
         liked = reference.positive.get(user, set())
         stated = reference.genres_of_user.get(user, set())
         answer = preview(client, genres=sorted(stated), liked=sorted(liked), limit=100)
-        # Nobody is left out: a newcomer may well be most similar to the user these were taken from.
+        # No user is excluded: the profile may be most similar to the user it was copied from.
         expected = reference.rank_for(stated, reference.similar_to(liked), liked)[:100]
         assert_agrees(answer["recommendations"], expected)
         assert answer["degraded"] == []

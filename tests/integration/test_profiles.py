@@ -1,4 +1,4 @@
-"""Who there is, what they state and did last: read for the explorer, with whatever databases are there."""
+"""Users with stated genres and latest interactions, read for the explorer, even if databases are down."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_USER = "00000000-0000-4000-8000-000000000000"
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def shared_profiles(shared_databases: Urls) -> Iterator[ProfileReader]:
         yield reader
 
 
-def everybody(databases: Urls) -> list[str]:
+def all_users(databases: Urls) -> list[str]:
     reference = Reference(databases)
     stated = reference.rows(USER, "SELECT user_id::text FROM user_preferences")
     active = reference.rows(ENGAGEMENT, "SELECT DISTINCT user_id::text FROM interaction")
@@ -52,10 +52,10 @@ def found(profiles: ProfileReader, prefix: str, top_k: int = 1000) -> list[str]:
     return [user.user_id for user in profiles.search(prefix, top_k).users]
 
 
-def test_a_search_finds_everybody_whose_id_begins_so_and_nobody_else(
+def test_a_search_finds_all_users_whose_id_begins_so_and_no_others(
     shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    users = everybody(shared_databases)
+    users = all_users(shared_databases)
     assert found(shared_profiles, "") == users
     for length in (1, 3, 9, 14, 36):
         prefix = users[7][:length]
@@ -64,7 +64,7 @@ def test_a_search_finds_everybody_whose_id_begins_so_and_nobody_else(
     assert found(shared_profiles, users[7].replace("-", "")) == [users[7]]
 
 
-def test_somebody_only_one_database_knows_is_found(profiles: ProfileReader, databases: Urls) -> None:
+def test_a_user_of_only_one_database_is_found(profiles: ProfileReader, databases: Urls) -> None:
     only_stated = "aaaaaaaa-0000-4000-8000-00000000000a"
     only_active = "aaaaaaaa-0000-4000-8000-00000000000b"
     with psycopg.connect(databases[USER]) as connection:
@@ -87,7 +87,7 @@ def test_somebody_only_one_database_knows_is_found(profiles: ProfileReader, data
 def test_a_search_gives_as_many_as_asked_for_and_says_whether_there_are_more(
     shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    users = everybody(shared_databases)
+    users = all_users(shared_databases)
     with recorded_statements() as statements:
         answer = shared_profiles.search("", 8)
     assert [user.user_id for user in answer.users] == users[:8]
@@ -123,7 +123,7 @@ def test_whatever_is_typed_nothing_fails(shared_profiles: ProfileReader, prefix:
     assert shared_profiles.search("\x00" + prefix, 5) == shared_profiles.search("\ud800", 5)
 
 
-def test_a_surprise_is_somebody_with_interactions_and_not_always_the_same(
+def test_a_random_user_has_interactions_and_is_not_always_the_same(
     shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
     surprises = {shared_profiles.surprise() for _ in range(30)}
@@ -131,7 +131,7 @@ def test_a_surprise_is_somebody_with_interactions_and_not_always_the_same(
     assert surprises <= set(Reference(shared_databases).seen)
 
 
-def test_with_nobody_there_is_no_surprise(profiles: ProfileReader, databases: Urls) -> None:
+def test_without_users_there_is_no_random_user(profiles: ProfileReader, databases: Urls) -> None:
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("TRUNCATE interaction")
     assert profiles.surprise() is None
@@ -162,14 +162,14 @@ def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileRead
         for number, moment in enumerate(("infinity", "12026-01-01", "2026-01-01 10:30:59", "-infinity")):
             connection.execute(
                 "INSERT INTO interaction VALUES (%s, %s, gen_random_uuid(), 'LIKE', 'NaN', %s)",
-                (-1 - number, NOBODY, moment),
+                (-1 - number, UNKNOWN_USER, moment),
             )
-    moments = [each.happened_at for each in profiles.read(NOBODY, 9).interactions]
+    moments = [each.happened_at for each in profiles.read(UNKNOWN_USER, 9).interactions]
     assert moments == [None, None, datetime(2026, 1, 1, 10, 30), None]  # noqa: DTZ001 - naive UTC
 
 
-def test_of_somebody_nobody_knows_there_is_nothing(shared_profiles: ProfileReader) -> None:
-    profile = shared_profiles.read(NOBODY, 10)
+def test_the_profile_of_an_unknown_user_is_empty(shared_profiles: ProfileReader) -> None:
+    profile = shared_profiles.read(UNKNOWN_USER, 10)
     assert (profile.genres, profile.interactions, profile.missing) == ((), (), ())
 
 

@@ -1,4 +1,4 @@
-"""Versions that change while clients ask all the time: no request fails, and no answer mixes two of them."""
+"""While versions change under load, no request fails and no answer mixes two versions."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ class Asked:
 
 @dataclass
 class Expected:
-    """What a version answers whole: to a user alone, and as a line of a batch."""
+    """A version's complete answers: for a single user, and as a line of a batch."""
 
     single: dict[str, Any] = field(default_factory=dict)
     line: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Store:
         return json.dumps({"user_ids": self.users, "limit": STREAM_LIMIT}).encode()
 
     def command(self, *arguments: str) -> datetime:
-        """Run a command as at a shell; since when its version has been current."""
+        """Run a command in a shell, and return when its version became current."""
         done = subprocess.run(  # noqa: S603 - our own files
             [sys.executable, "-m", "recommender", *arguments],
             cwd=ROOT,
@@ -152,7 +152,7 @@ def opened_stream(server: GunicornServer, store: Store) -> Iterator[HTTPResponse
 
 @contextmanager
 def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[Asked]]:
-    """What clients get meanwhile who ask one request after the other: two for a user, one for batches."""
+    """Three clients ask one request after the other meanwhile: two for a user, one for batches."""
     answers: list[Asked] = []
     done = threading.Event()
 
@@ -189,7 +189,7 @@ def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[As
 
 
 def taken_up(server: GunicornServer, ref: VersionRef, since: datetime) -> Mapping[int, float]:
-    """Which processes have begun to use a version since a moment, and how many seconds after it."""
+    """Return which processes have switched to a version since a moment, and after how many seconds."""
     lines = server.logged(message=f"model {ref.model} {ref.version}")
     times = {line["process"]: datetime.fromisoformat(line["time"]) for line in lines}
     return {process: (at - since).total_seconds() for process, at in times.items() if at >= since}

@@ -1,4 +1,4 @@
-"""What a real Gunicorn makes of bytes that are hardly HTTP: no fault, no hang, and it serves on."""
+"""A real Gunicorn answers malformed HTTP without a 500 or a hang, and continues to serve."""
 
 import re
 import socket
@@ -32,7 +32,7 @@ def port(gunicorn: GunicornServer) -> int:
 
 
 def exchange(port: int, sent: bytes) -> bytes:
-    """All that comes back until the server hangs up, which it must: it is told that no more will come."""
+    """Return all bytes until the server closes the connection, as it must after our end of sending."""
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S) as connection:
         received = b""
         try:
@@ -41,7 +41,7 @@ def exchange(port: int, sent: bytes) -> bytes:
             while part := connection.recv(65536):
                 received += part
         except (ConnectionResetError, BrokenPipeError):
-            pass  # It need not read to the end what it has refused.
+            pass  # It need not read all of a rejected request.
         return received
 
 
@@ -51,7 +51,7 @@ def request(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], bo
 
 
 def first_answer(received: bytes, *, head: bool = False) -> int:
-    """The status of the first answer, which must be ours or Gunicorn's own refusal."""
+    """Return the status of the first answer, which is the service's or an error of Gunicorn's."""
     match = _STATUS.match(received)
     assert match is not None, received[:200]
     status = int(match[1])

@@ -1,4 +1,4 @@
-"""GET /ready: whether requests are worth sending, known without asking a database."""
+"""GET /ready reports readiness without a database query."""
 
 import itertools
 import time
@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 UP = {name.value: "up" for name in DatabaseName}
-NOBODY = "11111111-1111-4111-8111-111111111111"
+UNKNOWN_USER = "11111111-1111-4111-8111-111111111111"
 
 
 def ready(client: FlaskClient) -> tuple[int, dict[str, Any]]:
@@ -44,7 +44,7 @@ def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) ->
     assert eventually(lambda: says(live, 200, "ready"))
     body = ready(live)[1]
     age = body["catalogue"].pop("age_seconds")
-    assert body["catalogue"].pop("index") == get(live, NOBODY)["index"]
+    assert body["catalogue"].pop("index") == get(live, UNKNOWN_USER)["index"]
     assert 0 <= age < 30
     load = body.pop("load")
     assert set(load) == {"pages", "batches", "streams"}
@@ -88,19 +88,19 @@ def test_with_part_of_the_evidence_down_it_is_degraded_until_that_is_back(
 ) -> None:
     assert eventually(lambda: says(live, 200, "ready"))
     outage.stop(*down)
-    get(live, NOBODY)
+    get(live, UNKNOWN_USER)
     states = {str(name): "down" for name in down}
     assert says(live, 200, "degraded", **states)
     outage.start(*down)
-    assert eventually(lambda: says(live, 200, "ready")), "though nobody asks"
+    assert eventually(lambda: says(live, 200, "ready")), "without requests"
 
 
 def test_without_catalog_db_it_is_degraded_while_details_are_cached(
     live: FlaskClient, outage: Outage
 ) -> None:
-    get(live, NOBODY)
+    get(live, UNKNOWN_USER)
     outage.stop(CATALOG)
-    get(live, NOBODY)
+    get(live, UNKNOWN_USER)
     assert says(live, 200, "degraded", catalog_db="down")
 
 
@@ -109,13 +109,13 @@ def test_without_catalog_db_and_details_it_is_unavailable_until_it_is_back(
 ) -> None:
     assert eventually(lambda: says(live, 200, "ready"))
     outage.stop(CATALOG)
-    assert live.get(f"/api/recommendations/{NOBODY}").status_code == 503
+    assert live.get(f"/api/recommendations/{UNKNOWN_USER}").status_code == 503
     assert says(live, 503, "unavailable", catalog_db="down")
     outage.start(CATALOG)
-    assert eventually(lambda: says(live, 200, "ready")), "though nobody is sent here"
+    assert eventually(lambda: says(live, 200, "ready")), "without requests"
 
 
-def test_a_database_that_goes_down_while_nobody_asks_is_noticed(live: FlaskClient, outage: Outage) -> None:
+def test_a_database_that_goes_down_between_requests_is_noticed(live: FlaskClient, outage: Outage) -> None:
     assert eventually(lambda: says(live, 200, "ready"))
     outage.stop(USER)
     assert eventually(lambda: says(live, 200, "degraded", user_db="down"))
@@ -154,16 +154,16 @@ def test_a_database_that_takes_long_is_slow_and_no_reason_to_stay_away(
     )
     with running_client(databases, SQL_PATH=str(tmp_path), TIME_BUDGET_MS="4000") as client:
         assert eventually(lambda: says(client, 200, "ready"))
-        get(client, NOBODY)
+        get(client, UNKNOWN_USER)
         assert says(client, 200, "ready", user_db="slow")
 
 
 def test_ready_runs_no_statement_and_takes_milliseconds_in_an_outage(
     live: FlaskClient, outage: Outage
 ) -> None:
-    get(live, NOBODY)
+    get(live, UNKNOWN_USER)
     outage.stop(*DatabaseName)
-    get(live, NOBODY)
+    get(live, UNKNOWN_USER)
     times = []
     with recorded_statements() as statements:
         for _ in range(50):

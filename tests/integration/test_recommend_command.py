@@ -1,4 +1,4 @@
-"""`recommend`: what the API would answer, for somebody to read."""
+"""`recommend` shows what the API would answer."""
 
 import psycopg
 import pytest
@@ -33,7 +33,7 @@ def test_the_table_holds_what_the_api_answers_in_its_order(
     assert "model live" in result.out
 
 
-def test_somebody_unknown_gets_what_is_popular_and_a_note(run: Run) -> None:
+def test_an_unknown_user_gets_popular_items_and_a_note(run: Run) -> None:
     result = run("recommend", STRANGER)
     assert (result.status, result.err) == (0, "")
     assert "\npopular: what is popular" in result.out

@@ -1,4 +1,4 @@
-"""Instead of a wrong model, the old one or live SQL answers, and /ready says so."""
+"""Instead of an invalid model, the old one or live SQL answers, and /ready reports it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The service, answering with a good model, and indifferent to interactions that go."""
+    """The service with a valid model; it tolerates lost interactions."""
     version = train_on(databases, folder, monkeypatch)
     with running_client(databases, MODEL_PATH=str(folder), CATALOG_MAX_LOSS="1", **NO_CAPS) as client:
         wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
@@ -69,7 +69,7 @@ def put(name: str, place: Any, value: Any) -> Change:
     return change
 
 
-# What made the kernels read or write memory that was not theirs, or answers wrong.
+# Arrays that made kernels access foreign memory, or answers wrong.
 WRONG: list[tuple[str, Change]] = [
     ("media_of_user", put("media_of_user", slice(None), 2**31 - 1)),
     ("users_of_media", put("users_of_media", slice(None), -(2**31))),

@@ -1,4 +1,4 @@
-"""A past moment is served again and scored, by live SQL and by models trained on what was known then."""
+"""Replays of a past moment, scored for live SQL and for models trained on the data of then."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The service can write nothing, and needs no more than the grants that the documents name."""
+"""The service cannot write, and needs only the documented grants."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""Workers of one Gunicorn rank by the same catalog index, and pages hold while it changes."""
+"""Workers of one Gunicorn share the catalog index, and paging stays consistent while it changes."""
 
 import itertools
 import threading

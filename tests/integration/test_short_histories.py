@@ -1,4 +1,4 @@
-"""Similar users serve those with short histories, and the trained model more the longer a history is."""
+"""Short histories are ranked by similar users, longer ones increasingly by the trained model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Clients that send or read slowly, by the dozen, leave the others alone."""
+"""Dozens of clients that send or read slowly do not delay others."""
 
 import contextlib
 import json
@@ -83,7 +83,7 @@ def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: Gunicor
             assert {answer.status for answer in answers} == {200}
             assert max(answer.seconds for answer in answers) < 1.5
             assert alone.get("/health").seconds < 1.5
-            # They have so long in all, however often a byte comes.
+            # The limit is on the total time, even if single bytes keep arriving.
             assert eventually(lambda: all(map(is_closed, slow)), HEAD_S + 5)
         finally:
             dripping.set()
@@ -180,7 +180,7 @@ def test_slow_readers_of_streams_leave_pages_and_batches_alone(
         assert batch.status == 200
         load = alone.get("/ready").body["load"]
         assert load["streams"]["open"] == load["streams"]["max_open"] == 8
-        # What is sent and not read holds no place.
+        # An answer that is sent but unread holds no place in the limiter.
         assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["working"] == 0, 20)
         started = [connection.recv(12, socket.MSG_PEEK) for connection in slow]
         assert sorted(started) == [b"HTTP/1.1 200"] * 8 + [b"HTTP/1.1 503"] * 8

@@ -1,4 +1,4 @@
-"""The service reads from a hot standby that ends its queries for the sake of replay all the time."""
+"""The service reads from a hot standby that keeps cancelling queries because of replay conflicts."""
 
 import threading
 import time

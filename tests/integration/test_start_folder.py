@@ -1,4 +1,4 @@
-"""Gunicorn starts, and reloads, from whatever folder it is called in."""
+"""Gunicorn starts and reloads from any folder."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""What is known of a statement that fails: the server's own code for it, also where it hung up."""
+"""Errors of failed statements carry the server's SQLSTATE, even if it closed the connection."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +16,7 @@ from tests.support.postgres import Urls
 
 NAME = DatabaseName.USER
 QUERY = load_queries(NAME)["fetch_genre_preferences"]
-NOBODY = {"user_ids": ["11111111-1111-4111-8111-111111111111"]}
+UNKNOWN_USER = {"user_ids": ["11111111-1111-4111-8111-111111111111"]}
 
 
 @pytest.fixture(params=["true", "false"], ids=["prepared", "not prepared"])
@@ -27,7 +27,7 @@ def connection(shared_databases: Urls, request: pytest.FixtureRequest) -> Iterat
 
 
 def test_a_statement_is_repeated_on_one_connection(connection: BoundedConnection) -> None:
-    assert [fetch_rows(connection, QUERY, NOBODY) for _ in range(3)] == [[], [], []]
+    assert [fetch_rows(connection, QUERY, UNKNOWN_USER) for _ in range(3)] == [[], [], []]
 
 
 @pytest.mark.parametrize("was_used", [False, True])
@@ -35,18 +35,18 @@ def test_the_reason_for_which_a_server_hung_up_is_known(
     connection: BoundedConnection, shared_databases: Urls, *, was_used: bool
 ) -> None:
     if was_used:
-        fetch_rows(connection, QUERY, NOBODY)
+        fetch_rows(connection, QUERY, UNKNOWN_USER)
     with psycopg.connect(shared_databases[NAME]) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
     with pytest.raises(psycopg.errors.AdminShutdown):
-        fetch_rows(connection, QUERY, NOBODY)
+        fetch_rows(connection, QUERY, UNKNOWN_USER)
     assert connection.broken
 
 
 def test_after_an_error_the_connection_can_be_used(connection: BoundedConnection) -> None:
     with pytest.raises(psycopg.errors.InvalidTextRepresentation, match="no id"):
         fetch_rows(connection, QUERY, {"user_ids": ["no id"]})
-    assert fetch_rows(connection, QUERY, NOBODY) == []
+    assert fetch_rows(connection, QUERY, UNKNOWN_USER) == []
 
 
 def test_no_answer_is_waited_for_past_the_deadline(
@@ -56,5 +56,5 @@ def test_no_answer_is_waited_for_past_the_deadline(
     with psycopg.connect(shared_databases[NAME]) as other:
         other.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(psycopg.OperationalError, match="no answer before the deadline"):
-            fetch_rows(connection, QUERY, NOBODY)
+            fetch_rows(connection, QUERY, UNKNOWN_USER)
     assert connection.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE

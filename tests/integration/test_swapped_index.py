@@ -1,4 +1,4 @@
-"""Nothing keeps an index that was swapped out: at 300,000 media each takes some 150 MB."""
+"""A swapped-out index is freed: with 300,000 items, one takes some 150 MB."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Without a thread to spare, nothing stays broken: work is done later, or `/ready` says what is not done."""
+"""If threads cannot start, work is done later, or `/ready` reports what is missing."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A training run publishes what is surely better, and nothing that goes wrong changes what is served."""
+"""A training run publishes only models that are surely better, and failures do not change serving."""
 
 import fcntl
 import os

@@ -128,7 +128,7 @@ def test_without_a_readable_current_version_the_newest_is_compared_with(
 
 
 def test_versions_count_upwards_whatever_the_clock_says(train: Train, folder: Path) -> None:
-    """A version of the future is what a clock that was turned back leaves behind."""
+    """A clock that was set back leaves versions with future times."""
     train()
     first = current(folder)
     assert first is not None

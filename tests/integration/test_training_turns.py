@@ -1,4 +1,4 @@
-"""Hosts that do not share MODEL_PATH each train a model of their own; one at a time reads the databases."""
+"""Hosts without a shared MODEL_PATH train separately, but read the databases one at a time."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def start(databases: Urls, tmp_path: Path) -> Iterator[Run]:
 
 @contextmanager
 def rows_locked(urls: Urls) -> Iterator[None]:
-    """Whatever reads interactions waits meanwhile."""
+    """Lock interactions, so that readers wait."""
     with psycopg.connect(urls[ENGAGEMENT]) as connection:
         connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
         yield

@@ -1,4 +1,4 @@
-"""Databases of the encoding SQL_ASCII hold whatever bytes were sent: what is not UTF-8 is replaced."""
+"""SQL_ASCII databases may hold any bytes; invalid UTF-8 is replaced."""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def answers(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def users(urls: Urls) -> list[str]:
-    """Some who state the genre that is spoiled, and like or watch media."""
+    """Users who state the undecodable genre, and like or watch items."""
     with psycopg.connect(urls[USER]) as connection:
         rows = connection.execute(
             b"SELECT DISTINCT user_id FROM tb_user_genre WHERE genre_name = 'DRAMA' ORDER BY 1 LIMIT 20"
@@ -68,7 +68,7 @@ def before(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
-    """Texts of every kind are not UTF-8; among the titles, that of one medium."""
+    """Texts of every kind are not UTF-8; among the titles, that of one item."""
     media_id = before[0]["recommendations"][0]["id"].encode()
     execute(urls[CATALOG], b"UPDATE medias SET title = E'" + TITLE + b"' WHERE id = '" + media_id + b"'")
     execute(urls[CATALOG], b"UPDATE medias SET description = E'\\xff', media_type = E'S\\xe9rie'")

@@ -1,4 +1,4 @@
-"""A name in MODEL that no model has is said at the start, with the names there are."""
+"""An unknown name in MODEL is an error at start that lists the known names."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where numba is not installed, answers are the same, and the service says what that costs."""
+"""Without numba, answers are the same, and the service reports the cost."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The documents tell the truth: every setting, endpoint and command once, and nothing that is not there."""
+"""The documents match the code: every setting, endpoint and command is described once, and no others."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ FIELDS = Settings.variables()
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
-    # Closed: what it opens when it is asked would go on trying to connect.
+    # Closed, because its pools would keep trying to connect.
     with running_app(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")) as app:
         yield app
 

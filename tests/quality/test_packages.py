@@ -1,4 +1,4 @@
-"""What is installed is what is pinned, and everything below the requirements is pinned."""
+"""Installed packages match the pins, and all dependencies are pinned."""
 
 import re
 from importlib.metadata import PackageNotFoundError, distribution, requires, version

@@ -1,4 +1,4 @@
-"""What is vendored is what it is said to be, and nothing else is loaded."""
+"""Vendored files match their recorded digests, and no other files are loaded."""
 
 import hashlib
 import re

@@ -1,1 +1,1 @@
-"""A soak: mixed load on a real Gunicorn while its databases, its data and its clock are disturbed in turn."""
+"""A soak test: mixed load on a real Gunicorn during faults of its databases, data and clock."""

@@ -73,7 +73,7 @@ def main(seconds: int, *, training: bool) -> None:
 
 
 def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
-    """Run and report; 1 where anything was not as promised."""
+    """Run and report; the exit status is 1 for any unexpected result."""
     server, load = faults.server, faults.load
     load.start()
     # Everything is asked for once before anything breaks.

@@ -1,4 +1,4 @@
-"""What the databases hold beside the generated data, and what the service must make of it."""
+"""Rows beside the generated data, and the answers that they lead to."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What an answer must be for the state that it reports, and for what is being done to the databases."""
+"""The correct answers for the reported state and for the current change of data."""
 
 import contextlib
 import itertools
@@ -20,7 +20,7 @@ _LIKELY = 3
 
 
 class Change(StrEnum):
-    """What is done to the rows, so that there is more than one right answer."""
+    """A change of rows, during which more than one answer is right."""
 
     MOVED = "popularity moved"
     EMPTIED = "interactions emptied"
@@ -77,7 +77,7 @@ class Expectations:
 
     @contextlib.contextmanager
     def during(self, change: Change) -> Iterator[None]:
-        """Accept what a change makes right, in answers to requests that are under way meanwhile."""
+        """Also accept the answers that are right after a change, for requests during it."""
         period = _Period(change, time.monotonic())
         self._periods = [*self._periods, period]
         try:
@@ -119,7 +119,7 @@ class Expectations:
             return found
         shown = [item["id"] for page in pages for item in page["recommendations"]]
         if len(set(shown)) < len(shown):
-            found.append("a medium came twice")
+            found.append("a item came twice")
         changes = self._changes(since)
         rankings = self._acceptable(user, (), changes)
         if shown not in ([scored.media_id for scored in ranking[: len(shown)]] for ranking in rankings):
@@ -127,7 +127,7 @@ class Expectations:
         return found
 
     def _must_fit_together(self, user: str, pages: Sequence[Mapping[str, Any]], since: float) -> bool:
-        """Whether only the index can have changed between the pages, of all that the ranking rests on."""
+        """Whether nothing but the index can have changed the ranking between the pages."""
         if any(page["degraded"] for page in pages) or Change.RELOADED in self._changes(since):
             return False
         if user not in self._seen:
@@ -156,17 +156,17 @@ class Expectations:
                 yield [scored for scored in ranking if scored.media_id not in seen]
 
     def _misfits(self, user: str, page: Mapping[str, Any], offset: int) -> Iterator[str]:
-        """What is wrong with a page of which is not known what it rests on."""
+        """Return what is wrong with a page whose state is unknown."""
         shown = [item["id"] for item in page["recommendations"]]
         # Later pages may have come to the end.
         if len(shown) != LIMIT and not offset and not page["degraded"]:
             yield f"{len(shown)} items"
         if len(set(shown)) < len(shown):
-            yield "a medium came twice"
+            yield "a item came twice"
         if not self._catalog.issuperset(shown):
-            yield "a medium that is not in the catalog"
+            yield "a item that is not in the catalog"
         if ENGAGEMENT not in page["degraded"] and self._seen.get(user, set()).intersection(shown):
-            yield "a medium that the user has seen"
+            yield "a item that the user has seen"
 
 
 def _differences(
@@ -180,7 +180,7 @@ def _differences(
         shown = {item["id"] for item in items}
         expected = [scored for scored in ranking if scored.media_id in shown]
         if len(expected) < len(items):
-            yield "a medium that is not in the ranking, or came twice"
+            yield "a item that is not in the ranking, or came twice"
     else:
         expected = list(ranking[offset : offset + LIMIT])
         if len(items) != len(expected):

@@ -1,4 +1,4 @@
-"""What is done to the service and its databases, one after the other."""
+"""Faults of the service and its databases, made one after the other."""
 
 import contextlib
 import itertools
@@ -83,7 +83,7 @@ def rounds() -> Iterator[list[Fault]]:
 
 @dataclass
 class Faults:
-    """Makes faults under load, mends them, and waits until the service is itself again."""
+    """Makes faults under load, repairs them, and waits until the service has recovered."""
 
     servers: Servers
     server: GunicornServer

@@ -25,7 +25,7 @@ _INCOMPLETE = ("without", "503")
 
 @dataclass(frozen=True)
 class Finding:
-    """What a request came to."""
+    """The outcome of a request."""
 
     kind: str
     outcome: str
@@ -106,12 +106,12 @@ class Load:
         return outcome == "complete" and not violations
 
     def _run(self, ask: Callable[[random.Random], tuple[str, str, list[str]]], seed: int) -> None:
-        chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing it
+        chance = random.Random(seed)  # noqa: S311 - may be guessed
         while not self._done.is_set():
             asked_at = time.monotonic()
             try:
                 kind, outcome, violations = ask(chance)
-            except Exception as exc:  # noqa: BLE001 - whatever it is, it is a finding, not this thread's end
+            except Exception as exc:  # noqa: BLE001 - any error is a finding and must not end this thread
                 kind, outcome, violations = ask.__name__, "no answer", [f"{type(exc).__name__}: {exc}"]
             finding = Finding(kind, outcome, violations, asked_at, time.monotonic() - asked_at)
             with self._lock:

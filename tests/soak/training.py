@@ -1,4 +1,4 @@
-"""Trainings, one after the other, while everything is disturbed: what they publish is whole."""
+"""Training runs during the faults; what they publish must be complete."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.postgres import Urls
 
 _MODEL = "neighbours"
 _PAUSE_S = 2.0
-# Every fourth run is killed after so long, at whatever it is then.
+# Every fourth run is killed after this time.
 _KILLED_EACH, _KILLED_AFTER_S = 4, 2.0
 _LONGEST_S = 300.0
 _ALL_RUNS = 1_000
@@ -55,7 +55,7 @@ class Training:
         return found + Counter({"killed": self._killed})
 
     def problems(self) -> Iterator[str]:
-        """What is not as promised: nothing was published, or what was is not whole."""
+        """Return what is wrong: nothing was published, or a version is incomplete."""
         if not self.outcomes()[Outcome.REFITTED.value]:
             yield "no training published anything"
             return

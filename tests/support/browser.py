@@ -58,7 +58,7 @@ class Visit:
         expect(self.page.locator(".htmx-request")).to_have_count(0)
 
     def shifted(self) -> float:
-        """How far things moved that nobody had asked to, since this was last asked."""
+        """Return the unrequested layout shift since the last call."""
         moved: float = self.page.evaluate("(() => { const moved = shifted; shifted = 0; return moved; })()")
         return moved
 

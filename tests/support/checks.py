@@ -10,7 +10,7 @@ from recommender.databases.queries import SQL_ROOT
 from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 
-PASSWORD = "hunter2"  # noqa: S105 - nobody's
+PASSWORD = "hunter2"  # noqa: S105 - not a real password
 
 Fault = tuple[str, str, str]
 

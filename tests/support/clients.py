@@ -37,9 +37,9 @@ def no_progress(rows: Iterable[Sequence[object]], label: str, length: int) -> It
 
 def settings_for(urls: Urls, **variables: str) -> Settings:
     environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
-    # Outages are on purpose here: no need to be patient with them.
+    # Outages are on purpose here, so timeouts are short.
     patience = {"POOL_TIMEOUT_MS": "300"}
-    # Nobody's trained model is to answer for these databases.
+    # No trained model may answer for these databases.
     no_model = {"MODEL_PATH": "/nonexistent"}
     return load_settings({**environment, **patience, **no_model, **variables}, dotenv_path=None)
 

@@ -1,4 +1,4 @@
-"""Commands as somebody at a shell sees them, in this process."""
+"""Runs commands in this process, with the output of a shell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tests.support.postgres import Urls
 
 @dataclass(frozen=True)
 class Result:
-    """What a command came to."""
+    """The result of a command."""
 
     status: int
     out: str
@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 
 
 def variables(urls: Urls) -> dict[str, str]:
-    """An environment with these databases, exact answers, and nobody's trained model."""
+    """An environment with these databases, exact answers, and no trained model."""
     named = {f"{name.upper()}_URL": urls[name] for name in DatabaseName}
     return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": "/nonexistent"}
 

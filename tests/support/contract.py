@@ -108,7 +108,7 @@ class Contract:
 
 
 def _closed(schema: Any) -> Any:
-    """With no other keys allowed: a client may not mind one more, but nobody would have described it."""
+    """Return the schema without additional keys: a key must be described before it is sent."""
     if isinstance(schema, list):
         return [_closed(item) for item in schema]
     if not isinstance(schema, dict):

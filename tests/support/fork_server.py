@@ -35,7 +35,7 @@ _IMPORTED = (
 def main(folder: Path) -> None:
     """Fork until there is nothing more to read, and note in a folder who was started and who has ended.
 
-    Whoever wrote has then ended, and what still runs is killed.
+    The writer has then ended, and processes that still run are killed.
     """
     running: dict[int, str] = {}
 

@@ -1,4 +1,4 @@
-"""What strangers send, and what every answer to it must be."""
+"""Random requests, and the conditions for every answer."""
 
 import json
 import string

@@ -127,7 +127,7 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
 
 
 def settings_alone(**variables: str) -> dict[str, str]:
-    """Environment variables that set these settings and leave the others, whatever the environment says."""
+    """Return environment variables with these settings and all others unset."""
     nothing_of_ours = dict.fromkeys(Settings.variables(), "")
     return {**nothing_of_ours, "MODEL_PATH": "/nonexistent", "TRAINING_SCHEDULE": "never", **variables}
 

@@ -39,7 +39,7 @@ VALUES: tuple[tuple[str | None, float | None, list[str | None] | None], ...] = (
 
 
 def add_columns(urls: Urls) -> None:
-    """Give each medium one of VALUES, in turn."""
+    """Give each item one of VALUES, in turn."""
     with psycopg.connect(urls[CATALOG]) as connection:
         connection.execute(
             "ALTER TABLE medias ADD language text, ADD age_rating double precision, ADD tags text[]"

@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment with every setting as given or empty, whatever `.env` says.
+    """Return this process's environment with settings as given, else empty; `.env` has no effect.
 
     Nothing is trained beside what is tested, unless a schedule is given.
     """

@@ -31,7 +31,7 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """One medium of a user's full ranking, unrounded."""
+    """One item of a user's full ranking, unrounded."""
 
     media_id: str
     recommendation_score: float
@@ -42,7 +42,7 @@ class Scored:
 
 @dataclass
 class Reference:
-    """Everything in the databases, and what follows from it."""
+    """The rows of the databases, and the values derived from them."""
 
     urls: Mapping[DatabaseName, str]
     window_days: int = 90
@@ -99,7 +99,7 @@ class Reference:
 
     @cached_property
     def window_rows(self) -> list[Row]:
-        """The interactions in the window that have a user and a medium."""
+        """The interactions in the window that have a user and an item."""
         start = self.now - timedelta(days=self.window_days or 36_500)
         end = self.now + timedelta(days=1)
         return [
@@ -110,7 +110,7 @@ class Reference:
 
     @cached_property
     def disliked(self) -> set[tuple[str, str]]:
-        """Pairs of user and medium whose latest verdict is a dislike."""
+        """Pairs of user and item whose latest verdict is a dislike."""
         verdicts: dict[tuple[str, str], tuple[datetime, bool]] = {}
         for user, media, kind, _, at in self.window_rows:
             if kind in {"LIKE", "DISLIKE"}:
@@ -156,7 +156,7 @@ class Reference:
 
     @cached_property
     def users(self) -> list[str]:
-        """Everybody the databases know of."""
+        """All users of the databases."""
         return sorted(set(self.genres_of_user) | set(self.seen))
 
     def idf(self, media: str) -> float:
@@ -170,7 +170,7 @@ class Reference:
         return self.similar_to(self.positive.get(user, set()), but=user)
 
     def similar_to(self, liked: set[str], *, but: str = "") -> list[str]:
-        """The most similar users of somebody with these positive media."""
+        """The most similar users for these positive items."""
         similarities = {other: self.similarity(liked, other) for other in self.positive if other != but}
         ranked = sorted(
             (other for other in similarities if similarities[other] > 0),
@@ -184,7 +184,7 @@ class Reference:
         return Fraction(len(self.genres_of_media.get(media, set()) & stated), len(stated))
 
     def fans(self, neighbours: list[str], media: str) -> list[str]:
-        """The similar users who have a medium."""
+        """The similar users who have an item."""
         return [other for other in neighbours if media in self.positive[other]]
 
     def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
@@ -204,7 +204,7 @@ class Reference:
         return self.rank_for(stated, self.similar(user), self.seen.get(user, set()))
 
     def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
-        """The full ranking for somebody of whom this is known."""
+        """The full ranking for a user with these facts."""
         eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []
@@ -216,7 +216,7 @@ class Reference:
         return scored
 
     def telling(self, liked: list[str], neighbours: list[str], media: str) -> list[tuple[float, str]]:
-        """The media of a history by their part in the similarity of who has a medium, largest first."""
+        """The items of a history by their part in the similarity of an item's users, largest first."""
         fans = self.fans(neighbours, media)
         parts = [
             (

@@ -35,7 +35,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Standby:
-    """A standby that applies the primary's changes at once, whatever its queries still need."""
+    """A standby that applies the primary's changes at once, without waiting for queries."""
 
     primary: PostgresServer
     folder: Path

@@ -1,4 +1,4 @@
-"""Three databases with a handful of rows, small enough to see through."""
+"""Three databases with a handful of rows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,7 +66,7 @@ class Tiny:
         return answer
 
     def collaborative(self, user: str = ASKER, **variables: str) -> dict[str, float]:
-        """What the asker is given with a collaborative score, by medium."""
+        """What the asker is given with a collaborative score, by item."""
         items = self.answer(user, **variables)["recommendations"]
         scores = {item["id"]: item["collaborative_score"] for item in items}
         return {media: score for media, score in scores.items() if score > 0}

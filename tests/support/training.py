@@ -84,7 +84,7 @@ def change_arrays(home: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def make_current(folder: Path, name: str) -> None:
-    """Make a version the current one of its model and of all, whether it is there or not."""
+    """Make a version the current one of its model and of all, even if it does not exist."""
     for home, target in ((folder / NAME, Path(name)), (folder, Path(NAME, name))):
         link = home / "link"
         link.symlink_to(target)

@@ -1,4 +1,4 @@
-"""Waits for what takes a moment to come about."""
+"""Waits for conditions."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ _PAUSE_S = 0.02
 
 
 def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether something comes true in time."""
+    """Whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if check():
