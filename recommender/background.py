@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests, in threads of its own."""
+"""Run work beside the requests, in threads of its own."""
 
 import logging
 import threading
@@ -12,26 +12,26 @@ class Background(Protocol):
     """A part with threads."""
 
     def open(self) -> None:
-        """Start them."""
+        """Start the threads."""
         ...
 
     def close(self) -> None:
-        """Stop them, and wait until they have."""
+        """Stop the threads, and wait for their end."""
         ...
 
 
 class Pause(NamedTuple):
-    """How long to wait before the next run: so long at least, and so long at most unless it is woken."""
+    """The shortest and longest wait before the next run, in seconds; a wake-up ends it after the shortest."""
 
     least_s: float
     most_s: float
 
 
 class RepeatingThread:
-    """Runs something at once, and then again and again; each run says when the next one is due.
+    """Run a function now and repeatedly; each run returns the pause before the next one.
 
-    It outlives whatever a run raises: that is logged, and the next run comes after `retry_s`. Where no thread
-    can be started, `revive_threads` tries again.
+    Exceptions of a run are logged, and the next run comes after `retry_s`. If no thread can be started,
+    `revive_threads` tries again.
     """
 
     def __init__(self, name: str, run: Callable[[], Pause], retry_s: float) -> None:
@@ -49,13 +49,13 @@ class RepeatingThread:
         self.revive()
 
     def stop(self) -> None:
-        """Stop after the run under way, without waiting for that."""
+        """Stop after the current run, without waiting for it."""
         _opened.discard(self)
         self._closing.set()
         self._wake.set()
 
     def close(self) -> None:
-        """Stop after the run under way, and wait for that; safe where it was never started."""
+        """Stop after the current run, and wait for it; safe if the thread was never started."""
         self.stop()
         with self._starting:
             thread = self._thread
@@ -63,11 +63,11 @@ class RepeatingThread:
             thread.join()
 
     def wake(self) -> None:
-        """Have the next run as soon as its pause allows."""
+        """Start the next run as soon as its pause allows."""
         self._wake.set()
 
     def revive(self) -> bool:
-        """Start it where it does not run; whether it runs then."""
+        """Start the thread if it does not run; return whether it runs then."""
         with self._starting:
             if self._closing.is_set() or (self._thread is not None and self._thread.is_alive()):
                 return True
@@ -85,22 +85,22 @@ class RepeatingThread:
         try:
             return self._run()
         except BaseException:
-            # Whatever it is: nothing but `close` may end the thread.
+            # Catch all: only `close` may end the thread.
             logger.exception("the thread %r could not do its work", self.name)
             return Pause(self._retry_s, self._retry_s)
 
 
-# Those of this process that are to run.
+# The threads of this process that should be running.
 _opened: set[RepeatingThread] = set()
 
 
 def revive_threads() -> tuple[str, ...]:
-    """Start every thread again that has ended unasked; the names of those that cannot be."""
+    """Restart every thread that has ended unexpectedly; return the names of those that cannot start."""
     return tuple(sorted(thread.name for thread in tuple(_opened) if not thread.revive()))
 
 
 def start_thread(name: str, work: Callable[..., None], *arguments: object) -> threading.Thread | None:
-    """Start a thread that the end of the process may cut off; None where there can be no more threads."""
+    """Start a daemon thread; return None if no more threads can be started."""
     thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
     try:
         thread.start()

@@ -1,4 +1,4 @@
-"""Direction of text (Unicode's bidirectional algorithm): foreign text must not turn what is around it."""
+"""Direction of text (Unicode's bidirectional algorithm): foreign text must not affect its surroundings."""
 
 import re
 
@@ -7,38 +7,38 @@ _EMBEDDINGS, _POP_EMBEDDING = frozenset("\u202a\u202b\u202d\u202e"), "\u202c"
 _ISOLATES, _POP_ISOLATE = frozenset("\u2066\u2067\u2068"), "\u2069"
 _FIRST_STRONG_ISOLATE = "\u2068"
 _MARKS = frozenset("\u200e\u200f\u061c")
-# What has a direction for its only content.
+# Characters that only set a direction.
 BIDI_CONTROLS = _EMBEDDINGS | _ISOLATES | _MARKS | {_POP_EMBEDDING, _POP_ISOLATE}
 # Unicode's paragraph separators: each ends every isolate, also one that a page has put around the text.
 _PARAGRAPH_END = re.compile("\r\n|[\n\r\x1c-\x1e\x85\u2029]")
 
 
 def balanced(text: str) -> str:
-    """Return a text in which every direction that is begun also ends, and none that was begun outside of it.
+    """Return a text that ends every direction it begins, and no direction that began outside of it.
 
-    An isolate around it, such as `<bdi>`, then holds: an unpaired POP DIRECTIONAL ISOLATE would end it, and
-    what follows would be the text's to turn. Paragraph separators become line breaks.
+    An isolate around it, such as `<bdi>`, is then effective: an unpaired POP DIRECTIONAL ISOLATE would end
+    it, and the text could change the direction of what follows. Paragraph separators become line breaks.
     """
     return "\n".join(_balanced_paragraph(paragraph) for paragraph in _PARAGRAPH_END.split(text))
 
 
 def isolated(text: str) -> str:
-    """Return a balanced text of one line in an isolate, for where no markup can be: titles and attributes.
+    """Return a balanced text of one line in an isolate, for places without markup: titles and attributes.
 
-    ASCII holds nothing that could turn the direction of a page in English, and stays without.
+    ASCII cannot change the direction of a page in English, and gets no isolate.
     """
     line = balanced(text).replace("\n", " ")
     return line if line.isascii() else f"{_FIRST_STRONG_ISOLATE}{line}{_POP_ISOLATE}"
 
 
 def without_controls(text: str) -> str:
-    """Return a text without characters that only direct."""
+    """Return a text without characters that only set a direction."""
     return text if text.isascii() else "".join(letter for letter in text if letter not in BIDI_CONTROLS)
 
 
 def _balanced_paragraph(paragraph: str) -> str:
     kept: list[str] = []
-    # What ends the directions that are open, the innermost last.
+    # Characters that end the open directions, the innermost last.
     ends: list[str] = []
     open_isolates = 0
     for letter in paragraph:

@@ -1,4 +1,4 @@
-"""The moment that answers are given at: the present one, or a past one that is served again."""
+"""The moment of answers: the present, or a past moment for a replay."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,16 +8,15 @@ _LEAST = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Tells the parts of a service what time it is, and which interactions there are at that time.
+    """Tell the time, and up to when interactions are read.
 
-    `stopped_at`: the past moment that is served, naive or of any time zone; naive is UTC. None for the
-    present, which goes on.
+    `stopped_at`: the replayed moment, with or without a time zone; naive is UTC. None for the present.
     """
 
     stopped_at: datetime | None = None
 
     def now(self) -> datetime:
-        """Return the moment to answer at, in UTC."""
+        """Return the moment of answers, in UTC."""
         if self.stopped_at is None:
             return datetime.now(UTC)
         if self.stopped_at.tzinfo is None:
@@ -26,15 +25,15 @@ class Clock:
 
     @property
     def moment(self) -> str:
-        """The moment as SQL takes it: naive UTC."""
+        """The moment as text for SQL: naive UTC."""
         return self.now().replace(tzinfo=None).isoformat()
 
     @property
     def known_until(self) -> str:
-        """The latest time of an interaction that is read, as SQL takes it: naive UTC.
+        """The latest time of interactions that are read, as text for SQL: naive UTC.
 
-        It is the last microsecond before a past moment, and `infinity` for the present: what is too far ahead
-        of it, the statements themselves leave out.
+        It is the last microsecond before a past moment, and `infinity` for the present: the statements
+        themselves leave out interactions too far in the future.
         """
         if self.stopped_at is None:
             return "infinity"

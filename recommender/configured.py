@@ -1,4 +1,4 @@
-"""What the settings say of models, experiments and rankings, in the service's own terms."""
+"""Translate the settings of models, experiments and rankings into the service's own types."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def refuse_unknown_model(name: str) -> None:
     """Require that MODEL names something that can answer.
 
     Raises:
-        ConfigurationError: it does not; the message names what is allowed.
+        ConfigurationError: it does not; the message lists the allowed names.
     """
     allowed = (AUTO, LIVE, *MODELS)
     if name not in allowed:
@@ -32,12 +32,12 @@ def refuse_unknown_model(name: str) -> None:
 
 
 def configured_blend(ranking: RankingSettings) -> Blend:
-    """Return how rankings are made that nothing else is asked for."""
+    """Return the configured blend, the default of all rankings."""
     return Blend(Weights(ranking.content_weight, ranking.collaborative_weight), ranking.content)
 
 
 def pinned_hyperparameters(search: NeighbourSearchSettings) -> Mapping[str, Mapping[str, object]]:
-    """Return by model the hyperparameters that settings name, and that hold in place of a version's own."""
+    """Return by model the hyperparameters in the settings, which replace those of a version."""
     if "similar_users" not in search.model_fields_set:
         return {}
     return {"neighbours": {"similar_users": search.similar_users}}

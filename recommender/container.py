@@ -1,4 +1,4 @@
-"""Builds, opens and closes the parts, without HTTP: what the app and the commands that recommend share."""
+"""Build, open and close the parts without HTTP, for the app and the commands that recommend."""
 
 import threading
 import time
@@ -45,11 +45,11 @@ from recommender.serving.status import DatabaseChecker, StatusReader
 
 
 class Container:
-    """The parts, which have to be opened, after a fork if there is one, and closed at the end.
+    """The parts. Open them after the fork, if there is one, and close them at the end.
 
-    `domain`: what is recommended. `databases`: by name, and by what the pool is for, `requests` or
-    `catalog`. `catalog_source`: names what the catalog index is made from and by; processes with the
-    same one may share it.
+    `domain`: of the items. `databases`: by name and by the pool's use, `requests` or `catalog`.
+    `catalog_source`: a hash of all that the catalog index depends on; processes with equal ones may share
+    it.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class Container:
         self._opened = False
 
     def add(self, part: Background) -> None:
-        """Have one more part opened and closed with the others."""
+        """Add a part to be opened and closed with the others."""
         self._others.append(part)
 
     def share_catalog(self, folder: Path) -> None:
-        """Load the catalog together with the other processes that use a folder; before `open`."""
+        """Share catalog loads with the other processes that use a folder; call it before `open`."""
         self._catalog.share(SnapshotFolder(folder / self._catalog_source))
 
     def open(self) -> None:
-        """Start the pools, and load catalog index and model in the background; safe to call again."""
+        """Start the pools, and load catalog index and model in the background; safe to call twice."""
         if self._opened:
             return
         with self._lock:
@@ -101,13 +101,13 @@ class Container:
                 self._opened = True
 
     def wait_until_loaded(self, timeout_s: float) -> None:
-        """Wait for the first load of the catalog index, which then is complete, or for so long."""
+        """Wait for the first complete load of the catalog index, at most for the timeout."""
         self._catalog.wait_for_first_load(timeout_s)
 
     def wait_for_model(self, timeout_s: float) -> None:
-        """Wait until a published model has been loaded or refused, if there is one, or for so long.
+        """Wait until the published model is loaded or refused, at most for the timeout.
 
-        So it is for the models that experiments name.
+        The same goes for the models that experiments name.
         """
         ends_at = time.monotonic() + timeout_s
         for part in self._others:
@@ -115,7 +115,7 @@ class Container:
                 part.wait_for_first_look(max(0.0, ends_at - time.monotonic()))
 
     def served_blend(self) -> Blend:
-        """Return how rankings are made at this moment: as the model in use says, or as configured."""
+        """Return the blend in use: that of the model in use, or the configured one."""
         return self._models.selection().blend
 
     def close(self) -> None:
@@ -132,15 +132,15 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
 
     Args:
         settings: of the service.
-        domain: what is recommended.
-        as_of: a past moment to answer at, naive for UTC: of interactions, nothing at or after it is read.
-            Items and stated preferences have no history, and are those of today.
+        domain: of the items.
+        as_of: a past moment to answer at, naive for UTC: interactions at or after it are not read. Items and
+            stated preferences have no history, and are those of today.
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: a database URL, an SQL file, the file of attributes or that of experiments is
-            unusable, or there is no model of the configured name; or, for a past moment, a statement under
-            SQL_PATH does not take it.
+        ConfigurationError: a database URL, an SQL file, the attributes file or the experiments file is
+            unusable; there is no model of the configured name; or a statement under SQL_PATH does not take a
+            past moment.
     """
     clock = Clock(as_of)
     domain = with_own_attributes(domain, settings.catalog.attributes_path)
@@ -198,7 +198,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
 
 
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
-    """Return small and patient pools for what is read whole."""
+    """Return small pools with long timeouts, for reading whole tables."""
     return {
         name: Database(name, settings.for_whole_reads(connections))
         for name, connections in BACKGROUND_CONNECTIONS.items()
@@ -252,7 +252,7 @@ def _models_of(
     engagement_db: EngagementDatabase,
     catalog: CatalogRefresher,
 ) -> dict[str, ModelWatcher]:
-    """Return what watches each model that experiments name."""
+    """Return a watcher for each model that experiments name."""
     return {name: _watcher(name, settings, engagement_db, catalog) for name in named_models(experiments)}
 
 
@@ -279,12 +279,12 @@ def _watcher(
 
 
 def _databases_of(settings: DatabaseSettings, domain: Domain) -> DatabaseSettings:
-    """Return the settings with the query files of the domain, unless others are configured."""
+    """Return the settings with the query files of the domain, unless an overlay is configured."""
     return settings if settings.sql_path else settings.model_copy(update={"sql_path": domain.sql_path})
 
 
 def _catalog_source(settings: Settings, domain: Domain, clock: Clock) -> str:
-    """A hash of the databases, statements, settings and moment that a catalog index is made from and by."""
+    """Return a hash of the databases, statements, settings and moment that a catalog index depends on."""
     made_by = (
         settings.ranking.interaction_window_days,
         settings.interaction_types,

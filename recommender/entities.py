@@ -1,4 +1,4 @@
-"""The values the parts hand each other. Ids are opaque strings everywhere in Python."""
+"""The values that the parts exchange. Ids are opaque strings everywhere in Python."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from config import ranking_settings
 
-# How many media where nobody says.
+# The default number of items.
 DEFAULT_LIMIT = 10
 
-# Stands for the id of somebody who has none yet.
+# Replaces the id of a user without an account.
 ANONYMOUS_USER_ID = ""
 
 
@@ -23,7 +23,7 @@ class DatabaseName(StrEnum):
 
 
 class DatabaseState(StrEnum):
-    """How a database did when it was last asked."""
+    """The state of a database at its last statement."""
 
     UP = "up"
     SLOW = "slow"
@@ -31,7 +31,7 @@ class DatabaseState(StrEnum):
 
 
 class Strategy(StrEnum):
-    """What a user's recommendations are made of."""
+    """Which scores a user's recommendations come from."""
 
     HYBRID = "hybrid"
     CONTENT = "content"
@@ -41,7 +41,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a ranking: `limit` media from position `offset` on."""
+    """A page of a ranking: `limit` items from rank `offset` on, counted from 0."""
 
     limit: int
     offset: int = 0
@@ -49,20 +49,20 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The parts of content and collaborative score in the recommendation score."""
+    """The weights of content and collaborative score in the recommendation score."""
 
     content: float
     collaborative: float
 
 
-# The values of settings, by the names that the parts import.
+# Values of settings under the names that other modules import.
 MAX_WINDOW_DAYS = ranking_settings.MAX_WINDOW_DAYS
 Content = ranking_settings.Content
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How recommendation_score is made: the weights, and what the content score is worked out from."""
+    """How recommendation_score is computed: the weights, and the kind of content score."""
 
     weights: Weights
     content: Content = "stated"
@@ -81,7 +81,7 @@ class Wanted(StrEnum):
 
 
 class NamesCondition(NamedTuple):
-    """Names that an attribute must have, or must not, in any spelling (`names.name_key`)."""
+    """Names that an attribute must or must not have, in any spelling (`names.name_key`)."""
 
     attribute: str
     names: tuple[str, ...]
@@ -89,7 +89,7 @@ class NamesCondition(NamedTuple):
 
 
 class RangeCondition(NamedTuple):
-    """The range that a number must be in, both ends included; what has no number is in none."""
+    """The range that a number must be in, both ends included; an item without the number never is."""
 
     attribute: str
     least: float | None = None
@@ -98,7 +98,7 @@ class RangeCondition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ItemFilter:
-    """Which items are wanted: those that meet all `conditions`, save `excluded_ids`."""
+    """A filter for items that meet all `conditions`, without `excluded_ids`."""
 
     conditions: tuple[NamesCondition | RangeCondition, ...] = ()
     excluded_ids: tuple[str, ...] = ()
@@ -109,10 +109,10 @@ ANY_MEDIA = ItemFilter()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How recommendations are asked for, beside for whom.
+    """The options of a request for recommendations.
 
-    `explained`: say how each came about. `weights`, `window_days`: other than the configured ones.
-    `index_version`: the catalog index to rank by, where it is still kept.
+    `explained`: add explanations. `weights`, `window_days`: replace the configured ones. `index_version`: the
+    catalog index to rank by, if it is still kept.
     """
 
     filters: ItemFilter = ANY_MEDIA
@@ -127,12 +127,12 @@ DEFAULT_OPTIONS = Options()
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a user has interacted with, as far as it was read.
+    """A user's interactions, as far as they were read.
 
-    `seen_ids`: media not to be given again. `positive_ids`: liked or watched in the window and not disliked
-    since, latest first. Parallel to these, `positive_rows`: how many of the user's interactions are with
-    each, and `positive_liked`: whether there is a like among them. `user_key`: the user's id in binary, empty
-    for a user without an id.
+    `seen_ids`: items not to be recommended again. `positive_ids`: liked or watched in the window and not
+    disliked since, latest first. Parallel to these, `positive_rows`: the user's number of interactions with
+    each, and `positive_liked`: whether one of them is a like. `user_key`: the user's binary id, empty for a
+    user without an id.
     """
 
     seen_ids: Sequence[str] = ()
@@ -142,17 +142,17 @@ class History:
     user_key: bytes = b""
 
 
-# A value of an attribute: a text or name, a number, the names of a set, or None where there is none.
+# A value of an attribute: a text or name, a number, the names of a set, or None for no value.
 Value = str | int | float | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is shown of an item.
+    """The details of an item for answers and pages.
 
-    `attributes`: values by name, in the order of answers; a set's names are distinct, as
-    `names.distinct_names` has it. `title` and `genres`, the set that users state preferences of, are among
-    them, whatever the domain calls them.
+    `attributes`: values by name, in the order of answers; the names of a set are distinct by
+    `names.distinct_names`. They include `title` and `genres` (the set that users state preferences of) under
+    the domain's own names.
     """
 
     id: str
@@ -162,10 +162,10 @@ class Item:
 
 
 class CatalogEntry(NamedTuple):
-    """An item that may be recommended; the id once more in binary.
+    """An item that may be recommended. `key`: the binary id.
 
     `values`: of the attributes that items are filtered by (`Domain.filtered`), as the database returns them;
-    the first are the genres.
+    the first is the set of genres.
     """
 
     values: tuple[Any, ...]
@@ -181,32 +181,32 @@ class CatalogEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OwnItem:
-    """A medium of the user's own history; `liked`: not only watched."""
+    """An item of the user's own history; `liked`: not only watched."""
 
     media: Item
     liked: bool
 
 
 class VariantName(NamedTuple):
-    """A variant of an experiment; `INTERLEAVED` where the lists of both variants are in one."""
+    """A variant of an experiment; `INTERLEAVED` if the list combines both variants."""
 
     experiment: str
     variant: str
 
 
-# In place of a variant's name.
+# Replaces the name of a variant.
 INTERLEAVED = "interleaved"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a recommendation came about.
+    """The explanation of a recommendation.
 
-    content_score is the number of `matched_genres` by that of the stated genres, collaborative_score is the
-    model's score by `ExplanationContext.max_score`; the parts are these times their weights, and add up to
-    the recommendation_score. `similar_user_count`, `total_interaction_value`: the product of these is the
-    score of a model that goes by similar users; None for others. `because`: the media of the user's own
-    history that contribute most to the score, the most first. `reason`: all of it in a sentence.
+    content_score is the number of `matched_genres` divided by that of the stated genres. collaborative_score
+    is the model's score divided by `ExplanationContext.max_score`. The parts are these times their weights;
+    their sum is the recommendation_score. `similar_user_count`, `total_interaction_value`: their product is
+    the score of a model with similar users; None for others. `because`: the items of the user's own history
+    that contribute most to the score, the largest first. `reason`: the explanation in a sentence.
     """
 
     matched_genres: tuple[str, ...]
@@ -220,10 +220,10 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationContext:
-    """What the explanations of one user's page refer to.
+    """Values that the explanations of one user's page share.
 
-    `max_score`: the model's largest score of any medium the user may be given. `similar_users`: how many were
-    found, by a model that goes by them; None for others.
+    `max_score`: the model's largest score of any item that may be recommended to the user. `similar_users`:
+    how many a model with similar users found; None for other models.
     """
 
     stated_genres: tuple[str, ...]
@@ -235,9 +235,9 @@ class ExplanationContext:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One medium with its scores, unrounded; `explanation` where it was asked for.
+    """An item with its unrounded scores; `explanation` if it was asked for.
 
-    `token`: where two rankings are in one list, whose the medium is, signed.
+    `token`: in a list of two interleaved rankings, a signed token that says which one the item is from.
     """
 
     media: Item
@@ -250,11 +250,11 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class UserRecommendations:
-    """One user's page, what it was made of, and which databases failed on the way.
+    """One user's page, how it was ranked, and which databases failed.
 
-    `model`, `model_version`: what scored, or would have scored. `index_version`: of the
-    catalog index that was ranked by. `basis`: with explanations. `variants`: the experiments' that the user
-    is in. Of two rankings in one list, strategy, model and basis are those of the first.
+    `model`, `model_version`: the one that scored, or would have scored. `index_version`: of the catalog
+    index. `basis`: set with explanations. `variants`: of the experiments that the user is in. For two
+    interleaved rankings, strategy, model and basis are those of the first.
     """
 
     user_id: str
@@ -270,7 +270,7 @@ class UserRecommendations:
 
 @dataclass(frozen=True, slots=True)
 class AnonymousProfile:
-    """What somebody without an account says: counts as stated genres, and as a history, latest first."""
+    """The profile of a user without an account: stated genres, and a history, latest first."""
 
     genres: Sequence[str]
     liked_ids: Sequence[str]
@@ -278,7 +278,7 @@ class AnonymousProfile:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What somebody without an account is recommended; `unknown_ids` are liked media nobody knows of."""
+    """Recommendations for a user without an account; `unknown_ids`: liked items missing in the catalog."""
 
     result: UserRecommendations
     unknown_ids: tuple[str, ...]
@@ -286,7 +286,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class PopularItem:
-    """A medium, and how many users liked or watched it in the window."""
+    """An item, and how many users liked or watched it in the window."""
 
     media: Item
     user_count: int
@@ -294,10 +294,10 @@ class PopularItem:
 
 @dataclass(frozen=True, slots=True)
 class PopularItemsPage:
-    """A page of popular media.
+    """A page of popular items.
 
-    `window_days`: of the window they are popular in: the configured one while the one asked for is being
-    counted, which `is_counting` says, and where engagement_db failed.
+    `window_days`: the window of their popularity. It is the configured one if engagement_db failed, or while
+    the requested one is counted (`is_counting`).
     """
 
     items: tuple[PopularItem, ...]
@@ -309,11 +309,11 @@ class PopularItemsPage:
 
 @dataclass(frozen=True, slots=True)
 class SimilarItem:
-    """A medium like another one.
+    """An item that is similar to another one.
 
-    `similarity`: in [0, 1], by users. `shared_user_count`: users found who have both; None where the model
-    keeps none.
-    `genre_overlap`: genres in common by genres in either, in [0, 1].
+    `similarity`: in [0, 1], by users. `shared_user_count`: users found with both items; None if the model
+    keeps no users.
+    `genre_overlap`: common genres divided by genres of either, in [0, 1].
     """
 
     media: Item
@@ -324,7 +324,7 @@ class SimilarItem:
 
 @dataclass(frozen=True, slots=True)
 class SimilarItemsPage:
-    """A page of media like one. `media`: that one; None where its details cannot be had."""
+    """A page of items similar to one. `media`: that one; None if its details are unavailable."""
 
     media_id: str
     media: Item | None
@@ -337,5 +337,5 @@ class SimilarItemsPage:
 
 
 def in_order(names: Collection[DatabaseName]) -> tuple[DatabaseName, ...]:
-    """Databases in the order in which answers name them."""
+    """Return databases in the order in which answers name them."""
     return tuple(name for name in DatabaseName if name in names)

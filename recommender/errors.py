@@ -1,4 +1,4 @@
-"""What can go wrong, in the service's own terms. No HTTP and no driver types in here."""
+"""The service's own errors, independent of HTTP and of the driver."""
 
 from config.setting_types import SettingsError
 from recommender.entities import DatabaseName
@@ -9,20 +9,20 @@ class MarqueeError(Exception):
 
 
 class ConfigurationError(MarqueeError, SettingsError):
-    """What the settings name, such as a URL or an SQL file, is unusable; the message says which and why."""
+    """A URL, an SQL file or another thing that the settings name is unusable; the message says why."""
 
 
 class DatabaseUnavailableError(MarqueeError):
     """A database did not answer a statement: down, too slow, out of connections, or changed."""
 
     def __init__(self, database: DatabaseName, reason: str = "") -> None:
-        """`reason`: the driver's, in one line, where it is known; for operators."""
+        """Name the database. `reason`: the driver's message in one line, if known; for operators."""
         super().__init__(f"{database} did not answer" + (f": {reason}" if reason else ""))
         self.database = database
 
 
 class StatementTimeoutError(DatabaseUnavailableError):
-    """A statement was given up because of its deadline; the database may well answer others."""
+    """A statement was cancelled at its deadline; the database may still answer others."""
 
 
 class ArtifactError(MarqueeError):
@@ -30,27 +30,27 @@ class ArtifactError(MarqueeError):
 
 
 class TrainingMemoryError(MarqueeError):
-    """A model needs more memory to learn than it is given; the message says how much of both."""
+    """A model needs more memory to learn than it may use; the message has both numbers."""
 
 
 class TrainingUnderWayError(MarqueeError):
-    """Another training run has the folder of the models; the message names it."""
+    """Another training run holds the folder of the models; the message names the folder."""
 
 
 class NothingToRecommendFromError(MarqueeError):
-    """catalog_db does not answer, and nothing fitting is cached."""
+    """catalog_db does not answer, and nothing suitable is cached."""
 
 
 class EmptyCatalogError(NothingToRecommendFromError):
-    """catalog_db answers, and holds no media."""
+    """catalog_db answers, but holds no items."""
 
 
 class StillCountingError(MarqueeError):
-    """What was asked for is being counted, and takes longer than a request can wait."""
+    """The requested counts are being computed, and take longer than a request can wait."""
 
 
 class UnknownItemError(MarqueeError):
-    """There is no medium of this id in the catalog."""
+    """There is no item with this id in the catalog."""
 
 
 class LoadError(MarqueeError):
@@ -58,16 +58,16 @@ class LoadError(MarqueeError):
 
 
 class EvaluationError(MarqueeError):
-    """There is nothing to evaluate as asked; the message says why."""
+    """The requested evaluation is impossible; the message says why."""
 
 
 class BatchError(MarqueeError):
-    """A batch job cannot be begun or taken up as asked; the message says why and what to do."""
+    """A batch job cannot be started or resumed; the message says why and what to do."""
 
 
 class ReplayError(MarqueeError):
-    """A past moment cannot be served as asked; the message says why."""
+    """A past moment cannot be replayed; the message says why."""
 
 
 class InspectionError(MarqueeError):
-    """A database does not let itself be looked at; the message is what the driver says, in one line."""
+    """A database cannot be inspected; the message is the driver's, in one line."""

@@ -1,11 +1,11 @@
-"""What `id_table` does in compiled loops, in numpy, for where there is no compiler. Results are the same."""
+"""The compiled loops of `id_table` in numpy, for systems without numba. Results are the same."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 _OFFSET_BASIS, _PRIME, _MIX, _SHIFT = 0xCBF29CE484222325, 0x100000001B3, 0x9E3779B97F4A7C15, 29
 _64_BITS = (1 << 64) - 1
-# Up to so many, Python's own numbers are quicker than steps over arrays.
+# Up to this many texts, Python integers are faster than numpy.
 _FEW_TEXTS = 32
 
 
@@ -20,12 +20,12 @@ def hash_texts(
     lengths = np.diff(starts)
     longest_first = np.argsort(-lengths, kind="stable")
     begins = starts[:-1][longest_first]
-    # How many texts have a byte at a place: always the first of these.
+    # How many of the texts, sorted by length, have a byte at each offset.
     counts = lengths.size - np.searchsorted(np.sort(lengths), np.arange(int(lengths.max())), side="right")
     values = np.full(hashes.size, _OFFSET_BASIS ^ int(secret), dtype=np.uint64)
     prime, shift = np.uint64(_PRIME), np.uint64(_SHIFT)
-    for place, count in enumerate(counts):
-        values[:count] = (values[:count] ^ content[begins[:count] + place]) * prime
+    for offset, count in enumerate(counts):
+        values[:count] = (values[:count] ^ content[begins[:count] + offset]) * prime
     values = (values ^ (values >> shift)) * np.uint64(_MIX)
     hashes[longest_first] = values ^ (values >> shift)
 
@@ -39,13 +39,13 @@ def _hash_one(text: bytes, secret: int) -> int:
 
 
 def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDArray[np.int32]) -> None:
-    """Enter each text into a power of two of slots, all -1, at a free one from its hash on."""
+    """Write each text's index into the first free slot from its hash on; `slots`: a power of two, all -1."""
     texts = np.arange(starts.size - 1)
     wanted = _first_slots(starts, content, slots.size)
     while texts.size:
         free = slots[wanted] < 0
-        # In ascending order: of texts that want the same slot the last one gets it, so of equal texts
-        # the last one is found first.
+        # In ascending order: the last text with the same slot gets it, so that the last one of equal texts is
+        # found first.
         slots[wanted[free]] = texts[free]
         waiting = slots[wanted] != texts
         texts, wanted = texts[waiting], (wanted[waiting] + 1) & (slots.size - 1)
@@ -57,7 +57,7 @@ def find_texts(
     wanted: NDArray[np.uint8],
     found: NDArray[np.intp],
 ) -> None:
-    """Write the position of each wanted text in a table (starts, content and slots), or -1."""
+    """Write the index of each wanted text in a table (starts, content and slots), or -1."""
     starts, content, slots = table
     numbers = np.arange(found.size)
     slot = _first_slots(wanted_starts, wanted, slots.size)
@@ -75,7 +75,7 @@ Texts = tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]
 
 
 def _are_equal(these: Texts, those: Texts) -> NDArray[np.bool_]:
-    """Return which texts are equal; each side is `starts`, `content` and the positions of the texts."""
+    """Return a mask of equal texts; each side is `starts`, `content` and the indices of the texts."""
     (starts, content, positions), (other_starts, other_content, numbers) = these, those
     lengths = starts[positions + 1] - starts[positions]
     equal: NDArray[np.bool_] = lengths == other_starts[numbers + 1] - other_starts[numbers]
@@ -95,7 +95,7 @@ def copy_texts(
     new_starts: NDArray[np.int64],
     new_content: NDArray[np.uint8],
 ) -> None:
-    """Write the texts at some positions one after the other."""
+    """Write the texts with some indices, concatenated."""
     new_content[:] = content[_places(starts[positions], np.diff(new_starts))]
 
 
@@ -107,19 +107,19 @@ def pad_texts(starts: NDArray[np.int64], content: NDArray[np.uint8], padded: NDA
 
 
 def end_by_zeros(starts: NDArray[np.int64], content: NDArray[np.uint8], ended: NDArray[np.uint8]) -> None:
-    """Write each text, and leave a byte after it."""
+    """Write each text, followed by a zero byte."""
     lengths = np.diff(starts)
     ended[_places(starts[:-1] + np.arange(lengths.size), lengths)] = content[_places(starts[:-1], lengths)]
 
 
 def _first_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: int) -> NDArray[np.int64]:
-    """Return the slot that the search for each text begins at."""
+    """Return the slot where the search for each text begins."""
     hashes = np.empty(starts.size - 1, dtype=np.uint64)
     hash_texts(starts, content, np.uint64(0), hashes)
     return (hashes & np.uint64(slots - 1)).astype(np.int64)
 
 
 def _places(begins: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return `lengths` numbers from each of `begins` on, one after the other."""
+    """Return the concatenated ranges of `lengths` numbers from each of `begins` on."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(begins - before, lengths) + np.arange(int(lengths.sum()))

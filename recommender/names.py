@@ -1,4 +1,4 @@
-"""Names of genres and of types of media: how they are shown, and which spellings are the same name."""
+"""Names of genres and types: how they are shown, and which spellings are the same name."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -7,28 +7,28 @@ from functools import lru_cache
 # The longest name that a request may hold and that the SQL files return, in characters.
 MAX_NAME_CHARACTERS = 100
 
-# Not white space to `str.split`, yet nothing is seen of them: the zero width space, the word joiner and the
-# byte order mark.
+# Invisible, but not white space for `str.split`: the zero width space, the word joiner and the byte order
+# mark.
 _UNSEEN = str.maketrans(dict.fromkeys("\u200b\u2060\ufeff", " "))
-# A catalog has some dozens of names, each in a few spellings, and every answer reads them: 2 µs a name
-# uncached. Holds 2 MB at most.
+# A catalog has dozens of names in a few spellings each, and every answer reads them: 2 µs per name without
+# the cache. At most 2 MB.
 _CACHED_SPELLINGS = 4096
 
 
 def shown_name(text: str) -> str:
-    """Return a name as it is shown: trimmed, single-spaced, in NFC; empty without a visible character."""
+    """Return a name for display: trimmed, single-spaced, in NFC; empty without a visible character."""
     return _spelled(text)[0]
 
 
 def name_key(text: str) -> str:
-    """Return what all spellings of a name have in common: the shown name without regard to case."""
+    """Return the key that all spellings of a name share: the shown name without case."""
     return _spelled(text)[1]
 
 
 def distinct_names(names: Sequence[str] | None) -> dict[str, str]:
-    """Return `{key: as shown}`, sorted by key, without names that have no visible character.
+    """Return `{key: shown name}`, sorted by key, without names that have no visible character.
 
-    Of several spellings the first by code points is shown, whatever order they come in.
+    Of several spellings, the first by code points is shown, whatever their order.
     """
     by_key: dict[str, str] = {}
     for shown, key in sorted(map(_spelled, names or ())):
@@ -45,8 +45,7 @@ def _spelled(text: str) -> tuple[str, str]:
 
 def _spelling(text: str) -> tuple[str, str]:
     shown = unicodedata.normalize("NFC", " ".join(text.translate(_UNSEEN).split()))
-    # Unicode defines caseless matching of canonical equivalents on the decomposed form; folding may leave it
-    # in another form than it was in.
+    # Unicode defines caseless matching on the decomposed form; case folding may change the form.
     folded = unicodedata.normalize("NFD", shown).casefold()
     return shown, unicodedata.normalize("NFC", folded)
 

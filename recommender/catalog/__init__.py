@@ -1,1 +1,1 @@
-"""What is kept of the catalog in each process's memory."""
+"""Keep the catalog index in the memory of each process."""

@@ -1,4 +1,4 @@
-"""The attributes of all items as arrays, and which items meet a condition."""
+"""Hold the attributes of all items as arrays, and find the items that meet a condition."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ from recommender.entities import NamesCondition, RangeCondition, Wanted
 from recommender.names import name_key
 from recommender.ranking.content import pack_genres, words_of
 
-# With more distinct names, a bit for each of them takes more room than the names that items have.
+# With more distinct names, a bit mask takes more memory than a list of the names of each item.
 _MOST_BITS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
 class SetArray:
-    """The names of a set attribute, as bit masks; shape (items, words). `numbers`: bits by a name's key."""
+    """The names of a set attribute as bit masks, shape (items, words). `numbers`: the bit of each key."""
 
     array: NDArray[np.uint64]
     numbers: Mapping[str, int]
 
     def mask_of(self, keys: Iterable[str]) -> NDArray[np.uint64]:
-        """The bit mask of names by their keys; those that no item has are left out. Shape (words,)."""
+        """Return the bit mask of names by their keys, without names that no item has; shape (words,)."""
         return np.asarray(pack_genres([self.numbers_of(keys).tolist()], len(self.numbers))[0])
 
     def numbers_of(self, keys: Iterable[str]) -> NDArray[np.intp]:
-        """The bits of names by their keys; those that no item has are left out."""
+        """Return the bits of names by their keys, without names that no item has."""
         return np.array([self.numbers[key] for key in keys if key in self.numbers], dtype=np.intp)
 
     def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
-        """Which items have any, all, or none of some names; shape (items,)."""
+        """Return a mask of the items with any, all, or none of some names; shape (items,)."""
         keys = {name_key(name) for name in condition.names}
         if condition.wanted is Wanted.ALL and not keys <= self.numbers.keys():
             return np.zeros(len(self.array), dtype=np.bool_)
@@ -52,9 +52,9 @@ class SetArray:
 
 @dataclass(frozen=True, slots=True)
 class LargeSetArray:
-    """The names of a set attribute with many distinct names, which would make bit masks large.
+    """The names of a set attribute with so many distinct names that bit masks would be large.
 
-    The names of item i are array[starts[i]:starts[i + 1]], each once. `numbers`: of a name's key.
+    The names of item i are array[starts[i]:starts[i + 1]], each once. `numbers`: the number of each key.
     """
 
     starts: NDArray[np.int64]
@@ -62,7 +62,7 @@ class LargeSetArray:
     numbers: Mapping[str, int]
 
     def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
-        """Which items have any, all, or none of some names; shape (items,)."""
+        """Return a mask of the items with any, all, or none of some names; shape (items,)."""
         keys = {name_key(name) for name in condition.names}
         wanted = [self.numbers[key] for key in keys if key in self.numbers]
         hits = np.concatenate(([0], np.cumsum(np.isin(self.array, wanted))))
@@ -74,30 +74,30 @@ class LargeSetArray:
 
 @dataclass(frozen=True, slots=True)
 class CategoryArray:
-    """The name of a category attribute as its number, -1 without one; shape (items,)."""
+    """The names of a category attribute as numbers, -1 for none; shape (items,)."""
 
     array: NDArray[np.int32]
     numbers: Mapping[str, int]
 
     def matching(self, condition: NamesCondition) -> NDArray[np.bool_]:
-        """Which items have one of some names, or none of them; shape (items,)."""
+        """Return a mask of the items with one, or none, of some names; shape (items,)."""
         is_named = np.zeros(len(self.numbers) + 1, dtype=np.bool_)
         for key in map(name_key, condition.names):
             if key in self.numbers:
                 is_named[self.numbers[key]] = True
-        # The last element is that of -1.
+        # The last element stands for -1, no name.
         found = is_named[self.array]
         return ~found if condition.wanted is Wanted.NONE else found
 
 
 @dataclass(frozen=True, slots=True)
 class NumberArray:
-    """The values of a number attribute, NaN without one; shape (items,)."""
+    """The values of a number attribute, NaN for none; shape (items,)."""
 
     array: NDArray[np.float64]
 
     def matching(self, condition: RangeCondition) -> NDArray[np.bool_]:
-        """Which items are in a range, both ends included; shape (items,)."""
+        """Return a mask of the items in a range, both ends included; shape (items,)."""
         least = -np.inf if condition.least is None else condition.least
         most = np.inf if condition.most is None else condition.most
         return np.asarray((self.array >= least) & (self.array <= most))
@@ -107,7 +107,7 @@ AttributeArray = SetArray | LargeSetArray | CategoryArray | NumberArray
 
 
 def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
-    """Make the array of an attribute; spellings of a name that have one key are one.
+    """Make the array of an attribute; spellings with the same key are one name.
 
     Args:
         kind: set, category or number.
@@ -126,7 +126,7 @@ def array_of(
     Args:
         values: of all items.
         order: positions in the order of `values`.
-        as_bits: a set is bit masks however many names there are.
+        as_bits: use bit masks for a set, however many names there are.
     """
     if isinstance(values, NumberValues):
         return NumberArray(values.in_order(order))
@@ -145,7 +145,7 @@ def numbered(names: Sequence[str]) -> dict[str, int]:
 
 
 def _pack(named: NumberedNames) -> NDArray[np.uint64]:
-    """Return the names of each item as bits; shape (items, words)."""
+    """Return the names of each item as bit masks; shape (items, words)."""
     lengths = np.diff(named.starts)
     masks = np.zeros((len(lengths), words_of(len(named.names))), dtype=np.uint64)
     for place in range(int(lengths.max(initial=0))):
@@ -156,7 +156,7 @@ def _pack(named: NumberedNames) -> NDArray[np.uint64]:
 
 
 def mask_of(array: AttributeArray, condition: NamesCondition | RangeCondition) -> NDArray[np.bool_]:
-    """Which items meet a condition on their attribute; shape (items,)."""
+    """Return a mask of the items that meet a condition; shape (items,)."""
     if isinstance(array, NumberArray):
         if not isinstance(condition, RangeCondition):
             raise TypeError(f"{condition.attribute} is a number, and takes a range")

@@ -1,6 +1,6 @@
-"""Collects the values of one attribute as they are read, some hundred items at a time, into arrays.
+"""Collect the values of one attribute into arrays, as they are read in chunks of items.
 
-What is kept is numbers: the rows themselves, as Python's objects, would take many times as much memory.
+Only numbers are kept: the rows as Python objects would take many times the memory.
 """
 
 from array import array
@@ -14,14 +14,14 @@ from recommender.domains.attributes import Kind
 from recommender.names import distinct_names, name_key
 
 NO_NAME = -1
-# Most rows repeat what is remembered; with more than this, little would repeat.
+# Size of the memo of rows: most rows repeat one of these; a larger memo would add few repeats.
 _MOST_REMEMBERED = 50_000
 
 
 class NumberedNames(NamedTuple):
-    """Names of items. `names`: keys by number; numbers count up in the order in which items have them first.
+    """Names of items as numbers. `names`: keys by number; numbers are in the order of first use.
 
-    `numbers`: of the names of item i, numbers[starts[i]:starts[i + 1]].
+    The numbers of the names of item i are `numbers[starts[i]:starts[i + 1]]`.
     """
 
     names: list[str]
@@ -30,15 +30,15 @@ class NumberedNames(NamedTuple):
 
 
 class AttributeValues(Protocol):
-    """Values of one attribute."""
+    """Collect the values of one attribute."""
 
     def add(self, values: Sequence[Any]) -> None:
-        """Take the values of more items, as the database returns them."""
+        """Add the values of more items, as the database returns them."""
         ...
 
 
 class SetValues:
-    """Several names an item; spellings of a name that have one key are one."""
+    """Collect any number of names per item; spellings with the same key are one name."""
 
     def __init__(self) -> None:
         self._number_of: dict[str, int] = {}
@@ -48,7 +48,7 @@ class SetValues:
         self.as_written = 0
 
     def add(self, values: Sequence[Sequence[str | None] | None]) -> None:
-        """Take the names of more items."""
+        """Add the names of more items."""
         for names in values:
             spelled = tuple(names or ())
             numbers = self._remembered.get(spelled)
@@ -68,7 +68,7 @@ class SetValues:
         return numbers
 
     def in_order(self, order: NDArray[np.intp]) -> NumberedNames:
-        """Return the names of items in another order."""
+        """Return the names in another order of the items."""
         lengths = np.array(self._lengths, dtype=np.int64)
         before = np.cumsum(lengths) - lengths
         lengths = lengths[order]
@@ -79,7 +79,7 @@ class SetValues:
 
 
 class CategoryValues:
-    """One name an item, or none."""
+    """Collect one name per item, or none."""
 
     def __init__(self) -> None:
         self._number_of: dict[str, int] = {}
@@ -87,7 +87,7 @@ class CategoryValues:
         self._numbers = array("i")
 
     def add(self, values: Sequence[str | None]) -> None:
-        """Take the names of more items."""
+        """Add the names of more items."""
         remembered = self._remembered
         for name in values:
             number = remembered.get(name)
@@ -102,7 +102,7 @@ class CategoryValues:
         return number
 
     def in_order(self, order: NDArray[np.intp]) -> tuple[list[str], NDArray[np.int32]]:
-        """Return names by number, and the number of each item in another order, `NO_NAME` without one."""
+        """Return names by number, and numbers in another order of the items, `NO_NAME` for none."""
         numbers = np.array(self._numbers, dtype=np.int32)[order]
         named = numbers != NO_NAME
         names, numbers[named] = _renumbered(self._number_of, numbers[named])
@@ -110,19 +110,19 @@ class CategoryValues:
 
 
 class NumberValues:
-    """A number an item, or none."""
+    """Collect one number per item, or none."""
 
     def __init__(self) -> None:
         self._parts: list[NDArray[np.float64]] = []
 
     def add(self, values: Sequence[float | None]) -> None:
-        """Take the numbers of more items."""
+        """Add the numbers of more items."""
         self._parts.append(np.array(values, dtype=np.float64))
 
     def in_order(self, order: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the numbers of items in another order, NaN for what is none."""
+        """Return the numbers in another order of the items, NaN for none."""
         numbers = np.concatenate([np.empty(0), *self._parts])[order]
-        # Answers show no infinity: JSON has none.
+        # JSON has no infinity.
         numbers[np.isinf(numbers)] = np.nan
         return numbers
 
@@ -135,12 +135,12 @@ _COLLECTORS: dict[Kind, type[SetValues | CategoryValues | NumberValues]] = {
 
 
 def values_of(kind: Kind) -> SetValues | CategoryValues | NumberValues:
-    """Return what collects values of a kind: set, category or number."""
+    """Return an empty collector for a kind of attribute: set, category or number."""
     return _COLLECTORS[kind]()
 
 
 def _renumbered(number_of: dict[str, int], numbers: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
-    """Number names anew in the order in which they come, so that the numbers depend on nothing else."""
+    """Renumber names in the order of first use, so that numbers depend on nothing else."""
     found, first = np.unique(numbers, return_index=True)
     in_order = found[np.argsort(first)]
     new_number = np.zeros(len(number_of), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Collects the rows of all items as columns, some hundred at a time, so that no row is kept."""
+"""Collect the rows of all items as columns, in chunks, so that no row is kept."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ from recommender.id_table import IdTexts
 
 
 class CatalogColumns:
-    """What is known of all items of a domain, as columns in the order in which they were read."""
+    """The ids and attributes of all items of a domain, as columns in the order in which they were read."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
@@ -27,10 +27,10 @@ class CatalogColumns:
         return self._items
 
     def add(self, entries: Sequence[CatalogEntry]) -> None:
-        """Take more items.
+        """Add more items.
 
         Raises:
-            ValueError: one has another number of values than the domain has attributes to filter by.
+            ValueError: an item does not have one value for each attribute that the domain filters by.
         """
         if not entries:
             return
@@ -44,7 +44,7 @@ class CatalogColumns:
 
     @property
     def genre_count(self) -> int:
-        """How many genres the items have in all; as written, which is quicker than to compare spellings."""
+        """The sum of the items' numbers of genres, as written: comparing spellings would be slower."""
         genres = self.values[0]
         return genres.as_written if isinstance(genres, SetValues) else 0
 
@@ -53,10 +53,10 @@ class CatalogColumns:
         return IdTexts.joined(self._ids)
 
     def folded_keys(self) -> tuple[int, NDArray[np.uint64]]:
-        """Return how many times 8 bytes a key has, and the number of each, as `MediaKeys` folds it.
+        """Return the number of 8-byte words in a key, and the folded number of each key (see `ItemKeys`).
 
         Raises:
-            ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+            ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
         """
         words = words_of_keys(self._widths)
         return words, np.concatenate([fold_keys(keys, words) for keys in (b"", *self._keys)])

@@ -1,4 +1,4 @@
-"""Decides whether a freshly loaded catalog is used at once, or is missing too much to be believed."""
+"""Decide whether a newly loaded catalog is used, or held back because it has lost too much."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,12 +6,12 @@ from enum import StrEnum
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.popularity import Popularity
 
-# Counts that differ by no more than this share of the settled one are the same: databases are in use.
+# Counts that differ by at most this share of the settled count are equal: databases change all the time.
 _STEADY = 0.01
 
 
 class HoldReason(StrEnum):
-    """What a held-back load lacks."""
+    """Why a load is held back."""
 
     EMPTY = "empty"
     FEWER_MEDIA = "fewer_media"
@@ -21,7 +21,7 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """A load that is not used. `media`: how many it has. `since`: when first seen, by the monotonic clock."""
+    """A load that is not used. `media`: its number of items. `since`: first seen, by the monotonic clock."""
 
     media: int
     since: float
@@ -29,11 +29,11 @@ class HeldBack:
 
 
 class LossGate:
-    """Follows one count from load to load.
+    """Follow one count from load to load.
 
-    A count is settled when it was seen to grow, or to last. What has lost more than `max_loss` of the settled
-    count is refused, until it has stayed the same for `patience_s`; nothing at all is refused for as long as
-    there was something.
+    A count is settled after it has grown or lasted. A count that is smaller than the settled one by more than
+    the share `max_loss` is refused until it has stayed the same for `patience_s` seconds. A count of 0 is
+    always refused after a larger one.
     """
 
     def __init__(self, max_loss: float, patience_s: float) -> None:
@@ -46,16 +46,16 @@ class LossGate:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the count may be about to change again, so that the next load should come soon."""
+        """Whether the count may still be changing, so that the next load should come soon."""
         return self._watching
 
     def settle(self, count: int) -> None:
-        """Take a count as settled, without a look at those before."""
+        """Accept a count as settled, whatever it was before."""
         self._settled = self._seen = count
         self._watching = False
 
     def admits(self, count: int, now: float) -> bool:
-        """Whether a load with this count may be used; `now` by the monotonic clock, in seconds."""
+        """Return whether a load with this count may be used; `now` by the monotonic clock, in seconds."""
         if self._settled is None:
             self._settled = self._seen = count
             self.since = now
@@ -76,7 +76,7 @@ class LossGate:
 
 
 class CatalogGate:
-    """The gates of a whole load: its media and their genres, and the interactions that popularity counts."""
+    """The gates of a load: the numbers of items, of their genres, and of the pairs behind popularity."""
 
     def __init__(self, max_loss: float, patience_s: float) -> None:
         self._media = LossGate(max_loss, patience_s)
@@ -85,18 +85,18 @@ class CatalogGate:
 
     @property
     def unsettled(self) -> bool:
-        """Whether to load again soon."""
+        """Whether the next load should come soon."""
         return self._media.unsettled or self._genres.unsettled or self._pairs.unsettled
 
     def settle_as(self, index: CatalogIndex) -> None:
-        """Compare the next load with an index that another process has examined."""
+        """Compare the next load with an index that another process has accepted."""
         self._media.settle(len(index.item_ids))
         self._genres.settle(index.genre_count)
         if index.popularity.known:
             self._pairs.settle(index.popularity.pairs)
 
     def examine_media(self, media: int, genres: int, now: float, *, first: bool) -> HeldBack | None:
-        """Why so many media with so many genres in all are not to be used, None where they are.
+        """Return why a load with these numbers of items and genres is held back, None if it is not.
 
         `first`: there is no index yet.
         """
@@ -109,7 +109,7 @@ class CatalogGate:
         return None
 
     def examine_popularity(self, popularity: Popularity, media: int, now: float) -> HeldBack | None:
-        """Why this popularity is not to be used, None where it is; `media` of the load it came with."""
+        """Return why popularity is held back, None if it is not; `media`: the load's number of items."""
         if self._pairs.admits(popularity.pairs, now):
             return None
         return HeldBack(media, self._pairs.since, HoldReason.FEWER_INTERACTIONS)

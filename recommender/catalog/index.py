@@ -1,4 +1,4 @@
-"""The catalog index: what many requests share of all media, as arrays that processes may share, too."""
+"""The catalog index: arrays over all items, shared by requests and by processes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,15 +31,15 @@ _VERSION_BYTES = 8
 
 @dataclass(frozen=True, eq=False)
 class CatalogIndex:
-    """Every medium that may be recommended; immutable, swapped whole.
+    """All items that may be recommended; immutable, swapped whole.
 
-    Media stand by popularity descending, then id ascending: the order in which ties are broken and popular
-    media are given. `item_idx` is a position in that order, and arrays are in it: those of `attributes`, by
-    name, of which `genres` are what users state preferences of, and `user_counts`, the popularity.
+    Items are in the order of popularity descending, then id ascending: the order of popular items and of
+    ties. `item_idx` is an index in this order. All arrays follow it: `attributes` by name, `genres` (the one
+    that users state preferences of), and `user_counts` (the popularity).
 
-    `version`: a hash of all that a ranking reads: the same content has the same version. `genre_rates`: the
-    base rates of the genres, which tastes are measured against. The ids of `popularity` are `item_ids`, and
-    then those of media that have users, and are not in the catalog.
+    `version`: a hash of all that a ranking reads, so that equal content has the same version. `genre_rates`:
+    the base rates of the genres, which preferences are compared with. The ids of `popularity` are `item_ids`,
+    followed by those of items with users that are not in the catalog.
     """
 
     version: str
@@ -53,33 +53,33 @@ class CatalogIndex:
 
     @property
     def genre_count(self) -> int:
-        """How many genres the media have in all."""
+        """The sum of the items' numbers of genres."""
         return int(np.bitwise_count(self.genre_masks).sum(dtype=np.int64))
 
     @property
     def genre_masks(self) -> NDArray[np.uint64]:
-        """Bit masks of the genres; shape (media, words)."""
+        """Bit masks of the genres; shape (items, words)."""
         return self.genres.array
 
     def locate(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
-        """The position of each of `item_ids`, -1 for those not in the catalog; same shape."""
+        """Return the item_idx of each of `item_ids`, -1 if it is not in the catalog; same shape."""
         found = self.popularity.ids.locate(item_ids)
         found[found >= len(self.item_ids)] = -1
         return found
 
     def located(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
-        """The positions of those of `item_ids` that are in the catalog, in their order."""
+        """Return the item_idx of those of `item_ids` that are in the catalog, in their order."""
         item_idx = self.locate(item_ids)
         return item_idx[item_idx >= 0]
 
     def mark(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
-        """A mask over the catalog, true for `item_ids`; shape (media,)."""
+        """Return a mask of the catalog, true for `item_ids`; shape (items,)."""
         mask = np.zeros(len(self.item_ids), dtype=np.bool_)
         mask[self.located(item_ids)] = True
         return mask
 
     def matching(self, filters: ItemFilter) -> NDArray[np.bool_] | None:
-        """A mask over the catalog, true for what passes, shape (media,); None where everything does."""
+        """Return a mask of the items that pass, shape (items,); None if all do."""
         if filters == ANY_MEDIA:
             return None
         mask = np.ones(len(self.item_ids), dtype=np.bool_)
@@ -90,7 +90,7 @@ class CatalogIndex:
         return mask
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
-        """The bit mask of genres by their keys; those that no medium has are left out. Shape (words,)."""
+        """Return the bit mask of genres by their keys, without genres that no item has; shape (words,)."""
         return self.genres.mask_of(genres)
 
 
@@ -100,17 +100,17 @@ def build_index(
     """Index the items of a domain; see `index_of`.
 
     Raises:
-        ValueError: as `index_of`, or an entry has another number of values than the domain has attributes to
-            filter by.
+        ValueError: as `index_of`, or an entry does not have one value for each attribute that the domain
+            filters by.
     """
     return index_of(columns_of(entries, domain), popularity)
 
 
 def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
-    """Index items that were read; spellings of a name that have one key are one.
+    """Index items that were read; spellings of a name with the same key are one.
 
     Raises:
-        ValueError: the keys are not of one width, or that is no multiple of 8 bytes.
+        ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
     """
     read_ids = columns.ids()
     words, keys = columns.folded_keys()
@@ -140,7 +140,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
 
 
 def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counted: Popularity) -> Popularity:
-    """Return the counts of the media of a catalog, and then of others that have users, by id."""
+    """Return the counts of the items of a catalog, followed by other items with users, by id."""
     known = IdTable(item_ids)
     counted_ids = counted.ids.texts
     elsewhere = np.flatnonzero((known.locate(counted_ids) < 0) & (counted.users > 0))
@@ -155,9 +155,9 @@ def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counte
 
 
 def _version(media: int, attributes: Mapping[str, AttributeArray], popularity: Popularity) -> str:
-    """Hash all that a ranking reads from an index of so many media.
+    """Hash all that a ranking reads from an index.
 
-    Not the start of the window, which moves on with each load whether or not a count changes.
+    The start of the window is left out: it moves with each load, also if no count changes.
     """
     ids = popularity.ids.texts
     digest = blake2b(digest_size=_VERSION_BYTES)
@@ -179,7 +179,7 @@ def _version(media: int, attributes: Mapping[str, AttributeArray], popularity: P
 
 
 def window_start(window_days: int, now: datetime | None = None) -> str:
-    """Where the window begins, as SQL takes it: naive UTC, `-infinity` for 0 days (all time)."""
+    """Return the start of the window as text for SQL: naive UTC, `-infinity` for 0 days (all time)."""
     if window_days == 0:
         return "-infinity"
     moment = datetime.now(UTC) if now is None else now

@@ -1,4 +1,4 @@
-"""Keeps a catalog index in one file of arrays, which the workers of a host map into their memory."""
+"""Store a catalog index in one file of arrays, which the workers of a host map into memory."""
 
 import mmap
 import os
@@ -27,9 +27,9 @@ from recommender.ranking.content import GenreRates
 
 Arrays = dict[str, NDArray[Any]]
 
-# What processors read at a time; arrays begin at multiples of it.
+# The size of a cache line, in bytes; arrays begin at multiples of it.
 _ALIGNMENT = 64
-# The length of the header that follows.
+# Format of the header's length, which precedes the header.
 _LENGTH = np.dtype("<u8")
 _KIND_OF: dict[type[AttributeArray], str] = {
     SetArray: "set",
@@ -40,10 +40,10 @@ _KIND_OF: dict[type[AttributeArray], str] = {
 
 
 def write_index(file: IO[bytes], index: CatalogIndex) -> str:
-    """Write an index; the checksum of all that was written.
+    """Write an index, and return the checksum of the file's content.
 
     Raises:
-        OSError: there is no room.
+        OSError: the disk is full.
     """
     arrays, values = _parts_of(index)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -69,10 +69,10 @@ def write_index(file: IO[bytes], index: CatalogIndex) -> str:
 def map_index(path: Path, checksum: str) -> CatalogIndex:
     """Map the index of a file, which may be removed afterwards, but not changed.
 
-    To compare the checksum reads every page, so that no request has to wait for one.
+    Comparing the checksum also reads every page, so that no request has to wait for the disk.
 
     Raises:
-        ValueError: it is not what was written.
+        ValueError: the content has changed.
         OSError: it cannot be read.
     """
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,7 +98,7 @@ def _padded(length: int) -> int:
 
 
 def _parts_of(index: CatalogIndex) -> tuple[Arrays, dict[str, Any]]:
-    """Return the arrays of an index by name, and what JSON holds."""
+    """Return the arrays of an index by name, and its other values for JSON."""
     popularity, keys = index.popularity, index.media_keys
     arrays: Arrays = {
         "ids.starts": popularity.ids.texts.starts,

@@ -1,4 +1,4 @@
-"""The last good details of media, for when catalog_db cannot give them."""
+"""Cache the last known details of items, for outages of catalog_db."""
 
 import sys
 import threading
@@ -8,17 +8,17 @@ from itertools import chain
 
 from recommender.entities import Item, Value
 
-# A Media with its dict, and its places in the two dicts here; and what each value takes beside its texts.
+# Bytes of an item with its dict and its entries in the two dicts here, and of each value without its texts.
 _OVERHEAD_BYTES = 400
 _VALUE_BYTES = 60
-# Written as JSON, a text that is not ASCII keeps its UTF-8 form as well, at most twice as large as itself.
+# Once written as JSON, a text that is not ASCII also keeps its UTF-8 form, at most twice its own size.
 _NOT_ASCII = 3
 
 
 class ItemCache:
-    """Details by id, bounded in number and in bytes; those shown longest ago go first.
+    """Details by id, bounded in number and in bytes; the least recently shown are dropped first.
 
-    Safe between threads.
+    Thread-safe.
     """
 
     def __init__(self, size: int, max_bytes: int) -> None:
@@ -34,14 +34,14 @@ class ItemCache:
 
     @property
     def bytes(self) -> int:
-        """How many bytes the details take, estimated."""
+        """An estimate of the bytes that the details take."""
         return self._bytes
 
     def remember(self, media: Mapping[str, Item]) -> None:
-        """Keep details just read; a medium that is larger than the budget is not kept."""
+        """Keep details just read; an item larger than the budget is not kept."""
         with self._lock:
             for item_id, details in media.items():
-                # Measuring takes longer than comparing, and details hardly ever change.
+                # Comparing is faster than measuring, and details rarely change.
                 if self._media.get(item_id) == details:
                     self._media.move_to_end(item_id)
                 else:
@@ -50,13 +50,13 @@ class ItemCache:
                 self._drop(next(iter(self._media)))
 
     def forget(self, item_ids: Iterable[str]) -> None:
-        """Drop media that are gone from the catalog."""
+        """Drop items that are gone from the catalog."""
         with self._lock:
             for item_id in item_ids:
                 self._drop(item_id)
 
     def snapshot(self) -> dict[str, Item]:
-        """All details that are known."""
+        """Return all cached details."""
         with self._lock:
             return dict(self._media)
 
@@ -74,7 +74,7 @@ class ItemCache:
 
 
 def _bytes_of(media: Item) -> int:
-    """Estimate the bytes that a medium's details take, from above."""
+    """Return an upper bound of the bytes that an item's details take."""
     values = media.attributes.values()
     size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values)
     for text in (media.id, *chain.from_iterable(_texts(value) for value in values)):

@@ -1,4 +1,4 @@
-"""Finds thousands of media at a time by their ids in binary."""
+"""Find thousands of items at a time by their binary ids."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WORD = 8
-# Odd, with bits all over: ids that count up, or differ in one place, must not fold into the same number.
+# Odd, with well-spread bits: ids that count up, or differ in one byte, must not fold into the same number.
 _FOLD = np.uint64(0x9E3779B97F4A7C15)
 _NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 class KeyArrays(NamedTuple):
-    """What keys are found by.
+    """Arrays for finding keys.
 
-    `folded`: the numbers of the keys, ascending, and a last one that is larger. `positions`: where each key
-    stands. `starts`: where in `folded` the keys with the same first bits begin.
+    `folded`: the folded keys, ascending, and a larger sentinel. `positions`: the index of each key.
+    `starts`: where in `folded` the keys with the same first bits begin.
     """
 
     folded: NDArray[np.uint64]
@@ -26,20 +26,20 @@ class KeyArrays(NamedTuple):
 
 
 class ItemKeys:
-    """Which position each key stands at.
+    """Map keys to their indices.
 
-    Keys are folded into 64 bits: of a million, two are taken for one another with a probability of 3 in 10^8.
+    Keys are folded into 64 bits: the probability of a collision among a million keys is 3 in 10^8.
     """
 
     def __init__(self, keys: Sequence[bytes], made: tuple[int, KeyArrays] | None = None) -> None:
-        """Index keys by position.
+        """Index keys.
 
         Args:
-            keys: by position.
-            made: in place of keys, how many times 8 bytes each has, and the arrays that were made of them.
+            keys: in the order of their indices.
+            made: instead of keys, the number of 8-byte words in a key, and the arrays made of the keys.
 
         Raises:
-            ValueError: they are not of one width, or that is no multiple of 8 bytes.
+            ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
         """
         if made is None:
             words = words_of_keys({len(key) for key in keys})
@@ -50,17 +50,17 @@ class ItemKeys:
 
     @classmethod
     def of_arrays(cls, words: int, arrays: KeyArrays) -> Self:
-        """Return keys of so many times 8 bytes that were made into arrays before."""
+        """Return an index of keys of `words` times 8 bytes from existing arrays."""
         return cls((), (words, arrays))
 
     def locate(self, keys: bytes) -> NDArray[np.intp]:
-        """The position of each of some keys, given one after the other; -1 for those that are unknown."""
+        """Return the index of each of some concatenated keys, -1 for unknown ones."""
         return self.locate_folded(self.fold(keys))
 
     def locate_folded(self, wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
-        """The position of each of some keys as `fold` returns them; -1 for those that are unknown."""
+        """Return the index of each of some keys folded by `fold`, -1 for unknown ones."""
         place = self._starts[(wanted >> self._shift).view(np.int64)]
-        # Few share a bucket with smaller ones, which are passed over.
+        # Few keys share a bucket with smaller ones, which are skipped.
         behind = np.flatnonzero(self._folded[place] < wanted)
         while behind.size:
             place[behind] += 1
@@ -71,15 +71,15 @@ class ItemKeys:
         return positions
 
     def fold(self, keys: bytes) -> NDArray[np.uint64]:
-        """A number for each of some keys, given one after the other."""
+        """Return a 64-bit number for each of some concatenated keys."""
         return fold_keys(keys, self.words)
 
 
 def words_of_keys(widths: AbstractSet[int]) -> int:
-    """Return how many times 8 bytes keys of some widths have.
+    """Return the number of 8-byte words in keys of some widths.
 
     Raises:
-        ValueError: they are not of one width, or that is no multiple of 8 bytes.
+        ValueError: there are several widths, or it is not a multiple of 8 bytes.
     """
     if len(widths) > 1 or any(width == 0 or width % _WORD for width in widths):
         raise ValueError(f"keys must have one width, a multiple of {_WORD} bytes, not {sorted(widths)}")
@@ -87,9 +87,9 @@ def words_of_keys(widths: AbstractSet[int]) -> int:
 
 
 def arrays_of_keys(folded: NDArray[np.uint64]) -> KeyArrays:
-    """Make the arrays that keys are found by, from their numbers by position."""
+    """Make the arrays for finding keys, from the folded keys in the order of their indices."""
     positions = np.argsort(folded)
-    # The last one is larger than any key: a search that runs to the end stops there.
+    # The sentinel is larger than any key, so that every search ends.
     ordered = np.append(folded[positions], _NO_KEY)
     # With four times as many buckets as keys, few share one.
     bits = max(1, len(folded).bit_length() + 2)
@@ -99,11 +99,11 @@ def arrays_of_keys(folded: NDArray[np.uint64]) -> KeyArrays:
 
 
 def fold_keys(keys: bytes | memoryview, words: int) -> NDArray[np.uint64]:
-    """A number for each of some keys of so many times 8 bytes, given one after the other."""
+    """Return a 64-bit number for each of some concatenated keys of `words` times 8 bytes."""
     columns = np.frombuffer(keys, dtype=np.uint64).reshape(-1, words)
     folded = columns[:, 0].copy()
     for column in range(1, words):
         folded = (folded * _FOLD) ^ (folded >> np.uint64(29)) ^ columns[:, column]
-    # Multiplied once more, as the first bits, which choose the bucket, must depend on all the others.
+    # Multiply once more: the first bits, which choose the bucket, must depend on all others.
     mixed: NDArray[np.uint64] = np.minimum(folded * _FOLD, _NO_KEY - np.uint64(1))
     return mixed

@@ -1,4 +1,4 @@
-"""How popular media are in the window, as arrays."""
+"""Popularity of items in the window, as arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from recommender.id_table import IdTable, IdTexts
 class Popularity:
     """Counts over the positive interactions in the window.
 
-    `ids`: of media, in the catalog or not. Parallel, `users`: how many users each has, and `repeats`: how
-    many interactions for each of its users, rounded, at least 1. `active_users`: how many users there are in
-    all (the U of idf). `window_start`: of the window. `known`: false where engagement_db could not be asked
-    yet. `rows`: how many interactions the window holds, of any type.
+    `ids`: of items, in the catalog or not. Parallel, `users`: the number of users of each, and `repeats`: the
+    interactions per user, rounded, at least 1. `active_users`: the number of all users (the U of idf).
+    `window_start`: of the window. `known`: false until engagement_db has been counted. `rows`: the number of
+    interactions of all types in the window.
     """
 
     ids: IdTable
@@ -40,7 +40,7 @@ class Popularity:
         known: bool = True,
         repeats: Mapping[str, int] | None = None,
     ) -> Self:
-        """Return counts by medium as arrays; `repeats` only of media that have users."""
+        """Return counts by item as arrays; `repeats` only for items with users."""
         given = repeats or {}
         return cls(
             IdTable(IdTexts.of(list(positive_users))),
@@ -53,7 +53,7 @@ class Popularity:
 
     @classmethod
     def of_counts(cls, counts: ItemCounts, active_users: int, window_start: str) -> Self:
-        """Return what was counted in a window."""
+        """Return the counts of a window."""
         has_users = counts.users > 0
         repeats = np.rint(counts.rows / np.maximum(counts.users, 1)).astype(np.int64)
         return cls(
@@ -66,11 +66,11 @@ class Popularity:
         )
 
     def users_of(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
-        """Return how many users each of some media has, 0 for those without; same length."""
+        """Return the number of users of each of some items, 0 for unknown ones; same length."""
         return self._of(item_ids, self.users, 0)
 
     def repeats_of(self, item_ids: IdTexts | Sequence[str]) -> NDArray[np.int64]:
-        """Return how many interactions each of some media has for each of its users; same length."""
+        """Return the interactions per user of each of some items; same length."""
         return self._of(item_ids, self.repeats, 1)
 
     def _of(
@@ -82,22 +82,22 @@ class Popularity:
         return np.where(found >= 0, values[found], other)
 
     def work_out(self) -> None:
-        """Work out what is worked out once."""
+        """Compute the cached properties now."""
         _ = self.pairs, self.most_repeats, self.typical_repeats
 
     @cached_property
     def pairs(self) -> int:
-        """How many pairs of a user and a medium the counts are of."""
+        """The number of pairs of a user and an item behind the counts."""
         return int(self.users.sum())
 
     @cached_property
     def most_repeats(self) -> int:
-        """The most interactions that a medium has for each of its users."""
+        """The maximum over items of interactions per user."""
         return int(self.repeats.max(initial=1))
 
     @cached_property
     def typical_repeats(self) -> int:
-        """The median over pairs of how many interactions a medium has for each of its users."""
+        """The median over pairs of the item's interactions per user."""
         if not self.pairs:
             return 1
         order = np.argsort(self.repeats, kind="stable")

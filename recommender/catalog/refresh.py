@@ -1,4 +1,4 @@
-"""Keeps a catalog index loaded: a thread reads it in the background and swaps it whole."""
+"""Keep a catalog index loaded: a background thread reads it and swaps it whole."""
 
 import logging
 import math
@@ -35,21 +35,21 @@ from recommender.errors import (
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
-# An index that was replaced can be asked for during a refresh interval, and at least this long.
+# A replaced index stays available for a refresh interval, and at least this long.
 _KEEP_S = 60.0
-# How often a worker looks for what another one has announced.
+# How often a worker looks for the announcement of another one.
 _TICK_S = 0.2
-# How long before its moment an index is announced: at least this, and so many times as it took to build.
+# How long before its switch an index is announced: at least this, and so many times its build time.
 _LEAD_S, _LEAD_BUILDS = 1.0, 3.0
-# After the shared folder could not be used, each worker loads for itself for this long.
+# How long each worker loads for itself after the shared folder has failed.
 _UNSHARED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogStatus:
-    """The index in use. `popularity_known`: engagement_db could be counted for it, or for one before it.
+    """The index in use. `popularity_known`: engagement_db was counted for it, or for an earlier one.
 
-    `held_back`: a later load that lacks too much to be used.
+    `held_back`: a later load that has lost too much to be used.
     """
 
     version: str
@@ -61,7 +61,7 @@ class CatalogStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What was read for an index, and what was held back of it."""
+    """The data read for an index, and why a part was held back."""
 
     columns: CatalogColumns
     popularity: Popularity
@@ -71,11 +71,12 @@ class _Load:
 
 
 class CatalogRefresher:
-    """Owns the index in use. Requests only ever wait for the very first load, and not long.
+    """Own the index in use. Requests wait, briefly, only for the very first load.
 
-    What a database cannot give is carried over from the last index; with no last popularity the media
-    stand by id alone, with no last media list there is no index. A large engagement_db takes a while to be
-    counted, so the first index does without. What has lost too much is held back, and loaded again soon.
+    During an outage of a database, its part is carried over from the last index. Without any popularity,
+    items are ordered by id; without any items, there is no index. Counting a large engagement_db takes a
+    while, so the first index has no popularity. A load that has lost too much is held back, and repeated
+    soon.
     """
 
     def __init__(
@@ -107,11 +108,11 @@ class CatalogRefresher:
         self._thread = RepeatingThread("catalogue", self._run, _RETRY_S)
 
     def prepare_with(self, prepare: Callable[[CatalogIndex], None]) -> None:
-        """Have something done with each index before it is used, in the background; before `open`."""
+        """Register a function that prepares each index in the background; call it before `open`."""
         self._preparations.append(prepare)
 
     def share(self, folder: SnapshotFolder) -> None:
-        """Load for, or with, the other processes that share a folder; before `open`."""
+        """Share loads with the other processes that use a folder; call it before `open`."""
         self._shared = folder
 
     def open(self) -> None:
@@ -119,23 +120,23 @@ class CatalogRefresher:
         self._thread.open()
 
     def wait_for_first_load(self, timeout_s: float) -> None:
-        """Wait until the first load has come to an end, good or bad, or until it has taken so long."""
+        """Wait until the first load has ended, well or not, at most for the timeout."""
         self._first_attempt_done.wait(timeout_s)
 
     def close(self) -> None:
-        """Stop the thread and wait until it has let go of the databases."""
+        """Stop the thread and wait until it no longer uses the databases."""
         self._thread.close()
         if self._shared is not None:
             self._shared.close()
 
     def current(self, deadline: Deadline, version: str | None = None) -> CatalogIndex:
-        """The index of a version where it is still kept, else the one in use.
+        """Return the index of a version if it is still kept, else the one in use.
 
-        That is a partial one where the first load takes longer than until the deadline.
+        It is a partial one if the first load takes longer than the deadline.
 
         Raises:
-            EmptyCatalogError: catalog_db holds no media, and never did since the start.
-            NothingToRecommendFromError: none could be loaded so far.
+            EmptyCatalogError: catalog_db has had no items since the start.
+            NothingToRecommendFromError: no index could be loaded yet.
         """
         if not self._first_attempt_done.is_set():
             self.wait_for_first_load(deadline.remaining_s)
@@ -150,12 +151,12 @@ class CatalogRefresher:
         raise NothingToRecommendFromError
 
     def latest(self) -> CatalogIndex | None:
-        """The index in use, without waiting; None where none is."""
+        """The index in use, without waiting; None if there is none."""
         loaded = self._versions.current()
         return None if loaded is None else loaded.index
 
     def status(self) -> CatalogStatus | None:
-        """What is loaded, without waiting; None where nothing is."""
+        """Return the status of the index in use, without waiting; None if there is none."""
         loaded = self._versions.current()
         if loaded is None:
             return None
@@ -169,11 +170,11 @@ class CatalogRefresher:
         )
 
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
-        """A mask over an index, false for media that were found to be gone since it was loaded."""
+        """Return a mask of an index, false for items found to be gone since it was loaded."""
         return self._versions.existing(index)
 
     def mark_gone(self, index: CatalogIndex, item_ids: Iterable[str], asked_at: float) -> None:
-        """Leave media out that were not there at `asked_at`, and load the catalog again soon."""
+        """Leave out items that were gone at `asked_at`, and load the catalog again soon."""
         item_idx = index.locate(list(item_ids))
         self._versions.mark_gone(index, item_idx[item_idx >= 0], asked_at)
         self.load_soon()
@@ -185,7 +186,7 @@ class CatalogRefresher:
         self._thread.wake()
 
     def _run(self) -> Pause:
-        """Load, or take what another worker has loaded; when to do so again."""
+        """Load, or take another worker's load, and return when to do so again."""
         self._versions.drop_expired()
         if self._shared is not None and time.monotonic() >= self._unshared_until:
             try:
@@ -203,11 +204,11 @@ class CatalogRefresher:
         led_before, self._leads = self._leads, shared.try_to_lead()
         if self._leads and led_before:
             now = time.monotonic()
-            # Without an announcement, as in a folder that was removed, a worker that starts has no index.
+            # Without an announcement, as after the folder was removed, a starting worker would have no index.
             due = now >= self._load_due_at or (
                 now >= self._may_load_at and (shared.take_asked() or not shared.is_announced())
             )
-            # A load meanwhile could only announce the one that waits.
+            # A second load would find nothing new before the waiting index is used.
             if due and not self._versions.is_waiting:
                 self._load()
             return
@@ -226,7 +227,7 @@ class CatalogRefresher:
         self._unshared_until = time.monotonic() + _UNSHARED_S
 
     def _follow(self, shared: SnapshotFolder) -> None:
-        """Use what was announced, from its moment on."""
+        """Switch to the announced index at its moment."""
         try:
             news = shared.news()
             if news is None:
@@ -255,8 +256,8 @@ class CatalogRefresher:
             complete = self._refresh(started, announced=announced)
         finally:
             self._first_attempt_done.set()
-        # However often it fails or is asked for, refreshing takes no more than half of the time. Hosts that
-        # start together should not go on loading together.
+        # However often it fails or is requested, loading takes at most half of the time. The random spread
+        # keeps hosts that start together from always loading together.
         now = time.monotonic()
         elapsed_s = now - started
         spread = random.uniform(0.9, 1.1)  # noqa: S311  # nosec B311 # may be guessed
@@ -266,7 +267,7 @@ class CatalogRefresher:
         self._load_due_at = max(self._may_load_at, started + wanted_s)
 
     def _refresh(self, started: float, *, announced: bool) -> bool:
-        """Load and swap; whether everything in the new index is fresh."""
+        """Load and swap; return whether the new index is complete and fresh."""
         try:
             columns = self._catalog_db.read_catalog(self._collect)
         except DatabaseUnavailableError:
@@ -279,7 +280,7 @@ class CatalogRefresher:
             self._hold(held_back, announced=announced)
             return False
         if loaded is None:
-            # Counting may take long or fail; stated genres can be matched without.
+            # Counting may take long or fail; matching stated genres does not need it.
             self._use(_Load(columns, UNKNOWN_POPULARITY, started, complete=False), announced=announced)
         popularity = self._load_popularity()
         held_back = None
@@ -296,7 +297,7 @@ class CatalogRefresher:
         return True
 
     def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
-        """Go on with the index in use, and say why."""
+        """Keep the index in use, and report why."""
         self._note_held_back(held_back)
         if self._leads and announced and self._shared is not None:
             loaded = self._versions.current()
@@ -321,7 +322,7 @@ class CatalogRefresher:
         return columns
 
     def _use(self, load: _Load, *, announced: bool) -> None:
-        """Switch to the index of a load, and tell the others, who do so at the same moment."""
+        """Schedule the switch to the index of a load, for all workers at the same moment."""
         build_started = time.monotonic()
         index = index_of(load.columns, load.popularity)
         self._note_held_back(load.held_back)
@@ -330,7 +331,7 @@ class CatalogRefresher:
         is_new = loaded is None or loaded.index.version != index.version
         if self._leads and announced and self._shared is not None:
             index = self._share(self._shared, index, is_new=is_new)
-            # What a partial index lacks is not to be waited for.
+            # A complete index stays in use until all workers are ready; a partial one is replaced at once.
             if loaded is not None and loaded.index.popularity.known:
                 build_s = time.monotonic() - build_started
                 starts_at = time.monotonic() + max(_LEAD_S, _LEAD_BUILDS * build_s)
@@ -344,7 +345,7 @@ class CatalogRefresher:
         self._versions.schedule(Loaded(index, load.started_at), starts_at)
 
     def _share(self, shared: SnapshotFolder, index: CatalogIndex, *, is_new: bool) -> CatalogIndex:
-        """Write an index, unless it is there; the same as the others have it, mapped."""
+        """Write an index unless its file exists, and return it mapped, as the other workers do."""
         if not is_new and shared.has(index.version):
             return index
         self._checksum = shared.write(index)
@@ -355,7 +356,7 @@ class CatalogRefresher:
             return index
 
     def _prepare(self, index: CatalogIndex) -> None:
-        """Work out what requests would otherwise wait for, before an index is used."""
+        """Compute before an index is used what requests would otherwise wait for."""
         index.popularity.work_out()
         for prepare in self._preparations:
             prepare(index)

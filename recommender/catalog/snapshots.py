@@ -1,8 +1,8 @@
-"""Shares catalog indexes between the workers of a host, through files in a folder.
+"""Share catalog indexes between the workers of a host, through files in a folder.
 
-One worker at a time holds the lock, reads the databases and builds an index. It writes that, then announces
-it with the moment from which all workers use it; they map the file. The kernel releases the lock of a worker
-that ends, however it ends.
+One worker at a time holds the lock, reads the databases and builds an index. It writes the index to a file,
+then announces it with the moment from which all workers use it; they map the file. The kernel releases the
+lock when its worker ends, also by a crash.
 """
 
 import contextlib
@@ -21,22 +21,22 @@ from recommender.catalog.index_files import map_index, write_index
 
 _FORMAT = 4
 _SUFFIX = ".entries"
-# The one in use, and the one before, which a slow worker may still be reading.
+# The index in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2
 
 T = TypeVar("T")
 
 
 class SnapshotError(Exception):
-    """A file of the folder is damaged or of another format; the message names it."""
+    """A file of the folder is damaged or has another format; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What the worker with the lock last found. Moments are by the monotonic clock, which workers share.
+    """The last result of the worker with the lock. Times are by the monotonic clock, which workers share.
 
-    `version`: of the index to use from `starts_at` on; None where there is none. `checksum`: of its snapshot.
-    `complete`: false while popularity is still being counted for the first time.
+    `version`: of the index to use from `starts_at` on; None if there is none. `checksum`: of its snapshot.
+    `complete`: false while popularity is counted for the first time.
     """
 
     version: str | None
@@ -48,10 +48,10 @@ class Announcement:
 
 
 class SnapshotFolder:
-    """A folder that belongs to the workers of one master, with databases and settings alike.
+    """A folder that belongs to the workers of one master, which have the same databases and settings.
 
     Raises:
-        OSError: from every method but `ask_for_load` and `close`, where the folder cannot be used.
+        OSError: from every method but `ask_for_load` and `close`, if the folder cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,12 +63,12 @@ class SnapshotFolder:
         self._seen: tuple[int, int] | None = None
 
     def try_to_lead(self) -> bool:
-        """Whether this worker has the lock, which it takes where that is free.
+        """Take the lock if it is free, and return whether this worker has it.
 
         A folder that was removed is made again.
         """
         if self._lock is not None and self._is_removed(self._lock):
-            # Others lock another file by now, or will.
+            # Other workers lock the file of the new folder.
             self.close()
         if self._lock is None:
             self._make()
@@ -91,11 +91,11 @@ class SnapshotFolder:
             return True
 
     def _make(self) -> None:
-        """Make the folder where it is missing, and the one it is in, which Gunicorn's master had made."""
+        """Make the folder if it is missing, and its parent, which Gunicorn's master had made."""
         for folder in (self._path.parent, self._path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.lstat().st_uid != os.geteuid():
-                # In a /tmp for all, another user may have been quicker.
+                # In a shared /tmp, another user may have made it.
                 raise PermissionError(f"{folder} belongs to another user")
 
     def close(self) -> None:
@@ -105,12 +105,12 @@ class SnapshotFolder:
             self._lock = None
 
     def ask_for_load(self) -> None:
-        """Have the worker with the lock read the databases again soon."""
+        """Ask the worker with the lock to read the databases again soon."""
         with contextlib.suppress(OSError):
             self._asked.touch(mode=0o600)
 
     def take_asked(self) -> bool:
-        """Whether a load was asked for since the last call."""
+        """Return whether a load was asked for since the last call."""
         try:
             self._asked.unlink()
         except FileNotFoundError:
@@ -118,27 +118,27 @@ class SnapshotFolder:
         return True
 
     def write(self, index: CatalogIndex) -> str:
-        """Write a snapshot, also where it is there; its checksum. Old ones are removed."""
+        """Write or overwrite a snapshot, remove old ones, and return its checksum."""
         checksum = self._replace(self._path_of(index.version), lambda file: write_index(file, index))
         for path in self._snapshots()[_KEPT:]:
             path.unlink(missing_ok=True)
         return checksum
 
     def has(self, version: str) -> bool:
-        """Whether the snapshot of a version is still there."""
+        """Return whether the snapshot of a version still exists."""
         return self._path_of(version).exists()
 
     def is_announced(self) -> bool:
-        """Whether there is an announcement."""
+        """Return whether there is an announcement."""
         return self._announcement.exists()
 
     def announce(self, announcement: Announcement) -> None:
-        """Tell the other workers."""
+        """Write the announcement for the other workers."""
         content = orjson.dumps({"format": _FORMAT, **asdict(announcement)})
         self._replace(self._announcement, lambda file: file.write(content))
 
     def news(self) -> Announcement | None:
-        """The last announcement, None where it has been returned already, or there is none.
+        """Return the last announcement, None if there is none, or if it has been returned already.
 
         Raises:
             SnapshotError: it is damaged.
@@ -161,10 +161,10 @@ class SnapshotFolder:
             raise SnapshotError(f"{self._announcement} cannot be read: {exc}") from exc
 
     def read(self, version: str, checksum: str) -> CatalogIndex:
-        """Map the snapshot of a version, which is the same for all who do.
+        """Map the snapshot of a version; all workers share its memory.
 
         Raises:
-            SnapshotError: it is gone or damaged; it is removed, to be written again.
+            SnapshotError: it is gone or damaged; a damaged one is removed, to be written again.
         """
         path = self._path_of(version)
         try:
@@ -179,11 +179,11 @@ class SnapshotFolder:
         return self._path / f"{version}{_SUFFIX}"
 
     def _snapshots(self) -> list[Path]:
-        """Snapshots, the newest first."""
+        """Return the snapshots, the newest first."""
         return sorted(self._path.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def _replace(self, path: Path, write: Callable[[IO[bytes]], T]) -> T:
-        """Write aside, then rename: a reader sees all of it or nothing, and what others have mapped stays."""
+        """Write aside, then rename: readers see all or nothing, and mapped files of others stay."""
         draft = path.with_name(f"{path.name}.draft")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -191,7 +191,7 @@ class SnapshotFolder:
                 written = write(file)
             draft.replace(path)
         except OSError:
-            # On a full disk it would take the space that others wait for.
+            # On a full disk, the remains would take the space that the next attempt needs.
             with contextlib.suppress(OSError):
                 draft.unlink()
             raise

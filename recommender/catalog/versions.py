@@ -1,4 +1,4 @@
-"""The catalog indexes that may be asked for: the one in use, the next one, and some before."""
+"""Keep the catalog indexes that requests may use: the current, the next, and some earlier ones."""
 
 import threading
 import time
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 
-# Of the indexes before the last one, only as many are kept as have so many media together, some 100 MB that
-# the workers share.
-_MAX_KEPT_MEDIA = 500_000
+# Indexes before the last one are kept up to this total number of items: some 100 MB that the workers share.
+_MAX_KEPT_ITEMS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +35,17 @@ class _Replaced:
 
 @dataclass(frozen=True, slots=True)
 class _Gone:
-    """Media found to be gone, as positions in the index of a version."""
+    """Items found to be gone, as item_idx in the index of a version."""
 
     found_at: float
     item_idx: NDArray[np.intp]
 
 
 class IndexVersions:
-    """Owns the indexes of a process; switches to the next one at its moment. Safe between threads."""
+    """Own the indexes of a process; switch to the next one at its moment. Thread-safe."""
 
     def __init__(self, keep_s: float) -> None:
-        """An index that was replaced can be asked for during the next `keep_s` seconds."""
+        """Start without an index; a replaced index stays available for `keep_s` seconds."""
         self._keep_s = keep_s
         self._current: Loaded | None = None
         self._next: _Scheduled | None = None
@@ -56,7 +55,7 @@ class IndexVersions:
         self._lock = threading.Lock()
 
     def current(self) -> Loaded | None:
-        """The index in use; None where there is none yet."""
+        """Return the index in use; None if there is none yet."""
         scheduled = self._next
         if scheduled is not None and time.monotonic() >= scheduled.starts_at:
             with self._lock:
@@ -67,11 +66,11 @@ class IndexVersions:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an index waits for its moment."""
+        """Whether an index waits for its switch."""
         return self._next is not None and self._next.starts_at > time.monotonic()
 
     def find(self, version: str) -> CatalogIndex | None:
-        """The index of a version, if it is in use, about to be, or was of late."""
+        """Return the index of a version, if it is current, scheduled, or recently replaced."""
         current, scheduled, now = self.current(), self._next, time.monotonic()
         candidates = [
             *([current.index] if current else ()),
@@ -81,9 +80,9 @@ class IndexVersions:
         return next((index for index in candidates if index.version == version), None)
 
     def schedule(self, loaded: Loaded, starts_at: float) -> None:
-        """Switch to an index at a moment, by the monotonic clock, or at once where that has passed.
+        """Switch to an index at a moment of the monotonic clock, or at once if that has passed.
 
-        Where it is of the version in use, that stays, and was confirmed by this load.
+        An index of the version in use is not swapped in; the load only confirms that version.
         """
         version = loaded.index.version
         current = self.current()
@@ -99,12 +98,12 @@ class IndexVersions:
                 self._next = _Scheduled(loaded, starts_at)
 
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
-        """A mask over an index, false for media that were found to be gone since it was loaded."""
+        """Return a mask of an index, false for items found to be gone since it was loaded."""
         mask = self._existing.get(index.version)
         return np.ones(len(index.item_ids), dtype=np.bool_) if mask is None else mask
 
     def mark_gone(self, index: CatalogIndex, item_idx: NDArray[np.intp], asked_at: float) -> None:
-        """Leave media out that were not there at `asked_at`, unless a load has begun since then."""
+        """Leave out items that were gone at `asked_at`, unless a load has begun since then."""
         with self._lock:
             current = self._current
             if current and current.index.version == index.version and current.loaded_at > asked_at:
@@ -115,13 +114,13 @@ class IndexVersions:
             self._existing[index.version] = mask
 
     def drop_expired(self) -> None:
-        """Let go of replaced indexes that can no longer be asked for."""
+        """Drop replaced indexes that have expired."""
         with self._lock:
             now, media = time.monotonic(), 0
             kept: list[_Replaced] = []
             for replaced in self._replaced:
                 media += len(replaced.index.item_ids)
-                if replaced.until > now and (not kept or media <= _MAX_KEPT_MEDIA):
+                if replaced.until > now and (not kept or media <= _MAX_KEPT_ITEMS):
                     kept.append(replaced)
             self._replaced = tuple(kept)
             versions = {replaced.index.version for replaced in kept}

@@ -1,4 +1,4 @@
-"""How many users each medium has in one window, as arrays: 24 bytes a medium, where a dict takes 140."""
+"""Count users of each item in one window, in arrays: 24 bytes per item, where a dict takes 140."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex
 from recommender.id_table import IdTexts
 
-# Of this process, for ids that are made up to be taken for one another.
+# Secret of this process, against ids made up to collide.
 _SECRET = secrets.randbits(64)
 
 
@@ -19,7 +19,7 @@ _SECRET = secrets.randbits(64)
 class _Ordered:
     """Counts in the order of an index, which is held weakly.
 
-    Counts live longer than an index does, and would keep one that was swapped out.
+    Counts live longer than an index, and would keep a replaced one in memory.
     """
 
     index: weakref.ref[CatalogIndex]
@@ -27,10 +27,10 @@ class _Ordered:
 
 
 class WindowCounts:
-    """Counts by medium, in the catalog or not.
+    """Counts by item, in the catalog or not.
 
-    Media are told apart by the hashes of their ids, 64 bits with a secret that each process makes up: of a
-    million media, two have the same with a probability of 3 in 10^8.
+    Items are identified by 64-bit hashes of their ids with a secret of the process: the probability of a
+    collision among a million items is 3 in 10^8.
     """
 
     def __init__(self, item_ids: IdTexts, user_counts: NDArray[np.int64]) -> None:
@@ -54,9 +54,9 @@ class WindowCounts:
         return self._hashes.nbytes + self._counts.nbytes + in_order
 
     def in_order_of(self, index: CatalogIndex) -> NDArray[np.int64]:
-        """Return the count of each medium of an index, 0 for those without; shape (media,).
+        """Return the count of each item of an index, 0 for those without; shape (items,).
 
-        Kept for the index last asked with: in a large catalog it takes a while.
+        The result is kept for the last index: in a large catalog it takes a while.
         """
         ordered = self._ordered
         if ordered is None or ordered.index() is not index:
@@ -68,6 +68,6 @@ class WindowCounts:
         if not len(self._hashes):
             return np.zeros(len(item_ids), dtype=np.int64)
         wanted = item_ids.hashes(_SECRET)
-        # Beyond the last one stands the first, which is another.
-        place = np.searchsorted(self._hashes, wanted) % len(self._hashes)
-        return np.where(self._hashes[place] == wanted, self._counts[place], 0)
+        # An index past the end wraps to the first hash, which differs.
+        found = np.searchsorted(self._hashes, wanted) % len(self._hashes)
+        return np.where(self._hashes[found] == wanted, self._counts[found], 0)

@@ -1,4 +1,4 @@
-"""Popularity in other windows than the configured one: counted in the background when asked for, and kept."""
+"""Popularity in other windows than the configured one: counted in the background on request, and cached."""
 
 import logging
 import math
@@ -21,23 +21,23 @@ from recommender.errors import DatabaseUnavailableError, StillCountingError
 
 logger = logging.getLogger(__name__)
 
-# Counting reads an index whole: one window is counted at a time, and so many may wait for their turn.
+# Counting scans a whole database index: one window is counted at a time, and at most this many in all wait.
 _MAX_COUNTING = 4
-# The windows asked for last are kept, up to this number and these bytes; 8 of them fit at 300,000 media. One
-# is kept whatever its size, as it would otherwise be counted again for each request.
+# The last requested windows are kept, up to this number and size; 8 of them fit at 300,000 items. One is
+# kept whatever its size, as it would otherwise be counted again for each request.
 _MAX_KEPT = 8
 _MAX_KEPT_BYTES = 64_000_000
-# So long the first to ask waits, and nobody else: who waits keeps others from being answered.
+# Seconds that the first request for a window waits; later ones do not wait, as that would block threads.
 _PATIENCE_S = 0.2
-# So long after a failure nobody waits for another.
+# Seconds after a failure in which no request waits.
 _RETRY_S = 2.0
 
 
 class WindowPopularity:
-    """How many users each medium has, by window.
+    """Count the users of each item, by window.
 
-    However many windows are asked for, counting takes no more than half of the time, and what is kept no more
-    than its budget in bytes.
+    However many windows are requested, counting takes at most half of the time, and the cache keeps its
+    budget in bytes.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class WindowPopularity:
         self._turn = threading.Lock()
 
     def user_counts(self, window_days: int, index: CatalogIndex, deadline: Deadline) -> NDArray[np.int64]:
-        """Users of each medium of an index, shape (media,); up to twice as old as a count is fresh.
+        """Return the number of users of each item, shape (items,); at most twice `fresh_seconds` old.
 
         Raises:
-            StillCountingError: it is under way; who asks later may have it.
+            StillCountingError: counting is under way; a later request may get the result.
             DatabaseUnavailableError: engagement_db did not answer.
         """
         user_counts = self._counts(window_days, deadline).in_order_of(index)
@@ -65,7 +65,7 @@ class WindowPopularity:
         return user_counts
 
     def _counts(self, window_days: int, deadline: Deadline) -> WindowCounts:
-        """Counts that are kept, or else made while the caller waits a moment."""
+        """Return cached counts, or wait a moment for new ones."""
         with self._lock:
             kept = self._kept.get(window_days)
             if kept is not None:
@@ -83,14 +83,14 @@ class WindowPopularity:
             raise StillCountingError from exc
 
     def _start(self, window_days: int) -> Future[WindowCounts]:
-        """Have a window counted, unless that has just failed, or too many are waiting for it."""
+        """Start counting a window, unless that has just failed, or too many windows wait."""
         counting: Future[WindowCounts] = Future()
         if time.monotonic() - self._failed_at < _RETRY_S:
             counting.set_exception(DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
         elif len(self._counting) >= _MAX_COUNTING:
             counting.set_exception(StillCountingError())
         else:
-            # In its own place before the thread looks for it.
+            # Store it before the thread starts, which removes it.
             self._counting[window_days] = counting
             if start_thread("window popularity", self._count, window_days, counting) is None:
                 del self._counting[window_days]
@@ -108,7 +108,7 @@ class WindowPopularity:
                 self._give_up(window_days, counting, exc)
                 return
             except Exception:
-                # A statement of somebody's own may return anything; whoever waits must hear of it.
+                # An overlay may return anything; the waiting request must get the error.
                 logger.exception("popularity in %d days could not be counted", window_days)
                 self._give_up(window_days, counting, DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
                 return
@@ -124,7 +124,7 @@ class WindowPopularity:
         counting.set_result(counts)
 
     def _trim(self) -> None:
-        """Drop the windows asked for longest ago, as far as the budget makes it necessary."""
+        """Drop the least recently requested windows until the budget is kept."""
         kept_bytes = sum(counts.nbytes for counts in self._kept.values())
         while len(self._kept) > 1 and (len(self._kept) > _MAX_KEPT or kept_bytes > _MAX_KEPT_BYTES):
             _, counts = self._kept.popitem(last=False)

@@ -1,1 +1,1 @@
-"""What models are trained and evaluated on, and where it comes from."""
+"""Datasets for training and evaluation, and their sources."""

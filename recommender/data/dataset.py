@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What users have a positive interaction with inside a window; each pair of user and item once.
+    """The positive items of users inside a window; each pair of user and item once.
 
     `user_ids`, `item_ids`: ascending. The pairs of user u are those from `user_start[u]` to
-    `user_start[u + 1]`, the latest first. Parallel, one entry a pair: `item_idx`, positions in `item_ids`;
-    `values`, the sum of the values of the user's likes and watches; `liked`, whether there is a like among
-    them; `times`, the last of them, in seconds since 1970 UTC. `window_start`: as SQL takes it. `forgotten`:
+    `user_start[u + 1]`, the latest first. Parallel, one entry per pair: `item_idx`, indices of `item_ids`;
+    `values`, the sum of the values of the user's likes and watches; `liked`, whether one of them is a like;
+    `times`, of the last of them, in seconds since 1970 UTC. `window_start`: as text for SQL. `forgotten`:
     the state of the list of forgotten users that were left out; None for no list.
     """
 
@@ -41,16 +41,16 @@ class Dataset:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many users, items (`media`) and pairs there are."""
+        """The numbers of users, items (`media`) and pairs."""
         return {"users": len(self.user_ids), "media": len(self.item_ids), "pairs": len(self.item_idx)}
 
     @property
     def user_idx(self) -> NDArray[np.int32]:
-        """The position of each pair's user in `user_ids`; shape (pairs,)."""
+        """The index in `user_ids` of each pair's user; shape (pairs,)."""
         return np.repeat(np.arange(len(self.user_ids), dtype=np.int32), np.diff(self.user_start))
 
     def matrix(self, values: NDArray[np.float32]) -> "csr_array":
-        """Return users × items with a value for each pair, as arrays of its own, which may be changed."""
+        """Return the matrix of users × items with a value for each pair, as new, writable arrays."""
         # Only training needs it.
         from scipy.sparse import csr_array  # noqa: PLC0415 - see above
 
@@ -61,9 +61,9 @@ class Dataset:
 
 
 def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Dataset:
-    """Return the dataset of users' histories, which may come in any order, one of each user.
+    """Return the dataset of histories in any order, one history per user.
 
-    The same histories give the same dataset: items of one moment stand by id.
+    The same histories give the same dataset: items with equal times are ordered by id.
     """
     numbers = _Numbers()
     rows = sorted(_numbered(histories, numbers), key=lambda row: row.user_id)
@@ -87,7 +87,7 @@ def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Datas
 
 
 class _Numbers(dict[str, int]):
-    """Numbers ids in the order in which they are first asked for."""
+    """Number ids in the order of their first use."""
 
     def __missing__(self, key: str) -> int:
         number = self[key] = len(self)
@@ -95,7 +95,7 @@ class _Numbers(dict[str, int]):
 
 
 class _Row(NamedTuple):
-    """A user's history with numbers in place of the items' ids."""
+    """A user's history with numbers instead of item ids."""
 
     user_id: str
     item_idx: NDArray[np.int32]

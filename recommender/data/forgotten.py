@@ -1,4 +1,4 @@
-"""Users whose interactions count for nothing any more: kept as digests, in a file beside the models."""
+"""The list of forgotten users, kept as digests in a file beside the models."""
 
 import logging
 import stat
@@ -23,15 +23,15 @@ FILE = "forgotten.json"
 
 _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
 _WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
-# So many bits of a binary id are looked at first: few users share them, and they do not tell who a user is.
+# This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _MARK_BITS = 24
-# Keys are worked on in words of this type, as the databases send them.
+# The type of the words of a key, as the databases send them.
 _WORD = np.dtype(">u8")
 _HEX = r"[0-9a-f]*"
 
 
 class _ForgottenFile(BaseModel):
-    """The file's content. `users`: by digest, the mark of the binary id, -1 where there is none."""
+    """The file's content. `users`: the mark of the binary id by digest, -1 if there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -49,13 +49,11 @@ Row = TypeVar("Row", bound=_OfUser)
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Says of an id whether its user is forgotten.
+    """The forgotten users, as keyed digests of their ids (BLAKE2b, 128 bits).
 
-    The ids themselves are not kept: an id counts as forgotten if its keyed digest (BLAKE2b, 128 bits) does.
-
-    `key`: of the digests, random. `users`: by digest in hexadecimal, the mark of the id in binary, -1 where
-    it has no such form. `state`: a digest of the list, which a model notes that is made without these users;
-    None for an empty list.
+    `key`: random, for the digests. `users`: the mark of the binary id by digest in hexadecimal, -1 for an id
+    without a binary form. `state`: a digest of the list, stored with models that are made without these
+    users; None for an empty list.
     """
 
     key: bytes = b""
@@ -64,7 +62,7 @@ class Forgotten:
     _marks: NDArray[np.uint32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Work out what follows from the list."""
+        """Compute the derived fields."""
         object.__setattr__(self, "state", _state_of(self.key, self.users))
         marks = sorted({mark for mark in self.users.values() if mark >= 0})
         object.__setattr__(self, "_marks", np.array(marks, dtype=np.uint32))
@@ -76,7 +74,7 @@ class Forgotten:
         return bool(self.users) and self._digest(user_id) in self.users
 
     def with_users(self, user_ids: Iterable[str]) -> "Forgotten":
-        """Return a list that holds some users more; it has a key already."""
+        """Return a list with more users; the key must be set."""
         added = {self._digest(user_id): self._mark_of(user_id) for user_id in user_ids}
         return replace(self, users={**self.users, **added})
 
@@ -91,7 +89,7 @@ class Forgotten:
     def leave_out(self, data: Dataset) -> Dataset:
         """Return a dataset without these users, and without items that no other user has.
 
-        It is the one that would have been read had they never been there.
+        It equals a dataset read from databases without these users.
         """
         if not self:
             return data
@@ -99,11 +97,11 @@ class Forgotten:
         return replace(_of_users(data, kept), forgotten=self.state)
 
     def among_keys(self, keys: bytes, count: int) -> NDArray[np.bool_]:
-        """Return which of some binary ids are those of forgotten users.
+        """Return a mask of the binary ids that are those of forgotten users.
 
         Args:
-            keys: one id after the other, all of one width: a UUID's 16 bytes, or an integer's 8.
-            count: how many there are.
+            keys: concatenated ids of equal width: 16 bytes of a UUID, or 8 of an integer.
+            count: the number of ids.
         """
         found = np.zeros(count, dtype=np.bool_)
         if not count or not len(self._marks):
@@ -123,7 +121,7 @@ class Forgotten:
         return -1 if key is None else int(self._marks_of(key, 1)[0])
 
     def _marks_of(self, keys: bytes, count: int) -> NDArray[np.uint32]:
-        """Return the upper bits of a sum of the words of each key, each multiplied by a number of the key."""
+        """Return the upper bits of a weighted sum of the words of each key."""
         words = np.frombuffer(keys, dtype=_WORD).reshape(count, -1).astype(np.uint64)
         factors = np.frombuffer(self.key, dtype=_WORD).astype(np.uint64) | np.uint64(1)
         sums = (words * factors[: words.shape[1]]).sum(axis=1, dtype=np.uint64)
@@ -157,7 +155,7 @@ def _of_users(data: Dataset, kept: NDArray[np.bool_]) -> Dataset:
 
 
 def _key_of_id(user_id: str) -> bytes | None:
-    """Return an id as the databases have it in binary; None for one that is neither a UUID nor an integer."""
+    """Return the binary form of an id; None for one that is neither a UUID nor an integer."""
     try:
         return UUID(user_id).bytes
     except ValueError:
@@ -173,7 +171,7 @@ def _id_of_key(key: bytes) -> str:
 
 
 def read_forgotten(folder: Path) -> Forgotten:
-    """Return the users who are forgotten; none where there is no file.
+    """Return the list of forgotten users; empty if there is no file.
 
     Args:
         folder: of the models.
@@ -184,7 +182,7 @@ def read_forgotten(folder: Path) -> Forgotten:
     path = folder / FILE
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            # A named pipe would keep every request waiting for a writer.
+            # Opening a named pipe would make every request wait for a writer.
             raise ArtifactError(f"{path} is not a file: restore it from a backup")
         content = _ForgottenFile.model_validate_json(path.read_bytes())
         return Forgotten(bytes.fromhex(content.key), content.users)
@@ -197,7 +195,7 @@ def read_forgotten(folder: Path) -> Forgotten:
 
 
 def copy_forgotten(source: Path, target: Path) -> None:
-    """Have the models of another folder be made without the same users.
+    """Copy the list of forgotten users to another folder of models.
 
     Raises:
         ArtifactError: the file cannot be read.
@@ -209,17 +207,17 @@ def copy_forgotten(source: Path, target: Path) -> None:
 
 
 class ForgottenUsers:
-    """The users who are forgotten, as of now: the file is looked at each time, and read when it changed."""
+    """The current list of forgotten users: checks the file at each use, and reads it when it has changed."""
 
     def __init__(self, folder: Path) -> None:
-        """Nothing is read before it is asked for. `folder`: of the models."""
+        """Store `folder`, that of the models, without reading."""
         self._folder = folder
         self._path = folder / FILE
-        # Assigned as one: requests read it from several threads.
+        # One tuple, assigned atomically: requests read it from several threads.
         self._known: tuple[Sequence[int], Forgotten | None] = ((), Forgotten())
 
     def current(self) -> Forgotten | None:
-        """Return the list; None where it cannot be read, so that nothing made without it can be known."""
+        """Return the list; None if it cannot be read."""
         signature = self._signature()
         seen, forgotten = self._known
         if signature != seen:
@@ -228,7 +226,7 @@ class ForgottenUsers:
         return forgotten
 
     def are_left_out(self, state: str | None) -> bool:
-        """Say whether a model that was made without the users of a `state` was made without all of them."""
+        """Return whether a model made with a list of this `state` was made without all forgotten users."""
         forgotten = self.current()
         return forgotten is not None and forgotten.state == state
 

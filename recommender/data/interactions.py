@@ -1,4 +1,4 @@
-"""All interactions as parallel arrays, and what of them is positive."""
+"""All interactions as parallel arrays, and the positive pairs among them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _STEPS = 1e9
 
 
 class Kind(IntEnum):
-    """What an interaction means; `OTHER` means nothing, and may exclude the item all the same."""
+    """The meaning of an interaction; `OTHER` does not score, but may exclude the item."""
 
     OTHER = 0
     LIKE = 1
@@ -26,11 +26,11 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """What users did, one entry an interaction.
+    """Interactions, one entry each.
 
-    `user_ids`, `item_ids`: vocabularies, ascending. Parallel: `user_idx` and `item_idx`, positions in these;
-    `kinds`, numbers of `Kind`; `values`; `times`, seconds since 1970 UTC, NaN where that is not known;
-    `excluding`, whether it keeps the item from being recommended again.
+    `user_ids`, `item_ids`: vocabularies, ascending. Parallel: `user_idx` and `item_idx`, indices of these;
+    `kinds`, numbers of `Kind`; `values`; `times`, seconds since 1970 UTC, NaN if unknown; `excluding`,
+    whether the interaction excludes the item from recommendations.
     """
 
     user_ids: Sequence[str]
@@ -62,8 +62,8 @@ class Interactions:
 class PositivePairs(NamedTuple):
     """Each pair of a user and an item of P(u) once, parallel, by user and then by item.
 
-    `values`: sums over the likes and watches. `liked`: whether there is a like among them. `times`: of the
-    last of them.
+    `values`: sums over the likes and watches. `liked`: whether one of them is a like. `times`: of the last of
+    them.
     """
 
     user_idx: NDArray[np.int32]
@@ -74,7 +74,7 @@ class PositivePairs(NamedTuple):
 
 
 def interactions_of(rows: Iterable[InteractionArrays]) -> Interactions:
-    """Return the interactions of users, who may come in any order and in several parts."""
+    """Return the interactions of users, given in any order and possibly in several parts."""
     user_number: dict[str, int] = {}
     item_number: dict[str, int] = {}
     parts: list[tuple[NDArray[Any], ...]] = []
@@ -122,7 +122,7 @@ def numbered_interactions(
 
 
 def without_repeats(interactions: Interactions) -> Interactions:
-    """Return the interactions without those that are there already, alike in everything."""
+    """Return the interactions without exact duplicates."""
     columns = (
         interactions.values,
         interactions.kinds,
@@ -142,9 +142,9 @@ def without_repeats(interactions: Interactions) -> Interactions:
 
 
 def positive_pairs(interactions: Interactions) -> PositivePairs:
-    """Return P(u) of all users (docs/explanation/algorithm.md), of interactions that are in the window.
+    """Return P(u) of all users (docs/explanation/algorithm.md) from interactions in the window.
 
-    Of a user's verdicts on an item the latest decides; a like and a dislike at one moment are a dislike.
+    The latest like or dislike of an item decides; a dislike wins against a like at the same moment.
     """
     counted = interactions.select(interactions.kinds != Kind.OTHER)
     item_count = max(1, len(counted.item_ids))
@@ -172,7 +172,7 @@ def positive_pairs(interactions: Interactions) -> PositivePairs:
 
 
 def histories_of(pairs: PositivePairs, interactions: Interactions) -> Iterable[PositiveHistory]:
-    """Yield each user's positive history, the latest item first, items of one moment by id."""
+    """Yield each user's positive history, the latest item first, items with equal times by id."""
     order = np.lexsort((pairs.item_idx, -pairs.times, pairs.user_idx))
     user_idx = pairs.user_idx[order]
     bounds = np.flatnonzero(np.concatenate(([True], user_idx[1:] != user_idx[:-1], [True]))).tolist()
@@ -188,7 +188,7 @@ def histories_of(pairs: PositivePairs, interactions: Interactions) -> Iterable[P
 
 
 def _sorted_vocabulary(ids: Sequence[str]) -> tuple[list[str], NDArray[np.int32]]:
-    """Return ids in order, and by position before that the position of each after it."""
+    """Return sorted ids, and for each former index the new one."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     rank = np.empty(len(ids), dtype=np.int32)
     rank[order] = np.arange(len(ids), dtype=np.int32)

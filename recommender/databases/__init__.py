@@ -1,1 +1,1 @@
-"""All that speaks to PostgreSQL: pools, query files, and one class a database."""
+"""Talk to PostgreSQL: pools, query files, and one class per database."""

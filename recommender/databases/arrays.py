@@ -1,4 +1,4 @@
-"""Arrays between Python and PostgreSQL, in a tenth of the time that the driver's own conversion takes."""
+"""Convert arrays between Python and PostgreSQL, in a tenth of the time the driver's own conversion takes."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
-# Dimensions, flags and type of element; then, unless it is empty, length and lower bound.
+# Dimensions, flags and element type; then, unless the array is empty, length and lower bound.
 _EMPTY_BYTES = 12
 _HEADER_BYTES = 20
 _ELEMENT = np.dtype([("width", ">i4"), ("value", ">f8")])
 
 
 class FloatArrayLoader(Loader):
-    """`float8[]` of one dimension without NULLs, in PostgreSQL's binary format, as a numpy array."""
+    """Load a binary `float8[]` of one dimension without NULLs as a numpy array."""
 
     format = Format.BINARY
 
     def load(self, data: Buffer) -> NDArray[np.float64]:
-        """The values; shape (elements,)."""
+        """Return the values; shape (elements,)."""
         if len(data) == _EMPTY_BYTES:
             return np.empty(0)
         dimensions, has_null = np.frombuffer(data, dtype=">i4", count=2)
@@ -31,7 +31,7 @@ class FloatArrayLoader(Loader):
 
 
 class ListDumper(Dumper):
-    """Lists of texts, or of whole numbers, as PostgreSQL writes arrays in text.
+    """Dump lists of texts or integers in PostgreSQL's text format for arrays.
 
     The type is left open: the statements cast their parameters.
     """
@@ -40,9 +40,9 @@ class ListDumper(Dumper):
     oid = 0
 
     def dump(self, obj: list[str] | list[int]) -> bytes:
-        """The array, as in `{"a","b"}` or `{1,2}`."""
+        """Return the array, for example `{"a","b"}` or `{1,2}`."""
         if obj and isinstance(obj[0], str):
-            # Escapes are rare: one search tells that there are none in thousands of texts.
+            # Escapes are rare: one search of all texts is cheaper than one per text.
             text = "\n".join(obj)
             if '"' in text or "\\" in text:
                 obj = [value.replace("\\", "\\\\").replace('"', '\\"') for value in obj]
@@ -51,6 +51,6 @@ class ListDumper(Dumper):
 
 
 def adapt_arrays(connection: psycopg.Connection[Any]) -> None:
-    """Register both on one connection."""
+    """Register the loader and the dumper on one connection."""
     connection.adapters.register_loader(connection.adapters.types["float8"].array_oid, FloatArrayLoader)
     connection.adapters.register_dumper(list, ListDumper)

@@ -1,4 +1,4 @@
-"""A circuit breaker: while a database is known to be out, no request waits to find out again."""
+"""A circuit breaker: while a database is known to be down, no request waits for it."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ logger = logging.getLogger(__name__)
 _UNTIL_NEXT_PROBE = Pause(0.5, 0.5)
 # A suspicion ends it.
 _UNTIL_SUSPECTED = Pause(0.0, 3_600.0)
-# How long requests go on asking a database that is suspected and has not answered the probe.
+# How long requests still query a suspected database while its probe has no answer.
 _PATIENCE_S = 1.0
 
 
 class Breaker:
-    """Opens when a database is out for everyone, and closes when it is not.
+    """Open when a database is down for all requests, and close when it answers again.
 
-    A failure is only a suspicion: it may be the request's own, such as a history that takes too long to read.
-    A probe in the background then finds out whether the database answers at all, and opens the breaker where
-    it does not. Safe between threads.
+    One failure is only a suspicion, because it may concern a single request, such as one with a long history.
+    A background probe then checks whether the database answers at all, and opens the breaker if it does not.
+    Thread-safe.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Breaker:
         on_open: Callable[[], None],
         on_close: Callable[[], None],
     ) -> None:
-        """A closed breaker; `probe` says whether the database answers, and must return within seconds."""
+        """Start closed; `probe` returns whether the database answers, and must return within seconds."""
         self._name = name
         self._probe = probe
         self._on_open = on_open
@@ -45,20 +45,20 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        """Whether the database is asked."""
+        """Return whether requests may query the database."""
         suspected_at = self._suspected_at
         return not self._is_open and (suspected_at is None or time.monotonic() - suspected_at < _PATIENCE_S)
 
     def open(self) -> None:
-        """Be ready to probe."""
+        """Start the probing thread."""
         self._thread.open()
 
     def close(self) -> None:
-        """Stop probing for good; a probe under way ends by itself."""
+        """Stop probing permanently; a running probe ends by itself."""
         self._thread.stop()
 
     def suspect(self) -> None:
-        """Have a probe find out whether the database is out; does not wait for it."""
+        """Ask for a probe of the database, without waiting for it."""
         with self._lock:
             if self._suspected_at is not None:
                 return
@@ -66,7 +66,7 @@ class Breaker:
         self._thread.wake()
 
     def _look(self) -> Pause:
-        """Probe, where there is a suspicion."""
+        """Probe if there is a suspicion."""
         if self._suspected_at is None:
             return _UNTIL_SUSPECTED
         if not self._answers():

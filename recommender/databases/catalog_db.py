@@ -1,4 +1,4 @@
-"""catalog_db: which items there are, and what is shown of them."""
+"""Read items and their details from catalog_db."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
 T = TypeVar("T")
-# Items share their sets of genres, and every answer reads ten of them. Holds 8 MB at most.
+# Many items have the same set of genres, and every answer reads ten sets. At most 8 MB.
 _CACHED_SETS, _CACHED_CHARACTERS = 4096, 400
 
 
@@ -26,9 +26,9 @@ def _read_category(name: str | None) -> str | None:
 
 
 def _read_set(names: Sequence[str | None] | None) -> tuple[str, ...]:
-    # SQL of an app's own may leave NULLs in its lists.
+    # An overlay may return NULLs in its lists.
     given = tuple(filter(None, names or ()))
-    # Names of any length may come, and the cache is bounded in bytes.
+    # Names may have any length, and the cache is bounded in bytes.
     read = _cached_set if len("".join(given)) <= _CACHED_CHARACTERS else _shown_set
     return read(given)
 
@@ -41,7 +41,7 @@ _cached_set = lru_cache(maxsize=_CACHED_SETS)(_shown_set)
 
 
 def _read_number(number: float | None) -> float | None:
-    # JSON has no others.
+    # JSON has no NaN or infinity.
     return number if number is not None and math.isfinite(number) else None
 
 
@@ -53,13 +53,13 @@ _READERS: dict[Kind, Callable[[Any], Any]] = {
 
 
 class CatalogDatabase:
-    """Reads of catalog_db, whose rows hold what a domain declares."""
+    """Read catalog_db, whose rows hold the attributes that a domain declares."""
 
     def __init__(self, database: Database, domain: Domain) -> None:
         self._database = database
         names = [attribute.name for attribute in domain.shown]
         self._names = names
-        # By column, after the id's.
+        # One per column after the id.
         self._readers = [
             (column, _READERS[attribute.kind])
             for column, attribute in enumerate(domain.shown, start=1)
@@ -71,7 +71,7 @@ class CatalogDatabase:
         self._own_indexed = len(domain.own_filtered)
 
     def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Item]:
-        """Details by id; items that are deleted or unknown are absent."""
+        """Return details by id; deleted and unknown items are absent."""
         rows = self._database.fetch("fetch_media", deadline, media_ids=list(media_ids))
         _check_columns("fetch_media", rows, 1 + len(self._names))
         return {row[0]: self._item(row) for row in rows}
@@ -84,16 +84,16 @@ class CatalogDatabase:
         return Item(values[0], values[self._title], values[self._genres], attributes)
 
     def fetch_existing_keys(self, deadline: Deadline) -> bytes:
-        """The keys of all items that are not deleted, one after the other."""
+        """Return the keys of all items that are not deleted, concatenated."""
         ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
         return media_keys or b""
 
     def read_catalog(self, collect: Callable[[Iterator[list[CatalogEntry]]], T]) -> T:
-        """What `collect` makes of every item that is not deleted, some hundred at a time."""
+        """Pass all items that are not deleted to `collect`, some hundred at a time, and return its result."""
         return self._database.read("fetch_catalogue", lambda chunks: collect(map(self._entries, chunks)))
 
     def fetch_catalogue(self) -> list[CatalogEntry]:
-        """Every item that is not deleted."""
+        """Return all items that are not deleted."""
         return self.read_catalog(lambda chunks: list(chain.from_iterable(chunks)))
 
     def _entries(self, rows: Sequence[Row]) -> list[CatalogEntry]:
@@ -103,10 +103,10 @@ class CatalogDatabase:
 
 
 def _check_columns(query_name: str, rows: Sequence[Row], wanted: int) -> None:
-    """Refuse rows that do not hold what is declared.
+    """Refuse rows whose number of columns is not the declared one.
 
     Raises:
-        ConfigurationError: they have more columns, or fewer.
+        ConfigurationError: there are more columns, or fewer.
     """
     if rows and len(rows[0]) != wanted:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Rows of a large result, some hundred at a time, so that other threads come to work meanwhile."""
+"""Yield the rows of a large result in chunks, so that other threads can run in between."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from recommender.databases.queries import Query
 
 Chunks: TypeAlias = Iterator[list[Row]]
 
-# So many rows are made in a millisecond or two, for which the interpreter's lock is held; and the pause then.
+# The interpreter's lock is held for the 1 to 2 ms that a chunk of this size takes; then comes the pause.
 _ROWS, _PAUSE_S = 250, 0.001
 
 
 def chunks_of(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> Chunks:
-    """Run a query and yield its rows, with a pause after each chunk.
+    """Run a query and yield its rows in chunks, with a pause after each chunk.
 
-    The result itself takes less memory than rows do. Without the pause, a thread that takes the lock again at
-    once would keep it from the others.
+    The driver's result takes less memory than Python rows. Without the pause, this thread would take the
+    interpreter's lock again before another thread could.
     """
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query.statement, parameters)

@@ -1,4 +1,4 @@
-"""How connections are made and set, and how long they wait."""
+"""Make and configure connections, and bound their waits."""
 
 import functools
 import logging
@@ -28,32 +28,32 @@ logger = logging.getLogger(__name__)
 Row = tuple[Any, ...]
 RV = TypeVar("RV")
 
-# libpq's least.
+# The smallest that libpq accepts.
 _CONNECT_TIMEOUT_S = 2
-# What the network may take on top of a statement's own timeout before a connection counts as dead.
+# How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
 
-# What every session is set to, beside its statement timeout; without units, as pg_settings has them.
+# Settings of every session, beside its statement timeout; without units, as in pg_settings.
 SESSION_SETTINGS = {
     "default_transaction_read_only": "on",
-    # The window's start is in UTC; an overlay for timestamptz columns depends on the session's zone.
+    # The window's start is in UTC; an overlay for timestamptz columns depends on the session's time zone.
     "TimeZone": "UTC",
-    # The statements are short, and many run at once: neither workers nor compiled code pay.
+    # The statements are short, and many run at once: neither parallel workers nor JIT pay off.
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
-    # Where the planner takes a user for an average one, it would rather collect all of a history and sort
-    # it than read the index in order and stop at the LIMIT; the heaviest users are then read whole.
+    # For a user it takes for an average one, the planner would sort the whole history instead of reading the
+    # index in order up to the LIMIT; the heaviest users would then be read whole.
     "enable_bitmapscan": "off",
-    # A plan is made once a connection, not again for each request, which would take longer than most of the
-    # statements do; the plan tests hold both kinds to the same bounds.
+    # Planning once per connection: planning for each request would take longer than most statements do. The
+    # plan tests hold custom and generic plans to the same bounds.
     "plan_cache_mode": "force_generic_plan",
-    # The indexes the statements live on are in memory, where the next page is as near as any other.
+    # The indexes used are in memory, where a random page costs as much as the next one.
     "random_page_cost": "1.1",
     # Kilobytes: a chunk of 100 users is aggregated without spilling to disk.
     "work_mem": "65536",
 }
 _TIMEOUT = "statement_timeout"
-# Without these, statements may write, answers be wrong, or nothing end; without the others all is slower.
+# Without these, statements could write, return wrong rows or never end; the others only make them faster.
 ESSENTIAL_SETTINGS = frozenset({"default_transaction_read_only", "TimeZone", _TIMEOUT})
 _SAME_VALUES = {"TimeZone": {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Etc/UCT"}}
 _WRITABLE = re.compile(
@@ -62,18 +62,18 @@ _WRITABLE = re.compile(
 
 
 class BoundedConnection(psycopg.Connection[Row]):
-    """Waits for the server no longer than until its deadline, where it has one, whatever the network does."""
+    """Wait for the server at most until the connection's deadline, if it has one, on any network."""
 
     deadline: Deadline | None = None
 
     def __init__(self, pgconn: PGconn, row_factory: RowFactory[Row] = tuple_row) -> None:
-        """Wrap a connection of libpq; called by the driver."""
+        """Wrap a libpq connection; called by the driver."""
         super().__init__(pgconn, row_factory)
-        # The names of the statements that `statements.py` has prepared.
+        # Names of the statements that `statements.py` has prepared.
         self.prepared: set[bytes] = set()
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """What the driver calls wherever it waits."""
+        """Run one of the driver's waits with the deadline; the driver calls this for each of its waits."""
         if self.deadline is not None and math.isfinite(self.deadline.ends_at):
             timeout = self.deadline.remaining_s
         return super().wait(gen, interval, timeout)
@@ -81,7 +81,7 @@ class BoundedConnection(psycopg.Connection[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A setting that a session does not have as it should: `wanted` and `found` without units."""
+    """A session setting with another value than wanted; `wanted` and `found` are without units."""
 
     setting: str
     wanted: str
@@ -92,11 +92,11 @@ class Difference:
 
 
 class Connector:
-    """Makes every connection that reads one database, be it for a pool, a probe or a command.
+    """Make the connections that read one database, for a pool, a probe or a command.
 
     Raises:
         SettingsError: no databases are configured.
-        ConfigurationError: the URL cannot be read, or contradicts what every session is set to.
+        ConfigurationError: the URL cannot be read, or contradicts the session settings.
     """
 
     def __init__(self, name: DatabaseName, settings: DatabaseSettings) -> None:
@@ -118,7 +118,7 @@ class Connector:
             self.arguments["options"] = " ".join(flags).strip()
 
     def connect(self) -> BoundedConnection:
-        """A connection outside of any pool, within seconds.
+        """Return a connection outside of any pool, within seconds.
 
         Raises:
             psycopg.Error: the server refuses, or does not answer.
@@ -132,13 +132,13 @@ class Connector:
         return connection
 
     def configure(self, connection: BoundedConnection) -> None:
-        """Set up a new connection, and log what it should have and has not, once for each difference.
+        """Configure a new connection, and log each setting that did not take effect once.
 
         Raises:
             psycopg.Error: the server refuses, or does not answer.
         """
         adapt_arrays(connection)
-        # A pool does not bound this; a pooler may have accepted what no server answers.
+        # A pool does not bound this wait, and a pooler may accept connections while its server is down.
         connection.deadline = Deadline.after(_CONNECT_TIMEOUT_S)
         try:
             adapt_texts(connection)
@@ -157,13 +157,13 @@ class Connector:
             )
 
     def differences(self, connection: BoundedConnection) -> list[Difference]:
-        """What a session does not have as it should.
+        """Return the settings of a session that do not have the wanted value.
 
         Raises:
             psycopg.Error: the server refuses, or does not answer.
         """
         statement = _queries()["fetch_settings"].statement
-        # Not prepared: it runs once a connection.
+        # Not prepared: it runs once per connection.
         rows = connection.execute(statement, {"setting_names": list(self._session)}, prepare=False)
         found: dict[str, str] = dict(rows.fetchall())
         return [
@@ -182,7 +182,7 @@ class Connector:
 
 
 def set_for_transaction(connection: BoundedConnection, settings: Mapping[str, str]) -> None:
-    """Set something for the transaction under way, which works behind every pooler.
+    """Set a setting for the current transaction only, which works behind every pooler.
 
     Raises:
         psycopg.Error: the server refuses, or does not answer.
@@ -191,13 +191,13 @@ def set_for_transaction(connection: BoundedConnection, settings: Mapping[str, st
 
 
 def statement_patience_s(settings: DatabaseSettings) -> float:
-    """Return how long to wait for a statement without a deadline; for ever without a statement timeout."""
+    """Return how many seconds to wait for a statement without a deadline; infinity without a timeout."""
     timeout_ms = settings.statement_timeout_ms
     return timeout_ms / 1000 + _NETWORK_GRACE_S if timeout_ms else math.inf
 
 
 def connect_to_write(url: str) -> psycopg.Connection[Row]:
-    """A connection for loading data, which no setting of the service's sessions applies to.
+    """Return a connection for loading data, without the session settings of the service.
 
     Raises:
         psycopg.Error: the server refuses, or does not answer.
@@ -225,7 +225,7 @@ def _common_arguments(application_name: str, statement_timeout_ms: int) -> dict[
         "application_name": application_name,
         "client_encoding": "UTF8",
         "connect_timeout": _CONNECT_TIMEOUT_S,
-        # A host that is gone without a word is noticed in seconds, not in the kernel's quarter of an hour.
+        # Notice a host that vanished in seconds, not after the kernel's 15 minutes.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
@@ -239,7 +239,7 @@ def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
     except psycopg.Error:
         # The driver's message may quote the URL, password and all.
         raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
-    # What libpq takes from the environment, such as PGOPTIONS, counts where the URL says nothing.
+    # Where the URL says nothing, libpq's environment variables such as PGOPTIONS apply.
     defaults = {
         option.keyword.decode(): option.val.decode()
         for option in Conninfo.get_defaults()
@@ -249,10 +249,10 @@ def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
 
 
 def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any]) -> None:
-    """Refuse what could never work, or would take effect against what the service promises.
+    """Refuse options with which no connection would work, or sessions could write.
 
     Raises:
-        ConfigurationError: there is such a thing; the message names it.
+        ConfigurationError: there is such an option; the message names it.
     """
     if given.get("target_session_attrs") == "read-write":
         raise ConfigurationError(

@@ -34,35 +34,35 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long a probe, or a check of a database that no request has asked, may take after it has connected.
+# How long a probe, or a check of an idle database, may take after it has connected.
 _PROBE_TIMEOUT_S = 1.0
-# How long a probe waits for a lock that another session holds: statements would have to wait, too.
+# How long a probe waits for a lock of another session, for which statements would have to wait, too.
 _PROBE_LOCK_TIMEOUT = "300ms"
-# How long it may take to tell the server that a statement is no longer wanted.
+# How long a request to cancel a statement may take.
 _CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
-# Twice, four times, eight times that between the attempts of a statement that conflicts more than once.
+# The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
-# How long a transaction of several reads may be idle between two of them.
+# How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
 # is asked for a connection. Long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
-# A statement that takes longer has the database count as slow.
+# A database with a statement that takes longer counts as slow.
 _SLOW_S = 0.5
-# After so long without a statement, it is not known how the database is.
+# After this long without a statement, the state of the database is unknown.
 _IDLE_S = 5.0
 
-# How many connections are kept for what is read whole: the catalog index, and popularity in other windows
-# than the configured one.
+# How many connections are reserved for reading whole tables: the catalog index, and popularity in windows
+# other than the configured one.
 BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
 
 
 class Database:
     """A read-only pool on one database, and its queries by name.
 
-    `breaker`: stop asking for a while where asking has failed; for callers that have something else to give.
-    Nothing connects until `open`, so that an instance may be made before a fork.
+    `breaker`: stop querying a database that is down; for callers that have a fallback. Nothing connects
+    before `open`, so that an instance may be made before a fork.
 
     Raises:
         SettingsError: no databases are configured.
@@ -76,7 +76,7 @@ class Database:
         self._patience_s = statement_patience_s(settings)
         self._state = DatabaseState.DOWN
         self._asked_at = -math.inf
-        # What the probe prepares: the statement that failed last.
+        # The statement that failed last, which the probe prepares.
         self._suspect: Query | None = None
         self._connector = Connector(name, settings)
         self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
@@ -104,29 +104,29 @@ class Database:
             self._breaker.open()
 
     def close(self) -> None:
-        """Close every connection; the instance cannot be opened again."""
+        """Close all connections; the instance cannot be opened again."""
         if self._breaker is not None:
             self._breaker.close()
         self._pool.close()
 
     @property
     def state(self) -> DatabaseState:
-        """How the last statement went, down while requests are not let through or before the first one."""
+        """Return how the last statement went; down before the first one and while the breaker is open."""
         return self._state if self._is_asked else DatabaseState.DOWN
 
     def has_query(self, query_name: str) -> bool:
-        """Return whether there is a query of a name; optional ones there are only with an overlay."""
+        """Return whether there is a query of a name; optional queries exist only with an overlay."""
         return query_name in self._queries
 
     def pool_stats(self) -> Mapping[str, int]:
-        """What the pool counts, by psycopg_pool's names."""
+        """Return the pool's counters by psycopg_pool's names."""
         return self._pool.get_stats()
 
     def check(self) -> None:
-        """Bring `state` up to date where no request has done so for a while."""
+        """Update `state` if no request has done so for a while."""
         if time.monotonic() - self._asked_at < _IDLE_S and self.state is not DatabaseState.DOWN:
             return
-        # While the breaker is open, its own probe brings the state up to date.
+        # While the breaker is open, its own probe updates the state.
         if not self._is_asked:
             return
         started = time.perf_counter()
@@ -134,17 +134,16 @@ class Database:
         self._note(started, None if answers else Outcome.NO_CONNECTION)
 
     def fetch(self, query_name: str, deadline: Deadline | None = None, **parameters: object) -> list[Row]:
-        """Run one query and return its rows, waiting no longer than until the deadline.
+        """Run one query and return its rows, or fail at the deadline.
 
-        A connection that turns out dead was most likely cut by a server restart while it sat in the pool, and
-        a prepared statement that has become invalid was changed by DDL: the other connections are dropped,
-        too, and the statement is tried once more on a new one. Where the server asks for that, as a standby
-        does, it is tried a few times.
+        A dead connection was most likely cut by a server restart, and an invalid prepared statement by DDL.
+        The other pooled connections are then dropped, too, and the statement is retried once on a new one. If
+        the server asks for retries, as a standby does, there are a few.
 
         Raises:
             StatementTimeoutError: the statement took longer than the deadline, or the server, allows.
-            DatabaseUnavailableError: no connection in time, the statement failed, or the database is known to
-                be out.
+            DatabaseUnavailableError: no connection in time, the statement failed, or the database is known
+                to be down.
         """
         query = self._queries[query_name]
         if deadline is None:
@@ -152,7 +151,7 @@ class Database:
         return self._try(query, lambda connection: fetch_rows(connection, query, parameters), deadline)
 
     def read(self, query_name: str, collect: Callable[[Chunks], T], **parameters: object) -> T:
-        """Run one query of many rows, and return what `collect` makes of them, anew with each attempt.
+        """Run one query of many rows, pass them to `collect`, and return its result; restarted on a retry.
 
         Raises:
             DatabaseUnavailableError: as `fetch`.
@@ -166,7 +165,7 @@ class Database:
     def read_snapshot(
         self, reads: Sequence[tuple[str, Callable[[Chunks], T]]], **parameters: object
     ) -> list[T]:
-        """Run queries on one state of the database, each as `read` does, whatever is written meanwhile.
+        """Run several queries in one snapshot of the database, each as `read` does.
 
         Raises:
             DatabaseUnavailableError: as `fetch`.
@@ -187,7 +186,7 @@ class Database:
         return self._try(queries[0][0], read_all, deadline)
 
     def stream(self, query_name: str, **parameters: object) -> Iterator[Row]:
-        """Run one query and yield its rows through a cursor, in memory that does not grow with them.
+        """Run one query and yield its rows through a server-side cursor, in bounded memory.
 
         Raises:
             DatabaseUnavailableError: no connection in time, or the statement failed on the way.
@@ -207,10 +206,10 @@ class Database:
             raise DatabaseUnavailableError(self.name, self._reason(exc)) from exc
 
     def _set_for_long(self, connection: BoundedConnection) -> None:
-        """Let a transaction wait for what is done with its rows, whatever the server allows others.
+        """Let a transaction stay idle while its rows are processed, whatever the server's settings are.
 
-        It still ends where this process stands still, so that it does not hold up VACUUM for ever. The time
-        for each statement is ours, also where a role's settings say something else.
+        It still ends if this process hangs, so that it does not block VACUUM forever. The statement timeout
+        is the service's, also if the role has another.
         """
         session = {
             "idle_in_transaction_session_timeout": _LONGEST_PAUSE,
@@ -223,8 +222,8 @@ class Database:
         return self._breaker is None or self._breaker.closed
 
     def _failure(self, query: Query, error: "_StatementError") -> DatabaseUnavailableError:
-        """Log a failed statement, have an outage looked into, and say it in the service's own terms."""
-        # A line: in an outage many requests log one, and the driver's words say all there is to say.
+        """Log a failed statement, suspect an outage if it may be one, and return the service's own error."""
+        # One line without a traceback: in an outage many requests log this.
         reason = self._reason(error.reason)
         logger.warning("%s.%s failed (%s): %s", self.name, query.name, error.outcome, reason)
         if self._breaker is not None and error.outcome.may_be_an_outage:
@@ -235,9 +234,9 @@ class Database:
         return kind(self.name, reason)
 
     def _reason(self, error: Exception) -> str:
-        """Return in one line why a statement failed, by the driver's words.
+        """Return the driver's message for a failed statement, in one line.
 
-        A pool that gave no connection in time does not say why. Where no request waits, it is found out.
+        A pool timeout has no cause. If no request waits, a new connection is tried to learn it.
         """
         if isinstance(error, PoolTimeout) and self._breaker is None:
             try:
@@ -247,8 +246,8 @@ class Database:
         return " ".join(str(error).split()) or type(error).__name__
 
     def _try(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
-        """Read on a connection, again where that is likely to help; a failure is said to be of `query`."""
-        # Without any time there is nothing to learn about the database.
+        """Read on a connection, with retries where they are likely to help; errors name `query`."""
+        # A deadline that has already passed says nothing about the database.
         if not deadline.remaining_s:
             raise StatementTimeoutError(self.name)
         if not self._is_asked:
@@ -264,11 +263,11 @@ class Database:
                 if exc.outcome.spoils_the_pool:
                     self._pool.drain()
             if failures > 1:
-                # At once is what the server asks for; what goes on for longer is given some time.
+                # The first retry is immediate, as the server asks for; later ones wait.
                 time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))
 
     def _run(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
-        """Read, and note how long it took and how the database did."""
+        """Read, and record the duration and the state of the database."""
         started = time.perf_counter()
         outcome: Outcome | None = None
         try:
@@ -312,9 +311,9 @@ class Database:
             self._give_back(connection)
 
     def _give_back(self, connection: BoundedConnection) -> None:
-        """Return a connection to the pool, if need be after the server has been told to stop its statement.
+        """Return a connection to the pool, after cancelling a statement that still runs.
 
-        Until then it keeps its place in the pool, which so never has more statements running than its size.
+        It keeps its place in the pool until then, so that never more statements run than the pool's size.
         """
         if connection.info.transaction_status is TransactionStatus.ACTIVE:
             if start_thread(f"{self.name} cancel", self._cancel, connection) is None:
@@ -333,12 +332,12 @@ class Database:
             self._drop(connection)
 
     def _drop(self, connection: BoundedConnection) -> None:
-        """Give up a connection whose last statement's answer is still to come, and its place in the pool."""
+        """Close a connection whose statement still runs, and free its place in the pool."""
         connection.close()
         self._pool.putconn(connection)
 
     def _pool_answers(self) -> bool:
-        """Whether a connection can be had, and does anything."""
+        """Return whether the pool gives a connection that answers."""
         try:
             with self._pool.connection(timeout=_PROBE_TIMEOUT_S) as connection:
                 connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
@@ -351,9 +350,9 @@ class Database:
         return True
 
     def _probe(self) -> bool:
-        """Whether a new connection can be had, and prepares the statement that failed.
+        """Return whether a new connection can be made and prepares the statement that failed.
 
-        To prepare takes the locks that the statement takes, and reads none of its rows.
+        Preparing takes the locks of the statement, and reads no rows.
         """
         try:
             with self._connector.connect() as connection:
@@ -374,9 +373,9 @@ class _StatementError(Exception):
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:
-    """Whether the server parses a statement in time; one that it refuses at once is no outage.
+    """Return whether the server parses a statement in time; one that it refuses at once is no outage.
 
-    In one transaction, whose settings are its own, for a pooler to send all of it to one session.
+    All in one transaction with its own settings, so that a pooler sends it to one session.
     """
     try:
         with connection.transaction():

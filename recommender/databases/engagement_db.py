@@ -1,4 +1,4 @@
-"""engagement_db: who did what with which medium."""
+"""Read interactions of users with items from engagement_db."""
 
 import math
 from array import array
@@ -17,18 +17,18 @@ from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
 from recommender.id_table import IdTexts
 
-# How many of a user's latest interactions a history is read from.
+# How many of a user's latest interactions a history includes.
 HISTORY_ROWS = 20_000
 
 _SIZE, _TIME, _VALUE = np.dtype(">i4"), np.dtype(">i8"), np.dtype(">f8")
 
 
 class InteractionLists(NamedTuple):
-    """The latest interactions of users, or with media: one list after the other, the latest first in each.
+    """The latest interactions of several users, or with several items: concatenated lists, latest first.
 
-    `sizes`: shape (lists,), how many there are in each list. Parallel, one entry an interaction: `keys` of
-    the media, or of the users (one after the other), `times` (microseconds), `kinds` (1 like, 2 watch, 3
-    dislike) and `values`.
+    `sizes`: number of interactions of each list, shape (lists,). Parallel, one entry per interaction: `keys`
+    of the items or of the users (concatenated), `times` (microseconds), `kinds` (1 like, 2 watch, 3 dislike)
+    and `values`.
     """
 
     sizes: NDArray[np.int64]
@@ -39,10 +39,10 @@ class InteractionLists(NamedTuple):
 
 
 class SharedItems(NamedTuple):
-    """What the users of a medium liked or watched besides.
+    """The items that the users of one item liked or watched, that item included.
 
-    `media_keys`, `user_counts`: parallel, the keys of the media, one after the other, and how many of the
-    users have each. `read_users`: how many users these are.
+    `media_keys`, `user_counts`: parallel, the concatenated keys of the items, and how many of the users have
+    each. `read_users`: how many users were read.
     """
 
     media_keys: bytes
@@ -51,10 +51,10 @@ class SharedItems(NamedTuple):
 
 
 class ItemCounts(NamedTuple):
-    """How popular media are in a window.
+    """How popular items are in a window.
 
-    `ids`: of the media. Parallel, `users`: how many users have each in their favour, and `rows`: how many
-    interactions there are with it, of whatever type and user.
+    `ids`: of the items. Parallel, `users`: how many users liked or watched each without a later dislike, and
+    `rows`: how many interactions it has, of all types and users.
     """
 
     ids: IdTexts
@@ -63,10 +63,10 @@ class ItemCounts(NamedTuple):
 
 
 class PositiveHistory(NamedTuple):
-    """What a user has a positive interaction with; parallel, each item once, in no order.
+    """A user's items with a positive interaction; parallel, each item once, in no order.
 
-    `total_values`: the sums of the values of the user's likes and watches. `liked`: whether there is a like
-    among them. `times`: of the last of them, in seconds since 1970 UTC.
+    `total_values`: the summed values of the user's likes and watches. `liked`: whether one of them is a
+    like. `times`: of the last of them, in seconds since 1970 UTC.
     """
 
     user_id: str
@@ -77,9 +77,9 @@ class PositiveHistory(NamedTuple):
 
 
 class LaterPositives(NamedTuple):
-    """What a user liked or watched from a moment on, and could have been given at that moment.
+    """Items that a user liked or watched from a moment on, and that could have been recommended then.
 
-    `item_ids`: the earliest first. `had_positives`: whether the user had anything in their favour before.
+    `item_ids`: the earliest first. `had_positives`: whether the user had positive interactions before.
     """
 
     user_id: str
@@ -88,10 +88,10 @@ class LaterPositives(NamedTuple):
 
 
 class InteractionArrays(NamedTuple):
-    """What a user did; parallel, in no order.
+    """A user's interactions; parallel, in no order.
 
-    `kinds`: 1 like, 2 watch, 3 dislike, 0 what means nothing. `times`: in seconds since 1970 UTC, NaN where
-    there is none. `excluding`: whether it keeps the item from being recommended again.
+    `kinds`: 1 like, 2 watch, 3 dislike, 0 other. `times`: in seconds since 1970 UTC, NaN if there is none.
+    `excluding`: whether the interaction excludes the item from recommendations.
     """
 
     user_id: str
@@ -103,7 +103,7 @@ class InteractionArrays(NamedTuple):
 
 
 class Exposure(NamedTuple):
-    """What a user did with an item that came with a token; `happened_at`: seconds since 1970 UTC."""
+    """An interaction with an item that was returned with a token; `happened_at`: seconds since 1970 UTC."""
 
     token: str
     user_id: str
@@ -113,7 +113,7 @@ class Exposure(NamedTuple):
 
 
 class InteractionRow(NamedTuple):
-    """Something a user did; `happened_at` is ISO 8601 in UTC, None where it is infinity."""
+    """One interaction of a user; `happened_at` is ISO 8601 in UTC, None for infinity."""
 
     media_id: str
     type: str | None
@@ -122,9 +122,9 @@ class InteractionRow(NamedTuple):
 
 
 class EngagementDatabase:
-    """Reads of engagement_db. `window_start` is a timestamp's text, or `-infinity`.
+    """Read engagement_db. `window_start` is a timestamp as text, or `-infinity`.
 
-    With a `clock` that stands at a past moment, recommendations, counts and training know of nothing later.
+    With a `clock` set to a past moment, recommendations, counts and training read nothing later.
     """
 
     def __init__(
@@ -138,13 +138,13 @@ class EngagementDatabase:
             "watch_types": list(types.watches),
         }
         self._types = {**self._positive_types, "dislike_types": list(types.dislikes)}
-        # What each statement takes that reads interactions in a window.
+        # Parameters of all statements that read interactions in a window.
         self._read = {**self._types, "known_until": clock.known_until}
 
     def fetch_histories(
         self, user_ids: Sequence[str], window_start: str, deadline: Deadline
     ) -> dict[str, History]:
-        """Histories by user, from their latest `HISTORY_ROWS`; users without interactions are absent."""
+        """Return histories by user, of their latest `HISTORY_ROWS`; users without interactions are absent."""
         rows = self._database.fetch(
             "fetch_histories",
             deadline,
@@ -170,11 +170,11 @@ class EngagementDatabase:
         *,
         enough_users: int | None = None,
     ) -> InteractionLists:
-        """Who interacted last with each of some media; `keys` are those of users, `values` all 0.
+        """Return the latest users of each item; `keys` are those of users, `values` all 0.
 
-        `media_ids` and `row_limits` are parallel: how many of the latest interactions are read. With
-        `enough_users`, most of these may be repetitions: each user is there once for each kind, and so many
-        users of a medium are enough.
+        `media_ids` and `row_limits` are parallel: how many of the latest interactions to read. With
+        `enough_users`, for items with many repeated interactions, each user appears once per kind, and
+        reading stops at so many users of an item.
         """
         query_name, parameters = "fetch_users_of_media", {}
         if enough_users is not None:
@@ -199,10 +199,10 @@ class EngagementDatabase:
         *,
         repeated: bool,
     ) -> InteractionLists:
-        """What each of some users did last; `keys` are those of media.
+        """Return the latest interactions of each user; `keys` are those of items.
 
-        `repeated`: most of this may be repetitions: each medium is there once for each kind, with the sum of
-        the values.
+        With `repeated`, for users with many repeated interactions, each item appears once per kind, with the
+        sum of the values.
         """
         (row,) = self._database.fetch(
             "fetch_media_of_users_repeated" if repeated else "fetch_media_of_users",
@@ -224,7 +224,7 @@ class EngagementDatabase:
         rows_per_user: int,
         deadline: Deadline,
     ) -> SharedItems:
-        """What the latest users of a medium have in their favour, that medium included."""
+        """Return the items that the latest users of an item liked or watched, that item included."""
         ((media_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
             deadline,
@@ -241,7 +241,7 @@ class EngagementDatabase:
         return SharedItems(media_keys, user_counts, read_users)
 
     def count_media(self, window_start: str) -> tuple[ItemCounts, int]:
-        """How popular each medium is in a window, and how many users have any, counted at one moment."""
+        """Count, in one snapshot, the users of each item in a window and all users with any positive item."""
         counts, active_users = self._database.read_snapshot(
             [("count_positive_users", _media_counts), ("count_active_users", _first_value)],
             window_start=window_start,
@@ -250,47 +250,47 @@ class EngagementDatabase:
         return counts, int(active_users)
 
     def count_positive_users(self, window_start: str) -> ItemCounts:
-        """How popular each medium is in the window."""
+        """Count the users and interactions of each item in the window."""
         return self._database.read(
             "count_positive_users", _media_counts, window_start=window_start, **self._read
         )
 
     def count_active_users(self, window_start: str) -> int:
-        """How many users have any medium in their favour in the window."""
+        """Count the users with any positive item in the window."""
         rows = self._database.fetch("count_active_users", window_start=window_start, **self._read)
         return int(rows[0][0])
 
     def fetch_example_user(self) -> str | None:
-        """The id of a user with interactions, if there is one."""
+        """Return the id of a user with interactions, if there is one."""
         rows = self._database.fetch("fetch_example_user", **self._positive_types)
         return str(rows[0][0]) if rows else None
 
     def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
-        """The first users with interactions whose id begins with `prefix`, any text, in order."""
+        """Return the first users with interactions whose id begins with `prefix` (any text), in order."""
         rows = self._database.fetch("search_users", deadline, prefix=prefix, top_k=top_k)
         return [user_id for (user_id,) in rows]
 
     def fetch_random_user(self, deadline: Deadline) -> str | None:
-        """Somebody with interactions, another each time, if there is anybody."""
+        """Return a random user with interactions, None if there is none."""
         rows = self._database.fetch("fetch_random_user", deadline)
         return str(rows[0][0]) if rows else None
 
     def fetch_recent_interactions(self, user_id: str, top_k: int, deadline: Deadline) -> list[InteractionRow]:
-        """What a user did last, of every kind, latest first; what has no timestamp is left out."""
+        """Return a user's last interactions of all types, latest first, without undated ones."""
         rows = self._database.fetch("fetch_recent_interactions", deadline, user_id=user_id, top_k=top_k)
         return [InteractionRow(*row) for row in rows]
 
     def stream_positive_histories(self, window_start: str) -> Iterator[PositiveHistory]:
-        """Everybody's positive history, a few hundred users at a time."""
+        """Yield the positive histories of all users, a few hundred users at a time."""
         for row in self._database.stream(
             "stream_positive_histories", window_start=window_start, **self._read
         ):
             yield PositiveHistory(*row)
 
     def stream_later_positives(self, window_start: str) -> Iterator[LaterPositives]:
-        """Yield what each user went on to like or watch from the clock's moment on, some hundred at a time.
+        """Yield what each user liked or watched from the clock's moment on, some hundred users at a time.
 
-        Read by the replay alone, to score what was recommended at that moment.
+        Only the replay reads this, to score what was recommended at that moment.
         """
         for row in self._database.stream(
             "stream_later_positives",
@@ -310,29 +310,29 @@ class EngagementDatabase:
 
     @property
     def has_exposures(self) -> bool:
-        """Whether there is a statement that reads exposures: it is optional."""
+        """Return whether the optional statement that reads exposures exists."""
         return self._database.has_query("stream_exposures")
 
     def stream_exposures(self, since: str) -> Iterator[Exposure]:
-        """Yield what users did since a timestamp with items that came with tokens."""
+        """Yield interactions since a timestamp with items that were returned with tokens."""
         rows = self._database.stream("stream_exposures", since=since)
         for token, user_id, media_id, kind, happened_at in rows:
-            # The statement is the app's, which may let rows through that have none.
+            # The statement is an overlay, which may return rows without a token.
             at = -math.inf if happened_at is None else happened_at
             yield Exposure(token or "", user_id, media_id, kind, at)
 
     def estimate_interactions(self) -> int | None:
-        """Return roughly how many interactions there are; None where the server's statistics do not say."""
+        """Return roughly how many interactions there are; None if the server's statistics do not tell."""
         ((rows,),) = self._database.fetch("estimate_interactions")
         return None if rows is None else int(rows)
 
     def take_training_turn(self) -> bool:
-        """Take the turn to read everything for a training; whether this session has it, until it ends."""
+        """Take the lock for reading all training data, until the session ends; return whether it was free."""
         ((is_taken,),) = self._database.fetch("take_training_turn")
         return bool(is_taken)
 
     def stream_users(self) -> Generator[str]:
-        """Everybody with interactions, in the order of the ids, a few hundred at a time."""
+        """Yield all users with interactions in the order of their ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id
 

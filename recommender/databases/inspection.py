@@ -1,4 +1,4 @@
-"""Looking at a database: what is there, and what PostgreSQL makes of a statement without running it."""
+"""Inspect a database: its tables, and the plan of a statement without running it."""
 
 import re
 import time
@@ -25,18 +25,18 @@ from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5
-# Somebody who rebuilds a table holds it for longer than anybody wants to wait to be told so.
+# A rebuild of a table holds its lock for longer than an inspection should wait.
 _LOCK_TIMEOUT = "2s"
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What a statement would return, and what its generic plan does.
+    """The columns that a statement would return, and the tables that its generic plan scans.
 
-    `column_names`, `column_types`: parallel; types as in pg_type, `[]` after those of arrays, `?` where it is
-    none of PostgreSQL's own.
-    `tables_read_whole`: with their schemas, as SQL takes them.
+    `column_names`, `column_types`: parallel; types as in pg_type, with `[]` for arrays, `?` for a type that
+    is not built in.
+    `tables_read_whole`: sequentially scanned tables, quoted and with their schemas.
     """
 
     column_names: tuple[str, ...]
@@ -47,13 +47,13 @@ class Examination:
 
 
 class Inspection:
-    """One read-only connection to a database, set like the service's, open inside a `with` block.
+    """One read-only connection to a database with the service's settings, open inside a `with` block.
 
     Raises:
         SettingsError: no databases are configured.
         ConfigurationError: the URL cannot be read.
         InspectionError: from every method, where PostgreSQL refuses.
-        DatabaseUnavailableError: from every method, where it has stopped answering; the connection is closed.
+        DatabaseUnavailableError: from every method, when the server stops answering; closes the connection.
     """
 
     def __init__(self, name: DatabaseName, settings: DatabaseSettings) -> None:
@@ -85,12 +85,12 @@ class Inspection:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
 
     def settings_missed(self) -> list[Difference]:
-        """What the session should be set to and is not."""
+        """Return the session settings that do not have the wanted value."""
         with self._transaction():
             return self._connector.differences(self._connection)
 
     def measure_round_trip_ms(self) -> float:
-        """The quickest of a few."""
+        """Return the shortest of a few round trips, in milliseconds."""
         statement = self._queries["fetch_round_trip"].statement
         taken = []
         with self._transaction():
@@ -101,27 +101,27 @@ class Inspection:
         return min(taken) * 1000
 
     def estimate_rows(self, sql_name: str) -> int:
-        """Return how many rows the planner expects of a table or view, named as SQL takes it."""
+        """Return how many rows the planner expects of a table or view, given by its quoted name."""
         with self._transaction():
             cursor = self._connection.execute(f"EXPLAIN (FORMAT JSON) TABLE {sql_name}".encode())
             row = cursor.fetchone()
         return int(row[0][0]["Plan"]["Plan Rows"]) if row else 0
 
     def examine(self, query: Query) -> Examination:
-        """Prepare a statement and look at its generic plan.
+        """Prepare a statement and read its generic plan.
 
-        EXPLAIN (GENERIC_PLAN) would show the same plan, from PostgreSQL 16 on. Permissions are checked too.
+        EXPLAIN (GENERIC_PLAN) shows the same, but only from PostgreSQL 16 on. Permissions are checked, too.
         """
         with self._transaction():
             names, types = self._columns(query)
-            # By the NULLs below every partition could be left out of the plan, and nothing would be seen.
+            # With the NULLs below, pruning would drop all partitions from the plan.
             generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
             set_for_transaction(self._connection, generic_and_whole)
             self._connection.execute(b"PREPARE examined AS " + query.numbered)
             nulls = ", ".join(["NULL"] * len(query.parameters))
             execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"
             try:
-                # Should it fail, what follows still belongs to the transaction.
+                # A savepoint: the transaction goes on if EXPLAIN fails.
                 with self._connection.transaction(), self._refusals():
                     cursor = self._connection.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {execute}".encode())
                     row = cursor.fetchone()
@@ -137,9 +137,9 @@ class Inspection:
         )
 
     def _columns(self, query: Query) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The names and types of what it returns."""
+        """Return the names and types of a statement's columns."""
         server = self._connection.pgconn
-        # Unnamed: PgBouncer has names of its own for what is prepared by protocol.
+        # Unnamed: PgBouncer renames statements that are prepared by protocol.
         prepared = server.prepare(b"", query.numbered)
         if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise InspectionError(_one_line(prepared.get_error_message()))
@@ -156,7 +156,7 @@ class Inspection:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """A transaction, which a pooler sends to one session, with a bound on its locks and on all of it."""
+        """Run in one transaction, which a pooler sends to one session, with lock and statement timeouts."""
         self._connection.deadline = Deadline.after(self._patience_s)
         with self._refusals(), self._connection.transaction(), self._refusals():
             set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT})
@@ -171,7 +171,7 @@ class Inspection:
                 self._connection.closed
                 or self._connection.info.transaction_status is TransactionStatus.ACTIVE
             ):
-                # Given up on, with the answer still to come: not even a rollback can be asked for.
+                # The answer is still outstanding, so that not even a rollback can be sent.
                 self._connection.close()
                 raise DatabaseUnavailableError(self._name, _one_line(str(exc))) from exc
             raise InspectionError(_one_line(str(exc))) from exc
@@ -194,7 +194,7 @@ def _quoted(identifier: str) -> str:
 
 
 def _one_line(message: str) -> str:
-    """The message without the lines that point into the statement."""
+    """Return the message without the lines that point into the statement."""
     lines = [line.strip() for line in message.strip().splitlines()]
     place = next(
         (n for n, line in enumerate(lines) if line.startswith(("LINE ", "QUERY:", "CONTEXT:"))), None

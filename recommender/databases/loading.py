@@ -1,4 +1,4 @@
-"""Writing to the databases, for the demo and for imports. The service itself only reads."""
+"""Write to the databases, for the demo and for imports. The service itself only reads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def create_databases(maintenance_url: str) -> None:
     script = (SQL_ROOT / "schema" / "databases.sql").read_text()
     try:
         with connect_to_write(maintenance_url) as connection:
-            # One at a time: CREATE DATABASE cannot be part of a transaction, nor of a longer script.
+            # One by one: CREATE DATABASE cannot run in a transaction or a script of several statements.
             for statement in script.split(";"):
                 connection.execute(statement.encode())
     except psycopg.Error as exc:
@@ -31,7 +31,7 @@ def create_databases(maintenance_url: str) -> None:
 
 
 def _setting(name: str) -> str:
-    """What says where a database is."""
+    """Return the names of the settings that locate a database."""
     url = f"{name.upper()}_URL"
     return f"DB_HOST or {url}" if name in set(DatabaseName) else url
 
@@ -68,7 +68,7 @@ class WritableDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing for what runs inside."""
+        """Run the block in one transaction."""
         with self._refusals(), self._connection.transaction():
             yield
 
@@ -77,17 +77,17 @@ class WritableDatabase:
         self._run_script(SQL_ROOT / "schema" / f"{self.name}.sql")
 
     def create_indexes(self) -> None:
-        """Create the indexes that are missing and bring the planner's statistics up to date."""
+        """Create the indexes that are missing and update the planner's statistics."""
         self._run_script(SQL_ROOT / "indexes" / f"{self.name}.sql")
         self.execute("vacuum_tables")
 
     def execute(self, query_name: str, **parameters: object) -> None:
-        """Run a statement that returns nothing; parameters it does not take are passed over."""
+        """Run a statement that returns nothing; parameters it does not take are ignored."""
         with self._refusals():
             self._connection.execute(self._queries[query_name].statement, parameters)
 
     def fetch_row(self, query_name: str, **parameters: object) -> Row:
-        """Run a query that returns one row; parameters it does not take are passed over."""
+        """Run a query that returns one row; parameters it does not take are ignored."""
         with self._refusals():
             row = self._connection.execute(self._queries[query_name].statement, parameters).fetchone()
         if row is None:
@@ -101,7 +101,7 @@ class WritableDatabase:
                 copy.write_row(row)
 
     def copy_blocks(self, query_name: str, blocks: Iterable[bytes]) -> None:
-        """Stream blocks that are in the format of the COPY statement already."""
+        """Stream blocks that already have the format of the COPY statement."""
         with self._copying(query_name) as copy:
             for block in blocks:
                 copy.write(block)

@@ -1,4 +1,4 @@
-"""Migrates recommendation_db, forward and back, by yoyo; imported by that command only."""
+"""Migrate recommendation_db forward and back with yoyo; imported by `migrate` only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _CONNECT_TIMEOUT_S = 10
 
 
 def migrate_up(url: str) -> list[str]:
-    """Bring the database up to date.
+    """Apply all missing migrations.
 
     Returns:
         The migrations that were applied, in order.
@@ -36,10 +36,10 @@ def migrate_up(url: str) -> list[str]:
 
 
 def migrate_down(url: str) -> list[str]:
-    """Take all migrations back, and with them everything that was kept.
+    """Roll all migrations back, which deletes all stored data.
 
     Returns:
-        The migrations that were taken back, in order.
+        The migrations that were rolled back, in order.
 
     Raises:
         LoadError: as `migrate_up`.
@@ -54,7 +54,7 @@ def migrate_down(url: str) -> list[str]:
 
 
 def _refuse_hopeless(url: str) -> None:
-    """Say what yoyo would not: it takes every refusal for tables that are there already, or for a lock."""
+    """Refuse a database without rights: yoyo would report existing tables or a lock instead."""
     with WritableDatabase(NAME, url) as database:
         schema, may_create, is_read_only = database.fetch_row("fetch_migration_rights")
     if schema is None:
@@ -69,12 +69,12 @@ def _refuse_hopeless(url: str) -> None:
 def _backend(url: str) -> Iterator[Any]:
     _refuse_hopeless(url)
     try:
-        # yoyo takes URLs apart in its own way, which knows no folder of a socket in place of a host.
+        # yoyo's URL parser does not accept a socket folder as the host.
         arguments = urlencode(conninfo_to_dict(url, connect_timeout=_CONNECT_TIMEOUT_S))
         with get_backend(f"postgresql+psycopg:///?{arguments}") as backend:
             yield backend
     except LockTimeout as exc:
-        # yoyo's own words, but for what it says to run: it does not take a folder of a socket.
+        # yoyo's message without the command it suggests, which does not accept a socket folder.
         text, is_known, _ = str(exc).partition(" has locked")
         process = text.lower() if is_known else "another process"
         remedy = "If it was killed, remove its lock by `DELETE FROM yoyo_lock`."

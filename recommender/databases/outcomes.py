@@ -1,4 +1,4 @@
-"""What a failed statement says of its database: the driver's errors sorted by what to do about them."""
+"""Classify the driver's errors by how the service reacts to them."""
 
 from enum import StrEnum
 
@@ -11,10 +11,10 @@ _CONFLICT_RETRIES = 5
 class Outcome(StrEnum):
     """How a statement failed.
 
-    `no_connection`: none could be had in time. `connection_lost`: it broke while the statement ran.
-    `slow`: the statement, or a lock it waited for, took longer than this request may. `stale_plan`: what was
-    prepared on the connection is no longer valid. `try_again`: the server asks for that. `fault`: anything
-    else, such as a missing column, which comes back at once.
+    `no_connection`: there was none in time. `connection_lost`: it broke while the statement ran.
+    `slow`: the statement, or a lock it waited for, took longer than this request may. `stale_plan`: a
+    prepared statement is no longer valid. `try_again`: the server asks for a retry. `fault`: anything else,
+    such as a missing column.
     """
 
     NO_CONNECTION = "no_connection"
@@ -26,14 +26,14 @@ class Outcome(StrEnum):
 
     @property
     def may_be_an_outage(self) -> bool:
-        """Whether the database may be out for all requests, which is then to be found out."""
+        """Return whether the database may be down for all requests, so that it must be probed."""
         return self in {Outcome.NO_CONNECTION, Outcome.CONNECTION_LOST, Outcome.SLOW}
 
     @property
     def retries(self) -> int:
-        """How often the same statement is worth to be tried again.
+        """Return how often to retry the same statement.
 
-        A standby that replays what a primary vacuums and locks ends one statement after the other.
+        A standby that replays vacuums and locks of its primary may cancel several statements in a row.
         """
         if self is Outcome.TRY_AGAIN:
             return _CONFLICT_RETRIES
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
     @property
     def spoils_the_pool(self) -> bool:
-        """Whether other connections of the pool most likely have the same trouble."""
+        """Return whether other connections of the pool most likely fail in the same way."""
         return self in {Outcome.CONNECTION_LOST, Outcome.STALE_PLAN}
 
 
@@ -68,7 +68,7 @@ class StatementAbandonedError(Exception):
 
 
 def outcome_of(error: Exception, *, connection_broken: bool) -> Outcome:
-    """Sort an error of a statement, or of getting a connection for it."""
+    """Classify an error of a statement, or of getting a connection for it."""
     if isinstance(error, StatementAbandonedError):
         return Outcome.SLOW
     if isinstance(error, PoolTimeout | PoolClosed | TooManyRequests):

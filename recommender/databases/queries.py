@@ -1,4 +1,4 @@
-"""The SQL files: found, overlaid, parsed and checked once at start."""
+"""Find, overlay, parse and check the SQL files, once at start."""
 
 import functools
 import re
@@ -14,10 +14,10 @@ from recommender.errors import ConfigurationError
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
 _DECLARATION = re.compile(r"--\s*name\s*:\s*[\w-]+\s*(?:\W|$)")
-# Outside of literals too, aiosql or the driver would take these for parameters.
+# aiosql or the driver would take these for parameters, also outside of literals.
 _NO_PARAMETER = re.compile(r"%%?|:(?=\d)")
 _SECOND_STATEMENT = re.compile(r";[\s;]*[^\s;]")
-# Private-use characters, which stand for the text of a number that is kept from aiosql.
+# Private-use characters around the number of a text that is hidden from aiosql.
 _KEPT = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -25,8 +25,8 @@ _KEPT = re.compile("\ue000(\\d+)\ue001")
 class Query:
     """One statement of a query file, without comments.
 
-    `statement`: with the driver's placeholders, as it is executed. `numbered`: with numbered parameters, as
-    PREPARE takes it.
+    `statement`: with the driver's placeholders, for execution. `numbered`: with numbered parameters, for
+    PREPARE.
     """
 
     name: str
@@ -49,7 +49,7 @@ def parse_query_file(path: Path) -> Query:
         raise ConfigurationError(f"{path}: cannot be read as a query file: {exc}") from exc
 
 
-# Each of the pools on a database, and whatever else asks for its statements, parses the same files.
+# Cached: every pool on a database parses the same files.
 @functools.lru_cache(maxsize=256)
 def _parse(path: Path, text: str) -> Query:
     """Parse the text of a query file; the same text at the same path is parsed once."""
@@ -73,13 +73,13 @@ def _parse(path: Path, text: str) -> Query:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A query file as aiosql can read it: comments left out, `kept` text replaced by its number."""
+    """A query file that aiosql can read: without comments, `kept` texts replaced by their numbers."""
 
     text: str
     kept: list[str]
 
     def restored(self, statement: str, *, percent_sign: str) -> str:
-        """Put back what was kept; percent signs, doubled or not in the file, as they are wanted."""
+        """Restore the kept texts; `percent_sign` replaces percent signs, doubled or not in the file."""
 
         def text_of(number: re.Match[str]) -> str:
             return self.kept[int(number[1])].replace("%%", "%").replace("%", percent_sign)
@@ -88,7 +88,7 @@ class _Source:
 
 
 def _read(text: str) -> _Source:
-    """Take the comments out, and keep from aiosql whatever it could take for a parameter or a quote."""
+    """Remove comments, and hide from aiosql what it could take for a parameter or a quote."""
     parts: list[str] = []
     kept: list[str] = []
 
@@ -119,10 +119,10 @@ def _numbered(statement: str, parameters: tuple[str, ...]) -> str:
 
 
 def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -> None:
-    """Refuse overlays that leave a parameter out which the statements they replace take.
+    """Refuse overlays without a parameter that the replaced statement takes.
 
     Raises:
-        ConfigurationError: there is one, or `load_queries` refuses one.
+        ConfigurationError: there is such an overlay, or `load_queries` refuses one.
     """
     ours = load_queries(folder)
     for name, query in load_queries(folder, overlay).items():
@@ -136,7 +136,7 @@ def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -
 
 
 def optional_queries(folder: str) -> dict[str, Query]:
-    """Load `sql/optional/<folder>/*.sql`: examples of statements that only an overlay may bring.
+    """Load `sql/optional/<folder>/*.sql`: examples of statements that only an overlay may add.
 
     Raises:
         ConfigurationError: a file is unreadable.

@@ -1,4 +1,4 @@
-"""The service's own database, where there is one: what was published, for others to query."""
+"""Write published models to the optional recommendation_db, for other services to query."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,7 +8,7 @@ NAME = "recommendation_db"
 
 
 class RecommendationDatabase:
-    """Writes to recommendation_db, over a connection that each call makes and closes.
+    """Write to recommendation_db; each call makes and closes its own connection.
 
     Raises:
         LoadError: from every method, where PostgreSQL refuses or does not answer.
@@ -23,12 +23,12 @@ class RecommendationDatabase:
         embeddings: Iterable[tuple[str, Sequence[float]]],
         kept_versions: Sequence[str],
     ) -> None:
-        """Note a version as the current one of its model, and forget those that are gone, all or nothing.
+        """Record a version as the current one of its model, and delete removed ones, in one transaction.
 
         Args:
-            artifact: what `insert_artifact` takes.
-            embeddings: of users, by id; none for a model without.
-            kept_versions: of the model, all that are left.
+            artifact: the parameters of `insert_artifact`.
+            embeddings: of users, by id; empty for a model without embeddings.
+            kept_versions: all versions of the model that remain.
         """
         model, version = artifact["model"], artifact["version"]
         # Of a version that is there already nothing is left, either.
@@ -39,23 +39,23 @@ class RecommendationDatabase:
             database.copy("copy_user_features", rows)
 
     def update_current(self, artifact: Mapping[str, object], kept_versions: Sequence[str]) -> None:
-        """Note that an earlier version is the current one of its model, with the embeddings that are there.
+        """Make an earlier version the current one of its model, with the embeddings it has.
 
         Args:
-            artifact: what `insert_artifact` takes; a version that was never noted is noted now.
-            kept_versions: of the model, all that are left.
+            artifact: the parameters of `insert_artifact`; a missing version is inserted.
+            kept_versions: all versions of the model that remain.
         """
         with WritableDatabase(NAME, self._url) as database, database.transaction():
             _note_current(database, artifact, kept_versions)
 
     def keep_versions(self, kept_versions: Mapping[str, Sequence[str]]) -> None:
-        """Remove the versions that are not kept, of the models that are named, all or nothing."""
+        """Delete the versions that are not kept of the named models, in one transaction."""
         with WritableDatabase(NAME, self._url) as database, database.transaction():
             for model, versions in kept_versions.items():
                 database.execute("delete_versions", model=model, kept_versions=list(versions))
 
     def delete_users(self, user_ids: Sequence[str]) -> None:
-        """Remove all that is kept of users."""
+        """Delete all stored data of users."""
         with WritableDatabase(NAME, self._url) as database:
             database.execute("delete_users", user_ids=list(user_ids))
 

@@ -1,4 +1,4 @@
-"""Collects the statements that are run on behalf of a request, or of a test."""
+"""Collect the statements that a request or a test runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class StatementRun(NamedTuple):
-    """A statement that was run, well or not: `<database>.<query>`, and its time with the wait to run it."""
+    """A finished or failed statement: `<database>.<query>`, and its time including the wait to run it."""
 
     name: str
     seconds: float
@@ -17,14 +17,14 @@ _recorders: ContextVar[tuple[list[StatementRun], ...]] = ContextVar("recorders",
 
 
 def record(run: StatementRun) -> None:
-    """Tell of a statement to what collects in this context."""
+    """Add a statement to the collections of this context."""
     for runs in _recorders.get():
         runs.append(run)
 
 
 @contextmanager
 def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list[StatementRun]]:
-    """Collect every statement this context runs, in `runs` if given; may be nested."""
+    """Collect the statements this context runs, in `runs` if given; may be nested."""
     runs = [] if runs is None else runs
     token = _recorders.set((*_recorders.get(), runs))
     try:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# What a search for parameters or semicolons must not look into, as PostgreSQL's own scanner delimits it. A
-# quote that is not closed runs to the end of the text.
+# Stretches in which a search for parameters or semicolons must not look, delimited as in PostgreSQL's own
+# scanner. A quote that is not closed runs to the end of the text.
 _OPAQUE = re.compile(
     r"""
     (?P<line>--[^\n]*)
@@ -28,7 +28,7 @@ class UnfinishedError(ValueError):
 
 
 class Token(NamedTuple):
-    """A stretch of SQL. `is_comment`: not for the server. `is_opaque`: a literal, quoted name or hint."""
+    """A stretch of SQL. `is_comment`: not sent to the server. `is_opaque`: a literal, quoted name or hint."""
 
     text: str
     is_comment: bool = False
@@ -36,7 +36,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Split SQL into comments, opaque stretches and what lies between; joined, they are the text again.
+    """Split SQL into comments, opaque stretches and the rest; joined, they give the text again.
 
     Raises:
         UnfinishedError: a comment or a quote is not closed.
@@ -57,7 +57,7 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 def _block_end(text: str, start: int) -> int:
-    """Where the block comment that begins at `start` ends; they nest."""
+    """Return where the block comment that begins at `start` ends; block comments nest."""
     depth = 0
     for edge in _BLOCK_EDGE.finditer(text, start):
         depth += 1 if edge[0] == "/*" else -1

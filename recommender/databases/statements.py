@@ -1,7 +1,7 @@
-"""Runs a statement straight on libpq, which takes a third of a cursor's processor time.
+"""Run statements directly on libpq, in a third of a cursor's CPU time.
 
-A cursor of the driver is made for any statement. Ours are known beforehand: they are prepared once a
-connection, their parameters go out as text, which the statements cast, and their rows come back in binary.
+A cursor of the driver must handle any statement. Ours are known: they are prepared once per connection, their
+parameters are sent as text, which the statements cast, and their rows are returned in binary.
 """
 
 import math
@@ -26,13 +26,13 @@ def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[
     """Run a statement, and return its rows.
 
     Args:
-        connection: one that nothing else uses meanwhile.
+        connection: not used by another thread meanwhile.
         query: the statement, which is prepared unless the connection is set up not to.
-        parameters: by name; those that the statement does not take are passed over.
+        parameters: by name; those that the statement does not take are ignored.
 
     Raises:
-        psycopg.Error: the server refuses, the connection breaks, or there is no answer before the deadline of
-            the connection. In the last case the statement still runs.
+        psycopg.Error: the server refuses, the connection breaks, or its deadline passes; in the last case
+            the statement still runs.
     """
     transformer = Transformer(connection)
     values = transformer.dump_sequence(
@@ -49,7 +49,7 @@ def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[
 
 
 def _prepare(connection: BoundedConnection, query: Query) -> bytes:
-    """Prepare a statement, if that has not been done, and return its name."""
+    """Prepare a statement unless it is prepared already, and return its name."""
     name = query.name.encode()
     if name not in connection.prepared:
         connection.pgconn.send_prepare(name, query.numbered)
@@ -59,16 +59,16 @@ def _prepare(connection: BoundedConnection, query: Query) -> bytes:
 
 
 def _result(connection: BoundedConnection) -> PGresult:
-    """Return what the server answers, once all of it is there."""
+    """Wait for the server's complete result, and return it."""
     pgconn = connection.pgconn
     while pgconn.flush():
-        # A server may have to be read from before it takes more.
+        # The server may accept more only after some of its output has been read.
         _wait(connection, _ROOM_OR_ANSWER)
         pgconn.consume_input()
     result = _next_result(connection)
     if result is None:
         raise psycopg.OperationalError("the server has answered nothing")
-    # What a server says as it hangs up is not the end; the error that follows says no more than that it did.
+    # A server that shuts down sends its reason, then closes: report the reason, not the closed connection.
     with nullcontext() if result.status in _GOOD else suppress(psycopg.OperationalError):
         while _next_result(connection) is not None:
             pass
@@ -78,7 +78,7 @@ def _result(connection: BoundedConnection) -> PGresult:
 
 
 def _next_result(connection: BoundedConnection) -> PGresult | None:
-    """Return the next part of an answer; None where it is over."""
+    """Return the next result; None at the end."""
     pgconn = connection.pgconn
     while pgconn.is_busy():
         _wait(connection, _ANSWER)
@@ -87,7 +87,7 @@ def _next_result(connection: BoundedConnection) -> PGresult | None:
 
 
 def _wait(connection: BoundedConnection, events: int) -> None:
-    """Wait until the connection can be read from, or else until its deadline."""
+    """Wait until the connection is readable, at most until its deadline."""
     deadline = connection.deadline
     timeout_ms = None
     if deadline is not None and math.isfinite(deadline.ends_at):

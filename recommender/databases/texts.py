@@ -1,4 +1,4 @@
-"""Texts of a database that does not know what they are encoded in."""
+"""Read texts of databases with the encoding SQL_ASCII, which may hold any bytes."""
 
 from typing import Any
 
@@ -7,33 +7,33 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-# Their arrays are read by the loader of their elements. 0 is any type not listed.
+# Arrays are read by the loader of their elements. 0 is any type not listed.
 _TEXT_TYPES = ("text", "varchar", "bpchar", "name", '"char"')
 _NO_TYPE = 0
 
 
 class LenientTextLoader(Loader):
-    """Text in UTF-8, with U+FFFD for what is not UTF-8."""
+    """Load text as UTF-8, with U+FFFD for invalid bytes."""
 
     format = Format.TEXT
 
     def load(self, data: Buffer) -> str:
-        """The text."""
+        """Return the text."""
         return str(data, "utf-8", "replace")
 
 
 class LenientBinaryTextLoader(LenientTextLoader):
-    """The same of a column in PostgreSQL's binary format, which for text is its bytes."""
+    """Load text in PostgreSQL's binary format, which is the same bytes."""
 
     format = Format.BINARY
 
 
 def adapt_texts(connection: psycopg.Connection[Any]) -> None:
-    """Have a connection to a database of the encoding SQL_ASCII return what is not UTF-8 as U+FFFD.
+    """Make a connection to a database with the encoding SQL_ASCII return invalid UTF-8 as U+FFFD.
 
-    Such a database holds whatever bytes were sent. One row with others would cost all that a statement
-    returns: the server refuses to send it to a client that asks for UTF-8, and the driver to decode it.
-    Parameters go out in UTF-8 either way. Other databases hold valid text; nothing is changed for them.
+    Such a database holds any bytes. One row with invalid bytes would fail the whole statement: the server
+    refuses to send it to a client that asks for UTF-8, and the driver refuses to decode it. Parameters are
+    sent in UTF-8 either way. Other databases hold valid text; nothing changes for them.
 
     Raises:
         psycopg.Error: the server does not answer.

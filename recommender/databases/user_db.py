@@ -1,4 +1,4 @@
-"""user_db: what users say they like."""
+"""Read stated preferences from user_db."""
 
 from collections.abc import Generator, Sequence
 
@@ -7,21 +7,21 @@ from recommender.deadline import Deadline
 
 
 class UserDatabase:
-    """Reads of user_db."""
+    """Read user_db."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def fetch_genre_preferences(self, user_ids: Sequence[str], deadline: Deadline) -> dict[str, list[str]]:
-        """Stated genres as written, by user; users without any are absent."""
+        """Return stated genres as written, by user; users without any are absent."""
         return dict(self._database.fetch("fetch_genre_preferences", deadline, user_ids=list(user_ids)))
 
     def stream_users(self) -> Generator[str]:
-        """Everybody there is, in the order of the ids, a few hundred at a time."""
+        """Yield all users in the order of their ids, a few hundred at a time."""
         for (user_id,) in self._database.stream("stream_users"):
             yield user_id
 
     def search_users(self, prefix: str, top_k: int, deadline: Deadline) -> list[str]:
-        """The first users whose id begins with `prefix`, which may be any text, in order."""
+        """Return the first users whose id begins with `prefix` (any text), in order."""
         rows = self._database.fetch("search_users", deadline, prefix=prefix, top_k=top_k)
         return [user_id for (user_id,) in rows]

@@ -1,14 +1,14 @@
-"""Attributes of items: what each is called in rows, answers and filters, and what its values are."""
+"""Attributes of items: their names in rows, answers and filters, and the kinds of their values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The parameter that asks for all of the names given for a set, not any.
+# The parameter that requires all given names of a set, not any.
 MATCH = "match"
 
 
 class Kind(StrEnum):
-    """What the values of an attribute are: several names, one name, a number, or text that is only shown."""
+    """The values of an attribute: several names, one name, a number, or text that is only shown."""
 
     SET = "set"
     CATEGORY = "category"
@@ -16,7 +16,7 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-# The types of columns that hold a kind, by the names that `check` compares; the first is what SQL casts to.
+# The column types of each kind, by the names that `check` compares; our SQL casts to the first.
 COLUMN_TYPES = {
     Kind.SET: ("text[]",),
     Kind.CATEGORY: ("text",),
@@ -27,7 +27,7 @@ COLUMN_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class FilterWords:
-    """How a filter's two parameters are described: any and none of some names, or the ends of a range."""
+    """The descriptions of a filter's two parameters: any and none of some names, or the ends of a range."""
 
     first: str
     second: str
@@ -37,10 +37,10 @@ class FilterWords:
 class Attribute:
     """One attribute of items.
 
-    `name`: in answers and files. `column`: of the query files. `parameter`: what its filters are named after.
-    `label`: above a column of a table. `whole`: a number is an int, and its filter takes whole numbers in
-    `bounds`. `filter_words`: where other words than the usual ones describe the filters. `in_files`: it is a
-    column of CSV and Parquet files.
+    `name`: in answers and files. `column`: of the query files. `parameter`: the base of its filters' names.
+    `label`: the heading of its column in a table. `whole`: a number is an int, and its filter takes integers
+    in `bounds`. `filter_words`: descriptions of the filters that differ from the default ones. `in_files`: it
+    is a column of CSV and Parquet files.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Attribute:
     in_files: bool = True
 
     def __post_init__(self) -> None:
-        """Name what has no name of its own after the attribute; text cannot be filtered by."""
+        """Derive missing names from the attribute's name, and make text unfilterable."""
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "parameter", self.parameter or self.name)
         object.__setattr__(self, "label", self.label or self.name.replace("_", " "))
@@ -73,5 +73,5 @@ class Attribute:
 
     @property
     def column_types(self) -> tuple[str, ...]:
-        """The types that its column may have; the first is what our SQL casts to."""
+        """The types that its column may have; our SQL casts to the first."""
         return ("int",) if self.whole else COLUMN_TYPES[self.kind]

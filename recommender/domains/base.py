@@ -10,7 +10,7 @@ from typing import NamedTuple
 from recommender.domains.attributes import MATCH, Attribute, Kind
 from recommender.errors import ConfigurationError
 
-# Names in answers and files that are no attributes.
+# Names in answers and files that are not attributes.
 RESERVED_FIELDS = frozenset(
     {
         "id",
@@ -38,7 +38,7 @@ RESERVED_FIELDS = frozenset(
         "token",
     }
 )
-# Names of parameters that are no filters by attributes: of the API, and of the explorer's address.
+# Names of parameters that are not filters by attributes: of the API, and of the explorer's URL.
 RESERVED_PARAMETERS = frozenset(
     {
         "limit",
@@ -62,7 +62,7 @@ RESERVED_PARAMETERS = frozenset(
 
 
 class Verbs(NamedTuple):
-    """What users do with items, in explanations: what a like is called, and another positive interaction."""
+    """The words of explanations for a like and for another positive interaction."""
 
     liked: str = "liked"
     watched: str = "watched"
@@ -73,14 +73,14 @@ _VERBS = Verbs()
 
 @dataclass(frozen=True)
 class Domain:
-    """What items are called, which attributes they have, and where their SQL lies.
+    """The names of items, their attributes, and the folder of their SQL.
 
     `singular`, `plural`: of an item; the plural is in the paths of the API. `attributes`: in the order of the
     columns of fetch_media after the id, and of answers. `indexed`: names of those that fetch_catalogue
     returns before id and key, in its order; the first is the set that users state preferences of. `title`,
-    `description`, `cover`, `year`: names of the attributes that pages show as such, empty without one. `own`:
+    `description`, `cover`, `year`: names of the attributes that pages show as such, empty for none. `own`:
     attributes that an app has added, whose columns come last. `verbs`: of explanations. `sql_path`: a folder
-    of query files in place of ours.
+    of query files that replace ours.
     """
 
     singular: str
@@ -96,10 +96,10 @@ class Domain:
     sql_path: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be served.
+        """Refuse a contradictory declaration.
 
         Raises:
-            ConfigurationError: an attribute that is named is not declared, or a name stands for two things.
+            ConfigurationError: a named attribute is not declared, or a name is used twice.
         """
         known = {attribute.name: attribute for attribute in self.attributes}
         roles = filter(None, (self.title, self.description, self.cover, self.year))
@@ -128,7 +128,7 @@ class Domain:
 
     @cached_property
     def own_filtered(self) -> tuple[Attribute, ...]:
-        """Those of them that an app has added."""
+        """The filtered attributes that an app has added."""
         return tuple(attribute for attribute in self.own if attribute.filterable)
 
     @property
@@ -137,15 +137,15 @@ class Domain:
         return (*(name for attribute in self.filtered for name in attribute.parameters), MATCH)
 
     def extended(self, own: Iterable[Attribute]) -> "Domain":
-        """Return the domain with attributes of one's own.
+        """Return the domain with an app's own attributes.
 
         Raises:
-            ConfigurationError: a name stands for two things.
+            ConfigurationError: a name is used twice.
         """
         return replace(self, own=(*self.own, *own))
 
     def returned_types(self, query_name: str) -> list[tuple[str, ...]] | None:
-        """The types that each column of fetch_media or fetch_catalogue may have; None of another query."""
+        """Return the allowed column types of fetch_media or fetch_catalogue; None for other queries."""
         own = [attribute.column_types for attribute in self.own_returned(query_name)]
         if query_name == "fetch_media":
             return [("text",), *(attribute.column_types for attribute in self.attributes), *own]
@@ -155,17 +155,17 @@ class Domain:
         return None
 
     def own_returned(self, query_name: str) -> tuple[Attribute, ...]:
-        """The attributes of one's own whose columns come last in a query."""
+        """Return the app's own attributes, whose columns come last in a query."""
         if query_name == "fetch_media":
             return self.own
         return self.own_filtered if query_name == "fetch_catalogue" else ()
 
 
 def _refuse_repeated(attributes: Iterable[Attribute]) -> None:
-    """Refuse names that stand for two things.
+    """Refuse names that are used twice.
 
     Raises:
-        ConfigurationError: the message names the attribute and what collides.
+        ConfigurationError: the message names the attribute and the collision.
     """
     fields, parameters = Counter(RESERVED_FIELDS), Counter(RESERVED_PARAMETERS)
     for attribute in attributes:

@@ -1,4 +1,4 @@
-"""Attributes of one's own, read from a small TOML file."""
+"""Read an app's own attributes from a small TOML file."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ _NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 
 
 class _Declared(BaseModel):
-    """What a table of the file may hold."""
+    """The keys of a table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,8 +29,8 @@ def with_own_attributes(domain: Domain, path: Path) -> Domain:
     """Return the domain with the attributes that a file declares, in the file's order.
 
     Raises:
-        ConfigurationError: the file cannot be read or a declaration is wrong; the message names the file, the
-            attribute, and what is allowed.
+        ConfigurationError: the file cannot be read or a declaration is invalid; the message names the file,
+            the attribute, and what is allowed.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -65,7 +65,7 @@ def _attribute(name: str, table: Any) -> Attribute:
 
 
 def _described(exc: ValidationError) -> str:
-    """Say what is wrong first, and what is allowed."""
+    """Return a description of the first error, with what is allowed."""
     error = exc.errors(include_url=False)[0]
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -1,1 +1,1 @@
-"""Trained models on disk: versions are written whole, checked byte by byte, and swapped in."""
+"""Store trained models on disk: write whole versions, check every byte, and swap them in."""

@@ -1,4 +1,4 @@
-"""A version of a model on disk: the model's own files, and what the version says of itself."""
+"""A version of a model on disk: the model's own files, and the version's metadata."""
 
 import hashlib
 import re
@@ -21,19 +21,19 @@ METADATA = "metadata.json"
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
 
 _COUNTED = {"users", "media", "pairs"}
-# How many of the media the model can score; among the counts of an artifact, too.
+# Key in the counts of an artifact: the number of items that the model can score.
 KNOWN_ITEMS = "known_media"
-# Checksums go by a file's name, that of an array without its suffix.
+# Keys of checksums: file names, those of arrays without their suffix.
 _ARRAY_SUFFIX = ".npy"
-# Of the files that models write.
+# Suffixes of the files that models write.
 OWN_SUFFIXES = (_ARRAY_SUFFIX, ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Tells one dataset from another.
+    """Identifies a dataset.
 
-    `first_at`, `last_at`: ISO 8601, of its earliest and latest interaction; None where none has a time.
+    `first_at`, `last_at`: ISO 8601, of the earliest and latest interaction; None if none has a time.
     `ids_checksum`: SHA-256 of all ids of users and items, in hexadecimal.
     """
 
@@ -44,11 +44,11 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a version came to be.
+    """How a version was made.
 
-    `made_by`: the command or the trainer. `run`: the number of the training run that chose it. `blend`: what
-    it was chosen with; None for whatever is configured. `metrics`: what it was chosen by, as mean and bounds
-    of the 95 % interval.
+    `made_by`: the command or the trainer. `run`: the number of the training run that chose it. `blend`: the
+    blend it was chosen with; None for the configured one. `metrics`: those it was chosen by, as mean and
+    bounds of the 95 % interval.
     """
 
     made_by: str
@@ -59,13 +59,13 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What an artifact says of itself.
+    """The metadata of an artifact.
 
-    `version`: its name; later ones sort after earlier ones. `window_start`: where the window of its data
-    begins. `counts`: how many users, media and pairs it is made of. `checksums`: SHA-256 of each file that
-    the model wrote. `code_version`: of this program. `shrinkage_accepted`: it was published to replace a
-    larger one on purpose. `host`: the name of the machine that made it. `forgotten`: the state of the list of
-    forgotten users that it was made without.
+    `version`: its name; later versions sort after earlier ones. `window_start`: of the window of its data.
+    `counts`: its numbers of users, media and pairs. `checksums`: SHA-256 of each file that the model wrote.
+    `code_version`: of this program. `shrinkage_accepted`: it was deliberately published to replace a larger
+    one. `host`: the name of the machine that made it. `forgotten`: the state of the list of forgotten users
+    that it was made without.
     """
 
     model: str
@@ -89,10 +89,10 @@ _METADATA_READER = TypeAdapter(Metadata)
 
 
 def current_version(folder: Path, model: str) -> str | None:
-    """The version that is published, None where there is none.
+    """Return the version that is published, None if there is none.
 
     Raises:
-        ArtifactError: `current` cannot be read, or is no link to a version.
+        ArtifactError: `current` cannot be read, or is not a link to a version.
     """
     try:
         name = (folder / model / CURRENT).readlink().name
@@ -106,7 +106,7 @@ def current_version(folder: Path, model: str) -> str | None:
 
 
 def is_there(folder: Path, model: str, version: str) -> bool:
-    """Whether a version has a folder that can be reached; what is in it may still be incomplete."""
+    """Return whether a version has a readable folder, whose content may still be incomplete."""
     try:
         return (folder / model / version).is_dir()
     except OSError:
@@ -114,7 +114,7 @@ def is_there(folder: Path, model: str, version: str) -> bool:
 
 
 def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:
-    """Something that differs once a version's files, or the rights to read them, have changed."""
+    """Return a value that changes with a version's files and with the rights to read them."""
     home = folder / model / version
     try:
         found = [(path.name, path.stat()) for path in sorted(home.iterdir())]
@@ -124,7 +124,7 @@ def signature(folder: Path, model: str, version: str) -> tuple[object, ...]:
 
 
 def read_metadata(folder: Path, model: str, version: str) -> Metadata:
-    """What a version says of itself.
+    """Return the metadata of a version.
 
     Raises:
         ArtifactError: it cannot be read, or is of another model, version or format.
@@ -152,7 +152,7 @@ def verify(home: Path, metadata: Metadata) -> None:
     """Check every byte of a version's files against their checksums.
 
     Raises:
-        ArtifactError: it is not complete, or not intact. The message names the file, without its folder.
+        ArtifactError: a file is missing or damaged. The message names the file, without its folder.
     """
     for name, expected in metadata.checksums.items():
         path = home / (name if "." in name else f"{name}{_ARRAY_SUFFIX}")

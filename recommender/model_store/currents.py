@@ -1,7 +1,7 @@
-"""Which versions are in use: of each model, and of all models together.
+"""Read and set the links to the versions in use: of each model, and of all models together.
 
-`<model>/current` is a link to a version of the model: what `MODEL=<name>` serves. `current` beside the models
-is a link to `<model>/<version>`: what `MODEL=auto` serves.
+`<model>/current` is a link to the version of the model that `MODEL=<name>` serves. `current` beside the
+models is a link to `<model>/<version>`, which `MODEL=auto` serves.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ _PARTS = 2
 
 
 class Promotion(Enum):
-    """Of what a version becomes the current one as it is published.
+    """Which `current` links a new version gets.
 
-    `ALL`: of its model and of all models. `MODEL`: of its model alone, as for an experiment. `NONE`: of
-    nothing; no server uses it.
+    `ALL`: that of its model and that of all models. `MODEL`: that of its model only, as for an experiment.
+    `NONE`: none; no server uses it.
     """
 
     ALL = auto()
@@ -41,10 +41,10 @@ class VersionRef(NamedTuple):
 
 
 def linked_version(folder: Path) -> VersionRef | None:
-    """Return what `current` of all models names; None where there is none.
+    """Return the target of `current` of all models; None if there is none.
 
     Raises:
-        ArtifactError: it cannot be read, or is no link to a version of a model.
+        ArtifactError: it cannot be read, or is not a link to a version of a model.
     """
     try:
         target = (folder / CURRENT).readlink()
@@ -61,7 +61,7 @@ def linked_version(folder: Path) -> VersionRef | None:
 
 
 def serving_version(folder: Path) -> VersionRef | None:
-    """Return what `MODEL=auto` is to serve: without a link, the version published last, if there is one."""
+    """Return the version for `MODEL=auto`: the linked one, else the version published last, if any."""
     with contextlib.suppress(ArtifactError):
         linked = linked_version(folder)
         if linked is not None:
@@ -81,7 +81,7 @@ def currents_of_models(folder: Path) -> list[VersionRef]:
 
 
 def current_faults(folder: Path) -> Iterator[str]:
-    """Yield what is wrong with the links of which one is to serve, in words."""
+    """Yield descriptions of the faults of all `current` links."""
     refs = []
     try:
         refs.append(linked_version(folder))
@@ -103,17 +103,17 @@ def refuse_unless_link(path: Path) -> None:
     """Require that a `current` may be replaced.
 
     Raises:
-        ArtifactError: something else is there.
+        ArtifactError: it is something other than a link.
     """
     if path.exists() and not path.is_symlink():
         raise ArtifactError(f"{path} is not a symbolic link. Remove it and try again.")
 
 
 def point_to(folder: Path, ref: VersionRef) -> None:
-    """Make a version the current one, of its model first and then of all; each by a single rename.
+    """Make a version the current one, first of its model, then of all models; each by a single rename.
 
     Raises:
-        ArtifactError: a `current` is there that is no link.
+        ArtifactError: a `current` exists that is not a link.
         OSError: a folder cannot be written.
     """
     refuse_unless_link(folder / CURRENT)
@@ -125,7 +125,7 @@ def point_model_to(folder: Path, ref: VersionRef) -> None:
     """Make a version the current one of its model, by a single rename.
 
     Raises:
-        ArtifactError: a `current` is there that is no link.
+        ArtifactError: a `current` exists that is not a link.
         OSError: the folder cannot be written.
     """
     refuse_unless_link(folder / ref.model / CURRENT)

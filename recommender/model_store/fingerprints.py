@@ -1,4 +1,4 @@
-"""The fingerprint of a dataset, by which two trainings can be seen to have learned from the same data."""
+"""Compute the fingerprint of a dataset, which shows whether two trainings used the same data."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def fingerprint_of(data: Dataset) -> Fingerprint:
 
 
 def _iso(seconds: float) -> str | None:
-    """Return a moment as ISO 8601; None for one that Python's calendar does not have."""
+    """Return a moment as ISO 8601; None if it is out of range for Python's datetime."""
     try:
         return (_EPOCH + timedelta(seconds=seconds)).isoformat()
     except OverflowError:

@@ -1,16 +1,16 @@
-"""Folders and files that workers can read, whichever user writes them."""
+"""Make folders and files that workers can read, whichever user writes them."""
 
 import os
 import stat
 import tempfile
 from pathlib import Path
 
-# The workers may run as another user than the one who trains, whatever that one's umask.
+# The workers may run as another user than the trainer, whose umask may be restrictive.
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
 
 def make_readable_folder(path: Path) -> None:
-    """Make a folder and its missing parents, all readable by every user; what is there stays as it is.
+    """Make a folder and its missing parents, all readable by every user; existing ones do not change.
 
     Raises:
         OSError: it cannot be made.
@@ -25,24 +25,24 @@ def make_readable(path: Path) -> None:
     """Let every user read a file, or list and enter a folder.
 
     Raises:
-        OSError: it is not the user's own.
+        OSError: it belongs to another user.
     """
     mode = path.stat().st_mode
     path.chmod(stat.S_IMODE(mode) | (_FOLDER_MODE if stat.S_ISDIR(mode) else _FILE_MODE))
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file that every user can read by a single rename: who reads it meets the old or the new one.
+    """Write a file that every user can read by a single rename: readers see the old or the new content.
 
     Raises:
-        OSError: the folder cannot be written; the old file stays. It names the file.
+        OSError: the folder cannot be written; the old file stays. The error names the file.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     aside = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-            # The new name must not outlive a power cut without the content.
+            # Sync before the rename: after a power cut, the new name must not refer to an empty file.
             file.flush()
             os.fsync(descriptor)
         make_readable(aside)

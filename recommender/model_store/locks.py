@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one of them holds at a time."""
+"""Lock folders between processes, with a file that one process holds at a time."""
 
 import contextlib
 import fcntl
@@ -13,17 +13,17 @@ from recommender.model_store.folders import make_readable_folder
 _LOCK = ".lock"
 _LOCK_MODE = 0o644
 _POLL_S = 0.05
-# What is done under the store's lock takes milliseconds.
+# The work under the store's lock takes milliseconds.
 _STORE_PATIENCE_S = 10.0
 
 
 @contextlib.contextmanager
 def model_lock(home: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a model's folder, so that one run at a time trains it.
+    """Hold the lock of a model's folder, so that one run at a time trains it.
 
     Args:
         home: the folder.
-        wait_s: how long to wait for another process to leave it.
+        wait_s: how many seconds to wait for another process to release it.
 
     Raises:
         ArtifactError: another process holds it.
@@ -37,7 +37,7 @@ def model_lock(home: Path, wait_s: float = 0.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def store_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder of all models, for the moment that a name or a link takes.
+    """Hold the lock of the folder of all models, while a name is reserved or a link is set.
 
     Raises:
         ArtifactError: another process has held it for 10 seconds.
@@ -50,7 +50,7 @@ def store_lock(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _held(folder: Path, patience_s: float, busy: str) -> Iterator[None]:
     make_readable_folder(folder)
-    # Never removed: two processes could otherwise each hold the lock of another file of this name.
+    # Never removed: otherwise two processes could hold locks of different files with this name.
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
     try:
         deadline = time.monotonic() + patience_s

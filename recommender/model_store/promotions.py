@@ -1,4 +1,4 @@
-"""The log of promotions: which versions `MODEL=auto` has served, so that one can go back."""
+"""The log of promotions: the versions that `MODEL=auto` has served, for rollbacks."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -16,9 +16,9 @@ _KEPT = 1_000
 
 
 class How(StrEnum):
-    """By what a version became the current one.
+    """How a version became the current one.
 
-    `found`: it was current when something else was promoted, and the log did not say so.
+    `found`: it was current when another one was promoted, but missing from the log.
     """
 
     PUBLISHED = "published"
@@ -47,7 +47,7 @@ _READER = TypeAdapter(tuple[Promotion, ...])
 
 
 def read_promotions(folder: Path) -> tuple[Promotion, ...]:
-    """Return the promotions, the latest last; none where the log is lost or damaged."""
+    """Return the promotions, the latest last; none if the log is missing or damaged."""
     try:
         return _READER.validate_json((folder / _FILE).read_bytes())
     except (OSError, ValidationError):
@@ -59,9 +59,9 @@ def log_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how:
 
     Args:
         folder: of all models.
-        before: what was current until now, which the log may have missed.
-        ref: what is current now.
-        how: by what it became so.
+        before: the version that was current until now, which the log may lack.
+        ref: the version that is current now.
+        how: how it became the current one.
 
     Raises:
         OSError: the folder cannot be written.
@@ -73,7 +73,7 @@ def log_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how:
 
 
 def with_found(log: Sequence[Promotion], current: VersionRef | None) -> list[Promotion]:
-    """Return the log, which ends with the version that is current now even if it did not say so."""
+    """Return the log, with the current version added at the end if it is missing."""
     if current is None or (log and log[-1].ref == current):
         return list(log)
     return [*log, _promotion(current, How.FOUND)]
@@ -84,9 +84,9 @@ def _promotion(ref: VersionRef, how: How) -> Promotion:
 
 
 def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:
-    """Return the versions to go back to, the nearest first.
+    """Return the versions for rollbacks, the nearest first.
 
-    To go back takes the versions off that came after: going back twice does not return to where one was.
+    A rollback drops the later versions, so that two rollbacks go back two versions.
     """
     path: list[VersionRef] = []
     for each in log:
@@ -99,6 +99,6 @@ def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:
 
 
 def last_champions(log: Sequence[Promotion]) -> set[VersionRef]:
-    """Return the version to go back to, and the one that was current before the present one."""
+    """Return the version for a rollback, and the one that was current before the present one."""
     earlier = [each.ref for each in log if each.ref != log[-1].ref]
     return {*earlier[-1:], *versions_before(log)[:1]}

@@ -1,4 +1,4 @@
-"""Publishes trained models: one writer at a time, whole versions, names that only go up."""
+"""Publish trained models: one writer at a time, whole versions, ascending names."""
 
 import contextlib
 import json
@@ -52,14 +52,14 @@ _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
 
 
 class Publisher:
-    """Writes versions of a model into its folder, `home`; made by `publishing`, which holds the lock."""
+    """Write versions of a model into its folder, `home`; made by `publishing`, which holds the lock."""
 
     def __init__(self, home: Path, kept_versions: int) -> None:
         self._home = home
         self._kept_versions = kept_versions
 
     def former(self) -> Metadata | None:
-        """What the current version says of itself; the newest that can be read, where that one cannot."""
+        """The metadata of the current version, or of the newest readable one if it is unreadable."""
         folder, model = self._home.parent, self._home.name
         newest_first = versions_of(self._home)[::-1]
         current = current_version(folder, model)
@@ -69,7 +69,7 @@ class Publisher:
         return None
 
     def current(self) -> Metadata | None:
-        """What the current version says of itself, where there is one that can be read."""
+        """The metadata of the current version, None if there is none that can be read."""
         with contextlib.suppress(ArtifactError):
             version = current_version(self._home.parent, self._home.name)
             if version is not None:
@@ -77,11 +77,11 @@ class Publisher:
         return None
 
     def versions(self) -> list[str]:
-        """The versions that have a folder, the earliest first."""
+        """Return the versions that have a folder, the earliest first."""
         return versions_of(self._home)
 
     def withdraw(self) -> None:
-        """Have no version of the model be current, and none of all models where that is one of this model.
+        """Remove the model's `current` link, and that of all models if it names this model.
 
         Raises:
             ArtifactError: another process is changing the models.
@@ -95,12 +95,12 @@ class Publisher:
             (self._home / CURRENT).unlink(missing_ok=True)
 
     def remove(self, version: str) -> None:
-        """Remove the files that a version is made of, and its folder where nothing else is in it.
+        """Remove a version's files, and its folder if nothing else is in it.
 
-        Where the folder is a link, the files are removed where it leads to, and then the link.
+        If the folder is a link, the files behind it are removed, then the link.
 
         Raises:
-            OSError: one of them cannot be removed.
+            OSError: a file cannot be removed.
         """
         path = self._home / version
         for file in path.iterdir():
@@ -123,14 +123,14 @@ class Publisher:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
         Args:
-            model: what was fitted to `data`.
-            provenance: how that came to be.
+            model: fitted to `data`.
+            provenance: how the model was made.
             shrinkage_accepted: it may replace a model of far more users.
-            promotion: of what it becomes the current version.
+            promotion: which `current` links it gets.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
-            ArtifactError: there is no later name than that of a version which is there.
+            ArtifactError: an existing version has the latest possible name.
         """
         folder, name = self._home.parent, self._home.name
         with store_lock(folder):
@@ -177,16 +177,16 @@ class Publisher:
 def publishing(
     folder: Path, model: str, *, kept_versions: int = KEPT_VERSIONS, wait_s: float = 0.0
 ) -> Iterator[Publisher]:
-    """A publisher that has the model's folder to itself; what killed ones left half written is removed.
+    """Yield a publisher that holds the lock of the model's folder; remove files of killed runs first.
 
     Args:
         folder: of all models.
         model: its name.
         kept_versions: how many of its versions are kept.
-        wait_s: how long to wait for another one to end.
+        wait_s: how many seconds to wait for another publisher to end.
 
     Raises:
-        ArtifactError: another process is publishing there, or a `current` is not a link that can be replaced.
+        ArtifactError: another process is publishing there, or a `current` is not a replaceable link.
         OSError: the folder cannot be made or written.
     """
     home = folder / model
@@ -200,7 +200,7 @@ def publishing(
 
 
 def _remove_leftovers(home: Path) -> None:
-    """Remove what killed runs had begun: the lock is held, so nothing of it is in use."""
+    """Remove unfinished files of killed runs: the lock is held, so none of them is in use."""
     _remove_links(home)
     for path in home.iterdir():
         if not path.is_symlink() and path.is_dir() and _PARTIAL.fullmatch(path.name):
@@ -208,7 +208,7 @@ def _remove_leftovers(home: Path) -> None:
 
 
 def _remove_links(folder: Path) -> None:
-    """Remove links that were to take the place of `current`."""
+    """Remove temporary links that were to replace `current`."""
     for path in folder.iterdir():
         if path.is_symlink() and _NEW_LINK.fullmatch(path.name):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Tries something again that failed, at once where its files have changed, else less and less often."""
+"""Retry failed attempts: at once if their files have changed, else at growing intervals."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from recommender.errors import ArtifactError
 
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 30.0
-# Reading a large model takes seconds: no more than a twentieth of the time may go into that.
+# Reading a large model takes seconds: at most a twentieth of the time may be spent on it.
 _PAUSE_BY_DURATION = 20.0
 
 Result = TypeVar("Result")
 
 
 class Retries:
-    """Remembers what failed and when it is due again; for one thread."""
+    """Remember failures and when each retry is due; for one thread."""
 
     def __init__(self) -> None:
-        # Not the error itself, whose traceback refers to everything the attempt had loaded.
+        # Not the error itself: its traceback would keep all that the attempt had loaded in memory.
         self._failure: str | None = None
         self._failed_with: object = None
         self._seen: object = None
@@ -26,12 +26,12 @@ class Retries:
         self._due_at = 0.0
 
     def run(self, attempt: Callable[[], Result], signature: object) -> Result:
-        """Return what `attempt` gives; raise the last error again where it is not due.
+        """Return the result of `attempt`; raise the last error again if no retry is due.
 
         Args:
-            attempt: what may fail.
-            signature: of the files it reads. A change makes it due once it has been the same twice: files
-                that are still being copied change all the time.
+            attempt: the function that may fail.
+            signature: of the files it reads. A changed signature makes a retry due once it has been the same
+                twice, since files that are being copied keep changing.
 
         Raises:
             ArtifactError: it failed.

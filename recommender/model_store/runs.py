@@ -1,4 +1,4 @@
-"""Records of training runs: what was compared, on what, what came of it, and why."""
+"""Records of training runs: the variants compared, the data, the outcome and its reason."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ class _Record(BaseModel):
 
 
 class Outcome(StrEnum):
-    """What came of a training run.
+    """The outcome of a training run.
 
-    `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and has
-    learned from all data. `kept`: nothing was published. `failed`: the run ended before anything was decided.
+    `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and was
+    fitted to all data. `kept`: nothing was published. `failed`: the run ended without a decision.
     """
 
     PUBLISHED = "published"
@@ -65,7 +65,7 @@ class Interval(_Record):
 
 
 class VariantRecord(_Record):
-    """One way of ranking. `refused`: why it could not be measured."""
+    """A way of ranking. `refused`: why it could not be measured."""
 
     name: str
     model: str | None
@@ -77,10 +77,10 @@ class VariantRecord(_Record):
 
 
 class ComparedVariant(VariantRecord):
-    """One way of ranking that a run compared.
+    """A variant that a run compared.
 
-    `metric`: of the variant; None where it was refused. `against_champion`: by how much it is better, paired
-    over users.
+    `metric`: of the variant; None if it was refused. `against_champion`: the difference to the champion,
+    paired over users.
     """
 
     metric: Interval | None = None
@@ -88,10 +88,9 @@ class ComparedVariant(VariantRecord):
 
 
 class SearchedVariant(_Record):
-    """One way of ranking that was tried in the search for a challenger, before the stretch compared on.
+    """A variant that was tried in the search for a challenger, on the time before the comparison.
 
-    `mean`: of the metric. `against_popularity`: by how much it is better than popular items, paired over
-    users.
+    `mean`: of the metric. `against_popularity`: the difference to popular items, paired over users.
     """
 
     name: str
@@ -102,12 +101,11 @@ class SearchedVariant(_Record):
 class TrainingRun(_Record):
     """A training run.
 
-    `number`: of the run, counted from 1. `started_at`, `ended_at`: ISO 8601 in UTC. `reason`: in words, why
-    what was published was, or why nothing was. `champion`: the name of the variant that the others were
-    compared with. `chosen`: that of the variant that serves afterwards. `version`: what was published.
-    `metric`, `users`, `split`: by what, for how many users and on which stretch of time it was compared.
-    `compared`: best first. `searched`: the best that were tried to find the challenger, of `tried` in all.
-    `left_out`: what was not tried, or could not be, and why.
+    `number`: of the run, counted from 1. `started_at`, `ended_at`: ISO 8601 in UTC. `reason`: why a version,
+    or none, was published. `champion`: the name of the variant that the others were compared with. `chosen`:
+    the name of the variant that serves afterwards. `version`: the published one. `metric`, `users`, `split`:
+    the metric, number of users and time span of the comparison. `compared`: best first. `searched`: the best
+    of the `tried` variants in the search for a challenger. `left_out`: variants that were not tried, and why.
     """
 
     number: int
@@ -134,26 +132,26 @@ class TrainingRun(_Record):
 
     @property
     def is_new_champion(self) -> bool:
-        """Whether a challenger won."""
+        """Whether a challenger became the champion."""
         return self.outcome is Outcome.PUBLISHED
 
     @property
     def measured_chosen(self) -> Interval | None:
-        """What was measured of the variant that serves afterwards; None where nothing was."""
+        """The result of the variant that serves afterwards; None if it was not measured."""
         return next((each.metric for each in self.compared if each.name == self.chosen), None)
 
 
 def next_run_number(folder: Path) -> int:
-    """Return the number after those of all runs that are recorded."""
+    """Return the number after those of all recorded runs."""
     return 1 + max(_numbers(folder), default=0)
 
 
 def write_run(folder: Path, run: TrainingRun) -> None:
-    """Write a run's record by a single rename, and remove records that are very old.
+    """Write a run's record by a single rename, and remove very old records.
 
     Args:
         folder: of the models.
-        run: whose number no record has.
+        run: with a number that no record has.
 
     Raises:
         OSError: the folder cannot be written.
@@ -166,7 +164,7 @@ def write_run(folder: Path, run: TrainingRun) -> None:
 
 
 def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
-    """Yield the latest records, the newest first; those that cannot be read are left out."""
+    """Yield the latest records, the newest first, without unreadable ones."""
     for number in sorted(_numbers(folder), reverse=True)[:limit]:
         run = read_run(folder, number)
         if run is not None:
@@ -174,7 +172,7 @@ def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
 
 
 def read_run(folder: Path, number: int) -> TrainingRun | None:
-    """Return the record of a run; None where there is none that can be read."""
+    """Return the record of a run; None if there is none that can be read."""
     path = folder / FOLDER / f"{number:06}{_SUFFIX}"
     with contextlib.suppress(OSError, ArtifactError, ValidationError):
         return TrainingRun.model_validate_json(read_small_json(path))

@@ -1,4 +1,4 @@
-"""Which model answers a request: it stays the same from the request's beginning to its end."""
+"""Select the model that answers a request; it does not change during the request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +15,11 @@ class LiveModel(Scorer, SimilarItems, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The trained model in use, if there is one, and the live one for what it cannot answer.
+    """The trained model in use, if there is one, and the live model as its fallback.
 
-    `window_days`: of the window that the trained model stands for. `blend`: how the scores of either become a
-    ranking. `configured_blend`: how items are ranked for a user without a history. `min_history`: users with
-    fewer positive items are not left to the trained model alone; 0 where all are.
+    `window_days`: the window that the trained model was fitted to. `blend`: for both models.
+    `configured_blend`: for users without a history. `min_history`: users with fewer positive items get a
+    mixture of both models; 0 for no mixtures.
     """
 
     live: LiveModel
@@ -28,7 +28,7 @@ class Selection:
     blend: Blend
     configured_blend: Blend
     min_history: int = 0
-    # One for all users of a request, so that they are scored together.
+    # One object for all users of a request, so that they are scored in one call.
     _mixture: ShortHistories | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def similar_items(self) -> SimilarItems:
-        """The trained model where it can say which items are similar, else the live one."""
+        """The trained model if it has similar items, else the live one."""
         trained: object = self.trained
         return trained if isinstance(trained, SimilarItems) else self.live
 
@@ -48,9 +48,9 @@ class Selection:
         return self.live
 
     def select(self, user: UserContext) -> Choice:
-        """Return the trained model, or the live one for a user of another window or without a history.
+        """Return the trained model, or the live one for another window or a user without a history.
 
-        Between no history and a long one is a mixture of both.
+        Short histories get a mixture of both.
         """
         if self.trained is None or user.window.days != self.window_days:
             return Choice(self.live, self.configured_blend)
@@ -64,7 +64,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A published model that is not used; no version where what is published has none."""
+    """A published model that is not used; `version` is None if the published one is unknown."""
 
     model: str
     version: str | None
@@ -73,7 +73,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """The model that answers; live SQL has neither version nor time.
+    """The model that answers; live SQL has no version and no time.
 
     `refused`: a published model that is not used.
     """

@@ -1,21 +1,21 @@
-"""How much smaller a model may be than the one before it."""
+"""Compare the size of a model with that of the one before it."""
 
 from collections.abc import Mapping
 
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata
 
-# Losing more than this share of users, items or pairs looks like a table emptied or half loaded.
+# A larger loss of users, items or pairs looks like an emptied or half loaded table.
 MAX_SHRINKAGE = 0.5
 
 _WORDS = {"users": "users", "media": "media", "pairs": "pairs", KNOWN_ITEMS: "media that it knows"}
 
 
 def find_shrinkage(counts: Mapping[str, int], former: Mapping[str, int]) -> str | None:
-    """Say in words what is lost where that is more than allowed, else None.
+    """Return a description of the losses that are larger than allowed, else None.
 
     Args:
-        counts, former: how many `users`, `media`, `pairs` and `known_media` there are, and were; what one of
-            them does not say is not compared.
+        counts, former: the numbers of `users`, `media`, `pairs` and `known_media` now and before; numbers
+            that one of them lacks are not compared.
     """
     for name, words in _WORDS.items():
         before, after = former.get(name, 0), counts.get(name)
@@ -25,9 +25,9 @@ def find_shrinkage(counts: Mapping[str, int], former: Mapping[str, int]) -> str 
 
 
 def find_loss(metadata: Metadata, former: Metadata) -> str | None:
-    """Say in words what a version has lost against another where that is more than allowed, else None.
+    """Return a description of a version's losses against another one that are larger than allowed, else None.
 
-    How many items are known is compared within a model only: another one may need more users of each.
+    Known items are compared only within a model: another model may need more users of each item.
     """
     counts = dict(metadata.counts)
     if metadata.model != former.model:

@@ -1,4 +1,4 @@
-"""JSON files beside models, which the API answers with: any process may have written or damaged them."""
+"""Read JSON files beside models, which the API returns: any process may have written or damaged them."""
 
 import contextlib
 from pathlib import Path
@@ -9,18 +9,18 @@ from pydantic_core import from_json
 from recommender.errors import ArtifactError
 from recommender.models.files import refuse_unless_file
 
-# Several hundred times what one has.
+# Several hundred times the usual size.
 _MAX_BYTES = 1 << 20
 
 
 def read_small_json(path: Path) -> bytes:
-    """Return the content of a file, the rest of a huge one cut off.
+    """Return the content of a file, cut off after the maximum size.
 
-    Whether it is JSON of the right form is left to the caller.
+    The caller checks whether it is JSON of the right form.
 
     Raises:
-        ArtifactError: it is no regular file, or has a number that no answer can hold. The message names it,
-            without its folder.
+        ArtifactError: it is not a regular file, or has a number that no answer can hold. The message names
+            it, without its folder.
         OSError: it cannot be read.
     """
     refuse_unless_file(path)

@@ -1,4 +1,4 @@
-"""The versions in the store: which there are, which are in use; to go forward, back, and to clean up."""
+"""List, promote, roll back and prune the versions in the store."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from recommender.model_store.shrinkage import find_loss
 from recommender.model_store.versions import remove_version, versions_of
 from recommender.models.registry import MODELS
 
-# Of each model.
+# Versions of each model.
 KEPT_VERSIONS = 3
 
 
@@ -43,9 +43,9 @@ class UnknownVersionError(ArtifactError):
 class StoredVersion:
     """A version in the store.
 
-    `metadata`: what it says of itself; None where that cannot be read. `fault`: why it cannot be used, as far
-    as that is known without a look at every byte. `is_current`: `MODEL=auto` is to serve it.
-    `is_current_of_model`: `MODEL=<name>` is. `was_current`: it was current before the present one.
+    `metadata`: None if it cannot be read. `fault`: why the version cannot be used, as far as that is known
+    without reading every byte. `is_current`: `MODEL=auto` serves it. `is_current_of_model`: `MODEL=<name>`
+    serves it. `was_current`: it was current before the present one.
     """
 
     ref: VersionRef
@@ -61,7 +61,7 @@ def list_versions(folder: Path, *, unreadable_left_out: bool = False) -> list[St
 
     Args:
         folder: of all models.
-        unreadable_left_out: pass over models whose folder cannot be read.
+        unreadable_left_out: skip models whose folder cannot be read.
 
     Raises:
         OSError: a folder cannot be read.
@@ -99,10 +99,10 @@ def find_version(folder: Path, name: str) -> VersionRef:
 
     Args:
         folder: of all models.
-        name: of the version, with `<model>/` before it where two models have one of that name.
+        name: of the version, with `<model>/` before it if two models have a version of that name.
 
     Raises:
-        UnknownVersionError: there is none, or more than one.
+        UnknownVersionError: there is no such version, or more than one.
     """
     model, _, version = name.rpartition("/")
     found = [
@@ -121,7 +121,7 @@ def find_version(folder: Path, name: str) -> VersionRef:
 
 
 def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) -> None:
-    """Make a version the current one, of its model and of all.
+    """Make a version the current one of its model and of all models.
 
     Args:
         folder: of all models.
@@ -129,7 +129,7 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
         shrinkage_accepted: even if it has far fewer users or items than the current one.
 
     Raises:
-        ArtifactError: it is not whole, or has far fewer users or items; the current one stays.
+        ArtifactError: it is damaged, or has far fewer users or items; the current one stays.
         OSError: the folder cannot be written.
     """
     with store_lock(folder):
@@ -146,16 +146,16 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
 
 
 def rollback(folder: Path) -> VersionRef:
-    """Make the version current that was so before the present one, and return it; twice goes back two.
+    """Make the version before the present one current again, and return it; two calls go back two versions.
 
-    Versions that are gone or not whole are passed over. It was in use once, so that it may have fewer users.
+    Missing and damaged versions are skipped. Its size is not compared, as it was in use before.
 
     Raises:
-        ArtifactError: there is none; the present one stays.
+        ArtifactError: there is no earlier version; the present one stays.
         OSError: the folder cannot be written.
     """
     passed_over = []
-    # Else the lock would make a folder that is not there.
+    # Checked first, as the lock would make a missing folder.
     if history_of(folder):
         with store_lock(folder):
             for ref in versions_before(history_of(folder)):
@@ -175,9 +175,9 @@ def rollback(folder: Path) -> VersionRef:
 
 
 def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
-    """Remove old versions of every model, and return them; a model that is being trained is left out.
+    """Remove old versions of every model, and return them; models that are being trained are left out.
 
-    What a `current` names, what was current before it, and the latest `keep` of each model stay.
+    Current versions, the one that was current before, and the latest `keep` versions of each model stay.
 
     Raises:
         OSError: a folder cannot be written.
@@ -185,7 +185,7 @@ def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
     removed: list[VersionRef] = []
     for model in MODELS:
         if versions_of(folder / model):
-            # The run that holds it prunes when it publishes.
+            # The run that holds the lock prunes when it publishes.
             with contextlib.suppress(ArtifactError), model_lock(folder / model), store_lock(folder):
                 removed += prune_model(folder, model, keep)
     return removed
@@ -198,13 +198,13 @@ def make_current(folder: Path, ref: VersionRef, how: How) -> None:
         ArtifactError: a `current` is there that is no link.
         OSError: the folder cannot be written.
     """
-    # First: where the disk is full, nothing changes.
+    # Log first: on a full disk, nothing changes.
     log_promotion(folder, serving_version(folder), ref, how)
     point_to(folder, ref)
 
 
 def history_of(folder: Path) -> list[Promotion]:
-    """Return the promotions, the latest last, which is of the version that is current now."""
+    """Return the promotions, that of the current version last."""
     return with_found(read_promotions(folder), serving_version(folder))
 
 
@@ -220,7 +220,7 @@ def prune_model(folder: Path, model: str, keep: int) -> list[VersionRef]:
 
 
 def _in_use(folder: Path) -> Iterator[VersionRef]:
-    """Yield the versions that must stay."""
+    """Yield the versions that must not be removed."""
     current = serving_version(folder)
     if current is not None:
         yield current
@@ -229,10 +229,10 @@ def _in_use(folder: Path) -> Iterator[VersionRef]:
 
 
 def _checked(folder: Path, ref: VersionRef) -> Metadata:
-    """Return what a version says of itself, after a look at every byte.
+    """Return the metadata of a version, after checking every byte.
 
     Raises:
-        ArtifactError: it is not whole, or was made before a user was forgotten. The message names it.
+        ArtifactError: it is damaged, or was made before a user was forgotten. The message names it.
     """
     if not is_there(folder, *ref):
         raise UnknownVersionError(f"{ref}: it is not there")
@@ -246,7 +246,7 @@ def _checked(folder: Path, ref: VersionRef) -> Metadata:
 
 
 def _forgotten_in(folder: Path) -> Forgotten | None:
-    """Return who is forgotten; None where that cannot be told."""
+    """Return the list of forgotten users; None if it cannot be read."""
     try:
         return read_forgotten(folder)
     except ArtifactError:
@@ -254,10 +254,10 @@ def _forgotten_in(folder: Path) -> Forgotten | None:
 
 
 def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
-    """Refuse what was made before a user was forgotten, as servers do.
+    """Refuse a version that was made before a user was forgotten, as servers do.
 
     Raises:
-        ArtifactError: it was, or that cannot be told.
+        ArtifactError: it was, or the list of forgotten users cannot be read.
     """
     if forgotten is None:
         raise ArtifactError("it cannot be told who is forgotten: forgotten.json is damaged or cannot be read")
@@ -266,19 +266,19 @@ def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
 
 
 def _lost(folder: Path, metadata: Metadata) -> str | None:
-    """Say in words what a version lacks that the current one has, where that is too much."""
+    """Return a description of what a version has lost against the current one, None if not too much."""
     current = serving_version(folder)
     if current is None:
         return None
     try:
         return find_loss(metadata, read_metadata(folder, *current))
     except ArtifactError:
-        # What cannot be read is nothing to compare with.
+        # An unreadable version cannot be compared with.
         return None
 
 
 def _accept_shrinkage(folder: Path, metadata: Metadata) -> None:
-    """Have servers take a version although it is smaller, as one that was published so."""
+    """Mark a version so that servers accept it although it is smaller."""
     accepted = replace(metadata, shrinkage_accepted=True)
     path = folder / metadata.model / metadata.version / METADATA
     replace_text(path, json.dumps(asdict(accepted), indent=2))

@@ -1,4 +1,4 @@
-"""Names of versions: times that only go up across all models, and the folders that have them."""
+"""Names of versions, ascending times across all models, and their folders."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from recommender.models.registry import MODELS
 PARTIAL_SUFFIX = ".partial"
 
 _FORMAT = "%Y%m%dT%H%M%S.%fZ"
-# The latest name that was given: its folder may be gone.
+# File with the latest reserved name, whose folder may be gone.
 _HIGHEST = ".highest"
 _TICK = timedelta(microseconds=1)
 
 
 def now() -> datetime:
-    """Return the time by which versions are named."""
+    """Return the time for the name of a version."""
     return datetime.now(UTC)
 
 
 def is_version(name: str) -> bool:
-    """Whether this program may have made the name: other folders are not its to look at or remove."""
+    """Return whether a name may be one of this program's: other folders are never read or removed."""
     return VERSION.fullmatch(name) is not None and _time_of(name) is not None
 
 
@@ -32,7 +32,7 @@ def versions_of(home: Path) -> list[str]:
     """Return the versions of a model that have a folder, the earliest first.
 
     Args:
-        home: the model's folder; none has no versions.
+        home: the model's folder; a missing one has no versions.
     """
     try:
         names = [path.name for path in home.iterdir() if path.is_dir() and not path.is_symlink()]
@@ -42,13 +42,13 @@ def versions_of(home: Path) -> list[str]:
 
 
 def reserve_version(folder: Path) -> str:
-    """Return a name after every one that is or was in the store; the store's lock must be held.
+    """Return a name later than all that are or were in the store; the store's lock must be held.
 
     Args:
         folder: of all models.
 
     Raises:
-        ArtifactError: there is no later name.
+        ArtifactError: the latest possible name is taken.
         OSError: the folder cannot be written.
     """
     name = _name_after(folder)
@@ -68,8 +68,8 @@ def _name_after(folder: Path) -> str:
 
 
 def _taken(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield names that were given, with where each is found."""
-    # A lost or damaged file is no harm: the folders are looked at, too.
+    """Yield names that are taken, with the file or folder that shows it."""
+    # A lost or damaged file does no harm: the folders are read, too.
     with contextlib.suppress(OSError, UnicodeDecodeError):
         name = (folder / _HIGHEST).read_text().strip()
         if is_version(name):
@@ -101,9 +101,9 @@ def _time_of(name: str) -> datetime | None:
 
 
 def remove_version(home: Path) -> None:
-    """Remove the files a version is made of, and its folder where nothing else is in it.
+    """Remove a version's files, and its folder if nothing else is in it.
 
-    What a process has mapped stays its own until it lets go.
+    Files that a process has mapped stay readable for it until it unmaps them.
     """
     with contextlib.suppress(OSError):
         for file in home.iterdir():

@@ -1,4 +1,4 @@
-"""Which model answers: the current one where it is good, live SQL where there is none."""
+"""Load the published model, check it, and swap it in; live SQL answers if there is none."""
 
 import logging
 import threading
@@ -26,17 +26,17 @@ from recommender.models.registry import MODELS
 logger = logging.getLogger(__name__)
 
 _POLL_S = 1.0
-# While a model waits for the first catalog index, requests do so too.
+# Short, because requests wait, too, while a model waits for the first catalog index.
 _WAITING_POLL_S = 0.1
-# With fewer of its media in the catalog, a model is hardly of these databases.
+# A model with a smaller share of its items in the catalog was trained on other databases.
 _KNOWN_SHARE = 0.5
-# How long a history a model is tried out with, and for how many seconds at most.
+# The length of the history that a model is tried out with, and the time limit in seconds.
 _TRIED_ITEMS, _TRIED_S = 10, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model of a version, sound."""
+    """A checked model of a version."""
 
     model: TrainableModel
     metadata: Metadata
@@ -46,22 +46,21 @@ class _Loaded:
         return self.metadata.model, self.metadata.version
 
     def is_of(self, index: CatalogIndex) -> bool:
-        """Whether the catalog has enough of the model's items."""
+        """Return whether the catalog has enough of the model's items."""
         return self.model.items.known_share(index) >= _KNOWN_SHARE
 
 
-# The name of a model, and a version of it.
+# The name of a model, and its version.
 _Key = tuple[str, str]
 
 
 class ModelWatcher:
-    """Looks for newly published models and swaps the one that answers whole; requests never wait for it.
+    """Look for newly published models and swap in the one that answers; requests never wait for it.
 
-    The version that is current of all models answers; where none is, that of the model published last. It is
-    loaded and checked first, and then
-    judged: against the model in use, of which it must not have lost too much, and against the catalog index,
-    which must know its items. What is refused is looked at again. A request keeps the selection it has begun
-    with, so that none mixes two models.
+    The current version of all models answers, or else the version published last. It is loaded and checked,
+    then judged: it must not have lost too much against the model in use, and the catalog index must have its
+    items. A refused version is tried again. A request keeps its selection to the end, so that it never mixes
+    two models.
     """
 
     def __init__(
@@ -80,16 +79,16 @@ class ModelWatcher:
         """Watch a folder.
 
         Args:
-            live: what answers where no model does.
+            live: the model that answers without a trained one.
             folder: of the models, each in a folder of its name.
-            wanted: what may answer: the version that is current of all models (`AUTO`), always the live one
-                (`LIVE`), or the model of a name.
+            wanted: the current version of all models (`AUTO`), always the live model (`LIVE`), or the name of
+                a model.
             window_days: of the window that models are trained on.
-            current_index: gives the catalog index to judge by.
-            blend: the configured one, for models that bring none.
-            may_learn_blend: whether that of a model comes before it.
-            min_history: from so many positive items on, a model that needs a history is left alone.
-            overrides: hyperparameters that replace saved ones, by model; such as are read when scoring.
+            current_index: returns the catalog index to judge by.
+            blend: the configured one, for models without their own.
+            may_learn_blend: whether a model's own blend is used instead.
+            min_history: from this number of positive items on, a model that needs a history answers alone.
+            overrides: hyperparameters that replace saved ones, by model; only those read when scoring.
         """
         self._live = live
         self._folder = folder
@@ -103,7 +102,7 @@ class ModelWatcher:
         self._overrides = overrides or {}
         self._forgotten = ForgottenUsers(folder)
         self._in_use: _Loaded | None = None
-        # Loaded and sound, though perhaps refused for what they are made of.
+        # Loaded and checked; judging may still refuse them.
         self._candidates: dict[_Key, tuple[object, _Loaded]] = {}
         self._retries: dict[_Key, Retries] = {}
         self._refused: Refusal | None = None
@@ -121,9 +120,9 @@ class ModelWatcher:
         self._thread.close()
 
     def wait_for_first_look(self, timeout_s: float) -> None:
-        """Wait until what has been published is in use or refused, at most for `timeout_s` seconds.
+        """Wait until the published model is in use or refused, at most for `timeout_s` seconds.
 
-        Without a catalog index there is nothing to judge a model by: then only loading is waited for.
+        Without a catalog index, a model cannot be judged: then this waits only until it is loaded.
         """
         started = time.monotonic()
         self._looked.wait(timeout_s)
@@ -131,17 +130,17 @@ class ModelWatcher:
             self._decided.wait(max(0.0, timeout_s - (time.monotonic() - started)))
 
     def prepare(self, index: CatalogIndex) -> None:
-        """Work out what the model in use needs of an index, before requests come with that."""
+        """Compute what the model in use needs of an index, before requests use that index."""
         in_use = self._in_use
         if in_use is not None:
             try:
                 try_out(in_use.model, index)
             except ArtifactError as exc:
-                # As requests that score by it will find; the live model answers these.
+                # Requests that score with it will fail, too, and get the live model.
                 logger.warning("model %s: %s", in_use.model.name, exc)
 
     def selection(self) -> Selection:
-        """Return what answers a request that begins now: no model that holds a user who is forgotten."""
+        """Return the selection for a new request, without models that hold forgotten users."""
         in_use = self._usable()
         if in_use is None:
             return Selection(self._live, None, self._window_days, self._blend, self._blend)
@@ -155,7 +154,7 @@ class ModelWatcher:
         )
 
     def state(self) -> ModelState:
-        """Return which model answers, and what is published and does not."""
+        """Return the model that answers, and the published model that was refused."""
         in_use = self._usable()
         if in_use is None:
             return ModelState(self._live.name, self._live.version, None, self._refused)
@@ -164,13 +163,13 @@ class ModelWatcher:
 
     @property
     def is_missing(self) -> bool:
-        """Whether a trained model is to answer and, at the last look, none was published."""
+        """Whether a trained model is wanted and none was published at the last look."""
         return self._is_missing
 
     def _usable(self) -> _Loaded | None:
         """Return the model in use, unless it was made before a user was forgotten.
 
-        That is looked up with each request: until the thread looks again, answers would count the user.
+        Checked for each request: until the thread looks again, answers would include the user.
         """
         in_use = self._in_use
         if in_use is None or not self._forgotten.are_left_out(in_use.metadata.forgotten):
@@ -178,7 +177,7 @@ class ModelWatcher:
         return in_use
 
     def _blend_of(self, loaded: _Loaded) -> Blend:
-        """Return the blend that a model was chosen with, unless another is configured."""
+        """Return the blend that a model was chosen with, unless a blend is configured."""
         learned = loaded.metadata.provenance.blend
         return self._blend if learned is None or not self._may_learn_blend else learned
 
@@ -187,7 +186,7 @@ class ModelWatcher:
         if self._usable() is None:
             self._in_use = None
         if self._in_use is not None and index is not None and not self._in_use.is_of(index):
-            # As `_judge` will say of it where it is still the published one; the catalog may recover.
+            # `_judge` refuses it if it is still the published one; the catalog may recover.
             key = self._in_use.key
             self._candidates[key] = artifact.signature(self._folder, *key), self._in_use
             self._in_use = None
@@ -201,10 +200,10 @@ class ModelWatcher:
         return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
 
     def _published(self) -> Sequence[tuple[str, str | None, str]]:
-        """Return models and the versions that are published, and why there is none.
+        """Return the published versions of models, or why a model has none.
 
-        The one that is current of all models comes first, and then the latest. Where that of the model in use
-        cannot be told, it comes first: nothing older takes its place.
+        The current version of all models comes first, then the latest. If the version of the model in use
+        cannot be read, that comes first: an older one must not replace it.
         """
         of_models = self._published_by_models()
         if not self._follows_all:
@@ -233,10 +232,10 @@ class ModelWatcher:
         return sorted(found, key=lambda each: (each[:2] == (in_use, None), each[1] or ""), reverse=True)
 
     def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogIndex | None) -> bool:
-        """Use the model published last. Where it is refused and none is in use, use the next one.
+        """Use the first published model. If it is refused and no model is in use, use the next one.
 
         Returns:
-            False while that waits for an index to judge by.
+            False while it waits for an index to judge by.
         """
         keys = {(name, version) for name, version, _ in published}
         self._candidates = {key: loaded for key, loaded in self._candidates.items() if key in keys}
@@ -261,10 +260,10 @@ class ModelWatcher:
         return True
 
     def _use(self, name: str, version: str, index: CatalogIndex | None) -> bool:
-        """Use what is published; false while that waits for an index to judge by.
+        """Use a published version; return false while it waits for an index to judge by.
 
         Raises:
-            ArtifactError: it is refused.
+            ArtifactError: the version is refused.
         """
         if not artifact.is_there(self._folder, name, version):
             raise ArtifactError(f"{artifact.CURRENT} names a version that is not there")
@@ -281,15 +280,15 @@ class ModelWatcher:
         return True
 
     def _sound(self, name: str, version: str) -> _Loaded:
-        """Return the model of a version, from memory where that has been loaded.
+        """Return the checked model of a version, from memory if it is loaded.
 
         Raises:
-            ArtifactError: it is not sound.
+            ArtifactError: it is damaged.
         """
         key = (name, version)
         if self._in_use is not None and self._in_use.key == key:
             return self._in_use
-        # What it says of itself may have changed since it was refused.
+        # Its metadata may have changed since it was refused.
         signature = artifact.signature(self._folder, name, version)
         if key not in self._candidates or self._candidates[key][0] != signature:
             self._candidates.pop(key, None)
@@ -310,17 +309,17 @@ class ModelWatcher:
         except ArtifactError:
             raise
         except Exception as exc:
-            # The thread must outlive whatever a folder holds: the next version may be sound.
+            # Catch all: the thread must survive any content of a folder, as the next version may be good.
             raise ArtifactError(f"it cannot be loaded ({type(exc).__name__})") from exc
         model.version = version
         logger.info("model %s %s loaded in %.1f s", name, version, time.monotonic() - started)
         return _Loaded(model, metadata)
 
     def _judge(self, loaded: _Loaded, index: CatalogIndex) -> None:
-        """Refuse a model for what it is made of.
+        """Refuse a model by its content.
 
         Raises:
-            ArtifactError: it is of other databases, or has lost too much compared with the one in use, or it
+            ArtifactError: it was trained on other databases, has lost too much against the model in use, or
                 was made before a user was forgotten.
         """
         if not self._forgotten.are_left_out(loaded.metadata.forgotten):
@@ -348,13 +347,13 @@ class ModelWatcher:
         return refusal
 
     def _index_to_judge_by(self) -> CatalogIndex | None:
-        """The catalog index; None where an empty one knows no model's items."""
+        """Return the catalog index; None if there is none or it is empty."""
         index = self._current_index()
         return index if index is not None and index.item_ids else None
 
 
 def try_out(model: TrainableModel, index: CatalogIndex) -> None:
-    """Score a user who is made up, so that no request is the first to use a model with an index.
+    """Score a made-up user, so that no request is the first to use a model with an index.
 
     Raises:
         ArtifactError: it cannot score.

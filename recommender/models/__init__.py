@@ -1,1 +1,1 @@
-"""Ways to score items for users, behind one seam (`base`) and by name (`registry`)."""
+"""Models that score items for users, with one interface (`base`) and a registry of names."""

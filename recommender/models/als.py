@@ -1,6 +1,6 @@
 """als: factors of users and items from implicit feedback, by alternating least squares.
 
-Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008), learned by the
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008), trained with the
 library `implicit`. Only the item factors Y are kept. A user is folded in from the live history: x solves
 (YᵀY + (alpha - 1) Σ y yᵀ + regularisation × I) x = alpha × Σ y, over the y of the items of the history, and
 the score of an item is y · x.
@@ -35,13 +35,13 @@ from recommender.models.files import check_form, load_config, map_arrays, save_a
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
 
-# Factors have 24 bits: what is smaller than this share of the largest is rounding.
+# Factors have 24 bits: products smaller than this share of the largest are rounding errors.
 _NOISE = 1e-5
-# Cosines below are noise, too.
+# Smaller cosines are rounding errors, too.
 _LEAST_SIMILARITY = 1e-3
-# The matrix by users and by items, and what checks and copies them; and factors with their copies.
+# Bytes per pair, for the matrix by users and by items with copies; and per factor, with copies.
 _BYTES_A_PAIR, _BYTES_A_FACTOR = 40, 12
-# As measured with 32, 64 and 128 factors: calls of small solvers cost more than what these compute.
+# Measured with 32, 64 and 128 factors: for small systems, the calls cost more than the computation.
 _SECONDS_A_PAIR_AND_FACTORS_SQUARED, _SECONDS_A_ROW_AND_FACTOR = 1e-10, 4e-7
 _BITS = 1 << 32
 
@@ -52,30 +52,30 @@ class AlsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     factors: int = Field(default=64, ge=1, le=1_024)
-    """How many numbers describe an item."""
+    """The number of factors of an item."""
     iterations: int = Field(default=15, ge=1)
-    """How often users and items are solved in turn."""
+    """The number of alternations between users and items."""
     regularisation: float = Field(default=30.0, gt=0.0, allow_inf_nan=False)
-    """λ: the larger, the less a short history decides."""
+    """λ: a larger one lowers the influence of short histories."""
     alpha: float = Field(default=2.0, ge=1.0, allow_inf_nan=False)
-    """How much a like or watch counts, where one that is missing counts 1."""
+    """The weight of a like or watch; a missing one has the weight 1."""
     history: int = Field(default=1_000, ge=1)
-    """How many of a user's latest items count. Read when scoring: another number needs no training."""
+    """How many of a user's latest items count. Read when scoring: a change needs no training."""
     seed: int = Field(default=0, ge=0, lt=_BITS)
-    """What the first factors are drawn with."""
+    """The seed of the initial factors."""
 
 
 class _FoldedIn(NamedTuple):
-    """A user's `history` as numbers of items, and the matrix of the `system`, shape (factors, factors)."""
+    """A user's `history` as item numbers, and the matrix of the `system`, shape (factors, factors)."""
 
     history: NDArray[np.int64]
     system: NDArray[np.float64]
 
 
 class Als(ConfiguredModel[AlsConfig]):
-    """Scores an item by the product of its factors and those that a user's history gives the user.
+    """Score an item by the product of its factors and those of the user, from the user's history.
 
-    In its folder, `factors.npy` holds the embeddings of the items in `item_ids.npy`, for others to use.
+    In its folder, `factors.npy` holds the embeddings of the items in `item_ids.npy`, for other programs.
     """
 
     name = "als"
@@ -83,11 +83,11 @@ class Als(ConfiguredModel[AlsConfig]):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """How many items there are."""
+        """The number of items."""
         return {"media": len(self._items)}
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what the systems of equations of all users and items take."""
+        """Return the time and memory of solving the systems of all users and items."""
         factors, rows = self._config.factors, len(data.user_ids) + len(data.item_ids)
         pairs = len(data.item_idx)
         each = 2 * _SECONDS_A_PAIR_AND_FACTORS_SQUARED * pairs * factors**2
@@ -97,7 +97,7 @@ class Als(ConfiguredModel[AlsConfig]):
         )
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
-        """Learn the factors of the items; the same data gives the same ones on one machine."""
+        """Learn the factors of the items; on one machine, the same data gives the same factors."""
         fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
         factors = _learn(data, self._config, fitting)
         wide = factors.astype(np.float64)
@@ -133,7 +133,7 @@ class Als(ConfiguredModel[AlsConfig]):
         items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return the products of the factors of users and items, without those that are rounding."""
+        """Return the products of the factors of users and items, without rounding errors."""
         positions = self._items.positions_in(items)
         return [self._score(user, positions) for user in users]
 
@@ -155,7 +155,7 @@ class Als(ConfiguredModel[AlsConfig]):
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return what items of the history add to each score: with W the system solved, alpha × y W⁻¹ y'.
+        """Return the parts of the history's items in each score: alpha × y W⁻¹ y', with W the solved system.
 
         See section 5 of the paper.
         """
@@ -177,7 +177,7 @@ class Als(ConfiguredModel[AlsConfig]):
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
-        """Return the cosines of the item's factors with those of all others, as far as they are above 0."""
+        """Return the positive cosines of the item's factors with those of all others."""
         number = self._items.number_of(item_id)
         positions = self._items.positions_in(items)
         if number < 0:
@@ -189,14 +189,14 @@ class Als(ConfiguredModel[AlsConfig]):
         return ItemSimilarities(positions[found], np.minimum(cosines[found], 1.0).astype(np.float64))
 
     def _products(self, factors: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the product of each item's factors with some; shape (items,).
+        """Return the product of each item's factors with the given ones; shape (items,).
 
-        Not by BLAS, which adds up equal rows in different orders, depending on where they stand.
+        Not by BLAS, which sums equal rows in different orders, depending on their index.
         """
         return np.asarray(np.einsum("if,f->i", self._factors, factors.astype(np.float32)))
 
     def user_embeddings(self, data: Dataset) -> NDArray[np.float32]:
-        """Return the factors that each user's history gives the user; shape (users, factors).
+        """Return the factors of each user, from the user's history; shape (users, factors).
 
         An item's score is the product of its own factors and these.
         """
@@ -236,21 +236,21 @@ def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.flo
     from scipy.sparse import csr_matrix  # noqa: PLC0415 - see above
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - see above
 
-    # The library takes no newer kind of matrix.
+    # The library does not accept scipy's sparse arrays.
     interactions = csr_matrix(data.matrix(np.ones(len(data.item_idx), dtype=np.float32)))
 
     def report(iteration: int, *_: object) -> None:
         fitting.report((iteration + 1) / config.iterations)
 
-    # The library has threads of its own, between which those of BLAS would only wait.
+    # The library has its own threads; those of BLAS would only compete with them.
     with threadpool_limits(1, "blas"):
         library = AlternatingLeastSquares(
             factors=config.factors,
             regularization=config.regularisation,
             alpha=config.alpha,
             iterations=config.iterations,
-            # Solved exactly: conjugate gradients leave something of what the factors were drawn as, which
-            # differs between items that nothing tells apart.
+            # Solved exactly: conjugate gradients keep a rest of the random initial factors, so that items
+            # with the same users would differ.
             use_cg=False,
             random_state=config.seed,
         )
@@ -261,7 +261,7 @@ def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.flo
 def _largest(
     part: NDArray[np.float64], source_idx: NDArray[np.intp], floor: float, top_k: int
 ) -> Contributions:
-    """Return the largest contributions to a score, of items in the catalog; equal ones by the latest."""
+    """Return the largest contributions to a score, of items in the catalog; ties by the latest item."""
     order = np.argsort(-part, kind="stable")
     order = order[(part[order] > floor) & (source_idx[order] >= 0)][:top_k]
     return Contributions(source_idx[order], part[order])

@@ -1,7 +1,7 @@
-"""The seam that every way of scoring fits: what a model is given, what it gives, what it may offer.
+"""The interfaces of models, with their arguments and results.
 
-A model is a `Scorer`. One that learns is a `TrainableModel`, too. `SimilarItems` and `Explainer` are
-capabilities that a model has or has not.
+Every model is a `Scorer`, and one that learns is a `TrainableModel`, too. `SimilarItems` and `Explainer` are
+optional capabilities.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,17 @@ from recommender.models.vocabulary import ItemVocabulary
 
 # The name of the model that needs no training.
 LIVE = "live"
-# In place of a model's name: the one that was found to be best.
+# Instead of a model's name: the best model.
 AUTO = "auto"
 
-# Steps between 0 and the largest score of a user, where a model's scores are floats.
+# The number of steps between 0 and the largest score of a user, for models with float scores.
 _FLOAT_STEPS = float(1 << 32)
 
 
 class Window(NamedTuple):
-    """The stretch of time that interactions are read from.
+    """The time window of interactions.
 
-    `days`: its length, 0 for all time. `start`: its first moment, as SQL takes it (`index.window_start`).
+    `days`: its length, 0 for all time. `start`: its first moment, as text for SQL (`index.window_start`).
     """
 
     days: int
@@ -42,10 +42,10 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UserContext:
-    """What is known of a user when a request is answered, the same for every model.
+    """A user's data for a request, the same for every model.
 
-    `user_id`: empty for a user without an account. `stated_genres`: {key: as written}. `history`: read in
-    `window` a moment ago; empty where engagement_db did not answer.
+    `user_id`: empty for a user without an account. `stated_genres`: {key: as written}. `history`: read for
+    this request in `window`; empty if engagement_db did not answer.
     """
 
     user_id: str
@@ -58,10 +58,10 @@ class UserContext:
 class ItemScores:
     """One user's scores, for some items (sparse) or for all (dense).
 
-    Scores are whole numbers, so that equal ones compare equal. `values`: int64, or Python's integers where
-    int64 is too small; none below 0. `item_idx`: parallel, positions in the catalog index, each once; None
-    where there is a value for every item. `steps`: a score is `values / steps`. `missing`: a database that
-    did not answer, so that the scores lack its part.
+    Scores are integers, so that equal ones compare equal. `values`: int64, or Python integers if int64 is too
+    small; none below 0. `item_idx`: parallel, indices in the catalog index, each once; None for dense scores.
+    `steps`: a score is `values / steps`. `missing`: a database that did not answer, so that the scores lack
+    its part.
     """
 
     values: NDArray[Any]
@@ -72,12 +72,12 @@ class ItemScores:
 
 NO_SCORES = ItemScores(values=np.empty(0, dtype=np.int64), item_idx=np.empty(0, dtype=np.intp))
 
-# One entry for each of the users asked about, in their order.
+# One entry per user, in the order of the request.
 Scores = Sequence[ItemScores]
 
 
 def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.intp] | None) -> ItemScores:
-    """Return scores that a model computed as floats, in steps of 2^-32 of the largest; below 0 they are 0."""
+    """Return float scores as integers, in steps of 2^-32 of the largest; negative ones become 0."""
     largest = float(values.max(initial=0.0))
     if largest <= 0.0:
         return NO_SCORES
@@ -144,17 +144,16 @@ def write_whole_scores(
 
 
 class Scorer(Protocol):
-    """Scores items for users.
+    """Score items for users.
 
-    `name`: what answers, commands and folders call it. `version`: which build of it answers; None for one
-    that is not built.
+    `name`: in answers, commands and folders. `version`: of the trained model; None for an untrained one.
     """
 
     name: str
     version: str | None
 
     def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
-        """Return each user's scores of items in `items`; those the user has seen may be among them.
+        """Return each user's scores of items in `items`, possibly including seen ones.
 
         Raises:
             DatabaseUnavailableError: a database the model reads did not answer before the deadline.
@@ -163,35 +162,32 @@ class Scorer(Protocol):
 
 
 class TrainableModel(Scorer, Protocol):
-    """A scorer that learns from a dataset and is kept in a folder.
-
-    Its hyperparameters, `config`, are saved with it.
-    """
+    """A scorer that learns from a dataset and is saved in a folder with its hyperparameters, `config`."""
 
     @property
     def config(self) -> BaseModel:
-        """Its hyperparameters."""
+        """The hyperparameters."""
         ...
 
     @property
     def items(self) -> ItemVocabulary:
-        """The items it knows."""
+        """The items that the model knows."""
         ...
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Counts that follow from its own arrays, by the names of `Dataset.counts`."""
+        """The counts that follow from the model's arrays, by the names of `Dataset.counts`."""
         ...
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what `fit` takes."""
+        """Return the time and memory that `fit` takes."""
         ...
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
-        """Learn from a dataset that is not empty, anew.
+        """Learn from a non-empty dataset, from scratch.
 
         Raises:
-            TrainingMemoryError: that needs more memory than `fitting` allows.
+            TrainingMemoryError: learning needs more memory than `fitting` allows.
         """
         ...
 
@@ -205,24 +201,24 @@ class TrainableModel(Scorer, Protocol):
 
     @classmethod
     def load(cls, folder: Path, **overrides: object) -> Self:
-        """Return the model that a folder holds, ready to score: checked, and compiled where it has kernels.
+        """Load a model, check it, and compile its kernels if it has any.
 
         Args:
-            folder: what `save` has written to.
-            overrides: hyperparameters in place of the saved ones, such as are read when scoring.
+            folder: written by `save`.
+            overrides: hyperparameters that replace saved ones; only those read when scoring.
 
         Raises:
-            ArtifactError: the files are not those of such a model. The message names no path.
+            ArtifactError: the files do not hold such a model. The message names no path.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ItemSimilarities:
-    """How similar items are to one item; parallel arrays, no item twice.
+    """The similarities of items to one item; parallel arrays, each item once.
 
-    `item_idx`: positions in the catalog index. `similarities`: in [0, 1]. `shared_user_counts`: how many of
-    the users looked at have both; None where the model keeps no users.
+    `item_idx`: indices in the catalog index. `similarities`: in [0, 1]. `shared_user_counts`: how many of the
+    users read have both; None if the model keeps no users.
     """
 
     item_idx: NDArray[np.intp]
@@ -232,7 +228,7 @@ class ItemSimilarities:
 
 @runtime_checkable
 class SimilarItems(Protocol):
-    """Says which items are similar to one."""
+    """Find items that are similar to one item."""
 
     name: str
     version: str | None
@@ -240,7 +236,7 @@ class SimilarItems(Protocol):
     def similar_items(
         self, item_id: str, items: CatalogIndex, window: Window, deadline: Deadline
     ) -> ItemSimilarities:
-        """Return the similar items that the model knows of; the item itself may be among them.
+        """Return similar items that the model knows, possibly including the item itself.
 
         Raises:
             DatabaseUnavailableError: a database the model reads did not answer before the deadline.
@@ -250,11 +246,11 @@ class SimilarItems(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
-    """What items of a user's own history add to one score, the largest contributions first.
+    """Contributions of the items of a user's history to one score, the largest first.
 
-    `item_idx`: positions in the catalog index. `values`: parallel, none below 0, in the unit of the score
-    (`ItemScores.values / steps`). All of them together add up to the score, save for what lowers it and for
-    items that are not in the catalog: these are not named.
+    `item_idx`: indices in the catalog index. `values`: parallel, none below 0, in the unit of the score
+    (`ItemScores.values / steps`). Their sum is the score, except for negative contributions and items that
+    are not in the catalog, which are left out.
     """
 
     item_idx: NDArray[np.intp]
@@ -263,10 +259,10 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True)
 class SimilarUserEvidence:
-    """What similar users have to do with some scores.
+    """The similar users behind some scores.
 
-    `similar_users`: how many were found. Parallel to the items explained: `counts`, how many of them have
-    each, and `total_values`, the sums of the values of their interactions with it.
+    `similar_users`: how many were found. Parallel to the explained items: `counts`, how many of these users
+    have each, and `total_values`, the sums of the values of their interactions with it.
     """
 
     similar_users: int
@@ -276,9 +272,9 @@ class SimilarUserEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ScoreExplanation:
-    """How the scores of some items came about.
+    """Explanations of the scores of some items.
 
-    `contributions`: one entry an item. `evidence`: of models that score by similar users.
+    `contributions`: one entry per item. `evidence`: for models that score by similar users.
     """
 
     contributions: Sequence[Contributions]
@@ -287,7 +283,7 @@ class ScoreExplanation:
 
 @runtime_checkable
 class Explainer(Protocol):
-    """Explains its scores by the items of the user's own history."""
+    """Explain scores by the items of the user's own history."""
 
     def explain(
         self,
@@ -297,39 +293,39 @@ class Explainer(Protocol):
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the up to `top_k` largest contributions to the score of each item of `item_idx`.
+        """Return at most `top_k` of the largest contributions to the score of each item of `item_idx`.
 
         Args:
-            user, items: as they were given to `score`.
-            scores: what `score` gave for the user.
+            user, items: the arguments of `score`.
+            scores: the result of `score` for the user.
         """
         ...
 
 
 @runtime_checkable
 class KeepsInteractions(Protocol):
-    """Keeps what it has learned from, so that it can be fitted again without a database."""
+    """Keep the training data, so that the model can be fitted again without a database."""
 
     def interactions(self, window_start: str) -> Dataset:
-        """Return what it was fitted to; without the times, and without saying what was liked."""
+        """Return the training data, without times and likes."""
         ...
 
 
 @runtime_checkable
 class UserEmbeddings(Protocol):
-    """Describes users by numbers, which others may compare."""
+    """Compute embeddings of users, for other programs."""
 
     def user_embeddings(self, data: Dataset) -> NDArray[np.float32]:
-        """Return a row of numbers for each user of a dataset; shape (users, factors)."""
+        """Return the embedding of each user of a dataset; shape (users, factors)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How one user's items are ranked: the model that scores them, and how its scores become a ranking.
+    """How one user's items are ranked: the model, and how its scores become a ranking.
 
-    `diversity`: how much the ranking is re-ranked for different genres, from 0. `variants`: the experiments'
-    that the user is in. `draft`: a second ranking that the list is drafted from, too.
+    `diversity`: the strength of re-ranking for different genres, from 0. `variants`: of the experiments that
+    the user is in. `draft`: a second ranking that is interleaved with this one.
     """
 
     scorer: Scorer
@@ -343,8 +339,7 @@ class Choice:
 class Draft:
     """An interleaving experiment that a user is in.
 
-    `teams`: the names of the variants, of which the first is the choice that has the draft, and `second` the
-    other.
+    `teams`: the names of the variants; the first is the choice that has this draft, `second` is the other.
     """
 
     experiment: str
@@ -353,26 +348,26 @@ class Draft:
 
 
 class ModelSelector(Protocol):
-    """Says which model answers; it does not change while a request is answered."""
+    """Select the model for each user; constant during a request."""
 
     @property
     def fallback(self) -> Scorer:
-        """The model that scores where the one selected fails."""
+        """The model that scores if the selected one fails."""
         ...
 
     @property
     def similar_items(self) -> SimilarItems:
-        """The model that says which items are similar."""
+        """The model that finds similar items."""
         ...
 
     def select(self, user: UserContext) -> Choice:
-        """Return how a user's items are ranked."""
+        """Return the model and the blend for a user."""
         ...
 
 
 class ModelSource(Protocol):
-    """Gives each request its selector; models may be swapped between requests."""
+    """Give each request its selector; models may be swapped between requests."""
 
     def selection(self) -> ModelSelector:
-        """Return what answers a request that begins now."""
+        """Return the selector for a new request."""
         ...

@@ -1,4 +1,4 @@
-"""What trainable models have in common: hyperparameters, the items they know, and a version."""
+"""The common base of trainable models: hyperparameters, known items, and a version."""
 
 from typing import Generic, TypeVar
 
@@ -10,7 +10,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class ConfiguredModel(Generic[Config]):
-    """A model with hyperparameters; a subclass names their class, and sets `_items` when it has learned."""
+    """A model with hyperparameters; a subclass names their class, and sets `_items` after learning."""
 
     name: str
     config_kind: type[Config]
@@ -22,10 +22,10 @@ class ConfiguredModel(Generic[Config]):
 
     @property
     def config(self) -> Config:
-        """Its hyperparameters."""
+        """The hyperparameters."""
         return self._config
 
     @property
     def items(self) -> ItemVocabulary:
-        """The items it knows."""
+        """The items that the model knows."""
         return self._items

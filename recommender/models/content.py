@@ -1,7 +1,7 @@
-"""content: what is to a user's taste in genres, by history and stated genres, times popularity.
+"""content: match items with a user's genre profile, from history and stated genres, times popularity.
 
-The score is content_score by profile; see `recommender.ranking.content`. Tastes, base rates and popularity
-are those of the request and of the catalog index; what is learned is which items there are.
+The score is content_score by profile; see `recommender.ranking.content`. Profiles come from the request, base
+rates and popularity from the catalog index; the model itself only keeps the list of items.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encod
 from recommender.ranking.content import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
 
 _SECONDS_A_PAIR, _BYTES_AN_ITEM = 5e-9, 16
-# More users than any item has.
+# An upper bound of the users of an item.
 _MOST_USERS = 1 << 40
 
 
@@ -34,30 +34,30 @@ class ContentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     prior: float = Field(default=TASTE_WEIGHTS.prior, gt=0.0, allow_inf_nan=False)
-    """How many items' worth of the average taste each user is given."""
+    """The weight of the average profile in each user's profile, in items."""
     stated: float = Field(default=TASTE_WEIGHTS.stated, ge=0.0, allow_inf_nan=False)
-    """How many items a stated genre counts as."""
+    """The weight of a stated genre, in items."""
     slope: float = Field(default=TASTE_WEIGHTS.slope, gt=0.0, allow_inf_nan=False)
-    """How steeply a score rises with how much more than others a user has of a genre."""
+    """The exponent of the ratio of a user's genre share to the average share."""
 
 
 class ContentModel(ConfiguredModel[ContentConfig]):
-    """Scores an item by how much its genres are to the taste of a user."""
+    """Score an item by how well its genres match a user's profile."""
 
     name = "content"
     config_kind = ContentConfig
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """How many items there are, and pairs of these and a user."""
+        """The numbers of items, and of pairs of an item and a user."""
         return {"media": len(self._items), "pairs": int(self._user_counts.sum())}
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what counting takes."""
+        """Return the time and memory of counting."""
         return Estimate(_SECONDS_A_PAIR * len(data.item_idx), _BYTES_AN_ITEM * len(data.item_ids))
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
-        """Note which items there are, and how many users each has."""
+        """Store the items, and the number of users of each."""
         fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
         counts = np.bincount(data.item_idx, minlength=len(data.item_ids))
         self._use(ItemVocabulary(data.item_ids), counts.astype(np.int64))
@@ -90,7 +90,7 @@ class ContentModel(ConfiguredModel[ContentConfig]):
         items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return how much the items it knows are to each user's taste; nothing where there is none."""
+        """Return how well known items match each user's profile; no scores without a profile."""
         positions = self._items.positions_in(items)
         found = positions[positions >= 0]
         return [self._score(user, items, found) for user in users]

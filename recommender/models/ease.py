@@ -3,7 +3,7 @@
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019): with the matrix X of users × items,
 P = (XᵀX + λI)^-1 and the weight from item i to item j is -P[i, j] / P[j, j], and 0 on the diagonal.
 
-Where there are fewer users than items, P comes from the smaller inverse over users, by the Woodbury identity:
+With fewer users than items, P is computed from the smaller inverse over users, by the Woodbury identity:
 P = (I - Xᵀ (XXᵀ + λI)^-1 X) / λ.
 """
 
@@ -22,19 +22,19 @@ from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-# Measured on two cores: the inverse of a matrix with sides of s takes a × s³ seconds, counting what users
-# share b for each pair of a user's items, and choosing the largest weights c for each pair of items.
+# Measured on two cores, in seconds: a × s³ for the inverse of an s × s matrix, b per pair of a user's items
+# for counting common users, and c per pair of items for choosing the largest weights.
 _SECONDS_A_SIDE_CUBED, _SECONDS_A_SHARED_PAIR, _SECONDS_A_WEIGHT = 8e-12, 2e-8, 1.5e-8
-# Of float32, which is inverted in place; and for the interactions and the weights that are kept.
+# Bytes of float32, which is inverted in place; and for the interactions and the kept weights.
 _BYTES_A_CELL, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 4, 64, 56
-# Rows of the inverse that are worked on together, in cells, and what each takes.
+# Cells of the inverse that are processed together, and bytes per cell.
 _BLOCK_CELLS, _BYTES_A_BLOCK_CELL = 4_000_000, 32
-# With fewer items than these, a model is not worth its name.
+# A model with fewer items is useless.
 _FEWEST_ITEMS = 1_000
-# Shares of the time, as the inverse can report nothing on its way.
+# Shares of the time: the inverse cannot report its progress.
 _COUNTED, _INVERTED = 0.2, 0.7
 
-# Gives some rows of P, by numbers.
+# Returns rows of P, by numbers.
 Rows = Callable[[NDArray[np.intp]], NDArray[np.float32]]
 
 
@@ -42,22 +42,22 @@ class EaseConfig(ItemWeightsConfig):
     """Hyperparameters of `Ease`."""
 
     regularisation: float = Field(default=200.0, gt=0.0, allow_inf_nan=False)
-    """λ: the larger, the less a few users decide."""
+    """λ: a larger one lowers the influence of small numbers of users."""
     watch_value: float = Field(default=0.5, ge=0.0, le=1.0, allow_inf_nan=False)
-    """What a watch counts where a like counts 1, in training and in a user's history."""
+    """The weight of a watch, relative to a like, in training and in a user's history."""
     min_users: int = Field(default=5, ge=1)
     """Items with fewer users are not learned."""
     weights: int = Field(default=500, ge=1)
-    """How many weights to each item are kept, those furthest from 0."""
+    """How many weights to each item are kept, by absolute value."""
     items: int | None = Field(default=None, ge=1)
-    """How many of the most popular items are learned; None for all that fit into the memory allowed."""
+    """How many of the most popular items are learned; None for all that fit into the allowed memory."""
 
 
 class Unique(NamedTuple):
-    """The columns of a matrix, each once.
+    """The distinct columns of a matrix.
 
-    `columns`: of users × groups of equal columns, times the square root of the group's size. `group_of`: of
-    each column that was given. `sizes`: of the groups.
+    `columns`: users × groups of equal columns, times the square root of the group's size. `group_of`: the
+    group of each given column. `sizes`: of the groups.
     """
 
     columns: "csr_array"
@@ -66,17 +66,17 @@ class Unique(NamedTuple):
 
 
 class Ease(ItemWeightsModel[EaseConfig]):
-    """Scores an item by a regression on the items of a user's history."""
+    """Score an item by a regression on the items of a user's history."""
 
     name = "ease"
     config_kind = EaseConfig
 
     def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return 1 for what was liked, and what a watch counts for the others."""
+        """Return 1 for liked items, and the weight of a watch for others."""
         return np.where(liked, 1.0, self.config.watch_value)
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what the inverse of a dense matrix takes, with all items or as many as are to be learned."""
+        """Return the time and memory of inverting a dense matrix of the items to be learned."""
         items = len(self._candidates(data))
         side = float(min(items, len(data.user_ids)))
         sizes = np.diff(data.user_start).astype(np.float64)
@@ -109,17 +109,17 @@ class Ease(ItemWeightsModel[EaseConfig]):
         return np.where(data.liked, 1.0, self.config.watch_value).astype(np.float32)
 
     def _candidates(self, data: Dataset) -> NDArray[np.intp]:
-        """Return the items that are learned where memory is enough, the most popular first, ties by id."""
+        """Return the items to learn if memory allows, the most popular first, ties by id."""
         counted = data.item_idx[self._values(data) > 0.0]
         users = np.bincount(counted, minlength=len(data.item_ids))
         order = np.argsort(-users, kind="stable")
-        # Where no item has so many users, those with the most are better than none.
+        # If no item has enough users, those with the most are better than none.
         enough = users[order] >= min(self.config.min_users, users.max())
         candidates: NDArray[np.intp] = order[enough][: self.config.items]
         return candidates
 
     def _bytes_of(self, data: Dataset, items: int) -> int:
-        """Return what learning so many items takes at the peak, in addition to the dataset."""
+        """Return the peak memory in bytes of learning so many items, in addition to the dataset."""
         side = min(items, len(data.user_ids))
         block = min(items**2, max(_BLOCK_CELLS, items))
         kept = items * min(items, self.config.weights)
@@ -152,9 +152,9 @@ class Ease(ItemWeightsModel[EaseConfig]):
 
 
 def unique_columns(matrix: "csr_array") -> Unique:
-    """Return the columns of a matrix without repetitions.
+    """Return the distinct columns of a matrix.
 
-    Items with the same users are one in the inverse, so that rounding cannot tell them apart.
+    Items with the same users are one column of the inverse, so that rounding cannot make them differ.
     """
     from scipy.sparse import csr_array  # noqa: PLC0415 - only training needs it
 
@@ -174,7 +174,7 @@ def unique_columns(matrix: "csr_array") -> Unique:
 
 
 def _rows_through_items(columns: "csr_array", regularisation: float, fitting: Fitting) -> Rows:
-    """Return the rows of (XᵀX + λI)^-1 from that inverse."""
+    """Return the rows of (XᵀX + λI)^-1 from the inverse over items."""
     inverse = _inverse(_gram(columns.T.tocsr(), columns, fitting), regularisation)
     fitting.report(_INVERTED)
     return lambda numbers: _symmetric_rows(inverse, numbers)
@@ -212,14 +212,14 @@ def _gram(left: "csr_array", right: "csr_array", fitting: Fitting) -> NDArray[np
 
 
 def _inverse(gram: NDArray[np.float32], regularisation: float) -> NDArray[np.float32]:
-    """Return (gram + λI)^-1 in place of `gram`, on the diagonal and above it.
+    """Replace `gram` by (gram + λI)^-1, on and above the diagonal only, and return it.
 
     By Cholesky in float32: half the memory and time of float64, and with λ the matrix is well-conditioned.
     """
     from scipy.linalg.lapack import spotrf, spotri  # noqa: PLC0415 - only training needs it
 
     np.fill_diagonal(gram, gram.diagonal() + np.float32(regularisation))
-    # Symmetric, so that its transpose is the same matrix in the order that LAPACK works on in place.
+    # It is symmetric: its transpose is the same matrix in the memory order that LAPACK overwrites in place.
     factor, failed = spotrf(gram.T, lower=1, clean=0, overwrite_a=1)
     if not failed:
         inverse, failed = spotri(factor, lower=1, overwrite_c=1)
@@ -230,7 +230,7 @@ def _inverse(gram: NDArray[np.float32], regularisation: float) -> NDArray[np.flo
 
 
 def _symmetric_rows(upper: NDArray[np.float32], numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return rows of a symmetric matrix of which the part below the diagonal is not right yet."""
+    """Return rows of a symmetric matrix that is valid only on and above the diagonal."""
     rows = upper[numbers]
     for row, number in zip(rows, numbers.tolist(), strict=True):
         row[:number] = upper[:number, number]
@@ -238,10 +238,10 @@ def _symmetric_rows(upper: NDArray[np.float32], numbers: NDArray[np.intp]) -> ND
 
 
 def _weights_to(unique: Unique, rows: Rows, regularisation: float) -> Iterator[NDArray[np.float32]]:
-    """Yield the weights to some items from all of them, a block after the other; shape (targets, items).
+    """Yield the weights from all items to some items, block by block; shape (targets, items).
 
-    P of all items follows from P' of those without repetitions: with n items equal to i, and m equal to j,
-    P[i, j] = P'[i, j] / sqrt(n × m), and [i = j] / λ - 1 / (λ × n) more where i and j are equal.
+    P of all items follows from P' of the distinct columns: with n items equal to i, and m equal to j,
+    P[i, j] = P'[i, j] / sqrt(n × m), plus [i = j] / λ - 1 / (λ × n) if i and j are equal columns.
     """
     group_of, sizes = unique.group_of, unique.sizes
     items = len(group_of)
@@ -264,5 +264,5 @@ def _weights_to(unique: Unique, rows: Rows, regularisation: float) -> Iterator[N
 
 
 def _block_rows(columns: int) -> int:
-    """Return how many rows are worked on together."""
+    """Return how many rows are processed together."""
     return max(1, _BLOCK_CELLS // columns)

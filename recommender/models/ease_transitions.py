@@ -1,6 +1,6 @@
-"""ease_transitions: taste and order together, 0.7 of `ease` and 0.3 of `transitions`.
+"""ease_transitions: 0.7 of `ease` (taste) and 0.3 of `transitions` (order).
 
-Each of the two is divided by its largest score of any item in the catalog that the user has not seen.
+Each part is divided by its largest score of any item in the catalog that the user has not seen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,14 +41,14 @@ Part = ItemWeightsModel[EaseConfig] | ItemWeightsModel[TransitionsConfig]
 
 
 class EaseTransitionsConfig(EaseConfig, TransitionsConfig):
-    """Hyperparameters of `EaseTransitions`: those of both parts, and how they are mixed."""
+    """Hyperparameters of `EaseTransitions`: those of both parts, and their mixture."""
 
     transitions_share: float = Field(default=0.3, ge=0.0, le=1.0, allow_inf_nan=False)
-    """The share of `transitions`; 0 where order means nothing. Read when scoring."""
+    """The share of `transitions`, from 0. Read when scoring."""
 
 
 class _Scored(NamedTuple):
-    """What one part makes of a user: `factor` times its sums is its share of the scores."""
+    """One part's scores of a user: its share of the mixture is `factor` times its sums."""
 
     part: Part
     history: WeightedHistory
@@ -57,7 +57,7 @@ class _Scored(NamedTuple):
 
 
 class EaseTransitions:
-    """Scores an item by a mixture of `Ease` and `Transitions`, kept as one artifact."""
+    """Score an item by a mixture of `Ease` and `Transitions`, stored as one artifact."""
 
     name = "ease_transitions"
 
@@ -74,21 +74,21 @@ class EaseTransitions:
 
     @property
     def config(self) -> EaseTransitionsConfig:
-        """Its hyperparameters."""
+        """The hyperparameters."""
         return self._config
 
     @property
     def items(self) -> ItemVocabulary:
-        """The items it knows: `transitions` learns all."""
+        """The items that the model knows: `transitions` learns all."""
         return self._transitions.items
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Nothing: it keeps neither users nor pairs, and perhaps not every item."""
+        """No counts: the model keeps neither users nor pairs, and possibly not every item."""
         return {}
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what learning one part after the other takes."""
+        """Return the time and memory of learning one part after the other."""
         ease, transitions = (part.estimate(data) for part, _ in self._parts)
         kept = self._kept_bytes(data)
         return Estimate(
@@ -113,7 +113,7 @@ class EaseTransitions:
         fitting.report(1.0)
 
     def _kept_bytes(self, data: Dataset) -> int:
-        """Return what the weights of one part take while the other learns."""
+        """Return the bytes of the weights of one part, which are kept while the other learns."""
         entry = sum(np.dtype(kind).itemsize for kind in (np.int32, np.float32, np.int64))
         items = len(data.item_ids)
         return entry * items * min(items, max(self._config.weights, self._config.sources))
@@ -143,11 +143,11 @@ class EaseTransitions:
         items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return the mixture of what both parts score, from each user's history."""
+        """Return the mixture of both parts' scores, from each user's history."""
         return [self._score(user, items) for user in users]
 
     def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
-        # One more than there are: what is in no catalog ends there.
+        # One more than there are items, for those that are not in the catalog.
         mixed = np.zeros(len(items.item_ids) + 1)
         for part, _, sums, factor in self._scored(user, items):
             mixed[part.items.positions_in(items)] += factor * sums
@@ -174,7 +174,7 @@ class EaseTransitions:
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest contributions to the mixture, without those below 0."""
+        """Return the largest positive contributions to the mixture."""
         history = user.history.positive_ids[: self._config.history]
         mixed = np.zeros((len(item_idx), len(history)))
         for part, known, _, factor in self._scored(user, items):
@@ -189,7 +189,7 @@ class EaseTransitions:
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
-        """Return the mixture of what both parts take for similar, each by its largest; in [0, 1]."""
+        """Return the mixture of both parts' similarities, each divided by its largest; in [0, 1]."""
         mixed = np.zeros(len(items.item_ids))
         for part, share in self._parts:
             item_idx, weights = part.similar_positions(item_id, items)
@@ -199,5 +199,5 @@ class EaseTransitions:
 
 
 def _part_of(config: EaseTransitionsConfig, kind: type[PartConfig]) -> PartConfig:
-    """Return the hyperparameters that are those of one part."""
+    """Return the hyperparameters of one part."""
     return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})

@@ -1,4 +1,4 @@
-"""What models keep on disk: arrays that processes share as read-only maps, and hyperparameters as JSON."""
+"""Store models on disk: arrays, which processes map read-only, and hyperparameters as JSON."""
 
 import json
 import stat
@@ -16,7 +16,7 @@ from recommender.errors import ArtifactError
 Arrays = Mapping[str, NDArray[Any]]
 
 CONFIG = "config.json"
-# Several hundred times what one has.
+# Several hundred times the usual size.
 _MAX_CONFIG_BYTES = 1 << 20
 _LONGEST_REASON = 200
 
@@ -24,7 +24,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def save_arrays(folder: Path, arrays: Arrays) -> None:
-    """Write each array to a file of its name.
+    """Write each array to a file named after it.
 
     Raises:
         OSError: the folder cannot be written.
@@ -37,13 +37,13 @@ def map_arrays(folder: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """Map arrays into memory, read-only.
 
     Raises:
-        ArtifactError: a file is missing, or holds no array. The message names it, without its folder.
+        ArtifactError: a file is missing, or is not an array. The message names it, without its folder.
     """
     return {name: _map(folder / f"{name}.npy") for name in names}
 
 
 def check_form(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-    """Refuse an array of another type or shape, or with what is not finite.
+    """Refuse an array of another type or shape, or with values that are not finite.
 
     Raises:
         ArtifactError: the message names the array and what is wrong.
@@ -64,10 +64,10 @@ def save_config(folder: Path, config: BaseModel) -> None:
 
 
 def load_config(folder: Path, kind: type[Config], overrides: Mapping[str, object]) -> Config:
-    """Read hyperparameters, with `overrides` in place of saved ones; the defaults where no file was written.
+    """Read hyperparameters, replaced by `overrides`; return the defaults if there is no file.
 
     Raises:
-        ArtifactError: the file cannot be read, or does not fit `kind`.
+        ArtifactError: the file cannot be read, or is invalid for `kind`.
     """
     path = folder / CONFIG
     try:
@@ -84,11 +84,11 @@ def load_config(folder: Path, kind: type[Config], overrides: Mapping[str, object
 
 
 def refuse_unless_file(path: Path) -> None:
-    """Refuse what is not a regular file: opening a named pipe would wait for a writer.
+    """Refuse a path that is not a regular file: opening a named pipe would wait for a writer.
 
     Raises:
         ArtifactError: it is not a regular file.
-        OSError: it cannot be looked at.
+        OSError: its status cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise ArtifactError(f"{path.name} is not a file")

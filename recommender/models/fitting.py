@@ -1,4 +1,4 @@
-"""What a model is given while it learns: a bound on memory, and a place to say how far it is."""
+"""The conditions of learning: a memory limit, and a function for progress reports."""
 
 import sys
 from collections.abc import Callable
@@ -11,10 +11,10 @@ _MEGABYTE = 1 << 20
 
 
 class Estimate(NamedTuple):
-    """Roughly what learning takes.
+    """Rough estimates of learning.
 
-    `seconds`: on this machine. `memory_bytes`: at the peak, in addition to the dataset. `needed_bytes`: what
-    a model that learns fewer items where memory is short cannot do without; None for other models.
+    `seconds`: on this machine. `memory_bytes`: peak memory, in addition to the dataset. `needed_bytes`: the
+    minimum of a model that learns fewer items when memory is short; None for other models.
     """
 
     seconds: float
@@ -23,30 +23,30 @@ class Estimate(NamedTuple):
 
     @property
     def least_bytes(self) -> int:
-        """With less memory than that, learning is refused."""
+        """The bytes below which learning is refused."""
         return self.memory_bytes if self.needed_bytes is None else self.needed_bytes
 
 
 def _ignore(share: float) -> None:
-    """Report to no one."""
+    """Ignore a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
     """The conditions of one training run.
 
-    `memory_bytes`: how much a model may take in addition to the dataset. `report`: called now and then with
-    the share of the time that has passed, from 0 to 1, as far as the model can tell.
+    `memory_bytes`: the limit for a model, in addition to the dataset. `report`: called repeatedly with an
+    estimate of the completed share, from 0 to 1.
     """
 
     memory_bytes: int = sys.maxsize
     report: Callable[[float], None] = _ignore
 
     def refuse_beyond(self, name: str, memory_bytes: int) -> None:
-        """Refuse to begin what would need more memory.
+        """Refuse learning that needs more memory than the limit.
 
         Raises:
-            TrainingMemoryError: `name` needs more than is allowed.
+            TrainingMemoryError: the model `name` needs more than allowed.
         """
         if memory_bytes > self.memory_bytes:
             raise TrainingMemoryError(

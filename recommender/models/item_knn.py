@@ -1,4 +1,4 @@
-"""item_knn: items are similar that the same users have, by cosine with shrinkage.
+"""item_knn: items with the same users are similar, by cosine with shrinkage.
 
 The similarity of items i and j is |U(i) ∩ U(j)| / (sqrt(|U(i)| × |U(j)|) + shrinkage), over the users who
 have a positive interaction with them.
@@ -12,7 +12,7 @@ from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
 from recommender.models.weight_arrays import ItemWeights, largest_weights, weights_by_source
 
-# What items have in common is counted for so many at a time: all of it would not fit into memory.
+# Common users are counted for this many items at a time: the whole matrix would not fit into memory.
 _BLOCK_ITEMS = 1_000
 _SECONDS_A_PAIR, _BYTES_A_WEIGHT = 2e-8, 48
 
@@ -21,19 +21,19 @@ class ItemKnnConfig(ItemWeightsConfig):
     """Hyperparameters of `ItemKnn`."""
 
     shrinkage: float = Field(default=20.0, ge=0.0, allow_inf_nan=False)
-    """Lowers the similarity of items that few users have."""
+    """Lowers the similarity of items with few users."""
     neighbours: int = Field(default=200, ge=1)
-    """How many of the most similar items of each item are kept."""
+    """How many of the most similar items are kept for each item."""
 
 
 class ItemKnn(ItemWeightsModel[ItemKnnConfig]):
-    """Scores an item by how similar it is to the items of a user's history."""
+    """Score an item by its similarities to the items of a user's history."""
 
     name = "item_knn"
     config_kind = ItemKnnConfig
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what counting the pairs of items takes: those of each user, once more for each of them."""
+        """Return the time and memory of counting each user's pairs of items."""
         sizes = np.diff(data.user_start).astype(np.float64)
         kept = len(data.item_ids) * self.config.neighbours
         return Estimate(_SECONDS_A_PAIR * float((sizes**2).sum()), _BYTES_A_WEIGHT * kept)

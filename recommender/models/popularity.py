@@ -1,7 +1,7 @@
-"""popularity: what most users have, the same for every user; what they did lately may count for more.
+"""popularity: items with the most users, the same scores for all; recent interactions may count more.
 
-The score of an item is Σ 0.5^((latest - t) / half-life) over the users who have it, where t is when each did
-last, and `latest` the latest moment in the data.
+The score of an item is Σ 0.5^((latest - t) / half-life) over its users, where t is the time of each user's
+last interaction with it, and `latest` the latest time in the data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,27 +32,27 @@ class PopularityConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     half_life_days: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    """After how long an interaction counts half; null: all count the same."""
+    """The time after which an interaction counts half; null: all count the same."""
 
 
 class PopularityModel(ConfiguredModel[PopularityConfig]):
-    """Scores an item by how many users have it."""
+    """Score an item by its number of users."""
 
     name = "popularity"
     config_kind = PopularityConfig
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """How many items there are."""
+        """The number of items."""
         return {"media": len(self._items)}
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what one sum over all pairs takes."""
+        """Return the time and memory of one sum over all pairs."""
         pairs = len(data.item_idx)
         return Estimate(_SECONDS_A_PAIR * pairs, _BYTES_A_PAIR * pairs)
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
-        """Sum up what the users of each item count for."""
+        """Sum the weights of the users of each item."""
         fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
         counting = None
         if self._config.half_life_days is not None:
@@ -87,7 +87,7 @@ class PopularityModel(ConfiguredModel[PopularityConfig]):
         items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return the sums, the same for each user."""
+        """Return the sums, the same for every user."""
         positions = self._items.positions_in(items)
         found = np.flatnonzero(positions >= 0)
         return [scores_of_floats(self._sums[found], positions[found])] * len(users)

@@ -1,6 +1,6 @@
-"""Every model that can be trained, by name.
+"""The registry of all trainable models by name.
 
-Adding one takes a module, a line here, and an entry in `tests/contract/cases.py`.
+A new model needs a module, an entry here, and an entry in `tests/contract/cases.py`.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from recommender.models.base import TrainableModel
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model: the module and the class it is in, and what `train` says of it.
+    """A model: its module and class, and its description for `train`.
 
-    `needs_history`: whether similar users are mixed in for users with short histories. Not where the model
-    goes by similar users itself, or rests on what is known without a history. `package`: what only learning
-    it needs, with the `extra` that brings it.
+    `needs_history`: whether similar users are mixed in for users with short histories. False for models that
+    use similar users themselves, or that need no history. `package`: needed only for learning; `extra`: the
+    extra that installs it.
     """
 
     module: str
@@ -30,23 +30,23 @@ class Registered:
     package: str | None = None
 
     def missing_package(self) -> str | None:
-        """Return what is missing for learning the model, and how to install it; None where nothing is."""
+        """Return the missing package for learning, and how to install it; None if none is missing."""
         if self.package is None or self.extra is None or find_spec(self.package) is not None:
             return None
         return f"{self.package} is not installed: {how_to_install(self.extra)}"
 
     def load_class(self) -> type[TrainableModel]:
-        """Import the model's class: only when it is used, as a compiler or scipy may come with it."""
+        """Import the model's class, only when it is used: it may import numba or scipy."""
         loaded: type[TrainableModel] = getattr(
             import_module(f"recommender.models.{self.module}"), self.class_name
         )
         return loaded
 
     def make(self, hyperparameters: Mapping[str, Any]) -> TrainableModel:
-        """Return a model, not yet fitted, with hyperparameters other than its defaults.
+        """Return an unfitted model with hyperparameters that differ from its defaults.
 
         Raises:
-            ValidationError: it has none of a name, or a value is out of range.
+            ValidationError: a hyperparameter is unknown, or its value is out of range.
         """
         kind = self.load_class()
         model = kind()
@@ -56,10 +56,10 @@ class Registered:
         return kind(config)  # type: ignore[call-arg]  # The protocol leaves open how a model is made.
 
 
-# What scores where nothing else is chosen or learned.
+# The model that is used if no other is chosen or trained.
 DEFAULT_MODEL = "neighbours"
 
-# By the name that answers, commands and folders call a model by, which is the `name` of its class.
+# By the `name` of the model's class, which is used in answers, commands and folders.
 MODELS: Mapping[str, Registered] = {
     "popularity": Registered(
         "popularity", "PopularityModel", "What most users have, the same for all.", needs_history=False

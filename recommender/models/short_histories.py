@@ -1,7 +1,7 @@
-"""Scores users with short histories by a trained model and by similar users, the model more with each item.
+"""Score users with short histories by a mixture of a trained model and similar users.
 
 With n positive items in the history and M as `min_history`, the model's share is sqrt(n / M), and 1 from M
-on. Each of the two scores is divided by its largest of any item in the catalog that the user has not seen.
+on. Both scores are divided by their largest of any item in the catalog that the user has not seen.
 """
 
 import math
@@ -28,12 +28,12 @@ from recommender.models.base import (
 from recommender.models.item_weights import largest_contributions
 
 _BY_PROFILE: Content = "profile"
-# Weights are compared as they are written: with more digits, scores would not fit into 64 bits.
+# Weights are rounded to these digits: with more, scores would not fit into 64 bits.
 _DIGITS = 3
 
 
 class _Part(NamedTuple):
-    """What one of the two makes of a user: `factor` times its scores is its share of the mixture."""
+    """One model's scores of a user: its share of the mixture is `factor` times its scores."""
 
     scorer: Scorer
     scores: ItemScores
@@ -42,29 +42,29 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _MixedScores(ItemScores):
-    """Scores of a mixture, and what they are made of."""
+    """Scores of a mixture, and its parts."""
 
     parts: tuple[_Part, ...]
 
 
 def trained_share(history: History, min_history: int) -> float:
-    """Return the share that a trained model has in the scores of a user, from 0 to 1.
+    """Return the share of a trained model in the scores of a user, from 0 to 1.
 
-    It rises with each item of the history, by less each time: the first one tells a model the most.
+    It rises with each item of the history, by less each time: the first item is the most informative.
 
     Args:
         history: of the user; its positive items count.
-        min_history: from so many items on the share is 1; with 0 it always is.
+        min_history: from this number of items on the share is 1; with 0 it always is.
     """
     items = len(history.positive_ids)
     return 1.0 if items >= min_history else math.sqrt(items / min_history)
 
 
 def passing_blend(configured: Blend, learned: Blend, share: float) -> Blend:
-    """Return the blend on the way from the configured one to that of a trained version.
+    """Return a blend between the configured one and that of a trained version.
 
-    The weights move with the share. The content score is that of the version; where the version gives it no
-    weight, by profile, which rests on the stated genres and the history alike.
+    The weights are interpolated by the share. The content score is the version's kind; if the version gives
+    it no weight, it is by profile, which uses both stated genres and history.
 
     Args:
         configured: of users without a history.
@@ -81,9 +81,10 @@ def passing_blend(configured: Blend, learned: Blend, share: float) -> Blend:
 
 
 class ShortHistories:
-    """Mixes a trained model's scores with those by similar users; it answers in the model's name.
+    """Mix a trained model's scores with those by similar users, under the model's name.
 
-    Where similar users cannot be had, the trained model's own scores stand, and say which database they lack.
+    If similar users are unavailable, the trained model scores alone, and the scores name the missing
+    database.
     """
 
     def __init__(self, trained: Scorer, neighbours: Scorer, min_history: int) -> None:
@@ -95,7 +96,7 @@ class ShortHistories:
         self._min_history = min_history
 
     def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
-        """Return each user's scores; similar users are looked for once for all users with short histories."""
+        """Return each user's scores, with one search for similar users for all short histories."""
         scores = list(self._trained.score(users, items, deadline))
         shares = [trained_share(user.history, self._min_history) for user in users]
         short = [position for position, share in enumerate(shares) if share < 1.0]
@@ -125,14 +126,14 @@ class ShortHistories:
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest contributions to the mixture, of both models in their shares."""
+        """Return the largest contributions to the mixture, from both models by their shares."""
         parts = scores.parts if isinstance(scores, _MixedScores) else (_Part(self._trained, scores, 1.0),)
         history_idx = items.locate(user.history.positive_ids)
         column_of = {position: column for column, position in enumerate(history_idx.tolist())}
         mixed = np.zeros((len(item_idx), len(history_idx)))
         for part in parts:
             if isinstance(part.scorer, Explainer):
-                # All of them: what adds little to either score may add much to the mixture.
+                # All contributions: small ones to both scores may add up to a large one to the mixture.
                 explained = part.scorer.explain(user, part.scores, item_idx, items, len(history_idx))
                 for row, contributions in enumerate(explained.contributions):
                     columns = [column_of[position] for position in contributions.item_idx.tolist()]
@@ -145,7 +146,7 @@ def _between(configured: float, learned: float, share: float) -> float:
 
 
 def _part(scorer: Scorer, scores: ItemScores, share: float, unseen: NDArray[np.bool_]) -> _Part:
-    """Return a model's scores as a share of a mixture; `unseen` is a mask over all items."""
+    """Return a model's scores as a part of a mixture; `unseen` is a mask over all items."""
     offered = scores.values[unseen if scores.item_idx is None else unseen[scores.item_idx]]
     largest = float(offered.max(initial=0)) / scores.steps
     return _Part(scorer, scores, share / largest if largest > 0.0 else 0.0)

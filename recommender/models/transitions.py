@@ -1,12 +1,12 @@
-"""transitions: what people went on to watch, from the order of their histories.
+"""transitions: items that users watched next, from the order of their histories.
 
-For items i and j, C(i → j) is the sum of exp(-(gap - 1) / 10) over all users who came to j within 20 items
-after i, where the gap is 1 for the next item. The weight from i to j is
+For items i and j, C(i → j) is the sum of exp(-(gap - 1) / 10) over all users with j within 20 items after i,
+where the gap is 1 for the next item. The weight from i to j is
 C(i → j) / ((pop(i) + 10) × pop(j)^0.2), with pop(i) the number of users of i. The latest item of a history
 counts 1, the one before it exp(-1 / 5), and so on.
 
-It has the structure of SLIT in Choi et al., "Session-aware Linear Item-Item Models for Session-based
-Recommendation" (WWW 2021), item to item by order and decay, without a matrix to invert.
+Its structure is that of SLIT in Choi et al., "Session-aware Linear Item-Item Models for Session-based
+Recommendation" (WWW 2021), item to item by order and decay, but without a matrix inverse.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
 from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest_weights, weights_by_source
 
-# Whole steps, so that a sum does not depend on the order of the users.
+# Integer steps, so that a sum does not depend on the order of the users.
 _STEPS = 1 << 30
 # Measured on two cores.
 _SECONDS_A_STEP, _SECONDS_AN_ITEM, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 1e-8, 1e-4, 32, 56
@@ -31,42 +31,42 @@ class TransitionsConfig(ItemWeightsConfig):
     """Hyperparameters of `Transitions`."""
 
     gaps: int = Field(default=20, ge=1)
-    """How many items after another one an item counts as what people went on to."""
+    """The largest gap between two items that counts as a transition."""
     gap_decay: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
-    """After so many items more, an item counts 1 / e as much."""
+    """The increase of the gap after which a transition counts 1 / e as much."""
     damping: float = Field(default=10.0, ge=0.0, allow_inf_nan=False)
-    """Lowers the weights from items that few users have."""
+    """Lowers the weights from items with few users."""
     popularity_exponent: float = Field(default=0.2, ge=0.0, le=1.0, allow_inf_nan=False)
-    """Lowers the weights to items that many users have."""
+    """Lowers the weights to items with many users."""
     sources: int = Field(default=200, ge=1)
-    """How many weights to each item are kept, the largest."""
+    """How many of the largest weights to each item are kept."""
     recency: float = Field(default=5.0, gt=0.0, allow_inf_nan=False)
-    """So many items before the latest one, an item of a history counts 1 / e as much. Read when scoring."""
+    """The rank in a history, from the latest item, at which an item counts 1 / e. Read when scoring."""
 
 
 class Transitions(ItemWeightsModel[TransitionsConfig]):
-    """Scores an item by how often people went on to it from the latest items of a user's history."""
+    """Score an item by how often it followed the latest items of a user's history."""
 
     name = "transitions"
     config_kind = TransitionsConfig
 
     def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return what each item of a history counts by its rank, the latest first."""
+        """Return the weights of the items of a history by rank, the latest first."""
         return np.exp(-np.arange(len(liked)) / self.config.recency)
 
     def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return what people went on to from an item."""
+        """Return the weights of transitions from an item."""
         return self._weights.of_source(number)
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what adding up all steps takes: as many for each item of a history as gaps count."""
+        """Return the time and memory of adding all transitions: each item of a history times the gaps."""
         pairs, items = len(data.item_idx), len(data.item_ids)
         seconds = _SECONDS_A_STEP * float(pairs) * self.config.gaps + _SECONDS_AN_ITEM * items
         kept = min(items * min(self.config.sources, items), pairs * self.config.gaps)
         return Estimate(seconds, _BYTES_A_PAIR * pairs + _BYTES_A_KEPT_WEIGHT * kept)
 
     def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
-        """Return each item's largest weights; items of one moment count in the dataset's order, by id."""
+        """Return each item's largest weights; items with equal times are in the dataset's order, by id."""
         items = len(data.item_ids)
         config = self.config
         users_of = np.bincount(data.item_idx, minlength=items)
@@ -96,7 +96,7 @@ def _add_steps_in_numpy(
     item_idx: NDArray[np.int32],
     decay: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Do what `_add_steps` does, for where there is no compiler: whole numbers, so in any order."""
+    """Do the same as `_add_steps` without a compiler; sums of integers do not depend on the order."""
     found: list[NDArray[np.int64]] = []
     for gap, counted in enumerate(decay, 1):
         later = entries + gap
@@ -114,13 +114,13 @@ def _add_steps(
     item_idx: NDArray[np.int32],
     decay: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Add what the steps to one item count to the sums of the items they come from; return these, each once.
+    """Add the transitions to one item to the sums of their source items; return these items, each once.
 
     Args:
         sums: shape (items,), all 0, added to in place.
-        entries, ends: parallel, where the item is in the histories, and where each of these ends.
-        item_idx: the histories, the latest item first: what comes later here was watched before.
-        decay: what a step counts, by its gap, from 1 on.
+        entries, ends: parallel, where the item occurs in the histories, and where each history ends.
+        item_idx: the histories, latest item first, so that later entries were watched earlier.
+        decay: the weight of a transition by its gap, from 1 on.
     """
     found = [np.int64(0) for _ in range(0)]
     for place in range(entries.size):

@@ -1,1 +1,1 @@
-"""The trainer: when a training is due, what suits the data, and whether it is better than what is there."""
+"""The trainer: schedule trainings, choose models that suit the data, and publish better ones."""

@@ -1,4 +1,4 @@
-"""Which models a training run tries: those that suit the size of the data."""
+"""Choose the models that a training run tries: those that suit the size of the data."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,9 +10,9 @@ from recommender.evaluation.search_space import fits_of
 from recommender.evaluation.variants import Fit
 from recommender.models.registry import MODELS
 
-# What learning all of them may take together, as far as the models can tell.
+# The time limit for learning all models, by their own estimates.
 SEARCH_S = 900.0
-# With fewer of either, what users have in common is chance: only what needs no comparison of users is tried.
+# With fewer, what users have in common is chance: only models that do not compare users are tried.
 LEAST_USERS, LEAST_PAIRS = 50, 500
 _SIMPLE = ("popularity", "content", "neighbours")
 
@@ -20,25 +20,24 @@ Pinned = Mapping[str, Mapping[str, Any]]
 
 
 class Suited(NamedTuple):
-    """What is tried. `left_out`: other models, and why they are not."""
+    """The fits to try. `left_out`: other models, and why they are not tried."""
 
     fits: list[Fit]
     left_out: Mapping[str, str]
 
 
 def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: float = SEARCH_S) -> Suited:
-    """Return what suits the size of a dataset.
+    """Return the fits that suit the size of a dataset, the quickest first.
 
-    A model is left out where the data are very small and it compares users or items, where it needs more
-    memory than it may have, where a package is missing, or where learning it once takes longer than is left.
-    It is tried with its default hyperparameters alone where all combinations take too long. The quick ones
-    come first.
+    A model is left out if it compares users or items and the dataset is very small, if it needs more memory
+    than allowed, if a package is missing, or if learning it once takes longer than the remaining time. It is
+    tried with its default hyperparameters only if all combinations take too long.
 
     Args:
-        data: what is learned from.
-        memory_bytes: how much a model may take, in addition to the data.
-        pinned: hyperparameters that are set, by model.
-        search_s: how long learning may take in all.
+        data: the dataset.
+        memory_bytes: how much memory a model may take, in addition to the data.
+        pinned: hyperparameters that the settings fix, by model.
+        search_s: how many seconds learning may take in all.
     """
     estimates = {name: MODELS[name].make({}).estimate(data) for name in MODELS}
     is_small = len(data.user_ids) < LEAST_USERS or len(data.item_idx) < LEAST_PAIRS
@@ -65,9 +64,9 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
 
 
 def tidy_fit(model: str, hyperparameters: Mapping[str, Any], pinned: Pinned) -> Fit:
-    """Return a fit that names only those hyperparameters that are not at their defaults.
+    """Return a fit that names only hyperparameters that differ from their defaults.
 
-    Where the model has not all of them, as one of another version of this program, it has its defaults.
+    If the model lacks one of them, as after a change of this program, it gets its defaults.
     """
     default = MODELS[model].make({}).config.model_dump(mode="json")
     try:
@@ -80,5 +79,5 @@ def tidy_fit(model: str, hyperparameters: Mapping[str, Any], pinned: Pinned) -> 
 
 
 def _distinct(fits: Any) -> list[Fit]:
-    """Return each fit once: some come to the same where a hyperparameter is set."""
+    """Return each fit once: a fixed hyperparameter makes some of them equal."""
     return list({repr(fit): fit for fit in fits}.values())

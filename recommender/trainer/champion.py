@@ -1,4 +1,4 @@
-"""The champion, which is what answers now, and whether a challenger takes its place."""
+"""Decide whether a challenger replaces the champion, the variant that answers now."""
 
 import contextlib
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _POPULARITY_MODEL = "popularity"
 
 
 class Decision(NamedTuple):
-    """What serves from now on, and why in words. `is_new`: it is the challenger."""
+    """The variant that serves from now on, and the reason. `is_new`: it is the challenger."""
 
     winner: Variant
     reason: str
@@ -28,11 +28,11 @@ class Decision(NamedTuple):
 
 
 def latest_published(folder: Path, models: Iterable[str]) -> Metadata | None:
-    """Return what the version that serves says of itself, else the version published last.
+    """Return the metadata of the version that serves, or else of the version published last.
 
     Args:
         folder: of all models.
-        models: those that may answer.
+        models: the names of those that may answer.
     """
     names = tuple(models)
     serving = serving_version(folder)
@@ -54,7 +54,7 @@ def latest_published(folder: Path, models: Iterable[str]) -> Metadata | None:
 def variant_of(
     metadata: Metadata | None, configured: Blend, pinned: Pinned, *, learns_blend: bool
 ) -> Variant:
-    """Return the way of ranking that a version is; without one, the default model in the configured blend."""
+    """Return the variant of a version; without a version, the default model in the configured blend."""
     if metadata is None:
         return in_blend(tidy_fit(DEFAULT_MODEL, {}, pinned), configured)
     learned = metadata.provenance.blend if learns_blend else None
@@ -62,9 +62,9 @@ def variant_of(
 
 
 def challenger_of(chosen: Variant, champion: Variant, *, learns_blend: bool) -> Variant:
-    """Return what a search has chosen as it would be published: popularity is a model of its own, alone.
+    """Return the chosen variant of a search in its published form: popularity is its own model, unblended.
 
-    In a blend that is fixed there is no popularity alone: then the champion is its own challenger.
+    With a fixed blend, popularity cannot stand alone: then the champion is its own challenger.
     """
     if chosen.fit is not None:
         return chosen
@@ -72,11 +72,11 @@ def challenger_of(chosen: Variant, champion: Variant, *, learns_blend: bool) -> 
 
 
 def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> Decision:
-    """Return the challenger where it is surely better than the champion, else the champion.
+    """Return the challenger if it is significantly better than the champion, else the champion.
 
     Args:
-        champion: what serves now.
-        challenger: what would be published.
+        champion: the variant that serves now.
+        challenger: the variant that would be published.
         evaluation: of both on the same users, compared with the champion.
     """
     if challenger.name == champion.name:
@@ -96,6 +96,6 @@ def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> De
 
 
 def difference_of(evaluation: Evaluation, variant: str, champion: str) -> Difference:
-    """Return by how much a measured variant is better than the champion, paired over users."""
+    """Return the difference of a measured variant to the champion, paired over users."""
     (result,) = (each for each in evaluation.measured if each.name == variant)
     return evaluation.of_group(result).against[champion][evaluation.metric]

@@ -1,4 +1,4 @@
-"""What a training run compares, and on what: a search before the test, then one look at the test."""
+"""Compare variants in a training run: search on earlier data, then compare once on the test data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ from recommender.models.fitting import Fitting
 from recommender.trainer.candidates import Pinned, suited_fits
 from recommender.trainer.champion import challenger_of
 
-# So many users are drawn to choose by, and to compare on.
+# How many users are drawn for the search, and for the comparison.
 SEARCH_USERS, TEST_USERS = 1_000, 5_000
-# With fewer, an interval over users says little.
+# With fewer users, a confidence interval says little.
 LEAST_TEST_USERS = 30
 
 Report = Callable[[str, int, int], None]
@@ -29,10 +29,10 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a comparison is bound by.
+    """The conditions of a comparison.
 
-    `default`: the default formula, as configured. `fixed`: the only blend there may be; None where it is
-    learned. `pinned`: hyperparameters that are set. `short`: what is done for users with short histories.
+    `default`: the default formula, as configured. `fixed`: the only allowed blend; None if it is learned.
+    `pinned`: hyperparameters that the settings fix. `short`: how users with short histories are scored.
     `seed`: of the draw of users.
     """
 
@@ -46,10 +46,10 @@ class Conditions:
 
 
 class Comparison(NamedTuple):
-    """What was compared.
+    """The result of a comparison.
 
-    `searched`: what was tried in the search for the challenger. `left_out`: what was not tried, or could not
-    be, and why.
+    `searched`: the variants tried in the search for the challenger. `left_out`: those that were not tried,
+    and why.
     """
 
     challenger: Variant
@@ -59,16 +59,16 @@ class Comparison(NamedTuple):
 
 
 def compare(source: Source, data: Dataset, conditions: Conditions, report: Report) -> Comparison:
-    """Choose a challenger before the last stretch of time, and compare it with the champion on that.
+    """Choose a challenger on earlier data, and compare it with the champion on the last stretch of time.
 
     Args:
         source: all interactions.
-        data: what a model learns from them.
+        data: the dataset that a model learns from them.
         conditions: of the comparison.
-        report: told what is done, how much of it, and of how much.
+        report: called with the step, how much of it is done, and of how much.
 
     Raises:
-        EvaluationError: there is too little to choose by or to compare on.
+        EvaluationError: there are too few users to choose by or to compare on.
     """
     splits = make_splits(source.interactions, SplitKind.TIME)
     plan = Plan(

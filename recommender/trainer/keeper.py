@@ -1,6 +1,7 @@
-"""Keeps a trainer beside the workers: each worker looks whether there is one, and starts it if not.
+"""Keep a trainer running beside the workers: each worker checks for it, and starts it if there is none.
 
-It is no child of Gunicorn's master, which does nothing that can fail, and outlives the worker that starts it.
+It is not a child of Gunicorn's master, which does nothing that can fail, and outlives the worker that starts
+it.
 """
 
 import logging
@@ -21,12 +22,12 @@ _BLOCKED_LOOK_S = 30.0
 
 
 class TrainerKeeper:
-    """Starts the trainer where none has the folder of the models.
+    """Start the trainer if none holds the lock of the folder of the models.
 
     Args:
         folder: of the models.
-        variables: of the environment, by which the trainer has the settings of this process.
-        lifeline: the end to read of a pipe that the service holds open while it runs.
+        variables: environment variables, which pass the settings of this process to the trainer.
+        lifeline: the read end of a pipe that the service holds open while it runs.
     """
 
     def __init__(self, folder: Path, variables: Mapping[str, str], lifeline: int) -> None:
@@ -38,11 +39,11 @@ class TrainerKeeper:
         self._thread = RepeatingThread("trainer", self._look, _LOOK_S)
 
     def open(self) -> None:
-        """Start looking in the background."""
+        """Start checking in the background."""
         self._thread.open()
 
     def close(self) -> None:
-        """Stop looking. A trainer ends by itself when the service has ended."""
+        """Stop checking. The trainer ends by itself when the service has ended."""
         self._thread.close()
 
     def _look(self) -> Pause:
@@ -64,7 +65,7 @@ class TrainerKeeper:
         return Pause(_LOOK_S, _LOOK_S)
 
     def _start(self, lock: int) -> None:
-        """Start a trainer, which has the lock from its first moment on."""
+        """Start a trainer, which inherits the lock."""
         command = [sys.executable, "-m", MODULE, "trainer"]
         self._process = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
             [*command, "--lock", str(lock), "--lifeline", str(self._lifeline)],
@@ -72,7 +73,7 @@ class TrainerKeeper:
             env={**os.environ, **self._variables},
             stdin=subprocess.DEVNULL,
             pass_fds=(lock, self._lifeline),
-            # What a terminal or a service manager sends to the service is not meant for it.
+            # Its own session, without the signals that a terminal or service manager sends to the service.
             start_new_session=True,
         )
         logger.info("the trainer runs as process %d", self._process.pid)

@@ -1,4 +1,4 @@
-"""Locks, so that there is one trainer, and one training run at a time, for a folder of models."""
+"""Locks that allow one trainer, and one training run at a time, for a folder of models."""
 
 import contextlib
 import fcntl
@@ -10,19 +10,19 @@ from pathlib import Path
 from recommender.errors import TrainingUnderWayError
 from recommender.model_store.folders import make_readable_folder
 
-# In the folder of the models. Never removed: two processes could otherwise each hold a lock of this name.
+# In the folder of the models. Never removed: otherwise two processes could hold locks of different files.
 TRAINER_LOCK = ".trainer.lock"
 RUN_LOCK = ".training.lock"
 _MODE = 0o644
-# `is_held` has a lock for an instant, too.
+# Retried, because `is_held` holds a lock for an instant, too.
 _ATTEMPTS, _PAUSE_S = 5, 0.02
 
 
 def take_lock(path: Path) -> int | None:
-    """Take a lock; None where another process has it.
+    """Take a lock; return None if another process holds it.
 
     Returns:
-        A file descriptor. The lock is held until it is closed, in each process that has been given it.
+        A file descriptor. The lock is held until all processes that have the descriptor have closed it.
 
     Raises:
         OSError: the folder cannot be made or written.
@@ -39,7 +39,7 @@ def take_lock(path: Path) -> int | None:
 
 
 def is_lock_of(descriptor: int, path: Path) -> bool:
-    """Whether a lock that was taken is still that of the folder: the folder may be another one by now."""
+    """Return whether a held lock is still that of the folder, which may have been replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
@@ -48,10 +48,10 @@ def is_lock_of(descriptor: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Have the folder of the models to this training run.
+    """Hold the lock of the folder of the models for a training run.
 
     Raises:
-        TrainingUnderWayError: another run has it.
+        TrainingUnderWayError: another run holds it.
         OSError: the folder cannot be made or written.
     """
     descriptor = take_lock(folder / RUN_LOCK)
@@ -64,7 +64,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has a lock; false where that cannot be told."""
+    """Return whether a process holds a lock; false if that cannot be determined."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

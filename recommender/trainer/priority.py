@@ -1,4 +1,4 @@
-"""Has a process stand back behind those that serve."""
+"""Lower the priority of a process below those that serve."""
 
 import contextlib
 import os
@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 _NICENESS = 10
-# From -1000 to 1000: the kernel, out of memory, kills the process with the most.
+# From -1000 to 1000: out of memory, the kernel kills the process with the highest score.
 _KILLED_FIRST = "800"
 
 
 def stand_back() -> None:
-    """Take less of processor and disk than others, and be killed before them where memory is short."""
+    """Lower this process's CPU and disk priority, and let the kernel kill it first when memory is short."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
     with contextlib.suppress(OSError):
@@ -24,7 +24,7 @@ def stand_back() -> None:
 
 
 def end_with(descriptor: int) -> None:
-    """End this process, whatever it is at, once the other end of a pipe is closed."""
+    """End this process as soon as the other end of a pipe is closed."""
 
     def wait() -> None:
         with contextlib.suppress(OSError):

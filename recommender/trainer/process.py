@@ -1,6 +1,6 @@
-"""The trainer: waits until a training is due, and has each run made by a process of its own.
+"""The trainer process: wait until a training is due, and start each run in its own process.
 
-So the memory of a run goes back to the system, and one that is killed takes nothing with it.
+The memory of a run is then returned to the system, and a killed run does not end the trainer.
 """
 
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 5.0
 _GROWTH_LOOK_S = 300.0
-# Of a run. One that takes longer hangs.
+# Time limit of a run; a longer one hangs.
 _LONGEST_RUN_S = 12 * 3_600.0
 _RUNNING_LOOK_S = 0.2
 _STOP_S = 10.0
@@ -34,17 +34,17 @@ ESTIMATE = "estimated_interactions"
 
 
 class Trainer:
-    """Has models trained, one run after the other, until it is told to end or what it serves has ended.
+    """Start training runs, one after the other, until it is told to end or the service has ended.
 
     Args:
         folder: of the models.
         models: those of which one is to be published.
         trigger: the schedule.
-        new_share: a run is due when so large a share of the interactions has come; None for never.
-        estimate: gives roughly how many interactions there are, None where that is not known.
-        command: what makes a run, by why it is due.
-        holds_folder: whether the folder is still the one that this trainer has the lock of.
-        lifeline: a pipe whose other end closes when the service has ended; None where there is none.
+        new_share: a run is due when this share of new interactions has been added; None for never.
+        estimate: returns roughly how many interactions there are, None if that is unknown.
+        command: returns the command line of a run for its trigger.
+        holds_folder: returns whether this trainer still has the lock of the folder.
+        lifeline: a pipe whose other end closes when the service has ended; None for no pipe.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Trainer:
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
 
     def work(self) -> None:
-        """Have runs made as they are due, until the service has ended or the folder is another one."""
+        """Start runs when they are due, until the service has ended or the folder was replaced."""
         while self._holds_folder():
             trigger = self._timetable.due(_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
@@ -85,7 +85,7 @@ class Trainer:
                 return
 
     def _growth(self) -> Trigger | None:
-        """Look now and then whether many interactions have come since the last run."""
+        """Check at intervals whether many interactions were added since the last run."""
         if self._new_share is None or time.monotonic() < self._growth_look_at:
             return None
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
@@ -99,9 +99,9 @@ class Trainer:
         return Trigger.NEW_INTERACTIONS if has_grown(now, then, self._new_share) else None
 
     def _train(self, trigger: Trigger) -> bool:
-        """Have a run made; false where the service has ended meanwhile."""
+        """Run a training; return false if the service has ended meanwhile."""
         began, number = _now(), next_run_number(self._folder)
-        # Its standard input closes when this process ends, however that comes about: then the run ends, too.
+        # The run's standard input closes when this process ends, also by a crash: then the run ends, too.
         process = subprocess.Popen(self._command(trigger), cwd=HOME, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
         try:
             is_over = self._wait_for(process)
@@ -128,7 +128,7 @@ class Trainer:
         return True
 
     def _record_if_missing(self, number: int, began: datetime, trigger: Trigger, status: int) -> None:
-        """Record a run that could not do that itself, as it was killed."""
+        """Record a run that could not record itself because it was killed."""
         if status >= 0 or next_run_number(self._folder) > number:
             return
         reason = f"It was ended by {_name_of(-status)} before it was over."
@@ -150,7 +150,7 @@ class Trainer:
             logger.error("training run %d cannot be recorded: %s", number, exc)
 
     def _service_ended(self, timeout_s: float) -> bool:
-        """Wait for so long, or until the service has ended; whether it has."""
+        """Wait for the timeout or until the service has ended; return whether it has."""
         readable, _, _ = select.select([] if self._lifeline is None else [self._lifeline], [], [], timeout_s)
         return bool(readable) and self._lifeline is not None and not os.read(self._lifeline, 1)
 
@@ -162,7 +162,7 @@ class Trainer:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a run that is not over, and wait for it."""
+    """End a running run, and wait for its end."""
     if process.stdin is not None:
         process.stdin.close()
     if process.poll() is None:
@@ -174,7 +174,7 @@ def _name_of(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        # Most signals for use in real time have no name.
+        # Most real-time signals have no name.
         return f"signal {number}"
 
 

@@ -1,4 +1,4 @@
-"""One training run: read, compare, decide, learn from all data, publish, and record what came of it."""
+"""One training run: read, compare, decide, fit to all data, publish, and record the outcome."""
 
 import logging
 import platform
@@ -61,13 +61,13 @@ _RECORDED_CANDIDATES = 20
 
 @dataclass(frozen=True, slots=True)
 class TrainingOrder:
-    """What is trained from what.
+    """The task of a training run.
 
     `folder`: of the models. `model`: AUTO for the best, or the name of the only one. `blend`: as configured;
-    `learns_blend`: it may be replaced by a better one. `pinned`: hyperparameters that are set, by model.
-    `min_history`: from so many items on a user is left to the model alone. `kept_versions`: of each model.
-    `record`: called with what was published. `takes_turns`: only one host at a time reads the databases.
-    `experiment_models`: those that experiments name, which learn from all data, too.
+    `learns_blend`: it may be replaced by a better one. `pinned`: hyperparameters that the settings fix, by
+    model. `min_history`: from this number of items on, a user is scored by the model alone. `kept_versions`:
+    of each model. `record`: called with publications. `takes_turns`: only one host at a time reads the
+    databases. `experiment_models`: those that experiments name, which are trained, too.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ class TrainingOrder:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that may answer."""
+        """The names of the models that may answer."""
         return tuple(MODELS) if self.model == AUTO else (self.model,)
 
 
@@ -98,12 +98,12 @@ def run_training(
     """Make a training run, and record it.
 
     Args:
-        order: what is trained from what.
-        trigger: why.
-        stand_back: called once the run may take its time, which is after the first model there is.
+        order: the task.
+        trigger: why the run began.
+        stand_back: lowers the priority; called once there is a model, as the run is no longer urgent.
 
     Returns:
-        The record, of a run that failed, too.
+        The record, also of a failed run.
 
     Raises:
         TrainingUnderWayError: another run is under way.
@@ -120,7 +120,7 @@ def run_training(
             logger.error("training run %d failed: %s", run.number, exc)
             found = run.failed(_reason_of(exc, order.folder))
         except Exception as exc:
-            # Whatever it is: the run leaves a record, and the trainer goes on.
+            # Catch all: the run must leave a record, and the trainer must go on.
             logger.exception("training run %d failed", run.number)
             found = run.failed(f"It ended by an error that is not foreseen ({type(exc).__name__}).")
         record = TrainingRun(
@@ -138,9 +138,9 @@ def run_training(
 
 
 def _reason_of(exc: Exception, folder: Path) -> str:
-    """Return why a run failed as a record says it: without what is in the log for operators alone.
+    """Return the reason of a failure for the record, without the details in the log.
 
-    Records are shown to all who may read answers: they name no folder, host or role.
+    All clients may read records, so they must not name folders, hosts or roles.
     """
     match exc:
         case DatabaseUnavailableError():
@@ -154,7 +154,7 @@ def _reason_of(exc: Exception, folder: Path) -> str:
 
 
 class _Run:
-    """A run under way, and what is known of it so far."""
+    """A run under way, and its results so far."""
 
     def __init__(self, order: TrainingOrder, number: int, stand_back: Callable[[], None]) -> None:
         self.number = number
@@ -165,7 +165,7 @@ class _Run:
         self._data: Dataset | None = None
 
     def make(self) -> dict[str, Any]:
-        """Train; what the record says of it."""
+        """Train, and return the record."""
         former = latest_published(self._order.folder, self._order.models)
         if former is not None:
             self._stand_back()
@@ -176,7 +176,7 @@ class _Run:
             _refuse_shrunk(data, former)
             champion = self._champion(former)
             if former is None:
-                # Something better than live SQL at once; whether another is better still takes longer.
+                # Publish the default first: it is available soon, while the comparison takes longer.
                 self._published = self._publish(champion, data, None)
                 self._stand_back()
             if self._order.model != AUTO:
@@ -200,12 +200,12 @@ class _Run:
         }
 
     def train_for_experiments(self, serving: str | None) -> None:
-        """Have the models that experiments name learn from the same data; which one serves all stays.
+        """Fit the models that experiments name to the same data; `current` of all models does not change.
 
-        One that cannot is logged: its former version goes on.
+        A failure is logged, and the model's former version stays.
 
         Args:
-            serving: the model that serves all, which has learned already.
+            serving: the model that serves all users, which has been fitted already.
         """
         order, data = self._order, self._data
         for name in order.experiment_models:
@@ -219,7 +219,7 @@ class _Run:
                 logger.error("training run %d: %s did not learn anew: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
-        """Return what the record of a run says that came to nothing, or to its first model only."""
+        """Return the record of a run that failed before, or after, its first model."""
         return self._found(Outcome.FAILED, reason, self._published)
 
     def _refitted(
@@ -295,7 +295,7 @@ class _Run:
 
 
 def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
-    """Refuse data that have lost much since the model in use, whichever model would learn from them."""
+    """Refuse a dataset that has lost much since the model in use was fitted."""
     lost = None if former is None else find_shrinkage(data.counts, former.counts)
     if former is not None and lost is not None:
         raise ArtifactError(
@@ -305,7 +305,7 @@ def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
 
 
 def _all_of(source: Source) -> Dataset:
-    """Return what a model learns from all interactions in the window up to now."""
+    """Return the dataset of all interactions in the window up to now."""
     start = window_start(source.window_days)
     since = (
         -np.inf if not source.window_days else datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()
@@ -363,12 +363,12 @@ def _described(result: VariantResult) -> dict[str, Any]:
 
 
 def _interval(difference: Difference) -> Interval:
-    # Without what is said of it: a record holds numbers.
+    # Without its label: a record holds numbers.
     return Interval(mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def _log_step() -> Any:
-    """Return what logs each step of a comparison once."""
+    """Return a function that logs each step of a comparison once."""
     told: set[str] = set()
 
     def report(label: str, _done: int, _total: int) -> None:

@@ -1,4 +1,4 @@
-"""When a training is due. It goes by the clock it is given, and bears one that is turned back."""
+"""Decide when a training is due. A clock that is turned back does no harm."""
 
 from datetime import datetime, timedelta
 
@@ -11,21 +11,21 @@ _LONGEST_RETRY_S = 3_600.0
 
 
 class Timetable:
-    """Says whether a training is due by the schedule, because nothing is published, or to be tried again.
+    """Decide whether a training is due by the schedule, without a published model, or as a retry.
 
-    Moments are in UTC; `seconds` are those of a clock that only goes forward.
+    Moments are in UTC; `seconds` are by the monotonic clock.
     """
 
     def __init__(
         self, trigger: CronTrigger, *, last_start: datetime | None, is_published: bool, now: datetime
     ) -> None:
-        """Begin.
+        """Compute the first moment.
 
         Args:
             trigger: the schedule.
-            last_start: when the last training began, if there was any.
-            is_published: whether a model is.
-            now: the moment.
+            last_start: when the last training began, None if there was none.
+            is_published: whether a model is published.
+            now: the present moment.
         """
         self._trigger = trigger
         self._since = None if last_start is None else min(last_start, now)
@@ -34,20 +34,20 @@ class Timetable:
         self._retry_at: float | None = None
 
     def due(self, now: datetime, seconds: float) -> Trigger | None:
-        """Return why a training is due now; None where none is."""
+        """Return why a training is due now; None if none is due."""
         if self._retry_at is not None and seconds < self._retry_at:
             return None
         if not self._is_published:
             return Trigger.FIRST_START
         if self._retry_at is not None or self._since is None:
             return Trigger.SCHEDULE
-        # A clock that was turned back: the wait is for the next moment after now, not after one to come.
+        # The clock was turned back: compute the next moment from now, not from one in the future.
         self._since = min(self._since, now)
         upcoming = self._trigger.get_next_fire_time(None, self._since + timedelta(seconds=1))
         return Trigger.SCHEDULE if upcoming is not None and upcoming <= now else None
 
     def ended(self, began: datetime, seconds: float, *, failed: bool, is_published: bool) -> None:
-        """Note that a training is over; one that failed is tried again, less and less often."""
+        """Register the end of a training; a failed one is retried at growing intervals."""
         self._since, self._is_published = began, is_published
         if failed or not is_published:
             self._retry_s = min(_LONGEST_RETRY_S, max(_FIRST_RETRY_S, 2 * self._retry_s))
@@ -57,5 +57,5 @@ class Timetable:
 
 
 def has_grown(now: int | None, then: int | None, share: float) -> bool:
-    """Whether so large a share of what was there has come; false where either number is not known."""
+    """Return whether interactions have grown by the share; false if either number is unknown."""
     return now is not None and then is not None and now > then and now - then >= share * then

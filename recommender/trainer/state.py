@@ -1,4 +1,4 @@
-"""The state of training, which a worker reads from the folder of the models."""
+"""Read the state of training from the folder of the models."""
 
 import os
 from datetime import datetime
@@ -13,11 +13,11 @@ _SUCCESSES = (Outcome.PUBLISHED, Outcome.REFITTED)
 
 
 class TrainingState(NamedTuple):
-    """What is known of training.
+    """The state of training.
 
-    `last_success`: when a run last published something, in seconds since 1970; 0 where none has. `failed`:
-    the last run did not. `running`: one is under way. `blocked`: there is to be a trainer, and the folder of
-    the models cannot be written.
+    `last_success`: when a run last published a version, in seconds since 1970; 0 for never. `failed`: the
+    last run failed. `running`: a run is under way. `blocked`: a trainer is wanted, but the folder of the
+    models cannot be written.
     """
 
     last_success: float = 0.0
@@ -27,14 +27,14 @@ class TrainingState(NamedTuple):
 
 
 class TrainingReader:
-    """Reads the state of training from a folder; the records only where there is a new one."""
+    """Read the state of training from a folder; read the records only if there is a new one."""
 
     def __init__(self, folder: Path, *, trains: bool) -> None:
-        """Read nothing yet.
+        """Store the arguments without reading.
 
         Args:
             folder: of the models.
-            trains: there is to be a trainer beside this process.
+            trains: a trainer is to run beside this process.
         """
         self._folder = folder
         self._trains = trains
@@ -42,7 +42,7 @@ class TrainingReader:
         self._known = TrainingState()
 
     def read(self) -> TrainingState:
-        """Return the state now."""
+        """Return the present state."""
         changed = _changed_at(self._folder / FOLDER)
         if changed != self._seen:
             self._known = _state_of(list(read_runs(self._folder, _LOOKED_AT)))
@@ -54,7 +54,7 @@ class TrainingReader:
 
 
 def can_be_written(folder: Path) -> bool:
-    """Whether this process may write into a folder, or make it where it is not there yet."""
+    """Return whether this process may write into a folder, or make it if it is missing."""
     existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
     return os.access(existing, os.W_OK | os.X_OK)
 
@@ -67,7 +67,7 @@ def _changed_at(folder: Path) -> int | None:
 
 
 def _state_of(runs: list[TrainingRun]) -> TrainingState:
-    """Return what records say, the newest first."""
+    """Return the state by the records, given the newest first."""
     ended = [datetime.fromisoformat(run.ended_at).timestamp() for run in runs if run.outcome in _SUCCESSES]
     return TrainingState(
         last_success=ended[0] if ended else 0.0,

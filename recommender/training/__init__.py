@@ -1,1 +1,1 @@
-"""Fits models to the databases and publishes them."""
+"""Fit models to the databases and publish them."""

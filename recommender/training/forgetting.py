@@ -1,4 +1,4 @@
-"""Forgets users: notes them, and makes every published model anew without them."""
+"""Forget users: list them, and remake every published model without them."""
 
 import fcntl
 import os
@@ -33,19 +33,19 @@ from recommender.training.publication import Publication, Record, record_nothing
 
 _LOCK = f".{FILE}.lock"
 _LOCK_MODE = 0o644
-# How long a run that is training the same model is waited for.
+# How many seconds to wait for a run that is training the same model.
 _PATIENCE_S = 3_600.0
 _MADE_BY = "forget"
-# What a killed run leaves; removed when the model's folder is locked.
+# Leftovers of killed runs; removed when the model's folder is locked.
 _LEFTOVER = re.compile(rf"\.{VERSION.pattern}\.partial")
 
 
 class Way(StrEnum):
-    """What became of a model's current version.
+    """What happened to a model's current version.
 
-    `kept`: it was made without the users; only older ones were not. `fitted`: there is one that has learned
-    from the databases without them. `rewritten`: there is one that has learned from the former's own rows
-    without theirs. `removed`: there is none any more.
+    `kept`: it was made without the users; only older ones were removed. `fitted`: replaced by one fitted to
+    the databases without them. `rewritten`: replaced by one fitted to its own rows without theirs. `removed`:
+    not replaced.
     """
 
     KEPT = "kept"
@@ -55,10 +55,10 @@ class Way(StrEnum):
 
 
 class Remade(NamedTuple):
-    """A model whose versions were made with forgotten users, and what became of it.
+    """The result for a model with versions that were made with forgotten users.
 
-    `version`: the new current one. `reason`: why it is not fitted to the databases. `removed`: how many
-    versions are gone.
+    `version`: the new current one. `reason`: why it is not fitted to the databases. `removed`: the number of
+    removed versions.
     """
 
     model: str
@@ -69,24 +69,24 @@ class Remade(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """What models are made anew from: `data`, which may still have the users; None for a `fault`."""
+    """The data for remaking models, which may still include the users; None with a `fault`."""
 
     data: Dataset | None
     fault: str
 
 
 def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
-    """Add users to the list of those who are forgotten; every worker goes by it from the next request on.
+    """Add users to the list of forgotten users, which every worker applies from the next request on.
 
     Args:
-        folder: of the models; made where there is none.
+        folder: of the models; made if it is missing.
         user_ids: in the form in which the databases return them.
 
     Returns:
         The whole list.
 
     Raises:
-        ArtifactError: the list that is there cannot be read.
+        ArtifactError: the existing list cannot be read.
         OSError: the folder cannot be written.
     """
     make_readable_folder(folder)
@@ -102,7 +102,7 @@ def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that is never held for longer than it takes to write a list."""
+    """Hold the lock of the list, which is held only while the list is written."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -120,22 +120,22 @@ def remake_models(
     record: Record = record_nothing,
     announce: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Remade]:
-    """Replace or remove every version that was made before users were forgotten, a model at a time.
+    """Replace or remove every version that was made before users were forgotten, one model at a time.
 
-    A current version is fitted anew with its own hyperparameters: to the databases, else to its own rows. The
-    model that was published last is the last one again. Where this is broken off, the versions that are left
-    do not serve, and the next call goes on with them.
+    A current version is fitted again with its own hyperparameters: to the databases, else to its own rows.
+    The models keep their order of publication. After an interruption, the remaining versions do not serve,
+    and the next call continues with them.
 
     Args:
         folder: of the models.
-        read: gives the dataset; called once, if there is a model to fit.
-        fitting: how much memory learning may take.
+        read: returns the dataset; called once, if there is a model to fit.
+        fitting: the memory limit of learning.
         accept_shrinkage: fit models to the databases even if these have far fewer users or pairs than before.
-        record: called with what was published.
-        announce: called with the name of each model, before it is made anew.
+        record: called with each publication.
+        announce: called with the name of each model, before it is remade.
 
     Raises:
-        ArtifactError: a model is being trained and that does not end.
+        ArtifactError: a training of one of the models does not end in time.
         OSError: a file cannot be written or removed.
     """
     source: _Source | None = None
@@ -144,7 +144,7 @@ def remake_models(
         if source is None:
             source = _read(read)
         with publishing(folder, name, wait_s=_PATIENCE_S) as publisher:
-            # Again: by now there may be more of them.
+            # Listed again: there may be more by now.
             forgotten = read_forgotten(folder)
             yield _remake(
                 publisher,
@@ -158,13 +158,13 @@ def remake_models(
 
 
 def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
-    """Return the models with a version that was not made without exactly these users, or with leftovers.
+    """Return the models with leftovers or with a version made without the current list of forgotten users.
 
-    The one that was published first comes first.
+    They are in the order of publication.
     """
     found = []
     for home in folder.iterdir():
-        # A model's folder may be on another disk; any other link, as `current`, leads to what is seen anyway.
+        # A model's folder may be a link to another disk; other links, as `current`, lead to known folders.
         if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
             continue
         if any(_LEFTOVER.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten):
@@ -173,7 +173,7 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
 
 
 def _stale_versions(home: Path, forgotten: Forgotten) -> list[str]:
-    """Return the versions that were not made without exactly these users, also those that are links."""
+    """Return the versions made without the current list of forgotten users, also those that are links."""
     versions = [path.name for path in home.iterdir() if VERSION.fullmatch(path.name) and path.is_dir()]
     return [version for version in versions if _is_stale(home, version, forgotten)]
 
@@ -189,7 +189,7 @@ def _is_stale(home: Path, version: str, forgotten: Forgotten) -> bool:
     try:
         return read_metadata(home.parent, home.name, version).forgotten != forgotten.state
     except ArtifactError:
-        # What it was made of is not known. Nothing of it is left if it was removed before.
+        # Its data is unknown: treat it as stale unless all its files were removed before.
         return any((home / version).glob("*.npy")) or (home / version / "config.json").exists()
 
 
@@ -226,7 +226,7 @@ def _remake(
         else:
             version = publication.metadata.version
     for each in stale:
-        # Publishing may have removed some.
+        # Publishing may have removed some versions.
         if (home / each).is_dir():
             publisher.remove(each)
     if publication is not None:
@@ -237,7 +237,7 @@ def _remake(
 def _data_for(
     home: Path, former: Metadata | None, source: _Source, *, accept_shrinkage: bool
 ) -> tuple[Way, Dataset | None, str]:
-    """Return what to fit a model to, and why that is not what the databases hold."""
+    """Return the data to fit a model to, and, if it is not from the databases, why."""
     if former is None or home.name not in MODELS:
         return Way.REMOVED, None, "its current version cannot be read"
     if source.data is None:
@@ -266,9 +266,9 @@ def _publish(
     fitting: Fitting,
     folder: Path,
 ) -> tuple[Publication | None, str]:
-    """Fit a model as its former version was, and publish it; None, and why, where that cannot be.
+    """Fit a model like its former version, and publish it; return None and the reason if that fails.
 
-    Which model serves all does not change.
+    `current` of all models does not change.
     """
     if former is None or data is None:
         return None, ""
@@ -280,7 +280,7 @@ def _publish(
         model.fit(data, fitting)
     except TrainingMemoryError as exc:
         return None, str(exc)
-    # However many are forgotten: that is on purpose.
+    # Any number of users may be forgotten: the loss is intended.
     provenance = replace(former.provenance, made_by=_MADE_BY)
     serving = serving_version(folder)
     serves = serving is None or serving.model == former.model

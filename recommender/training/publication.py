@@ -1,4 +1,4 @@
-"""What was published, for those who keep a record of it elsewhere than in the folder of models."""
+"""Describe a publication, for records outside of the folder of models."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ from recommender.models.base import TrainableModel
 class Publication(NamedTuple):
     """A version that has just become the current one of its model.
 
-    `data`: what the model was fitted to. `versions`: of the model, all that are kept, this one included.
+    `data`: what the model was fitted to. `versions`: all kept versions of the model, this one included.
     """
 
     model: TrainableModel
@@ -21,10 +21,10 @@ class Publication(NamedTuple):
 
 
 class Record(Protocol):
-    """Keeps a record of what is published; it raises nothing, as that must not stop the publishing."""
+    """Record publications; must not raise, as that would stop the publishing."""
 
     def __call__(self, publication: Publication) -> None:
-        """Note what was published."""
+        """Record a publication."""
         ...
 
 

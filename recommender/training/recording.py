@@ -1,4 +1,4 @@
-"""Notes what is published in recommendation_db."""
+"""Record publications in recommendation_db."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,11 +20,11 @@ from recommender.training.publication import Publication, Record, record_nothing
 
 
 def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
-    """Return what notes each version that is published, and the embeddings of its users if it has any.
+    """Return a recorder for published versions and for their users' embeddings, if they have any.
 
     Args:
-        url: of recommendation_db; None where there is none.
-        warn: told why, where a version could not be noted; it is published all the same.
+        url: of recommendation_db; None if there is none.
+        warn: called with the reason if a version could not be recorded; it is published nevertheless.
     """
     if url is None:
         return record_nothing
@@ -43,16 +43,16 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
 
 
 def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callable[[str], None]) -> None:
-    """Note that a version which was published before is the current one of its model.
+    """Record that an earlier version is the current one of its model.
 
     Args:
-        url: of recommendation_db; None where there is none.
+        url: of recommendation_db; None if there is none.
         folder: of all models.
         ref: the version.
-        warn: told why, where that could not be noted; the version is current all the same.
+        warn: called with the reason if that could not be recorded; the version is current nevertheless.
 
     Raises:
-        ArtifactError: what the version says of itself cannot be read.
+        ArtifactError: the metadata of the version cannot be read.
     """
     if url is None:
         return
@@ -69,14 +69,14 @@ def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callabl
 def record_removed(
     url: str | None, folder: Path, removed: Iterable[VersionRef], warn: Callable[[str], None]
 ) -> None:
-    """Remove the rows of versions that are gone.
+    """Delete the rows of removed versions.
 
     Args:
-        url: of recommendation_db; None where there is none.
+        url: of recommendation_db; None if there is none.
         folder: of all models.
-        removed: the versions that are gone. Of other models that have versions, rows that are left of
-            earlier ones are removed, too.
-        warn: told why, where rows could not be removed.
+        removed: the removed versions. For other models with versions, remaining rows of removed versions are
+            deleted, too.
+        warn: called with the reason if rows could not be deleted.
     """
     if url is None:
         return
@@ -94,7 +94,7 @@ def record_removed(
 
 
 def _line(exc: LoadError) -> str:
-    # The driver's words may go over several lines.
+    # The driver's message may have several lines.
     return " ".join(str(exc).split()).rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""One training run: read a dataset, fit a model to it, publish the model."""
+"""Train one model: read a dataset, fit the model to it, publish it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,25 +35,25 @@ def train(
     kept_versions: int = KEPT_VERSIONS,
     record: Record = record_nothing,
 ) -> Metadata:
-    """Train a registered model without the users who are forgotten, and publish it, while no other run does.
+    """Train a registered model without forgotten users, and publish it; one run at a time per model.
 
     Args:
         name: of the model.
         folder: of all models.
-        read: gives the dataset.
+        read: returns the dataset.
         accept_shrinkage: publish even if the dataset has far fewer users or pairs than the one before.
-        hyperparameters: other than the model's defaults.
-        fitting: how much memory learning may take, and where it says how far it is.
-        announce: called with what learning will take, before it begins.
-        provenance: how the run came to be.
-        promotion: of what the new version becomes the current one.
+        hyperparameters: that differ from the model's defaults.
+        fitting: the memory limit, and the function that progress is reported to.
+        announce: called with the estimate of time and memory, before learning begins.
+        provenance: how the model is made.
+        promotion: which `current` links the new version gets.
         kept_versions: how many versions of the model are kept.
-        record: called with what was published.
+        record: called with the publication.
 
     Raises:
-        ArtifactError: the dataset is empty or has shrunk, or another run is training this model, or it cannot
-            be told who is forgotten. Nothing is published.
-        TrainingMemoryError: learning would take more memory than `fitting` allows. Nothing is published.
+        ArtifactError: the dataset is empty or has shrunk, another run is training this model, or the list of
+            forgotten users cannot be read. Nothing is published.
+        TrainingMemoryError: learning needs more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
@@ -66,7 +66,7 @@ def train(
         announce(model.estimate(data))
         model.fit(data, fitting)
         if not accept_shrinkage:
-            # Known only now: a model may leave items out.
+            # Known only after fitting: a model may leave items out.
             known = {KNOWN_ITEMS: len(model.items)}
             _refuse_shrunk(name, "this training gives", known, publisher.former())
         metadata = publisher.publish(

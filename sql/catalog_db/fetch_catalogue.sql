@@ -1,5 +1,5 @@
 -- name: fetch_catalogue()
--- Every medium that may be recommended, and what it is found and filtered by: the catalog index is made of these.
+-- All media that may be recommended, with the values to find and filter them by, for the catalog index.
 --
 -- Parameters: none
 -- Returns: a row for each medium that has an id and is not deleted
@@ -8,9 +8,9 @@
 --   release_year int    NULL where it is out of range
 --   media_id text
 --   media_key bytea     the id in binary, as fetch_media_of_users gives it: of one width, a multiple of 8 bytes
--- Index: none needed; the genres' index spares their table
--- Why: run in the background, once a refresh; genres are grouped before the join, so that each table
---   is read once. They are cut as in fetch_media, so that a medium is found by what is shown of it.
+-- Index: none needed; the index of genres replaces their table
+-- Why: run in the background, once per refresh; genres are grouped before the join, so that each table
+--   is read once. They are cut as in fetch_media, so that filters match the names that are shown.
 SELECT
     g.genre_names,
     m.media_type,

@@ -1,5 +1,5 @@
 -- name: fetch_media(media_ids)
--- What a page shows of its media.
+-- The details of the media on a page.
 --
 -- Parameters:
 --   media_ids text[]  which media
@@ -9,16 +9,15 @@
 --   description text    its first 5,000 characters
 --   release_year int    NULL where it is out of range
 --   media_type text     its first 100 characters
---   cover_url text      NULL where it is longer than 2,000 bytes: a part of an address leads nowhere
+--   cover_url text      NULL if it is longer than 2,000 bytes: a truncated URL is useless
 --   genre_names text[]  distinct as written, in order, the first 100 of them and 100 characters of each; NULL
 --     without genres
 -- Index: medias_pkey, tb_media_genre_media_id_idx
--- Why: the subquery looks genres up for the media on the page alone; a join with GROUP BY would have
---   to group by every column shown. Texts are cut here, before they are sent: a worker's memory must not
---   depend on what an app writes into them. 100 characters are what a filter by genre or type may have.
---   The length in bytes is known without reading a long text, and left() reads no more than it returns; a
---   cast to varchar(100) cuts, and costs nothing where there is nothing to cut. (100) stands in parentheses
---   as it would be a parameter without.
+-- Why: the subquery reads genres for the media on the page only; a join with GROUP BY would have to group by
+--   every column shown. Texts are cut before they are sent, to bound the memory of workers. A filter by genre
+--   or type may have 100 characters. The length in bytes is known without reading a long text, and left()
+--   reads no more than it returns; a cast to varchar(100) cuts, and is free for shorter texts. (100) is in
+--   parentheses, as it would be a parameter without.
 SELECT
     m.id::text AS media_id,
     CASE

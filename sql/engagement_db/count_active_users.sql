@@ -1,5 +1,5 @@
 -- name: count_active_users(window_start, known_until, like_types, watch_types, dislike_types)
--- How many users have any medium in their favour in the window: the U of idf.
+-- The number of users with any positive medium in the window: the U of idf.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
@@ -10,7 +10,7 @@
 -- Returns: one row
 --   user_count bigint
 -- Index: interaction_user_recent_idx
--- Why: run in the background, once a refresh. The index holds all columns and delivers the users grouped, so
+-- Why: run in the background, once per refresh. The index holds all columns and returns the users grouped, so
 --   that nothing larger than one history is sorted.
 SELECT count(*) AS user_count
 FROM (

@@ -1,5 +1,5 @@
 -- name: count_positive_users(window_start, known_until, like_types, watch_types, dislike_types)
--- How many users have each medium in their favour in the window: its popularity, and the basis of idf.
+-- How many users have a positive interaction with each medium in the window: its popularity, for idf, too.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
@@ -10,10 +10,10 @@
 -- Returns: a row for each medium with interactions, known to the catalog or not
 --   media_id text
 --   user_count bigint  users who liked or watched it and did not dislike it since
---   row_count bigint   all interactions with the medium in the window, of whatever type and user
+--   row_count bigint   all interactions with the medium in the window, of all types and users
 -- Index: interaction_media_latest_idx
--- Why: run in the background, once a refresh. The index holds all columns and delivers the media grouped, so
---   that nothing larger than one medium is sorted. row_count tells how often interactions are repeated, and so
+-- Why: run in the background, once per refresh. The index holds all columns and returns the media grouped, so
+--   that at most the rows of one medium are sorted. row_count shows how often interactions are repeated, and so
 --   how many rows the neighbour search has to read for a number of users.
 SELECT
     pair.media_id::text AS media_id,

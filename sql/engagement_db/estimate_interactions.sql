@@ -3,12 +3,11 @@
 --
 -- Parameters: none
 -- Returns: one row
---   row_count bigint   rows of the table, its partitions and children; NULL where it is a view, of which nothing
---                      is known
+--   row_count bigint   rows of the table, its partitions and children; NULL for a view, which has no statistics
 -- Index: pg_class_oid_index, pg_inherits_parent_index
--- Why: asked every few minutes, to see whether many interactions have come since the last training. Counting
+-- Why: run every few minutes, to see whether many interactions were added since the last training. Counting
 --   would read the table. reltuples is as of the last VACUUM or ANALYZE. n_live_tup follows every transaction,
---   and is 0 on a standby and after a crash.
+--   but is 0 on a standby and after a crash.
 WITH RECURSIVE part AS (
     SELECT to_regclass('interaction')::oid AS part_id
     UNION

@@ -3,12 +3,12 @@
 --
 -- Parameters:
 --   like_types text[], watch_types text[]
---                  types of interactions that speak for a medium
+--                  types of positive interactions
 -- Returns: one row, none in an empty database
---   user_id text  who liked or watched most among the latest rows
+--   user_id text  with the most likes and watches among the latest rows
 -- Index: interaction_pkey
--- Why: asked once, when the service is started by hand; looking at the latest rows only keeps it quick
---   on a table of any size.
+-- Why: run once, when the service is started by hand; reading only the latest rows keeps it quick on a table
+--   of any size.
 SELECT latest.user_id::text AS user_id
 FROM (
     SELECT

@@ -1,5 +1,5 @@
 -- name: fetch_histories(user_ids, window_start, known_until, like_types, watch_types, dislike_types, excluding_types, rows_per_user)
--- What each of some users has interacted with, and what of it counts in their favour.
+-- The interactions of each of some users: media to exclude, and positive media.
 --
 -- Parameters:
 --   user_ids text[]     whose histories
@@ -16,13 +16,13 @@
 --   seen_ids text[]       the media that the user is not to be given again, NULL if there are none
 --   positive_ids text[], positive_rows int[], positive_liked boolean[]
 --                         parallel arrays, latest first, NULL if there are none: media liked or watched in the
---                         window and not disliked since; how many of the user's interactions that were read are
---                         with each; whether there is a like among those in the window
+--                         window and not disliked since; how many of the rows read are with each; whether one of
+--                         those in the window is a like
 --   user_key bytea        the id in binary, as fetch_users_of_media returns it
 -- Index: interaction_user_recent_idx
 -- Why: exclusions need as much of a history as can be read, the scores need its latest part; one read serves
 --   both. The LIMIT keeps an account with millions of interactions as cheap as any other. Each user's rows are
---   grouped and sorted for themselves, which is quicker than those of a hundred users together.
+--   grouped and sorted separately, which is quicker than those of a hundred users together.
 SELECT
     asked.user_id::text AS user_id,
     own.seen_ids,

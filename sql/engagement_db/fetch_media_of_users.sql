@@ -2,7 +2,7 @@
 -- The latest interactions of each of some users.
 --
 -- Parameters:
---   user_keys text[]    users, by their ids in binary as hexadecimal digits
+--   user_keys text[]    users, by their binary ids in hexadecimal
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
@@ -13,13 +13,13 @@
 --   sizes bytea         how many interactions of each user there are, in the order of user_keys, as int4send
 --                       writes them
 --   media_keys bytea, times bytea, kinds bytea, interaction_values bytea
---                       parallel, those of one user after those of another, the latest first of each: the keys
---                       of fetch_catalogue, timestamps as timestamp_send writes them, a byte for the kind (1
---                       like, 2 watch, 3 dislike), and the values as float8send writes them; NULL for none
+--                       parallel, concatenated by user, latest first: the keys of fetch_catalogue, timestamps as
+--                       timestamp_send writes them, a byte for the kind (1 like, 2 watch, 3 dislike), and the
+--                       values as float8send writes them; NULL for none
 -- Index: interaction_user_recent_idx
 -- Why: each user is a bounded stretch of one index, whose entries hold every column: the LIMIT comes before any
---   look at types and media. What a user likes is worked out by the caller: to group rows by medium and verdict
---   takes numpy a tenth of the time.
+--   filter by type or medium. The caller computes the positive media: numpy groups the rows in a tenth of the
+--   time.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.media_keys, ''::bytea) AS media_keys,

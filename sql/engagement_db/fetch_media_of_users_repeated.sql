@@ -1,22 +1,21 @@
 -- name: fetch_media_of_users_repeated(user_keys, window_start, known_until, like_types, watch_types, dislike_types, rows_per_user)
--- What fetch_media_of_users returns, where interactions with a medium are repeated: plays, heartbeats, bots.
+-- The same as fetch_media_of_users, for repeated interactions with a medium: plays, heartbeats, bots.
 --
 -- Parameters:
---   user_keys text[]    users, by their ids in binary as hexadecimal digits
+--   user_keys text[]    users, by their binary ids in hexadecimal
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
---   rows_per_user int   how many of a user's latest interactions are put together
+--   rows_per_user int   how many of a user's latest interactions are combined
 -- Returns: one row
 --   sizes bytea, media_keys bytea, times bytea, kinds bytea, interaction_values bytea
---                       as fetch_media_of_users returns them, but a medium of a user once for each type and value,
---                       with the latest time and the value as often as it is repeated
+--                       as fetch_media_of_users returns them, but each medium of a user once per type and value,
+--                       with the latest time and the sum of the repeated values
 -- Index: interaction_user_recent_idx
--- Why: what a user repeated is put together here, as it would be 40 times as much to send; types and values are
---   looked at after that. Where little is repeated, this takes longer than to send it. Values count in steps of
---   10^-9, and so they do for the caller.
+-- Why: repetitions are combined here, as sending them would take 40 times as much; types and values are read
+--   after that. With few repetitions, sending them is faster. Values are in steps of 10^-9, as in the caller.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.media_keys, ''::bytea) AS media_keys,

@@ -5,10 +5,10 @@
 -- Returns: one row, none where there are no interactions
 --   user_id text
 -- Index: interaction_pkey
--- Why: a random point among the interactions, not among the users: whatever their ids look like, it hits
---   somebody, and who has done more is likelier. The point is in a subquery of its own: a volatile function
---   is otherwise called for every row, and no index helps. Smallest and largest id are a probe each. A
---   hundred rows are read, as some may have no user.
+-- Why: a random point among the interactions finds a user whatever the form of user ids; users with more
+--   interactions are likelier. The point is in a subquery of its own: otherwise the volatile function would be
+--   called for every row, and no index could be used. Smallest and largest id are a probe each. A hundred rows
+--   are read, as some may have no user.
 SELECT sample.user_id::text AS user_id
 FROM (
     SELECT

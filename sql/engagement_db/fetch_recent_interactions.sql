@@ -1,5 +1,5 @@
 -- name: fetch_recent_interactions(user_id, top_k)
--- What a user did last, of every kind, for the explorer.
+-- The latest interactions of a user, of all types, for the explorer.
 --
 -- Parameters:
 --   user_id text  whose interactions
@@ -9,8 +9,8 @@
 --   interaction_value float8  as written, NULL where it is NULL, NaN or beyond 1e100
 --   happened_at text          ISO 8601 in UTC, without seconds; NULL for infinity
 -- Index: interaction_user_recent_idx
--- Why: the order is the index's own, up to the LIMIT, however long the history; rows without a medium are
---   dropped after it. Rows without timestamp are left out: whether they are recent is not known.
+-- Why: rows are read in the order of the index up to the LIMIT, however long the history; rows without a medium
+--   are dropped after it. Rows without timestamp are left out: they may not be recent.
 SELECT
     latest.media_id::text AS media_id,
     latest.type::text AS type,

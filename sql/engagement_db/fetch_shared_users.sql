@@ -1,5 +1,5 @@
 -- name: fetch_shared_users(media_id, window_start, known_until, like_types, watch_types, dislike_types, row_limit, users_per_item, rows_per_user, items_per_user)
--- What the users who have a medium in their favour have besides.
+-- The positive media of the users who like or watched one medium.
 --
 -- Parameters:
 --   media_id text       of a medium in the catalog
@@ -14,12 +14,12 @@
 --   items_per_user int  how many of each user's latest media count
 -- Returns: one row
 --   media_keys bytea, user_counts float8[]
---                       parallel: the keys of what the users have, one after the other, the medium itself among
---                       them; and how many of the users have each. NULL where there are no users
+--                       parallel: the concatenated keys of the users' media, that medium included, and how many
+--                       of the users have each; NULL without users
 --   read_users bigint   how many users were found
 -- Index: interaction_media_latest_idx, interaction_user_recent_idx
--- Why: bounded stretches of both indexes, as in fetch_users_of_media and fetch_media_of_users. Counts are whole
---   numbers sent as float8, which is the array that is read without a look at each element.
+-- Why: bounded stretches of both indexes, as in fetch_users_of_media and fetch_media_of_users. Counts are
+--   integers sent as float8, an array that the driver loads without a loop.
 WITH reader AS MATERIALIZED (
     SELECT latest.user_id
     FROM (

@@ -1,5 +1,5 @@
 -- name: fetch_users_of_media(media_ids, row_limits, window_start, known_until, like_types, watch_types, dislike_types)
--- The latest users of each of some media, and what they did with it.
+-- The latest users of each of some media, and their interactions with it.
 --
 -- Parameters:
 --   media_ids text[], row_limits int[]
@@ -13,16 +13,15 @@
 --   sizes bytea         how many interactions of each medium there are, in the order of the arrays, as int4send
 --                       writes them
 --   user_keys bytea, times bytea, kinds bytea
---                       parallel, those of one medium after those of another, the latest first of each: the ids
---                       of users in binary (of one width, a multiple of 8 bytes), timestamps as timestamp_send
---                       writes them, and a byte for the kind (1 like, 2 watch, 3 dislike); NULL for none
+--                       parallel, concatenated by medium, latest first: binary user ids (of equal width, a
+--                       multiple of 8 bytes), timestamps as timestamp_send writes them, and a byte for the kind
+--                       (1 like, 2 watch, 3 dislike); NULL for none
 -- Index: interaction_media_latest_idx
 -- Why: each medium is a bounded stretch of one index, however large the table and however often an interaction
---   is repeated: the LIMIT comes before any look at types and users. Who of the users likes the medium, and how
---   much they share with those asked about, is worked out by the caller: sums and verdicts take numpy a tenth
---   of the time, and a medium that a hundred users have is read once. Binary columns are sent and read in a
---   fraction of the time that text takes, and one row in less than many: those are sent as they are found, and
---   the caller is woken for each.
+--   is repeated: the LIMIT comes before any filter by type or user. The caller computes positive users and
+--   overlaps: numpy takes a tenth of the time, and a medium of a hundred users is read once. Binary columns
+--   take a fraction of the time of text. One row is faster than many, which are sent as they are found and wake
+--   the caller each time.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,

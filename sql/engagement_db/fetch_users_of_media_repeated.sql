@@ -1,9 +1,9 @@
 -- name: fetch_users_of_media_repeated(media_ids, row_limits, window_start, known_until, like_types, watch_types, dislike_types, users_per_item)
--- What fetch_users_of_media returns, where interactions with a medium are repeated: plays, heartbeats, bots.
+-- The same as fetch_users_of_media, for repeated interactions with a medium: plays, heartbeats, bots.
 --
 -- Parameters:
 --   media_ids text[], row_limits int[]
---                       parallel arrays: media, and the most that is read of each
+--                       parallel arrays: media, and the largest number of rows to read of each
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
@@ -12,13 +12,13 @@
 --   users_per_item int  how many of a medium's latest users count
 -- Returns: one row
 --   sizes bytea, user_keys bytea, times bytea, kinds bytea
---                       as fetch_users_of_media returns them, but a user of a medium once for each type, with the
+--                       as fetch_users_of_media returns them, but each user of a medium once per type, with the
 --                       latest time
 -- Index: interaction_media_latest_idx
--- Why: the latest users of a medium may be anywhere in its row limit. They are looked for in stretches, each four
---   times as long as the one before, until there are a quarter more users than count (some of them will have
---   disliked it). What a user repeated is put together here, as it would be 40 times as much to send; types are
---   looked at after that.
+-- Why: the latest users of a medium may be anywhere within its row limit. They are searched in stretches, each
+--   four times as long as the one before, until there are a quarter more users than needed (some of them will
+--   have disliked it). Repetitions are combined here, as sending them would take 40 times as much; types are
+--   read after that.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,

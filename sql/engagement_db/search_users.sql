@@ -1,15 +1,14 @@
 -- name: search_users(prefix, top_k)
--- The first users with interactions whose id begins like this, for the explorer.
+-- The first users with interactions whose id begins with a prefix, for the explorer.
 --
 -- Parameters:
---   prefix text  whatever was typed; hyphens may stand anywhere, and what is no part of a UUID finds nobody
+--   prefix text  any string, hyphens anywhere; no user is found unless it is the beginning of a UUID
 --   top_k int    how many at most
 -- Returns: a row for each of them, by id ascending
 --   user_id text
 -- Index: interaction_user_recent_idx
--- Why: a loose index scan: from one user the index is entered anew at the next, so that somebody with a
---   million interactions costs one probe like everybody else; DISTINCT would read them all. The range is
---   made as in user_db/search_users.
+-- Why: a loose index scan: one probe of the index for each next user, also after one with a million
+--   interactions; DISTINCT would read them all. The range is made as in user_db/search_users.
 WITH RECURSIVE bounds AS (
     SELECT
         rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, '0')::uuid AS first_id,

@@ -1,22 +1,20 @@
 -- name: stream_interactions(like_types, watch_types, dislike_types, excluding_types)
--- Everything that users did, whenever it was: an evaluation splits it in time.
+-- All interactions of users, of any time: an evaluation splits them by time.
 --
 -- Parameters:
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   excluding_types text[]
 --                       types that exclude a medium; empty for all types
--- Returns: a row for each user who did anything, in no order that matters
+-- Returns: a row for each user with interactions, in any order
 --   user_id text
 --   media_ids text[], kinds int[], total_values float8[], times float8[], excluding boolean[]
---                      parallel arrays, an entry an interaction: of which medium; 1 like, 2 watch, 3 dislike, 0
---                      what means nothing, is more than a day ahead of now, or has no timestamp; the value;
---                      seconds since 1970, NaN without a timestamp; whether it keeps the medium from being
---                      given again
+--                      parallel arrays, an entry per interaction: the medium; 1 like, 2 watch, 3 dislike, 0 for
+--                      other types, more than a day ahead of now, or without timestamp; the value; seconds since
+--                      1970, NaN without a timestamp; whether it excludes the medium
 -- Index: interaction_user_recent_idx
--- Why: run when models are compared, through a cursor. The index delivers the rows user by user, so that
---   nothing larger than one history is ever held. Values are in steps of 10^-9, as those that models are
---   trained on.
+-- Why: run when models are compared, through a cursor. The index returns the rows user by user, so that nothing
+--   larger than one history is held in memory. Values are in steps of 10^-9, as in training data.
 SELECT
     i.user_id::text AS user_id,
     array_agg(i.media_id::text) AS media_ids,

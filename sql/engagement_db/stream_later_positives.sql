@@ -1,23 +1,23 @@
 -- name: stream_later_positives(moment, window_start, like_types, watch_types, dislike_types, excluding_types)
--- What users went on to like or watch from a moment on, of what they could have been given then.
+-- The media that users liked or watched from a moment on, and that could have been recommended then.
 --
 -- Parameters:
---   moment text         a timestamp; what is not older followed
+--   moment text         a timestamp; interactions at or after it are later ones
 --   window_start text   a timestamp, or '-infinity'; what is older is not positive before the moment
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   excluding_types text[]
 --                       types that exclude a medium; empty for all types
--- Returns: a row for each user with any such medium, in no order that matters
+-- Returns: a row for each user with any such medium, in any order
 --   user_id text
---   media_ids text[]    the earliest first: media liked or watched from the moment on, by what is no more than a
---                       day ahead of now, and not disliked since, that nothing before the moment, or without a
---                       timestamp, excludes
+--   media_ids text[]    the earliest first: media liked or watched from the moment on, at most a day ahead of now,
+--                       not disliked since, and not excluded by interactions before the moment or without a
+--                       timestamp
 --   had_positives boolean
---                       whether the user had anything in their favour at the moment
+--                       whether the user had any positive media at the moment
 -- Index: interaction_user_recent_idx, where that is smaller to read than the table
--- Why: run when a past moment is served again, through a cursor: the only statement that reads what followed.
---   It reads everything once, as what was seen before the moment, or without a timestamp, has to be left out.
+-- Why: run by a replay, through a cursor: the only statement that reads later interactions. It reads all rows
+--   once, as media seen before the moment, or without a timestamp, must be left out.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text ORDER BY h.followed_at ASC, h.media_id ASC) FILTER (

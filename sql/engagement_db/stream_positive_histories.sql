@@ -1,5 +1,5 @@
 -- name: stream_positive_histories(window_start, known_until, like_types, watch_types, dislike_types)
--- Everything that models are trained on: what each user liked or watched, when, and what it amounts to.
+-- The training data of models: the positive media of each user, with times and summed values.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
@@ -7,16 +7,16 @@
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
--- Returns: a row for each user who has anything, in no order that matters
+-- Returns: a row for each user with any positive medium, in any order
 --   user_id text
 --   media_ids text[], total_values float8[], liked boolean[], times float8[]
 --                      parallel arrays: each medium once, the sum of the values of the user's likes and
---                      watches of it, whether there is a like among them, and when the last of them was, in
+--                      watches of it, whether one of them is a like, and the time of the last of them, in
 --                      seconds since 1970
 -- Index: interaction_user_recent_idx
--- Why: run when a model is trained, through a cursor. The index delivers the rows user by user, so that
---   nothing larger than one history is ever sorted, and the first rows come at once. Values count in steps of
---   10^-9: sums of whole steps do not depend on the order of the rows.
+-- Why: run when a model is trained, through a cursor. The index returns the rows user by user, so that nothing
+--   larger than one history is sorted, and the first rows come at once. Values are in steps of 10^-9: sums of
+--   integers do not depend on the order of the rows.
 SELECT
     h.user_id::text AS user_id,
     array_agg(h.media_id::text) AS media_ids,

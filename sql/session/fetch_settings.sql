@@ -1,10 +1,10 @@
 -- name: fetch_settings(setting_names)
--- What the session has of some settings.
+-- The values of some settings in this session.
 --
 -- Parameters: setting_names text[]
--- Returns: one row a setting that the server knows
+-- Returns: one row per setting that the server knows
 --   setting_name text
---   setting_value text   without a unit: milliseconds of times, kilobytes of memory
+--   setting_value text   without a unit: times in milliseconds, memory in kilobytes
 -- Index: none
 SELECT
     s.name::text AS setting_name,

@@ -5,12 +5,11 @@
 --   user_ids text[]  whose preferences
 -- Returns: a row for each user who has any
 --   user_id text
---   genre_names text[]  distinct as written, in order, the first 100 of them and 100 characters of each; which
---     spellings are one genre is the caller's affair
+--   genre_names text[]  distinct as written, in order, the first 100 of them and 100 characters of each; the
+--     caller merges spellings of a genre
 -- Index: tb_user_genre_user_id_idx
--- Why: one array a user keeps the answer at one row a user. The join drops genre rows that belong to
---   no preferences row. Nobody states a hundred genres; a table that says so must not fill a worker's memory,
---   and the first by name are the same in every answer.
+-- Why: with an array, there is one row per user. The join drops genre rows without a preferences row. The limits
+--   bound the memory of workers, and the first genres by name are the same in every answer.
 SELECT
     ug.user_id::text AS user_id,
     (array_agg(DISTINCT ug.genre_name ORDER BY ug.genre_name))[1:(100)] AS genre_names

@@ -1,14 +1,14 @@
 -- name: search_users(prefix, top_k)
--- The first users whose id begins like this, for the explorer.
+-- The first users whose id begins with a prefix, for the explorer.
 --
 -- Parameters:
---   prefix text  whatever was typed; hyphens may stand anywhere, and what is no part of a UUID finds nobody
+--   prefix text  any string, hyphens anywhere; no user is found unless it is the beginning of a UUID
 --   top_k int    how many at most
 -- Returns: a row for each of them, by id ascending
 --   user_id text
 -- Index: user_preferences_user_id_key
 -- Why: a prefix of a UUID is a range of UUIDs, and a range is read from the index in order, up to the LIMIT.
---   Everything else is taken out before the cast, which so has nothing to refuse.
+--   All other characters are removed before the cast, so that it cannot fail.
 WITH bounds AS (
     SELECT
         rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, '0')::uuid AS first_id,

@@ -21,7 +21,7 @@ from tests.support.postgres import Templates, Urls
 pytestmark = pytest.mark.slow
 
 HEAVIEST = "00000000-0000-4000-8000-000000000001"
-HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that everybody has
+HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that all users have
 TYPES: dict[str, object] = {
     "like_types": ["LIKE"],
     "watch_types": ["WATCH"],

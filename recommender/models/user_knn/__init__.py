@@ -1,1 +1,1 @@
-"""The default formula: what the most similar users made of an item, by live SQL and from a trained model."""
+"""The default formula: scores from the most similar users, by live SQL or from a trained model."""

@@ -1,4 +1,4 @@
-"""The arrays of the trained user_knn: the items of each user, and the users of each item."""
+"""Build the arrays of the trained user_knn: the items of each user, and the users of each item."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,18 @@ ARRAY_NAMES = (
     "user_bits",
 )
 
-# Media that more than this share of all users have get a row of bits. Half of it would gain no time, and take
-# twice the memory.
+# Items with more than this share of all users get a row of bits. Half of it would take twice the memory and
+# gain no time.
 _POPULAR_SHARE = 1 / 16
 
 
 def build_arrays(data: Dataset) -> Arrays:
     """Return the arrays of a model.
 
-    `values` are sums of values in whole steps of 10^-9. Users stand by id, so that a tie between positions is
-    one between ids. `items_of_user` and `users_of_item` are the two directions of the same pairs, each
-    grouped by `user_start` and `item_start`; `bits_row` and `user_bits` say the second once more for popular
-    items.
+    `values` are sums of values in integer steps of 10^-9. Users are in the order of their ids, so that ties
+    by index are ties by id. `items_of_user` and `users_of_item` hold the same pairs by user and by item, with
+    the bounds `user_start` and `item_start`; `bits_row` and `user_bits` repeat the users of popular items as
+    bits.
     """
     users = len(data.user_ids)
     positive_users = np.bincount(data.item_idx, minlength=len(data.item_ids))
@@ -59,7 +59,7 @@ def _bits(
     positive_users: NDArray[np.int64],
     users: int,
 ) -> dict[str, NDArray[np.int32] | NDArray[np.uint16]]:
-    """Who has the popular media, a bit a user, as `add_popular` takes them. `bits_row`: -1 for the others."""
+    """Return the users of popular items as bits for `add_popular`; `bits_row` is -1 for other items."""
     popular = np.flatnonzero(positive_users > users * _POPULAR_SHARE)
     bits_row = np.full(len(positive_users), -1, dtype=np.int32)
     bits_row[popular] = np.arange(len(popular))

@@ -1,7 +1,7 @@
-"""The gate of user_knn: whether arrays are what the kernels take for granted.
+"""Check the arrays of user_knn for all that the kernels assume.
 
-The kernels check no bounds, so that an index out of range would read or write memory that is not theirs.
-Large arrays are looked at a stretch at a time, as copies of them would take more memory than a worker has.
+The kernels do not check bounds, so that an index out of range would read or write foreign memory. Large
+arrays are checked in stretches, as copies of them could take more memory than a worker has.
 """
 
 import itertools
@@ -16,9 +16,9 @@ from recommender.models.user_knn.layout import words_of_row
 from recommender.models.user_knn.similarity import DAMPING, idf_weight
 from recommender.models.vocabulary import are_distinct, are_utf8
 
-# Entries looked at together.
+# Entries that are checked together.
 _STRETCH = 1 << 19
-# Beyond any sum of interaction values, each of which is below 1e100; sums of such values stay finite.
+# Above any sum of interaction values, each below 1e100; sums of values below this stay finite.
 _MAX_VALUE = 1e150
 
 _IDS = ("user_ids", "media_ids")
@@ -36,7 +36,7 @@ _FORMS: Mapping[str, tuple[type[np.generic], int]] = {
 
 
 def check_arrays(arrays: Arrays) -> None:
-    """Refuse arrays that are not a model's: types, lengths, ranges, and what one says of another.
+    """Refuse invalid arrays: types, lengths, ranges, and contradictions between arrays.
 
     Raises:
         ArtifactError: the message names the array and what is wrong.
@@ -93,7 +93,7 @@ def _check_lengths(arrays: Arrays) -> None:
 def _check_starts(name: str, starts: NDArray[np.int64], pairs: int) -> None:
     if starts[0] != 0 or starts[-1] != pairs:
         _refuse(name, f"must begin with 0 and end with {pairs}")
-    # Not by differences, which overflow: every start is checked against the one before it.
+    # Compare neighbours: differences could overflow.
     if any((starts[1:][part] < starts[:-1][part]).any() for part in _stretches(len(starts) - 1)):
         _refuse(name, "must not decrease")
 
@@ -121,7 +121,7 @@ def _check_values(values: NDArray[np.float64]) -> None:
 
 
 def _check_directions(arrays: Arrays) -> None:
-    """Both directions must hold the same pairs, and each pair once."""
+    """Require that both directions hold the same pairs, and each pair once."""
     item_start, users_of_item = arrays["media_start"], arrays["users_of_media"]
     for part in _stretches(len(users_of_item) - 1):
         later = np.flatnonzero(users_of_item[1:][part] <= users_of_item[:-1][part]) + part.start + 1
@@ -146,7 +146,7 @@ def _check_weights(arrays: Arrays) -> None:
 
 
 def _check_bits(arrays: Arrays) -> None:
-    """The rows of bits must say of their media what users_of_item says."""
+    """Require that the rows of bits hold the same users as `users_of_item`."""
     rows, user_bits, item_start = arrays["bits_row"], arrays["user_bits"], arrays["media_start"]
     popular = np.flatnonzero(rows != -1)
     if not np.array_equal(np.sort(rows[popular]), np.arange(len(user_bits))):
@@ -168,7 +168,7 @@ def _digest(
         [NDArray[np.uint64], NDArray[np.uint64]], tuple[NDArray[np.uint64], NDArray[np.uint64]]
     ],
 ) -> int:
-    """A number that depends on which pairs there are, and not on their order."""
+    """Return a hash of the set of pairs, independent of their order."""
     total = 0
     for first, last in _owner_stretches(starts):
         owners = np.repeat(np.arange(first, last, dtype=np.uint64), np.diff(starts[first : last + 1]))
@@ -178,7 +178,7 @@ def _digest(
 
 
 def _scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread each number over all 64 bits (the finaliser of splitmix64), in place."""
+    """Mix the bits of each 64-bit number in place (the finaliser of splitmix64)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers ^= numbers >> np.uint64(shift)
         numbers *= np.uint64(factor)
@@ -187,7 +187,7 @@ def _scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _owner_stretches(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Owners whose entries together are about a stretch; each from the first to below the last."""
+    """Yield ranges of owners, first to below last, whose entries are about one stretch."""
     cuts = np.searchsorted(starts, np.arange(0, int(starts[-1]), _STRETCH))
     bounds = np.unique(np.concatenate((cuts, [0, len(starts) - 1])))
     for first, last in itertools.pairwise(bounds):

@@ -1,4 +1,4 @@
-"""Which items of a user's own history led to a score by similar users."""
+"""Divide a score by similar users among the items of the user's own history."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ _NOTHING = Contributions(np.empty(0, dtype=np.intp), np.empty(0))
 class SimilarHistories:
     """P(v) of each of a user's similar users.
 
-    The items of the n-th are item_idx[user_start[n]:user_start[n + 1]]: positions in the catalog index, -1
-    for items that are not in it.
+    The items of the n-th are item_idx[user_start[n]:user_start[n + 1]]: indices in the catalog index, -1 for
+    items that are not in it.
     """
 
     user_start: NDArray[np.intp]
@@ -24,7 +24,7 @@ class SimilarHistories:
 
     @property
     def users(self) -> int:
-        """How many similar users there are."""
+        """The number of similar users."""
         return len(self.user_start) - 1
 
 
@@ -37,29 +37,28 @@ def contributions_of_history(
     histories: SimilarHistories,
     top_k: int,
 ) -> list[Contributions]:
-    """Return the up to `top_k` largest contributions of a history to each score.
+    """Return at most `top_k` of the largest contributions of a history to each score.
 
-    An item of the history has a part in the similarity of the users who have both it and the item scored: the
-    sum of idf / sqrt(|P(v)| + 10) over them. The score is divided in proportion to these parts. Ties go to
-    what stands first in the history. Takes time and memory in proportion to what the similar users have,
-    however long the history is.
+    The part of an item of the history is the sum of idf / sqrt(|P(v)| + 10) over the similar users with both
+    it and the scored item. The score is divided in proportion to these parts. Ties go to the first in the
+    history. Time and memory are proportional to the items of the similar users, not to the history.
 
     Args:
-        item_idx, scores: parallel, the items that are explained and their scores, not below 0.
-        history_idx, idf_weights: parallel, what the user liked or watched, latest first, with its idf.
+        item_idx, scores: parallel, the explained items and their scores, none below 0.
+        history_idx, idf_weights: parallel, the user's liked or watched items, latest first, and their idf.
         histories: of the similar users.
-        top_k: the most contributions to give for each.
+        top_k: the largest number of contributions to each score.
     """
     if not (item_idx.size and history_idx.size and histories.item_idx.size):
         return [_NOTHING] * len(item_idx)
     largest = int(max(item_idx.max(), history_idx.max(), histories.item_idx.max()))
     rank_of = np.full(largest + 2, -1, dtype=np.intp)
-    # Written from the end, so that of an item that stands there twice the first rank counts.
+    # Written from the end, so that the first rank counts for an item that occurs twice.
     rank_of[history_idx[::-1]] = np.arange(len(history_idx))[::-1]
     ranks = rank_of[histories.item_idx]
     users = np.repeat(np.arange(histories.users), np.diff(histories.user_start))
     shared = ranks >= 0
-    # Only what similar users share with the history has a column.
+    # Only items that similar users share with the history get a column.
     own, columns = np.unique(ranks[shared], return_inverse=True)
     sharers = users[shared]
     parts = idf_weights[own][columns] * damping_weights(np.diff(histories.user_start))[sharers]

@@ -1,7 +1,8 @@
-"""The loops of user_knn, compiled; they run without the interpreter's lock, side by side.
+"""The compiled loops of user_knn; they run in parallel, without the interpreter's lock.
 
-Overlaps of everybody with a user are first added up roughly, in 16 bits, where a popular medium's users are a
-row of bits and a processor takes dozens at a time. Who cannot be ruled out by that is looked at exactly.
+Overlaps of all users with a user are first estimated in 16 bits: the users of a popular item are a row of
+bits, of which a CPU processes dozens at a time. Users who may be among the most similar are then computed
+exactly.
 """
 
 import numpy as np
@@ -11,9 +12,9 @@ from recommender.compiled import compiled, compiled_or
 from recommender.models.user_knn import kernels_in_numpy
 from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
 
-# Users passed over at once where none of them is similar enough.
+# Users that are skipped together if none of them is similar enough.
 _SCANNED_USERS = 64
-# What rounding in 32-bit floats may make of a similarity.
+# An upper bound of the relative rounding error of a similarity in 32-bit floats.
 _ROUNDING = 1.0 - 1e-5
 
 
@@ -21,7 +22,7 @@ _ROUNDING = 1.0 - 1e-5
 def _add_where_set(
     overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
 ) -> None:
-    # Apart from the loops around it, and of one width throughout, or the compiler does not vectorise it.
+    # A function of its own with one integer width, or the compiler does not vectorise it.
     for place in range(overlaps.size):
         if words[place] & bit:
             overlaps[place] += weight
@@ -34,12 +35,12 @@ def add_popular(
     rows: NDArray[np.int64],
     weights: NDArray[np.uint16],
 ) -> None:
-    """Add each medium's weight to the overlaps of its users, for media that have a row of bits.
+    """Add each item's weight to the overlaps of its users, for items that have a row of bits.
 
     Args:
         overlaps: shape (16 x words,), added to in place.
-        user_bits: shape (media with a row, words), whole blocks of words.
-        rows, weights: parallel, one entry a medium.
+        user_bits: shape (items with a row, words), whole blocks of words.
+        rows, weights: parallel, one entry per item.
     """
     words = user_bits.shape[1]
     for start in range(0, words, BLOCK_WORDS):
@@ -61,12 +62,12 @@ def add_rare(
     media: NDArray[np.int64],
     weights: NDArray[np.uint16],
 ) -> None:
-    """Add each medium's weight to the overlaps of its users, one by one.
+    """Add each item's weight to the overlaps of its users, one by one.
 
     Args:
         overlaps: shape (users or more,), added to in place.
-        item_start, users_of_item: those of medium m are users_of_item[item_start[m]:item_start[m + 1]].
-        media, weights: parallel, one entry a medium.
+        item_start, users_of_item: the users of item m are users_of_item[item_start[m]:item_start[m + 1]].
+        media, weights: parallel, one entry per item.
     """
     for place in range(media.size):
         weight = weights[place]
@@ -81,10 +82,10 @@ def find_contenders(
     user_start: NDArray[np.int64],
     top_k: int,
 ) -> NDArray[np.int64]:
-    """Everybody who may be among the `top_k` most similar, by position.
+    """Return the user_idx of all users who may be among the `top_k` most similar.
 
     Args:
-        overlaps: rounded up, by less than 1 for each medium in common.
+        overlaps: rounded up, by less than 1 for each common item.
         inverse_norms: shape (users,), 1 / sqrt(|P(v)| + 10).
         user_start: |P(v)| is user_start[v + 1] - user_start[v].
         top_k: how many are wanted.
@@ -102,7 +103,7 @@ def find_contenders(
                 excess = np.float32(min(overlaps[user], user_start[user + 1] - user_start[user]))
                 place = _insert(best, similarity)
                 _insert_at(surest, place, similarity - excess * inverse_norms[user])
-    # Less similar than `top_k` others for sure are those who even rounded up fall short of all of these.
+    # Lower bounds of the `top_k` largest similarities: users whose upper bound is smaller than all are out.
     least = surest[0]
     for value in surest:
         least = min(least, value)
@@ -122,7 +123,7 @@ def find_contenders(
 def _any_reaches(
     overlaps: NDArray[np.uint16], inverse_norms: NDArray[np.float32], similarity: np.float32
 ) -> bool:
-    # Counted, not broken off at the first: that is what can be vectorised.
+    # Count all instead of stopping at the first: this can be vectorised.
     reached = np.int32(0)
     for place in range(overlaps.size):
         reached += np.int32(np.float32(overlaps[place]) * inverse_norms[place] >= similarity)
@@ -131,7 +132,7 @@ def _any_reaches(
 
 @compiled
 def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
-    """Put a value into its place behind its equals; the last one falls out."""
+    """Insert a value in sorted order behind its equals, and drop the last one."""
     place = descending.size - 1
     while place > 0 and descending[place - 1] < value:
         descending[place] = descending[place - 1]
@@ -142,8 +143,8 @@ def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
 
 @compiled
 def _insert_at(values: NDArray[np.float32], place: int, value: np.float32) -> None:
-    """Put a value at a place; the last one falls out."""
-    # A loop: compiling the assignment of a slice takes longer than compiling all the rest.
+    """Insert a value at an index, and drop the last one."""
+    # A loop: compiling a slice assignment takes longer than compiling everything else.
     for later in range(values.size - 1, place, -1):
         values[later] = values[later - 1]
     values[place] = value
@@ -156,7 +157,7 @@ def overlaps_of(
     user_start: NDArray[np.int64],
     items_of_user: NDArray[np.int32],
 ) -> NDArray[np.int64]:
-    """The exact overlaps of some users; `item_weights` has the idf of the history's media, else 0."""
+    """Return the exact overlaps of some users; `item_weights` has the idf of the history's items, else 0."""
     overlaps = np.zeros(users.size, dtype=np.int64)
     for place in range(users.size):
         for entry in range(user_start[users[place]], user_start[users[place] + 1]):
@@ -172,7 +173,7 @@ def sum_of_users(
     values: NDArray[np.float64],
     media_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """How many of `users` have each medium, and the sum of their values; two arrays of shape (media,)."""
+    """Count those of `users` who have each item, and sum their values; two arrays of shape (items,)."""
     counts = np.zeros(media_count, dtype=np.int64)
     totals = np.zeros(media_count, dtype=np.float64)
     for user in users:

@@ -1,6 +1,6 @@
-"""What `kernels` does in compiled loops, in numpy, for where there is no compiler. Results are the same.
+"""The compiled loops of `kernels` in numpy, for systems without numba. Results are the same.
 
-Arguments are described there.
+`kernels` describes the arguments.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.models.user_knn.layout import WORD_USERS
 
-# What rounding in 32-bit floats may make of a similarity.
+# An upper bound of the relative rounding error of a similarity in 32-bit floats.
 _ROUNDING = 1.0 - 1e-5
 
 
@@ -44,14 +44,14 @@ def find_contenders(
     user_start: NDArray[np.int64],
     top_k: int,
 ) -> NDArray[np.int64]:
-    """Return everybody who may be among the `top_k` most similar, by position."""
+    """Return the user_idx of all users who may be among the `top_k` most similar."""
     users = inverse_norms.size
     reached = overlaps[:users]
     similarities = reached.astype(np.float32) * inverse_norms
     excess = np.minimum(reached, np.diff(user_start[: users + 1])).astype(np.float32)
     least = np.float32(0.0)
     if users > top_k:
-        # So similar, at least, are `top_k` others for sure.
+        # A lower bound of the `top_k`-th largest similarity.
         least = np.partition(similarities - excess * inverse_norms, users - top_k)[users - top_k]
     needed = max(np.float32(0.0), least * np.float32(_ROUNDING))
     return np.flatnonzero((reached > 0) & (similarities >= needed)).astype(np.int64)
@@ -76,7 +76,7 @@ def sum_of_users(
     values: NDArray[np.float64],
     media_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return how many of `users` have each item, and the sum of their values; two of shape (items,)."""
+    """Count those of `users` who have each item, and sum their values; two arrays of shape (items,)."""
     entries, _ = _entries_of(users, user_start)
     media = items_of_user[entries]
     counts = np.bincount(media, minlength=media_count).astype(np.int64)
@@ -87,7 +87,7 @@ def sum_of_users(
 def _entries_of(
     users: NDArray[np.int64], user_start: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of all entries of some users, and where each user begins and ends among them."""
+    """Return the indices of all entries of some users, and the bounds of each user among them."""
     lengths = user_start[users + 1] - user_start[users]
     ends = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     return np.repeat(user_start[users] - ends[:-1], lengths) + np.arange(ends[-1]), ends

@@ -1,4 +1,4 @@
-"""Similar users by bounded live SQL: no state, no training, on any database."""
+"""Find similar users by bounded live SQL: without state or training, on any database."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -25,18 +25,18 @@ from recommender.models.user_knn.live_arrays import (
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
 from recommender.ranking.item_similarity import cosine_similarities
 
-# PostgreSQL's largest int: no cap at all.
+# PostgreSQL's largest int: no cap.
 _EVERYTHING = 2_147_483_647
-# Where interactions are repeated, a cap counts each pair of user and medium once, and up to so many of its
-# interactions are read; or only so few, where there is no time for more.
+# For repeated interactions, a cap counts each pair of user and item once, and at most this many interactions
+# per pair are read; or only the smaller number, if time is short.
 _MAX_REPEATS, _FEW_REPEATS = 40, 2
-# With more interactions for each user of a medium than this, most of them are repetitions.
+# With more interactions per user of an item than this, most of them are repetitions.
 _REPEATED = 2
-# The caps are lifted where that has no more than so many interactions read for each pair.
+# The caps are lifted if that reads at most this many interactions per pair.
 _EXACT_REPEATS = 2
-# What a search may take of the time that is left; one that reads less then has the rest.
+# The share of the remaining time for a search; a fallback that reads less gets the rest.
 _SEARCH_SHARE = 0.4
-# After that was not enough, such searches are left out for this long: there is too much else to do.
+# Seconds without such searches after one has timed out, as the database is busy.
 _PAUSE_S = 30.0
 
 T = TypeVar("T")
@@ -45,10 +45,10 @@ _Bounds = tuple[NeighbourSearchSettings, int]
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """What is read for a request: caps, and how many interactions are read for each pair that counts.
+    """The limits of a request's reads: caps, and how many interactions per counted pair are read.
 
-    `popularity`: says how many users each medium has, and how many interactions with each of them; None where
-    everything is read. `max_repeats`: how many of these are read at most.
+    `popularity`: the numbers of users and of interactions per user of each item; None to read everything.
+    `max_repeats`: the most interactions per pair that are read.
     """
 
     caps: NeighbourSearchSettings
@@ -58,20 +58,20 @@ class _Reads:
 
     @property
     def bounds(self) -> _Bounds:
-        """What sets one search apart from another."""
+        """The values by which searches differ."""
         return self.caps, self.max_repeats
 
     def rows_of_items(self, item_ids: Sequence[str], own_rows: Sequence[int]) -> list[int]:
-        """How many of each medium's latest interactions are read, some of which may be the user's own."""
+        """Return how many of each item's latest interactions to read, possibly including the user's own."""
         repeats = np.minimum(self._repeats_of(item_ids), self.max_repeats)
         own = np.minimum(np.array(own_rows, dtype=np.int64), self.max_repeats)
         rows: list[int] = np.minimum(self.caps.users_per_item * repeats + own, _EVERYTHING).tolist()
         return rows
 
     def are_repeated(self, item_ids: Sequence[str]) -> bool:
-        """Whether most of what is read of any of the media may be repetitions.
+        """Return whether most of the rows of any of the items may be repetitions.
 
-        That is where the cap would be spent on them; of a medium with few interactions, all are read.
+        Only if they would use up the cap: all interactions of an item with few are read anyway.
         """
         if self.typical_repeats > 1:
             return True
@@ -88,16 +88,16 @@ class _Reads:
 
     @property
     def rows_of_user(self) -> int:
-        """How many of a similar user's latest interactions are read."""
+        """Return how many of a similar user's latest interactions to read."""
         return min(self.caps.items_per_user * min(self.typical_repeats, self.max_repeats), _EVERYTHING)
 
 
 class UserKnnSql(ExplainsBySimilarUsers):
-    """The default formula by live SQL: the latest users of some items, and what those did last.
+    """The default formula by live SQL: read the latest users of some items, and their latest interactions.
 
-    In a window of up to `exact_up_to_pairs` pairs of user and item, and not many more interactions, the
-    caps are lifted: everything can be read, and the answer is exact. Where that takes too long, they hold for
-    a while; and where interactions are repeated and to read all repetitions takes too long, few of them are.
+    In a window of up to `exact_up_to_pairs` pairs of user and item, with few repetitions, the caps are
+    lifted: everything is read, and the answer is exact. If that takes too long, the caps apply for a while.
+    If reading repeated interactions takes too long, fewer repetitions are read.
     """
 
     name = LIVE
@@ -109,25 +109,25 @@ class UserKnnSql(ExplainsBySimilarUsers):
         caps: NeighbourSearchSettings,
         forgotten: Callable[[], Forgotten | None] = lambda: None,
     ) -> None:
-        """Ask a database, within caps.
+        """Search in a database within caps.
 
         Args:
             engagement_db: the database.
-            caps: how much is read.
-            forgotten: gives the users who are left out of the search; None where the list cannot be read.
+            caps: the limits of a search.
+            forgotten: returns the users to leave out; None if the list cannot be read.
         """
         self._engagement_db = engagement_db
         self._forgotten = forgotten
         self._caps = caps
         capped = ("history_items", "users_per_item", "shortlist", "items_per_user")
         self._no_caps = caps.model_copy(update=dict.fromkeys(capped, _EVERYTHING))
-        # When a search within such bounds, which took too long, may be tried again.
+        # When a search with these bounds, which took too long, may be tried again.
         self._again_at: dict[_Bounds, float] = {}
 
     def score(self, users: Sequence[UserContext], items: CatalogIndex, deadline: Deadline) -> Scores:
-        """Return scores by the latest items of each history, or by all of a small database.
+        """Return scores from the latest items of each history, or exact ones from a small database.
 
-        All users have one window.
+        All users have the same window.
         """
         if not users:
             return []
@@ -194,7 +194,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         item_idx = items.media_keys.locate(item_keys)
         known = item_idx >= 0
         item_idx, shared = item_idx[known], counts[known].astype(np.int64)
-        # The index counted earlier: there may be users since then.
+        # The index was counted earlier, and the item may have its first users since.
         user_counts = np.maximum(items.user_counts[item_idx], shared)
         all_users = max(int(items.popularity.users_of([item_id])[0]), read_users)
         return ItemSimilarities(
@@ -204,14 +204,14 @@ class UserKnnSql(ExplainsBySimilarUsers):
     def _in_time(
         self, search: Callable[[_Reads, Deadline], T], searches: Sequence[_Reads], deadline: Deadline
     ) -> T:
-        """What the first search finds that is done in time; those that took too long lately are left out."""
+        """Return the result of the first search that ends in time, without those that timed out recently."""
         *others, last = searches
         for reads in others:
             again_at = self._again_at.get(reads.bounds)
             if again_at is not None:
                 if time.monotonic() < again_at:
                     continue
-                # One request tries, and the others wait for what comes of it.
+                # One request tries; the others skip it until the result is known.
                 self._again_at[reads.bounds] = time.monotonic() + _PAUSE_S
             try:
                 found = search(reads, deadline.part_of_rest(_SEARCH_SHARE))
@@ -223,7 +223,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         return search(last, deadline)
 
     def _searches(self, items: CatalogIndex, window_start: str) -> list[_Reads]:
-        """What may be read, the most first."""
+        """Return the limits to try, the largest first."""
         popularity = items.popularity
         bounded = _Reads(self._caps, popularity, popularity.typical_repeats)
         searches = [_Reads(self._no_caps, None, 1)] if self._can_be_exact(items, window_start) else []
@@ -233,9 +233,9 @@ class UserKnnSql(ExplainsBySimilarUsers):
         return searches
 
     def _can_be_exact(self, items: CatalogIndex, window_start: str) -> bool:
-        """Whether the window is known to hold little. How much a longer window holds is not known."""
+        """Return whether the window is known to be small. The size of a longer window is unknown."""
         popularity = items.popularity
-        # Timestamps as text are in order, and -infinity comes before them all.
+        # Timestamps sort as text, and -infinity comes first.
         return (
             popularity.pairs <= self._caps.exact_up_to_pairs
             and popularity.rows <= self._caps.exact_up_to_pairs * _EXACT_REPEATS

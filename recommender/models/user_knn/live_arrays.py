@@ -1,4 +1,4 @@
-"""What the live search works out between and after its two statements, in numpy."""
+"""Compute the live search between and after its two statements, in numpy."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -31,9 +31,9 @@ _WORD = np.dtype(">u8")
 
 
 class AskedUser(NamedTuple):
-    """A user asked about, by the position among all users. `media`: which of the media of `AskedMedia` count.
+    """A user of the request, by index among all users. `media`: the indices of their items in `AskedItems`.
 
-    `idf_weights`: parallel to `media`, in fixed point and above 0. `user_key`: as in `History`.
+    `idf_weights`: parallel to `media`, in fixed point, above 0. `user_key`: as in `History`.
     """
 
     position: int
@@ -43,17 +43,17 @@ class AskedUser(NamedTuple):
 
 
 class AskedItems(NamedTuple):
-    """The media of the users asked about, and how many interactions of each are read; parallel."""
+    """The items of the request's users, and how many interactions of each are read; parallel."""
 
     item_ids: Sequence[str]
     row_limits: Sequence[int]
 
 
 class Neighbours(NamedTuple):
-    """Who shares most with the users asked about.
+    """The users with the largest overlaps with the request's users.
 
-    `user_keys`: each of these users once, in the order of their ids. `of_asked`: for each user asked about,
-    positions in `user_keys`, in order, and parallel to these the sums of the idf of what is shared.
+    `user_keys`: each of them once, in the order of their ids. `of_asked`: for each user of the request,
+    ascending indices in `user_keys`, and parallel to these the sums of the idf of the shared items.
     """
 
     user_keys: Sequence[bytes]
@@ -66,9 +66,9 @@ def ask_about(
     history_items: int,
     row_limits: Callable[[Sequence[str], Sequence[int]], Sequence[int]],
 ) -> tuple[list[AskedUser], AskedItems]:
-    """Users who have anything that could be shared, and which media are to be read for them.
+    """Return the users with any item that could be shared, and the items to read for them.
 
-    `row_limits`: how many interactions are read of media, by their ids and the numbers of the user's own.
+    `row_limits`: returns how many interactions to read, by items and the user's own numbers of interactions.
     """
     places: dict[tuple[str, int], int] = {}
     asked = []
@@ -86,7 +86,7 @@ def ask_about(
 
 
 def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
-    """Return lists of users without those who are forgotten; all of them where there is no telling."""
+    """Return lists of users without forgotten ones; unchanged if the list of these cannot be read."""
     count = len(users.kinds)
     if not forgotten or not count:
         return users
@@ -107,12 +107,12 @@ def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> I
 def find_neighbours(
     asked: Sequence[AskedUser], users: InteractionLists, caps: NeighbourSearchSettings
 ) -> Neighbours:
-    """Those who share most with each user asked about, from the latest users of all of their media."""
+    """Return the users with the largest overlaps with each user, from the latest users of their items."""
     if not users.kinds.size:
         return Neighbours([], [(np.empty(0, np.intp), np.empty(0, np.int64))] * len(asked))
     words = np.frombuffer(users.keys, dtype=_WORD).reshape(len(users.kinds), -1)
     numbers = fold_keys(users.keys, words.shape[1])
-    # One more than count: the user asked about may be among them.
+    # One more than needed: the user of the request may be among them.
     positive = positive_items(
         Interactions(users.sizes, numbers, users.times, users.kinds, users.values), caps.users_per_item + 1
     )
@@ -150,7 +150,7 @@ def scores_by_user(
     items: CatalogIndex,
     caps: NeighbourSearchSettings,
 ) -> dict[int, SimilarUserScores]:
-    """Scores by the position of the user asked about, from what those who share most with them did last.
+    """Return scores by index of the user, from the latest interactions of the users with large overlaps.
 
     `lists`: one for each of `neighbours.user_keys`. Users without similar users are absent.
     """
@@ -161,7 +161,7 @@ def scores_by_user(
     sizes = positive.sizes
     found = {}
     for user, (others, overlaps) in zip(asked, neighbours.of_asked, strict=True):
-        # Without a size are those whose latest interactions have nothing in their favour.
+        # Users without a positive item among their latest interactions have no size.
         counts = sizes[others] > 0
         others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
         similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
@@ -173,14 +173,14 @@ def scores_by_user(
 def _scores(
     similar: NDArray[np.intp], positive: PositiveItems, item_idx: NDArray[np.intp], item_count: int
 ) -> SimilarUserScores:
-    """One user's scores, from what the similar users have in their favour."""
+    """Return one user's scores, from the positive items of the similar users."""
     _, pairs = positive.of_users(similar)
     own_idx = item_idx[pairs]
     known = own_idx >= 0
     steps = positive.value_steps[pairs][known]
 
     def histories() -> SimilarHistories:
-        # Only now: for a hundred users, copies would take far more memory than what they are copied from.
+        # Copied only when needed: copies for a hundred users would take far more memory than the originals.
         user_start, pairs = positive.of_users(similar)
         return SimilarHistories(user_start, item_idx[pairs])
 

@@ -27,9 +27,9 @@ _LARGEST_PRODUCT = float(1 << 62)
 class SimilarUserScores(ItemScores):
     """Scores by similar users; always sparse.
 
-    Parallel to `item_idx`: `counts`, how many of the similar users have each item, and `value_sums`, what
-    their interactions with it add up to, in whole steps of 10^-9. `histories` looks up which of the similar
-    users has what: only explanations need that.
+    Parallel to `item_idx`: `counts`, how many of the similar users have each item, and `value_sums`, the sums
+    of the values of their interactions with it, in integer steps of 10^-9. `histories` returns the items of
+    each similar user, which only explanations need.
     """
 
     item_idx: NDArray[np.intp]
@@ -56,7 +56,7 @@ def scores_by_similar_users(
 
 
 class ExplainsBySimilarUsers:
-    """Explains scores by the items that a user shares with the similar users who have the item scored."""
+    """Explain scores by the items that a user shares with the similar users who have the scored item."""
 
     def explain(
         self,
@@ -66,10 +66,10 @@ class ExplainsBySimilarUsers:
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return contributions and evidence, as `Explainer` has it.
+        """Return contributions and evidence, see `Explainer`.
 
-        An item of the history contributes in proportion to its part in the similarity of those similar users
-        who have the item that is scored.
+        An item of the history contributes in proportion to its part in the similarities of the users who have
+        the scored item.
         """
         if not isinstance(scores, SimilarUserScores):
             nothing = np.zeros(len(item_idx))
@@ -100,14 +100,14 @@ class ExplainsBySimilarUsers:
 def add_up_items(
     item_idx: NDArray[np.intp], value_steps: NDArray[np.float64], item_count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float64]]:
-    """Add up similar_user_count and total_interaction_value of each item in the P of similar users.
+    """Sum similar_user_count and total_interaction_value of each item in the P of similar users.
 
     Args:
         item_idx, value_steps: parallel, one entry for each item of each similar user.
-        item_count: how many items there are at all; every `item_idx` is below it.
+        item_count: the number of all items; every `item_idx` is below it.
 
     Returns:
-        Three parallel arrays, no item twice: positions, counts, sums in steps.
+        Three parallel arrays, each item once: item_idx, counts, sums in steps.
     """
     counts: NDArray[np.int64] = np.bincount(item_idx, minlength=item_count)
     sums = np.bincount(item_idx, weights=value_steps, minlength=item_count).astype(np.float64, copy=False)
@@ -116,7 +116,7 @@ def add_up_items(
 
 
 def _products(counts: NDArray[np.int64], value_sums: NDArray[np.float64]) -> NDArray[Any]:
-    """Return counts × sums, 0 where negative: int64, or Python's integers where these are too small."""
+    """Return counts × sums, at least 0: int64, or Python integers if int64 is too small."""
     largest = float(counts.max(initial=1)) * float(np.abs(value_sums).max(initial=0.0))
     if largest < _LARGEST_PRODUCT:
         return np.maximum(counts * value_sums.astype(np.int64), 0)
@@ -125,7 +125,7 @@ def _products(counts: NDArray[np.int64], value_sums: NDArray[np.float64]) -> NDA
 
 
 def _spread(values: NDArray[Any], item_idx: NDArray[np.intp], item_count: int) -> NDArray[Any]:
-    """Return values at their positions among all items, 0 elsewhere."""
+    """Return values at their indices among all items, 0 elsewhere."""
     spread = np.zeros(item_count, dtype=values.dtype)
     spread[item_idx] = values
     return spread

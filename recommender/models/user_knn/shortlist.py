@@ -1,4 +1,4 @@
-"""Who shares most with a user: the first half of the search for similar users."""
+"""Find the users with the largest overlaps: the first half of the search for similar users."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,10 @@ from recommender.models.user_knn.similar_users import PositiveItems
 
 
 class Audiences(NamedTuple):
-    """The users who have each of some media in their favour.
+    """The users who like or watched each of some items.
 
-    `users`: the pairs of each medium, those of the latest users first. Parallel to the pairs: `numbers`,
-    which tell users apart, and `keys`, shape (pairs, words), their ids in binary as whole numbers, in the
-    order of the ids.
+    `users`: the pairs of each item, those of the latest users first. Parallel to the pairs: `numbers`, which
+    identify users, and `keys`, shape (pairs, words), their binary ids as integers, in the order of the ids.
     """
 
     users: PositiveItems
@@ -22,9 +21,9 @@ class Audiences(NamedTuple):
 
 
 class Shortlist(NamedTuple):
-    """Users who share media with one user: a pair of `Audiences` for each of them, and the overlap.
+    """Users who share items with one user: a pair of `Audiences` for each of them, and the overlap.
 
-    `overlaps`: parallel to `pairs`, the sums of the idf of what is shared, in fixed point.
+    `overlaps`: parallel to `pairs`, the sums of the idf of the shared items, in fixed point.
     """
 
     pairs: NDArray[np.int64]
@@ -40,15 +39,15 @@ def draw_up_shortlist(
     users_per_item: int,
     length: int,
 ) -> Shortlist:
-    """The users with the largest overlaps, in no order; ties at the end of the list go to the smaller id.
+    """Return the users with the largest overlaps, in no order; ties at the end go to the smaller id.
 
     Args:
-        audiences: with one user more of each medium than `users_per_item`, as the user may be among them.
-        media: which of the media of `audiences` the user has.
+        audiences: with one user more per item than `users_per_item`, as the user may be among them.
+        media: the indices of the user's items in `audiences`.
         idf_weights: parallel to `media`, above 0.
-        own_number: the number of the user, who is not similar to themselves; None for a user without an id.
-        users_per_item: how many of the latest other users of a medium count.
-        length: how many users there are at most.
+        own_number: the number of the user, to be left out; None for a user without an id.
+        users_per_item: how many of the latest other users of an item count.
+        length: the largest number of users to return.
     """
     start, pairs = audiences.users.of_users(media)
     medium = np.repeat(np.arange(len(media)), np.diff(start))
@@ -58,7 +57,7 @@ def draw_up_shortlist(
         counts = places < users_per_item
     else:
         own = numbers == own_number
-        # Where the user is among the latest, another one counts.
+        # If the user is among the latest, one more counts.
         is_among = np.bincount(medium[own & (places < users_per_item)], minlength=len(media))
         counts = (places < users_per_item + is_among[medium]) & ~own
     order = np.flatnonzero(counts)
@@ -78,9 +77,9 @@ def draw_up_shortlist(
 def _largest(
     overlaps: NDArray[np.int64], keys: NDArray[np.uint64], pairs: NDArray[np.int64], length: int
 ) -> NDArray[np.intp]:
-    """Positions of the `length` largest overlaps; of equal ones, those of the smaller ids."""
-    place = len(overlaps) - length
-    smallest = np.partition(overlaps, place)[place]
+    """Return the indices of the `length` largest overlaps, ties by the smaller id."""
+    cut = len(overlaps) - length
+    smallest = np.partition(overlaps, cut)[cut]
     above = np.flatnonzero(overlaps > smallest)
     equal = np.flatnonzero(overlaps == smallest)
     by_id = np.lexsort(keys[pairs[equal]].T[::-1])

@@ -1,4 +1,4 @@
-"""From interactions to similar users: what users have in their favour, and which of them are most similar."""
+"""Find the positive items of users, and the most similar users."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 
 from recommender.models.user_knn.similarity import DAMPING
 
-# Kinds of interaction, as fetch_media_of_users numbers them.
+# Kinds of interaction, by the numbers of fetch_media_of_users.
 LIKE, WATCH, DISLIKE = 1, 2, 3
-# Values count in steps of 10^-9: whole numbers of them add up to the same sum in any order.
+# Values are integers in steps of 10^-9, so that sums do not depend on the order.
 VALUE_STEPS = 1e9
 
 _MAX_VALUE = 1e100
 _NEVER = np.iinfo(np.int64).min
-# Odd, with bits all over: what tells the pairs of one user from those of another.
+# Odd, with well-spread bits: makes the pairs of different users differ.
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
-# So many more users than are wanted are sorted as quickly as they are sifted.
+# Up to this many times the wanted users, sorting is as fast as selecting.
 _WORTH_A_PARTITION = 200
-# What rounding may make of a similarity.
+# An upper bound of the relative rounding error of a similarity.
 _ROUNDING = 1.0 - 1e-12
 
 
 class Interactions(NamedTuple):
-    """Interactions of users, those of one user after those of another, latest first.
+    """Interactions of users, concatenated by user, latest first.
 
-    `user_sizes`: shape (users,), how many there are of each user. The others are parallel, one entry an
-    interaction: `items` any number that tells them apart, `times` in microseconds. It also holds the latest
-    users of media: media then take the place of users, and users that of items.
+    `user_sizes`: the number of interactions of each user, shape (users,). The others are parallel, one entry
+    per interaction: `items`, numbers that identify them, and `times`, in microseconds. The class also holds
+    the latest users of items, with items and users exchanged.
     """
 
     user_sizes: NDArray[np.int64]
@@ -39,11 +39,11 @@ class Interactions(NamedTuple):
 
 
 class PositiveItems(NamedTuple):
-    """What users have in their favour, latest first.
+    """The positive items of users, latest first.
 
-    The pairs of user n are those from `user_start[n]` to `user_start[n + 1]`. `rows`: for each pair, the
-    position of its latest interaction. `value_steps`: the sum of the values of the pair's likes and watches,
-    in whole steps of 10^-9.
+    The pairs of user n are those from `user_start[n]` to `user_start[n + 1]`. `rows`: the index of each
+    pair's latest interaction. `value_steps`: the sum of the values of the pair's likes and watches, in
+    integer steps of 10^-9.
     """
 
     user_start: NDArray[np.int64]
@@ -56,7 +56,7 @@ class PositiveItems(NamedTuple):
         return np.diff(self.user_start)
 
     def of_users(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which pairs are those of some users, one user after the other, and where those of each begin."""
+        """Return the concatenated indices of the pairs of some users, and where each user's begin."""
         starts = self.user_start[users]
         sizes = self.user_start[users + 1] - starts
         user_start = _starts(sizes)
@@ -64,7 +64,7 @@ class PositiveItems(NamedTuple):
 
 
 def value_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values in whole steps of 10^-9; 0 for what is not finite or beyond 1e100."""
+    """Return values in integer steps of 10^-9; 0 for values that are not finite or beyond 1e100."""
     native = values.astype(np.float64)
     with np.errstate(invalid="ignore"):
         native[~(np.abs(native) <= _MAX_VALUE)] = 0.0
@@ -73,10 +73,10 @@ def value_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def positive_items(interactions: Interactions, items_per_user: int) -> PositiveItems:
-    """Work out P(v) of users from their interactions.
+    """Compute P(v) of users from their interactions.
 
-    An item is in P(v) if v liked or watched it, unless the latest verdict, like or dislike, is a dislike; a
-    dislike at the same moment as a like decides. Of each user's items the latest `items_per_user` count.
+    An item is in P(v) if v liked or watched it, unless its latest like or dislike is a dislike; a dislike
+    wins against a like at the same moment. Only each user's latest `items_per_user` items count.
     """
     sizes = interactions.user_sizes
     users = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
@@ -88,7 +88,7 @@ def positive_items(interactions: Interactions, items_per_user: int) -> PositiveI
         starts = np.flatnonzero(np.diff(pairs[repeated], prepend=~pairs[repeated[:1]]))
         kinds = interactions.kinds[repeated]
         totals = np.add.reduceat(np.where(kinds == DISLIKE, 0.0, steps[repeated]), starts)
-        # The latest interaction of each pair stands for all of them.
+        # The latest interaction represents each pair.
         latest = repeated[starts]
         kept[repeated] = False
         kept[latest] = _are_approved(interactions.times[repeated], kinds, starts)
@@ -104,14 +104,14 @@ def positive_items(interactions: Interactions, items_per_user: int) -> PositiveI
 
 
 def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: int) -> NDArray[np.intp]:
-    """Positions of the `top_k` users with the largest overlap / sqrt(|P(v)| + 10), the largest first.
+    """Return the indices of the `top_k` users with the largest overlap / sqrt(|P(v)| + 10), largest first.
 
-    What is equal in exact arithmetic is equal here: ties go to the user who comes first.
+    Values that are equal in exact arithmetic are equal here: ties go to the first user.
 
     Args:
         overlaps: shape (users,), sums of idf in fixed point.
         sizes: shape (users,), |P(v)|.
-        top_k: how many are wanted.
+        top_k: how many users to return.
     """
     similarities = overlaps / np.sqrt(sizes + DAMPING)
     if len(overlaps) > _WORTH_A_PARTITION + top_k:
@@ -123,12 +123,12 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
     if not _any_tie(order[: top_k + 1], similarities, overlaps, sizes):
         return order[:top_k]
     contenders.sort()
-    # The square of a similarity is a fraction of whole numbers; 64 more bits tell fractions apart.
+    # The square of a similarity is a fraction of integers; 64 more bits distinguish all fractions.
     exact = [
         (overlap * overlap << 64) // (size + DAMPING)
         for overlap, size in zip(overlaps[contenders].tolist(), sizes[contenders].tolist(), strict=True)
     ]
-    # A reversed sort keeps the order of equals.
+    # A reversed stable sort keeps the order of equals.
     ranked = sorted(range(len(exact)), key=exact.__getitem__, reverse=True)
     return contenders[ranked[:top_k]]
 
@@ -139,7 +139,7 @@ def _any_tie(
     overlaps: NDArray[np.int64],
     sizes: NDArray[np.int64],
 ) -> bool:
-    """Whether rounding may have put neighbours of the order into it; those with equal numbers it has not."""
+    """Return whether rounding may have swapped neighbours; those with equal numbers are true ties."""
     ordered = similarities[order]
     close = ordered[1:] >= ordered[:-1] * _ROUNDING
     if not close.any():
@@ -149,17 +149,17 @@ def _any_tie(
 
 
 def damping_weights(sizes: NDArray[np.intp]) -> NDArray[np.int64]:
-    """1 / sqrt(|P(v)| + 10) in steps of 2^-16, for sums that do not depend on the order of their terms."""
+    """Return 1 / sqrt(|P(v)| + 10) in integer steps of 2^-16, so that sums do not depend on the order."""
     return np.rint(math.pow(2, 16) / np.sqrt(sizes + DAMPING)).astype(np.int64)
 
 
 def _repeated_rows(pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Positions of the interactions of pairs that have several, pair by pair, the latest of each first."""
+    """Return the indices of the interactions of pairs with several, pair by pair, latest first."""
     ordered = np.sort(pairs)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not repeated.size:
         return np.empty(0, dtype=np.intp)
-    # Nearly all of the others are told apart by their first bits, without a search.
+    # The first bits rule out nearly all other pairs without a search.
     marked = np.zeros(1 << 16, dtype=np.bool_)
     marked[_first_bits(repeated)] = True
     rows: NDArray[np.intp] = np.flatnonzero(marked[_first_bits(pairs)])
@@ -171,15 +171,15 @@ def _repeated_rows(pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
 
 
 def _first_bits(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The first 16 bits of each number."""
+    """Return the first 16 bits of each number."""
     return (numbers >> np.uint64(48)).view(np.int64)
 
 
 def _are_approved(
     times: NDArray[np.int64], kinds: NDArray[np.uint8], starts: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Whether the interactions from each of `starts` to the next put an item into P."""
-    # No moment is as early as never.
+    """Return whether the interactions from each of `starts` to the next put an item into P."""
+    # The smallest integer, before all times, stands for never.
     moments = np.maximum(times, _NEVER + 1)
     liked_at = np.maximum.reduceat(np.where(kinds == LIKE, moments, _NEVER), starts)
     disliked_at = np.maximum.reduceat(np.where(kinds == DISLIKE, moments, _NEVER), starts)

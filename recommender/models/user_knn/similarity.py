@@ -1,4 +1,4 @@
-"""idf, in the fixed point that overlaps are added up in."""
+"""Compute idf in the fixed-point format of overlaps."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from recommender.catalog.popularity import Popularity
 # sim(u, v) divides by sqrt(|P(v)| + DAMPING).
 DAMPING = 10
 
-# Bits behind the point. Integer sums do not depend on the order of their terms, so users with equal
+# Fractional bits. Integer sums do not depend on the order of their terms, so users with equal
 # overlaps have equal similarity and the tie goes to the user id. 26 bits keep ln(10^13) within an int32.
 _FRACTION_BITS = 26
 
@@ -16,7 +16,7 @@ _FRACTION_BITS = 26
 def idf_weight(active_users: int, positive_users: int) -> int:
     """Return ln(U / |{v : m ∈ P(v)}|) in units of 2^-26.
 
-    Counts below 1 are taken as 1: an item that had no users when they were counted has its first one since.
+    Counts below 1 become 1: an item without users at the last count has got its first one since.
     """
     ratio = max(active_users, 1) / max(positive_users, 1)
     return max(0, round(math.log(ratio) * (1 << _FRACTION_BITS)))

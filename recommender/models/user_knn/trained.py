@@ -1,6 +1,6 @@
-"""user_knn: the default formula exactly as defined, from arrays in memory.
+"""user_knn: the default formula, computed exactly, from arrays in memory.
 
-Its users are as of its training; the asking user's own history is whatever the request read a moment ago.
+Similar users are as of the training; the user's own history is read for the request.
 """
 
 import os
@@ -36,11 +36,11 @@ from recommender.models.user_knn.similar_users import VALUE_STEPS, most_similar
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.ranking.item_similarity import cosine_similarities
 
-# From so many items on, 16 bits are too coarse to rule many users out.
+# From this many items on, 16 bits are too coarse to rule out many users.
 _LONG_HISTORY = 4_096
-# The kernels run side by side; for a handful of users that does not repay the way to another thread and back.
+# Kernels run in parallel; for a few users, the overhead of threads exceeds the gain.
 _THREADS = os.cpu_count() or 1
-# What sorting the pairs takes, measured at 20 million of them.
+# The time and memory of sorting the pairs, measured with 20 million.
 _SECONDS_A_PAIR, _BYTES_A_PAIR = 5e-7, 64
 _USERS_WORTH_A_THREAD = 8
 
@@ -51,11 +51,11 @@ class UserKnnConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     similar_users: int = Field(default=50, ge=1)
-    """K: how many similar users count. Read when scoring: another number needs no training."""
+    """K: how many similar users count. Read when scoring: a change needs no training."""
 
 
 class UserKnn(ExplainsBySimilarUsers):
-    """Similar users from arrays that are mapped into memory."""
+    """Score by similar users from memory-mapped arrays."""
 
     name = "neighbours"
 
@@ -66,21 +66,21 @@ class UserKnn(ExplainsBySimilarUsers):
 
     @property
     def items(self) -> ItemVocabulary:
-        """The items it knows."""
+        """The items that the model knows."""
         return self._items
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """How many users, items and pairs it holds."""
+        """The numbers of users, items and pairs."""
         return {"users": len(self._user_ids), "media": len(self._items), "pairs": len(self._values)}
 
     def estimate(self, data: Dataset) -> Estimate:
-        """Return what sorting all pairs takes."""
+        """Return the time and memory of sorting all pairs."""
         pairs = len(data.item_idx)
         return Estimate(_SECONDS_A_PAIR * pairs, _BYTES_A_PAIR * pairs)
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
-        """Keep all pairs of a dataset."""
+        """Store all pairs of a dataset."""
         fitting.refuse_beyond(self.name, self.estimate(data).memory_bytes)
         self._use(build_arrays(data))
         fitting.report(1.0)
@@ -102,7 +102,7 @@ class UserKnn(ExplainsBySimilarUsers):
         return model
 
     def interactions(self, window_start: str) -> Dataset:
-        """Return what it was fitted to; without the times, and without saying what was liked."""
+        """Return the training data, without times and likes."""
         pairs = len(self._values)
         return Dataset(
             user_ids=[user_id.decode() for user_id in self._user_ids],
@@ -130,7 +130,7 @@ class UserKnn(ExplainsBySimilarUsers):
         self._items = ItemVocabulary(IdTexts.of_byte_strings(arrays["media_ids"]))
 
     def _warm_up(self) -> None:
-        """Compile the kernels for histories short and long, before a request has to wait for it."""
+        """Compile the kernels for short and long histories, so that no request waits for it."""
         history = np.zeros(min(1, len(self._items)), dtype=np.int64)
         weights = self._idf_weights[history].astype(np.int64)
         for dtype in (np.uint16, np.uint32):
@@ -139,7 +139,7 @@ class UserKnn(ExplainsBySimilarUsers):
 
     @property
     def _top_k(self) -> int:
-        # As many places are set aside for them with each request.
+        # Each request reserves memory for this many.
         return min(self.config.similar_users, max(1, len(self._user_ids)))
 
     def score(
@@ -148,7 +148,7 @@ class UserKnn(ExplainsBySimilarUsers):
         items: CatalogIndex,
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
-        """Return scores exactly by the definition, whatever the window: that is the one of the training."""
+        """Return exact scores by the formula, always for the window of the training."""
         positions = self._items.positions_in(items)
 
         def score(user: UserContext) -> ItemScores:
@@ -205,7 +205,7 @@ class UserKnn(ExplainsBySimilarUsers):
         )
 
     def _similar(self, history: NDArray[np.int64], own_user: int) -> NDArray[np.int64]:
-        """The most similar users, largest similarity first, ties by position."""
+        """Return the most similar users, largest similarity first, ties by index."""
         weights = self._idf_weights[history].astype(np.int64)
         history, weights = history[weights > 0], weights[weights > 0]
         dtype = np.uint16 if len(history) < _LONG_HISTORY else np.uint32
@@ -217,7 +217,7 @@ class UserKnn(ExplainsBySimilarUsers):
     def _rough_overlaps(
         self, history: NDArray[np.int64], weights: NDArray[np.int64], dtype: type[np.unsignedinteger[Any]]
     ) -> NDArray[np.unsignedinteger[Any]]:
-        """Everybody's overlap in a unit so coarse that the sum of all weights, each rounded up, has room."""
+        """Return all users' overlaps, in a unit so large that the sum of the rounded-up weights fits."""
         room = min(np.iinfo(dtype).max, 2**31) - len(history)
         rough = (weights * room // max(1, weights.sum()) + 1).astype(dtype)
         overlaps = np.zeros(max(self._user_bits.shape[1] * WORD_USERS, len(self._user_ids)), dtype=dtype)
@@ -233,7 +233,7 @@ class UserKnn(ExplainsBySimilarUsers):
         weights: NDArray[np.int64],
         overlaps: NDArray[np.unsignedinteger[Any]],
     ) -> NDArray[np.int64]:
-        """The most similar of those whose rough overlap does not rule them out."""
+        """Return the most similar of the users whom the rough overlaps do not rule out."""
         contenders = find_contenders(overlaps, self._inverse_norms, self._user_start, self._top_k)
         item_weights = np.zeros(len(self._items), dtype=np.int64)
         item_weights[history] = weights

@@ -3,7 +3,7 @@
 --
 -- Parameters:
 --   window_start text            a timestamp, or '-infinity'
---   window_end text              a timestamp: what is later lies in no window
+--   window_end text              a timestamp; later interactions are in no window
 -- Returns: one row; all but the first of rows with both ids
 --   idless_interactions bigint   without user_id or media_id
 --   interactions bigint
@@ -13,8 +13,8 @@
 --   media_keys bytea             8 bytes a medium, equal for equal ids in every database; NULL without rows
 --   media_counts bytea           in the same order: its interactions, as int8send gives them
 -- Index: none needed
--- Why: the table is read whole, once, by hand; grouped by medium, so that what is hashed, and what the
---   caller compares with the catalog, is as many values as there are media.
+-- Why: the table is read whole, once, by hand; grouped by medium, so that only one value per medium is hashed
+--   and compared with the catalog.
 SELECT
     coalesce(sum(per_media.row_count - per_media.whole_count), 0)::bigint AS idless_interactions,
     coalesce(sum(per_media.whole_count), 0)::bigint AS interactions,

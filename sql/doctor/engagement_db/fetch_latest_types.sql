@@ -1,10 +1,10 @@
 -- name: fetch_latest_types(window_start, window_end, known_types, row_limit)
--- What types of interaction the latest rows of a view hold, and what their values are worth.
+-- The types of interaction in the latest rows of a view, and the usability of their values.
 --
 -- Parameters:
 --   window_start text, window_end text
---                              timestamps: what is not between them lies in no window
---   known_types text[]         types that the settings name: in the answer before others
+--                              timestamps; interactions outside of them are in no window
+--   known_types text[]         types that the settings name: returned before others
 --   row_limit int              how many rows are read at most
 -- Returns: a row for each type, of at most 1000 types; rows without user_id or media_id are left out
 --   type text                  NULL where there is none
@@ -13,9 +13,9 @@
 --   recent_null_count bigint   of those, without interaction_value
 --   recent_zero_count bigint   with 0 or less
 --   recent_worth_count bigint  with more than 0, and no more than 1e100
---   unusable_count bigint      of all, with a value that is NaN, infinite or beyond 1e100 either way
+--   unusable_count bigint      of all, with a value that is NaN, infinite or beyond ±1e100
 -- Index: interaction_pkey, where the view passes it through
--- Why: TABLESAMPLE is not for views and foreign tables.
+-- Why: TABLESAMPLE does not work for views and foreign tables.
 SELECT
     i.type,
     count(*) AS row_count,

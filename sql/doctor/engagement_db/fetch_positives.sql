@@ -1,16 +1,16 @@
 -- name: fetch_positives(positive_types, window_start, window_end)
--- Whether there is any positive interaction, any in the window, and any that is worth something.
+-- Whether there is any positive interaction, any in the window, and any with a usable value.
 --
 -- Parameters:
---   positive_types text[]    types that speak for a medium
+--   positive_types text[]    types of positive interactions
 --   window_start text, window_end text
---                            timestamps: what is not between them lies in no window
+--                            timestamps; interactions outside of them are in no window
 -- Returns: one row; rows without user_id or media_id do not count
 --   has_positive boolean
 --   has_recent boolean       in the window
 --   has_worth boolean        in the window, with a value above 0 and no more than 1e100
 -- Index: none needed
--- Why: asked where a sample shows none, which does not prove that there are none. Each stops at the first row.
+-- Why: run if a sample has none, which does not prove that there are none. Each stops at the first row.
 SELECT
     exists(
         SELECT 1

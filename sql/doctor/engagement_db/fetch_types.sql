@@ -1,10 +1,10 @@
 -- name: fetch_types(window_start, window_end, known_types, sample_percent)
--- What types of interaction a table's rows hold, and what their values are worth.
+-- The types of interaction in a table, and the usability of their values.
 --
 -- Parameters:
 --   window_start text, window_end text
---                              timestamps: what is not between them lies in no window
---   known_types text[]         types that the settings name: in the answer before others
+--                              timestamps; interactions outside of them are in no window
+--   known_types text[]         types that the settings name: returned before others
 --   sample_percent int         of the table's pages: 100 for all rows
 -- Returns: a row for each type, of at most 1000 types; rows without user_id or media_id are left out
 --   type text                  NULL where there is none
@@ -13,10 +13,10 @@
 --   recent_null_count bigint   of those, without interaction_value
 --   recent_zero_count bigint   with 0 or less
 --   recent_worth_count bigint  with more than 0, and no more than 1e100
---   unusable_count bigint      of all, with a value that is NaN, infinite or beyond 1e100 either way
+--   unusable_count bigint      of all, with a value that is NaN, infinite or beyond ±1e100
 -- Index: none needed
 -- Why: a sample of whole pages reads no other page, so that it takes no longer on a larger table.
---   REPEATABLE: the same pages the next time, so that findings do not come and go.
+--   REPEATABLE samples the same pages each time, so that repeated runs have the same findings.
 SELECT
     i.type,
     count(*) AS row_count,

@@ -1,18 +1,18 @@
 -- name: fetch_columns(table_names, column_names, type_names)
--- Whether columns are there, of which type, and whether we may read them.
+-- Whether columns exist, their types, and whether this role may read them.
 --
 -- Parameters:
 --   table_names text[], column_names text[], type_names text[]
 --                        three parallel arrays: the columns of sql/schema/ that statements need
 -- Returns: a row for each of them
 --   table_name text, column_name text
---   found_category text  as in pg_type.typcategory, NULL where there is no such column
+--   found_category text  as in pg_type.typcategory, NULL if there is no such column
 --   wanted_type text     as PostgreSQL names it, without length
---   found_type text      of a domain, what it is made of
+--   found_type text      of a domain, its base type
 --   is_readable boolean
 -- Index: pg_attribute_relid_attnam_index
--- Why: to_regclass finds a table as the statements would, along the search_path; rights may be given column
---   by column.
+-- Why: to_regclass finds a table as the statements would, along the search_path; rights may be granted per
+--   column.
 SELECT
     wanted.table_name,
     wanted.column_name,

@@ -1,18 +1,18 @@
 -- name: fetch_indexes(table_names)
--- The B-tree indexes of tables, taken apart so that they can be compared whatever their names.
+-- The B-tree indexes of tables by columns, for comparisons independent of their names.
 --
 -- Parameters:
 --   table_names text[]       which tables
 -- Returns: a row for each index of them and of their partitions
 --   table_name text
---   holder_name text         what it is an index of, the table or a partition, as a statement may write it
---   is_whole boolean         of the table itself, and so of all partitions
+--   holder_name text         the indexed table or partition, as a statement may write it
+--   is_whole boolean         on the table itself, and so on all partitions
 --   index_name text
 --   key_columns text[]       in order, with DESC and NULLS where that is not the default
 --   included_columns text[]
 --   is_partial boolean       it has a predicate
---   is_valid boolean         false after a CREATE INDEX CONCURRENTLY that failed, or while it runs; of a
---                            partitioned table also until each partition has its part of the index
+--   is_valid boolean         false during CREATE INDEX CONCURRENTLY and after its failure; of a partitioned
+--                            table also until each partition has its part of the index
 -- Index: pg_index_indrelid_index, pg_inherits_parent_index
 -- Why: pg_get_indexdef would have to be parsed; indoption holds 1 for DESC and 2 for NULLS FIRST, and DESC
 --   alone means both.

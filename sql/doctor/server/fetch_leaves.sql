@@ -1,13 +1,13 @@
 -- name: fetch_leaves(table_names)
--- Which partitions hold the rows of partitioned tables.
+-- The partitions that hold the rows of partitioned tables.
 --
 -- Parameters:
---   table_names text[]    which tables; what has no partitions has no rows
+--   table_names text[]    which tables; none is returned for a table without partitions
 -- Returns: a row for each partition that is not partitioned itself
 --   table_name text
 --   leaf_name text        as a statement of this role may write it
 -- Index: pg_inherits_parent_index
--- Why: an index may be on each partition and not on their parent, for instance where partitions are attached
+-- Why: an index may be on each partition and not on their parent, for example after partitions were attached
 --   by hand.
 SELECT
     named.table_name,

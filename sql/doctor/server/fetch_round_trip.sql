@@ -1,9 +1,9 @@
 -- name: fetch_round_trip()
--- Nothing much: how long it takes to get there and back.
+-- A constant, to measure the round trip to the server.
 --
 -- Parameters: none
 -- Returns: one row
 --   answer int
 -- Index: none needed
--- Why: asked a few times in a row, so that the quickest shows the network and not the first connection.
+-- Why: run a few times in a row, so that the quickest run shows the network and not the first connection.
 SELECT 1 AS answer;

@@ -1,20 +1,20 @@
 -- name: fetch_server()
--- Which server this is, as whom it knows us, and how many connections it has for us.
+-- The server, this session's roles, and the limits of their connections.
 --
 -- Parameters: none
 -- Returns: one row
---   version text   without what a distribution adds
+--   version text   without a distribution's suffix
 --   role_name text
 --   started_at text            the same for databases of one server
 --   max_connections int
 --   reserved_connections int   of those, for superusers and for pg_use_reserved_connections
 --   database_name text
---   login_name text            the role that connected, whatever it was set to since
+--   login_name text            the role that connected, regardless of SET ROLE
 --   role_limit int             CONNECTION LIMIT of that role, -1 for none and for superusers
 --   database_limit int         the same of the database
 -- Index: pg_roles, pg_database: a row of each
--- Why: the time of its start tells servers apart whatever address they are reached at; reserved_connections
---   is a setting of PostgreSQL 16 and later. Superusers are let in beyond either limit.
+-- Why: the time of its start identifies a server, whatever its address; reserved_connections is a setting of
+--   PostgreSQL 16 and later. Neither limit applies to superusers.
 SELECT
     split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,

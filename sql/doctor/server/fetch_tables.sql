@@ -1,22 +1,22 @@
 -- name: fetch_tables(table_names)
--- How large tables are, of which kind, and what we could do to them.
+-- The sizes and kinds of tables, and this role's rights to write them.
 --
 -- Parameters:
 --   table_names text[]      as the statements write them, or with their schema
 -- Returns: a row for each of them that exists
 --   table_name text
---   row_estimate bigint     of the last ANALYZE, with the rows of all partitions; without one, by size; NULL
---                           of a view, and of a foreign table without ANALYZE
---   is_sampleable boolean   TABLESAMPLE takes it
+--   row_estimate bigint     of the last ANALYZE, with the rows of all partitions; without ANALYZE, by size; NULL
+--                           for a view, and for a foreign table without ANALYZE
+--   is_sampleable boolean   TABLESAMPLE works for it
 --   kind text               as in pg_class.relkind: r, p, v, m or f
 --   write_rights text[]     of INSERT, UPDATE, DELETE and TRUNCATE
---   is_owned boolean        ours, or we are a superuser: no REVOKE will help
---   sql_name text           with its schema, as SQL takes it
---   root_name text          the same of what it is a partition of, at whatever depth; else of itself
+--   is_owned boolean        owned by this role, or this role is a superuser: REVOKE has no effect
+--   sql_name text           quoted, with its schema
+--   root_name text          the same for the topmost table it is a partition of; else its own
 -- Index: pg_class_oid_index, pg_inherits_parent_index, pg_inherits_relid_seqno_index
--- Why: counting would read the tables. A partitioned table holds no rows, and says so in reltuples until it is
---   analysed itself, which autovacuum never does: the estimate is that of what it is made of. A table with
---   children of the older kind is read together with them, too.
+-- Why: counting would read the tables. The reltuples of a partitioned table is 0 until it is analysed itself,
+--   which autovacuum never does, so that the estimates of its partitions are summed. Children by inheritance are
+--   included, too.
 WITH RECURSIVE wanted AS (
     SELECT
         named.table_name,

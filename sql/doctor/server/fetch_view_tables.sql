@@ -1,16 +1,15 @@
 -- name: fetch_view_tables(table_names)
--- Which tables views read.
+-- The tables that views read.
 --
 -- Parameters:
---   table_names text[]     which views; what is no view has no rows
+--   table_names text[]     which views; none is returned for other tables
 -- Returns: a row for each view and table that it reads, through other views too
 --   table_name text        the view
 --   base_name text         the table, as a statement of this role may write it
 --   kind text              as in pg_class.relkind: r, p, m or f
 --   column_names text[]    of the table
 -- Index: pg_rewrite_rel_rulename_index, pg_depend_depender_index
--- Why: an index cannot be on a view, only on what it reads; what that is, PostgreSQL notes as what the view's rule
---   depends on.
+-- Why: an index cannot be on a view, only on the tables it reads, which are the dependencies of the view's rule.
 WITH RECURSIVE part AS (
     SELECT
         c.oid AS view_id,

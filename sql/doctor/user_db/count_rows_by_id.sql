@@ -1,11 +1,11 @@
 -- name: count_rows_by_id()
--- How many genre rows hold the id of a row of user_preferences where its user_id belongs.
+-- How many genre rows hold user_preferences.id instead of user_preferences.user_id.
 --
 -- Parameters: none
 -- Returns: one row
 --   row_count bigint
 -- Index: none needed
--- Why: asked only where rows match no user_id; on its own, as no other statement needs user_preferences.id.
+-- Why: run only if rows match no user_id; a file of its own, as no other statement needs user_preferences.id.
 SELECT count(*) AS row_count
 FROM tb_user_genre AS ug
 WHERE

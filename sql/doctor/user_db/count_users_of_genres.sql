@@ -1,5 +1,5 @@
 -- name: count_users_of_genres(genres)
--- How many users state genres of a list, and how many nothing else.
+-- How many users state genres of a list, and how many of them no other genres.
 --
 -- Parameters:
 --   genres text[]   as users write them
@@ -8,7 +8,7 @@
 --   only_count bigint   users with no other genre
 --   user_count bigint   users with any genre at all
 -- Index: none needed
--- Why: read whole, once, by hand, where some genres have no media.
+-- Why: read whole, once, by hand, if some genres have no media.
 SELECT
     count(*) FILTER (WHERE s.listed_count > 0) AS any_count,
     count(*) FILTER (WHERE s.listed_count = s.genre_count) AS only_count,

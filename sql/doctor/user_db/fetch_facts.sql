@@ -1,5 +1,5 @@
 -- name: fetch_facts()
--- How many users there are, and whether what they state as preferred can be found.
+-- The numbers of users and of genre rows, and how many of these match no user.
 --
 -- Parameters: none
 -- Returns: one row

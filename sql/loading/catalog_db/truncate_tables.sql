@@ -1,3 +1,3 @@
 -- name: truncate_tables()!
--- Make room for another data set.
+-- Remove all rows before another data set is loaded.
 TRUNCATE medias, tb_media_genre;

@@ -1,5 +1,5 @@
 -- name: delete_versions(model, kept_versions)!
--- Remove the versions of a model that are not kept any more; their users' embeddings go with them.
+-- Remove the versions of a model that are no longer kept; their users' embeddings go with them.
 --
 -- Parameters: model text; kept_versions text[].
 -- Index: model_artifacts_pkey.

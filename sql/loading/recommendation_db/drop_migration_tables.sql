@@ -1,3 +1,3 @@
 -- name: drop_migration_tables()!
--- Remove what the tool that migrates has kept for itself, once nothing is migrated any more.
+-- Remove the tables of the migration tool after all migrations are rolled back.
 DROP TABLE IF EXISTS _yoyo_migration, _yoyo_log, _yoyo_version, yoyo_lock;

@@ -1,5 +1,5 @@
 -- name: fetch_migration_rights()
--- Whether this session can make tables where they would be made.
+-- Whether this session may create tables in the schema of the migrations.
 SELECT
     current_schema()::text AS schema_name,
     has_schema_privilege(current_schema(), 'CREATE') AS may_create,

@@ -1,5 +1,5 @@
 -- name: insert_artifact(model, version, hyperparameters, metrics, fingerprint, blend, counts, code_version, made_by, training_run, built_at)!
--- Note a version that has become the current one of its model, unless it is noted already.
+-- Insert a version that has become the current one of its model, unless it exists.
 --
 -- Parameters: model, version, code_version, made_by text; hyperparameters, metrics, fingerprint, blend, counts
 -- text (JSON); training_run int; built_at text (ISO 8601).

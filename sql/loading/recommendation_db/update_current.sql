@@ -1,5 +1,5 @@
 -- name: update_current(model, version)!
--- Say which version of a model is the current one, and that the others are not.
+-- Mark one version of a model as the current one, and the others as not.
 --
 -- Parameters: model, version text.
 -- Index: model_artifacts_pkey.

@@ -1,3 +1,3 @@
 -- name: lock_tables()!
--- Nobody else writes between the look at what is there and its removal.
+-- Lock out other writers between the check for existing rows and their removal.
 LOCK TABLE user_preferences, tb_user_genre IN ACCESS EXCLUSIVE MODE;

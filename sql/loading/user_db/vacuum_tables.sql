@@ -1,3 +1,3 @@
 -- name: vacuum_tables()!
--- Statistics for the planner, and the visibility map without which no scan is index-only.
+-- Update the statistics for the planner, and the visibility map for index-only scans.
 VACUUM (ANALYZE) user_preferences, tb_user_genre;

@@ -1,23 +1,23 @@
 -- name: stream_exposures(since)
--- What users did with items of interleaved lists, with the tokens that came with these items.
+-- Interactions with items of interleaved lists, with the tokens of these items.
 --
--- An example, which nothing runs as long as it lies here: the schema has no place for tokens. Let the app write
--- the token of an item into a column with the interaction that follows,
+-- An example that is not run from here, as the schema has no column for tokens. Let the app write the token of an
+-- item into a column of the interaction,
 --   ALTER TABLE interaction ADD COLUMN token text;
 --   CREATE INDEX CONCURRENTLY interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL;
 -- and put a copy of this file under SQL_PATH/engagement_db/.
 --
 -- Parameters:
 --   since text          a timestamp, or '-infinity'; what is older is not read
--- Returns: a row for each interaction with a token, in no order that matters
---   token text          as it came with the item
---   user_id text        who interacted
---   media_id text       with what
+-- Returns: a row for each interaction with a token, in any order
+--   token text          as returned with the item
+--   user_id text
+--   media_id text
 --   type text           of the interaction; only likes and watches count
 --   happened_at float8  seconds since 1970
 -- Index: interaction_token_idx, of the example
--- Why: run by `experiments report`, through a cursor. User and item are not those of the token but those of the
---   row: a token that was moved to another row counts for nothing.
+-- Why: run by `experiments report`, through a cursor. User and item are those of the row, not of the token: a
+--   token in another user's or item's row is not counted.
 SELECT
     i.token::text AS token,
     i.user_id::text AS user_id,

@@ -1,4 +1,4 @@
--- What was published, by model and version, and the users' embeddings of those models that have them.
+-- Published models by version, and the users' embeddings of models that have them.
 CREATE TABLE model_artifacts (
     model text NOT NULL,
     version text NOT NULL,

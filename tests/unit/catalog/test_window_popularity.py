@@ -77,7 +77,7 @@ def test_a_window_is_counted_once_while_it_is_fresh() -> None:
     assert len(engagement.asked) == 1
 
 
-def test_nobody_but_the_first_waits_for_a_slow_count() -> None:
+def test_only_the_first_request_waits_for_a_slow_count() -> None:
     go_on = threading.Event()
     engagement = Engagement(lambda: COUNTS if go_on.wait(5) else {})
     windows = popularity(engagement)
@@ -102,7 +102,9 @@ def test_too_many_windows_at_a_time_are_put_off() -> None:
     assert ask_until(windows, 10) == COUNTS
 
 
-def test_after_a_failure_nobody_waits_and_the_next_attempt_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failure_no_request_waits_and_the_next_attempt_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(window_popularity, "_RETRY_S", 0.3)
     failures: list[Exception] = [
         DatabaseUnavailableError(DatabaseName.ENGAGEMENT),

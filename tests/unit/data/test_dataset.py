@@ -34,7 +34,7 @@ def test_items_of_one_moment_keep_their_order() -> None:
     assert [data.item_ids[idx] for idx in data.item_idx.tolist()] == ["a", "b"]
 
 
-def test_nobody_is_a_dataset_of_nothing() -> None:
+def test_no_users_make_an_empty_dataset() -> None:
     data = dataset_of([], "-infinity")
     assert set(data.counts.values()) == {0}
     assert data.user_start.tolist() == [0]

@@ -22,7 +22,7 @@ def listed(*user_ids: str) -> Forgotten:
     return Forgotten(KEY).with_users(user_ids)
 
 
-def test_nobody_is_forgotten_where_there_is_no_list() -> None:
+def test_without_a_list_no_user_is_forgotten() -> None:
     empty = Forgotten()
     assert "a" not in empty
     assert empty.state is None

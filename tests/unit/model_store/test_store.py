@@ -123,7 +123,7 @@ def test_two_who_publish_at_once_never_get_the_same_name(
     assert len(set(names)) == 80
 
 
-def test_going_back_twice_goes_back_two_and_forward_again_by_promoting(folder: Path) -> None:
+def test_two_rollbacks_go_back_two_versions_and_promoting_goes_forward(folder: Path) -> None:
     first, second, third = publish(folder), publish(folder, CONTENT), publish(folder)
     assert rollback(folder) == second
     assert linked_version(folder) == second
@@ -137,7 +137,7 @@ def test_going_back_twice_goes_back_two_and_forward_again_by_promoting(folder: P
     assert [each.how for each in read_promotions(folder)][-2:] == [How.PROMOTED, How.ROLLED_BACK]
 
 
-def test_going_back_passes_over_what_is_gone_or_damaged(folder: Path) -> None:
+def test_a_rollback_skips_missing_and_damaged_versions(folder: Path) -> None:
     first, second, third, _ = [publish(folder, name) for name in (POPULARITY, CONTENT) * 2]
     shutil.rmtree(folder / third.model / third.version)
     (folder / second.model / second.version / "metadata.json").write_text("{")

@@ -168,7 +168,7 @@ def test_a_file_that_could_not_be_read_is_looked_at_again(watched: Watched, fold
     watched.uses(LATER)
 
 
-def test_what_is_no_file_does_not_keep_the_watcher_waiting(watched: Watched, folder: Path) -> None:
+def test_a_path_that_is_not_a_file_does_not_block_the_watcher(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     home = copy_version(folder, version, LATER)

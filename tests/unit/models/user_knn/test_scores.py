@@ -74,7 +74,7 @@ def test_rare_media_tell_more_and_ties_go_to_the_latest() -> None:
     assert [each.tolist() for each in tied] == [[3, 1]]
 
 
-def test_media_that_everybody_has_or_that_are_unknown_tell_nothing() -> None:
+def test_items_of_all_users_and_unknown_items_have_no_weight() -> None:
     histories = SimilarHistories(np.array([0, 3]), np.array([9, 1, -1]))
     assert contributing(np.array([9]), np.array([1]), np.array([0]), histories, 3)[0].tolist() == []
     none = np.array([], dtype=np.intp)

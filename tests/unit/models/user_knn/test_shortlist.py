@@ -58,7 +58,7 @@ def test_of_equal_overlaps_the_smaller_ids_are_on_the_list() -> None:
     assert found([[9, 4, 6, 2], [9]], [10, 1], length=3) == {9: 11, 2: 10, 4: 10}
 
 
-def test_without_anybody_the_list_is_empty() -> None:
+def test_without_users_the_list_is_empty() -> None:
     assert found([[], [1]], [10, 5], own=1) == {}
 
 

@@ -23,7 +23,7 @@ USERS, MEDIA = 9_000, 300
 
 @pytest.fixture(scope="module")
 def histories() -> list[NDArray[np.int64]]:
-    """Long-tailed: some media are everybody's, some hardly anybody's; user 0 has nearly all."""
+    """Long-tailed: some items have all users, some hardly any; user 0 has nearly all items."""
     rng = np.random.default_rng(3)
     odds = np.linspace(0.5, 0.0, MEDIA) ** 3
     has = rng.random((USERS, MEDIA)) < odds * rng.lognormal(0.0, 0.7, size=(USERS, 1))
@@ -92,7 +92,7 @@ def test_long_histories_are_added_up_in_more_bits(
     assert found(model, arrays, 0) == most_similar(arrays, 0, 50)
 
 
-def test_a_history_of_what_everybody_has_makes_nobody_similar(model: UserKnn) -> None:
+def test_a_history_of_items_that_all_users_have_finds_no_similar_users(model: UserKnn) -> None:
     assert model._similar(np.empty(0, dtype=np.int64), -1).tolist() == []  # noqa: SLF001
 
 
