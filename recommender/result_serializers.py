@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, cast
 import orjson
 from pydantic import with_config
 
-# Pydantic asks for this one before Python 3.12.
+# Required by pydantic before Python 3.12.
 from typing_extensions import TypedDict
 
 from recommender.entities import (
