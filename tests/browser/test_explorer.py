@@ -206,7 +206,7 @@ def test_escape_leaves_the_list_of_matches(visit: Visitor) -> None:
 
 def test_health_is_shown_and_kept_up_to_date_unless_told_not_to(visit: Visitor) -> None:
     page = visit("/explorer?tab=health").page
-    expect(page.locator(".readiness")).to_have_text("Ready: answers lack nothing.")
+    expect(page.locator(".readiness")).to_have_text("Ready: answers are complete.")
     expect(page.locator(".database")).to_have_count(3)
     expect(page.locator("#health")).to_contain_text("each worker process has pools and an index of its own")
     page.get_by_label("Update every 5 seconds").uncheck()

@@ -146,7 +146,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     def get_surprise() -> Response:
         user_id = parts.panels.surprise()
         if user_id is None:
-            return make_response(render_template("explorer/nobody.html"))
+            return make_response(render_template("explorer/no_users.html"))
         return _user_panel(parts, user_id)
 
     @blueprint.get("/users/<user_id>")
