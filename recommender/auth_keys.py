@@ -1,4 +1,4 @@
-"""API keys: the service knows a name, scopes and a hash of each; the key itself only its holder has."""
+"""API keys. The service stores name, scopes and a hash of each key, not the key."""
 
 import hashlib
 import secrets
@@ -7,23 +7,23 @@ from hmac import compare_digest
 
 from config.access_settings import ApiKey, Scope, parse_entry
 
-# Scanners for leaked secrets look for something they can know a key by.
+# Scanners for leaked secrets recognize keys by a prefix.
 _KEY_PREFIX = "mq_"
 _KEY_BYTES = 32
 
 
 def make_key(name: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
-    """A new random key, and its entry.
+    """Make a random key; return it and its entry.
 
     Raises:
-        ValueError: the name has other characters than letters, digits and `._-`, or there is no scope.
+        ValueError: the name has characters other than letters, digits and `._-`, or there is no scope.
     """
     key = _KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     return key, parse_entry(ApiKey(name, frozenset(scopes), _digest(key)).entry)
 
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
-    """The entry of the key presented. Takes as long whichever it is, and where it is none."""
+    """Return the entry of the presented key, in constant time; None if it is unknown."""
     digest = _digest(presented)
     found = None
     for key in keys:
@@ -33,5 +33,5 @@ def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
 
 
 def _digest(key: str) -> bytes:
-    # Nobody can guess 256 random bits, so a slow, salted hash would only make every request slower.
+    # 256 random bits cannot be guessed, so a slow, salted hash would add nothing but time.
     return hashlib.sha256(key.encode()).digest()

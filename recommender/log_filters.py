@@ -1,4 +1,4 @@
-"""What every log record passes: a request's records get its id, and an outage does not fill the log."""
+"""Log filters: add the request id to records, and drop repeated warnings of an outage."""
 
 import logging
 import threading
@@ -15,10 +15,10 @@ _Key = tuple[str, str, str]
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every record of a request the request's id."""
+    """Adds the request id to each record of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let all pass."""
+        """Pass every record."""
         trace = current_trace()
         if trace is not None:
             record.request_id = trace.request_id
@@ -26,10 +26,9 @@ class RequestIdFilter(logging.Filter):
 
 
 class OutageFilter(logging.Filter):
-    """Lets a warning about a database through once in 5 s, and has the next one say how many it stands for.
+    """Passes equal warnings about a database once in 5 s; the next one states how many were dropped.
 
-    In an outage every request has the same to say. Warnings are the same that have logger, words and
-    database in common.
+    In an outage every request logs the same. Warnings are equal if logger, message and database are.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +39,7 @@ class OutageFilter(logging.Filter):
         self._dropped: dict[_Key, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is the first of its kind for a while."""
+        """Return whether no equal record passed within 5 s."""
         database = _database_of(record) if record.levelno >= logging.WARNING else None
         if database is None:
             return True
@@ -58,7 +57,7 @@ class OutageFilter(logging.Filter):
 
 
 def _database_of(record: logging.LogRecord) -> str | None:
-    """The database a record names; psycopg's pools are named by theirs."""
+    """Return the database that a record names. Pools of psycopg have the name of their database."""
     values = record.args if isinstance(record.args, tuple) else ()
     for value in values:
         if isinstance(value, DatabaseName):
@@ -66,7 +65,7 @@ def _database_of(record: logging.LogRecord) -> str | None:
     return str(values[0]) if values and record.name == "psycopg.pool" else None
 
 
-# By name, as `config.logging.logging_config` takes them.
+# By name, for `config.logging.logging_config`.
 LOG_FILTERS: Final[Mapping[str, Callable[[], logging.Filter]]] = {
     "outage": OutageFilter,
     "request_id": RequestIdFilter,

@@ -1,4 +1,4 @@
-"""What a request came to, handed up beside its results: how long its stages took, what was answered."""
+"""Collects measurements of a request beside its results: seconds by stage, and counts of answers."""
 
 import time
 from collections.abc import Iterator
@@ -8,19 +8,18 @@ from types import TracebackType
 
 from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations, VariantName
 
-# Everything between two results of the service, its statements included; and making JSON of them.
+# Stages: making results, statements included; and making JSON of them.
 SERVICE = "service"
 JSON = "json"
 
 
 @dataclass(slots=True)
 class Tally:
-    """The answers of one request, counted.
+    """Counts of the answers of one request.
 
-    `degraded`: answers that a database was missing from. `empty`: first pages with nothing on them.
-    `filled_up`: media on the pages with all scores 0. `variants`: answers by the variants that users are in.
-    `models`: answers by strategy and model, of which one request may have several. `model`, `model_version`:
-    of the last answer.
+    `degraded`: answers without the data of a database. `empty`: empty first pages. `filled_up`: items with
+    all scores 0. `variants`: answers by experiment variant. `models`: answers by strategy and model.
+    `model`, `model_version`: of the last answer.
     """
 
     strategies: dict[Strategy, int] = field(default_factory=dict)
@@ -53,7 +52,7 @@ def _is_filler(item: Recommendation) -> bool:
 
 @dataclass(slots=True)
 class Trace:
-    """One request as the core sees it. `stages`: seconds by SERVICE and JSON."""
+    """The measurements of one request. `stages`: seconds by SERVICE and JSON."""
 
     request_id: str
     stages: dict[str, float] = field(default_factory=dict)
@@ -64,12 +63,12 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def current_trace() -> Trace | None:
-    """The trace of the request this context works on."""
+    """Return the trace of the current request, if there is one."""
     return _current.get()
 
 
 class traced:  # noqa: N801 - a context manager; as a class it costs a third of a decorated generator
-    """Make `trace` the one that is worked on."""
+    """Make `trace` the current one."""
 
     __slots__ = ("_token", "_trace")
 
@@ -113,7 +112,7 @@ def count(result: UserRecommendations, *, first_page: bool) -> None:
 
 
 def counted(results: Iterator[UserRecommendations]) -> Iterator[UserRecommendations]:
-    """Pass first pages on, and count each."""
+    """Yield first pages, counting each."""
     for result in results:
         count(result, first_page=True)
         yield result
