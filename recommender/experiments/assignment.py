@@ -28,8 +28,8 @@ def variant_of(experiment: str, shares: Sequence[float], user_id: str) -> int | 
         user_id: in the canonical form.
     """
     position, end = position_of(experiment, user_id), 0.0
-    for number, share in enumerate(shares):
+    for idx, share in enumerate(shares):
         end += share
         if position < end or (end > 1.0 - _TOLERANCE and share > 0.0):
-            return number
+            return idx
     return None

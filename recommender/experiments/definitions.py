@@ -89,8 +89,8 @@ class Experiment:
     def variant_for(self, user_id: str) -> Variant | None:
         """Return the variant of a user, None if the user takes no part; for interleaving the first one."""
         shares = [self.share] if self.is_interleaving else [variant.share for variant in self.variants]
-        number = variant_of(self.name, shares, user_id)
-        return None if number is None else self.variants[number]
+        idx = variant_of(self.name, shares, user_id)
+        return None if idx is None else self.variants[idx]
 
 
 class _Table(BaseModel):

@@ -299,14 +299,14 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[list[Scored]]:
     if chunk.index.popularity.known:
         # Live SQL reads one window at a time.
         groups: dict[tuple[int, Window], list[int]] = {}
-        for position, (_, user, choice) in enumerate(asked):
-            groups.setdefault((id(choice.scorer), user.window), []).append(position)
+        for idx, (_, user, choice) in enumerate(asked):
+            groups.setdefault((id(choice.scorer), user.window), []).append(idx)
         for own in groups.values():
             with chunk.failures:
                 scorer = asked[own[0]][2].scorer
-                used, found = _score_by(scorer, [asked[position][1] for position in own], chunk)
-                for position, scores in zip(own, found, strict=True):
-                    scored[position] = Scored(replace(asked[position][2], scorer=used), scores)
+                used, found = _score_by(scorer, [asked[idx][1] for idx in own], chunk)
+                for idx, scores in zip(own, found, strict=True):
+                    scored[idx] = Scored(replace(asked[idx][2], scorer=used), scores)
                     if scores.missing is not None:
                         chunk.failures.add(scores.missing)
     else:

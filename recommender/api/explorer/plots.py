@@ -97,7 +97,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
     series = tuple(dict.fromkeys(point.label for point in points))
     least = 0.0 if from_zero else min(point.measured.low for point in points)
     ticks = _round_values(least, max(point.measured.high for point in points))
-    x_of = {run.number: _x(place, len(runs)) for place, run in enumerate(runs)}
+    x_of = {run.number: _x(idx, len(runs)) for idx, run in enumerate(runs)}
     marks = tuple(
         Mark(
             point,
@@ -111,7 +111,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
     return Plot(
         series=series,
         marks=marks,
-        courses=tuple(_course(marks, place) for place in range(len(series))),
+        courses=tuple(_course(marks, idx) for idx in range(len(series))),
         values=tuple(Label(_y(value, ticks), f"{value:g}") for value in ticks),
         dates=tuple(_dates(runs)),
         unmeasured=tuple((x_of[run.number], run) for run in runs if run.number not in seen),
@@ -126,10 +126,10 @@ def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, Interval]]:
             yield each, found
 
 
-def _x(place: int, steps: int) -> float:
+def _x(idx: int, steps: int) -> float:
     if steps == 1:
         return (_LEFT + WIDTH - _RIGHT) / 2
-    return round(_LEFT + place * (WIDTH - _LEFT - _RIGHT) / (steps - 1), 1)
+    return round(_LEFT + idx * (WIDTH - _LEFT - _RIGHT) / (steps - 1), 1)
 
 
 def _y(value: float, ticks: Sequence[float]) -> float:
@@ -152,10 +152,10 @@ def _dates(runs: Sequence[TrainingRun]) -> Iterator[Label]:
     shown = min(len(runs), _MOST_DATES)
     former = None
     for number in range(shown):
-        place = round(number * (len(runs) - 1) / max(1, shown - 1))
-        date = runs[place].started_at[:_DATE_CHARACTERS]
+        idx = round(number * (len(runs) - 1) / max(1, shown - 1))
+        date = runs[idx].started_at[:_DATE_CHARACTERS]
         if date != former:
-            yield Label(_x(place, len(runs)), date)
+            yield Label(_x(idx, len(runs)), date)
         former = date
 
 
