@@ -1,4 +1,4 @@
-"""API keys: the service stores a name, scopes and a hash of each; only the client has the key."""
+"""API keys. The service stores name, scopes and a hash of each key, not the key."""
 
 import hashlib
 import secrets
@@ -7,23 +7,23 @@ from hmac import compare_digest
 
 from config.access_settings import ApiKey, Scope, parse_entry
 
-# A prefix by which scanners for leaked secrets recognize a key.
+# Scanners for leaked secrets recognize keys by a prefix.
 _KEY_PREFIX = "mq_"
 _KEY_BYTES = 32
 
 
 def make_key(name: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
-    """Return a new random key, and its entry.
+    """Make a random key; return it and its entry.
 
     Raises:
-        ValueError: the name has other characters than letters, digits and `._-`, or there is no scope.
+        ValueError: the name has characters other than letters, digits and `._-`, or there is no scope.
     """
     key = _KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     return key, parse_entry(ApiKey(name, frozenset(scopes), _digest(key)).entry)
 
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
-    """Return the entry of a key, None if there is none, in constant time."""
+    """Return the entry of the presented key, in constant time; None if it is unknown."""
     digest = _digest(presented)
     found = None
     for key in keys:
@@ -33,5 +33,5 @@ def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
 
 
 def _digest(key: str) -> bytes:
-    # 256 random bits cannot be guessed, so a slow, salted hash would only slow down every request.
+    # 256 random bits cannot be guessed, so a slow, salted hash would add nothing but time.
     return hashlib.sha256(key.encode()).digest()

@@ -1,4 +1,4 @@
-"""What is said to people, alike at a terminal, in a page and in a sentence of an answer."""
+"""Texts that the commands, the explorer and explanations share."""
 
 from recommender.entities import DatabaseName, Strategy
 
@@ -6,18 +6,18 @@ STRATEGIES = {
     Strategy.HYBRID: "stated genres and the history",
     Strategy.CONTENT: "stated genres alone",
     Strategy.COLLABORATIVE: "the history alone",
-    Strategy.POPULAR: "what is popular: neither stated genres nor a history tell anything of this user",
+    Strategy.POPULAR: "popularity alone: neither stated genres nor a history to rank by",
 }
 LACKS = {
     DatabaseName.USER: "stated genres are not known",
     DatabaseName.CATALOG: "only media whose details are cached can be shown",
     DatabaseName.ENGAGEMENT: (
-        "histories and similar users are not known, and what the user has seen may be shown again"
+        "histories and similar users are not known, and items that the user has seen may be shown again"
     ),
 }
 
 
 def name_of(code: str) -> str:
-    """A genre or a type of media, which databases like to write in capitals, or without any, as a word."""
+    """Return a genre or type in normal case: databases often have capitals or small letters only."""
     text = code.replace("_", " ").strip() or code
     return text.capitalize() if text.isupper() or text.islower() else text

@@ -1,4 +1,4 @@
-"""Filters of all log records: add the request id, and limit repeated warnings in an outage."""
+"""Log filters: add the request id to records, and drop repeated warnings of an outage."""
 
 import logging
 import threading
@@ -15,10 +15,10 @@ _Key = tuple[str, str, str]
 
 
 class RequestIdFilter(logging.Filter):
-    """Add the request's id to every record."""
+    """Adds the request id to each record of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the id; never drop a record."""
+        """Pass every record."""
         trace = current_trace()
         if trace is not None:
             record.request_id = trace.request_id
@@ -26,10 +26,9 @@ class RequestIdFilter(logging.Filter):
 
 
 class OutageFilter(logging.Filter):
-    """Pass a repeated warning about a database once in 5 s, with the number of those dropped since.
+    """Passes equal warnings about a database once in 5 s; the next one states how many were dropped.
 
-    In an outage every request logs the same warning. Warnings are the same if logger, message and database
-    are equal.
+    In an outage every request logs the same. Warnings are equal if logger, message and database are.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +39,7 @@ class OutageFilter(logging.Filter):
         self._dropped: dict[_Key, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record passes: it is no such warning, or the first of its kind in 5 s."""
+        """Return whether no equal record passed within 5 s."""
         database = _database_of(record) if record.levelno >= logging.WARNING else None
         if database is None:
             return True
@@ -58,7 +57,7 @@ class OutageFilter(logging.Filter):
 
 
 def _database_of(record: logging.LogRecord) -> str | None:
-    """Return the database that a record names; psycopg's pools are named after theirs."""
+    """Return the database that a record names. Pools of psycopg have the name of their database."""
     values = record.args if isinstance(record.args, tuple) else ()
     for value in values:
         if isinstance(value, DatabaseName):

@@ -1,17 +1,16 @@
-"""Names of genres and types: how they are shown, and which spellings are the same name."""
+"""Normalizes names of genres and categories for display and comparison."""
 
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-# The longest name that a request may hold and that the SQL files return, in characters.
+# The longest name in requests and in results of the SQL files, in characters.
 MAX_NAME_CHARACTERS = 100
 
-# Invisible, but not white space for `str.split`: the zero width space, the word joiner and the byte order
-# mark.
+# Invisible, but no white space for `str.split`: zero width space, word joiner, byte order mark.
 _UNSEEN = str.maketrans(dict.fromkeys("\u200b\u2060\ufeff", " "))
-# A catalog has dozens of names in a few spellings each, and every answer reads them: 2 µs per name without
-# the cache. At most 2 MB.
+# A catalog has dozens of names in a few spellings each, and every answer reads them (2 µs each uncached).
+# At most 2 MB.
 _CACHED_SPELLINGS = 4096
 
 
@@ -21,14 +20,14 @@ def shown_name(text: str) -> str:
 
 
 def name_key(text: str) -> str:
-    """Return the key that all spellings of a name share: the shown name without case."""
+    """Return the key that all spellings of a name share: the case-folded display name."""
     return _spelled(text)[1]
 
 
 def distinct_names(names: Sequence[str] | None) -> dict[str, str]:
-    """Return `{key: shown name}`, sorted by key, without names that have no visible character.
+    """Return `{key: display name}`, sorted by key, without names that have no visible character.
 
-    Of several spellings, the first by code points is shown, whatever their order.
+    Of several spellings, the first by code points is displayed.
     """
     by_key: dict[str, str] = {}
     for shown, key in sorted(map(_spelled, names or ())):
@@ -38,14 +37,14 @@ def distinct_names(names: Sequence[str] | None) -> dict[str, str]:
 
 
 def _spelled(text: str) -> tuple[str, str]:
-    """Return a name as shown, and its key."""
-    # An overlaid SQL file may return names of any length; the cache is bounded in bytes by refusing those.
+    """Return the display name and the key of a name."""
+    # Custom SQL files may return names of any length. Long ones are not cached, to bound the cache in bytes.
     return _cached_spelling(text) if len(text) <= MAX_NAME_CHARACTERS else _spelling(text)
 
 
 def _spelling(text: str) -> tuple[str, str]:
     shown = unicodedata.normalize("NFC", " ".join(text.translate(_UNSEEN).split()))
-    # Unicode defines caseless matching on the decomposed form; case folding may change the form.
+    # Unicode folds case on the decomposed form. The result may be of another form, so it is normalized.
     folded = unicodedata.normalize("NFD", shown).casefold()
     return shown, unicodedata.normalize("NFC", folded)
 

@@ -1,6 +1,6 @@
-"""Answers as plain values, the same wherever they are written: to a caller or to a file.
+"""Turns results into plain values for JSON answers and files.
 
-The types say what an answer holds; the API's description is generated from them.
+The API's description is generated from the types.
 """
 
 from typing import Any, Literal, NotRequired, cast
@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, cast
 import orjson
 from pydantic import with_config
 
-# Pydantic asks for this one before Python 3.12.
+# Required by pydantic before Python 3.12.
 from typing_extensions import TypedDict
 
 from recommender.entities import (
@@ -28,7 +28,7 @@ from recommender.entities import (
 
 _SCORE_DECIMALS = 4
 _VALUE_DIGITS = 9
-# The text below a field describes it.
+# The docstring below a field describes it.
 _described = with_config(use_attribute_docstrings=True)
 
 
@@ -41,7 +41,7 @@ class MediaAnswer(TypedDict):
 
 @_described
 class BecauseItem(TypedDict):
-    """A medium of the user's own history: liked, or only watched."""
+    """A medium of the user's history: liked, or only watched."""
 
     id: str
     title: str | None
@@ -63,35 +63,35 @@ class ScoredMedium(MediaAnswer):
     recommendation_score: float
     """content_weight × content_score + collaborative_weight × collaborative_score, to 4 decimals."""
     content_score: float
-    """Share of the stated genres that the medium has, 0 to 1; with `CONTENT=profile`, how much its genres are
-    to the user's taste, by history and stated genres, times its popularity."""
+    """Share of the stated genres that the medium has, 0 to 1; with `CONTENT=profile`, how well its genres fit
+    the user's history and stated genres, times its popularity."""
     collaborative_score: float
-    """The model's score by the largest of any medium the user may be given, 0 to 1."""
+    """The model's score divided by the largest one of the media that the user can get, 0 to 1."""
 
 
 @_described
 class ExplanationAnswer(TypedDict, total=False):
-    """How a recommended medium came about: all of it with `explain`, else nothing."""
+    """Why a medium is recommended; only with `explain`."""
 
     matched_genres: list[str]
     """The stated genres that the medium has."""
     similar_user_count: int
-    """How many of the similar users liked or watched it; only by a model that goes by similar users."""
+    """Number of similar users who liked or watched it; only from models of similar users."""
     total_interaction_value: float
-    """The sum of the values of their likes and watches; only by a model that goes by similar users."""
+    """Sum of the values of their likes and watches; only from models of similar users."""
     because_you_liked: list[BecauseItem]
-    """Up to three media of the user's own that contribute most to the collaborative score, the most first."""
+    """Up to three media of the user's history that add most to the collaborative score, largest first."""
     score_parts: ScoreParts
     reason: str
-    """All of it in a sentence."""
+    """The explanation as a sentence."""
 
 
-# What only some models can say.
+# Keys that only models of similar users give.
 _BY_SIMILAR_USERS = ("similar_user_count", "total_interaction_value")
 
 
 def _all_or_none(kind: type) -> dict[str, Any]:
-    """What JSON Schema says of keys that an object has all or none of, save those of some models only."""
+    """Return the JSON Schema for keys that come together, except those of some models only."""
     names = list(kind.__annotations__)
     common = [name for name in names if name not in _BY_SIMILAR_USERS]
     required = {name: names if name in _BY_SIMILAR_USERS else common for name in names}
@@ -102,26 +102,26 @@ def _all_or_none(kind: type) -> dict[str, Any]:
     }
 
 
-# One type with and without: of a union, a generated client takes the first member that fits, and a type that
-# asks for less fits every time.
+# One type for both: of a union, a generated client takes the first member that fits, and the one with fewer
+# keys always fits.
 @with_config(use_attribute_docstrings=True, json_schema_extra=_all_or_none(ExplanationAnswer))
 class Recommended(ScoredMedium, ExplanationAnswer):
-    """A recommended medium and its scores; with `explain` also how it came about."""
+    """A recommended medium and its scores; with `explain` also the reasons."""
 
     token: NotRequired[str]
-    """In an interleaved list only: which of the two rankings the medium is from, signed. To be stored with
-    what the user goes on to do with it."""
+    """Only in an interleaved list: signed token of the ranking that the medium is from. Store it with the
+    user's interactions with the medium."""
 
 
 @_described
 class BasisAnswer(TypedDict):
-    """What the explanations refer to."""
+    """Values that the explanations refer to."""
 
     stated_genres: list[str]
     similar_users: NotRequired[int]
-    """How many similar users were found; only by a model that goes by them."""
+    """Number of similar users; only from models of similar users."""
     max_score: float
-    """The model's largest score of any medium the user may be given: with similar users, the largest
+    """The model's largest score of the media that the user can get; for similar users, the largest
     similar_user_count × total_interaction_value."""
     content_weight: float
     collaborative_weight: float
@@ -133,27 +133,27 @@ class UserAnswer(TypedDict):
     """One user's recommendations."""
 
     recommendations: list[Recommended]
-    """Best first; with `explain`, each says how it came about."""
+    """Best first; with `explain`, each has its reasons."""
     count: int
     strategy: Strategy
-    """What the ranking rests on."""
+    """The basis of the ranking."""
     degraded: list[DatabaseName]
     """The databases that did not answer; normally empty."""
     model: str
-    """What scored: `live`, or a trained model such as `neighbours`."""
+    """The model that scored: `live`, or a trained one such as `neighbours`."""
     model_version: str | None
     index: str
     """The version of the catalog index that was ranked by, for `index` of the next page."""
     basis: NotRequired[BasisAnswer]
     """With `explain` only."""
     variant: NotRequired[str]
-    """The experiments that the user is in, each with its variant, such as `diverse_lists:control`, separated
-    by commas; only for a user who is in one."""
+    """The user's experiments and variants, such as `diverse_lists:control`, separated by commas; only for a
+    user who is in one."""
 
 
 @_described
 class OneUserAnswer(UserAnswer):
-    """One user's recommendations, and which page of them this is."""
+    """A page of one user's recommendations."""
 
     user_id: str
     limit: int
@@ -181,7 +181,7 @@ class PreviewAnswer(UserAnswer):
     """Recommendations for a person without an account."""
 
     unknown_media: list[str]
-    """Liked media that are not in the catalog; they count for nothing."""
+    """Liked media that are not in the catalog. They are ignored."""
 
 
 @_described
@@ -194,16 +194,16 @@ class PopularMedium(MediaAnswer):
 
 @_described
 class PopularAnswer(TypedDict):
-    """The media most users liked or watched."""
+    """Media by the number of users who liked or watched them."""
 
     media: list[PopularMedium]
     count: int
     limit: int
     offset: int
     window_days: int
-    """The window they are popular in: the configured one while another is being counted, or cannot be."""
+    """The counted window; the configured one if the requested one is being counted, or its count failed."""
     counting: bool
-    """Whether the window asked for is being counted: ask again in a few seconds."""
+    """Whether the requested window is being counted: try again in a few seconds."""
     degraded: list[DatabaseName]
     index: str
     """The version of the catalog index that was ranked by, for `index` of the next page."""
@@ -211,19 +211,19 @@ class PopularAnswer(TypedDict):
 
 @_described
 class SimilarMedium(MediaAnswer):
-    """A medium and how much it is like the one asked about."""
+    """A medium and its similarity to the requested one."""
 
     similarity: float
-    """Cosine over users, or the weight of a trained model, 0 to 1."""
+    """Cosine over users, or a trained model's weight, 0 to 1."""
     shared_user_count: NotRequired[int]
-    """How many of the users looked at have both; only by a model that keeps users."""
+    """Number of the compared users who have both; only from models that keep users."""
     genre_overlap: float
-    """Genres in common by genres in either, 0 to 1."""
+    """Common genres divided by all genres of both, 0 to 1."""
 
 
 @_described
 class SimilarAnswer(TypedDict):
-    """Media like one."""
+    """Media similar to one."""
 
     media_id: str
     similar: list[SimilarMedium]
@@ -240,7 +240,7 @@ class SimilarAnswer(TypedDict):
 
 
 def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:
-    """The answer about one user alone."""
+    """Return the answer about one user."""
     content = user_of(result)
     return {
         "user_id": result.user_id,
@@ -253,7 +253,7 @@ def one_user_of(result: UserRecommendations, page: Page) -> OneUserAnswer:
 
 
 def user_of(result: UserRecommendations) -> UserAnswer:
-    """What all forms of an answer say alike of one user's recommendations."""
+    """Return the keys of one user's recommendations that all answers share."""
     answer = UserAnswer(
         recommendations=[_recommended(item) for item in result.items],
         count=len(result.items),
@@ -271,17 +271,17 @@ def user_of(result: UserRecommendations) -> UserAnswer:
 
 
 def variants_of(result: UserRecommendations) -> str:
-    """The experiments that a user is in, each with its variant; empty for none."""
+    """Return the user's experiments and variants as text; empty for none."""
     return ",".join(f"{experiment}:{variant}" for experiment, variant in result.variants)
 
 
 def preview_of(preview: Preview) -> PreviewAnswer:
-    """A preview's answer."""
+    """Return the answer of a preview."""
     return PreviewAnswer(**user_of(preview.result), unknown_media=list(preview.unknown_ids))
 
 
 def popular_of(popular: PopularItemsPage, page: Page) -> PopularAnswer:
-    """The answer about popular media."""
+    """Return the answer about popular items."""
     return PopularAnswer(
         media=[_popular_medium(item) for item in popular.items],
         count=len(popular.items),
@@ -295,7 +295,7 @@ def popular_of(popular: PopularItemsPage, page: Page) -> PopularAnswer:
 
 
 def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
-    """The answer about media like one."""
+    """Return the answer about similar items."""
     return SimilarAnswer(
         media_id=similar.media_id,
         similar=[_similar_medium(item) for item in similar.items],
@@ -328,18 +328,18 @@ def _similar_medium(item: SimilarItem) -> SimilarMedium:
 
 
 def line_of(result: UserRecommendations) -> bytes:
-    """One user's answer as a line of NDJSON."""
+    """Return one user's answer as a line of NDJSON."""
     content: LineAnswer = {"user_id": result.user_id, **user_of(result)}
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def rounded(score: float) -> float:
-    """A score as it is shown."""
+    """Return a score rounded for output."""
     return round(score, _SCORE_DECIMALS)
 
 
 def score_parts(item: Recommendation, explanation: Explanation) -> ScoreParts:
-    """The parts as they are shown: so that they add up to the score as it is shown."""
+    """Return the rounded parts, which add up to the rounded score."""
     content = rounded(explanation.content_part)
     return ScoreParts(content=content, collaborative=rounded(rounded(item.recommendation_score) - content))
 
@@ -388,5 +388,5 @@ def _basis(basis: ExplanationContext) -> BasisAnswer:
 
 
 def _readable(value: float) -> float:
-    """Without the last digits, which tell of the steps that values are counted in."""
+    """Round a value to hide the steps in which values are stored."""
     return float(f"{value:.{_VALUE_DIGITS}g}")

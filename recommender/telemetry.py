@@ -1,4 +1,4 @@
-"""Collect the durations of a request's stages and the kinds of its answers, beside its results."""
+"""Collects measurements of a request beside its results: seconds by stage, and counts of answers."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from types import TracebackType
 
 from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations, VariantName
 
-# The stages: computing results, their statements included; and writing them as JSON.
+# Stages: making results, statements included; and making JSON of them.
 SERVICE = "service"
 JSON = "json"
 
@@ -17,9 +17,9 @@ JSON = "json"
 class Tally:
     """Counts of the answers of one request.
 
-    `degraded`: answers without one of the databases. `empty`: first pages without items. `filled_up`: items
-    on the pages with all scores 0. `variants`: answers by the variants that users are in. `models`: answers
-    by strategy and model, since one request may have several. `model`, `model_version`: of the last answer.
+    `degraded`: answers without the data of a database. `empty`: empty first pages. `filled_up`: items with
+    all scores 0. `variants`: answers by experiment variant. `models`: answers by strategy and model.
+    `model`, `model_version`: of the last answer.
     """
 
     strategies: dict[Strategy, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def current_trace() -> Trace | None:
-    """Return the trace of the request in this context."""
+    """Return the trace of the current request, if there is one."""
     return _current.get()
 
 
@@ -112,7 +112,7 @@ def count(result: UserRecommendations, *, first_page: bool) -> None:
 
 
 def counted(results: Iterator[UserRecommendations]) -> Iterator[UserRecommendations]:
-    """Yield first pages, and count each."""
+    """Yield first pages, counting each."""
     for result in results:
         count(result, first_page=True)
         yield result

@@ -1,1 +1,1 @@
-"""HTTP: the only package that knows Flask."""
+"""The HTTP layer: the only package that imports Flask."""

@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, and its part of the metrics."""
+"""WSGI middleware: gives each request an id, a log line, and a part in the metrics."""
 
 import logging
 import re
@@ -24,14 +24,14 @@ _SHOWN_PATH = 200
 
 
 class AccessLog:
-    """Wraps the app in WSGI's terms: a stream goes on long after Flask is done with the request."""
+    """Wraps the app at the WSGI level: a stream goes on long after Flask has ended the request."""
 
     def __init__(self, app: "WSGIApplication", metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request, whatever becomes of it, under an id."""
+        """Answer a request under its id; log and count it even if it fails."""
         exchange = _Exchange(environ, self._metrics)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
@@ -53,7 +53,7 @@ class AccessLog:
 
 
 class _Stream:
-    """A body that is worked on while it is sent; over when it is closed."""
+    """A response body that is made while it is sent; closing it ends the request."""
 
     def __init__(self, body: Iterable[bytes], exchange: "_Exchange") -> None:
         self._body = body
@@ -78,7 +78,7 @@ class _Stream:
 
 
 class _Exchange:
-    """A request and its answer."""
+    """A request and the answer to it, to be measured and logged."""
 
     def __init__(self, environ: "WSGIEnvironment", metrics: Metrics) -> None:
         self._started = time.perf_counter()
@@ -93,14 +93,14 @@ class _Exchange:
         metrics.request_begins()
 
     def finish(self) -> None:
-        """Measure and log, once."""
+        """Count and log the request. Further calls do nothing."""
         if self._finished:
             return
         self._finished = True
         try:
             self._report()
         except Exception:
-            # A disk too full for another line, say: no reason to keep an answer back.
+            # For example, the disk is full. The answer is sent all the same.
             logger.exception("a request could not be counted")
 
     def _report(self) -> None:
@@ -131,19 +131,19 @@ class _Exchange:
 
 
 def _endpoint(environ: "WSGIEnvironment") -> str:
-    """The rule that Flask found for the request, which is in its environment until Flask is done with it."""
+    """Return the URL rule of the request. Flask keeps it in the environment until the request ends."""
     request = environ.get("werkzeug.request")
     rule = None if request is None else request.url_rule
     return _NO_ENDPOINT if rule is None else str(rule.rule)
 
 
 def _request_id(given: str) -> str:
-    """The caller's, where it is fit to be repeated; else a new one."""
+    """Return the caller's request id if its form is allowed, else a new one."""
     return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
-    """Seconds by database, and what the service took beside them."""
+    """Return seconds by database, and those the service took besides."""
     stages: dict[str, float] = {}
     for run in runs:
         database = run.name.partition(".")[0]
@@ -155,7 +155,7 @@ def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
 
 
 def _answers(tally: Tally) -> dict[str, Any]:
-    """What the log says of the answers to users; nothing where there were none."""
+    """Return the log text about the answers to users; empty if there were none."""
     if not tally.strategies:
         return {}
     return {

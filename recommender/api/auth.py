@@ -1,4 +1,4 @@
-"""API keys and their scopes: who may ask for what."""
+"""Checks API keys and their scopes."""
 
 from collections.abc import Sequence
 
@@ -12,22 +12,22 @@ from recommender.auth_keys import find_key
 
 
 class KeyAuth:
-    """Knows callers by their keys, and rejects those who may not ask. Without keys it admits all."""
+    """Rejects requests without a valid key of the required scope. Without keys it admits all."""
 
     def __init__(self, keys: Sequence[ApiKey]) -> None:
         self._keys = keys
 
     def authenticate(self) -> None:
-        """Note whose key the request carries, for `known_key`; rejects nothing yet."""
+        """Store the key of the request for `known_key`. Rejects nothing."""
         presented = _presented_key()
         g.api_key = None if presented is None else find_key(self._keys, presented)
 
     def authorize(self) -> None:
-        """Let the request pass.
+        """Check the key of the request.
 
         Raises:
-            Unauthorized: it has no key, or one that is not known.
-            Forbidden: its key does not have the scope that the route needs.
+            Unauthorized: the request has no key, or an unknown one.
+            Forbidden: the key lacks the scope that the route needs.
         """
         needed = _scope_of_request()
         if not self._keys or needed is None:
@@ -40,21 +40,21 @@ class KeyAuth:
 
 
 def is_open() -> bool:
-    """Whether the request needs no key and has no rate limit."""
+    """Return whether the request needs no key and has no rate limit."""
     return _scope_of_request() is None
 
 
 def known_key() -> ApiKey | None:
-    """The key that the request carries, if it is one of ours."""
+    """Return the key of the request, None if it is missing or unknown."""
     key: ApiKey | None = g.api_key
     return key
 
 
 def _scope_of_request() -> Scope | None:
-    # A browser asks by OPTIONS, and without a key, whether it may send one.
+    # Browsers send preflight requests (OPTIONS) without a key.
     if request.method == "OPTIONS":
         return None
-    # By the view rather than the path: there are many spellings of a path. An unknown one has no view.
+    # Decide by the view: a path has many spellings. An unknown path has no view.
     return needed_scope(current_app.view_functions.get(request.endpoint or ""))
 
 

@@ -1,4 +1,4 @@
-"""Bounds on what a process works on at a time, so that no kind of request can take all of it."""
+"""Limits how many requests of each kind a process works on, so that no kind takes all capacity."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class OverloadedError(Exception):
-    """Too many requests of this kind are being worked on and waiting already."""
+    """Too many requests of this kind are open already."""
 
 
 class Occupancy(NamedTuple):
-    """How full a lane is."""
+    """Counts and limits of a lane."""
 
     working: int
     max_working: int
@@ -22,32 +22,32 @@ class Occupancy(NamedTuple):
 
 
 class Lane:
-    """Bounds one kind of request: how many are open at a time, and how many of those are worked on.
+    """Limits requests of one kind: how many are open, and how many of those are worked on.
 
-    A request that is open and not worked on waits for a place, or its answer is being sent. Nothing is worked
-    on while a socket is written to or read from.
+    An open request that is not worked on waits for a slot, or its answer is being sent. No slot is held
+    while a socket is read or written.
     """
 
     def __init__(self, max_working: int, max_open: int, patience_s: float) -> None:
-        """Have `max_open` requests, of which `max_working` are worked on; the others wait `patience_s`."""
+        """Allow `max_open` requests, `max_working` of them at work; the others wait up to `patience_s`."""
         self._max_working = max_working
         self._max_open = max_open
         self._patience_s = patience_s
-        self._places = threading.BoundedSemaphore(max_working)
+        self._slots = threading.BoundedSemaphore(max_working)
         self._working = 0
         self._open = 0
         self._lock = threading.Lock()
 
     @property
     def occupancy(self) -> Occupancy:
-        """How full it is now."""
+        """Return the present counts."""
         return Occupancy(self._working, self._max_working, self._open, self._max_open)
 
     def open(self) -> Callable[[], None]:
-        """Let a request in; call what is returned when its answer has been sent, once or more.
+        """Open a request. Return a function to call, at least once, when its answer has been sent.
 
         Raises:
-            OverloadedError: as many are open as may be.
+            OverloadedError: `max_open` requests are open.
         """
         with self._lock:
             if self._open >= self._max_open:
@@ -66,12 +66,12 @@ class Lane:
 
     @contextmanager
     def working(self, patience_s: float | None = None) -> Iterator[None]:
-        """Hold a place, for a request that is open.
+        """Hold a slot for an open request.
 
         Raises:
-            OverloadedError: none became free in time.
+            OverloadedError: no slot became free within `patience_s`.
         """
-        if not self._places.acquire(timeout=self._patience_s if patience_s is None else patience_s):
+        if not self._slots.acquire(timeout=self._patience_s if patience_s is None else patience_s):
             raise OverloadedError
         with self._lock:
             self._working += 1
@@ -80,14 +80,14 @@ class Lane:
         finally:
             with self._lock:
                 self._working -= 1
-            self._places.release()
+            self._slots.release()
 
     @contextmanager
     def limit(self) -> Iterator[None]:
-        """Let a request in and hold a place, for one whose answer is sent in no time.
+        """Open a request and hold a slot, for an answer that is short to send.
 
         Raises:
-            OverloadedError: as many are open as may be, or no place became free in time.
+            OverloadedError: `max_open` requests are open, or no slot became free in time.
         """
         close = self.open()
         try:
@@ -98,31 +98,31 @@ class Lane:
 
 
 class StreamEnd:
-    """When streams have to end: after so long each, and soon once the process is to stop."""
+    """Deadlines of streams: each has a longest duration, and all end soon after `stop`."""
 
     def __init__(self, longest_s: float, stopping_s: float) -> None:
-        """Let a stream take `longest_s`, and all of them `stopping_s` from `stop` on."""
+        """Allow `longest_s` for each stream, and `stopping_s` for all after `stop`."""
         self.longest_s = longest_s
         self._stopping_s = stopping_s
         self._stop_at: float | None = None
 
     def stop(self) -> None:
-        """Have all streams end soon; may be called in a signal's handler."""
+        """End all streams within `stopping_s`. Safe in a signal handler."""
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._stopping_s
 
     @property
     def is_stopping_now(self) -> bool:
-        """Whether the process is to stop, and waits no longer."""
+        """Return whether `stop` was called and `stopping_s` are over."""
         return self._stop_at is not None and time.monotonic() >= self._stop_at
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """A lane a kind of request.
+    """One lane for each kind of request.
 
-    `pages`: all that is answered in a moment. `batches`, `streams`: lists of users, answered in JSON or line
-    by line. `bodies`: requests whose bodies are being read.
+    `pages`: short answers. `batches`, `streams`: lists of users, answered in JSON or line by line.
+    `bodies`: requests whose bodies are being read.
     """
 
     pages: Lane

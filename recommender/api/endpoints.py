@@ -1,8 +1,8 @@
-"""How an endpoint is declared: once, above its view.
+"""Declares endpoints, each once, above its view.
 
-From the declaration follow how its requests are validated, what key they need, which errors they may get, and
-the endpoint's part of `/openapi.json`. A route that is not declared needs a key with the scope `read`, unless
-it is marked as `public`, and is not described.
+The declaration decides how requests are validated, which key they need, which errors they may get, and the
+endpoint's part of `/openapi.json`. A route without a declaration is not described. It needs a key with the
+scope `read`, unless it is marked as `public`.
 """
 
 import functools
@@ -29,7 +29,7 @@ JSON = "application/json"
 
 _DECLARATION = "marquee_endpoint"
 _IS_PUBLIC = "marquee_is_public"
-# A parameter of a rule: `<name>`, or `<converter:name>`.
+# A parameter of a URL rule: `<name>` or `<converter:name>`.
 _PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -39,7 +39,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A heading that endpoints are described under."""
+    """A heading of the API description, with its endpoints."""
 
     name: str
     description: str
@@ -47,7 +47,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class PathId:
-    """An id in a path. `code`: of the error where it does not have the form."""
+    """An id in a path. `code`: error code for an id of another form."""
 
     form: IdForm
     code: ErrorCode
@@ -57,7 +57,7 @@ class PathId:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A JSON body, read within `lane`. The example is described where the model accepts it."""
+    """A JSON body, read within `lane`. An example that the model accepts is described."""
 
     model: type[BaseModel]
     lane: Lane
@@ -67,7 +67,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no error. `content`: a typed dict, or a JSON Schema; None where there is no body."""
+    """A successful answer. `content`: a typed dict or a JSON Schema; None without a body."""
 
     content: type | Schema | None
     examples: Examples = field(default_factory=dict)
@@ -78,9 +78,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a caller who prefers NDJSON gets: lines that are typed dicts, and may end in an error.
+    """The NDJSON form of an answer: each line a typed dict, the last one possibly an error.
 
-    It has a body and a lane of its own.
+    It has its own request body and lane.
     """
 
     line: type
@@ -91,14 +91,14 @@ class Stream:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A method at an address; used as the decorator of its view.
+    """A method and a URL rule; decorates the view.
 
-    The view gets by keyword: each id of `path` in its canonical form, and, where they are declared, the
-    validated `query` and `body` (of the stream, where that is asked for), and the `lane` it has to work in.
-    It returns a response, or a mapping that is sent as JSON.
+    Keyword arguments of the view: each id of `path` in its canonical form and, if declared, the validated
+    `query` and `body` (the stream's for an NDJSON request), and the `lane` to work in. The view returns a
+    response, or a mapping that is sent as JSON.
 
-    `name`: the operation's id. `errors`: those that only the view can raise; the errors of validation, keys,
-    lanes, methods and faults follow from the rest. `scope`: what a key must have; None needs no key.
+    `name`: the operation id. `errors`: those that only the view raises; errors of validation, keys, lanes,
+    methods and faults are derived. `scope`: the scope a key must have; None needs no key.
     """
 
     blueprint: Blueprint
@@ -121,7 +121,7 @@ class Endpoint:
         """Register the view, behind the validation of its requests.
 
         Raises:
-            ValueError: the parameters of the rule or of the view are not those that are declared.
+            ValueError: the rule or the view has other parameters than declared.
         """
         self._check_parameters(view)
 
@@ -136,7 +136,7 @@ class Endpoint:
 
     @property
     def bodies(self) -> tuple[Body, ...]:
-        """The bodies that it takes."""
+        """Return the request bodies of the endpoint."""
         streamed = None if self.stream is None else self.stream.body
         return tuple(body for body in (self.body, streamed) if body is not None)
 
@@ -144,7 +144,7 @@ class Endpoint:
         """Compare the rule and the view with the declaration.
 
         Raises:
-            ValueError: they have other parameters.
+            ValueError: the parameters differ.
         """
         if set(_PARAMETER.findall(self.rule)) != set(self.path):
             raise ValueError(f"{self.name}: {self.rule} must have the parameters {sorted(self.path)}")
@@ -154,7 +154,7 @@ class Endpoint:
             raise ValueError(f"{self.name}: its view must take {sorted(given)}")
 
     def _validated(self, path: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments of the view.
+        """Return the keyword arguments of the view.
 
         Raises:
             BadRequestError, OverloadedError, UnsupportedMediaType, RequestEntityTooLarge: as parsing does.
@@ -177,13 +177,13 @@ class Endpoint:
 
 
 def public(view: V) -> V:
-    """Mark a view that needs no key and has no rate limit, as it shows no data."""
+    """Mark a view as free of key and rate limit, because it shows no data."""
     setattr(view, _IS_PUBLIC, True)
     return view
 
 
 def needed_scope(view: Callable[..., Any] | None) -> Scope | None:
-    """What a key must have for a view; None where no key is needed. Where nothing is said, one is."""
+    """Return the scope that a view needs, None if it needs no key. The default is `read`."""
     declared = getattr(view, _DECLARATION, None)
     if isinstance(declared, Endpoint):
         return declared.scope
@@ -191,7 +191,7 @@ def needed_scope(view: Callable[..., Any] | None) -> Scope | None:
 
 
 def declared_endpoints(app: Flask) -> Iterator[tuple[str, Endpoint]]:
-    """The endpoints of an app by their paths, as OpenAPI writes them, in the order of registration."""
+    """Return the endpoints of an app by OpenAPI path, in the order of registration."""
     for rule in app.url_map.iter_rules():
         declared = getattr(app.view_functions[rule.endpoint], _DECLARATION, None)
         if isinstance(declared, Endpoint):
@@ -199,6 +199,6 @@ def declared_endpoints(app: Flask) -> Iterator[tuple[str, Endpoint]]:
 
 
 def _prefers_ndjson(accepted: MIMEAccept) -> bool:
-    """Whether it is named, not refused by a quality of 0, and JSON is not named as wanted as much."""
+    """Return whether Accept names NDJSON with a quality above 0 and above that of JSON."""
     named = dict.fromkeys((JSON, NDJSON), 0.0) | {name.lower(): quality for name, quality in accepted}
     return named[NDJSON] > named[JSON]

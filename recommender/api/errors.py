@@ -1,4 +1,4 @@
-"""The one shape of every error answer, and what becomes which status."""
+"""Defines the JSON shape of errors, and maps exceptions to status codes."""
 
 import logging
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from flask import Flask, Response
-from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
+from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, Unauthorized
 
 from recommender.api.concurrency import OverloadedError
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ErrorCode(StrEnum):
-    """The stable codes of error answers."""
+    """Stable error codes."""
 
     BAD_REQUEST = "bad_request"
     BODY_TOO_LARGE = "body_too_large"
@@ -40,7 +40,7 @@ class ErrorCode(StrEnum):
 
 
 class Problem(TypedDict):
-    """What is wrong, in words and by a stable code."""
+    """An error: a message, and a stable code."""
 
     error: str
     code: ErrorCode
@@ -48,9 +48,9 @@ class Problem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """What comes with a code.
+    """What belongs to an error code.
 
-    `words`: what the error says; None where that depends on the request. `header`: one that may come with it.
+    `words`: the message; None if it depends on the request. `header`: a header that may come with it.
     """
 
     status: HTTPStatus
@@ -70,37 +70,31 @@ ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ),
     ErrorCode.FORBIDDEN: ErrorKind(
         HTTPStatus.FORBIDDEN,
-        "The API key does not have the scope for this.",
+        "The API key lacks the scope that this needs.",
         words="this API key does not have the scope for this",
     ),
     ErrorCode.INTERNAL_ERROR: ErrorKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "A fault of the service, whose log has the trace.",
+        "A fault of the service. Its log has the traceback.",
         words="something went wrong on our side",
     ),
-    ErrorCode.INVALID_BODY: ErrorKind(HTTPStatus.BAD_REQUEST, "The body is not what it must be."),
-    ErrorCode.INVALID_MEDIA_ID: ErrorKind(
-        HTTPStatus.BAD_REQUEST, "The media id is not of the form that media ids have."
-    ),
-    ErrorCode.INVALID_PARAMETER: ErrorKind(
-        HTTPStatus.BAD_REQUEST, "A query parameter is not what it must be."
-    ),
-    ErrorCode.INVALID_USER_ID: ErrorKind(
-        HTTPStatus.BAD_REQUEST, "The user id is not of the form that user ids have."
-    ),
+    ErrorCode.INVALID_BODY: ErrorKind(HTTPStatus.BAD_REQUEST, "The body is invalid."),
+    ErrorCode.INVALID_MEDIA_ID: ErrorKind(HTTPStatus.BAD_REQUEST, "The media id is malformed."),
+    ErrorCode.INVALID_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "A query parameter is invalid."),
+    ErrorCode.INVALID_USER_ID: ErrorKind(HTTPStatus.BAD_REQUEST, "The user id is malformed."),
     ErrorCode.MEDIA_NOT_FOUND: ErrorKind(
         HTTPStatus.NOT_FOUND,
-        "The catalogue has no such medium.",
+        "The catalog has no such medium.",
         words="there is no medium of this id in the catalogue",
     ),
     ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(
         HTTPStatus.METHOD_NOT_ALLOWED,
-        "The address does not take the method.",
+        "The address does not allow the method.",
         words="this address does not take this method",
         header="Allow",
     ),
     ErrorCode.NOT_FOUND: ErrorKind(
-        HTTPStatus.NOT_FOUND, "There is no such address.", words="there is nothing at this address"
+        HTTPStatus.NOT_FOUND, "The address does not exist.", words="there is nothing at this address"
     ),
     ErrorCode.OVERLOADED: ErrorKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -110,22 +104,22 @@ ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ),
     ErrorCode.SERVICE_UNAVAILABLE: ErrorKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "catalog_db does not answer, and nothing fitting is cached.",
+        "catalog_db does not answer, and the cache holds no answer.",
         words="no recommendations can be given right now; try again in a moment",
     ),
     ErrorCode.TOO_MANY_REQUESTS: ErrorKind(
         HTTPStatus.TOO_MANY_REQUESTS,
-        "The caller asks more often than the rate limit allows, where there is one.",
+        "The caller exceeds the rate limit, if one is set.",
         words="too many requests; try again after the seconds in Retry-After",
         header="Retry-After",
     ),
     ErrorCode.UNAUTHORIZED: ErrorKind(
         HTTPStatus.UNAUTHORIZED,
-        "There is no valid API key, where keys are set.",
+        "Keys are set, and the request has no valid one.",
         words="this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
         header="WWW-Authenticate",
     ),
-    ErrorCode.UNKNOWN_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "There is no such query parameter."),
+    ErrorCode.UNKNOWN_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "The query parameter is unknown."),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "The body is not sent as JSON.",
@@ -147,7 +141,7 @@ _CODES_OF_HTTP_ERRORS = {
 
 
 class BreakOff(StrEnum):
-    """Why a stream ends before its last user."""
+    """The reasons for which a stream ends before its last user."""
 
     FAULT = "something went wrong on our side"
     STOPPING = "this server stops; ask again for the users that are missing"
@@ -155,7 +149,7 @@ class BreakOff(StrEnum):
 
 
 class BadRequestError(Exception):
-    """The request is wrong in a way its sender can mend; the message says how."""
+    """The request is invalid; the message says what is allowed."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -163,7 +157,7 @@ class BadRequestError(Exception):
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Make every error of the app a JSON answer that gives nothing internal away."""
+    """Answer every error of the app in JSON, without internal details."""
     app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(OverloadedError, _overloaded)
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
@@ -173,16 +167,16 @@ def register_error_handlers(app: Flask) -> None:
 
 
 def broken_off(reason: BreakOff) -> Problem:
-    """The last line of a stream that could not be finished."""
+    """Return the last line of a stream that ends too early."""
     code = ErrorCode.INTERNAL_ERROR if reason is BreakOff.FAULT else ErrorCode.SERVICE_UNAVAILABLE
     return Problem(error=f"the answer breaks off here: {reason}", code=code)
 
 
 def fixed_problem(code: ErrorCode) -> Problem:
-    """What an error says whose words are always the same.
+    """Return the message of an error that has a fixed one.
 
     Raises:
-        ValueError: its words depend on the request.
+        ValueError: the message depends on the request.
     """
     words = ERROR_KINDS[code].words
     if words is None:

@@ -1,4 +1,4 @@
-"""What the examples of requests and answers share. They are of one story, and their sums are right."""
+"""Items shared by the examples of requests and answers. Their scores are consistent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ CANYON: Mapping[str, Any] = {
 
 
 def fitted(examples: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
-    """Return examples with the attributes of a domain in place of those of media, as far as they differ."""
+    """Return examples with the attributes of a domain instead of those of the media domain."""
     return {name: _with_attributes(value, domain) for name, value in examples.items()}
 
 

@@ -1,4 +1,4 @@
-"""The types of request fields: each says what it takes, to pydantic, in JSON Schema, and in words."""
+"""Types of request fields: each validates a value, and describes itself in JSON Schema and in words."""
 
 import re
 from abc import ABC, abstractmethod
@@ -13,15 +13,15 @@ from pydantic_core import CoreSchema, core_schema
 from recommender.ids import IdForm
 from recommender.names import MAX_NAME_CHARACTERS, shown_name
 
-# Stands for the field's name in the words of a WrongValueError.
+# Placeholder for the field's name in the message of a WrongValueError.
 NAME = "<name>"
-# In the validation context: values are the texts of a query string.
+# Key of the validation context: values are strings of a query string.
 FROM_QUERY = "from_query"
 
 _DIGITS = re.compile(r"[0-9]{1,4000}")
 _DECIMAL = re.compile(r"[01](?:\.[0-9]{1,20})?")
 _SIGNED = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?")
-# Whole numbers up to here are exact in a double.
+# Integers up to here are exact in a double.
 _MAX_NUMBER = 999_999_999_999_999
 _SHOWN_CHARACTERS = 60
 _SHOWN_POSITIONS = 10
@@ -29,23 +29,23 @@ _FLAGS = {"true": True, "false": False}
 
 
 class WrongValueError(ValueError):
-    """A value is not what its field takes; the words say what that would be."""
+    """A field does not allow the value; the message says what is allowed."""
 
 
 class _Field(ABC):
-    """A type that pydantic asks for a validated value and for its JSON Schema."""
+    """Base of field types: validates for pydantic, and gives the JSON Schema."""
 
     @abstractmethod
     def validate(self, value: object, *, from_query: bool) -> object:
-        """The value to use.
+        """Return the value to use.
 
         Raises:
-            WrongValueError: it is not what the field takes.
+            WrongValueError: the field does not allow it.
         """
 
     @abstractmethod
     def json_schema(self) -> JsonSchemaValue:
-        """What the field takes."""
+        """Return the JSON Schema of the field."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         def check(value: object, info: core_schema.ValidationInfo[Any]) -> object:
@@ -61,7 +61,7 @@ class _Field(ABC):
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber(_Field):
-    """An int from `least` to `most`; in a query string, digits."""
+    """An integer from `least` to `most`; in a query string, digits."""
 
     least: int
     most: int
@@ -69,7 +69,7 @@ class WholeNumber(_Field):
     def validate(self, value: object, *, from_query: bool) -> int:
         """The number."""
         number = int(value) if from_query and isinstance(value, str) and _DIGITS.fullmatch(value) else value
-        # True is an int to Python.
+        # In Python, bool is a subclass of int.
         if type(number) is int and self.least <= number <= self.most:
             return number
         raise WrongValueError(
@@ -77,16 +77,16 @@ class WholeNumber(_Field):
         )
 
     def json_schema(self) -> JsonSchemaValue:
-        """An integer in its range."""
+        """Return the schema of an integer in its range."""
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 @dataclass(frozen=True, slots=True)
 class Number(_Field):
-    """A finite number; in a query string, in decimals."""
+    """A finite number; in a query string, in decimal notation."""
 
     def validate(self, value: object, *, from_query: bool) -> float:
-        """The number; whole where it is written so."""
+        """Return the number, as an int if it is written as one."""
         number = value
         if from_query and isinstance(value, str) and _SIGNED.fullmatch(value):
             number = float(value) if "." in value else int(value)
@@ -108,7 +108,7 @@ class Number(_Field):
 
 @dataclass(frozen=True, slots=True)
 class Choice(_Field):
-    """One of a few words."""
+    """One of a fixed set of words."""
 
     words: tuple[str, ...]
 
@@ -119,13 +119,13 @@ class Choice(_Field):
         raise WrongValueError(f"{NAME} must be {' or '.join(self.words)}, got {shown(value)}")
 
     def json_schema(self) -> JsonSchemaValue:
-        """A string of these."""
+        """Return the schema of a string with these values."""
         return {"type": "string", "enum": list(self.words)}
 
 
 @dataclass(frozen=True, slots=True)
 class Share(_Field):
-    """A number from 0 to 1; in a query string, in decimals."""
+    """A number from 0 to 1; in a query string, in decimal notation."""
 
     def validate(self, value: object, *, from_query: bool) -> float:
         """The number."""
@@ -137,7 +137,7 @@ class Share(_Field):
         raise WrongValueError(f"{NAME} must be a number from 0 to 1, such as 0.4, got {shown(value)}")
 
     def json_schema(self) -> JsonSchemaValue:
-        """A number in its range."""
+        """Return the schema of a number in its range."""
         return {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -170,7 +170,7 @@ class Text(_Field):
         raise WrongValueError(f"{NAME} must be a text of 1 to {self.most} characters, got {shown(value)}")
 
     def json_schema(self) -> JsonSchemaValue:
-        """A string of that length."""
+        """Return the schema of a string of that length."""
         return {"type": "string", "minLength": 1, "maxLength": self.most}
 
 
@@ -179,7 +179,7 @@ class _List(_Field):
 
     @staticmethod
     def texts(value: object, least: int, most: int, thing: str) -> list[str]:
-        """The list, if it is one of texts, and not too short or long."""
+        """Return the value if it is a list of texts of an allowed length."""
         if not isinstance(value, list) or (least and not value):
             raise WrongValueError(
                 f"{NAME} must be a list with at least one {thing}" if least else f"{NAME} must be a list"
@@ -192,46 +192,46 @@ class _List(_Field):
 
 @dataclass(frozen=True, slots=True)
 class Texts(_List):
-    """Up to `most` short texts, as names of genres are."""
+    """Up to `most` short texts, such as names of genres."""
 
     most: int
 
     def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
-        """The distinct texts, in order."""
+        """Return the distinct texts, in order."""
         texts = self.texts(value, 0, self.most, "name")
         _refuse(texts, _is_name, f"of 1 to {MAX_NAME_CHARACTERS} characters")
         return tuple(dict.fromkeys(texts))
 
     def json_schema(self) -> JsonSchemaValue:
-        """An array of strings."""
+        """Return the schema of an array of strings."""
         item = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": r"\S"}
         return {"type": "array", "items": item, "maxItems": self.most}
 
 
 @dataclass(frozen=True, slots=True)
 class Ids(_List):
-    """From `least` to `most` ids of one form."""
+    """A list of `least` to `most` ids of one form."""
 
     form: IdForm
     least: int
     most: int
 
     def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
-        """The distinct ids as the databases know them, in order."""
+        """Return the distinct ids in canonical form, in order."""
         texts = self.texts(value, self.least, self.most, "id")
         ids = [self.form.canonical(text) for text in texts]
         _refuse(ids, lambda found: found is not None, self.form.words)
         return tuple(dict.fromkeys(found for found in ids if found is not None))
 
     def json_schema(self) -> JsonSchemaValue:
-        """An array of ids."""
+        """Return the schema of an array of ids."""
         bounds = {"minItems": self.least, "maxItems": self.most}
         return {"type": "array", "items": self.form.json_schema(), **bounds}
 
 
 def shown(value: object) -> str:
-    """A value in an error message; not all of it, where it is long."""
-    # Lists within lists may be nested deeper than repr can follow.
+    """Return a value for an error message, shortened if it is long."""
+    # Lists may be nested deeper than the recursion limit of repr.
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
@@ -239,12 +239,12 @@ def shown(value: object) -> str:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a text is no longer than names are, and has a visible character."""
+    """Return whether a text is at most as long as a name may be, and has a visible character."""
     return len(text) <= MAX_NAME_CHARACTERS and shown_name(text) != ""
 
 
 def _refuse(values: Sequence[Any], is_right: Callable[[Any], bool], wanted: str) -> None:
-    """Raise where one of the values is not right, and say which."""
+    """Raise if any value is wrong, naming the positions."""
     wrong = [position for position, value in enumerate(values) if not is_right(value)]
     if wrong:
         listed = ", ".join(map(str, wrong[:_SHOWN_POSITIONS]))

@@ -1,4 +1,4 @@
-"""Filters by attributes as request fields, made from what a domain declares."""
+"""Makes request fields for the filters that a domain declares."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -12,22 +12,22 @@ from recommender.entities import ItemFilter, NamesCondition, RangeCondition, Wan
 from recommender.errors import ConfigurationError
 
 _MAX_NAMES = 50
-# The field of ids that are not wanted, where a model has one.
+# Field of the ids to leave out, if a model has one.
 EXCLUDE = "exclude"
 
 Names = Annotated[tuple[str, ...], Texts(_MAX_NAMES)]
 _MATCHES = (Wanted.ANY.value, Wanted.ALL.value)
 Condition = NamesCondition | RangeCondition
-# Makes conditions of the values of an attribute's two parameters, none where neither is given.
+# Makes conditions from the values of an attribute's two parameters; none if neither is given.
 _Reader = Callable[["Filters"], list[Condition]]
 
 
 class Filters(BaseModel):
-    """What any request for items may be filtered by; its fields are made by `filter_fields`."""
+    """The filters of a request for items. `filter_fields` makes its fields."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    # By the names of `filter_fields`; set by `bind_filters`.
+    # Keys are the names of `filter_fields`; `bind_filters` sets it.
     readers: ClassVar[tuple[_Reader, ...]] = ()
     ranges: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
@@ -41,7 +41,7 @@ class Filters(BaseModel):
 
     @property
     def filters(self) -> ItemFilter:
-        """Which items are wanted."""
+        """Return the conditions that items must meet."""
         conditions = tuple(condition for read in self.readers for condition in read(self))
         return ItemFilter(conditions, getattr(self, EXCLUDE, ()))
 
@@ -50,7 +50,7 @@ F = TypeVar("F", bound=Filters)
 
 
 def refuse_taken_names(domain: Domain, base: type[BaseModel]) -> None:
-    """Refuse a filter whose name is that of something else in the model of a request.
+    """Refuse a filter that has the name of another field of a request.
 
     Raises:
         ConfigurationError: the message names the filter.
@@ -61,7 +61,7 @@ def refuse_taken_names(domain: Domain, base: type[BaseModel]) -> None:
 
 
 def filter_fields(domain: Domain) -> dict[str, Any]:
-    """The fields of a domain's filters, as `create_model` takes them, in the order of the attributes."""
+    """Return the fields of a domain's filters for `create_model`, in the order of the attributes."""
     fields: dict[str, Any] = {}
     sets = [attribute.parameter for attribute in domain.filtered if attribute.kind is Kind.SET]
     for attribute in domain.filtered:
@@ -75,7 +75,7 @@ def filter_fields(domain: Domain) -> dict[str, Any]:
 
 
 def bind_filters(model: type[F], domain: Domain) -> type[F]:
-    """Have a model read the fields that `filter_fields` made for it; returns the model."""
+    """Bind a model to the fields that `filter_fields` made for it, and return it."""
     model.readers = tuple(_reader(attribute) for attribute in domain.filtered)
     model.ranges = tuple(
         attribute.parameters for attribute in domain.filtered if attribute.kind is Kind.NUMBER
@@ -84,7 +84,7 @@ def bind_filters(model: type[F], domain: Domain) -> type[F]:
 
 
 def _type_of(attribute: Attribute) -> tuple[Any, Any]:
-    """The type of an attribute's parameters, and their default."""
+    """Return the type of an attribute's parameters, and their default."""
     if attribute.kind is not Kind.NUMBER:
         return Names, ()
     if attribute.whole:
@@ -115,7 +115,7 @@ def _reader(attribute: Attribute) -> _Reader:
         names, unwanted = getattr(model, first), getattr(model, second)
         found: list[Condition] = []
         if names:
-            # Of a category an item has one: all of several would be none.
+            # An item has one category, so no item could have all of several.
             wanted = Wanted(getattr(model, MATCH)) if attribute.kind is Kind.SET else Wanted.ANY
             found.append(NamesCondition(name, names, wanted))
         if unwanted:

@@ -1,4 +1,4 @@
-"""Headers that go with every answer: what a browser may do with it, and which pages may ask."""
+"""Sets security and CORS headers on every answer, and checks the Host header."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest
 
 from recommender.api.rate_limits import RATE_HEADERS
 
-# An answer that brings its own of these, as a page of HTML must, keeps it.
+# An answer that sets one of these itself, such as an HTML page, keeps its own.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -22,9 +22,9 @@ _PREFLIGHT_S = 600
 
 
 def refuse_other_hosts(app: Flask, hosts: Collection[str]) -> None:
-    """Answer only for these names, lest a page that has its own name lead here be taken for one of ours.
+    """Reject unknown Host headers (DNS rebinding).
 
-    Werkzeug's own check knows no IPv6 addresses.
+    Werkzeug's own check does not support IPv6 addresses.
     """
 
     def refuse() -> None:
@@ -35,21 +35,21 @@ def refuse_other_hosts(app: Flask, hosts: Collection[str]) -> None:
 
 
 def register_security_headers(app: Flask) -> None:
-    """Put the security headers on every answer, errors included."""
+    """Set the security headers on every answer, errors included."""
     app.after_request(_add_security_headers)
 
 
 def register_cors(app: Flask, origins: Sequence[str]) -> None:
-    """Let pages of these origins, and no others, call the API and read its answers and errors."""
+    """Allow pages of these origins only to call the API and to read answers and errors."""
     CORS(
         app,
-        # Flask-CORS takes texts with brackets, as IPv6 addresses have, for patterns, without anchors.
+        # Flask-CORS treats a text with brackets, such as an IPv6 address, as an unanchored pattern.
         origins=[re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins],
         methods=["GET", "HEAD", "POST", "OPTIONS"],
         allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
         expose_headers=[*RATE_HEADERS, "WWW-Authenticate", "X-Request-ID"],
         max_age=_PREFLIGHT_S,
-        # A caller that names no origin is not told which there are.
+        # Do not list the allowed origins to a request without an Origin header.
         always_send=False,
     )
 

@@ -1,7 +1,7 @@
-"""GET /metrics: counts requests as they end, samples the rest, and answers with all of it.
+"""GET /metrics: counts requests as they end, and samples gauges every second.
 
-Under Gunicorn each worker counts in memory that it shares with the others, and whichever is asked adds up
-what all have counted. Elsewhere there is one process, which counts for itself.
+Under Gunicorn the workers count in shared memory, and the one that gets the request adds up all counts.
+Elsewhere there is one process, which counts for itself.
 """
 
 import logging
@@ -37,7 +37,7 @@ _EXCERPT = (
 
 
 class Metrics:
-    """Counts requests as they end, and samples the rest every second, in a thread of its own."""
+    """Counts requests as they end, and samples gauges every second in a thread."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Metrics:
 
     @property
     def _series(self) -> Series:
-        """Made on first use, after the fork: Gunicorn's master only tries the app out, and does not count."""
+        """Return the series, made on first use, after the fork: Gunicorn's master does not count."""
         return self._make_series() if self._made is None else self._made
 
     def _make_series(self) -> Series:
@@ -72,16 +72,16 @@ class Metrics:
 
     @staticmethod
     def shared_counts(workers: int) -> CountsMemory | None:
-        """Return the memory for `share`, made before the fork; None where the system does not give it."""
+        """Return the memory for `share`, made before the fork; None if the system refuses it."""
         return shared_counts(workers)
 
     def share(self, memory: CountsMemory) -> None:
-        """Count together with the other processes that share a memory; before `open`."""
+        """Count in memory shared with other processes. Call before `open`."""
         self._memory = memory
         self._slot = memory.take_slot()
         if self._slot is None:
             logger.warning(
-                "metrics: more workers than there are places for; what this one does is not counted"
+                "metrics: no slot is free in the shared memory; this worker's requests are not counted"
             )
 
     def open(self) -> None:
@@ -98,7 +98,7 @@ class Metrics:
             self._in_flight += 1
 
     def request_ends(self, endpoint: str, status: int, seconds: float, stages: Mapping[str, float]) -> None:
-        """Count a request that is over; `stages` are seconds by name."""
+        """Count a request that has ended; `stages` are seconds by name."""
         requests = self._series.requests
         with self._flying:
             self._in_flight -= 1
@@ -121,7 +121,7 @@ class Metrics:
             requests.empty.inc(tally.empty)
 
     def render(self) -> bytes:
-        """Everything in Prometheus' text format, of all workers."""
+        """Return the metrics of all workers in Prometheus' text format."""
         self._sample()
         series = self._series
         if self._memory is None:
@@ -187,7 +187,7 @@ class Metrics:
 
 
 def metrics_blueprint(metrics: Metrics) -> Blueprint:
-    """The endpoint that Prometheus scrapes."""
+    """Return the blueprint of the endpoint that Prometheus scrapes."""
     blueprint = Blueprint("metrics", __name__)
 
     @Endpoint(
@@ -197,7 +197,7 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
         name="getMetrics",
         tag=SERVICE,
         summary="Metrics for Prometheus",
-        description="Of all workers together.",
+        description="The metrics of all workers together.",
         answers=(Answer({"type": "string"}, {"excerpt": _EXCERPT}, content_type="text/plain"),),
         scope=Scope.OPS,
     )

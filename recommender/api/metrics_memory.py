@@ -1,10 +1,9 @@
-"""Memory in which the workers of one Gunicorn count, so that each can add up what all have counted.
+"""Shared memory in which the workers of one Gunicorn count, so that each can add up all counts.
 
-It is made before they are forked and belongs to no file: no disk can be too full for it, and no cleaner can
-remove it. A worker counts in a slot, on which it holds two locks: one says that the slot is taken, the
-other, once the gauges of the worker before are gone, that its gauges are of a live worker. The kernel
-releases both when the worker ends, however it ends, and the next worker goes on with the counts that it
-finds there.
+It is made before the fork and has no file, so neither a full disk nor a cleanup of files can break it. A
+worker counts in a slot, on which it holds two locks: the first marks the slot as taken. The second marks its
+gauges as those of a live worker; it is taken after the gauges of the previous worker are cleared. The kernel
+releases both locks when the worker ends in any way. The next worker in the slot continues its counts.
 """
 
 import fcntl
@@ -16,26 +15,26 @@ import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
-# Of a slot, in bytes. Pages are taken from the system when they are written to.
+# Sizes in bytes. The system allocates pages when they are written to.
 _HEADER = 4_096
 _VALUES = 131_072
 _GAUGES = 32_768
 _KEYS = 1_896_448
 _SLOT = _HEADER + _VALUES + 2 * _GAUGES + _KEYS
-# The words of the header: how many bytes of keys there are, and how often gauges were written.
+# Words of the header: the bytes of keys in use, and the number of writes of gauges.
 _KEYS_END, _WRITTEN = 0, 1
 _LENGTH = 8
 _READ_ATTEMPTS = 5
-# More than there are workers: at a reload old and new ones live side by side, and reloads may follow quickly.
+# More slots than workers: old and new workers overlap during reloads.
 _LEAST_SLOTS = 64
 _SLOTS_A_WORKER = 4
 
 
 class Slot:
-    """What one worker counts, and those before it have counted: floats by key; and its gauges.
+    """Counts (floats by key) of one worker and its predecessors, and the gauges of the worker.
 
-    Value and key of a series have the same place, in the order in which series were opened. Gauges are
-    written whole, into one of two buffers in turn, so that a reader finds one that is complete.
+    Values and keys are parallel arrays, in the order in which series were opened. Gauges are written
+    completely into one of two buffers in turn, so that readers always find a complete one.
     """
 
     def __init__(self, view: memoryview) -> None:
@@ -45,50 +44,50 @@ class Slot:
         self._values = values.cast("d")
         self._gauges = (even, odd)
         self._keys = keys
-        self._places: dict[bytes, int] = {}
+        self._idx_of_key: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
     def take_over(self) -> None:
-        """Go on with the counts that are there, and drop the gauges."""
-        self._places = {key: place for place, (key, _) in enumerate(self.counts())}
+        """Keep the counts of the previous worker, and clear its gauges."""
+        self._idx_of_key = {key: idx for idx, (key, _) in enumerate(self.counts())}
         self.write_gauges(b"")
 
-    def place(self, key: bytes) -> int | None:
-        """The place of a series, opened at 0 where there is none; None where no room is left for it.
+    def series_idx(self, key: bytes) -> int | None:
+        """Return the index of a series, opened at 0 if it is new; None if the slot is full.
 
-        `key`: without line breaks.
+        `key`: has no line breaks.
         """
         with self._lock:
-            if key in self._places:
-                return self._places[key]
-            place, start = len(self._places), self._header[_KEYS_END]
+            if key in self._idx_of_key:
+                return self._idx_of_key[key]
+            idx, start = len(self._idx_of_key), self._header[_KEYS_END]
             line = key + b"\n"
             end = start + len(line)
-            if place == len(self._values) or end > len(self._keys):
+            if idx == len(self._values) or end > len(self._keys):
                 return None
-            self._values[place] = 0.0
+            self._values[idx] = 0.0
             self._keys[start:end] = line
-            # Last: until then readers do not see the key, nor does the worker that follows one killed here.
+            # Last: a reader, or the next worker if this one is killed, sees no incomplete key.
             self._header[_KEYS_END] = end
-            self._places[key] = place
-            return place
+            self._idx_of_key[key] = idx
+            return idx
 
-    def add(self, place: int, amount: float) -> None:
-        """Count."""
+    def add(self, idx: int, amount: float) -> None:
+        """Add an amount to a series."""
         with self._lock:
-            self._values[place] += amount
+            self._values[idx] += amount
 
-    def get(self, place: int) -> float:
-        """What was counted."""
-        return self._values[place]
+    def get(self, idx: int) -> float:
+        """Return the value of a series."""
+        return self._values[idx]
 
     def counts(self) -> Iterator[tuple[bytes, float]]:
-        """Every key with what was counted."""
+        """Return key and value of each series."""
         keys = bytes(self._keys[: self._header[_KEYS_END]]).splitlines()
         return zip(keys, self._values[: len(keys)].tolist(), strict=False)
 
     def write_gauges(self, content: bytes) -> None:
-        """Replace the gauges; by nothing, where there is no room for them."""
+        """Replace the gauges; by nothing if they do not fit."""
         if len(content) > _GAUGES - _LENGTH:
             content = b""
         number = self._header[_WRITTEN] + 1
@@ -98,7 +97,7 @@ class Slot:
         self._header[_WRITTEN] = number
 
     def gauges(self) -> bytes:
-        """The gauges as they were last written; empty where there are none."""
+        """Return the gauges as last written; empty if there are none."""
         for _ in range(_READ_ATTEMPTS):
             number = self._header[_WRITTEN]
             content = bytes(self._gauges[number % 2])
@@ -109,10 +108,10 @@ class Slot:
 
 
 class CountsMemory:
-    """Slots for so many processes at a time, which must be forked from the one that makes this.
+    """Slots for a number of processes, which must be forked from the one that makes this.
 
     Raises:
-        OSError: the system does not give so much memory.
+        OSError: the system refuses the memory.
     """
 
     def __init__(self, slots: int) -> None:
@@ -123,11 +122,11 @@ class CountsMemory:
         self._own: int | None = None
 
     def take_slot(self) -> Slot | None:
-        """The first free slot, for as long as this process lives; None where all are taken."""
+        """Take the first free slot until this process ends; None if all are taken."""
         for number, slot in enumerate(self._slots):
             if self._try_lock(number, fcntl.LOCK_EX):
                 slot.take_over()
-                # Wait: a reader that looks who lives holds it for a moment.
+                # Wait: a reader that checks for live workers holds this lock briefly.
                 fcntl.lockf(self._locks, fcntl.LOCK_EX, 1, self._life(number))
                 self._own = number
                 return slot
@@ -138,12 +137,12 @@ class CountsMemory:
         self._locks.close()
 
     def counts(self) -> Iterator[tuple[bytes, float]]:
-        """Key and count of every series in every slot."""
+        """Yield key and value of every series in every slot."""
         for slot in self._slots:
             yield from slot.counts()
 
     def gauges(self) -> Iterator[bytes]:
-        """The gauges of every process that lives."""
+        """Yield the gauges of every live process."""
         for number, slot in enumerate(self._slots):
             content = slot.gauges()
             if content and self._lives(number):
@@ -151,16 +150,16 @@ class CountsMemory:
 
     def _lives(self, number: int) -> bool:
         if number == self._own:
-            # A lock keeps only others out.
+            # Locks of one process do not conflict with each other.
             return True
-        # Shared: several that look at the same time do not take one another for the owner.
+        # A shared lock: concurrent readers do not take each other for the owner.
         if self._try_lock(self._life(number), fcntl.LOCK_SH):
             fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, self._life(number))
             return False
         return True
 
     def _life(self, number: int) -> int:
-        """The byte whose lock says that the gauges in a slot are of a live worker."""
+        """Return the byte whose lock marks the gauges of a slot as those of a live worker."""
         return len(self._slots) + number
 
     def _try_lock(self, byte: int, kind: int) -> bool:
@@ -175,9 +174,9 @@ _made: list[CountsMemory | None] = []
 
 
 def shared_counts(workers: int) -> CountsMemory | None:
-    """Return the memory of this start, made at the first call; None where the system does not give it.
+    """Return the memory of this process, made at the first call; None if the system refuses it.
 
-    A reload of Gunicorn's configuration keeps it: the old workers still count there.
+    A reload of Gunicorn's configuration keeps it, because the old workers still count there.
     """
     if not _made:
         try:
@@ -188,7 +187,7 @@ def shared_counts(workers: int) -> CountsMemory | None:
 
 
 def _lock_file() -> BinaryIO:
-    """A file without a name, for locks on its bytes; on Linux in memory."""
+    """Return an unnamed file to lock bytes of; in memory on Linux."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("marquee-metrics"), "r+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)

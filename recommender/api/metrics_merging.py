@@ -1,4 +1,4 @@
-"""What the workers' counts and gauges are written down as, and how those of all become one."""
+"""Encodes the counts and gauges of workers, and merges those of all workers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,14 +19,14 @@ class MergedSample(NamedTuple):
 
 
 def pack_series(family: str, name: str, labels: Mapping[str, str]) -> bytes:
-    """The key of a series of a counter or histogram; the same for the same labels, in one line."""
+    """Return the key of a series of a counter or histogram: one line, the same for the same labels."""
     return orjson.dumps([family, name.removeprefix(family), labels], option=orjson.OPT_SORT_KEYS)
 
 
 def merge_counts(counts: Iterable[tuple[bytes, float]]) -> Iterator[MergedSample]:
-    """Samples of counters and histograms from the counts by series of all workers.
+    """Yield samples of counters and histograms from the counts of all workers.
 
-    An observation is counted in one bucket of its histogram; Prometheus wants each with those below it.
+    Workers count an observation in one bucket; Prometheus expects cumulative buckets.
     """
     totals: defaultdict[bytes, float] = defaultdict(float)
     for key, value in counts:
@@ -48,14 +48,14 @@ def merge_counts(counts: Iterable[tuple[bytes, float]]) -> Iterator[MergedSample
 
 
 def pack_gauges(gauges: Iterable[tuple[str, Mapping[str, str], float]]) -> bytes:
-    """Name, labels and value of each gauge of a worker."""
+    """Encode name, labels and value of each gauge of a worker."""
     return orjson.dumps(list(gauges))
 
 
 def merge_gauges(
     workers: Iterable[bytes], merges: Mapping[str, Callable[[list[float]], float]]
 ) -> Iterator[MergedSample]:
-    """Samples of the gauges of all workers; `merges`: what those of a name become, if not their sum."""
+    """Yield the gauges of all workers, summed by name and labels, or merged by `merges[name]`."""
     found: defaultdict[tuple[str, bytes], list[float]] = defaultdict(list)
     for packed in workers:
         for name, labels, value in orjson.loads(packed):

@@ -1,9 +1,9 @@
-"""What is counted and measured: the metrics, their labels and their buckets.
+"""Defines the metrics with their labels and buckets.
 
-prometheus_client can share counts between processes only through a folder of files, one a metric type and
-process. It is not used, because a full disk then kills workers (SIGBUS in the mapped file), the files of
-processes that have ended stay and are read at each scrape, and the folder has to be writable and named in the
-environment before the first import. Workers share memory instead (metrics_memory), which has none of these.
+prometheus_client shares counts between processes only through a folder of files, one for each metric type
+and process. This is not used: a full disk kills workers (SIGBUS in the mapped file), files of ended
+processes stay and are read at each scrape, and the folder must be writable and set in the environment before
+the first import. Workers share memory instead (metrics_memory).
 """
 
 import functools
@@ -20,7 +20,7 @@ from recommender.entities import DatabaseName, Strategy
 from recommender.models.base import LIVE
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# Of gauges that are no sums over workers: the worst of them.
+# Gauges that are not summed over workers: the worst value counts.
 _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "marquee_catalogue_index_age_seconds": max,
     "marquee_catalogue_index_media": min,
@@ -34,7 +34,7 @@ _WORST: Mapping[str, Callable[[list[float]], float]] = {
 
 
 class _Requests:
-    """What requests leave behind; series are looked up in a cache, as finding them costs like counting."""
+    """Metrics of requests. Series are cached, because a look-up costs as much as counting."""
 
     def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
         self.duration = functools.cache(
@@ -59,7 +59,7 @@ class _Requests:
         self.answers = functools.cache(
             Counter(
                 "marquee_answers_total",
-                "Users answered, by what the ranking rests on and by model",
+                "Users answered, by strategy and model",
                 ["strategy", "model"],
                 registry=registry,
             ).labels
@@ -67,7 +67,7 @@ class _Requests:
         self.degraded = functools.cache(
             Counter(
                 "marquee_degraded_answers_total",
-                "Users answered without a database",
+                "Users answered without data of a database",
                 ["database"],
                 registry=registry,
             ).labels
@@ -75,18 +75,18 @@ class _Requests:
         self.variants = functools.cache(
             Counter(
                 "marquee_variant_answers_total",
-                "Users answered who are in an experiment, by its variant",
+                "Users answered who are in an experiment, by variant",
                 ["experiment", "variant"],
                 registry=registry,
             ).labels
         )
         self.filled_up = Counter(
-            "marquee_filled_up_items_total", "Media given with all scores 0", registry=registry
+            "marquee_filled_up_items_total", "Media returned with all scores 0", registry=registry
         )
         self.empty = Counter(
-            "marquee_empty_answers_total", "Users whose first page had nothing on it", registry=registry
+            "marquee_empty_answers_total", "Users whose first page was empty", registry=registry
         )
-        # Series that begin at 0: of one that begins at 1, rate() would miss the first.
+        # Open these series at 0: rate() misses the first event of a series that begins at 1.
         for strategy in Strategy:
             self.answers(strategy, LIVE)
         for name in DatabaseName:
@@ -94,7 +94,7 @@ class _Requests:
 
 
 class _Pools:
-    """What psycopg_pool counts; `pool` is `requests`, or `catalogue` for the one that loads the index."""
+    """Metrics of psycopg_pool; `pool` is `requests`, or `catalogue` for loading the index."""
 
     def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
         def gauge(name: str, text: str) -> Gauge:
@@ -105,8 +105,8 @@ class _Pools:
 
         self.max_size = gauge("max_size", "Connections that may be opened")
         self.size = gauge("size", "Connections open or being opened")
-        self.in_use = gauge("in_use", "Connections lent out or being opened")
-        self.available = gauge("available", "Connections waiting for work")
+        self.in_use = gauge("in_use", "Connections in use or being opened")
+        self.available = gauge("available", "Idle connections")
         self.waiting = gauge("waiting", "Requests waiting for a connection")
         self.waited = counter("wait_seconds_total", "Time spent waiting for connections")
         self.refused = counter("timeouts_total", "Requests that got no connection in time")
@@ -114,74 +114,74 @@ class _Pools:
 
 
 class _State:
-    """What the workers know of databases, catalog index and model."""
+    """State of databases, catalog index and model, as the workers see it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.workers = Gauge(
             "marquee_workers",
-            "Worker processes by what /ready says in them",
+            "Worker processes by their answer of /ready",
             ["status"],
             registry=registry,
         )
         self.databases = Gauge(
             "marquee_database_state",
-            "Workers that find a database in a state",
+            "Workers by the state in which they see a database",
             ["database", "state"],
             registry=registry,
         )
         self.index_age = Gauge(
             "marquee_catalogue_index_age_seconds",
-            "Age of the oldest worker's catalog index; 0 where none is loaded",
+            "Age of the oldest catalog index of the workers; 0 if none is loaded",
             registry=registry,
         )
         self.index_media = Gauge(
             "marquee_catalogue_index_media",
-            "Media in the smallest worker's catalog index",
+            "Media in the smallest catalog index of the workers",
             registry=registry,
         )
         self.held_back = Gauge(
             "marquee_catalogue_held_back",
-            "1 where a load of the catalog lacks too much to be used, else 0",
+            "1 if a load of the catalog is not used because too much is missing, else 0",
             registry=registry,
         )
         self.model_age = Gauge(
             "marquee_model_age_seconds",
-            "Time since the model was built; 0 for live SQL, which is not built",
+            "Time since the model was trained; 0 for live SQL",
             registry=registry,
         )
         self.model = Gauge(
             "marquee_model_info",
-            "Workers that answer with a model of a version",
+            "Workers by the model version that they answer with",
             ["model", "version"],
             registry=registry,
         )
 
 
 class _Training:
-    """What the folder of the models says of training."""
+    """State of training, read from the folder of models."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.last_success = Gauge(
             "marquee_training_last_success_timestamp_seconds",
-            "When a training last published a model, in seconds since 1970; 0 where none has",
+            "Time at which training last published a model, in seconds since 1970; 0 if never",
             registry=registry,
         )
         self.failed = Gauge(
-            "marquee_training_failed", "1 where the last training failed, else 0", registry=registry
+            "marquee_training_failed", "1 if the last training failed, else 0", registry=registry
         )
         self.running = Gauge("marquee_training_running", "1 while a training runs, else 0", registry=registry)
         self.blocked = Gauge(
             "marquee_training_blocked",
-            "1 where a trainer is wanted and MODEL_PATH cannot be written, else 0",
+            "1 if training is enabled and MODEL_PATH cannot be written, else 0",
             registry=registry,
         )
 
 
 class Series:
-    """All of them, once a process; in a slot of memory where it shares one with others."""
+    """All metrics of a process, counted in a slot of shared memory if it has one."""
 
     def __init__(self, slot: Slot | None) -> None:
-        # Where the client looks it up, each time that a series is opened.
+        # prometheus_client reads this class each time that it opens a series.
         values.ValueClass = values.MutexValue if slot is None else functools.partial(_open_value, slot)
         self.counts = CollectorRegistry()
         self.gauges = CollectorRegistry()
@@ -189,7 +189,7 @@ class Series:
         self.pools = _Pools(self.counts, self.gauges)
         self.state = _State(self.gauges)
         self.training = _Training(self.gauges)
-        # What they are, without samples.
+        # Names, types and help texts, without samples.
         self.families = [
             Metric(each.name, each.documentation, each.type)
             for registry in (self.counts, self.gauges)
@@ -198,40 +198,40 @@ class Series:
 
 
 class _SharedValue(values.MutexValue):
-    """A value that other processes see."""
+    """A value in shared memory."""
 
-    def __init__(self, slot: Slot, place: int, *parameters: object) -> None:
+    def __init__(self, slot: Slot, idx: int, *parameters: object) -> None:
         super().__init__(*parameters)  # type: ignore[no-untyped-call]  # ships few types
         self._slot = slot
-        self._place = place
+        self._idx = idx
 
     def inc(self, amount: float) -> None:
-        self._slot.add(self._place, amount)
+        self._slot.add(self._idx, amount)
 
     def get(self) -> float:
-        return self._slot.get(self._place)
+        return self._slot.get(self._idx)
 
 
 def _open_value(slot: Slot, kind: str, *parameters: Any, **mode: str) -> values.MutexValue:
-    """What the client counts in: in the slot, but for gauges and for series that it has no room for."""
+    """Return a value of the slot; for a gauge, or if the slot is full, one of this process only."""
     family, name, label_names, label_values, _ = parameters
-    place = None
+    idx = None
     if kind != "gauge":
-        place = slot.place(pack_series(family, name, dict(zip(label_names, label_values, strict=True))))
-    if place is None:
+        idx = slot.series_idx(pack_series(family, name, dict(zip(label_names, label_values, strict=True))))
+    if idx is None:
         return values.MutexValue(kind, *parameters, **mode)  # type: ignore[no-untyped-call]  # ships few types
-    return _SharedValue(slot, place, kind, *parameters)
+    return _SharedValue(slot, idx, kind, *parameters)
 
 
 class WorkersCollector(Collector):
-    """Adds up what all workers have counted, and puts together the gauges of those that live."""
+    """Collects the summed counts of all workers, and the merged gauges of live ones."""
 
     def __init__(self, families: Iterable[Metric], memory: CountsMemory) -> None:
         self._families = families
         self._memory = memory
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric that there is a sample of."""
+        """Return the metrics that have samples."""
         families = {each.name: Metric(each.name, each.documentation, each.type) for each in self._families}
         merged = (*merge_counts(self._memory.counts()), *merge_gauges(self._memory.gauges(), _WORST))
         for family, name, labels, value in merged:

@@ -1,4 +1,4 @@
-"""From a request to what it asks for, and in words what is wrong with it."""
+"""Parses requests, and says in words what is wrong with them."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -22,10 +22,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse_id(text: str, form: IdForm, name: str, code: ErrorCode) -> str:
-    """The canonical form of an id in a path.
+    """Return the canonical form of an id in a path.
 
     Raises:
-        BadRequestError: it does not match the form.
+        BadRequestError: the id does not match the form.
     """
     found = form.canonical(text)
     if found is None:
@@ -34,15 +34,15 @@ def parse_id(text: str, form: IdForm, name: str, code: ErrorCode) -> str:
 
 
 def wrong_id(text: str, form: IdForm, name: str, code: ErrorCode) -> BadRequestError:
-    """What is said of an id in a path that does not match the form."""
+    """Return the message for an id that does not match the form."""
     return BadRequestError(code, f"{name} must be {form.words}, got {shown(text)}")
 
 
 def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:
-    """A query string.
+    """Validate a query string.
 
     Raises:
-        BadRequestError: a parameter is not what it must be, is given too often, or unknown.
+        BadRequestError: a parameter is invalid, repeated or unknown.
     """
     values: dict[str, object] = {}
     for name in arguments:
@@ -67,15 +67,15 @@ def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:
 
 
 def takes_many(model: type[BaseModel], name: str) -> bool:
-    """Whether a parameter may be repeated."""
+    """Return whether a parameter may be repeated."""
     return get_args(model.model_fields[name].annotation) == (str, ...)
 
 
 def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES) -> M:
-    """A JSON body.
+    """Validate a JSON body.
 
     Raises:
-        BadRequestError: the body is not what it must be; the message says where.
+        BadRequestError: the body is invalid; the message says where.
         UnsupportedMediaType: it is not sent as JSON.
         RequestEntityTooLarge: it is larger than `max_bytes`.
     """
@@ -98,7 +98,7 @@ def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES
 
 
 def _refuse_arguments(arguments: Iterable[str]) -> None:
-    """Refuse query parameters where none are allowed.
+    """Refuse all query parameters.
 
     Raises:
         BadRequestError: there is one.
@@ -110,10 +110,10 @@ def _refuse_arguments(arguments: Iterable[str]) -> None:
 
 
 def _read(request: Request, max_bytes: int) -> bytes:
-    """The body, refused where it is larger: a chunked one does not say so beforehand.
+    """Return the body. Count its bytes while reading: a chunked body states no length.
 
     Raises:
-        RequestEntityTooLarge: it is.
+        RequestEntityTooLarge: it is larger than `max_bytes`.
         BadRequestError: it breaks off, or its chunks are malformed.
     """
     if (request.content_length or 0) > max_bytes:
@@ -131,7 +131,7 @@ def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def _words(exc: ValidationError) -> str:
-    """What is wrong, from pydantic's first finding."""
+    """Return the message for pydantic's first error."""
     error: Mapping[str, Any] = exc.errors(include_url=False)[0]
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
@@ -139,7 +139,7 @@ def _words(exc: ValidationError) -> str:
     wrong = error.get("ctx", {}).get("error")
     if isinstance(wrong, WrongValueError):
         return str(wrong).replace(NAME, name)
-    # Of a field that has one of pydantic's own types.
+    # A field of one of pydantic's own types.
     return f"{name}: {error['msg']}"
 
 

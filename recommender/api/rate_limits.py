@@ -1,4 +1,4 @@
-"""How often one caller may ask."""
+"""Limits the request rate of each caller."""
 
 import re
 from ipaddress import IPv6Address, ip_address
@@ -14,14 +14,14 @@ RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset
 _ITS_RETRY_AFTER = "X-RateLimit-Retry-After"
 _REDIS_WAIT_S = 1
 _IPV6_NETWORK_BITS = 64
-# Some proxies add the port, which is another with each connection.
+# Some proxies add the port, which differs for each connection.
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^]]+)]|(?P<four>[0-9.]+)):[0-9]+")
 
 
 def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
-    """Answer 429 to a caller who asks more often than `rate`, whatever for; what is open is free.
+    """Answer 429 to a caller whose requests exceed `rate`. Open routes are not counted.
 
-    `storage` is where it is counted: `memory://`, or a Redis, without which it is counted in memory.
+    `storage`: `memory://`, or a Redis. While Redis does not answer, requests are counted in memory.
     """
     in_memory = storage.startswith("memory:")
     waits: dict[str, str | int] = {"socket_connect_timeout": _REDIS_WAIT_S, "socket_timeout": _REDIS_WAIT_S}
@@ -29,22 +29,22 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
         _caller,
         application_limits=[rate],
         headers_enabled=True,
-        # It would put its own over a 503's, and on every other answer too.
+        # Retry-After itself would be set on all answers, and replace that of a 503.
         header_name_mapping={HeaderNames.RETRY_AFTER: _ITS_RETRY_AFTER},
         storage_uri=f"{SteadyMemoryStorage.STORAGE_SCHEME[0]}://" if in_memory else storage,
         storage_options={} if in_memory else waits,
         in_memory_fallback_enabled=not in_memory,
-        # Of itself it does not count requests for addresses that do not exist.
+        # By default, requests for unknown addresses are not counted.
         request_identifier=lambda: request.endpoint or "none",
     )
     limiter.request_filter(is_open)
-    # Functions after a request run last to first: this one after the limiter's.
+    # Flask runs these functions last to first: this one after the limiter's.
     app.after_request(_retry_after_when_refused)
     limiter.init_app(app)
 
 
 class _SteadyLimiter(Limiter):
-    """Counts by a steady clock also while it counts in memory for a Redis that does not answer."""
+    """A limiter whose fallback for Redis counts by a steady clock too."""
 
     def init_app(self, app: Flask) -> None:
         super().init_app(app)
@@ -54,13 +54,13 @@ class _SteadyLimiter(Limiter):
 
 
 def _caller() -> str:
-    """Whom a request is counted for: its key, if it is a known one, or else its address."""
+    """Return what to count a request for: its known key, else its address."""
     key = known_key()
     return f"address {_network(request.remote_addr or 'unknown')}" if key is None else f"key {key.name}"
 
 
 def _network(address: str) -> str:
-    """Who has one IPv6 address has all 2^64 of its network."""
+    """Return the address, or the /64 network of an IPv6 address: one host can use all of it."""
     with_port = _WITH_PORT.fullmatch(address)
     if with_port is not None:
         address = with_port["six"] or with_port["four"]
@@ -77,7 +77,7 @@ def _network(address: str) -> str:
 
 
 def _retry_after_when_refused(response: Response) -> Response:
-    """What the limiter says with every answer; it rounds the last second down to 0."""
+    """Set Retry-After on a 429, at least 1: the limiter rounds the last second down to 0."""
     after = response.headers.pop(_ITS_RETRY_AFTER, None)
     if response.status_code == 429 and after is not None:  # noqa: PLR2004 - Too Many Requests
         response.headers["Retry-After"] = str(max(1, int(after)))

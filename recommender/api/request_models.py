@@ -1,4 +1,4 @@
-"""What the models of requests share; those of each endpoint stand beside its route."""
+"""Base classes and limits of request models; each endpoint's models are beside its route."""
 
 import functools
 from collections.abc import Callable
@@ -26,51 +26,51 @@ F = TypeVar("F", bound="Filtered")
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """What callers may ask for: the settings of requests, and the domain that the items are of."""
+    """The limits of requests: settings, and the domain of the items."""
 
     settings: RequestSettings
     domain: Domain = MEDIA
 
     @cached_property
     def user_id_form(self) -> IdForm:
-        """What user ids look like."""
+        """Return the form of user ids."""
         return IdForm.of_pattern(self.settings.id_pattern)
 
     @cached_property
     def media_id_form(self) -> IdForm:
-        """What ids of items look like."""
+        """Return the form of item ids."""
         return IdForm.of_pattern(self.settings.media_id_pattern)
 
 
 class Filtered(Filters):
-    """A page of items; the filters are those of a domain."""
+    """A page of items, with the filters of a domain."""
 
     limit: int
 
 
 class Offset(BaseModel):
-    """A page further on."""
+    """The position of a page."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     offset: Annotated[int, WholeNumber(0, MAX_OFFSET)] = 0
-    """How many media of the ranking come before the page."""
+    """How many media of the ranking to skip."""
     index: Annotated[str | None, Text(_MAX_VERSION)] = None
-    """`index` of the answer before: rank by the same catalog index, where it is still kept."""
+    """`index` of the previous answer: rank by the same catalog index, if it is still kept."""
 
 
 class Bound:
-    """Marks a field of a request model whose type the settings decide."""
+    """Marks a field of a request model whose type depends on the settings."""
 
     def __init__(self, draw: Callable[[RequestLimits], Any]) -> None:
-        """Have `draw` make the type from the limits."""
+        """Make the type by calling `draw` with the limits."""
         self.draw = draw
 
 
 def bounded(model: type[F], limits: RequestLimits) -> type[F]:
-    """Return the model with the bounds that the settings draw.
+    """Return the model with the bounds of the settings.
 
-    It is made once for each model and limits: that takes longer than all the rest of the app.
+    Cached: making the models takes longer than making the rest of the app.
     """
     return cast("type[F]", _bounded(model, limits))
 
@@ -78,7 +78,7 @@ def bounded(model: type[F], limits: RequestLimits) -> type[F]:
 @functools.lru_cache(maxsize=64)
 def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
     refuse_taken_names(limits.domain, model)
-    # Of a field that both bases have, pydantic takes the first base's: the bound has to be set once more.
+    # Pydantic takes a field of both bases from the first one, so the bound is set again.
     fields: dict[str, Any] = {"limit": _limit_field(limits)}
     for name, found in model.model_fields.items():
         for mark in found.metadata:
@@ -101,7 +101,7 @@ def _filtered(limits: RequestLimits) -> type[Filtered]:
         **filter_fields(limits.domain),
         EXCLUDE: (
             Annotated[tuple[str, ...], item_ids],
-            Field((), description=f"Ids of {limits.domain.plural} that are not wanted."),
+            Field((), description=f"Ids of {limits.domain.plural} to leave out."),
         ),
     }
     return create_model("Filtered", __base__=Filtered, **fields)

@@ -1,4 +1,4 @@
-"""Answers as JSON."""
+"""Makes JSON responses."""
 
 from collections.abc import Callable, Mapping
 from typing import Self
@@ -10,20 +10,20 @@ from recommender.telemetry import JSON, stage
 
 
 def json_response(payload: Mapping[str, object], status: int = 200) -> Response:
-    """A JSON answer."""
+    """Return a JSON response."""
     with stage(JSON):
         data = orjson.dumps(payload)
     return Response(data, status=status, mimetype="application/json")
 
 
 def told_when_sent(response: Response, on_sent: Callable[[], None]) -> Response:
-    """The response; `on_sent` is called when its data have been sent, or will not be."""
+    """Return the response; `on_sent` is called, at least once, when it was sent or given up."""
     response.response = _Data(response.get_data(), on_sent)
     return response
 
 
 class _Data:
-    """An answer's bytes, in one piece. After it is asked for more, all of it has been sent."""
+    """The bytes of a response, in one piece. When the server asks for more, all of it was sent."""
 
     def __init__(self, data: bytes, on_sent: Callable[[], None]) -> None:
         self._data: bytes | None = data
@@ -40,9 +40,9 @@ class _Data:
         return data
 
     def close(self) -> None:
-        """Give up what has not been sent."""
+        """End the response, sent or not."""
         self._on_sent()
 
     def __del__(self) -> None:
-        # Not every caller of the app closes what it is given.
+        # Not every WSGI server calls close.
         self._on_sent()

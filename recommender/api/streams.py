@@ -1,4 +1,4 @@
-"""Answers of a line a user, sent while the next users are worked on."""
+"""Streams NDJSON: one line for each user, sent while the next users are worked on."""
 
 import logging
 import time
@@ -26,12 +26,13 @@ def ndjson_response(
     stream_end: StreamEnd,
     close: Callable[[], None],
 ) -> Response:
-    """A line of JSON a user; `close` is called when the last one has been sent, or sending has failed.
+    """Return a stream of one line for each user; call `close` when it was sent or has failed.
+
+    Errors after the first line become the last line.
 
     Raises:
-        OverloadedError: no place became free in time for the first users.
-        NothingToRecommendFromError: as the chunks do, before the first line. What goes wrong after it, is
-            said by the last line.
+        OverloadedError: no slot became free in time for the first users.
+        NothingToRecommendFromError: the first chunk raised it.
     """
     lines = _Lines(chunks, lane, stream_end, close)
     lines.work()
@@ -39,7 +40,7 @@ def ndjson_response(
 
 
 class _Lines:
-    """The lines. A place is held while users are worked on, and none while lines are sent."""
+    """The lines. A slot is held while users are worked on, not while lines are sent."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class _Lines:
         except StopIteration:
             raise
         except Exception:
-            # The status has been sent long ago; that the list is not complete must not go unnoticed.
+            # The status was sent before, so the last line tells that the list is incomplete.
             logger.exception("a streamed batch broke off")
             return self._last_line(broken_off(BreakOff.FAULT))
 
@@ -79,11 +80,11 @@ class _Lines:
         self._close()
 
     def __del__(self) -> None:
-        # Not every caller of the app closes what it is given.
+        # Not every WSGI server calls close.
         self._close()
 
     def work(self, patience_s: float | None = None) -> None:
-        """Have the next users' results."""
+        """Compute the results of the next users."""
         with self._lane.working(patience_s):
             self._results.extend(next(self._chunks, ()))
 

@@ -1,7 +1,7 @@
-"""The headings that endpoints are described under."""
+"""The headings of the API description."""
 
 from recommender.api.endpoints import Tag
 
-RECOMMENDATIONS = Tag("Recommendations", "For one user, for many, and for people without an account.")
-MEDIA = Tag("Media", "Media that do not depend on a user: popular ones, and those similar to one.")
+RECOMMENDATIONS = Tag("Recommendations", "For one user, for many users, and for people without an account.")
+MEDIA = Tag("Media", "Popular and similar media, the same for every user.")
 SERVICE = Tag("Service", "For monitors and programs.")

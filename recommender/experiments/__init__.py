@@ -1,1 +1,1 @@
-"""Experiments: who gets which ranking, and what came of it."""
+"""Experiments: definitions, assignment of users to variants, and results."""

@@ -1,35 +1,35 @@
-"""Which variant of an experiment a user is in: it follows from the two names alone, and is kept nowhere."""
+"""Assigns users to variants by a hash of the experiment's name and the user's id. Nothing is stored."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
 
 _HASH_BYTES = 8
 _HASHES = float(1 << 53)
-# Rounding of shares that add up to 1.
+# Tolerance for rounding, for shares that add up to 1.
 _TOLERANCE = 1e-9
 
 
 def position_of(experiment: str, user_id: str) -> float:
-    """Return a number in [0, 1) that is uniform over users and independent from experiment to experiment."""
+    """Return a number in [0, 1), uniform over users and independent between experiments."""
     digest = blake2b(f"{experiment}\0{user_id}".encode(), digest_size=_HASH_BYTES).digest()
-    # The 53 bits that a float has room for: with more, the division could round up to 1.
+    # A float has 53 bits: with more, the division could round up to 1.
     return (int.from_bytes(digest, "big") >> 11) / _HASHES
 
 
 def variant_of(experiment: str, shares: Sequence[float], user_id: str) -> int | None:
-    """Return the number of the user's variant, from 0; None where the user takes no part.
+    """Return the index of the user's variant, from 0; None if the user takes no part.
 
-    Variants lie in their order on [0, 1), each as long as its share. One that grows therefore keeps its
-    users; it takes from the next in the order, and the last one only from the users who took no part.
+    Variants divide [0, 1) in their order, each as long as its share. So a variant that grows keeps its
+    users and takes more from the next one, or, if it is the last, from users who took no part.
 
     Args:
         experiment: its name.
-        shares: of the variants, which add up to 1 at most.
-        user_id: in the form that the databases have.
+        shares: of the variants; their sum is at most 1.
+        user_id: in the canonical form.
     """
     position, end = position_of(experiment, user_id), 0.0
-    for number, share in enumerate(shares):
+    for idx, share in enumerate(shares):
         end += share
         if position < end or (end > 1.0 - _TOLERANCE and share > 0.0):
-            return number
+            return idx
     return None

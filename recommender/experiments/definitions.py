@@ -1,4 +1,4 @@
-"""The experiments there are, read from a TOML file."""
+"""Reads the definitions of experiments from a TOML file."""
 
 import itertools
 import re
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What of a ranking differs from the settings; None where nothing does."""
+    """The settings of a ranking that a variant changes; None if unchanged."""
 
     model: str | None = None
     weights: Weights | None = None
@@ -46,11 +46,11 @@ class Changes:
 
     @property
     def names(self) -> frozenset[str]:
-        """What differs."""
+        """Return the names of the changed settings."""
         return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
     def also(self, other: Self) -> Self:
-        """Return these changes and those of `other`, which come first."""
+        """Return the changes of both; those of `other` take precedence."""
         both = {name: getattr(self, name) for name in self.names}
         return type(self)(**both | {name: getattr(other, name) for name in other.names})
 
@@ -60,7 +60,7 @@ NO_CHANGES = Changes()
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A variant of an experiment. `share`: of all users; 0 where the users are those of the experiment."""
+    """A variant of an experiment. `share`: of all users; 0 if the experiment has the share."""
 
     name: str
     changes: Changes
@@ -69,7 +69,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment. `share`: of all users, where each user is in both variants."""
+    """An experiment. `share`: of all users, if each user is in both variants."""
 
     name: str
     kind: Kind
@@ -83,14 +83,14 @@ class Experiment:
 
     @property
     def is_interleaving(self) -> bool:
-        """Whether the lists of both variants become one."""
+        """Return whether the lists of two variants are interleaved."""
         return self.kind is Kind.INTERLEAVING
 
     def variant_for(self, user_id: str) -> Variant | None:
-        """Return the variant of a user who takes part; of an interleaving experiment the first."""
+        """Return the variant of a user, None if the user takes no part; for interleaving the first one."""
         shares = [self.share] if self.is_interleaving else [variant.share for variant in self.variants]
-        number = variant_of(self.name, shares, user_id)
-        return None if number is None else self.variants[number]
+        idx = variant_of(self.name, shares, user_id)
+        return None if idx is None else self.variants[idx]
 
 
 class _Table(BaseModel):
@@ -131,22 +131,22 @@ class _ExperimentTable(_Table):
 
 
 def named_models(experiments: Iterable[Experiment]) -> tuple[str, ...]:
-    """Return what `model` is set to in experiments, each once."""
+    """Return the distinct values of `model` in experiments."""
     changes = (variant.changes for experiment in experiments for variant in experiment.variants)
     return tuple(dict.fromkeys(each.model for each in changes if each.model is not None))
 
 
 def load_experiments(settings: ExperimentSettings, models: Collection[str]) -> tuple[Experiment, ...]:
-    """Return the experiments of the file, in its order; none where there is no such file.
+    """Return the experiments of the file, in its order; none if the file does not exist.
 
     Args:
         settings: where the file is, and the keys.
         models: the names that `model` may have.
 
     Raises:
-        ConfigurationError: the file cannot be read, is named and not there, or an experiment in it is wrong;
-            or one of kind interleaving lacks a key. The message names the file, the experiment, the key, and
-            what is allowed.
+        ConfigurationError: the file cannot be read, was configured but does not exist, or has an invalid
+            experiment; or EXPERIMENT_KEY is missing for interleaving. The message names the file, the
+            experiment, the key, and what is allowed.
     """
     path = settings.experiments_path
     try:
@@ -171,7 +171,7 @@ def parse_experiments(text: str, models: Collection[str]) -> tuple[Experiment, .
     """Return the experiments that TOML defines, in its order.
 
     Raises:
-        ConfigurationError: it is no TOML, or an experiment is wrong; the message names it.
+        ConfigurationError: the text is not TOML, or an experiment is invalid; the message names it.
     """
     try:
         tables = tomllib.loads(text)
@@ -246,7 +246,7 @@ def _interleaving(name: str, table: _ExperimentTable, variants: Mapping[str, _Va
         if values.share is not None:
             raise ConfigurationError(f"{place}: share belongs to the experiment where kind is interleaving")
         if values.window_days is not None:
-            # A history is read once for a user.
+            # A user's history is read once, so both lists have the same window.
             raise ConfigurationError(f"{place}: window_days is not allowed where kind is interleaving")
     made = tuple(Variant(each, values.changes) for each, values in variants.items())
     return Experiment(name, Kind.INTERLEAVING, made, 1.0 if table.share is None else table.share)
@@ -260,7 +260,7 @@ def _validated(model: type[T], place: str, values: Mapping[str, Any]) -> T:
 
 
 def _described(exc: ValidationError, model: type[BaseModel]) -> str:
-    """Say what is wrong first, and what is allowed."""
+    """Return the message for pydantic's first error, with what is allowed."""
     error = exc.errors(include_url=False)[0]
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
@@ -272,12 +272,12 @@ def _described(exc: ValidationError, model: type[BaseModel]) -> str:
 
 
 def find_experiment(experiments: Sequence[Experiment], name: str) -> Experiment | None:
-    """Return the experiment of a name, if there is one."""
+    """Return the experiment with a name, if there is one."""
     return next((each for each in experiments if each.name == name), None)
 
 
 def describe_experiments(experiments: Sequence[Experiment]) -> str:
-    """Return a text that differs where experiments do; empty where there are none."""
+    """Return a text that changes with the experiments; empty without any."""
     if not experiments:
         return ""
     return f"experiments {blake2b(repr(experiments).encode(), digest_size=8).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Two rankings in one list, by team draft.
+"""Interleaves two rankings into one list by team draft.
 
 Radlinski, Kurup, Joachims, "How does clickthrough data reflect retrieval quality?" (CIKM 2008).
 """
@@ -11,14 +11,14 @@ _BLOCK_BYTES = 64
 
 
 class Drafted(NamedTuple):
-    """An item of the list, and the team it is of: 0 for the first ranking, 1 for the second."""
+    """An item of the list and its team: 0 for the first ranking, 1 for the second."""
 
     item: int
     team: int
 
 
 def coins(seed: str) -> Iterator[int]:
-    """Yield fair coins, 0 or 1, without end: the same ones for the same seed."""
+    """Yield random bits, endlessly, the same for the same seed."""
     block = 0
     while True:
         digest = blake2b(f"{block}\0{seed}".encode(), digest_size=_BLOCK_BYTES).digest()
@@ -29,14 +29,14 @@ def coins(seed: str) -> Iterator[int]:
 
 
 def team_draft(first: Sequence[int], second: Sequence[int], length: int, seed: str) -> list[Drafted]:
-    """Return the first `length` items of the list that two teams draft.
+    """Return the first `length` items of the interleaved list.
 
-    The team with fewer items is next to pick; where both have as many, a coin decides. A team picks the best
-    item of its ranking that is not in the list yet. A longer list begins with the shorter one.
+    The team with fewer items picks next; a random bit breaks ties. A team picks the best item of its ranking
+    that is not in the list yet. A longer list begins with the shorter one.
 
     Args:
-        first, second: rankings, the best item first, no item twice; each of at least `length` items, or
-            complete. length: of the list; shorter where both rankings end. seed: of the coins.
+        first, second: rankings, best first, without repeats; each has at least `length` items or is
+            complete. length: of the list; less if both rankings end. seed: of the random bits.
     """
     rankings = (iter(first), iter(second))
     sizes = [0, 0]
@@ -58,5 +58,5 @@ def team_draft(first: Sequence[int], second: Sequence[int], length: int, seed: s
 
 
 def _best_unlisted(ranking: Iterator[int], listed: set[int]) -> int | None:
-    """Return the next item that is not in the list; None where the ranking has ended."""
+    """Return the next item that is not in the list; None at the end of the ranking."""
     return next((item for item in ranking if item not in listed), None)

@@ -1,4 +1,4 @@
-"""What came of an experiment, from what users did."""
+"""Computes the results of an experiment from interactions."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +21,7 @@ from recommender.experiments.statistics import (
 )
 from recommender.experiments.tokens import Placement, TokenSigner
 
-# The app's clock may be that much behind ours.
+# The app's clock may be slower by this much.
 _CLOCKS_DIFFER_S = 300.0
 # `InteractionArrays.kinds` of likes and watches.
 _POSITIVE_KINDS = (1, 2)
@@ -29,12 +29,12 @@ _POSITIVE_KINDS = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class InterleavingReport:
-    """Which of two rankings users prefer.
+    """The result of an interleaving experiment.
 
-    `credits`: items that users liked or watched, by the team they came from. `wins`: users with more items of
-    the first team, and of the second. `refused`: interactions whose token is forged, altered, or of another
-    user, item or time. `preference`: of the second ranking over the first, from -0.5 to 0.5. `chance`: how
-    likely such wins are without a difference.
+    `credits`: items that users liked or watched, by team. `wins`: users with more items of the first team,
+    and of the second. `refused`: interactions whose token is forged, altered, or of another user, item or
+    time. `preference`: of the second ranking over the first, from -0.5 to 0.5. `chance`: probability of such
+    wins without a difference.
     """
 
     teams: tuple[str, str]
@@ -48,15 +48,15 @@ class InterleavingReport:
 
     @property
     def users(self) -> int:
-        """How many users have an item in the lists to their credit."""
+        """Return the number of users who liked or watched an item of the lists."""
         return sum(self.wins) + self.ties
 
 
 @dataclass(frozen=True, slots=True)
 class VariantReport:
-    """A variant of an A/B test: its users, those with anything positive, and their share.
+    """A variant of an A/B test: its users, those with a like or watch, and their share.
 
-    `difference`, `power`: against the first variant; None for that itself.
+    `difference`, `power`: against the first variant; None for the first itself.
     """
 
     name: str
@@ -78,7 +78,7 @@ def read_interleaving(
     signer: TokenSigner,
     positive_types: Collection[str],
 ) -> InterleavingReport:
-    """Count whose items users liked or watched. An item counts once for a user, by the first interaction.
+    """Count liked and watched items by team. An item counts once for each user, by the first interaction.
 
     Args:
         experiment: of kind interleaving.
@@ -121,14 +121,14 @@ def read_interleaving(
 def read_ab(
     experiment: Experiment, users: Iterable[InteractionArrays], since_s: float
 ) -> Sequence[VariantReport]:
-    """Return for each variant how many of its users liked or watched anything since a moment.
+    """Return the number of users of each variant who liked or watched an item since a time.
 
-    The users are all who have interactions, from whenever they are; their variants follow from their ids.
+    The users are all with interactions, of any time; their ids decide their variants.
 
     Args:
         experiment: of kind ab.
-        users: everything that each user did.
-        since_s: the moment, in seconds since 1970 UTC.
+        users: all interactions of each user.
+        since_s: in seconds since 1970 UTC.
     """
     counts: Counter[str] = Counter()
     positive: Counter[str] = Counter()
@@ -158,7 +158,7 @@ def read_ab(
 
 
 def _fits(placement: Placement, exposure: Exposure) -> bool:
-    """Whether the interaction is of the user and the item of the token, and not from before it was given."""
+    """Return whether the interaction matches the token's user and item, and is not older than the token."""
     return (
         placement.user_id == exposure.user_id
         and placement.item_id == exposure.item_id

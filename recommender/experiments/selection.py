@@ -1,4 +1,4 @@
-"""How a user's items are ranked while experiments run."""
+"""Selects how a user's items are ranked while experiments run."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from recommender.models.base import (
 
 
 class ExperimentModels:
-    """Gives each request a selector that knows the experiments, and the models that they name.
+    """Gives each request a selector that applies the experiments.
 
     Args:
         experiments: in the order of the file; no two change the same thing.
-        main: what answers outside of experiments.
-        others: what answers where a variant names a model, by that name.
+        main: selects the model outside of experiments.
+        others: selects the model for a variant that names one, by that name.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class ExperimentModels:
         self._others = others
 
     def selection(self, options: Options) -> "ExperimentSelection":
-        """Return what answers a request that begins now.
+        """Return the selector for a new request.
 
-        An experiment that changes what the request itself asks for, weights or window, is left out of it.
+        Experiments that change weights or window do not apply if the request sets them.
         """
         asked = {name for name in ("weights", "window_days") if getattr(options, name) is not None}
         return ExperimentSelection(
@@ -48,7 +48,7 @@ class ExperimentModels:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A user's part in an experiment."""
+    """The variant of an experiment that a user is in."""
 
     experiment: Experiment
     variant: Variant
@@ -56,7 +56,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentSelection:
-    """A `ModelSelector` by user: what the variants that a user is in change."""
+    """A `ModelSelector` that applies the changes of each user's variants."""
 
     experiments: Sequence[Experiment]
     main: ModelSelector
@@ -64,20 +64,20 @@ class ExperimentSelection:
 
     @property
     def fallback(self) -> Scorer:
-        """The model that scores where the one selected fails."""
+        """Return the model that scores if the selected one fails."""
         return self.main.fallback
 
     @property
     def similar_items(self) -> SimilarItems:
-        """The model that says which items are similar."""
+        """Return the model for similar items."""
         return self.main.similar_items
 
     def window_days(self, user_id: str) -> int | None:
-        """Return the window that a user's variant sets, if one does."""
+        """Return the window in days that a user's variant sets, if any."""
         return self._changes(self._parts(user_id)).window_days
 
     def select(self, user: UserContext) -> Choice:
-        """Return how a user's items are ranked; without an id, a user takes part in nothing."""
+        """Return how to rank a user's items. A user without an id is in no experiment."""
         parts = self._parts(user.user_id)
         if not parts:
             return self.main.select(user)
@@ -97,7 +97,7 @@ class ExperimentSelection:
         return [_Part(experiment, variant) for experiment, variant in found if variant is not None]
 
     def _changes(self, parts: Sequence[_Part]) -> Changes:
-        """Return what all variants of a user change, save those in a draft."""
+        """Return the changes of all variants of a user, except interleaved ones."""
         changes = (part.variant.changes for part in parts if not part.experiment.is_interleaving)
         return functools.reduce(Changes.also, changes, NO_CHANGES)
 

@@ -1,4 +1,4 @@
-"""How sure a result is: intervals, power, and how many users it would take."""
+"""Intervals, power and required numbers of users for the results of experiments."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _Z = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 class Interval(NamedTuple):
-    """An estimate, and its 95 % interval."""
+    """An estimate with its 95 % interval."""
 
     estimate: float
     low: float
@@ -25,14 +25,14 @@ class Interval(NamedTuple):
 
     @property
     def is_away_from_0(self) -> bool:
-        """Whether 0 lies outside, which happens to 5 % of the experiments without a difference."""
+        """Return whether the interval excludes 0; true for 5 % of experiments without a difference."""
         return self.low > 0.0 or self.high < 0.0
 
 
 class Power(NamedTuple):
-    """`reached`: how likely the experiment is to find a difference as large as the observed one.
+    """`reached`: probability of detecting a difference as large as the observed one.
 
-    `users_needed`: how many users find it in 80 % of the experiments; None where there is no difference.
+    `users_needed`: number of users for a power of 80 %; None without a difference.
     """
 
     reached: float
@@ -40,7 +40,7 @@ class Power(NamedTuple):
 
 
 def wilson(hits: int, trials: int) -> Interval:
-    """Return a share and its interval (Wilson 1927); of nothing, the whole range."""
+    """Return a share with its interval (Wilson 1927); of no users, the interval is [0, 1]."""
     if not trials:
         return Interval(0.0, 0.0, 1.0)
     share, z2 = hits / trials, _Z * _Z
@@ -50,7 +50,7 @@ def wilson(hits: int, trials: int) -> Interval:
 
 
 def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> Interval:
-    """Return the second share less the first, with an interval (Newcombe 1998, from those of Wilson)."""
+    """Return the second share minus the first, with an interval (Newcombe 1998, by Wilson's intervals)."""
     first, second = (wilson(*each) for each in zip(hits, trials, strict=True))
     difference = second.estimate - first.estimate
     if not all(trials):
@@ -61,7 +61,7 @@ def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> Interval
 
 
 def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
-    """Return the power of a comparison of two shares; the users needed are those of both together."""
+    """Return the power of a comparison of two shares. `users_needed` is for both together."""
     if not all(trials):
         return Power(0.0, None)
     first, second = (hit / trial for hit, trial in zip(hits, trials, strict=True))
@@ -70,7 +70,7 @@ def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
 
 
 def preference(wins: tuple[int, int], ties: int) -> Interval:
-    """Return by how much users prefer the second ranking, from -0.5 to 0.5, with a bootstrap over users.
+    """Return the preference for the second ranking, -0.5 to 0.5, with a bootstrap interval over users.
 
     It is Δ = (wins of the second + ties / 2) / users - 0.5 (Chapelle, Joachims, Radlinski, Yue 2012, section
     4). A resample of users with three outcomes is a draw from a multinomial distribution.
@@ -100,7 +100,7 @@ def preference_power(wins: tuple[int, int], ties: int) -> Power:
 
 
 def sign_test(wins: tuple[int, int]) -> float:
-    """Return how likely wins as far apart, or farther, are by chance: the two-sided exact sign test."""
+    """Return the p-value of the two-sided exact sign test."""
     trials, fewer = sum(wins), min(wins)
     if not trials:
         return 1.0
@@ -117,7 +117,7 @@ def _log_binomials(trials: int, hits: Sequence[int]) -> NDArray[np.float64]:
 
 
 def _power(difference: float, error: float, users: int) -> Power:
-    """Return the power of a two-sided test by the normal distribution; `error`: the standard error."""
+    """Return the power of a two-sided test by normal approximation; `error`: the standard error."""
     if difference == 0.0:
         return Power(1 - CONFIDENCE, None)
     if error == 0.0:

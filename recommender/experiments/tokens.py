@@ -1,4 +1,4 @@
-"""Signed tokens that say which team an item in an interleaved list is of."""
+"""Signed tokens that state the team of an item in an interleaved list."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# The first part of a token names the form of the rest.
+# The first part of a token is the version of its format.
 _FORM = "m1"
 _DIGEST = "sha256"
 _PARTS = 3
@@ -15,10 +15,10 @@ _MAX_CHARACTERS = 2_000
 
 
 class Placement(NamedTuple):
-    """An item that a user was given in an interleaved list.
+    """An item in an interleaved list that was returned for a user.
 
-    `team`: the variant whose ranking it is from. `rank`: in the whole list, from 1. `given_at`: in seconds
-    since 1970 UTC.
+    `team`: the variant that ranked it. `rank`: in the whole list, from 1. `given_at`: in seconds since 1970
+    UTC.
     """
 
     experiment: str
@@ -30,22 +30,22 @@ class Placement(NamedTuple):
 
 
 class TokenSigner:
-    """Signs placements (HMAC-SHA256, RFC 2104), and reads back what it or an earlier key has signed.
+    """Signs placements (HMAC-SHA256, RFC 2104), and reads tokens signed with any of its keys.
 
     Args:
-        keys: at least one. The first signs; a key that is replaced stays behind it until its tokens are old.
+        keys: at least one. The first signs; keep a replaced key after it until its tokens are old.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
 
     def sign(self, placement: Placement) -> str:
-        """Return the token of a placement: text without a character that JSON or an address would escape."""
+        """Return the token of a placement: text that needs no escapes in JSON or URLs."""
         payload = f"{_FORM}.{_encode(json.dumps(placement, separators=(',', ':')).encode())}"
         return f"{payload}.{_encode(_mac(self._keys[0], payload))}"
 
     def read(self, token: str) -> Placement | None:
-        """Return the placement of a token; None where it was not signed with one of the keys, or altered."""
+        """Return the placement of a token; None if it was altered or signed with another key."""
         parts = token.split(".")
         if len(token) > _MAX_CHARACTERS or len(parts) != _PARTS or parts[0] != _FORM or not token.isascii():
             return None

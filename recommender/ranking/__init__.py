@@ -1,1 +1,1 @@
-"""From scores to an order of items: arrays in, arrays out, no I/O, the same answer for the same input."""
+"""Ranking of items: pure functions from arrays to arrays, deterministic, without I/O."""

@@ -1,4 +1,4 @@
-"""How much one medium is like others."""
+"""Similarity of one item to others."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,16 +7,15 @@ from numpy.typing import NDArray
 def cosine_similarities(
     shared_user_counts: NDArray[np.int64], user_counts: NDArray[np.int64], all_users: int, read_users: int
 ) -> NDArray[np.float64]:
-    """|U(m) ∩ U(n)| / sqrt(|U(m)| × |U(n)|), the cosine over users, in [0, 1].
+    """Return the cosine over users, |U(m) ∩ U(n)| / sqrt(|U(m)| × |U(n)|), in [0, 1].
 
-    Similarities that are equal in exact arithmetic are equal here: each is the square root of one division of
-    whole numbers.
+    Each value is the square root of one division of integers, so equal similarities are equal as floats.
 
     Args:
-        shared_user_counts: how many of the users of m that were read have n, for each n.
-        user_counts: |U(n)|, parallel; never below the count that is shared.
+        shared_user_counts: number of the read users of m who have n, for each n.
+        user_counts: |U(n)|, parallel; at least the shared count.
         all_users: |U(m)|.
-        read_users: how many of those were read; where that is not all of them, they stand for the others.
+        read_users: number of users of m that were read: a sample if fewer than all.
     """
     if read_users == 0:
         return np.zeros(len(shared_user_counts))
@@ -30,11 +29,11 @@ def cosine_similarities(
 
 
 def genre_overlaps(item_masks: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Genres in common by genres in either (Jaccard), in [0, 1]; 0 where there are none.
+    """Return the Jaccard similarity of genres, in [0, 1]; 0 if neither item has genres.
 
     Args:
-        item_masks: shape (media, words).
-        mask: shape (words,), of the medium they are compared with.
+        item_masks: shape (items, words).
+        mask: of the item to compare with, shape (words,).
     """
     common = np.bitwise_count(item_masks & mask).sum(axis=1, dtype=np.int64)
     either = np.bitwise_count(item_masks | mask).sum(axis=1, dtype=np.int64)

@@ -1,29 +1,29 @@
-"""Re-ranking: an order in which neighbours in the list differ more than by their scores alone."""
+"""Re-ranks lists for diversity of genres."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.ranking.item_similarity import genre_overlaps
 
-# Values closer than this are equal, so that the last bit of a sum decides nothing.
+# Closer values count as equal, so that rounding errors do not decide the order.
 _DECIMALS = 12
 
 
 def rerank_by_genres(
     scores: NDArray[np.float64], genre_masks: NDArray[np.uint64], diversity: float, limit: int
 ) -> NDArray[np.intp]:
-    """Return the positions of the first `limit` items by maximal marginal relevance (MMR), the best first.
+    """Return the indices of the first `limit` items by maximal marginal relevance (MMR), best first.
 
     Carbonell and Goldstein, "The use of MMR, diversity-based reranking" (SIGIR 1998): each next item has the
-    largest (1 - diversity) × score / largest score - diversity × its largest similarity to an item before it,
-    where the similarity is genres in common by genres in either. Ties keep the given order. A longer list
-    begins with the shorter one.
+    largest (1 - diversity) × score / largest score - diversity × its largest similarity to an item before it.
+    Similarity is the Jaccard index of genres. Ties keep the given order. A longer list begins with the
+    shorter one.
 
     Args:
-        scores: shape (items,), 0 and more, the best item first.
+        scores: shape (items,), 0 or more, best first.
         genre_masks: of the items' genres, shape (items, words).
-        diversity: 0 keeps the order, 1 goes by genres alone.
-        limit: how many are returned, at most.
+        diversity: 0 keeps the order, 1 uses genres only.
+        limit: largest number of indices to return.
     """
     count = min(limit, len(scores))
     if diversity == 0.0:
@@ -35,7 +35,7 @@ def rerank_by_genres(
     order = np.empty(count, dtype=np.intp)
     for rank in range(count):
         values = np.round(relevance - diversity * similarity, _DECIMALS)
-        # The first of equal ones.
+        # argmax: the first of equal values.
         chosen = int(np.argmax(np.where(is_open, values, -np.inf)))
         order[rank] = chosen
         is_open[chosen] = False

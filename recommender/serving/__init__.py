@@ -1,1 +1,1 @@
-"""What answers are made of: one path for users, one for media, and what remains of them in an outage."""
+"""Makes results: one path for users, one for items, and fallbacks for outages."""

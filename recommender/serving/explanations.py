@@ -1,4 +1,4 @@
-"""Puts into words and numbers how a page of recommendations came about."""
+"""Explains a page of recommendations in words and numbers."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from recommender.models.base import ScoreExplanation, SimilarUserEvidence
 from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
 
-# More of them make a sentence hard to read.
+# More titles make a sentence hard to read.
 _NAMED_TITLES = 2
 
 
 class PageExplainer:
     """Explains one user's page.
 
-    `explanation`: of the page. `media`: details by id, of the page and of what its explanations name.
+    `explanation`: of the page. `media`: details by id, of the items on the page and in its explanations.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PageExplainer:
         self._liked_ids = frozenset(itertools.compress(history.positive_ids, history.positive_liked))
 
     def basis(self) -> ExplanationContext:
-        """What the explanations of the page refer to."""
+        """Return the values that the explanations of the page refer to."""
         return ExplanationContext(
             stated_genres=tuple(self._page.user.stated_genres.values()),
             similar_users=None if self._evidence is None else self._evidence.similar_users,
@@ -54,7 +54,7 @@ class PageExplainer:
         )
 
     def explain(self, rank: int, media: Item) -> Explanation:
-        """How the item at a rank of the page, counted from 0, came there."""
+        """Return the explanation of the item at a rank of the page, from 0."""
         page, weights, evidence = self._page, self._weights, self._evidence
         item_idx = page.item_idx[rank]
         matched = self._matched_genres(media, self._index.genre_masks[item_idx])
@@ -72,13 +72,13 @@ class PageExplainer:
                 because if weights.collaborative else (),
                 int(self._index.user_counts[item_idx]),
                 self._verbs,
-                # A model that names no items of the user's own need not have looked at any.
+                # Some models use no items of the user.
                 by_history=bool(weights.collaborative and page.collaborative[rank] and self._contributions),
             ),
         )
 
     def _matched_genres(self, media: Item, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
-        """The stated genres that the item was scored by, as the catalog writes them."""
+        """Return the stated genres that the item has, in the spelling of the catalog."""
         written = {name_key(genre): genre for genre in media.genres}
         return tuple(
             written.get(genre, stated)
@@ -87,7 +87,7 @@ class PageExplainer:
         )
 
     def _because(self, rank: int) -> tuple[OwnItem, ...]:
-        """The user's own items that led there, as far as their details can be had."""
+        """Return the user's items that contributed most, if their details are known."""
         if not self._contributions:
             return ()
         ids = [self._index.item_ids[idx] for idx in self._contributions[rank].item_idx]
@@ -99,7 +99,7 @@ class PageExplainer:
 
 
 def _people(evidence: SimilarUserEvidence | None, rank: int) -> str | None:
-    """Which of the similar users have the item at a rank; None where none of them has."""
+    """Return the text about similar users who have the item at a rank; None if there are none."""
     if evidence is None or not evidence.counts[rank]:
         return None
     if evidence.similar_users == 1:
@@ -116,7 +116,7 @@ def _reason(
     *,
     by_history: bool,
 ) -> str:
-    """One plain sentence, of what counts. `by_history`: the user's own items have a part in it."""
+    """Return the reason as a sentence. `by_history`: whether the user's items contribute."""
     liked_it = f"{verbs.liked} or {verbs.watched} it"
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
     titled = [own for own in because if own.media.title][:_NAMED_TITLES]
@@ -139,7 +139,7 @@ def _reason(
 
 
 def _own_history(own_media: Sequence[OwnItem], verbs: Verbs) -> str:
-    """What the user did with items of their own: liked “A” and watched “B”."""
+    """Return what the user did, such as: liked “A” and watched “B”."""
     parts = [
         f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"
         for liked, verb in ((True, verbs.liked), (False, verbs.watched))
@@ -149,7 +149,7 @@ def _own_history(own_media: Sequence[OwnItem], verbs: Verbs) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """The words as a list in a sentence."""
+    """Join words to a list in a sentence."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

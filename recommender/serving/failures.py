@@ -1,4 +1,4 @@
-"""Which databases did not answer while a request was answered."""
+"""Records the databases that did not answer during a request."""
 
 from types import TracebackType
 
@@ -7,9 +7,9 @@ from recommender.errors import DatabaseUnavailableError
 
 
 class Failures:
-    """Notes a database that does not answer inside a `with` block, which then ends early.
+    """Context manager that records a database if it does not answer, and ends the block.
 
-    What the block was to fill keeps the value it had before.
+    Variables that the block assigns keep their previous values.
     """
 
     def __init__(self) -> None:
@@ -17,11 +17,11 @@ class Failures:
 
     @property
     def names(self) -> tuple[DatabaseName, ...]:
-        """The databases, in the order in which answers name them."""
+        """Return the databases, in the order of answers."""
         return in_order(self._names)
 
     def add(self, name: DatabaseName) -> None:
-        """Note a database."""
+        """Record a database."""
         self._names.add(name)
 
     def __enter__(self) -> None:

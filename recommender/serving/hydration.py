@@ -1,4 +1,4 @@
-"""Details of what is shown, and what remains of them when items were deleted or catalog_db fails."""
+"""Reads the details of shown items, also when items were deleted or catalog_db fails."""
 
 import threading
 import time
@@ -17,15 +17,15 @@ from recommender.entities import DatabaseName, Item, Page
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 from recommender.serving.failures import Failures
 
-# How many more items are ranked where some turned out to be deleted.
+# Extra items to rank after some turned out to be deleted.
 _SPARE_ITEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which items count, as masks over the catalog index; shape (items,).
+    """Masks over the items of the catalog index, shape (items,).
 
-    `existing`: not deleted since the index was loaded. `showable`: details can be had.
+    `existing`: not deleted since the index was loaded. `showable`: details are available.
     """
 
     existing: NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """Which items of an index still exist, and when that was asked, by the monotonic clock."""
+    """The items of an index that still exist. `asked_at`: by the monotonic clock."""
 
     version: str
     asked_at: float
@@ -42,7 +42,7 @@ class _Survey:
 
 
 class Hydrator:
-    """Begins hydrations, and holds what they share: which items exist, as catalog_db said last."""
+    """Begins hydrations, and caches which items exist."""
 
     def __init__(self, catalog_db: CatalogDatabase, catalog: CatalogRefresher, item_cache: ItemCache) -> None:
         self.catalog_db = catalog_db
@@ -52,14 +52,14 @@ class Hydrator:
         self._survey_lock = threading.Lock()
 
     def begin(self, index: CatalogIndex, page: Page, deadline: Deadline, failures: Failures) -> "Hydration":
-        """Begin to read the details of pages that are ranked by an index."""
+        """Begin the hydration of pages ranked by an index."""
         return Hydration(self, index, page, deadline, failures)
 
     def survey(self, index: CatalogIndex, deadline: Deadline) -> _Survey:
-        """Ask catalog_db which items exist; requests that wait for the same answer share it.
+        """Read from catalog_db which items exist. Waiting requests share one read.
 
         Raises:
-            DatabaseUnavailableError: catalog_db does not say, or not in time.
+            DatabaseUnavailableError: catalog_db does not answer in time.
         """
         wanted_at = time.monotonic()
         if not self._survey_lock.acquire(timeout=deadline.remaining_s):
@@ -78,17 +78,17 @@ class Hydrator:
 
 
 class Hydration:
-    """Reads the details of one request's pages: one statement for all of them, two where items are deleted.
+    """Reads the details of one request's pages in one statement, or two if items were deleted.
 
-    Used in rounds, until `read` says that the pages are complete:
+    Use in rounds, until `read` returns true:
 
         while not hydration.read(shown_idx):
             ...rank again, within `hydration.scope` and for `hydration.page`
 
-    The first round is the only one, unless items were deleted since the index was loaded. Those show as
-    missing details; the second round then ranks with some to spare, as more may be deleted, and the third
-    the page itself. Where that still lacks details, catalog_db is asked which items exist, and the last round
-    ranks among these. Where catalog_db does not answer, the last round ranks what is cached.
+    Usually one round is enough. If items were deleted since the index was loaded, their details are missing:
+    the second round ranks extra items, because more may be deleted, and the third the page itself. If details
+    are still missing, `survey` reads which items exist, and the last round ranks these. If catalog_db does
+    not answer, the last round ranks the cached items.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class Hydration:
         self._round: Callable[[Sequence[str]], bool] = self._read_page
 
     def read(self, shown_idx: NDArray[np.intp]) -> bool:
-        """Read what is not read yet; true where the pages are complete, else another round is due.
+        """Read missing details. Return true if the pages are complete, false for another round.
 
         Args:
-            shown_idx: positions of all items whose details are shown, repeated or not.
+            shown_idx: indices of all items to show; may repeat.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer and no details are cached.
@@ -153,7 +153,7 @@ class Hydration:
         return True
 
     def _fetch(self, item_ids: Sequence[str]) -> bool:
-        """Fetch the details of those that are not read yet; false where some do not exist."""
+        """Fetch details that are not read yet; return false if some items do not exist."""
         unread = [item_id for item_id in item_ids if item_id not in self.media]
         if unread:
             found = self._hydrator.catalog_db.fetch_media(unread, self._deadline)
@@ -169,7 +169,7 @@ class Hydration:
         """Let the last round rank the items that exist.
 
         Raises:
-            DatabaseUnavailableError: none does: catalog_db is being filled anew, which is as good as down.
+            DatabaseUnavailableError: no item exists. catalog_db is being refilled, which counts as down.
         """
         survey = self._hydrator.survey(self._index, self._deadline)
         if not survey.existing.any():
@@ -182,7 +182,7 @@ class Hydration:
         self._round = self._read_what_exists
 
     def _note_deleted(self, item_ids: Sequence[str], asked_at: float) -> None:
-        """Leave items out from now on. Not before: where all are missing, catalog_db is being filled anew."""
+        """Exclude items. Call only if some exist: if all are missing, catalog_db is being refilled."""
         if item_ids:
             self._hydrator.item_cache.forget(item_ids)
             self._hydrator.catalog.mark_gone(self._index, item_ids, asked_at)

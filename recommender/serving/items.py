@@ -1,4 +1,4 @@
-"""Items that do not depend on the user: popular ones, and those similar to an item."""
+"""Popular items, and items similar to one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from recommender.telemetry import SERVICE, stage
 
 @dataclass(frozen=True, slots=True)
 class _SimilarPage:
-    """Positions in the catalog index of items similar to one, and parallel to these how much they are."""
+    """Indices of items similar to one, and their similarities, as parallel arrays."""
 
     item_idx: NDArray[np.intp]
     similarities: NDArray[np.float64]
@@ -44,7 +44,7 @@ class _SimilarPage:
 
 
 class ItemService:
-    """Ranks media by all users, or by those of one medium."""
+    """Ranks items by popularity, or by similarity to one item."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class ItemService:
         index_version: str | None = None,
         asked_at: float | None = None,
     ) -> PopularItemsPage:
-        """A page of the media most users liked or watched; ties by the configured window, then by id.
+        """Return a page of popular items; ties by the configured window, then by id.
 
-        Another window than the configured one is counted when it is first asked for. Where that takes longer
-        than a request may, or fails, the answer is about the configured one, and says so.
+        A window other than the configured one is counted at its first request. If the count takes longer than
+        a request may, or fails, the page is of the configured window, and says so.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
@@ -124,12 +124,12 @@ class ItemService:
         index_version: str | None = None,
         asked_at: float | None = None,
     ) -> SimilarItemsPage:
-        """A page of media like one: by cosine over users, then by genres in common.
+        """Return a page of items similar to one: by cosine over users, then by common genres.
 
-        Where nobody has the medium, genres alone are left. Ties go to popularity, then to the id.
+        If no user has the item, genres alone count. Ties by popularity, then by id.
 
         Raises:
-            UnknownItemError: it is not in the catalog, or not any more.
+            UnknownItemError: the catalog does not have the item, or no longer.
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
@@ -146,7 +146,7 @@ class ItemService:
             complete = False
             while not complete:
                 ranked = ranker.rank(hydration.scope, hydration.page)
-                # The item itself is shown, too: it may be deleted.
+                # The details of the item itself are shown too, and it may have been deleted.
                 complete = hydration.read(np.append(ranked.item_idx, anchor_idx))
         if not self._catalog.existing(index)[anchor_idx]:
             raise UnknownItemError
@@ -165,7 +165,7 @@ class ItemService:
     def _find_similar(
         self, item_id: str, index: CatalogIndex, model: SimilarItems, deadline: Deadline, failures: Failures
     ) -> ItemSimilarities:
-        """What the model knows of; nothing where engagement_db cannot say, which then is named."""
+        """Return the model's similar items; none, with a recorded failure, if engagement_db fails."""
         if not index.popularity.known:
             failures.add(DatabaseName.ENGAGEMENT)
             return _NO_SIMILARITIES
@@ -181,7 +181,7 @@ _NO_SIMILARITIES = ItemSimilarities(
 
 
 class _SimilarRanker:
-    """Ranks items by how similar they are to one: by users, then by genres, then by popularity."""
+    """Ranks items by similarity to one: by users, then genres, then popularity."""
 
     def __init__(
         self, anchor_idx: int, similar: ItemSimilarities, index: CatalogIndex, filters: ItemFilter
@@ -225,6 +225,6 @@ def _similar_item(ranked: _SimilarPage, rank: int, media: Item) -> SimilarItem:
 
 
 def _details(item_idx: NDArray[np.intp], media: Mapping[str, Item], index: CatalogIndex) -> dict[int, Item]:
-    """Details by rank on a page, in its order, without the ranks whose details cannot be had."""
+    """Return details by rank on a page, in order, without items whose details are not available."""
     found = ((rank, media.get(index.item_ids[idx])) for rank, idx in enumerate(item_idx))
     return {rank: details for rank, details in found if details is not None}

@@ -1,4 +1,4 @@
-"""What the explorer shows of users: who there is, what they say they like, what they did last."""
+"""Reads what the explorer shows of users: search results, stated genres, latest interactions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from recommender.serving.failures import Failures
 
 @dataclass(frozen=True, slots=True)
 class FoundUser:
-    """A user that a search found; `genres` are stated, as `distinct_names` has them."""
+    """A user found by a search. `genres`: stated genres, as returned by `distinct_names`."""
 
     user_id: str
     genres: tuple[str, ...]
@@ -24,7 +24,7 @@ class FoundUser:
 
 @dataclass(frozen=True, slots=True)
 class FoundUsers:
-    """Users in order of their ids. `more`: there are others. `missing`: databases that did not answer."""
+    """Users sorted by id. `more`: whether there are others. `missing`: databases that did not answer."""
 
     users: tuple[FoundUser, ...]
     more: bool
@@ -33,7 +33,7 @@ class FoundUsers:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """Something a user did. `media` is None for what is not, or no longer, in the catalog."""
+    """An interaction of a user. `media`: None if the catalog does not have the item."""
 
     media_id: str
     media: Item | None
@@ -44,7 +44,7 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user; what a database that is missing would have told is empty. `interactions`: latest first."""
+    """A user. Data of a missing database are empty. `interactions`: latest first."""
 
     user_id: str
     genres: tuple[str, ...]
@@ -71,14 +71,14 @@ class ProfileReader:
         self._time_budget_s = time_budget_s
 
     def search(self, prefix: str, top_k: int) -> FoundUsers:
-        """The first users, of either database, whose id begins with `prefix`; any text will do."""
+        """Return the first users, of either database, whose id begins with `prefix` (any text)."""
         if not prefix.isprintable():
-            # PostgreSQL's text cannot hold all that is typed, and no id has any of it.
+            # PostgreSQL's text cannot hold every character that can be typed, and no id has such characters.
             return FoundUsers(users=(), more=False, missing=())
         deadline = Deadline.after(self._time_budget_s)
         failures = Failures()
         first, second = deadline.share(USER_DB_SHARE), deadline.share(ENGAGEMENT_DB_SHARE)
-        # One more than are shown tells whether there are more.
+        # Read one more than is shown, to know whether there are more.
         wanted = top_k + 1
         stated: Sequence[str] = ()
         active: Sequence[str] = ()
@@ -96,7 +96,7 @@ class ProfileReader:
         )
 
     def surprise(self) -> str | None:
-        """Somebody with interactions, another each time, if there is anybody.
+        """Return the id of a random user with interactions; None if there are none.
 
         Raises:
             DatabaseUnavailableError: engagement_db did not answer.
@@ -104,7 +104,7 @@ class ProfileReader:
         return self._engagement_db.fetch_random_user(Deadline.after(self._time_budget_s))
 
     def read(self, user_id: str, top_k: int) -> Profile:
-        """What a user states and did last, `top_k` things at most; nothing of somebody nobody knows."""
+        """Return a user's stated genres and latest `top_k` interactions; empty for an unknown user."""
         deadline = Deadline.after(self._time_budget_s)
         failures = Failures()
         genres = self._genres([user_id], deadline.share(USER_DB_SHARE), failures)
@@ -140,7 +140,7 @@ class ProfileReader:
         return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
     def _media(self, item_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Item]:
-        """Details by id, the last good ones where the catalog cannot be asked."""
+        """Return details by id, cached ones if catalog_db does not answer."""
         if not item_ids:
             return {}
         distinct = list(dict.fromkeys(item_ids))
@@ -152,7 +152,7 @@ class ProfileReader:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """A moment that can be shown; PostgreSQL knows years that Python does not."""
+    """Parse a time; None for years that Python does not support but PostgreSQL does."""
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError:

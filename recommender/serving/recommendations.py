@@ -1,7 +1,7 @@
-"""The one path from users to recommendations: context, score, blend, select, hydrate.
+"""The path from users to recommendations: context, score, blend, select, hydrate.
 
-A single user is a batch of one. Each step takes what the one before gives; what a database cannot give in
-time is left out, and named in the answer.
+A single user is a batch of one. Data that a database does not return in time are left out, and the answer
+names the database.
 """
 
 import itertools
@@ -56,13 +56,13 @@ from recommender.telemetry import SERVICE, stage
 logger = logging.getLogger(__name__)
 
 CHUNK_USERS = 100
-# A chunk may take the time budget once more for each so many further users.
+# A chunk gets the time budget once more for each further 25 users.
 _USERS_A_BUDGET = 25
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is asked for, for all users alike, and which models answer."""
+    """The parameters and models of a request, the same for all its users."""
 
     page: Page
     options: Options
@@ -74,10 +74,9 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Up to `CHUNK_USERS` users' part of a request: what it is answered from, and until when.
+    """Index, deadline and failures for up to `CHUNK_USERS` users of a request.
 
-    The window ends at the moment, `now`: a long list of users outlives several catalog indexes, whose counts
-        are of windows that move on.
+    Windows end at `now`: a long list of users outlives several catalog indexes, whose windows move.
     """
 
     request: _Request
@@ -87,7 +86,7 @@ class _Chunk:
     failures: Failures
 
     def window_of(self, user_id: str) -> Window:
-        """Return the window of a user: the one asked for, unless an experiment sets another."""
+        """Return the window of a user: the requested one, unless an experiment sets another."""
         request, days = self.request, None
         if request.experiments is not None:
             days = request.experiments.window_days(user_id)
@@ -96,7 +95,7 @@ class _Chunk:
 
 
 class RecommendationService:
-    """Recommends items to users, in a number of statements that does not depend on how many they are."""
+    """Recommends items to users, with a number of statements that is fixed for each 100 users."""
 
     def __init__(
         self,
@@ -113,17 +112,17 @@ class RecommendationService:
         experiments: ExperimentModels | None = None,
         signer: TokenSigner | None = None,
     ) -> None:
-        """Recommend.
+        """Keep the parts to recommend with.
 
         Args:
-            user_db, engagement_db, catalog, hydrator: what answers are made from.
-            models: what scores outside of experiments.
-            window_days: how far back interactions count.
-            time_budget_s: how long a request for one user may wait for databases in all.
-            verbs: of explanations.
-            clock: the moment to answer at.
-            experiments: what scores while there are any.
-            signer: of the tokens in interleaved lists; needed where an experiment makes such lists.
+            user_db, engagement_db, catalog, hydrator: sources of data.
+            models: score outside of experiments.
+            window_days: age up to which interactions count; 0 is all time.
+            time_budget_s: total time that a request for one user may wait for databases.
+            verbs: for explanations.
+            clock: gives the present.
+            experiments: the models of experiments, if there are any.
+            signer: signs the tokens of interleaved lists; required for interleaving.
         """
         self._user_db = user_db
         self._engagement_db = engagement_db
@@ -140,11 +139,11 @@ class RecommendationService:
     def recommend(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[UserRecommendations]:
-        """A page for each distinct user, in the order of the ids.
+        """Yield a page for each distinct user, in the order of the ids.
 
-        At most 8 statements per 100 users, and two more for each live search that was given up. Each window
-        that an experiment sets takes one more, and what its model reads. Works on 100 users at a time, when
-        their results are asked for; one model answers for all, or one for each variant of an experiment.
+        Runs at most 8 statements per 100 users, and two more for each live search that was given up. Each
+        window of an experiment takes one more, and those of its model. Computes 100 users at a time, when
+        their results are consumed. One model answers for all, or one for each variant of an experiment.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
@@ -154,12 +153,12 @@ class RecommendationService:
     def recommend_in_chunks(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Sequence[UserRecommendations]]:
-        """The same, 100 users at a time: all of them are worked on when a chunk is asked for.
+        """Yield the same in chunks of 100 users, each computed when it is consumed.
 
         Raises:
             NothingToRecommendFromError: as `recommend`.
         """
-        # No generator itself: the time budget runs from now, not from when results are asked for.
+        # Not a generator itself, so that the time budget begins now, not at the first result.
         return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, options, time.monotonic())
 
     def preview(
@@ -170,7 +169,7 @@ class RecommendationService:
         *,
         asked_at: float | None = None,
     ) -> Preview:
-        """A page for somebody without an account; the time budget runs from `asked_at`, or else from now.
+        """Return a page for a person without an account. The time budget begins at `asked_at`, or now.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
@@ -214,14 +213,14 @@ class RecommendationService:
         )
 
     def _chunk(self, request: _Request, users: int, asked_at: float) -> _Chunk:
-        """Begin to answer; waits for the first catalog index, if there is none yet."""
+        """Begin a chunk. Wait for the first catalog index, if none is loaded."""
         budget_s = self._time_budget_s * (1 + (users - 1) / _USERS_A_BUDGET)
         deadline = Deadline(asked_at, asked_at + budget_s)
         index = self._catalog.current(deadline.share(INDEX_SHARE), request.options.index_version)
         return _Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
-        """Read what is known of users: one statement, and one for each of their windows."""
+        """Read the contexts of users: one statement, and one for each window."""
         deadline = chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
         histories: dict[str, History] = {}
@@ -244,7 +243,7 @@ class RecommendationService:
         ]
 
     def _recommend_to(self, users: Sequence[UserContext], chunk: _Chunk) -> list[UserRecommendations]:
-        """Score, rank and hydrate: again, as long as what was ranked turns out to be deleted."""
+        """Score, rank and hydrate; repeat if ranked items turn out to be deleted."""
         request, index = chunk.request, chunk.index
         scored = _score(users, chunk)
         ranker = Ranker(index, request.options)
@@ -273,7 +272,7 @@ _NO_HISTORY = History()
 
 
 def _choose(user: UserContext, request: _Request) -> Choice:
-    """Return how a user's items are ranked; the weights that are asked for come before those of the model."""
+    """Return how to rank a user's items. Requested weights take precedence over the model's."""
     choice = request.models.select(user)
     weights = request.options.weights
     return choice if weights is None else _with_weights(choice, weights)
@@ -287,9 +286,9 @@ def _with_weights(choice: Choice, weights: Weights) -> Choice:
 
 
 def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[list[Scored]]:
-    """Return each user's models and scores; none where engagement_db cannot give what the model needs.
+    """Return each user's models and scores; none if engagement_db does not answer for the model.
 
-    There is one model a user, and a second one for a user in an interleaving experiment.
+    Each user has one model, and a second one in an interleaving experiment.
     """
     asked = [
         (n, user, choice)
@@ -300,14 +299,14 @@ def _score(users: Sequence[UserContext], chunk: _Chunk) -> list[list[Scored]]:
     if chunk.index.popularity.known:
         # Live SQL reads one window at a time.
         groups: dict[tuple[int, Window], list[int]] = {}
-        for position, (_, user, choice) in enumerate(asked):
-            groups.setdefault((id(choice.scorer), user.window), []).append(position)
+        for idx, (_, user, choice) in enumerate(asked):
+            groups.setdefault((id(choice.scorer), user.window), []).append(idx)
         for own in groups.values():
             with chunk.failures:
                 scorer = asked[own[0]][2].scorer
-                used, found = _score_by(scorer, [asked[position][1] for position in own], chunk)
-                for position, scores in zip(own, found, strict=True):
-                    scored[position] = Scored(replace(asked[position][2], scorer=used), scores)
+                used, found = _score_by(scorer, [asked[idx][1] for idx in own], chunk)
+                for idx, scores in zip(own, found, strict=True):
+                    scored[idx] = Scored(replace(asked[idx][2], scorer=used), scores)
                     if scores.missing is not None:
                         chunk.failures.add(scores.missing)
     else:
@@ -324,10 +323,10 @@ def _and_second(choice: Choice) -> tuple[Choice, ...]:
 
 
 def _score_by(scorer: Scorer, users: Sequence[UserContext], chunk: _Chunk) -> tuple[Scorer, Scores]:
-    """Return scores, and the model they are by: the fallback where the one selected has a fault.
+    """Return scores and the model that made them: the fallback if the selected one fails.
 
     Raises:
-        DatabaseUnavailableError: a database the model reads did not answer.
+        DatabaseUnavailableError: a database that the model reads did not answer.
     """
     until = chunk.deadline.share(ENGAGEMENT_DB_SHARE)
     fallback = chunk.request.models.fallback

@@ -1,4 +1,4 @@
-"""Whether the service can answer and from what, as known without asking a database."""
+"""The state of the service, without querying a database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ _CHECK_S = 1.0
 
 
 class Readiness(StrEnum):
-    """Whether useful answers can be given: whole ones, some that lack something, or none."""
+    """Whether the service can give useful answers: complete, degraded, or none."""
 
     READY = "ready"
     DEGRADED = "degraded"
@@ -40,10 +40,10 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A moment of the service.
+    """The state of the service at one time.
 
-    `details_cached`: of some media, for when catalog_db is down. `stopped`: background threads that ended.
-    `experiment_models`: what answers for each model that experiments name, by that name.
+    `details_cached`: whether some details are cached, for outages of catalog_db. `stopped`: background
+    threads that ended. `experiment_models`: the model that answers for each one named by experiments.
     """
 
     databases: Mapping[DatabaseName, DatabaseState]
@@ -55,7 +55,7 @@ class Status:
 
     @property
     def readiness(self) -> Readiness:
-        """Ready where no answer lacks anything; slow is not down."""
+        """Return ready if answers are complete. A slow database does not count as down."""
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
         if self.catalog is None or (DatabaseName.CATALOG in down and not self.details_cached):
             return Readiness.UNAVAILABLE
@@ -66,7 +66,7 @@ class Status:
 
 
 class StatusReader:
-    """Puts the status together from what the parts know of themselves."""
+    """Reads the status from the parts of the service."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class StatusReader:
         self._experiment_models = experiment_models
 
     def read(self) -> Status:
-        """The status now, after an attempt to start threads again that have ended; waits for nothing."""
+        """Return the present status. Try to restart ended threads. Does not block."""
         return Status(
             databases={name: database.state for name, database in self._databases.items()},
             catalog=self._catalog.status(),
@@ -99,13 +99,13 @@ class StatusReader:
 def _model_status(models: ModelWatcher) -> ModelStatus:
     model = models.state()
     built_at = model.built_at
-    # The clock may have been turned back since.
+    # The clock may have been set back since.
     age_s = None if built_at is None else max(0.0, (datetime.now(UTC) - built_at).total_seconds())
     return ModelStatus(model.name, model.version, age_s, model.refused)
 
 
 def _named_status(name: str, models: ModelWatcher) -> ModelStatus:
-    """Return what answers for a model of a name. That none is published is a reason like any other."""
+    """Return the model that answers for a named one; refused if no version is published."""
     status = _model_status(models)
     if status.refused is None and models.is_missing:
         return replace(status, refused=Refusal(name, None, "no version of it is published"))
@@ -113,10 +113,10 @@ def _named_status(name: str, models: ModelWatcher) -> ModelStatus:
 
 
 class DatabaseChecker:
-    """Checks databases that no request asks: a server nobody sends requests to must notice recovery."""
+    """Checks databases in the background: a server without requests must notice recovery."""
 
     def __init__(self, databases: Sequence[Database]) -> None:
-        # One a database: another one's timeout is not to be waited for.
+        # One thread for each database, so that a timeout of one does not delay the others.
         self._threads = [
             RepeatingThread(f"check {database.name}", partial(_check, database), _CHECK_S)
             for database in databases
@@ -128,7 +128,7 @@ class DatabaseChecker:
             thread.open()
 
     def close(self) -> None:
-        """Stop checking, and wait until the databases are let go of."""
+        """Stop checking, and wait until no check uses a database."""
         for thread in self._threads:
             thread.close()
 

@@ -1,4 +1,4 @@
-"""An endpoint is declared once: all that the service does for endpoints follows from the declaration."""
+"""Tests that all of an endpoint's behaviour follows from its declaration."""
 
 import hashlib
 import re
@@ -35,7 +35,7 @@ ID_FORM = IdForm.of_pattern(UUID_PATTERN)
 
 
 class ToyQuery(BaseModel):
-    """What toys are asked for."""
+    """Which toys to return."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -44,11 +44,11 @@ class ToyQuery(BaseModel):
     colour: Annotated[tuple[str, ...], Texts(2)] = ()
     """Any of these."""
     weight: float = 1.0
-    """Of a type of pydantic's own."""
+    """Of one of pydantic's own types."""
 
 
 class ToyBody(BaseModel):
-    """A toy to put away."""
+    """A toy to store."""
 
     page: Annotated[int, WholeNumber(1, 3)]
     size: Annotated[int, WholeNumber(1, 3)] = 2
@@ -75,7 +75,7 @@ def lane() -> Lane:
 
 @pytest.fixture
 def client(lane: Lane) -> FlaskClient:
-    """An app that knows nothing of toys, and a blueprint that nothing else knows of."""
+    """An app with a blueprint that the service does not have."""
     app = Flask("toys")
     register_error_handlers(app)
     entries = [
@@ -163,7 +163,7 @@ def ask(client: FlaskClient, path: str, key: Scope | None = Scope.READ, **reques
 
 
 def refused(response: TestResponse, status: int, code: ErrorCode) -> str:
-    """What the error says."""
+    """Return the error message."""
     answer = response.get_json()
     assert (response.status_code, answer["code"], set(answer)) == (status, code, {"error", "code"})
     words: str = answer["error"]
@@ -214,11 +214,11 @@ def test_a_wrong_body_is_refused_in_the_shape_of_all_errors(client: FlaskClient)
         assert refused(response, 400, ErrorCode.INVALID_BODY) == words
 
 
-def test_what_the_view_raises_is_told_in_the_shape_of_all_errors(client: FlaskClient) -> None:
+def test_errors_of_the_view_have_the_shape_of_all_errors(client: FlaskClient) -> None:
     refused(ask(client, f"/toys/{ID}?size=3"), 404, ErrorCode.MEDIA_NOT_FOUND)
 
 
-def test_a_full_lane_is_told_before_a_body_is_read(client: FlaskClient, lane: Lane) -> None:
+def test_a_full_lane_is_reported_before_a_body_is_read(client: FlaskClient, lane: Lane) -> None:
     with lane.limit():
         refused(ask(client, f"/toys/{ID}"), 503, ErrorCode.OVERLOADED)
         refused(ask(client, "/toys", Scope.OPS, method="POST", data="no JSON"), 503, ErrorCode.OVERLOADED)
@@ -238,11 +238,11 @@ def test_an_endpoint_needs_a_key_of_its_scope(
 
 
 @pytest.mark.parametrize("path", ["/toys/open", "/toys/page"])
-def test_what_is_marked_as_open_needs_no_key(client: FlaskClient, path: str) -> None:
+def test_a_public_view_needs_no_key(client: FlaskClient, path: str) -> None:
     assert ask(client, path, None).status_code == 200
 
 
-def test_a_route_that_says_nothing_needs_a_key_with_the_read_scope(client: FlaskClient) -> None:
+def test_an_undeclared_route_needs_a_key_with_the_read_scope(client: FlaskClient) -> None:
     refused(ask(client, "/toys/silent", None), 401, ErrorCode.UNAUTHORIZED)
     refused(ask(client, "/toys/silent", Scope.OPS), 403, ErrorCode.FORBIDDEN)
     assert ask(client, "/toys/silent").status_code == 200
@@ -282,7 +282,7 @@ def test_the_errors_that_follow_from_a_declaration_are_described(client: FlaskCl
         ("/", lambda query, body: {"query": query, "body": body}, "its view must take ['query']"),
     ],
 )
-def test_what_is_not_as_declared_is_refused_when_the_app_is_made(
+def test_a_view_unlike_its_declaration_is_refused_when_the_app_is_made(
     rule: str, view: Callable[..., Mapping[str, object]], words: str
 ) -> None:
     declared = Endpoint(
@@ -306,7 +306,7 @@ def served() -> Iterator[Flask]:
         yield app
 
 
-def test_what_the_service_shows_without_a_key_is_this(served: Flask) -> None:
+def test_these_are_all_public_routes(served: Flask) -> None:
     by_scope = {
         scope: {
             rule.rule

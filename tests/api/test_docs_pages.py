@@ -1,4 +1,4 @@
-"""The description and the page to read it on: open to all, and loaded from nowhere else."""
+"""Tests that the description and Swagger UI are public and load nothing from other origins."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ ASSETS = ["favicon-32x32.png", "reader.css", "reader.js", "swagger-ui-bundle.js"
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[FlaskClient]:
-    """With keys, and a limit that two requests would exceed."""
+    """A service with keys, and a rate limit that two requests exceed."""
     nowhere = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
     with running_client(nowhere, API_KEYS=ENTRY.entry, RATE_LIMIT="1/hour") as client:
         yield client
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", *[f"/docs/{name}" for name in ASSETS]])
-def test_they_need_no_key_and_are_fetched_again_only_where_changed(guarded: FlaskClient, path: str) -> None:
+def test_they_need_no_key_and_are_revalidated(guarded: FlaskClient, path: str) -> None:
     first = guarded.get(path, buffered=True)
     assert first.status_code == 200
     assert first.headers["Cache-Control"] == "no-cache"
@@ -33,7 +33,7 @@ def test_they_need_no_key_and_are_fetched_again_only_where_changed(guarded: Flas
     assert changed.status_code == 200
 
 
-def test_the_page_names_every_asset_and_nothing_from_elsewhere(guarded: FlaskClient) -> None:
+def test_the_page_names_every_asset_and_no_other_origin(guarded: FlaskClient) -> None:
     page = guarded.get("/docs", buffered=True)
     assert page.mimetype == "text/html"
     assert "<title>Marquee API</title>" in page.text

@@ -1,4 +1,4 @@
-"""The shape of the answers."""
+"""Tests the shape of the answers."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -145,7 +145,7 @@ def test_a_batch_of_500_runs_at_most_5_statements_for_each_100(
     assert len(statements) <= 5 * 5
 
 
-def test_a_get_runs_at_most_five_statements_whatever_the_history(
+def test_a_get_runs_at_most_five_statements_for_any_history(
     client: FlaskClient, reference: Reference
 ) -> None:
     by_history = sorted(reference.users, key=lambda user: len(reference.seen.get(user, ())))
@@ -162,7 +162,7 @@ def test_limits_are_settings(shared_databases: Urls, reference: Reference) -> No
         response = client.post("/api/recommendations/batch", json={"user_ids": reference.users[:3]})
         assert "1 to 2 ids" in response.get_json()["error"]
         assert len(ids(get(client, user, limit=5))) == 5
-        # The default of 10 is more than may be asked for; without a limit one gets what is allowed.
+        # The default of 10 is above the maximum, so the maximum applies.
         assert len(ids(get(client, user))) == 5
 
 
@@ -180,7 +180,7 @@ def test_cross_origin_requests_are_allowed_for_the_configured_origins_only(share
     ("users", "limit", "explain", "weight"),
     [(200, 100, True, "100000"), (101, 100, True, "50500"), (500, 21, True, "52500")],
 )
-def test_a_batch_that_fits_into_no_answer_is_refused_with_the_numbers(
+def test_a_batch_that_is_too_large_for_one_answer_is_refused(
     client: FlaskClient, users: int, limit: int, weight: str, *, explain: bool
 ) -> None:
     ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(users)]
@@ -205,7 +205,7 @@ def test_a_batch_that_fits_into_no_answer_is_refused_with_the_numbers(
         ("*/*", "application/json"),
     ],
 )
-def test_a_batch_is_streamed_to_who_accepts_lines(
+def test_a_batch_is_streamed_if_ndjson_is_accepted(
     client: FlaskClient, reference: Reference, accepted: str, mimetype: str
 ) -> None:
     body = {"user_ids": reference.users[:2], "limit": 1}
@@ -216,7 +216,7 @@ def test_a_batch_is_streamed_to_who_accepts_lines(
 @pytest.mark.parametrize("depth", [1, 200, 1_000])
 @pytest.mark.parametrize("name", ["limit", "user_ids", "genre", "explain", "content_weight"])
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
-def test_lists_within_lists_are_refused_however_deep(
+def test_nested_lists_of_any_depth_are_refused(
     client: FlaskClient, name: str, depth: int, start: str, end: str
 ) -> None:
     body = f'{{"user_ids": [], "{name}": {start * depth}1{end * depth}}}'
@@ -226,7 +226,7 @@ def test_lists_within_lists_are_refused_however_deep(
 
 
 @pytest.mark.parametrize("own", ["https://[::1]:8443", "http://[2001:db8::7]", "https://a.example"])
-def test_an_origin_is_allowed_as_it_is_written_and_nothing_like_it(shared_databases: Urls, own: str) -> None:
+def test_only_the_exact_origin_is_allowed(shared_databases: Urls, own: str) -> None:
     with running_client(shared_databases, CORS_ORIGINS=own) as client:
 
         def allowed(origin: str) -> str | None:

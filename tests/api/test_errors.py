@@ -1,4 +1,4 @@
-"""Bad input is refused with a status, a stable code, and words that name what is wrong."""
+"""Tests that invalid input is refused with a status, a stable code and a helpful message."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def problem(response: TestResponse, status: int, code: str) -> str:
         "'; DROP TABLE medias; --",
     ],
 )
-def test_a_user_id_that_is_no_uuid_is_refused(client: FlaskClient, user_id: str) -> None:
+def test_a_user_id_that_is_not_a_uuid_is_refused(client: FlaskClient, user_id: str) -> None:
     message = problem(client.get(f"/api/recommendations/{user_id}"), 400, "invalid_user_id")
     assert message.startswith("user_id must be a UUID, got ")
     assert len(message) < 150
@@ -57,9 +57,7 @@ def test_a_user_id_that_is_no_uuid_is_refused(client: FlaskClient, user_id: str)
         for value in values
     ],
 )
-def test_a_limit_or_offset_that_is_no_whole_number_in_range_is_refused(
-    client: FlaskClient, query: str, allowed: str
-) -> None:
+def test_a_limit_or_offset_out_of_range_is_refused(client: FlaskClient, query: str, allowed: str) -> None:
     message = problem(client.get(f"{PATH}?{query}"), 400, "invalid_parameter")
     assert message.startswith(f"{allowed}, got ")
     assert len(message) < 200
@@ -134,9 +132,7 @@ def test_the_ends_of_the_ranges_are_allowed(client: FlaskClient, edge: str) -> N
         ),
     ],
 )
-def test_a_batch_body_that_is_not_what_it_must_be_is_refused(
-    client: FlaskClient, body: str | bytes, says: str
-) -> None:
+def test_an_invalid_batch_body_is_refused(client: FlaskClient, body: str | bytes, says: str) -> None:
     response = client.post(BATCH, data=body, content_type="application/json")
     message = problem(response, 400, "invalid_body")
     assert says in message
@@ -194,7 +190,7 @@ def test_a_wrong_method_is_refused(client: FlaskClient, method: str, path: str, 
     assert allowed is None or response.headers["Allow"] == allowed
 
 
-def test_a_fault_of_ours_is_a_generic_500_and_a_full_trace_in_the_log(
+def test_a_fault_is_a_generic_500_and_a_traceback_in_the_log(
     shared_databases: Urls, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running_app(shared_databases) as app:

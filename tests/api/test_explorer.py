@@ -1,4 +1,4 @@
-"""The explorer's page and fragments: what they hold, what they refuse, and what they cost."""
+"""Tests the content, errors and numbers of statements of the explorer's page and fragments."""
 
 import re
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from tests.support.waiting import wait_until
 
 READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
 OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_USER = "00000000-0000-4000-8000-000000000000"
 OPEN = ["/", "/explorer", "/explorer/covers/x.svg", "/explorer/static/explorer.js"]
 FRAGMENTS = [
     "/explorer/users",
     "/explorer/surprise",
-    f"/explorer/users/{NOBODY}",
-    f"/explorer/users/{NOBODY}/recommendations",
+    f"/explorer/users/{UNKNOWN_USER}",
+    f"/explorer/users/{UNKNOWN_USER}/recommendations",
     "/explorer/media/x/similar",
     "/explorer/evaluation",
     "/explorer/models",
@@ -44,13 +44,13 @@ def user(reference: Reference) -> str:
 
 
 def shown(response: TestResponse) -> list[str]:
-    """Ids of the recommended media, in order."""
+    """Return the ids of the recommended items, in order."""
     ranking = response.text.partition('<ol class="cards">')[2].partition("</ol>")[0]
     return re.findall(r'hx-get="/explorer/media/([^/]+)/similar"', ranking)
 
 
 def alert(response: TestResponse, status: int) -> str:
-    """What a fragment says that failed."""
+    """Return the error message of a fragment."""
     assert response.status_code == status, response.text
     assert response.mimetype == "text/html"
     assert 'role="alert"' in response.text
@@ -76,7 +76,7 @@ def test_the_page_is_the_same_for_all_and_asks_no_database(client: FlaskClient, 
     assert statements == []
 
 
-def test_files_are_kept_for_ever_by_their_version_and_not_otherwise(client: FlaskClient) -> None:
+def test_files_are_cached_without_limit_only_by_version(client: FlaskClient) -> None:
     page = client.get("/explorer").text
     addresses = re.findall(r'(?:src|href)="(/explorer/static/[^"]+)"', page)
     assert len(addresses) >= 7
@@ -90,7 +90,7 @@ def test_files_are_kept_for_ever_by_their_version_and_not_otherwise(client: Flas
         assert client.get(f"/explorer/static/{path}").status_code == 404
 
 
-def test_a_cover_is_a_picture_that_may_do_nothing(client: FlaskClient) -> None:
+def test_a_cover_is_a_picture_without_permissions(client: FlaskClient) -> None:
     response = client.get("/explorer/covers/a%2Fb.svg?title=<script>&genre=DRAMA&year=x")
     assert response.status_code == 404
     response = client.get("/explorer/covers/a.svg?title=<script>&genre=DRAMA&year=x")
@@ -108,9 +108,7 @@ def test_the_panel_holds_what_the_api_answers(client: FlaskClient, user: str) ->
     assert response.headers["HX-Push-Url"] == f"/explorer?user={user}"
 
 
-def test_an_address_that_the_page_has_already_is_not_put_into_the_history_again(
-    client: FlaskClient, user: str
-) -> None:
+def test_the_present_address_is_not_pushed_into_the_history_again(client: FlaskClient, user: str) -> None:
     current = f"http://localhost/explorer?user={user}&window_days=30"
     response = client.get(f"/explorer/users/{user}?window_days=30", headers={"HX-Current-URL": current})
     assert "HX-Push-Url" not in response.headers
@@ -130,7 +128,7 @@ def test_an_address_that_the_page_has_already_is_not_put_into_the_history_again(
         ("/explorer/models", 0),
     ],
 )
-def test_a_fragment_costs_so_many_statements(
+def test_a_fragment_runs_a_fixed_number_of_statements(
     client: FlaskClient, user: str, path: str, statements: int
 ) -> None:
     media = ids(get(client, user, limit=1))[0]
@@ -140,7 +138,7 @@ def test_a_fragment_costs_so_many_statements(
     assert len(runs) == statements, [run.name for run in runs]
 
 
-def test_weights_rank_as_they_say(client: FlaskClient, user: str) -> None:
+def test_weights_change_the_ranking(client: FlaskClient, user: str) -> None:
     path = f"/explorer/users/{user}/recommendations?content_weight=1&collaborative_weight=0"
     response = client.get(path)
     assert set(re.findall(r"\+ (\d\.\d\d) collaborative", response.text)) == {"0.00"}
@@ -151,8 +149,8 @@ def test_weights_rank_as_they_say(client: FlaskClient, user: str) -> None:
     assert moved == sum(one != other for one, other in zip(baseline, shown(compared), strict=True))
 
 
-def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
-    response = client.get(f"/explorer/users/{NOBODY}")
+def test_an_unknown_user_gets_popular_media(client: FlaskClient) -> None:
+    response = client.get(f"/explorer/users/{UNKNOWN_USER}")
     assert response.status_code == 200
     assert "neither stated genres nor a history" in response.text
     assert len(shown(response)) == 12
@@ -168,25 +166,25 @@ def test_somebody_nobody_knows_gets_popular_media(client: FlaskClient) -> None:
         ("limit=<b>", "limit must be a whole number from 1 to 100, got &#39;&lt;b&gt;&#39;."),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(
+def test_invalid_parameters_are_refused_with_a_message(
     client: FlaskClient, user: str, path: str, query: str, said: str
 ) -> None:
     assert alert(client.get(f"{path.format(user)}?{query}"), 400) == said
 
 
-def test_ids_that_cannot_be_are_refused_in_words(client: FlaskClient) -> None:
+def test_invalid_ids_are_refused_with_a_message(client: FlaskClient) -> None:
     said = alert(client.get("/explorer/users/<b>x"), 400)
     assert said == "user_id must be a UUID, got &#39;&lt;b&gt;x&#39;."
     assert "not in the catalog" in alert(client.get("/explorer/media/<b>x/similar"), 404)
 
 
 @pytest.mark.parametrize("target", ["results", "view"])
-def test_an_error_does_not_take_the_place_of_a_ranking(client: FlaskClient, user: str, target: str) -> None:
+def test_an_error_does_not_replace_a_ranking(client: FlaskClient, user: str, target: str) -> None:
     response = client.get(f"/explorer/users/{user}/recommendations?limit=0", headers={"HX-Target": target})
     assert response.headers.get("HX-Retarget") == ("#problem" if target == "results" else None)
 
 
-def test_what_media_are_called_is_only_ever_text(databases: Urls, user: str) -> None:
+def test_names_from_the_databases_are_escaped(databases: Urls, user: str) -> None:
     hostile = '</h3><script>alert("1")</script>'
     with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
         connection.execute(
@@ -213,12 +211,12 @@ def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_what_holds_no_data_needs_no_key(locked: FlaskClient, path: str) -> None:
+def test_pages_without_data_need_no_key(locked: FlaskClient, path: str) -> None:
     assert locked.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", FRAGMENTS)
-def test_what_holds_data_needs_a_key_that_may_read(locked: FlaskClient, path: str) -> None:
+def test_fragments_with_data_need_a_key_with_the_read_scope(locked: FlaskClient, path: str) -> None:
     with recorded_statements() as statements:
         assert "needs an API key" in alert(locked.get(path), 401)
         assert "does not have the scope" in alert(locked.get(path, headers={"X-API-Key": OPS_KEY}), 403)
@@ -236,7 +234,7 @@ def test_fragments_count_against_the_rate_limit_and_the_page_does_not(shared_dat
 
 
 @pytest.mark.parametrize("path", [*OPEN[1:], *FRAGMENTS])
-def test_it_can_be_left_out(shared_databases: Urls, path: str) -> None:
+def test_the_explorer_can_be_disabled(shared_databases: Urls, path: str) -> None:
     with running_client(shared_databases, EXPLORER="false") as client:
         assert client.get(path).get_json()["code"] == "not_found"
         home = client.get("/")
@@ -244,7 +242,7 @@ def test_it_can_be_left_out(shared_databases: Urls, path: str) -> None:
         assert "/explorer" not in home.text
 
 
-def test_a_catalog_that_is_down_before_anything_was_kept_is_said_to_be(
+def test_an_outage_of_catalog_db_with_an_empty_cache_is_reported(
     databases: Urls, outage: Outage, user: str
 ) -> None:
     with running_client(databases, **NO_CAPS) as client:
@@ -259,7 +257,7 @@ def test_a_catalog_that_is_down_before_anything_was_kept_is_said_to_be(
 
 @pytest.fixture(scope="module")
 def slow_to_count(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """Counts popularity in a second, as engagement_db does where it is large."""
+    """Let each count of popularity take a second, as with a large engagement_db."""
     folder = tmp_path_factory.mktemp("sql")
     (folder / "engagement_db").mkdir()
     ours = (SQL_ROOT / "engagement_db" / "count_positive_users.sql").read_text()
@@ -271,7 +269,7 @@ def slow_to_count(shared_databases: Urls, tmp_path_factory: pytest.TempPathFacto
         yield client
 
 
-def test_a_window_that_is_still_being_counted_is_no_outage(slow_to_count: FlaskClient, user: str) -> None:
+def test_a_window_that_is_being_counted_is_no_outage(slow_to_count: FlaskClient, user: str) -> None:
     html = slow_to_count.get(f"/explorer/users/{user}?window_days=11").text
     assert "11 days are still being counted" in html
     assert "does not answer" not in html
@@ -279,14 +277,14 @@ def test_a_window_that_is_still_being_counted_is_no_outage(slow_to_count: FlaskC
     assert (popular["window_days"], popular["counting"], popular["degraded"]) == (90, True, [])
 
 
-def test_with_more_cards_and_nothing_moved_nothing_is_new(client: FlaskClient, user: str) -> None:
+def test_more_cards_in_the_same_order_mark_nothing_as_new(client: FlaskClient, user: str) -> None:
     html = client.get(f"/explorer/users/{user}?limit=30").text
     assert html.count('class="card"') == 30
     assert 'class="move' not in html
     assert 'class="move' in client.get(f"/explorer/users/{user}?limit=30&content_weight=0").text
 
 
-def test_the_parts_of_a_card_add_up_as_shown(client: FlaskClient, reference: Reference) -> None:
+def test_the_shown_parts_of_a_card_add_up(client: FlaskClient, reference: Reference) -> None:
     shown = re.compile(r"<strong>([0-9.]+)</strong> = .*?>([0-9.]+) content<.*?\+ ([0-9.]+) collaborative<")
     sums = 0
     for user in reference.users[::20]:
@@ -296,7 +294,7 @@ def test_the_parts_of_a_card_add_up_as_shown(client: FlaskClient, reference: Ref
     assert sums > 100
 
 
-def test_an_address_of_no_kind_in_a_header_does_no_harm(client: FlaskClient, user: str) -> None:
+def test_a_malformed_address_in_a_header_is_harmless(client: FlaskClient, user: str) -> None:
     for address in ("http://[x", "", "\u00ff"):
         response = client.get(f"/explorer/users/{user}", headers={"HX-Current-URL": address})
         assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""Text of the databases that turns its direction turns nothing else on the explorer's pages."""
+"""Tests that right-to-left text of the databases does not affect the rest of the explorer's pages."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -15,13 +15,13 @@ from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-# Ends an isolate that it has not begun, then begins what it does not end.
+# Ends an isolate that it did not open, then opens one that it does not end.
 TURNING = "\u2069\u202c\u2069\u202e\u2067\u202d"
 
 
 @pytest.fixture(scope="module")
 def urls(templates: Templates) -> Iterator[Urls]:
-    """Databases in which every text begins so."""
+    """Databases in which every text has this prefix."""
     with templates.clone() as urls:
         _execute(urls[USER], "UPDATE tb_user_genre SET genre_name = %s || genre_name")
         _execute(urls[CATALOG], "UPDATE tb_media_genre SET genre_name = %s || genre_name")
@@ -70,7 +70,7 @@ def test_every_text_of_a_database_is_isolated_and_balanced(turned_client: FlaskC
     ):
         isolated, loose = directions(turned_client.get(path).text)
         assert (path, loose) == (path, [])
-        # An error says in escapes what it was asked for.
+        # Error messages escape the requested id.
         assert isolated or path.endswith(quote(TURNING)), path
 
 

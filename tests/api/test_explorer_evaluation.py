@@ -1,4 +1,4 @@
-"""The explorer shows the last comparison of models, and says so plainly where there is none it can show."""
+"""Tests that the explorer shows the last comparison of models, or says that there is none."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def evaluation() -> Evaluation:
 
 @dataclass(frozen=True)
 class Kept:
-    """A service, and what it shows."""
+    """A service and the page of its evaluation."""
 
     client: FlaskClient
     models: Path
@@ -73,11 +73,11 @@ def test_the_last_comparison_is_shown_and_asks_no_database(kept: Kept, evaluatio
     assert all(each.name in html for each in evaluation.variants)
     assert "Which model is best for made up &lt;&amp;&gt;" in html
     assert "<h1" not in html
-    # What the policy would not let a browser do.
+    # The Content-Security-Policy forbids these.
     assert not re.search(r"<style|<script| style=| on[a-z]+=", html)
 
 
-def test_it_is_what_was_found_last(kept: Kept, evaluation: Evaluation) -> None:
+def test_the_latest_comparison_is_shown(kept: Kept, evaluation: Evaluation) -> None:
     keep(kept.models, evaluation)
     kept.shown()
     other = evaluation.description.model_copy(update={"source": "<script>alert(1)</script>"})
@@ -92,7 +92,7 @@ def test_without_a_key_it_is_not_shown(kept: Kept, evaluation: Evaluation) -> No
     assert "made up" not in response.text
 
 
-def test_where_nothing_is_kept_the_command_is_named(kept: Kept) -> None:
+def test_without_a_comparison_the_command_is_named(kept: Kept) -> None:
     assert NONE_YET in kept.shown()
 
 
@@ -133,7 +133,7 @@ def _without_share(said: dict[str, Any]) -> None:
         _without_share,
     ],
 )
-def test_a_comparison_that_lacks_what_the_page_speaks_of_is_none(
+def test_an_incomplete_comparison_is_not_shown(
     kept: Kept, evaluation: Evaluation, damage: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     keep(kept.models, evaluation)
@@ -145,7 +145,7 @@ def test_a_comparison_that_lacks_what_the_page_speaks_of_is_none(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"null"])
-def test_a_damaged_file_is_none(kept: Kept, evaluation: Evaluation, content: bytes) -> None:
+def test_a_damaged_file_is_not_shown(kept: Kept, evaluation: Evaluation, content: bytes) -> None:
     keep(kept.models, evaluation)
     kept.file.write_bytes(content)
     assert NONE_YET in kept.shown()
@@ -161,7 +161,7 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(
     assert "it has more than 16,777,216 bytes" in caplog.text
 
 
-def test_what_is_no_file_is_none(kept: Kept, evaluation: Evaluation) -> None:
+def test_a_path_that_is_not_a_file_is_not_shown(kept: Kept, evaluation: Evaluation) -> None:
     keep(kept.models, evaluation)
     kept.file.unlink()
     os.mkfifo(kept.file)
@@ -179,16 +179,16 @@ def test_the_page_has_a_tab_and_the_style_sheet_only_there(service: Kept) -> Non
     assert 'href="/explorer" aria-current="page"' in other
 
 
-def test_no_model_has_the_name_of_the_folder() -> None:
+def test_no_model_has_the_name_of_the_evaluation_folder() -> None:
     assert last_result.FOLDER not in MODELS
 
 
-def test_what_serves_loads_nothing_that_learns_or_compares() -> None:
+def test_serving_imports_no_training_or_evaluation_code() -> None:
     program = (
         "import sys; import recommender.evaluation.last_result as _; "
         "print([name for name in sys.argv[1:] if name in sys.modules])"
     )
-    # Ids are looked up by compiled code, so numba is there, and of scipy what numba imports.
+    # Compiled code looks up ids, so numba is loaded, with the parts of scipy that it imports.
     unwanted = [
         "scipy.sparse",
         "pyarrow",
@@ -197,7 +197,7 @@ def test_what_serves_loads_nothing_that_learns_or_compares() -> None:
         "recommender.models.ease",
         "recommender.training",
     ]
-    loaded = subprocess.run(  # noqa: S603 - the test's own words
+    loaded = subprocess.run(  # noqa: S603 - the test's own arguments
         [sys.executable, "-c", program, *unwanted], capture_output=True, text=True, check=True, timeout=60
     )
     assert loaded.stdout == "[]\n"

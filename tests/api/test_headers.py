@@ -1,4 +1,4 @@
-"""Every answer tells browsers what they may do with it, and which pages may read it."""
+"""Tests security and CORS headers, and the check of the Host header."""
 
 from collections.abc import Iterator
 
@@ -107,17 +107,15 @@ def test_a_browser_may_ask_without_a_key_whether_it_may_send_one(locked: FlaskCl
 @pytest.mark.parametrize(
     "origin", ["https://b.example", "http://a.example", "https://a.example.evil.example", "null", None]
 )
-def test_pages_of_other_origins_may_not(locked: FlaskClient, origin: str | None) -> None:
+def test_pages_of_other_origins_may_not_read_answers(locked: FlaskClient, origin: str | None) -> None:
     headers = {} if origin is None else {"Origin": origin}
     for response in (locked.get("/health", headers=headers), locked.options(PATH, headers=headers)):
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.2"])
-def test_without_keys_another_host_than_this_one_is_not_answered_for(
-    shared_databases: Urls, host: str
-) -> None:
-    """A web page could have its own name lead here, and read everything as one of ours."""
+def test_without_keys_unknown_host_headers_are_rejected(shared_databases: Urls, host: str) -> None:
+    """Prevents DNS rebinding: a web page whose host name resolves to this service could read all answers."""
     asked = {"Host": f"{host}:5000"}
     with running_client(shared_databases, **PATIENT) as client:
         response = client.get("/api/media/popular", headers=asked)

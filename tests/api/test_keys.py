@@ -1,4 +1,4 @@
-"""Where keys are set, a request needs one that is known and whose scopes allow what it asks."""
+"""Tests that, with keys set, a request needs a known key with the required scope."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ from tests.support.postgres import Urls
 
 
 def known(name: str, *scopes: Scope) -> tuple[str, ApiKey]:
-    """A key that is the same in every run, as the names of tests have it in them, and its entry."""
+    """Return a key and its entry. The key is constant, because names of tests contain it."""
     key = f"mq_{name * 8}"
     return key, ApiKey(name, frozenset(scopes), hashlib.sha256(key.encode()).digest())
 
@@ -109,13 +109,13 @@ def test_a_key_with_the_ops_scope_opens_the_metrics(locked: FlaskClient) -> None
 
 
 @pytest.mark.parametrize("path", ["/./metrics", "/%6detrics", "/metrics?x=/health", "/x/../metrics"])
-def test_no_spelling_of_an_address_needs_less(locked: FlaskClient, path: str) -> None:
+def test_every_spelling_of_an_address_needs_the_same_key(locked: FlaskClient, path: str) -> None:
     assert locked.get(path).status_code == 401
     assert locked.get(path, headers=bearer(READ_KEY)).status_code in (403, 404)
 
 
-def test_an_address_with_two_slashes_needs_no_less(locked: FlaskClient) -> None:
-    # As a path the client would take what follows them for a host.
+def test_an_address_with_two_slashes_needs_the_same_key(locked: FlaskClient) -> None:
+    # In a path, the client would read what follows two slashes as a host.
     environ = {"PATH_INFO": "//metrics"}
     assert locked.get(environ_overrides=environ).status_code == 401
     assert locked.get(environ_overrides=environ, headers=bearer(READ_KEY)).status_code == 403
@@ -132,7 +132,7 @@ def test_options_needs_no_key_and_does_nothing(locked: FlaskClient) -> None:
     assert (response.status_code, response.data) == (200, b"")
 
 
-def test_without_keys_a_key_that_is_sent_all_the_same_does_not_matter(client: FlaskClient) -> None:
+def test_without_keys_a_key_that_is_sent_is_ignored(client: FlaskClient) -> None:
     assert client.get(PATH, headers=bearer("whatever")).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""GET /api/models: all that the store knows of versions and runs, whatever state it is in."""
+"""Tests GET /api/models on stores in all states."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 POPULARITY, CONTENT = "popularity", "content"
 BLEND = Blend(Weights(0.25, 0.75), "profile")
-# What the record of a run nests otherwise.
+# Keys that the record of a run nests differently.
 SHARES = ("content_weight", "collaborative_weight", "content")
 
 
@@ -34,14 +34,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(shared_databases: Urls, folder: Path) -> Iterator[FlaskClient]:
-    """The service on a store of its own."""
+    """A service with its own store."""
     with running_client(shared_databases, MODEL_PATH=str(folder), **PATIENT) as client:
         yield client
 
 
 @pytest.fixture
 def answers_of(served: FlaskClient, contract: Contract) -> Any:
-    """What is answered; it is as declared, and no statement is run for it."""
+    """Return the answer. Assert that it is as declared and takes no statement."""
 
     def ask(query: str = "") -> dict[str, Any]:
         with recorded_statements() as statements:
@@ -56,14 +56,14 @@ def answers_of(served: FlaskClient, contract: Contract) -> Any:
 
 
 def expected_run(run: TrainingRun) -> dict[str, Any]:
-    """A record as it is answered: with the blend of what it compared in one place."""
+    """Return the expected answer about a record."""
     expected = run.model_dump(mode="json")
     for each in expected["compared"]:
         each["blend"] = {name: each.pop(name) for name in SHARES}
     return expected
 
 
-def test_a_store_that_is_not_there_holds_nothing(answers_of: Any, folder: Path) -> None:
+def test_a_missing_store_is_empty(answers_of: Any, folder: Path) -> None:
     assert answers_of() == {
         "serving": {"name": "live", "version": None},
         "versions": [],
@@ -73,7 +73,7 @@ def test_a_store_that_is_not_there_holds_nothing(answers_of: Any, folder: Path) 
     assert not folder.exists()
 
 
-def test_everything_that_a_version_says_of_itself_is_answered(answers_of: Any, folder: Path) -> None:
+def test_all_metadata_of_a_version_is_answered(answers_of: Any, folder: Path) -> None:
     first = publish_made_up(folder, CONTENT)
     second = publish_made_up(folder, POPULARITY, blend=BLEND, accepted=True)
     newest, oldest = answers_of()["versions"]
@@ -105,7 +105,7 @@ def test_everything_that_a_version_says_of_itself_is_answered(answers_of: Any, f
     assert oldest["made"]["blend"] is None
 
 
-def test_everything_that_a_record_has_is_answered(answers_of: Any, folder: Path) -> None:
+def test_all_fields_of_a_record_are_answered(answers_of: Any, folder: Path) -> None:
     fingerprint = Fingerprint("2026-08-22T03:00:11+00:00", None, ids_checksum="9f86d081")
     first = record_run(folder, 1)
     second = record_run(
@@ -188,7 +188,7 @@ def test_it_needs_a_key_with_the_scope_ops(shared_databases: Urls, tmp_path: Pat
     assert len(allowed.get_json()["versions"]) == 1
 
 
-def test_an_unknown_parameter_is_told_with_the_only_one_there_is(served: FlaskClient) -> None:
+def test_an_unknown_parameter_is_refused_with_the_allowed_one(served: FlaskClient) -> None:
     response = served.get("/api/models?page=1")
     assert response.status_code == 400
     assert response.get_json()["error"] == "unknown query parameter 'page'; limit is allowed"

@@ -1,4 +1,4 @@
-"""The API's description is valid, complete, and what the service really answers."""
+"""Tests that the API's description is valid, complete and true."""
 
 import json
 import re
@@ -29,10 +29,10 @@ USER = "11111111-1111-4111-8111-111111111111"
 READ_KEY, READ_ENTRY = make_key("frontend", [Scope.READ])
 OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
 KEYS = {"API_KEYS": f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"}
-# What is made for people; the API is described to programs.
+# Pages for people, which the description leaves out.
 PAGES = re.compile(r"/|/(docs|explorer)(/.*)?")
 NDJSON = {"Accept": "application/x-ndjson"}
-# A request that is right, for each operation.
+# A valid request for each operation.
 REQUESTS: dict[str, dict[str, Any]] = {
     "getRecommendations": {"path": f"/api/recommendations/{USER}"},
     "postBatch": {"method": "POST", "path": "/api/recommendations/batch", "json": {"user_ids": [USER]}},
@@ -50,7 +50,7 @@ OF_OPS = {"getMetrics", "getModels"}
 WORKING = sorted(set(GUARDED) - OF_OPS)
 QUERIED = ("getRecommendations", "getPopular", "getSimilar", "getModels")
 POSTED = ("postBatch", "postPreview")
-# What makes a right request wrong, and the code that says so.
+# Changes that make a valid request invalid, and the expected code.
 WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
     ("getRecommendations", {"path": "/api/recommendations/x"}, ErrorCode.INVALID_USER_ID),
     ("getRecommendations", {"path": "/api/recommendations/x/y"}, ErrorCode.NOT_FOUND),
@@ -69,7 +69,7 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
                 "json": None,
                 "input_stream": BytesIO(),
                 "content_type": "application/json",
-                # More than there is: the caller has gone away.
+                # A length above that of the body, as if the caller had gone away.
                 "environ_overrides": {"CONTENT_LENGTH": "9"},
             },
             ErrorCode.BAD_REQUEST,
@@ -81,7 +81,7 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
 
 @pytest.fixture(scope="module")
 def limited() -> Iterator[FlaskClient]:
-    """A service without databases that lets each address ask once an hour."""
+    """A service without databases that allows each address one request per hour."""
     with running_client(NOWHERE, RATE_LIMIT="1/hour") as client:
         yield client
 
@@ -125,14 +125,14 @@ def test_every_route_is_described_and_no_other(client: FlaskClient, contract: Co
         for rule in client.application.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not PAGES.fullmatch(rule.rule)
-        # The one route that exists to refuse a method.
+        # This route exists only to refuse a method.
         and client.open(rule.rule, method=method).status_code != 405
     }
     assert {(found["method"], found["path"]) for found in contract.operations.values()} == served
     assert set(contract.operations) == set(REQUESTS), "each has a request below"
 
 
-def test_every_answer_has_examples_which_are_such_answers(contract: Contract) -> None:
+def test_every_answer_has_valid_examples(contract: Contract) -> None:
     for name, status, content_type, media_type in contract.media_types():
         assert media_type["examples"], (name, status, content_type)
         for example in media_type["examples"].values():
@@ -150,7 +150,7 @@ def test_every_error_is_described_with_the_status_it_has(contract: Contract) -> 
     assert seen == set(ErrorCode)
 
 
-def test_examples_of_requests_are_such_requests(contract: Contract, client: FlaskClient) -> None:
+def test_examples_of_requests_are_valid(contract: Contract, client: FlaskClient) -> None:
     for operation in contract.operations.values():
         for parameter in operation.get("parameters", ()):
             assert parameter["in"] == "query" or "example" in parameter
@@ -190,14 +190,14 @@ def test_the_bounds_are_those_of_the_settings() -> None:
     assert "limit must be a whole number from 1 to 7, got '0'" in json.dumps(document)
 
 
-def test_ids_of_a_form_that_json_schema_cannot_say_are_described_in_words() -> None:
+def test_id_forms_that_json_schema_cannot_express_are_described_in_words() -> None:
     document = described(ID_PATTERN="(?i)[0-9a-f]{24}")
     OpenAPIV31SpecValidator(document).validate()
     user_id, *_ = document["paths"]["/api/recommendations/{user_id}"]["get"]["parameters"]
     assert user_id["schema"] == {"type": "string", "description": "of the form (?i)[0-9a-f]{24}"}
 
 
-def test_a_key_is_asked_for_where_keys_are_set(contract: Contract) -> None:
+def test_a_key_is_described_if_keys_are_set(contract: Contract) -> None:
     assert "securitySchemes" not in contract.document["components"]
     keyed = Contract(described(**KEYS))
     assert set(keyed.document["components"]["securitySchemes"]) == {"bearer", "header"}
@@ -217,7 +217,7 @@ def test_schemas_have_no_made_up_titles_and_are_all_in_use(contract: Contract) -
 
 
 @pytest.mark.parametrize("explain", ["false", "true"])
-def test_recommendations_are_what_they_are_described_as(
+def test_recommendations_are_as_described(
     client: FlaskClient, contract: Contract, reference: Reference, explain: str
 ) -> None:
     for user in [*reference.users[:20], USER]:
@@ -233,7 +233,7 @@ def test_recommendations_are_what_they_are_described_as(
 
 @pytest.mark.parametrize("explain", [False, True])
 @pytest.mark.parametrize("headers", [{}, NDJSON], ids=["whole", "stream"])
-def test_batches_are_what_they_are_described_as(
+def test_batches_are_as_described(
     client: FlaskClient, contract: Contract, reference: Reference, headers: dict[str, str], *, explain: bool
 ) -> None:
     body = {"user_ids": [*reference.users[:30], USER], "limit": 5, "explain": explain}
@@ -244,7 +244,7 @@ def test_batches_are_what_they_are_described_as(
 
 
 @pytest.mark.parametrize("explain", [False, True])
-def test_previews_are_what_they_are_described_as(
+def test_previews_are_as_described(
     client: FlaskClient, contract: Contract, reference: Reference, *, explain: bool
 ) -> None:
     liked = [*list(reference.genres_of_media)[:5], USER]
@@ -254,9 +254,7 @@ def test_previews_are_what_they_are_described_as(
         contract.check("postPreview", response)
 
 
-def test_media_are_what_they_are_described_as(
-    client: FlaskClient, contract: Contract, reference: Reference
-) -> None:
+def test_media_are_as_described(client: FlaskClient, contract: Contract, reference: Reference) -> None:
     for query in ("", "?window_days=0&limit=100", "?window_days=30", "?media_type=movie&offset=2"):
         response = client.get(f"/api/media/popular{query}")
         assert response.status_code == 200
@@ -268,9 +266,7 @@ def test_media_are_what_they_are_described_as(
 
 
 @pytest.mark.parametrize("name", sorted(set(REQUESTS) - set(WORKING)))
-def test_what_monitors_ask_for_is_what_it_is_described_as(
-    client: FlaskClient, contract: Contract, name: str
-) -> None:
+def test_answers_for_monitors_are_as_described(client: FlaskClient, contract: Contract, name: str) -> None:
     response = client.open(**REQUESTS[name])
     assert response.status_code == 200
     contract.check(name, response)
@@ -343,10 +339,10 @@ def test_a_caller_without_the_key_is_refused_as_described(
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_a_caller_who_asks_too_often_is_refused_as_described(
+def test_a_caller_over_the_rate_limit_is_refused_as_described(
     contract: Contract, limited: FlaskClient, name: str
 ) -> None:
-    # Each test has an address of its own, which is counted by itself.
+    # Each test has its own address, which is counted separately.
     caller = {"REMOTE_ADDR": f"192.0.2.{GUARDED.index(name)}"}
     limited.get("/nothing", environ_overrides=caller)
     response = limited.open(**REQUESTS[name], environ_overrides=caller)
@@ -356,7 +352,7 @@ def test_a_caller_who_asks_too_often_is_refused_as_described(
 
 
 @pytest.mark.parametrize("name", WORKING)
-def test_an_overload_and_an_outage_are_told_as_described(
+def test_an_overload_and_an_outage_are_answered_as_described(
     contract: Contract, unlimited: FlaskClient, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     response = unlimited.open(**REQUESTS[name])
@@ -374,11 +370,11 @@ def full(_: Lane) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))
-def test_a_fault_of_ours_is_told_as_described(contract: Contract, name: str) -> None:
+def test_a_fault_is_answered_as_described(contract: Contract, name: str) -> None:
     app = create_app(settings_for(NOWHERE))
     endpoint, _ = app.url_map.bind("").match(REQUESTS[name]["path"], REQUESTS[name].get("method", "GET"))
-    # Set on the way to it: nothing is to be opened for this.
     app.view_functions[endpoint] = fault
+    # Drop the hooks of blueprints, which would open the container.
     app.before_request_funcs = {None: app.before_request_funcs[None]}
     response = app.test_client().open(**REQUESTS[name])
     problem(response, ErrorCode.INTERNAL_ERROR)

@@ -1,4 +1,4 @@
-"""What the API's description allows to be asked, and what it does not, is answered as it says."""
+"""Tests that requests that the description allows or forbids are answered as described."""
 
 import json
 import re
@@ -30,7 +30,7 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-# JSON Schema cannot say the first; to it 5.0 is an integer; and it knows fewer kinds of blanks than Python.
+# JSON Schema cannot express the first, accepts 5.0 as an integer, and knows fewer blanks than Python.
 INEXPRESSIBLE = re.compile(r"min_year must not be above max_year|got -?[0-9]+\.0$|1 to 100 characters")
 EXAMPLES = 25
 
@@ -49,7 +49,7 @@ def test_any_request_is_answered_as_described(client: FlaskClient, mode: Generat
 
 
 def answered(cases: SearchStrategy[Case[Any]], mode: GenerationMode) -> set[int]:
-    """The statuses of the answers, which are checked."""
+    """Check the answers against the description, and return their statuses."""
     seen = set()
 
     @settings(

@@ -1,4 +1,4 @@
-"""Generated clients can tell the types of the API's description apart."""
+"""Tests that generated clients can tell the types of the API's description apart."""
 
 from collections.abc import Iterator
 from itertools import permutations
@@ -11,8 +11,8 @@ from recommender.api.recommendations import examples
 from tests.support.contract import Contract
 
 
-def test_the_types_in_a_union_of_answers_tell_themselves_apart(contract: Contract) -> None:
-    # A generated client takes the first that fits.
+def test_the_types_in_a_union_of_answers_can_be_told_apart(contract: Contract) -> None:
+    # A generated client takes the first type that fits.
     answers = [contract.document["components"], *(found for *_, found in contract.media_types())]
     unions = [union for described in answers for union in unions_in(described)]
     assert unions
@@ -22,7 +22,7 @@ def test_the_types_in_a_union_of_answers_tell_themselves_apart(contract: Contrac
 
 
 def unions_in(schema: Any) -> Iterator[list[Any]]:
-    """Of schemas, at any depth."""
+    """Yield the unions in schemas, at any depth."""
     if isinstance(schema, list):
         for item in schema:
             yield from unions_in(item)
@@ -34,7 +34,7 @@ def unions_in(schema: Any) -> Iterator[list[Any]]:
                 yield from unions_in(value)
 
 
-def test_an_explanation_is_described_as_whole_or_absent_save_what_only_some_models_say(
+def test_an_explanation_is_described_as_complete_or_absent(
     contract: Contract,
 ) -> None:
     schema = {"$ref": "#/components/schemas/Recommended"}
@@ -47,7 +47,7 @@ def test_an_explanation_is_described_as_whole_or_absent_save_what_only_some_mode
 
 
 def test_json_is_the_first_type_of_an_answer_that_has_more(contract: Contract) -> None:
-    # Generated clients ask for the first, or read the answer as such.
+    # Generated clients request the first type, or parse the answer as it.
     responses = [
         found for operation in contract.operations.values() for found in operation["responses"].values()
     ]

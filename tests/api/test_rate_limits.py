@@ -1,4 +1,4 @@
-"""A caller who asks too often is told so and when to try again; who a caller is cannot be made up."""
+"""Tests that a caller over the rate limit gets 429 with Retry-After, and cannot forge an identity."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ from tests.support.clients import PATIENT, running_app, running_client
 from tests.support.postgres import Urls
 from tests.support.redis import RedisServer, redis_binary
 
-# Refused long before a database is asked.
+# Refused before any statement.
 NOWHERE: Urls = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
 PATH = "/nothing"
 ONE, ONE_ENTRY = make_key("one", [Scope.READ])
@@ -51,7 +51,7 @@ def test_more_than_the_rate_is_429_with_when_to_try_again() -> None:
     assert 0 <= int(refused.headers["X-RateLimit-Reset"]) - time.time() <= 61
 
 
-def test_an_answer_that_says_itself_when_to_try_again_is_believed() -> None:
+def test_a_retry_after_of_the_answer_itself_is_kept() -> None:
     with running_app(NOWHERE, RATE_LIMIT="3/hour") as app:
 
         @app.get("/full")
@@ -64,7 +64,7 @@ def test_an_answer_that_says_itself_when_to_try_again_is_believed() -> None:
     assert "X-RateLimit-Retry-After" not in response.headers
 
 
-def test_after_the_time_said_requests_pass_again() -> None:
+def test_after_retry_after_requests_pass_again() -> None:
     with running_client(NOWHERE, RATE_LIMIT="2/second") as client:
         while (response := ask(client)).status_code == 404:
             pass
@@ -163,7 +163,7 @@ def test_behind_a_trusted_proxy_the_address_it_adds_counts_and_no_other() -> Non
         assert ask(client, X_Forwarded_For="203.0.113.7, 198.51.100.1, 10.0.0.2").status_code == 429
 
 
-def test_forwarded_hosts_and_prefixes_are_not_believed_even_behind_a_proxy() -> None:
+def test_forwarded_hosts_and_prefixes_are_ignored_even_behind_a_proxy() -> None:
     with running_client(NOWHERE, TRUSTED_PROXIES="1") as client:
         response = client.get(
             "/health", headers={"X-Forwarded-Prefix": "/x", "X-Forwarded-Host": "evil.example"}
@@ -201,7 +201,7 @@ def test_workers_on_one_redis_count_together(redis: RedisServer) -> None:
     assert refused.headers["X-RateLimit-Remaining"] == "0"
 
 
-def test_without_redis_it_is_counted_in_memory_until_it_is_back(
+def test_while_redis_is_down_requests_are_counted_in_memory(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "flask-limiter")

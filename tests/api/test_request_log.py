@@ -1,4 +1,4 @@
-"""Every request has an id, and one line in the log that says what became of it."""
+"""Tests that every request has an id and one line in the log."""
 
 import logging
 import re
@@ -16,12 +16,12 @@ from tests.support.reference import Reference
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 BATCH = "/api/recommendations/batch"
-NOBODY = "11111111-1111-4111-8111-111111111111"
+UNKNOWN_USER = "11111111-1111-4111-8111-111111111111"
 ID = "X-Request-ID"
 
 
 class Lines:
-    """What the requests of a test are logged as."""
+    """The log lines of a test's requests."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
@@ -43,7 +43,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Lines:
 
 
 @pytest.mark.parametrize("given", ["a", "order-66_B.7", "x" * 64])
-def test_a_sane_request_id_is_kept(client: FlaskClient, given: str) -> None:
+def test_a_valid_request_id_is_kept(client: FlaskClient, given: str) -> None:
     assert client.get("/health", headers={ID: given}).headers.getlist(ID) == [given]
 
 
@@ -60,21 +60,19 @@ def test_every_request_without_an_id_gets_one_of_its_own(client: FlaskClient) ->
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", f"/api/recommendations/{NOBODY}", 200),
+        ("GET", f"/api/recommendations/{UNKNOWN_USER}", 200),
         ("GET", "/api/recommendations/nobody", 400),
         ("GET", "/nowhere", 404),
         ("DELETE", "/health", 405),
         ("POST", BATCH, 415),
     ],
 )
-def test_answers_and_errors_alike_carry_the_id(
-    client: FlaskClient, method: str, path: str, status: int
-) -> None:
+def test_answers_and_errors_have_the_id(client: FlaskClient, method: str, path: str, status: int) -> None:
     response = client.open(path, method=method, headers={ID: "mine"})
     assert (response.status_code, response.headers[ID]) == (status, "mine")
 
 
-def test_a_get_is_one_line_that_says_what_it_rests_on_and_what_it_ran(
+def test_a_get_is_one_line_with_strategy_and_statements(
     client: FlaskClient, reference: Reference, lines: Lines
 ) -> None:
     user = reference.users[0]
@@ -100,7 +98,7 @@ def test_a_batch_is_one_line_that_counts_strategies(
     client: FlaskClient, reference: Reference, lines: Lines
 ) -> None:
     users = reference.users[:150]
-    results = post_batch(client, [*users, NOBODY])["results"].values()
+    results = post_batch(client, [*users, UNKNOWN_USER])["results"].values()
     line = lines.only()
     assert (line["users"], line["statements"], line["endpoint"]) == (151, 10, BATCH)
     assert sum(line["strategies"].values()) == 151
@@ -139,18 +137,18 @@ def test_a_stream_that_the_client_leaves_is_logged_with_what_was_sent(
     assert lines.only()["statements"] == 5
 
 
-def test_what_was_missing_is_said(databases: Urls, outage: Outage, lines: Lines) -> None:
+def test_missing_databases_are_logged(databases: Urls, outage: Outage, lines: Lines) -> None:
     with running_client(databases, **NO_CAPS) as client:
-        get(client, NOBODY)
+        get(client, UNKNOWN_USER)
         outage.stop(USER, ENGAGEMENT)
-        get(client, NOBODY)
+        get(client, UNKNOWN_USER)
     before, after = lines
     assert before["degraded"] == []
     assert after["degraded"] == ["engagement_db", "user_db"]
     assert after["statements"] > 0, "statements that failed are counted"
 
 
-@pytest.mark.parametrize("path", [f"/api/recommendations/{NOBODY}", "/nowhere"])
+@pytest.mark.parametrize("path", [f"/api/recommendations/{UNKNOWN_USER}", "/nowhere"])
 def test_no_query_string_is_logged(
     client: FlaskClient, lines: Lines, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
@@ -160,7 +158,7 @@ def test_no_query_string_is_logged(
     assert "77777" not in caplog.text
 
 
-def test_a_path_is_one_short_word_whatever_is_in_it(client: FlaskClient, lines: Lines) -> None:
+def test_a_logged_path_is_one_short_word(client: FlaskClient, lines: Lines) -> None:
     client.get("/a%0Ab%20%E2%82%AC" + "c" * 1000)
     line = lines.only()
     assert line["path"].startswith("/a%0Ab%20%E2%82%ACccc")
@@ -184,7 +182,7 @@ def test_a_fault_is_a_warning_with_the_id_of_the_trace(
     assert "RuntimeError: the reason" in caplog.text
 
 
-def test_a_request_that_cannot_be_counted_is_answered_all_the_same(
+def test_a_request_that_cannot_be_counted_is_still_answered(
     shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""NDJSON: one line a user, sent as it is ready, for lists too long for one answer."""
+"""Tests NDJSON streams: one line for each user, sent when it is ready."""
 
 import json
 import time
@@ -29,7 +29,7 @@ def lines(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def test_a_stream_says_what_the_batch_says(client: FlaskClient, reference: Reference) -> None:
+def test_a_stream_has_the_answers_of_the_batch(client: FlaskClient, reference: Reference) -> None:
     users = reference.users
     response = client.post(BATCH, json={"user_ids": [*users, users[0]], "limit": 5}, headers=NDJSON)
     assert response.status_code == 200
@@ -55,7 +55,9 @@ def test_too_many_users_for_a_stream_are_refused(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(("headers", "limit"), [({}, 1 << 20), (NDJSON, 8 << 20)])
-def test_a_chunked_body_is_measured_too(client: FlaskClient, headers: dict[str, str], limit: int) -> None:
+def test_the_limit_applies_to_a_chunked_body(
+    client: FlaskClient, headers: dict[str, str], limit: int
+) -> None:
     user = "00000000-0000-4000-8000-000000000000"
     body = json.dumps({"user_ids": [user]}).encode()
     for size, status in ((limit, 200), (limit + 1, 413)):
@@ -74,7 +76,7 @@ def test_a_body_that_breaks_off_is_a_bad_request(client: FlaskClient) -> None:
         def read(self, *_: object) -> bytes:
             raise OSError("Invalid chunk size: b'zz'")
 
-        readinto = read  # type: ignore[assignment]  # however it is read, it breaks
+        readinto = read  # type: ignore[assignment]  # every way to read it fails
 
     response = client.post(
         BATCH,
@@ -95,7 +97,7 @@ def test_a_client_that_goes_away_stops_the_work(client: FlaskClient, reference: 
     assert len(statements) == 5, "those of the first hundred users"
 
 
-def test_the_window_moves_on_while_a_long_list_is_answered(
+def test_the_window_moves_while_a_long_list_is_answered(
     client: FlaskClient, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[str] = []
@@ -110,7 +112,7 @@ def test_the_window_moves_on_while_a_long_list_is_answered(
     assert len(set(starts)) == 3
 
 
-def test_an_error_in_the_middle_is_a_last_line_that_says_so(
+def test_an_error_in_the_middle_is_reported_in_the_last_line(
     shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_app(shared_databases, **NO_CAPS) as app:
@@ -131,7 +133,7 @@ def test_an_error_in_the_middle_is_a_last_line_that_says_so(
 
 
 @pytest.mark.parametrize("reason", [BreakOff.TOO_LONG, BreakOff.STOPPING])
-def test_a_stream_that_has_to_end_says_so_in_its_last_line(
+def test_a_stream_that_is_ended_reports_it_in_the_last_line(
     shared_databases: Urls, reference: Reference, reason: BreakOff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app._STOPPING_S", 0.0)

@@ -1,4 +1,4 @@
-"""One browser a session, and a fresh profile of it for each test."""
+"""Fixtures: one browser for the session, with a fresh profile for each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ Visitor = Callable[..., Visit]
 def browser() -> Iterator[Browser]:
     binary = chromium_binary()
     with sync_playwright() as playwright:
-        # As root, which CI is, it has no sandbox to run in.
+        # Chromium has no sandbox as root, which CI uses.
         browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def service(shared_databases: Urls) -> Iterator[GunicornServer]:
-    """The service on the shared databases, patient: beside a browser, a search may be slow.
+    """The service on the shared databases, with long timeouts: a browser slows down searches.
 
     One that takes too long is followed by one that reads less, which ranks otherwise.
     """
@@ -37,7 +37,7 @@ def service(shared_databases: Urls) -> Iterator[GunicornServer]:
 
 @pytest.fixture
 def visit(browser: Browser, service: GunicornServer) -> Iterator[Visitor]:
-    """Opens pages on the shared databases; afterwards nothing may have gone wrong on any of them."""
+    """Open pages on the shared databases. Afterwards assert that none had errors."""
     visits: list[Visit] = []
     with ExitStack() as stack:
 
@@ -53,7 +53,7 @@ def visit(browser: Browser, service: GunicornServer) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def user(reference: Reference) -> str:
-    """Somebody with stated genres and a history that others share."""
+    """A user with stated genres, and a history that overlaps with that of others."""
     return next(
         user
         for user in sorted(reference.seen)

@@ -1,4 +1,4 @@
-"""axe finds nothing, in light and dark, wide and narrow, wherever one can get to."""
+"""Tests all pages with axe, in light and dark, wide and narrow."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Visitor = Callable[..., Visit]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_axe_finds_no_barriers_on_the_way(visit: Visitor, user: str, scheme: str, width: int) -> None:
+def test_axe_finds_no_barriers_on_the_pages(visit: Visitor, user: str, scheme: str, width: int) -> None:
     here = visit("/explorer", scheme=scheme, width=width)
     page = here.page
     expect(page.locator(".welcome .users li")).to_have_count(8)
@@ -28,9 +28,7 @@ def test_axe_finds_no_barriers_on_the_way(visit: Visitor, user: str, scheme: str
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_no_barriers_in_what_is_recommended(
-    visit: Visitor, user: str, scheme: str, width: int
-) -> None:
+def test_axe_finds_no_barriers_in_recommendations(visit: Visitor, user: str, scheme: str, width: int) -> None:
     here = visit(f"/explorer?user={user}&content_weight=0.9", scheme=scheme, width=width)
     expect(here.page.locator(".card")).to_have_count(12)
     assert here.barriers() == []
@@ -39,7 +37,7 @@ def test_axe_finds_no_barriers_in_what_is_recommended(
     assert here.barriers() == []
 
 
-def test_what_can_be_pressed_is_large_enough(visit: Visitor, user: str) -> None:
+def test_controls_are_large_enough(visit: Visitor, user: str) -> None:
     page = visit(f"/explorer?user={user}", width=390).page
     expect(page.locator(".card")).to_have_count(12)
     small = page.evaluate(

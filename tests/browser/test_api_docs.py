@@ -1,4 +1,4 @@
-"""The page to read the API on, in a real browser: whole, quiet, loaded from nowhere else, and able to ask."""
+"""Tests Swagger UI in a browser: complete, without errors or other origins, and able to send requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from tests.support.postgres import Urls
 
 KEY, ENTRY = make_key("reader", [Scope.READ])
 OPERATIONS = 10
-# All operations at once are much to draw for a machine that does something else besides.
+# Drawing all operations at once takes long on a busy machine.
 PATIENCE_MS = 20_000
-# What the reader says of a format it has no input of its own for; it shows one for text.
+# Swagger UI's warning about a format without its own input; it shows a text field.
 HARMLESS = "Could not find component: JsonSchema_string_uuid"
 
 
@@ -27,7 +27,7 @@ def locked(shared_databases: Urls) -> Iterator[GunicornServer]:
 
 @contextmanager
 def reading(browser: Browser, service: GunicornServer) -> Iterator[Page]:
-    """The page, on which nothing may be reported, as violations of its policy are, or come from elsewhere."""
+    """Open the page. Assert that the console is empty and no request goes to another origin."""
     origin = f"http://127.0.0.1:{service.port}"
     context = browser.new_context(color_scheme="light")
     page = context.new_page()
@@ -46,7 +46,7 @@ def reading(browser: Browser, service: GunicornServer) -> Iterator[Page]:
     assert f"{origin}/openapi.json" in requested
 
 
-def test_every_operation_is_shown_whole(browser: Browser, locked: GunicornServer) -> None:
+def test_every_operation_is_shown_completely(browser: Browser, locked: GunicornServer) -> None:
     with reading(browser, locked) as page:
         expect(page).to_have_title("Marquee API")
         for summary in page.locator(".opblock-summary-control").all():
@@ -56,7 +56,7 @@ def test_every_operation_is_shown_whole(browser: Browser, locked: GunicornServer
         expect(page.locator(".errors-wrapper")).to_have_count(0)
 
 
-def test_the_colours_follow_the_reader(browser: Browser, locked: GunicornServer) -> None:
+def test_colours_follow_the_preferred_scheme(browser: Browser, locked: GunicornServer) -> None:
     with reading(browser, locked) as page:
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
         page.emulate_media(color_scheme="dark")

@@ -1,4 +1,4 @@
-"""The page of a comparison has no barriers, fits a phone, and asks for nothing elsewhere."""
+"""Tests that the page of a comparison is accessible, fits a phone, and requests nothing else."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.support.evaluation import small_evaluation
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390)]
 )
-def test_axe_finds_no_barriers_and_nothing_is_asked_for(
+def test_axe_finds_no_barriers_and_nothing_is_requested(
     browser: Browser, tmp_path: Path, scheme: str, width: int
 ) -> None:
     path = tmp_path / "evaluation.html"

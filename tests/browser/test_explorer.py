@@ -1,4 +1,4 @@
-"""What people do with the explorer, in a real browser."""
+"""Tests the use of the explorer in a browser."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def titles(page: Page) -> list[str]:
 
 
 def sums(page: Page) -> list[tuple[float, float, float]]:
-    """Score, content part and collaborative part of each card, as it is written."""
+    """Return the shown score, content part and collaborative part of each card."""
     texts = page.locator(".sum").all_inner_texts()
     found = [re.findall(r"\d\.\d\d", text) for text in texts]
     return [(float(score), float(content), float(others)) for score, content, others in found]
@@ -41,7 +41,7 @@ def test_a_user_is_searched_and_picked(visit: Visitor, user: str) -> None:
     expect(page.locator("#announcement")).to_contain_text("12 recommendations")
 
 
-def test_covers_are_drawn_where_they_cannot_be_had(visit: Visitor, user: str) -> None:
+def test_covers_that_fail_to_load_are_replaced_by_placeholders(visit: Visitor, user: str) -> None:
     page = visit(f"/explorer?user={user}").page
     cover = page.locator(".card .poster").first
     expect(cover).to_be_visible()
@@ -51,7 +51,7 @@ def test_covers_are_drawn_where_they_cannot_be_had(visit: Visitor, user: str) ->
     expect(cover).to_have_js_property("naturalWidth", 300)
 
 
-def test_a_surprise_is_somebody_and_the_way_back_works(visit: Visitor, user: str) -> None:
+def test_surprise_shows_another_user_and_back_returns(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     expect(page.locator("#who")).to_contain_text(user)
@@ -65,14 +65,14 @@ def test_a_surprise_is_somebody_and_the_way_back_works(visit: Visitor, user: str
     assert here.address == f"/explorer?user={user}"
 
 
-def test_sliders_rank_anew_and_nothing_jumps(visit: Visitor, user: str) -> None:
+def test_sliders_re_rank_without_layout_shifts(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     expect(page.locator(".card")).to_have_count(12)
     before, scores = titles(page), sums(page)
     for score, content, others in scores:
         assert score == pytest.approx(content + others, abs=0.011)
-    # What loads lazily has its room from the beginning.
+    # Images that load lazily have reserved space.
     assert here.shifted() < 0.01
     page.get_by_label("Content").fill("1")
     page.get_by_label("Collaborative").fill("0")
@@ -91,7 +91,7 @@ def test_sliders_rank_anew_and_nothing_jumps(visit: Visitor, user: str) -> None:
     assert here.shifted() < 0.01
 
 
-def test_a_filter_leaves_what_passes_and_reset_takes_it_off(visit: Visitor, user: str) -> None:
+def test_a_filter_applies_until_reset(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     expect(page.locator(".card")).to_have_count(12)
@@ -109,7 +109,7 @@ def test_a_filter_leaves_what_passes_and_reset_takes_it_off(visit: Visitor, user
     assert here.address == f"/explorer?user={user}"
 
 
-def test_the_window_changes_what_counts(visit: Visitor, user: str) -> None:
+def test_the_window_changes_the_ranking(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     expect(page.locator(".popular")).to_contain_text("90 days")
@@ -123,7 +123,7 @@ def test_the_window_changes_what_counts(visit: Visitor, user: str) -> None:
     assert here.address.endswith("&window_days=7")
 
 
-def test_an_address_that_was_shared_shows_the_same(visit: Visitor, user: str) -> None:
+def test_a_shared_address_shows_the_same_page(visit: Visitor, user: str) -> None:
     query = f"user={user}&content_weight=1&collaborative_weight=0.25&window_days=30"
     page = visit(f"/explorer?{query}").page
     expect(page.locator(".card")).to_have_count(12)
@@ -183,7 +183,7 @@ def test_the_keyboard_alone_is_enough(visit: Visitor, user: str) -> None:
     here.settle()
     assert here.focused == "content_weight"
     assert sums(page) != before
-    # Past the other sliders, Reset, and the filters, which are closed.
+    # Tab past the other sliders, Reset, and the closed filters.
     for _ in range(5):
         press("Tab")
     first = titles(page)[0]
@@ -204,11 +204,11 @@ def test_escape_leaves_the_list_of_matches(visit: Visitor) -> None:
     expect(page.locator("#found")).to_be_hidden()
 
 
-def test_health_is_shown_and_kept_up_to_date_unless_told_not_to(visit: Visitor) -> None:
+def test_health_is_updated_while_the_box_is_checked(visit: Visitor) -> None:
     page = visit("/explorer?tab=health").page
-    expect(page.locator(".readiness")).to_have_text("Ready: answers lack nothing.")
+    expect(page.locator(".readiness")).to_have_text("Ready: answers are complete.")
     expect(page.locator(".database")).to_have_count(3)
-    expect(page.locator("#health")).to_contain_text("each worker process has pools and an index of its own")
+    expect(page.locator("#health")).to_contain_text("each worker process has its own pools and index")
     page.get_by_label("Update every 5 seconds").uncheck()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -240,14 +240,14 @@ def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["user=nobody", "user=%3Cscript%3E"])
-def test_an_address_that_is_wrong_gets_a_message(visit: Visitor, wrong: str) -> None:
+def test_an_invalid_address_gets_a_message(visit: Visitor, wrong: str) -> None:
     here = visit(f"/explorer?{wrong}")
     expect(here.page.get_by_role("alert")).to_contain_text("user_id must be a UUID")
     assert all("400" in complaint for complaint in here.complaints)
     here.complaints.clear()
 
 
-def test_a_service_that_is_gone_is_said_to_be_and_what_is_shown_stays(visit: Visitor, user: str) -> None:
+def test_an_unreachable_service_is_reported_and_the_page_stays(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     expect(page.locator(".card")).to_have_count(12)

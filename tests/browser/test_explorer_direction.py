@@ -1,4 +1,4 @@
-"""Where a title turns its direction, Chromium still sets the words around it from left to right."""
+"""Tests that Chromium sets the words around a right-to-left title from left to right."""
 
 import psycopg
 from playwright.sync_api import Browser, expect
@@ -8,7 +8,7 @@ from tests.support.browser import visiting
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Urls
 
-# The left edges of the letters of what stands around the titles of reasons, line by line.
+# The left edges of the letters around the titles in reasons, line by line.
 _LEFT_EDGES = """
     (reasons) => {
         const nodes = reasons.flatMap((reason) => [...reason.childNodes]);
@@ -27,7 +27,9 @@ _LEFT_EDGES = """
 """
 
 
-def test_words_around_a_title_that_turns_are_not_turned(browser: Browser, databases: Urls, user: str) -> None:
+def test_a_right_to_left_title_does_not_change_text_around_it(
+    browser: Browser, databases: Urls, user: str
+) -> None:
     with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
         connection.execute("UPDATE medias SET title = %s || title", ("\u2069\u202e\u2067\u202e",))
     with running_gunicorn(databases, WORKERS="1") as server, visiting(browser, server.port) as here:

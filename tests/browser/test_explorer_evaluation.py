@@ -1,4 +1,4 @@
-"""The explorer's tab of the last comparison: reached, read, without barriers, on a phone, and with a key."""
+"""Tests the explorer's evaluation tab: navigation, content, accessibility, on a phone, and with a key."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_axe_finds_no_barriers_in_the_last_comparison(
         assert here.address == "/explorer?tab=evaluation"
         here.page.locator("summary").click()
         assert here.barriers() == []
-        # Drawn: an image of no height would be there, and say nothing.
+        # The image must have a height to be visible.
         drawn = here.page.locator(".plot svg").first.bounding_box()
         assert drawn is not None
         assert drawn["height"] >= 20
@@ -54,7 +54,7 @@ def test_axe_finds_no_barriers_in_the_last_comparison(
         assert here.complaints == []
 
 
-def test_from_the_comparison_one_gets_to_a_user_and_back(
+def test_links_lead_from_the_comparison_to_a_user_and_back(
     browser: Browser, compared: GunicornServer, user: str
 ) -> None:
     with visiting(browser, compared.port) as here:
@@ -72,9 +72,7 @@ def test_from_the_comparison_one_gets_to_a_user_and_back(
         assert here.complaints == []
 
 
-def test_where_there_are_keys_the_comparison_needs_one(
-    browser: Browser, shared_databases: Urls, models: Path
-) -> None:
+def test_with_keys_the_comparison_needs_one(browser: Browser, shared_databases: Urls, models: Path) -> None:
     variables = {"WORKERS": "1", "MODEL_PATH": str(models), "API_KEYS": READ_ENTRY.entry}
     with (
         running_gunicorn(shared_databases, **variables) as server,
@@ -88,7 +86,7 @@ def test_where_there_are_keys_the_comparison_needs_one(
         expect(page.locator(".report .verdict")).to_be_visible()
 
 
-def test_where_nothing_is_kept_the_command_is_named(browser: Browser, service: GunicornServer) -> None:
+def test_without_a_comparison_the_command_is_named(browser: Browser, service: GunicornServer) -> None:
     with visiting(browser, service.port, width=390) as here:
         here.go("/explorer?tab=evaluation")
         expect(here.page.locator("#evaluation")).to_contain_text("No comparison yet.")

@@ -1,4 +1,4 @@
-"""The explorer's tab of models: what was compared, why one won, plots over time, on a phone."""
+"""Tests the explorer's models tab: comparisons, reasons, plots over time, on a phone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_axe_finds_no_barriers_and_the_page_does_not_scroll_sideways(
         assert here.complaints == []
 
 
-def test_what_was_compared_on_what_and_why_one_won_is_told(browser: Browser, trained: GunicornServer) -> None:
+def test_a_run_shows_what_was_compared_and_why_one_won(browser: Browser, trained: GunicornServer) -> None:
     with visiting(browser, trained.port) as here:
         here.go(PATH)
         page = here.page
@@ -109,7 +109,7 @@ def test_versions_say_which_is_the_champion_and_which_cannot_be_read(
         expect(rows.nth(2)).to_contain_text("100 users, 500 pairs, 20 media")
 
 
-def test_plots_are_drawn_and_said_in_words(browser: Browser, trained: GunicornServer) -> None:
+def test_plots_are_drawn_and_described_in_words(browser: Browser, trained: GunicornServer) -> None:
     with visiting(browser, trained.port) as here:
         here.go(PATH)
         page = here.page
@@ -123,7 +123,7 @@ def test_plots_are_drawn_and_said_in_words(browser: Browser, trained: GunicornSe
         left = [mark.bounding_box() for mark in served.locator(".mark").all()]
         places = [mark["x"] for mark in left if mark is not None]
         assert places == sorted(places)
-        # The last run is the best: its mark stands above the others.
+        # The last run is the best, so its mark is above the others.
         heights = [mark["y"] for mark in left if mark is not None]
         assert heights[2] < heights[1] < heights[0]
         assert (
@@ -184,7 +184,7 @@ def test_all_tabs_fit_a_narrow_screen(browser: Browser, trained: GunicornServer,
         assert here.complaints == []
 
 
-def test_names_that_turn_or_hold_markup_stay_text(
+def test_names_with_markup_or_direction_stay_text(
     browser: Browser, shared_databases: Urls, tmp_path: Path
 ) -> None:
     name = f"<img src=x onerror=alert(1)>{TURNING}אבג"
@@ -204,7 +204,7 @@ def test_names_that_turn_or_hold_markup_stay_text(
         expect(page.locator("#models")).to_contain_text("<img src=x onerror=alert(1)>")
         expect(page.locator("#models")).to_contain_text("<script>alert(1)</script>")
         expect(page.locator("#models")).to_contain_text("<u>test")
-        # What follows such a name is still set from left to right.
+        # Text after such a name is still set from left to right.
         edges = page.locator("#models th .better").evaluate_all(
             """(found) => found.map((each) => {
                 const text = each.firstChild, range = document.createRange();
@@ -222,9 +222,7 @@ def test_names_that_turn_or_hold_markup_stay_text(
         assert here.complaints == []
 
 
-def test_where_there_are_keys_the_models_need_one(
-    browser: Browser, shared_databases: Urls, folder: Path
-) -> None:
+def test_with_keys_the_models_need_one(browser: Browser, shared_databases: Urls, folder: Path) -> None:
     variables = {"WORKERS": "1", "MODEL_PATH": str(folder), "API_KEYS": READ_ENTRY.entry}
     with (
         running_gunicorn(shared_databases, **variables) as server,
@@ -237,7 +235,7 @@ def test_where_there_are_keys_the_models_need_one(
         expect(here.page.locator("#models .verdict")).to_be_visible()
 
 
-def test_where_nothing_was_trained_it_is_said(browser: Browser, service: GunicornServer) -> None:
+def test_without_training_the_page_says_so(browser: Browser, service: GunicornServer) -> None:
     with visiting(browser, service.port) as here:
         here.go(PATH)
         expect(here.page.locator("#models")).to_contain_text("No model has been trained yet.")

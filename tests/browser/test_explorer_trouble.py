@@ -1,4 +1,4 @@
-"""What the explorer shows when a database is down or a key is needed."""
+"""Tests the explorer while a database is down, and when a key is needed."""
 
 import re
 
@@ -16,7 +16,7 @@ READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
 OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
 
 
-def test_an_outage_is_shown_in_words_and_gone_when_it_is_over(
+def test_an_outage_is_shown_until_it_is_over(
     browser: Browser, databases: Urls, outage: Outage, user: str
 ) -> None:
     with (
@@ -48,13 +48,11 @@ def test_an_outage_is_shown_in_words_and_gone_when_it_is_over(
                 break
         expect(page.locator(".degraded")).to_have_count(0)
         expect(page.locator(".strategy")).to_have_text("Hybrid")
-        # What was answered was answered well: the console is for faults.
+        # The outage must not cause errors in the console.
         assert [text for text in here.complaints if "503" not in text] == []
 
 
-def test_where_there_are_keys_the_page_asks_for_one(
-    browser: Browser, shared_databases: Urls, user: str
-) -> None:
+def test_with_keys_the_page_asks_for_one(browser: Browser, shared_databases: Urls, user: str) -> None:
     entries = f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"
     with (
         running_gunicorn(shared_databases, WORKERS="1", API_KEYS=entries) as server,

@@ -1,4 +1,4 @@
-"""Asks a running service through the Python client made from its description, and prints what it got as JSON.
+"""Calls a running service through its generated Python client, and prints the answers as JSON.
 
 Arguments: the service's address, and two users or more.
 """
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def main(url: str, *users: str) -> None:
-    """Ask for a page, an explained page, a batch, a stream, and for what is refused."""
+    """Request a page, an explained page, a batch, a stream, and an invalid page."""
     ids = [UUID(user) for user in users]
     with Client(base_url=url) as client:
         page = of(OneUserAnswer, get_recommendations.sync(ids[0], client=client, limit=3))
@@ -51,14 +51,14 @@ def main(url: str, *users: str) -> None:
 
 
 def of(kind: type[T], answer: object) -> T:
-    """The answer, which has to be of this type."""
+    """Return the answer. Fail if it is not of this type."""
     if not isinstance(answer, kind):
         raise TypeError(f"{answer} is no {kind.__name__}")
     return answer
 
 
 def explanation(item: Recommended) -> dict[str, Any]:
-    """What an item says of how it came about."""
+    """Return the explanation of an item."""
     if isinstance(item.because_you_liked, Unset) or isinstance(item.score_parts, Unset):
         raise TypeError(f"{item.id} has no explanation")
     titles: list[str | None] = [own.title for own in item.because_you_liked]
@@ -66,7 +66,7 @@ def explanation(item: Recommended) -> dict[str, Any]:
 
 
 def stream(client: Client, body: StreamedBatchBody) -> Iterator[LineAnswer]:
-    """A batch, user by user; the generated function for it reads JSON alone."""
+    """Yield a batch user by user; the generated function reads JSON only."""
     accepted = {"Accept": "application/x-ndjson"}
     with client.get_httpx_client().stream(
         "POST", "/api/recommendations/batch", json=body.to_dict(), headers=accepted

@@ -1,4 +1,4 @@
-// Asks a running service through the types that are made of its description, and prints what it got as JSON.
+// Calls a running service through types generated from its description, and prints the answers as JSON.
 // Arguments: the service's address, and two users or more.
 
 import createClient from "openapi-fetch";
@@ -8,7 +8,7 @@ type Item = components["schemas"]["Recommended"];
 type Line = components["schemas"]["LineAnswer"] | components["schemas"]["Problem"];
 
 const [baseUrl, ...users] = process.argv.slice(2);
-// Of an answer that is JSON or NDJSON, `data` is the JSON.
+// Of an answer in JSON or NDJSON, `data` is the JSON form.
 const client = createClient<paths, "application/json">({ baseUrl });
 const one = "/api/recommendations/{user_id}";
 const many = "/api/recommendations/batch";

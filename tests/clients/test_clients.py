@@ -1,4 +1,4 @@
-"""Clients made from the description of a running service, by the commands of the guide, ask that service."""
+"""Tests clients that the guide's commands generate from the description of a running service."""
 
 import compileall
 import json
@@ -20,7 +20,7 @@ from tests.support.reference import Reference
 pytestmark = pytest.mark.slow
 
 SOURCES = ROOT / "tests" / "clients"
-# As the guide has them, which shows the service where `make run` puts it.
+# The commands of the guide, which has the service at the address of `make run`.
 PYTHON = (
     "openapi-python-client generate --url http://localhost:5000/openapi.json --meta none "
     "--output-path marquee_client"
@@ -34,7 +34,7 @@ TAKES_S = 300.0
 
 @pytest.fixture(scope="module")
 def users(reference: Reference) -> list[str]:
-    """Three, the first with a history."""
+    """Three users, the first with a history."""
     first, *others = sorted(reference.users, key=lambda user: -len(reference.positive.get(user, ())))
     return [first, *others[:2]]
 
@@ -48,13 +48,13 @@ def command(line: str, service: GunicornServer) -> list[str]:
 
 
 def succeeded(result: "subprocess.CompletedProcess[str]") -> str:
-    """What a command has printed."""
+    """Return the output of a command that must succeed."""
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 def run(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """A command of the virtual environment."""
+    """Run a command of the virtual environment in a folder."""
     scripts = str(Path(sys.executable).parent)
     return subprocess.run(  # noqa: S603 - our own files
         [Path(scripts) / arguments[0], *arguments[1:]],
@@ -86,7 +86,7 @@ def test_a_python_client_compiles_and_gets_what_the_service_answers(
     generated = succeeded(run(*command(PYTHON, service), folder=tmp_path))
     assert "warning" not in generated.lower(), generated
     assert compileall.compile_dir(tmp_path, quiet=1)
-    # Only the program has to be right to the letter: the generator's own client.py is not.
+    # Check types of the program only: the generator's own client.py has errors.
     succeeded(run("mypy", "--strict", "--follow-imports", "silent", "program.py", folder=tmp_path))
     got = succeeded(run("python", "program.py", address(service), *users, folder=tmp_path))
     compare(json.loads(got), service, users)
@@ -105,7 +105,7 @@ def test_typescript_types_compile_and_a_program_gets_what_the_service_answers(
 
 
 def compare(got: dict[str, Any], service: GunicornServer, users: list[str]) -> None:
-    """What a client got is what the service answers to a request made by hand."""
+    """Compare a client's results with the service's answers to plain requests."""
     path = f"/api/recommendations/{users[0]}"
     batch = {"user_ids": users, "limit": 3}
     accept = {"Accept": "application/x-ndjson"}

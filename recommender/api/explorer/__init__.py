@@ -1,1 +1,1 @@
-"""A page to look at recommendations: server-rendered, for engineers and product owners."""
+"""The explorer: server-rendered pages that show recommendations to engineers and product owners."""

@@ -1,4 +1,4 @@
-"""The page's own files: read once, served from memory under addresses that change with them."""
+"""Serves the page's files from memory, under addresses that contain a version."""
 
 import hashlib
 import mimetypes
@@ -22,7 +22,7 @@ class _Asset:
 
 
 class Assets:
-    """The files of a folder, by their names in it, and others, by their own."""
+    """The files of a folder by relative path, and further files by name."""
 
     def __init__(self, folder: Path, *others: Path) -> None:
         files = (path for path in sorted(folder.rglob("*")) if path.suffix in _SERVED)
@@ -32,11 +32,11 @@ class Assets:
         }
 
     def version(self, name: str) -> str:
-        """What tells a file from an earlier one of its name."""
+        """Return the version of a file, made from its content."""
         return self._assets[name].version
 
     def answer(self, name: str, version: str | None) -> Response:
-        """A file, to be kept for ever where it is asked for by its version.
+        """Return a file, cacheable without limit if requested by its version.
 
         Raises:
             NotFound: there is no such file.

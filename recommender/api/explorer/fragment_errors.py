@@ -1,4 +1,4 @@
-"""What goes wrong, as a message in the page instead of JSON."""
+"""Answers errors as HTML messages in the page instead of JSON."""
 
 import logging
 from http import HTTPStatus
@@ -18,13 +18,13 @@ _WORDS = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
 }
-# Where a new ranking would go; the old one is better than an error in its place.
+# The target of a ranking: on an error the old ranking stays, and the message goes elsewhere.
 _KEPT = "results"
 _KEPT_PROBLEM = "#problem"
 
 
 def register_fragment_errors(blueprint: Blueprint) -> None:
-    """Answer errors of a blueprint's own requests as fragments of HTML, saying no more than the API would."""
+    """Answer errors of a blueprint as HTML fragments, with no more details than the API gives."""
     blueprint.register_error_handler(BadRequestError, _bad_request)
     blueprint.register_error_handler(OverloadedError, _overloaded)
     blueprint.register_error_handler(NothingToRecommendFromError, _nothing)
@@ -39,7 +39,7 @@ def _problem(status: int, message: str, *, retry: bool = True) -> Response:
     html = render_template(
         "explorer/problem.html",
         message=message,
-        # One slash: after two, a browser would take what follows for a host.
+        # Exactly one slash: after two, browsers read a host name.
         retry=f"/{request.full_path.lstrip('/')}" if retry and target not in (None, _KEPT) else None,
         target=target,
     )
@@ -65,7 +65,7 @@ def _overloaded(_: OverloadedError) -> Response:
 def _nothing(_: NothingToRecommendFromError) -> Response:
     return _problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Nothing can be shown right now: the catalog cannot be asked, and nothing of it is kept here. "
+        "Nothing can be shown right now: catalog_db does not answer, and the cache holds no items. "
         "Try again in a few seconds.",
     )
 
@@ -84,7 +84,7 @@ def _http_error(exc: HTTPException) -> Response:
     status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     message = _WORDS.get(status, f"{status.phrase}.")
     if status is HTTPStatus.TOO_MANY_REQUESTS:
-        # In how many seconds is put into a header when the answer goes out; the page makes words of it.
+        # The rate limiter sets Retry-After later; the page's script puts the seconds into this text.
         message += " Try again in a moment."
     response = _problem(status, message, retry=status is HTTPStatus.TOO_MANY_REQUESTS)
     if isinstance(exc, Unauthorized):

@@ -1,4 +1,4 @@
-"""What the page shows of a user, put together: profile, ranking, popular media, and what each stage took."""
+"""Gathers what the page shows of a user: profile, ranking, popular items, and milliseconds by stage."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ SIMILAR_ITEMS = 12
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A recommendation at its rank. `was`: its rank by the configuration; 0 where it was not on the page."""
+    """A recommendation at its rank. `was`: its rank in the baseline; 0 if it is not in it."""
 
     rank: int
     item: Recommendation
@@ -41,10 +41,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A user's recommendations, beside what everybody gets.
+    """A user's recommendations, and popular items to compare.
 
-    `result`, `popular`: None where nothing at all can be had. `timings`: ms by stage. `baseline`: ids in the
-    order of the configuration. `ranks`: of the media recommended, by id.
+    `result`, `popular`: None if catalog_db does not answer and the cache is empty. `timings`: ms by stage.
+    `baseline`: item ids as ranked by the configuration.
     """
 
     tuning: Tuning
@@ -56,17 +56,17 @@ class Ranking:
 
     @property
     def ranks(self) -> dict[str, int]:
-        """Where each medium stands among the recommendations, by id."""
+        """Return the rank of each recommended item, by id."""
         return {card.item.media.id: card.rank for card in self.cards}
 
     @property
     def degraded(self) -> tuple[DatabaseName, ...]:
-        """The databases that the recommendations are missing."""
+        """Return the databases that did not answer for the recommendations."""
         return () if self.result is None else self.result.degraded
 
 
 class PanelReader:
-    """Gathers what the page shows; like every other request it waits for its turn, at each step."""
+    """Gathers what the page shows. Each step waits for a slot in the lane."""
 
     def __init__(
         self,
@@ -82,29 +82,29 @@ class PanelReader:
         self._lane = lane
 
     def search(self, prefix: str) -> FoundUsers:
-        """The first users whose id begins so."""
+        """Return the first users whose id begins with a prefix."""
         return self._in_turn(lambda: self._profiles.search(prefix, FOUND_USERS))
 
     def surprise(self) -> str | None:
-        """Somebody, if there is anybody."""
+        """Return the id of a random user; None if there are no interactions."""
         return self._in_turn(self._profiles.surprise)
 
     def user(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[Profile, Ranking]:
-        """A user, and what the user is recommended; the order that is served is worked out first."""
+        """Return a user's profile and ranking, compared with the ranking that is served."""
         profile = self._in_turn(lambda: self._profiles.read(user_id, SHOWN_INTERACTIONS))
         served = replace(defaults, limit=tuning.limit)
         baseline = () if tuning == served else self._ids(user_id, served, defaults)
         return profile, self.ranking(user_id, tuning, defaults, baseline)
 
     def ranking(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: Sequence[str]) -> Ranking:
-        """A user's recommendations alone; `baseline` is what they are compared with."""
+        """Return a user's ranking, compared with `baseline` (item ids, best first)."""
         return self._rank(user_id, tuning, defaults, tuple(baseline))
 
     def similar(self, media_id: str) -> SimilarItemsPage:
-        """Media like one.
+        """Return the items most similar to one.
 
         Raises:
-            UnknownItemError: there is no such medium.
+            UnknownItemError: the catalog does not have the item.
         """
         return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
 
@@ -137,11 +137,11 @@ class PanelReader:
     def _recommend(
         self, user_id: str, tuning: Tuning, defaults: Tuning, timings: dict[str, float]
     ) -> UserRecommendations | None:
-        """A user's recommendations, and in `timings` what each stage took."""
+        """Return a user's recommendations; put the milliseconds of each stage into `timings`."""
         options = Options(
             filters=tuning.filters,
             explained=True,
-            # Where nothing is asked for, what is shown is what is served.
+            # None, so that an experiment's weights apply, as in the API.
             weights=None if tuning.weights == defaults.weights else tuning.weights,
             window_days=tuning.window_days,
         )
@@ -166,13 +166,13 @@ class PanelReader:
 
 
 def _service_s() -> float:
-    """What the service has taken of this request so far."""
+    """Return the seconds that the service has spent on this request so far."""
     trace = current_trace()
     return 0.0 if trace is None else trace.stages.get(SERVICE, 0.0)
 
 
 def _timings_ms(runs: Sequence[StatementRun], service_s: float) -> dict[str, float]:
-    """Milliseconds by database, in the order in which they are asked, and what is left for scoring."""
+    """Return milliseconds by database, in the order of the statements, and the rest as scoring."""
     stages = {
         name.value: sum(run.seconds for run in runs if run.name.startswith(f"{name}.")) * 1000
         for name in (DatabaseName.USER, DatabaseName.ENGAGEMENT, DatabaseName.CATALOG)

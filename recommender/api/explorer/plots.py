@@ -1,4 +1,4 @@
-"""Measures of training runs over time, put on a plot: where each mark, line and label stands."""
+"""Computes plots of training runs over time: coordinates of marks, lines and labels."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun
 
-# Of a plot, in the units of its drawing, with the margins around what is drawn.
+# Size of a plot and its margins, in SVG units.
 WIDTH, HEIGHT = 760, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 14.0, 34.0
 _MOST_TICKS, _MOST_DATES = 5, 5
 _ROUND_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _DATE_CHARACTERS = 10
-# What is beyond is no measure; what is closer together is the same on a plot.
+# Larger values are not drawn; a smaller range of values is drawn as a point.
 _LARGEST, _LEAST_STRETCH = 1e9, 1e-12
 
 
 class Point(NamedTuple):
-    """A variant that a run measured. `is_filled`: it is drawn filled, others hollow."""
+    """A variant that a run measured. `is_filled`: its mark is filled, not hollow."""
 
     run: TrainingRun
     variant: ComparedVariant
@@ -27,13 +27,13 @@ class Point(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What is counted as one in the legend: the model, or what has none by its own name."""
+        """Return the label in the legend: the model, or the variant's name if it has no model."""
         return self.variant.model or self.variant.name
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point on a plot: `x`, and from the top the heights of mean and interval. `series`: of the legend."""
+    """A mark on a plot, in SVG units from the top left. `series`: index into the legend."""
 
     point: Point
     series: int
@@ -45,7 +45,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A number or a date at an axis, and its position there."""
+    """A number or date on an axis, and its coordinate."""
 
     position: float
     text: str
@@ -53,10 +53,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Points over time, one step for each run, between round numbers.
+    """Marks over time, one step for each run.
 
-    `series`: the labels of the legend. `courses`: for each of them, the points of a line through its best
-    mark in each run. `unmeasured`: positions of runs in which nothing was measured.
+    `series`: labels of the legend. `courses`: for each of them, the points of a line through its best mark
+    in each run. `unmeasured`: x and run, for runs without a measurement.
     """
 
     series: tuple[str, ...]
@@ -68,7 +68,7 @@ class Plot:
 
 
 def served_points(runs: Sequence[TrainingRun]) -> list[Point]:
-    """Return what served after each run that measured it; filled where it was a new champion."""
+    """Return what served after each run, if measured; filled if it was a new champion."""
     return [
         Point(run, each, measured, run.is_new_champion)
         for run in runs
@@ -78,7 +78,7 @@ def served_points(runs: Sequence[TrainingRun]) -> list[Point]:
 
 
 def compared_points(runs: Sequence[TrainingRun]) -> list[Point]:
-    """Return all that each run measured; filled where it served afterwards."""
+    """Return all variants that were measured; filled if they served afterwards."""
     return [
         Point(run, each, measured, each.name == run.chosen)
         for run in runs
@@ -87,17 +87,17 @@ def compared_points(runs: Sequence[TrainingRun]) -> list[Point]:
 
 
 def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: bool = True) -> Plot:
-    """Return the plot of points of these runs, the earliest first.
+    """Return the plot of the points of some runs.
 
     Args:
-        runs: one step each, whether anything was measured or not.
-        points: of these runs, and at least one.
-        from_zero: the axis begins at 0. Else it holds the intervals alone, which would be narrow otherwise.
+        runs: the earliest first; one step each, also those without a measurement.
+        points: of these runs, at least one.
+        from_zero: whether the axis begins at 0. Else it begins near the lowest interval.
     """
     series = tuple(dict.fromkeys(point.label for point in points))
     least = 0.0 if from_zero else min(point.measured.low for point in points)
     ticks = _round_values(least, max(point.measured.high for point in points))
-    x_of = {run.number: _x(place, len(runs)) for place, run in enumerate(runs)}
+    x_of = {run.number: _x(idx, len(runs)) for idx, run in enumerate(runs)}
     marks = tuple(
         Mark(
             point,
@@ -111,7 +111,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
     return Plot(
         series=series,
         marks=marks,
-        courses=tuple(_course(marks, place) for place in range(len(series))),
+        courses=tuple(_course(marks, idx) for idx in range(len(series))),
         values=tuple(Label(_y(value, ticks), f"{value:g}") for value in ticks),
         dates=tuple(_dates(runs)),
         unmeasured=tuple((x_of[run.number], run) for run in runs if run.number not in seen),
@@ -119,17 +119,17 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
 
 
 def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, Interval]]:
-    """Yield the variants that a run measured, without figures that cannot be drawn."""
+    """Yield the variants that a run measured, except values that cannot be drawn."""
     for each in run.compared:
         found = each.metric
         if found is not None and all(abs(each) <= _LARGEST for each in (found.mean, found.low, found.high)):
             yield each, found
 
 
-def _x(place: int, steps: int) -> float:
+def _x(idx: int, steps: int) -> float:
     if steps == 1:
         return (_LEFT + WIDTH - _RIGHT) / 2
-    return round(_LEFT + place * (WIDTH - _LEFT - _RIGHT) / (steps - 1), 1)
+    return round(_LEFT + idx * (WIDTH - _LEFT - _RIGHT) / (steps - 1), 1)
 
 
 def _y(value: float, ticks: Sequence[float]) -> float:
@@ -138,7 +138,7 @@ def _y(value: float, ticks: Sequence[float]) -> float:
 
 
 def _round_values(least: float, most: float) -> list[float]:
-    """Return round values, evenly apart, from one of at most `least` to one of at least `most`."""
+    """Return evenly spaced round values that cover `least` to `most`."""
     if most - least <= _LEAST_STRETCH * max(1.0, abs(most)):
         return [0.0, most if most > 0 else 1.0]
     rough = (most - least) / (_MOST_TICKS - 1)
@@ -148,14 +148,14 @@ def _round_values(least: float, most: float) -> list[float]:
 
 
 def _dates(runs: Sequence[TrainingRun]) -> Iterator[Label]:
-    """Yield the dates of some runs, evenly chosen, the first and the last among them; none twice in a row."""
+    """Yield the dates of evenly chosen runs, first and last included, without repeats."""
     shown = min(len(runs), _MOST_DATES)
     former = None
     for number in range(shown):
-        place = round(number * (len(runs) - 1) / max(1, shown - 1))
-        date = runs[place].started_at[:_DATE_CHARACTERS]
+        idx = round(number * (len(runs) - 1) / max(1, shown - 1))
+        date = runs[idx].started_at[:_DATE_CHARACTERS]
         if date != former:
-            yield Label(_x(place, len(runs)), date)
+            yield Label(_x(idx, len(runs)), date)
         former = date
 
 

@@ -1,4 +1,4 @@
-"""Values as the page words them."""
+"""Template filters: format values for the page."""
 
 import math
 import re
@@ -20,42 +20,42 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _DECIMALS = 2
 _OUTCOMES = {
     Outcome.PUBLISHED: "a new champion",
-    Outcome.REFITTED: "the champion stays, trained anew",
+    Outcome.REFITTED: "the champion was trained again",
     Outcome.KEPT: "nothing was published",
     Outcome.FAILED: "failed",
 }
 
 
 def score(value: float) -> str:
-    """A score or a part of one."""
+    """Format a score or a part of one."""
     return f"{value:.{_DECIMALS}f}"
 
 
 def rest(item: Recommendation) -> float:
-    """What is left of a score for the collaborative part, so that what is shown adds up."""
+    """Return the collaborative part of a score, so that the rounded parts add up."""
     content = item.explanation.content_part if item.explanation else 0.0
     return round(item.recommendation_score, _DECIMALS) - round(content, _DECIMALS)
 
 
 def window(days: int) -> str:
-    """A stretch of time; 0 is all of it."""
+    """Format a window in days; 0 is all time."""
     if days == 0:
         return "all time"
     return "1 day" if days == 1 else f"{days} days"
 
 
 def amount(value: float | None) -> str | None:
-    """The value of an interaction, if it has one."""
+    """Format the value of an interaction, if it has one."""
     return None if value is None or not math.isfinite(value) else f"{value:g}"
 
 
 def day(moment: datetime) -> str:
-    """A date as people write it."""
+    """Format a date, such as 5 Nov 2026."""
     return f"{moment.day} {moment:%b %Y}"
 
 
 def age(seconds: float) -> str:
-    """About how long ago."""
+    """Format an age in its largest whole unit."""
     for unit, length in (("day", _DAY_S), ("hour", _HOUR_S), ("minute", _MINUTE_S)):
         if seconds >= length:
             number = int(seconds // length)
@@ -71,24 +71,24 @@ def drawn_cover(domain: Domain, media: Item) -> str:
 
 
 def cover(domain: Domain, media: Item) -> str:
-    """Return the address of the item's own cover, where a browser may be sent there, or of a placeholder."""
+    """Return the address of the item's own cover if it is safe to load, else of a placeholder."""
     own = str(media.attributes.get(domain.cover) or "").strip()
     try:
         parts = urlsplit(own)
     except ValueError:
         return drawn_cover(domain, media)
-    # Elsewhere on this origin there are no covers, and a page must not be made to ask for anything else here.
+    # A relative address could make the page request any other path of this service.
     usable = parts.scheme in ("http", "https") or own.startswith(PLACEHOLDERS_PATH)
     return own if usable else drawn_cover(domain, media)
 
 
 def description(domain: Domain, media: Item) -> Value:
-    """The text that describes an item, if there is one."""
+    """Return the description of an item, if it has one."""
     return media.attributes.get(domain.description)
 
 
 def facts(domain: Domain, media: Item) -> list[tuple[str, bool]]:
-    """Numbers and categories that the domain came with, each with whether it is a name of a database."""
+    """Return the domain's numbers and categories, each with whether it is text of a database."""
     return [
         (name_of(value) if isinstance(value, str) else str(value), isinstance(value, str))
         for attribute in domain.attributes
@@ -98,7 +98,7 @@ def facts(domain: Domain, media: Item) -> list[tuple[str, bool]]:
 
 
 def own_values(domain: Domain, media: Item) -> Iterator[tuple[str, str]]:
-    """Yield attributes of one's own that an item has a value of: their label and the value."""
+    """Yield label and value of each custom attribute that an item has."""
     for attribute in domain.own:
         value = media.attributes[attribute.name]
         for each in value if isinstance(value, tuple) else (value,):
@@ -107,29 +107,29 @@ def own_values(domain: Domain, media: Item) -> Iterator[tuple[str, str]]:
 
 
 def part(text: str) -> str:
-    """A piece of a path, whatever it holds."""
+    """Escape a text as one segment of a path."""
     return quote(text, safe="")
 
 
 def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
-    """Yield the pieces of a reason, in order, each with whether it is a title or a genre of a database."""
+    """Yield the pieces of a reason, in order, each with whether it is text of a database."""
     titles = {own.media.title for own in told.because if own.media.title}
     texts = titles | {name_of(genre) for genre in told.matched_genres}
-    # The longest first, as one may hold another.
+    # The longest first: one name may contain another.
     pattern = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
     pieces = re.split(f"({pattern})", told.reason) if pattern else [told.reason]
-    for place, piece in enumerate(pieces):
+    for idx, piece in enumerate(pieces):
         if piece:
-            yield piece, place % 2 == 1
+            yield piece, idx % 2 == 1
 
 
 def outcome(found: Outcome) -> str:
-    """What came of a training run."""
+    """Describe the outcome of a training run."""
     return _OUTCOMES[found]
 
 
 def filters_by_name(domain: Domain) -> dict[str, Callable[..., object]]:
-    """The filters of templates, by name."""
+    """Return the template filters by name."""
     of_items = (cover, description, drawn_cover, facts, own_values)
     return FILTERS | {word.__name__: partial(word, domain) for word in of_items}
 

@@ -1,4 +1,4 @@
-"""What the page shows of models: the champion, the versions, and training runs with plots over time."""
+"""Gathers what the page shows of models: champion, versions, and training runs with plots."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ SHOWN_RUNS = 30
 
 @dataclass(frozen=True, slots=True)
 class ComparedRun:
-    """A run, with an interval drawn for each variant that it measured, in their order."""
+    """A run, with the drawn interval of each variant, in their order."""
 
     run: TrainingRun
     bars: tuple[Bar | None, ...]
@@ -21,10 +21,10 @@ class ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPage:
-    """What is known of models and their training.
+    """Models and their training runs.
 
-    `runs`: the latest first. `metric`: of the plots; None where nothing was measured. `served`: what served
-    after each run, over time. `compared`: all that each run measured, over time.
+    `runs`: the latest first. `metric`: of the plots; None without any. `served`: plot of what served
+    after each run. `compared`: plot of all that was measured.
     """
 
     versions: tuple[StoredVersion, ...]
@@ -35,15 +35,15 @@ class TrainingPage:
 
     @property
     def current(self) -> StoredVersion | None:
-        """The version that `MODEL=auto` serves."""
+        """Return the version that `MODEL=auto` serves."""
         return next((each for each in self.versions if each.is_current), None)
 
 
 def read_training(folder: Path) -> TrainingPage:
-    """Return what is known of the models in a folder; no database is asked."""
+    """Return the models and runs in a folder. Queries no database."""
     runs = tuple(read_runs(folder, SHOWN_RUNS))
     metric = next((run.metric for run in runs if run.metric), None)
-    # A run of another metric has no place on the same axis.
+    # One axis shows one metric only.
     on_plots = [run for run in reversed(runs) if run.metric in (metric, None)]
     served, compared = served_points(on_plots), compared_points(on_plots)
     return TrainingPage(
@@ -56,7 +56,7 @@ def read_training(folder: Path) -> TrainingPage:
 
 
 def _bars(run: TrainingRun) -> tuple[Bar | None, ...]:
-    """Return the interval of each variant, drawn on one scale."""
+    """Return the interval of each variant, on one scale."""
     measured = [each.metric for each in run.compared]
     scale = Scale.of([each.high for each in measured if each is not None])
     return tuple(None if each is None else scale.bar(each.low, each.mean, each.high) for each in measured)

@@ -1,4 +1,4 @@
-"""What the sliders say: read from a query string, and written into one."""
+"""Reads the values of sliders and filters from a query string, and writes them into one."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -18,7 +18,7 @@ _SLIDERS = frozenset({"content_weight", "collaborative_weight", "window_days", "
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How a ranking is asked for. `filter_texts`: the filters by parameter, as they were given."""
+    """The values to rank with. `filter_texts`: the filters as given, by parameter."""
 
     weights: Weights
     window_days: int
@@ -27,7 +27,7 @@ class Tuning:
     filter_texts: tuple[tuple[str, str], ...] = ()
 
     def arguments(self, defaults: "Tuning") -> dict[str, str]:
-        """What differs from the configuration, as query parameters, and the filters as they were given."""
+        """Return query parameters for the values that differ from the configuration, and for the filters."""
         given = {
             "content_weight": (self.weights.content, defaults.weights.content),
             "collaborative_weight": (self.weights.collaborative, defaults.weights.collaborative),
@@ -38,15 +38,15 @@ class Tuning:
         return changed | dict(self.filter_texts)
 
     def window_steps(self, defaults: "Tuning") -> list[int]:
-        """The windows to choose from, in days, shortest first and all time last."""
+        """Return the windows to choose from, in days, shortest first, all time (0) last."""
         finite = {*_STEPS_DAYS, self.window_days, defaults.window_days} - {ALL_TIME}
         return [*sorted(finite), ALL_TIME]
 
 
 class TuningQuery(Filters):
-    """The sliders, None where the configuration holds, and the filters.
+    """Query parameters of the sliders (None: as configured) and the filters.
 
-    `baseline`: ids that a ranking is compared with.
+    `baseline`: item ids to compare a ranking with.
     """
 
     content_weight: Annotated[float | None, Share()] = None
@@ -56,7 +56,7 @@ class TuningQuery(Filters):
     baseline: str = ""
 
     def tuning(self, defaults: Tuning) -> Tuning:
-        """What is asked for, the configuration where nothing is."""
+        """Return the values to rank with; `defaults` for what is not given."""
         given = self.model_dump(include={"window_days", "limit"}, exclude_none=True)
         weights = self.model_dump(include={"content_weight", "collaborative_weight"}, exclude_none=True)
         texts = ((name, _text(getattr(self, name))) for name in self.model_fields_set - _SLIDERS)
@@ -72,19 +72,19 @@ class TuningQuery(Filters):
 
     @property
     def baseline_ids(self) -> list[str]:
-        """The ids, in order."""
+        """Return the ids of the baseline, in order."""
         return [media_id for media_id in self.baseline.split(",") if media_id]
 
 
 def _text(value: object) -> str:
-    """A filter as it may be given again: a field of the page holds one name."""
+    """Return a filter's value as text for the page, where a field holds one name."""
     one = value[0] if isinstance(value, tuple) else value
-    # Python writes small numbers with an exponent, which no filter takes.
+    # Python writes small numbers with an exponent, which filters do not accept.
     return np.format_float_positional(one, trim="-") if isinstance(one, float) else str(one)
 
 
 def tuning_query(max_limit: int, domain: Domain) -> type[TuningQuery]:
-    """The model with the bound that the settings draw, and the filters of a domain."""
+    """Return the query model with the limits of the settings and the filters of the domain."""
     refuse_taken_names(domain, TuningQuery)
     limit = Annotated[int | None, WholeNumber(1, max_limit)]
     fields = {"limit": (limit, None), **filter_fields(domain)}

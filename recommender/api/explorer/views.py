@@ -1,4 +1,4 @@
-"""The explorer's addresses: the page, which is the same for everybody, and the fragments that fill it."""
+"""Routes of the explorer: a page without data, and the fragments that fill it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ _COVER_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _A_WEEK = "public, max-age=604800"
 _YEAR = re.compile(r"[0-9]{1,4}")
 _TITLE_CHARACTERS, _GENRE_CHARACTERS, _QUERY_CHARACTERS = 200, 60, 64
-# Beside recommendations.
+# The tabs besides recommendations.
 _TABS = frozenset({"evaluation", "models", "health"})
 _TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
 
@@ -45,11 +45,10 @@ PoolStats = Callable[[], Mapping[str, int]]
 
 @dataclass(frozen=True)
 class ExplorerParts:
-    """What the page is made of.
+    """What the pages read from.
 
-    `pools`: by database, and by what the pool is for. `last_report`: the last comparison of models as HTML,
-    None where there is none. `training`: what is known of models and their training. `read_defaults`: what is
-    served at this moment.
+    `pools`: statistics by database and by use of the pool. `last_report`: the last comparison of models as
+    HTML, None if there is none. `training`: models and runs. `read_defaults`: the values served now.
     """
 
     panels: PanelReader
@@ -62,14 +61,14 @@ class ExplorerParts:
 
     @cached_property
     def query(self) -> type[TuningQuery]:
-        """What the sliders may say."""
+        """Return the model of the query parameters."""
         return tuning_query(self.limits.settings.max_limit, self.limits.domain)
 
     def read_tuning(self, arguments: MultiDict[str, str]) -> TuningQuery:
-        """What a query string says; a filter that is left empty is none.
+        """Parse sliders and filters. An empty filter counts as not given.
 
         Raises:
-            BadRequestError: it is not what the sliders and filters may say.
+            BadRequestError: a parameter is invalid.
         """
         filters = self.limits.domain.filter_parameters
         given = [(name, text) for name, text in arguments.items(multi=True) if text or name not in filters]
@@ -77,7 +76,7 @@ class ExplorerParts:
 
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
-    """The page with its files and placeholder covers, which need no data; and the fragments, which do."""
+    """Return two blueprints: the page with its files, which needs no data, and the fragments."""
     assets = Assets(_HERE / "static", STYLE_SHEET)
     domain = parts.limits.domain
     shell = _shell_blueprint(assets, domain)
@@ -147,7 +146,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     def get_surprise() -> Response:
         user_id = parts.panels.surprise()
         if user_id is None:
-            return make_response(render_template("explorer/nobody.html"))
+            return make_response(render_template("explorer/no_users.html"))
         return _user_panel(parts, user_id)
 
     @blueprint.get("/users/<user_id>")
@@ -167,7 +166,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
 
     @blueprint.get("/media/<media_id>/similar")
     def get_similar(media_id: str) -> str:
-        # What is no id is in no catalog.
+        # An id of another form is kept as it is; the catalog does not have it.
         canonical_id = parts.limits.media_id_form.canonical(media_id) or media_id
         return render_template("explorer/similar.html", similar=parts.panels.similar(canonical_id))
 
@@ -201,7 +200,7 @@ def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
     shown = _shown(ranking, defaults)
     html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **shown)
     address = _address(user_id, tuning, defaults)
-    # What the page was opened with is in the history already.
+    # The address that the page was opened with is already in the browser's history.
     known = request.headers.get("HX-Current-URL", "").endswith(address)
     return _addressed(html, "Replace" if known else "Push", address)
 
@@ -217,7 +216,7 @@ def _shown(ranking: Ranking, defaults: Tuning) -> dict[str, object]:
 
 
 def _address(user_id: str, tuning: Tuning, defaults: Tuning) -> str:
-    """The page's address in this state, to be shared and gone back to."""
+    """Return the page's address for this user and these values."""
     return f"/explorer?{urlencode({'user': user_id, **tuning.arguments(defaults)})}"
 
 

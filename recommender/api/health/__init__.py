@@ -1,1 +1,1 @@
-"""For monitors and load balancers."""
+"""The endpoints for monitors and load balancers."""

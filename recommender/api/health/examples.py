@@ -1,4 +1,4 @@
-"""Examples of what monitors are told, by what they show."""
+"""Examples of the answers of /health and /ready, by what they show."""
 
 from recommender import __version__
 from recommender.api.endpoints import Examples

@@ -45,7 +45,7 @@ def get_health() -> HealthAnswer:
 
 
 def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
-    """The endpoint that says whether requests are worth sending."""
+    """Return the blueprint of /ready, which tells load balancers whether to send requests."""
     blueprint = Blueprint("ready", __name__)
     ready, unavailable = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -58,7 +58,7 @@ def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
         summary="Whether requests are worth sending",
         description="Touches no database.",
         answers=(
-            Answer(ReadyAnswer, examples.READY, ready, "Useful answers can be given: all, or some."),
+            Answer(ReadyAnswer, examples.READY, ready, "Useful answers can be given, complete or not."),
             Answer(ReadyAnswer, examples.UNAVAILABLE, unavailable, "No useful answer can be given."),
         ),
         scope=None,
@@ -120,7 +120,7 @@ def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:
 
 
 def model_of(model: ModelStatus) -> ModelAnswer:
-    """Return the model that answers, and what is published and does not."""
+    """Return the model that answers, and the published one that is refused, if any."""
     answer = ModelAnswer(name=model.name, version=model.version)
     if model.refused is not None:
         answer["refused"] = RefusedModelAnswer(version=model.refused.version, reason=model.refused.reason)

@@ -1,9 +1,9 @@
-"""What monitors and load balancers are told."""
+"""Types of the answers of /health and /ready."""
 
 from typing import NotRequired
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
+from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 
 from recommender.catalog.gate import HoldReason
 from recommender.entities import DatabaseState
@@ -22,24 +22,24 @@ class HealthAnswer(TypedDict):
 
 @_described
 class HeldBackAnswer(TypedDict):
-    """A later load of the catalog that is not used, as too much is missing from it."""
+    """A newer load of the catalog that is not used, because too much is missing."""
 
     media: int
-    """How many media it found."""
+    """Number of media found."""
     since_seconds: float
-    """Since it was first found so."""
+    """Seconds since this was first found."""
     reason: HoldReason
-    """What is missing: all media, too many media, their genres, or the interactions that make popularity."""
+    """What is missing: all media, too many media, their genres, or the interactions behind popularity."""
 
 
 @_described
 class CatalogueAnswer(TypedDict):
-    """What is kept of the catalog in memory."""
+    """The catalog index in memory."""
 
     age_seconds: float
-    """Since it was read."""
+    """Seconds since it was read."""
     media: int
-    """How many media may be recommended."""
+    """Number of media that can be recommended."""
     index: str
     """Its version."""
     held_back: HeldBackAnswer | None
@@ -50,7 +50,7 @@ class RefusedModelAnswer(TypedDict):
     """A published model that is not used."""
 
     version: str | None
-    """None where what is published is no version, or nothing is published."""
+    """Null if nothing is published, or something that is no version."""
     reason: str
 
 
@@ -62,47 +62,47 @@ class ModelAnswer(TypedDict):
     """`live`, or a trained model such as `neighbours`."""
     version: str | None
     refused: NotRequired[RefusedModelAnswer]
-    """Only where a model is published and refused: the one named above answers in its place."""
+    """Only if a published model is refused: the model named above answers instead."""
 
 
 @_described
 class LaneAnswer(TypedDict):
-    """How many requests of a kind there are in the process."""
+    """Numbers of requests of one kind in the process."""
 
     working: int
-    """Those that are worked on."""
+    """Requests that are worked on."""
     max_working: int
     open: int
-    """Those, and those that wait or whose answers are being sent."""
+    """Those, those that wait, and those whose answers are being sent."""
     max_open: int
-    """Beyond it, requests get 503."""
+    """The limit of `open`. Further requests get 503."""
     saturated: bool
 
 
 @_described
 class LoadAnswer(TypedDict):
-    """What the process that answers has to do."""
+    """The load of the process that answers."""
 
     pages: LaneAnswer
-    """Requests about one user or about media."""
+    """Requests for one user or for media."""
     batches: LaneAnswer
     streams: LaneAnswer
 
 
 @_described
 class ReadyAnswer(TypedDict):
-    """Whether requests are worth sending."""
+    """Whether the service can give useful answers."""
 
     status: Readiness
-    """`degraded` where answers lack something, `unavailable` where none can be given."""
+    """`degraded`: answers lack something. `unavailable`: no answers can be given."""
     databases: dict[str, DatabaseState]
-    """How `user_db`, `catalog_db` and `engagement_db` did when they were last asked."""
+    """State of `user_db`, `catalog_db` and `engagement_db` at the last query."""
     catalogue: CatalogueAnswer | None
-    """None until it has been read once."""
+    """Null until it has been read once."""
     model: ModelAnswer
     experiment_models: NotRequired[dict[str, ModelAnswer]]
-    """Only where experiments name models: what answers for each, by that name. One that is refused, or of
-    which nothing is published, has `refused`."""
+    """Only if experiments name models: the model that answers for each, by that name. It has `refused` if the
+    named one is refused or not published."""
     load: LoadAnswer
     stopped: NotRequired[list[str]]
-    """Only where there are any: background threads that have ended and could not be started again."""
+    """Only if there are any: background threads that ended and could not be restarted."""

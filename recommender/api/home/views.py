@@ -1,4 +1,4 @@
-"""`/`: what this is, and where to go from here."""
+"""The start page: what the service is, with links to its other pages."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ _STYLE = (Path(__file__).parent / "home.css").read_text()
 
 
 def home_blueprint(*, explorer: bool) -> Blueprint:
-    """The page; `explorer`: whether that is there to be linked."""
+    """Return the blueprint of the page. `explorer`: whether to link the explorer."""
     blueprint = Blueprint("home", __name__, template_folder="templates")
-    # Its few rules stand in the page itself, named in its policy by their hash: no other file is needed.
+    # The style is inline and allowed by its hash, so the page needs no other file.
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
 

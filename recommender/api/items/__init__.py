@@ -1,1 +1,1 @@
-"""The endpoints about media, whose answers do not depend on a user."""
+"""The endpoints about items, whose answers do not depend on a user."""

@@ -1,4 +1,4 @@
-"""Examples of answers about media, by what they show."""
+"""Examples of answers about items, by what they show."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What requests for media may hold."""
+"""Query parameters of the endpoints about items."""
 
 from typing import Annotated
 
@@ -8,11 +8,11 @@ from recommender.entities import MAX_WINDOW_DAYS, Page
 
 
 class SimilarQuery(Offset, Filtered):
-    """For media like one."""
+    """For similar media."""
 
     @property
     def page(self) -> Page:
-        """The page asked for."""
+        """Return the page."""
         return Page(self.limit, self.offset)
 
 
@@ -20,4 +20,4 @@ class PopularQuery(SimilarQuery):
     """For popular media."""
 
     window_days: Annotated[int | None, WholeNumber(0, MAX_WINDOW_DAYS)] = None
-    """Popular in the last so many days; 0 is ever."""
+    """Count likes and watches of this many days; 0 is all time."""

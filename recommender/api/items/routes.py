@@ -1,4 +1,4 @@
-"""The endpoints about media, which answer the same to every caller."""
+"""The endpoints about items, which answer the same to every caller."""
 
 import time
 
@@ -18,7 +18,7 @@ from recommender.telemetry import JSON, stage
 
 
 def items_blueprint(media: ItemService, limits: RequestLimits, lane: Lane) -> Blueprint:
-    """Endpoints that answer from `media`, as `lane` admits."""
+    """Return the blueprint; its views query `media` within `lane`."""
     blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
     _add_popular(blueprint, media, limits, lane)
     _add_similar(blueprint, media, limits, lane)
@@ -33,9 +33,9 @@ def _add_popular(blueprint: Blueprint, media: ItemService, limits: RequestLimits
         name="getPopular",
         tag=MEDIA,
         summary="Popular media",
-        description="What most users liked or watched. Another window than the configured one is counted "
-        "when first asked for; while that goes on (`counting`), and where it fails, the answer is about the "
-        "configured one, and says so in `window_days`.",
+        description="Media by the number of users who liked or watched them. A window other than the "
+        "configured one is counted at the first request. During the count (`counting`), or if it fails, the "
+        "answer is for the configured window, and `window_days` says so.",
         query=bounded(PopularQuery, limits),
         answers=(Answer(PopularAnswer, examples.POPULAR),),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
@@ -58,12 +58,12 @@ def _add_similar(blueprint: Blueprint, media: ItemService, limits: RequestLimits
         "/<media_id>/similar",
         name="getSimilar",
         tag=MEDIA,
-        summary="Media like one",
-        description="Media that the same users liked or watched, then media with genres in common; by genres "
-        "alone where no user has the medium or engagement_db does not answer.",
+        summary="Similar media",
+        description="Media that the same users liked or watched, then media with common genres; by genres "
+        "alone if no user has the medium or engagement_db does not answer.",
         path={
             "media_id": PathId(
-                limits.media_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to start from.", MEDIA_ID
+                limits.media_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to compare with.", MEDIA_ID
             )
         },
         query=bounded(SimilarQuery, limits),

@@ -1,4 +1,4 @@
-"""Examples of what is told of trained models."""
+"""Examples of the answer of /api/models."""
 
 from recommender import __version__
 from recommender.api.endpoints import Examples

@@ -1,4 +1,4 @@
-"""What may be asked of models."""
+"""Query parameters of the endpoint about models."""
 
 from typing import Annotated
 
@@ -11,9 +11,9 @@ _RUNS = 10
 
 
 class ModelsQuery(BaseModel):
-    """How much of the past to tell."""
+    """How many training runs to return."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     limit: Annotated[int, WholeNumber(1, MAX_RUNS)] = _RUNS
-    """How many training runs, the latest."""
+    """How many training runs, latest first."""

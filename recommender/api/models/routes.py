@@ -18,7 +18,7 @@ from recommender.serving.status import StatusReader
 
 
 def models_blueprint(folder: Path, status_reader: StatusReader) -> Blueprint:
-    """The endpoint that tells of the models in a folder."""
+    """Return the blueprint about the models in a folder."""
     blueprint = Blueprint("models", __name__, url_prefix="/api/models")
 
     @Endpoint(
@@ -28,8 +28,8 @@ def models_blueprint(folder: Path, status_reader: StatusReader) -> Blueprint:
         name="getModels",
         tag=SERVICE,
         summary="Trained models and training runs",
-        description="The versions there are, which one serves in the process that answers, and what the "
-        "latest training runs compared. Touches no database.",
+        description="All versions, the one that serves in the process that answers, and what the "
+        "latest training runs compared. Queries no database.",
         query=ModelsQuery,
         answers=(Answer(ModelsAnswer, examples.MODELS),),
         scope=Scope.OPS,

@@ -1,9 +1,9 @@
-"""What is told of trained models."""
+"""Types of the answer about trained models."""
 
 from typing import Any
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # Pydantic asks for this one before Python 3.12.
+from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 
 from recommender.api.health.schemas import ModelAnswer
 from recommender.model_store.runs import Outcome, Trigger
@@ -22,45 +22,45 @@ class IntervalAnswer(TypedDict):
 
 @_described
 class BlendAnswer(TypedDict):
-    """How two scores become one."""
+    """The weights that combine two scores."""
 
     content_weight: float
     collaborative_weight: float
     content: str
-    """What the content score is worked out from: `stated` or `profile`."""
+    """The source of the content score: `stated` or `profile`."""
 
 
 @_described
 class FingerprintAnswer(TypedDict):
-    """Tells one dataset from another."""
+    """Identifies a dataset."""
 
     first_at: str | None
     last_at: str | None
-    """The times of its earliest and its latest interaction."""
+    """Times of the earliest and the latest interaction."""
     ids_checksum: str
-    """SHA-256 of all ids of users and items."""
+    """SHA-256 of all user and item ids."""
 
 
 @_described
 class MadeAnswer(TypedDict):
-    """What a version says of itself."""
+    """The metadata of a version."""
 
     built_at: str
     made_by: str
-    """The command or the trainer."""
+    """What made it: a command or the trainer."""
     run: int | None
     """The training run that chose it."""
     host: str
     code_version: str
     hyperparameters: dict[str, Any]
     counts: dict[str, int]
-    """How many users, media and pairs it has learned from, and how many media it knows."""
+    """Numbers of users, media and pairs it was trained on, and of media it can score."""
     window_start: str
     fingerprint: FingerprintAnswer
     metrics: dict[str, IntervalAnswer]
-    """What it was chosen by."""
+    """The metrics it was chosen by."""
     blend: BlendAnswer | None
-    """What it was chosen with; null for what is configured."""
+    """The weights it was chosen with; null for the configured ones."""
     shrinkage_accepted: bool
     """Whether it may replace a much larger version."""
 
@@ -76,16 +76,16 @@ class VersionAnswer(TypedDict):
     current_of_model: bool
     """Whether `MODEL` set to the model's name serves it."""
     was_current: bool
-    """Whether it was current before the present one."""
+    """Whether it was current before the present version."""
     made: MadeAnswer | None
-    """Null where it cannot be read."""
+    """Null if it cannot be read."""
     fault: str | None
-    """Why it cannot be used: it cannot be read, or was made before a user was forgotten."""
+    """Why it cannot be used: it cannot be read, or is older than the deletion of a user."""
 
 
 @_described
 class ComparedAnswer(TypedDict):
-    """A way of ranking that a training run compared."""
+    """A ranking that a training run compared."""
 
     name: str
     model: str | None
@@ -93,19 +93,19 @@ class ComparedAnswer(TypedDict):
     blend: BlendAnswer
     metric: IntervalAnswer | None
     against_champion: IntervalAnswer | None
-    """By how much it is better than the champion, user by user."""
+    """Mean difference to the champion, paired by user."""
     refused: str | None
     """Why it could not be measured."""
 
 
 @_described
 class SearchedAnswer(TypedDict):
-    """A way of ranking that a training run tried, before the stretch of time that it compared on."""
+    """A ranking that the search of a training run tried, on data before the compared period."""
 
     name: str
     mean: float
     against_popularity: IntervalAnswer
-    """By how much it is better than popular media, user by user."""
+    """Mean difference to popular media, paired by user."""
 
 
 @_described
@@ -118,40 +118,40 @@ class TrainingRunAnswer(TypedDict):
     trigger: Trigger
     outcome: Outcome
     reason: str
-    """Why what was published was, or why nothing was."""
+    """Why a version was published, or none."""
     champion: str | None
-    """What the others were compared with."""
+    """The variant that the others were compared with."""
     chosen: str | None
-    """What serves afterwards."""
+    """The variant that serves afterwards."""
     model: str | None
     version: str | None
-    """What was published."""
+    """The version that was published."""
     metric: str | None
     users: int | None
     split: str | None
-    """By what, for how many users and on which stretch of time it was compared."""
+    """Metric, number of users and period of the comparison."""
     fingerprint: FingerprintAnswer | None
-    """Of the data that what was published has learned from."""
+    """Identifies the data that the published version was trained on."""
     counts: dict[str, int]
-    """How many interactions, users, media and pairs there were, as far as the run came to count them."""
+    """Numbers of interactions, users, media and pairs, if the run got to count them."""
     code_version: str
     host: str
     compared: list[ComparedAnswer]
-    """The best first."""
+    """Best first."""
     searched: list[SearchedAnswer]
-    """How what was compared with the champion was found: the best first, at most 20."""
+    """The results of the search, best first, at most 20."""
     tried: int
-    """How many were tried in the search."""
+    """Number of variants that the search tried."""
     left_out: list[str]
-    """What was not tried, or could not be, and why."""
+    """What was not tried, and why."""
 
 
 @_described
 class ModelsAnswer(TypedDict):
-    """The trained models there are, and how they came to be."""
+    """All trained models and training runs."""
 
     serving: ModelAnswer
-    """What scores in the process that answers."""
+    """The model that scores in the process that answers."""
     versions: list[VersionAnswer]
     """The latest first."""
     runs: list[TrainingRunAnswer]

@@ -1,4 +1,4 @@
-"""Puts what is known of trained models into the form of answers."""
+"""Turns versions and training runs into answers."""
 
 from recommender.api.models.schemas import (
     BlendAnswer,
@@ -17,7 +17,7 @@ from recommender.model_store.store import StoredVersion
 
 
 def version_of(stored: StoredVersion) -> VersionAnswer:
-    """Return a version as it is answered."""
+    """Return the answer about a version."""
     return VersionAnswer(
         model=stored.ref.model,
         version=stored.ref.version,
@@ -30,7 +30,7 @@ def version_of(stored: StoredVersion) -> VersionAnswer:
 
 
 def run_of(run: TrainingRun) -> TrainingRunAnswer:
-    """Return a training run as it is answered."""
+    """Return the answer about a training run."""
     return TrainingRunAnswer(
         number=run.number,
         started_at=run.started_at,

@@ -1,1 +1,1 @@
-"""The API described in OpenAPI 3.1, and a page to read it on."""
+"""The OpenAPI 3.1 description of the API, and Swagger UI."""

@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI 3.1."""
+"""Builds the OpenAPI 3.1 description of the API."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -33,17 +33,17 @@ _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
 _HEADERS = {
     _REQUEST_ID: (
-        "The caller's, where it is 1 to 64 of `A-Za-z0-9._-`; else a new one.",
+        "The caller's, if it is 1 to 64 of `A-Za-z0-9._-`; else a new one.",
         _TEXT,
     ),
-    "X-RateLimit-Limit": ("Where there is a rate limit: how many requests it allows.", _COUNT),
-    "X-RateLimit-Remaining": ("How many of them are left.", _COUNT),
-    "X-RateLimit-Reset": ("When they are all back, in seconds since 1970.", _COUNT),
-    "Retry-After": ("In how many seconds to try again.", {"type": "integer", "minimum": 1}),
+    "X-RateLimit-Limit": ("Requests that the rate limit allows, if one is set.", _COUNT),
+    "X-RateLimit-Remaining": ("Requests left.", _COUNT),
+    "X-RateLimit-Reset": ("When the limit resets, in seconds since 1970.", _COUNT),
+    "Retry-After": ("Seconds to wait before trying again.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": ("How to send a key.", _TEXT),
-    "Allow": ("The methods that the address takes.", _TEXT),
+    "Allow": ("The methods that the address allows.", _TEXT),
 }
-# Where they are described; the others only some answers of a status have.
+# Present in each answer that describes them; other headers are optional.
 _CERTAIN = {_REQUEST_ID, "WWW-Authenticate", "Allow"}
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of the service."},
@@ -51,17 +51,16 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "The same, in a header of its own.",
+        "description": "The same key, in its own header.",
     },
 }
 
 
 def describe(endpoints: Iterable[tuple[str, Endpoint]], domain: Domain, *, keyed: bool) -> dict[str, Any]:
-    """Return the description of endpoints, which are given with their paths, and of items of a domain.
+    """Return the description of endpoints, given with their paths, for items of a domain.
 
-    What may be answered is described alike with and without keys, so that a client made from the one
-    handles the other's answers. How to send a key is described only where one has to be sent (`keyed`): no
-    reader should ask for one in vain.
+    Answers are described alike with and without keys, so that one generated client fits both. The ways to
+    send a key are described only if keys are set (`keyed`), else Swagger UI would ask for one.
     """
     endpoints = tuple(endpoints)
     paths: defaultdict[str, Schema] = defaultdict(dict)
@@ -69,7 +68,7 @@ def describe(endpoints: Iterable[tuple[str, Endpoint]], domain: Domain, *, keyed
         paths[path][endpoint.method.lower()] = _operation(_fitted(endpoint, domain), keyed=keyed)
     tags = {endpoint.tag.name: endpoint.tag.description for _, endpoint in endpoints}
     schemas = _schemas((endpoint for _, endpoint in endpoints), domain)
-    # Some types only give their fields to others, and stand nowhere themselves.
+    # Some types are only bases of others, and are not referenced.
     written = orjson.dumps([paths, schemas])
     return {
         "openapi": "3.1.0",
@@ -88,7 +87,7 @@ def describe(endpoints: Iterable[tuple[str, Endpoint]], domain: Domain, *, keyed
 
 
 def _schemas(endpoints: Iterable[Endpoint], domain: Domain) -> dict[str, Schema]:
-    """The schemas of bodies and answers, by name and in its order."""
+    """Return the schemas of bodies and answers, sorted by name."""
     answers: list[type] = [Problem]
     bodies: dict[str, Schema] = {}
     for endpoint in endpoints:
@@ -140,13 +139,13 @@ def _path_parameter(name: str, path_id: PathId) -> Schema:
         "description": path_id.description,
         "schema": path_id.form.json_schema(),
     }
-    # Ids of another form than the example's would be refused.
+    # The service would refuse example ids of another form.
     fits = path_id.form.canonical(path_id.example) is not None
     return {**parameter, "example": path_id.example} if fits else parameter
 
 
 def _request_body(bodies: tuple[Body, ...]) -> Schema:
-    """One of the bodies, with the example of the first."""
+    """Return the schema of the bodies, with the example of the first."""
     references = [reference(body.model.__name__) for body in bodies]
     content: Schema = {"schema": {"anyOf": references} if len(references) > 1 else references[0]}
     if _accepts_its_example(bodies[0]):
@@ -155,7 +154,7 @@ def _request_body(bodies: tuple[Body, ...]) -> Schema:
 
 
 def _accepts_its_example(body: Body) -> bool:
-    """Whether the ids in it are of this service's form."""
+    """Return whether the ids in an example have the form of this service."""
     try:
         body.model.model_validate(body.example)
     except ValidationError:
@@ -200,12 +199,12 @@ def _content_schema(answer: Answer) -> Schema:
 
 
 def _named(examples: Mapping[str, Any]) -> Schema:
-    """Examples as OpenAPI has them."""
+    """Return examples in OpenAPI's form."""
     return {name: {"value": value} for name, value in examples.items()}
 
 
 def _errors(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
-    """The errors, by status."""
+    """Return the errors by status."""
     by_status: defaultdict[HTTPStatus, dict[ErrorCode, Problem]] = defaultdict(dict)
     for problem in problems:
         by_status[ERROR_KINDS[problem["code"]].status][problem["code"]] = problem
@@ -213,8 +212,8 @@ def _errors(problems: Iterable[Problem]) -> dict[HTTPStatus, Schema]:
 
 
 def _error(by_code: dict[ErrorCode, Problem]) -> Schema:
-    """An error; its schema says which codes come with its status here."""
-    # Side by side would mean the same, but Swagger UI then shows the code alone.
+    """Return the response of an error status; the schema lists its codes."""
+    # allOf: with sibling keywords, Swagger UI shows the code alone.
     schema = {"allOf": [reference(Problem.__name__), {"properties": {"code": {"enum": list(by_code)}}}]}
     response: Schema = {
         "description": " ".join(ERROR_KINDS[code].meaning for code in by_code),

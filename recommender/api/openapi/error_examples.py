@@ -1,4 +1,4 @@
-"""Examples of the errors that an endpoint may answer with, in the words that the service says."""
+"""Examples of the errors of an endpoint, with the messages that the service gives."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,12 +14,12 @@ from recommender.api.parsing import parse_body, parse_query, wrong_id
 _ALWAYS = (ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR)
 _GUARDED = (ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.TOO_MANY_REQUESTS)
 _OF_BODIES = (ErrorCode.BAD_REQUEST, ErrorCode.BODY_TOO_LARGE, ErrorCode.UNSUPPORTED_MEDIA_TYPE)
-# Texts for parameters: hardly any takes all of them.
+# Values for parameters: almost every parameter refuses one of them.
 _WRONG_TEXTS = ("0", "", "x")
 
 
 def error_examples(endpoint: Endpoint) -> Iterator[Problem]:
-    """An example of each error of an endpoint; those of one status in the order of the description."""
+    """Yield an example of each error of an endpoint."""
     for name, path_id in endpoint.path.items():
         yield _problem_of(wrong_id("not an id", path_id.form, name, path_id.code))
     if endpoint.query is not None:
@@ -30,14 +30,14 @@ def error_examples(endpoint: Endpoint) -> Iterator[Problem]:
 
 
 def _codes(endpoint: Endpoint) -> Iterator[ErrorCode]:
-    """The errors that say the same whatever was asked for."""
+    """Yield the codes of the errors that have a fixed message."""
     if endpoint.body is not None:
         yield from _OF_BODIES
     if endpoint.lane is not None or endpoint.bodies:
         yield ErrorCode.OVERLOADED
     yield from endpoint.errors
     if endpoint.path:
-        # An id with a slash in it leads to another address.
+        # An id with a slash would be another path.
         yield ErrorCode.NOT_FOUND
     yield from _ALWAYS
     if endpoint.scope is not None:
@@ -45,7 +45,7 @@ def _codes(endpoint: Endpoint) -> Iterator[ErrorCode]:
 
 
 def _wrong_queries(model: type[BaseModel]) -> Iterator[Problem]:
-    """What is said of a query string that is wrong."""
+    """Yield an example of an invalid and of an unknown parameter."""
     wrong_values = ({name: text} for name in model.model_fields for text in _WRONG_TEXTS)
     for values in wrong_values:
         problem = _rejection(partial(parse_query, MultiDict(values), model))
@@ -59,7 +59,7 @@ def _wrong_queries(model: type[BaseModel]) -> Iterator[Problem]:
 
 
 def _wrong_bodies(model: type[BaseModel]) -> Iterator[Problem]:
-    """What is said of a body that is wrong, and of a query string where none belongs."""
+    """Yield an example of an invalid body, and of a query string where none is allowed."""
     wrong = Request.from_values(method="POST", json={_unknown_name(model, "page"): 2})
     beside = Request.from_values(method="POST", json={}, query_string={"limit": "5"})
     for made in (wrong, beside):
@@ -69,7 +69,7 @@ def _wrong_bodies(model: type[BaseModel]) -> Iterator[Problem]:
 
 
 def _unknown_name(model: type[BaseModel], name: str) -> str:
-    """The name, or a longer one where the model has it."""
+    """Return a name that the model does not have."""
     while name in model.model_fields:
         name += "_"
     return name

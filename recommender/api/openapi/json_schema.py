@@ -1,4 +1,4 @@
-"""JSON Schemas of requests and answers, from the types that requests are checked and answers are made by."""
+"""Makes JSON Schemas from the types of requests and answers."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
@@ -16,12 +16,12 @@ _ROOT = "#/components/schemas/"
 
 
 def reference(name: str) -> Schema:
-    """A schema that is among the components."""
+    """Return a reference to a schema of the components."""
     return {"$ref": f"{_ROOT}{name}"}
 
 
 def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]:
-    """The schemas of typed dicts, and of those that they are made of, by name; items as a domain has them."""
+    """Return the schemas of typed dicts and of their parts, by name, for items of a domain."""
     kinds = list(dict.fromkeys(part for answer in answers for part in _parts(answer)))
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in kinds
@@ -34,7 +34,7 @@ def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]
 
 
 def _parts(kind: Any) -> Iterator[type]:
-    """The typed dicts that a type is made of; the bases of each come before it."""
+    """Yield the typed dicts that a type consists of, bases first."""
     if is_typeddict(kind):
         for base in getattr(kind, "__orig_bases__", ()):
             yield from _parts(base)
@@ -47,12 +47,12 @@ def _parts(kind: Any) -> Iterator[type]:
 
 
 def body_schema(model: type[BaseModel]) -> Schema:
-    """The schema of a JSON body, which is described by the model's docstring."""
+    """Return the schema of a JSON body, described by the model's docstring."""
     return {"description": model.__doc__, **_tidy(model.model_json_schema())}
 
 
 def query_parameters(model: type[BaseModel]) -> list[Schema]:
-    """The parameters of a query string."""
+    """Return the parameters of a query string."""
     schema = _tidy(model.model_json_schema())
     return [
         _query_parameter(name, field, required=name in schema.get("required", ()))
@@ -62,15 +62,15 @@ def query_parameters(model: type[BaseModel]) -> list[Schema]:
 
 def _query_parameter(name: str, field: Schema, *, required: bool) -> Schema:
     described = {"name": name, "in": "query", "required": required, "description": field.pop("description")}
-    # Repeated, as the service reads them, not joined by commas.
+    # Lists are repeated parameters, not joined by commas.
     repeated = {"style": "form", "explode": True} if field["type"] == "array" else {}
     return {**described, **repeated, "schema": field}
 
 
 def _inherit_descriptions(kinds: Iterable[type], schemas: dict[str, Schema]) -> None:
-    """Pydantic reads what is said of a field only where the field itself is written."""
+    """Add the descriptions of inherited fields, which pydantic leaves out."""
     for kind in kinds:
-        # No base has bases of its own that were not described before it.
+        # A base was described before the types derived from it.
         for base in getattr(kind, "__orig_bases__", ()):
             inherited = schemas.get(base.__name__, {}).get("properties", {})
             for name, field in inherited.items():
@@ -79,7 +79,7 @@ def _inherit_descriptions(kinds: Iterable[type], schemas: dict[str, Schema]) -> 
 
 
 def _add_attributes(kinds: Iterable[type], schemas: dict[str, Schema], domain: Domain) -> None:
-    """Add the attributes after the id, wherever items are described."""
+    """Add the attributes of the domain after the id, in each schema of items."""
     added = {attribute.name: _attribute_schema(attribute) for attribute in domain.shown}
     for kind in filter(_is_item, kinds):
         schema = schemas[kind.__name__]
@@ -101,13 +101,13 @@ def _attribute_schema(attribute: Attribute) -> Schema:
 
 
 def _tidy(schema: Any) -> Any:
-    """Without what pydantic adds and nobody needs: titles made of names, and defaults that stand for none."""
+    """Return a schema without pydantic's generated titles and null defaults."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {key: _tidy(value) for key, value in schema.items() if not _is_noise(key, value)}
-    # Pydantic's way to say that a value may be null; this one is shorter, and readers show it on one line.
+    # Pydantic writes a nullable type as anyOf; Swagger UI shows a list of types on one line.
     match kept.get("anyOf"):
         case [{"type": str(kind), **rest}, {"type": "null"}] if not rest:
             del kept["anyOf"]
@@ -116,5 +116,5 @@ def _tidy(schema: Any) -> Any:
 
 
 def _is_noise(key: str, value: object) -> bool:
-    # A property may well be called title: then its value is a schema.
+    # A property may be called title: then its value is a schema.
     return (key == "title" and isinstance(value, str)) or (key == "default" and value in (None, []))

@@ -1,4 +1,4 @@
-"""The description as JSON, and Swagger UI, from its package, to read it and try things out."""
+"""Serves the description as JSON, and Swagger UI from its package."""
 
 from functools import cache
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from recommender.api.openapi.document import TITLE, describe
 from recommender.api.tags import SERVICE
 from recommender.domains.base import Domain
 
-# Nothing from elsewhere, and no inline script or style.
+# No other origins, and no inline script or style.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -39,9 +39,9 @@ _EXCERPT = {"openapi": "3.1.0", "info": {"title": TITLE, "version": __version__}
 
 
 def openapi_blueprint(domain: Domain, *, keyed: bool) -> Blueprint:
-    """The description of the app's endpoints, and the page to read it on.
+    """Return the blueprint of the description and of Swagger UI.
 
-    `domain`: what is recommended. `keyed`: whether keys are set.
+    `domain`: of the items. `keyed`: whether keys are set.
     """
     blueprint = Blueprint("openapi", __name__)
     _add_description(blueprint, domain, keyed=keyed)
@@ -63,19 +63,19 @@ def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> No
         name="getDescription",
         tag=SERVICE,
         summary="This description",
-        description="In OpenAPI 3.1.",
+        description="The API in OpenAPI 3.1.",
         answers=(
             Answer(_DOCUMENT, {"excerpt": _EXCERPT}),
             Answer(
                 None,
                 status=HTTPStatus.NOT_MODIFIED,
-                description="It is still the one of the `If-None-Match` sent.",
+                description="The description matches `If-None-Match`.",
             ),
         ),
         scope=None,
     )
     def get_description() -> Response:
-        # Made once, however many ask for it at first.
+        # Concurrent first requests build it once.
         with making:
             data = description()
         return _revalidated(Response(data, mimetype="application/json"))
@@ -100,7 +100,7 @@ def _add_reader(blueprint: Blueprint) -> None:
 
 
 def _revalidated(response: Response) -> Response:
-    """May be kept if asked about each time, as files are: another release describes something else."""
+    """Let caches keep the response, but revalidate it: another release has another description."""
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)

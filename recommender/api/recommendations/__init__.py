@@ -1,1 +1,1 @@
-"""Recommendations for users, for many users, and for people without an account."""
+"""The endpoints of recommendations: for one user, for many, and without an account."""

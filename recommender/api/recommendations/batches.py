@@ -1,4 +1,4 @@
-"""How batches of users are answered: in one piece, or as a stream."""
+"""Answers batches of users, in one piece or as a stream."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ from recommender.result_serializers import BatchAnswer, user_of
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, counted, stage
 
-# What an explained recommendation takes, in bytes and in time, of one that is not.
+# Bytes and time of an explained recommendation, relative to one without explanation.
 EXPLAINED_WEIGHT = 5
 
 
 def stream_batch(
     service: RecommendationService, body: StreamedBatchBody, lane: Lane, stream_end: StreamEnd
 ) -> Response:
-    """A line a user, sent while the next users are worked on; open in `lane` until the last one is sent."""
+    """Answer one line for each user while working on the next; open in `lane` until the last is sent."""
     close = lane.open()
     try:
         chunks = service.recommend_in_chunks(body.user_ids, Page(body.limit), body.options)
@@ -34,7 +34,7 @@ def stream_batch(
 def answer_batch(
     service: RecommendationService, body: BatchBody, lane: Lane, max_recommendations: int
 ) -> Response:
-    """All users in one answer, which is open in `lane` until it is sent.
+    """Answer all users in one piece; open in `lane` until it is sent.
 
     Raises:
         BadRequestError: the answer could be larger than allowed.
@@ -47,7 +47,7 @@ def answer_batch(
     except BaseException:
         close()
         raise
-    # It is open until it has been sent: a slow reader of a long answer takes a thread.
+    # Open until sent: a slow reader of a long answer occupies a thread.
     return told_when_sent(response, close)
 
 
@@ -60,10 +60,10 @@ def _response(found: Iterator[UserRecommendations]) -> Response:
 
 
 def _refuse_more_than_fits(body: BatchBody, max_recommendations: int) -> None:
-    """An answer in one piece is made in memory, and kept there until it is sent.
+    """Limit the size of an answer in one piece, which is held in memory until sent.
 
     Raises:
-        BadRequestError: it could be larger than allowed.
+        BadRequestError: the answer could be larger than allowed.
     """
     users, asked = len(body.user_ids), len(body.user_ids) * body.limit
     weight = asked * (EXPLAINED_WEIGHT if body.explain else 1)

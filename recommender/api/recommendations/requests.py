@@ -1,4 +1,4 @@
-"""What requests for recommendations may hold."""
+"""Query parameters and bodies of requests for recommendations."""
 
 from typing import Annotated
 
@@ -7,19 +7,19 @@ from recommender.api.filters import Names
 from recommender.api.request_models import Bound, Filtered, Offset
 from recommender.entities import Options, Page
 
-# Anybody may send a history to be worked on, and its length is what it costs.
+# Limits the cost of a preview, which grows with the length of the history sent.
 _MAX_LIKED = 100
 
 
 class Explainable(Filtered):
-    """A page of recommendations."""
+    """A page of recommendations, explained or not."""
 
     explain: Annotated[bool, Flag()] = False
-    """Say of each how it came about."""
+    """Explain each recommendation."""
 
     @property
     def options(self) -> Options:
-        """How recommendations are asked for."""
+        """Return the options of the recommendations."""
         return Options(filters=self.filters, explained=self.explain)
 
 
@@ -28,12 +28,12 @@ class RecommendationsQuery(Offset, Explainable):
 
     @property
     def page(self) -> Page:
-        """The page asked for."""
+        """Return the page."""
         return Page(self.limit, self.offset)
 
     @property
     def options(self) -> Options:
-        """How recommendations are asked for."""
+        """Return the options of the recommendations."""
         return Options(filters=self.filters, explained=self.explain, index_version=self.index)
 
 
@@ -56,7 +56,7 @@ class StreamedBatchBody(Explainable):
 
 
 class PreviewBody(Explainable):
-    """The tastes of a person without an account."""
+    """The taste of a person without an account."""
 
     genres: Names = ()
     """The genres that the person likes."""

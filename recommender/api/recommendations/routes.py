@@ -38,7 +38,7 @@ from recommender.telemetry import JSON, count, stage
 def recommendations_blueprint(
     service: RecommendationService, limits: RequestLimits, lanes: Lanes
 ) -> Blueprint:
-    """Endpoints that answer from `service`, as `lanes` admit."""
+    """Return the blueprint; its views query `service` within `lanes`."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
     _add_recommendations(blueprint, service, limits, lanes.pages)
     _add_batch(blueprint, service, limits, lanes)
@@ -47,7 +47,7 @@ def recommendations_blueprint(
     @blueprint.get("/batch")
     @blueprint.get("/preview")
     def get_body() -> Response:
-        # Without this, "batch" would be taken for a user id.
+        # Without this route, "batch" would be read as a user id.
         raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
 
     return blueprint
@@ -63,7 +63,9 @@ def _add_recommendations(
         name="getRecommendations",
         tag=RECOMMENDATIONS,
         summary="Recommend to a user",
-        description="Best first; a page past the end is empty. Pages that ask for the `index` of the first "
+        description="Best first; a page past the end is empty. Pages with the `index` of the first one "
+        "neither overlap nor skip items, unless media are deleted, or the user or similar users interact "
+        "in between. An unknown user gets popular media."
         "one neither overlap nor skip, unless media are deleted, or the user or similar users do something "
         "meanwhile. An unknown user gets popular media.",
         path={
@@ -77,7 +79,7 @@ def _add_recommendations(
         lane=lane,
     )
     def get_recommendations(*, user_id: str, query: RecommendationsQuery, lane: Lane) -> OneUserAnswer:
-        # Before it waits for a place: the time budget runs from here.
+        # The time budget includes the wait for a slot.
         found = service.recommend([user_id], query.page, query.options)
         with lane.limit():
             (result,) = found
@@ -97,7 +99,11 @@ def _add_batch(
         name="postBatch",
         tag=RECOMMENDATIONS,
         summary="Recommend to many users",
-        description="Each user's answer equals that of GET, and they come in the order asked for, repeated "
+        description="Each user's answer equals that of GET. Users come in the order of the request, repeated "
+        f"ids once. At most {limits.settings.max_batch_recommendations} recommendations; an "
+        f"explained one counts as {EXPLAINED_WEIGHT}. "
+        f"With `Accept: {NDJSON}` the answer is a stream for more users: one line for each user, sent while "
+        "the next are worked on. If it breaks off, the last line is an error."
         f"ids once. It has room for {limits.settings.max_batch_recommendations} recommendations, where an "
         f"explained one counts as {EXPLAINED_WEIGHT}. "
         f"With `Accept: {NDJSON}` the answer is a stream, for more users: a line a user, sent while the next "
@@ -134,7 +140,7 @@ def _add_preview(
         name="postPreview",
         tag=RECOMMENDATIONS,
         summary="Recommend to a person without an account",
-        description="By the same formulas, as if `genres` were stated and `liked` were the history.",
+        description="By the same formulas, with `genres` as stated genres and `liked` as history.",
         body=Body(bounded(PreviewBody, limits), lanes.bodies, examples.PREVIEW_BODY),
         answers=(Answer(PreviewAnswer, examples.PREVIEW),),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
@@ -154,10 +160,10 @@ def _add_preview(
 
 
 def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:
-    """Reject an empty first page where catalog_db is down: there may be something for this user.
+    """Reject an empty first page while catalog_db is down: the full catalog may have items for the user.
 
     Raises:
-        NothingToRecommendFromError: it is such a page.
+        NothingToRecommendFromError: the page is such a page.
     """
     if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
         raise NothingToRecommendFromError

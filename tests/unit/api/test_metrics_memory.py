@@ -62,9 +62,9 @@ def count(slot: Slot | None) -> None:
     """One of each of two series, and a gauge."""
     assert slot is not None
     for key in (b"one", b"two"):
-        place = slot.place(key)
-        assert place is not None
-        slot.add(place, 1.0)
+        idx = slot.series_idx(key)
+        assert idx is not None
+        slot.add(idx, 1.0)
     slot.write_gauges(str(os.getpid()).encode())
 
 
@@ -153,13 +153,13 @@ def test_with_all_slots_taken_there_is_none_until_a_worker_ends(memory: CountsMe
 def test_a_slot_without_room_for_another_series_keeps_those_it_has(memory: CountsMemory) -> None:
     slot = memory.take_slot()
     assert slot is not None
-    places: list[int] = []
-    while (place := slot.place(b"k" * 1_000 + str(len(places)).encode())) is not None:
-        slot.add(place, 1.0)
-        places.append(place)
-    assert len(places) > 1_000
-    assert [value for _, value in memory.counts()] == [1.0] * len(places)
-    assert slot.place(b"k" * 1_000 + b"0") == 0
+    indices: list[int] = []
+    while (idx := slot.series_idx(b"k" * 1_000 + str(len(indices)).encode())) is not None:
+        slot.add(idx, 1.0)
+        indices.append(idx)
+    assert len(indices) > 1_000
+    assert [value for _, value in memory.counts()] == [1.0] * len(indices)
+    assert slot.series_idx(b"k" * 1_000 + b"0") == 0
     slot.write_gauges(b"g")
     assert list(memory.gauges()) == [b"g"], "nothing was written over"
     slot.write_gauges(b"g" * 100_000)
@@ -169,8 +169,8 @@ def test_a_slot_without_room_for_another_series_keeps_those_it_has(memory: Count
 def test_a_slot_holds_so_many_short_series_and_no_more(memory: CountsMemory) -> None:
     slot = memory.take_slot()
     assert slot is not None
-    places = [slot.place(str(number).encode()) for number in range(20_000)]
-    assert places.count(None) == 20_000 - 16_384
+    indices = [slot.series_idx(str(number).encode()) for number in range(20_000)]
+    assert indices.count(None) == 20_000 - 16_384
 
 
 def test_where_the_system_has_no_files_in_memory_a_temporary_one_holds_the_locks(

@@ -1,6 +1,6 @@
 "use strict";
 
-// What htmx does not do: keys, sliders' words, the dialog, focus, and covers that fail to load.
+// What htmx does not do: API keys, labels of sliders, the dialog, focus, and covers that fail to load.
 
 const KEY = "marquee-key";
 const byId = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@ const listen = (name, handle, capture = false) => document.addEventListener(name
 listen("htmx:configRequest", ({ detail }) => {
   const key = sessionStorage.getItem(KEY);
   if (key) detail.headers["X-API-Key"] = key;
-  // Whoever is looked at next is ranked by where the sliders stand.
+  // Keep the values of the sliders for the next user.
   if (detail.target.id === "view" && byId("tuning")) {
     for (const [name, value] of new FormData(byId("tuning"))) {
       if (name !== "baseline") detail.parameters.set(name, value);
@@ -21,7 +21,7 @@ listen("htmx:responseError", ({ detail: { xhr } }) => {
   if (xhr.status === 401 || xhr.status === 403) askForKey();
 });
 
-// How long to wait is in a header: it is not known yet when the words are made.
+// The server sets Retry-After after it has rendered the message.
 listen("htmx:beforeSwap", ({ detail }) => {
   const seconds = detail.xhr.getResponseHeader("Retry-After");
   if (!seconds) return;
@@ -55,7 +55,7 @@ listen("submit", (event) => {
   }
 });
 
-// Sliders: say what they stand at; the window's positions stand for days.
+// Show the value of a slider. That of the window is an index into a list of days.
 function describe(slider) {
   slider.style.setProperty("--at", `${(100 * slider.value) / slider.max}%`);
   const output = slider.parentElement.querySelector("output");
@@ -81,12 +81,11 @@ listen("click", ({ target }) => {
   byId("tuning").dispatchEvent(new Event("input"));
 });
 
-// Similar media: the dialog opens at once, and fills when they are there. A card has its reason in few lines, the
-// dialog in full.
+// Similar items: the dialog opens at once, and fills when they arrive. It shows the reason in full, a card does not.
 function openSimilar(opener) {
   const reason = opener.closest(".card")?.querySelector(".reason");
   byId("similar-why").hidden = !reason;
-  // With its markup: what isolates the direction of titles.
+  // Clone the markup, because it isolates the direction of titles.
   byId("similar-why").replaceChildren(...(reason?.cloneNode(true).childNodes ?? []));
   if (byId("similar").open) return;
   byId("similar-body").replaceChildren();
@@ -94,18 +93,18 @@ function openSimilar(opener) {
 }
 listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
-  // Somebody is picked: matches that come now would take the place of the link that is still at work.
+  // A user was picked: new matches would replace the link whose request is running.
   if (event.detail.target.id === "view") htmx.trigger("#finder-input", "htmx:abort");
   const again = event.detail.requestConfig.triggeringEvent?.type === "focus" && byId("found").childElementCount > 0;
   if (event.detail.target.id === "found" && (again || byId("view").classList.contains("htmx-request"))) {
     event.preventDefault();
   }
-  // Health keeps itself up to date, where somebody sees it and has not said otherwise.
+  // Update the health page only while it is visible and the box is checked.
   const unwanted = document.hidden || !byId("keep-fresh")?.checked;
   if (event.detail.target.id === "health" && byId("health").dataset.shown && unwanted) event.preventDefault();
 });
 
-// What replaces the page's content takes the focus, so that reading goes on there.
+// Focus the new content, so that a screen reader continues there.
 listen("htmx:afterSwap", ({ detail }) => {
   const { target, requestConfig } = detail;
   target.querySelectorAll("input[type=range]").forEach(describe);
@@ -120,8 +119,7 @@ listen("htmx:afterSwap", ({ detail }) => {
   }
 });
 
-// Matches that come late take the focus out of the list with the ones they replace: it stays with whoever is still
-// there, or goes back to where is typed.
+// Late matches replace the focused link: focus the same user again, or the search field.
 let heldMatch = null;
 listen("htmx:beforeSwap", ({ detail: { target } }) => {
   heldMatch = target.id === "found" && target.contains(document.activeElement) ? document.activeElement.href : null;
@@ -129,7 +127,7 @@ listen("htmx:beforeSwap", ({ detail: { target } }) => {
 listen("htmx:afterSwap", ({ detail: { target } }) => {
   if (!heldMatch) return;
   const same = [...target.querySelectorAll("a")].find((link) => link.href === heldMatch);
-  // Without the focus somewhere in it the list is hidden, and nothing in it can take the focus.
+  // The list is hidden unless the finder has the focus, and a hidden link cannot be focused.
   byId("finder-input").focus();
   same?.focus();
   heldMatch = null;
@@ -149,7 +147,7 @@ listen("keydown", (event) => {
   }
 });
 
-// A cover that cannot be had is drawn instead.
+// Replace a cover that fails to load by a placeholder.
 listen("error", ({ target }) => {
   if (target.dataset?.drawn && target.getAttribute("src") !== target.dataset.drawn) target.src = target.dataset.drawn;
 }, true);

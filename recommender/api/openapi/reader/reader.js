@@ -1,6 +1,6 @@
 "use strict";
 
-// Swagger UI has dark colours, but leaves it to the page when to show them.
+// Swagger UI has dark colours, but the page must switch to them.
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const followScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", followScheme);
@@ -11,12 +11,12 @@ window.ui = SwaggerUIBundle({
   url: "openapi.json",
   deepLinking: true,
   displayRequestDuration: true,
-  // The bounds of parameters.
+  // Show the limits of parameters.
   showCommonExtensions: true,
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
-  // Keys are typed in here: they are not to outlive the page.
+  // Do not store keys that are typed in.
   persistAuthorization: false,
-  // The addresses of this page and of the service are nobody else's business.
+  // Do not send the address of the service to an online validator.
   validatorUrl: null,
 });
