@@ -6,13 +6,13 @@ from typing import Any, TypeVar, cast
 from numpy.typing import NDArray
 
 try:
-    import numba
+    from numba import njit
 except ImportError:
-    numba = None
+    njit = None
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-IS_COMPILING = numba is not None
+IS_COMPILING = njit is not None
 WITHOUT_COMPILER = (
     "numba is not installed, so ids are looked up and models score in numpy. Answers are the same, and take "
     "longer: the model neighbours several times as long"
@@ -25,14 +25,14 @@ def compiled(function: Function) -> Function:
     Compiled loops run without the interpreter's lock, and check no bounds. Without a compiler the function
     stays as it is: it is called by others that have a variant in numpy.
     """
-    if numba is None:
+    if njit is None:
         return function
     result: Any
     try:
-        result = numba.njit(nogil=True, cache=True)(function)
+        result = njit(nogil=True, cache=True)(function)
     except RuntimeError:
         # Neither the package's own folder nor a user's cache can be written to.
-        result = numba.njit(nogil=True)(function)
+        result = njit(nogil=True)(function)
     return cast("Function", result)
 
 
