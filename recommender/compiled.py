@@ -5,10 +5,13 @@ from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 
+njit: Any
 try:
-    from numba import njit
+    import numba
 except ImportError:
     njit = None
+else:
+    njit = numba.njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

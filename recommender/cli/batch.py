@@ -47,7 +47,7 @@ class _Refusal(click.ClickException):
     epilog=epilog(
         "batch ids.txt --output recommendations.ndjson",
         "batch --all-users --output recommendations.parquet --limit 20",
-        f'psql -Atc "SELECT id FROM newsletter" | {PROGRAM} batch - --output mail.csv',  # noqa: S608 - for a shell
+        f'psql -Atc "SELECT id FROM newsletter" | {PROGRAM} batch - --output mail.csv',  # noqa: S608  # nosec B608 # for a shell
         more={
             "Formats:": (
                 "ndjson   a line a user, as the API streams a batch",
