@@ -18,12 +18,12 @@ hypothesis.settings.load_profile("patient")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Four processes for two cores: tests wait for servers and intervals half of the time.
+    """Three processes for two cores: tests wait for servers and intervals, and have time limits.
 
     Fast tests wait for nothing.
     """
     cores = os.cpu_count() or 1
-    return cores if config.option.markexpr == "fast" else cores * 2
+    return cores if config.option.markexpr == "fast" else cores * 3 // 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

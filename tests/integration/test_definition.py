@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
-from tests.support.clients import NO_CAPS, ids, post_batch, running_client, whole_ranking
+from tests.support.clients import NO_CAPS, PATIENT, ids, post_batch, running_client, whole_ranking
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
@@ -22,7 +22,7 @@ def test_the_whole_ranking_of_every_user_agrees_with_the_definition(
 
 @pytest.fixture(scope="module")
 def all_time_client(shared_databases: Urls) -> Iterator[FlaskClient]:
-    with running_client(shared_databases, INTERACTION_WINDOW_DAYS="0", **NO_CAPS) as client:
+    with running_client(shared_databases, INTERACTION_WINDOW_DAYS="0", **NO_CAPS, **PATIENT) as client:
         yield client
 
 
@@ -35,7 +35,12 @@ def test_all_time_agrees_with_the_definition(all_time_client: FlaskClient, share
 def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases: Urls) -> None:
     reference = Reference(shared_databases, similar_users=5)
     with running_client(
-        shared_databases, SIMILAR_USERS="5", CONTENT_WEIGHT="0", COLLABORATIVE_WEIGHT="1", **NO_CAPS
+        shared_databases,
+        SIMILAR_USERS="5",
+        CONTENT_WEIGHT="0",
+        COLLABORATIVE_WEIGHT="1",
+        **NO_CAPS,
+        **PATIENT,
     ) as client:
         for user in reference.users[::10]:
             expected = {scored.media_id: scored.collaborative_score for scored in reference.rank(user)}

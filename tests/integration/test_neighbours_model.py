@@ -51,7 +51,7 @@ def client_with_model(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FlaskClient]:
     version = train_on(databases, folder, monkeypatch)
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
         wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
         yield client
 
@@ -73,7 +73,7 @@ def test_a_command_waits_for_the_model_that_is_published(
 
 def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -> None:
     users = Reference(databases).users
-    with running_client(databases, **NO_CAPS) as live_client:
+    with running_client(databases, **NO_CAPS, **PATIENT) as live_client:
         live = post_batch(live_client, users, limit=20)["results"]
     model = post_batch(client_with_model, users, limit=20)["results"]
     for user in users:
@@ -137,7 +137,7 @@ def test_a_new_artifact_is_picked_up_without_dropping_or_mixing_a_request(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = Reference(databases).users[:30]
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS) as client:
+    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
         assert answers_with(client, users[0], None)
         seen: set[tuple[str, ...]] = set()
         failures: list[object] = []

@@ -207,9 +207,9 @@ def test_check_says_which_column_is_missing_or_of_a_wrong_type(
         (
             "::float8 AS age",
             "::text AS age",
-            "column 9 as text, where the service takes float8 or float4 or int",
+            "column 9 as text, but the service expects float8 or float4 or int",
         ),
-        ("m.tags::text[]", "m.tags[1]::text", "column 10 as text, where the service takes text[]"),
+        ("m.tags::text[]", "m.tags[1]::text", "column 10 as text, but the service expects text[]"),
     ):
         path.write_text(whole.replace(old, new))
         report = check(urls, **settings)

@@ -120,7 +120,14 @@ def test_the_command_prints_scores_and_what_they_do_not_say(
     weights = ("--set", "CONTENT_WEIGHT=0.2", "--set", "MODEL=ease")
     result = run("evaluate", "--as-of", MOMENT.isoformat(), "--users", 50, *weights)
     assert result.status == 0, result.err
-    for said in ("ease: 50 of", "NDCG@10 0.", "hit rate@10 0.", "personalised", "what was shown", "of today"):
+    for said in (
+        "ease: 50 of",
+        "NDCG@10 0.",
+        "hit rate@10 0.",
+        "personalised",
+        "they were not shown",
+        "of today",
+    ):
         assert said in result.out
     assert run("evaluate", "--as-of", "yesterday").status == 2
     result = run("evaluate", "--as-of", MOMENT.isoformat(), "--set", "NOTHING=1")

@@ -129,7 +129,7 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(port: int, demo
 
 def test_a_demo_folder_that_cannot_be_used_is_named(port: int, tmp_path: Path) -> None:
     for folder, says in (
-        (tmp_path / "with space", "has a space in it"),
+        (tmp_path / "with space", "contains a space"),
         (Path("/proc/x"), "cannot be written"),
     ):
         process = start(["app.py"], {"PORT": str(port), "DEMO_PATH": str(folder)})

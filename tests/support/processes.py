@@ -8,7 +8,7 @@ import sys
 from config.setting_types import ROOT
 from config.settings import Settings
 
-_REFUSAL_S = 20.0
+_REFUSAL_S = 60.0
 GUNICORN = ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
 
