@@ -47,7 +47,7 @@ def _median(servers: Servers, server: str) -> float:
 def _first(event: str) -> Target:
     measure = f"first GET after {event}, of the median"
     return Target(
-        f"first GET after {event}, of the median",
+        measure,
         {SMALL: 3.0, LARGE: 3.0},
         at_least=False,
         ratio=lambda servers, best: float(servers[best][measure]),

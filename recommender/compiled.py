@@ -18,7 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 IS_COMPILING = njit is not None
 WITHOUT_COMPILER = (
     "numba is not installed, so ids are looked up and models score in numpy. Answers are the same, and take "
-    "longer: the model neighbours several times as long"
+    "longer"
 )
 
 

@@ -1,4 +1,4 @@
-"""Compiles what ranks, or loads it, before a request has to wait for it."""
+"""Compiles the loops of ranking, or loads them, so that no request waits for that."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from recommender.ranking.top_k import top_k
 
 
 def warm_up_ranking() -> None:
-    """Rank one item: takes two seconds where the loops are not cached, and else a thirtieth of one."""
+    """Rank one item: takes about 2 s if the compiled loops are not cached, else about 30 ms."""
     values, item_idx, eligible = np.ones(1, dtype=np.int64), np.arange(1), np.ones(1, dtype=np.bool_)
     masks = np.ones((1, 1), dtype=np.uint64)
     offer(values, None, eligible)

@@ -110,7 +110,7 @@ def test_a_reader_that_has_left_is_no_reason_for_a_traceback() -> None:
     os.close(reading)
     with os.fdopen(writing) as nobody:
         process = subprocess.run(
-            [sys.executable, "-m", "recommender", "make-key", "somebody", "--scope", "read"],
+            [sys.executable, "-m", "recommender", "make-key", "frontend", "--scope", "read"],
             cwd=ROOT,
             env=environment(),
             stdout=nobody,

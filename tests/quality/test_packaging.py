@@ -90,7 +90,7 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith("Usage: marquee ")
     assert run("--version").stdout == f"marquee, version {__version__}\n"
-    made = run("make-key", "somebody", "--scope", "read")
+    made = run("make-key", "frontend", "--scope", "read")
     assert (made.returncode, "API_KEYS" in made.stdout) == (0, True)
     # The settings are those of the folder it is called in.
     assert "API_KEYS: an entry is not of the form" in run("models", "list").stderr
