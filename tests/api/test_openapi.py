@@ -119,6 +119,31 @@ def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
     assert document["info"]["version"] == __version__
 
 
+def test_no_text_says_anything_twice() -> None:
+    texts = list(texts_of(described()))
+
+    assert len(texts) > 50
+    assert [text for text in texts if has_repetition(text)] == []
+    assert has_repetition("An unknown user gets popular media. An unknown user gets popular media.")
+
+
+def texts_of(part: object) -> Iterator[str]:
+    """Yield the titles and descriptions in a part of the document."""
+    if isinstance(part, dict):
+        yield from (part[key] for key in ("description", "summary") if isinstance(part.get(key), str))
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from texts_of(each)
+
+
+def has_repetition(text: str, words: int = 5) -> bool:
+    """Return whether a text has the same words in a row at two places."""
+    found = text.split()
+    runs = [tuple(found[start : start + words]) for start in range(len(found) - words + 1)]
+    return len(set(runs)) < len(runs)
+
+
 def test_every_route_is_described_and_no_other(client: FlaskClient, contract: Contract) -> None:
     served = {
         (method, rule.rule.replace("<", "{").replace(">", "}"))

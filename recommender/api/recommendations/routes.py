@@ -65,9 +65,7 @@ def _add_recommendations(
         summary="Recommend to a user",
         description="Best first; a page past the end is empty. Pages with the `index` of the first one "
         "neither overlap nor skip items, unless media are deleted, or the user or similar users interact "
-        "in between. An unknown user gets popular media."
-        "one neither overlap nor skip, unless media are deleted, or the user or similar users do something "
-        "meanwhile. An unknown user gets popular media.",
+        "in between. An unknown user gets popular media.",
         path={
             "user_id": PathId(
                 limits.user_id_form, ErrorCode.INVALID_USER_ID, "Whom to recommend to.", USER_ID
@@ -103,11 +101,7 @@ def _add_batch(
         f"ids once. At most {limits.settings.max_batch_recommendations} recommendations; an "
         f"explained one counts as {EXPLAINED_WEIGHT}. "
         f"With `Accept: {NDJSON}` the answer is a stream for more users: one line for each user, sent while "
-        "the next are worked on. If it breaks off, the last line is an error."
-        f"ids once. It has room for {limits.settings.max_batch_recommendations} recommendations, where an "
-        f"explained one counts as {EXPLAINED_WEIGHT}. "
-        f"With `Accept: {NDJSON}` the answer is a stream, for more users: a line a user, sent while the next "
-        "users are worked on. Should it break off, the last line is an error.",
+        "the next are worked on. If it breaks off, the last line is an error.",
         body=Body(bounded(BatchBody, limits), lanes.bodies, examples.BATCH_BODY),
         answers=(Answer(BatchAnswer, examples.BATCH),),
         lane=lanes.batches,
