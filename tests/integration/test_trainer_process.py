@@ -1,5 +1,6 @@
 """Gunicorn's workers keep one trainer beside them: it is started again, and ends with the service."""
 
+import contextlib
 import os
 import re
 import signal
@@ -38,10 +39,10 @@ def trained_service(shared_databases: Urls, folder: Path) -> Iterator[GunicornSe
 
 
 def trainers(server: GunicornServer) -> list[psutil.Process]:
-    """Those that were started and still run."""
+    """Return the trainers that were started and still run."""
     found = []
     for pid in re.findall(r"the trainer runs as process (\d+)", server.log.read_text()):
-        if psutil.pid_exists(int(pid)):
+        with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(int(pid))
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
