@@ -12,7 +12,7 @@ from config.setting_types import PROGRAM
 from config.settings import Settings, load_settings
 from recommender.api.access_log import AccessLog
 from recommender.api.auth import KeyAuth
-from recommender.api.concurrency import Lane, Lanes, StreamEnd
+from recommender.api.concurrency import ConcurrencyLimiter, ConcurrencyLimits, StreamEnd
 from recommender.api.errors import register_error_handlers
 from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.training import read_training
@@ -65,12 +65,12 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     app.extensions["container"] = container
     app.extensions["metrics"] = metrics
     app.extensions["log_filters"] = LOG_FILTERS
-    lanes = _lanes(settings.http, settings.requests)
-    app.extensions["lanes"] = lanes
+    limiters = _concurrency_limits(settings.http, settings.requests)
+    app.extensions["limiters"] = limiters
     limits = RequestLimits(settings.requests, container.domain)
-    recommendations = recommendations_blueprint(container.service, limits, lanes)
-    media = items_blueprint(container.media, limits, lanes.pages)
-    ready = ready_blueprint(container.status, lanes)
+    recommendations = recommendations_blueprint(container.service, limits, limiters)
+    media = items_blueprint(container.media, limits, limiters.pages)
+    ready = ready_blueprint(container.status, limiters)
     scraped = metrics_blueprint(metrics)
     models = models_blueprint(settings.models.model_path, container.status)
     for blueprint in (recommendations, media, ready, scraped, models):
@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         app.register_blueprint(blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
     if settings.http.explorer:
-        shell, fragments = explorer_blueprints(_explorer_parts(settings, container, limits, lanes.pages))
+        shell, fragments = explorer_blueprints(_explorer_parts(settings, container, limits, limiters.pages))
         fragments.before_request(container.open)
         app.register_blueprint(shell)
         app.register_blueprint(fragments)
@@ -96,18 +96,20 @@ def _training_reader(settings: Settings) -> TrainingReader:
     return TrainingReader(settings.models.model_path, trains=settings.trains)
 
 
-def _lanes(http: HttpSettings, requests: RequestSettings) -> Lanes:
-    return Lanes(
-        pages=Lane(http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2),
-        batches=Lane(http.lists_at_once, http.max_batches, _LIST_PATIENCE_S),
-        streams=Lane(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
-        bodies=Lane(http.max_bodies, http.max_bodies, patience_s=0),
+def _concurrency_limits(http: HttpSettings, requests: RequestSettings) -> ConcurrencyLimits:
+    return ConcurrencyLimits(
+        pages=ConcurrencyLimiter(
+            http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2
+        ),
+        batches=ConcurrencyLimiter(http.lists_at_once, http.max_batches, _LIST_PATIENCE_S),
+        streams=ConcurrencyLimiter(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
+        bodies=ConcurrencyLimiter(http.max_bodies, http.max_bodies, patience_s=0),
         stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
     )
 
 
 def _explorer_parts(
-    settings: Settings, container: Container, limits: RequestLimits, lane: Lane
+    settings: Settings, container: Container, limits: RequestLimits, limiter: ConcurrencyLimiter
 ) -> ExplorerParts:
     def read_defaults() -> Tuning:
         return Tuning(
@@ -121,7 +123,7 @@ def _explorer_parts(
             service=container.service,
             media=container.media,
             profiles=container.profiles,
-            lane=lane,
+            limiter=limiter,
         ),
         status=container.status,
         pools={key: database.pool_stats for key, database in container.databases.items()},

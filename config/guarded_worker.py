@@ -174,7 +174,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
                 self.log.info("a client kept a thread waiting for too long: connection closed")
         self._be_replaced_when_due()
         if not self.alive:
-            self.flask_app.extensions["lanes"].stream_end.stop()
+            self.flask_app.extensions["limiters"].stream_end.stop()
         if not (self.alive or self._accepting):
             # Until all processes have closed it, the kernel accepts connections that no worker takes.
             for listener in self.sockets:
@@ -224,10 +224,10 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         """Stop after max_requests, once no stream is open or the open ones have used up their time."""
         if not self.alive or self.nr < self._replaced_after:
             return
-        lanes = self.flask_app.extensions["lanes"]
+        limiters = self.flask_app.extensions["limiters"]
         if self._overdue_at is None:
-            self._overdue_at = time.monotonic() + lanes.stream_end.longest_s
-        if not lanes.streams.occupancy.open or time.monotonic() >= self._overdue_at:
+            self._overdue_at = time.monotonic() + limiters.stream_end.longest_s
+        if not limiters.streams.occupancy.open or time.monotonic() >= self._overdue_at:
             self.log.info("the worker has served %d requests and is replaced", self.nr)
             self.alive = False
 

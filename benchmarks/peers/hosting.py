@@ -14,4 +14,4 @@ def make_hostable(app: Flask, open_parts: Callable[[], None] = lambda: None) -> 
         open=open_parts, wait_until_loaded=lambda _: None, share_catalog=lambda _: None
     )
     app.extensions["metrics"] = SimpleNamespace(share=lambda _: None)
-    app.extensions["lanes"] = SimpleNamespace(stream_end=StreamEnd(0.0, 0.0))
+    app.extensions["limiters"] = SimpleNamespace(stream_end=StreamEnd(0.0, 0.0))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 
 class OverloadedError(Exception):
-    """Too many requests of this kind are open already."""
+    """Too many requests of this kind are admitted already, or too many are worked on."""
 
 
 class Occupancy(NamedTuple):
-    """Counts and limits of a lane."""
+    """Requests of one kind: how many are worked on, how many are open, and the limits of both."""
 
     working: int
     max_working: int
@@ -21,11 +21,11 @@ class Occupancy(NamedTuple):
     max_open: int
 
 
-class Lane:
+class ConcurrencyLimiter:
     """Limits requests of one kind: how many are open, and how many of those are worked on.
 
-    An open request that is not worked on waits for a slot, or its answer is being sent. No slot is held
-    while a socket is read or written.
+    A request is open from its admission until its answer is sent. It is worked on while it has a permit. No
+    permit is held while a socket is read or written.
     """
 
     def __init__(self, max_working: int, max_open: int, patience_s: float) -> None:
@@ -33,7 +33,7 @@ class Lane:
         self._max_working = max_working
         self._max_open = max_open
         self._patience_s = patience_s
-        self._slots = threading.BoundedSemaphore(max_working)
+        self._permits = threading.BoundedSemaphore(max_working)
         self._working = 0
         self._open = 0
         self._lock = threading.Lock()
@@ -43,8 +43,8 @@ class Lane:
         """Return the present counts."""
         return Occupancy(self._working, self._max_working, self._open, self._max_open)
 
-    def open(self) -> Callable[[], None]:
-        """Open a request. Return a function to call, at least once, when its answer has been sent.
+    def admit(self) -> Callable[[], None]:
+        """Admit a request. Return a function to call, at least once, when its answer has been sent.
 
         Raises:
             OverloadedError: `max_open` requests are open.
@@ -53,25 +53,25 @@ class Lane:
             if self._open >= self._max_open:
                 raise OverloadedError
             self._open += 1
-        closed = False
+        is_over = False
 
-        def close() -> None:
-            nonlocal closed
+        def release() -> None:
+            nonlocal is_over
             with self._lock:
-                if not closed:
-                    closed = True
+                if not is_over:
+                    is_over = True
                     self._open -= 1
 
-        return close
+        return release
 
     @contextmanager
-    def working(self, patience_s: float | None = None) -> Iterator[None]:
-        """Hold a slot for an open request.
+    def permit(self, patience_s: float | None = None) -> Iterator[None]:
+        """Hold a permit to work on an admitted request.
 
         Raises:
-            OverloadedError: no slot became free within `patience_s`.
+            OverloadedError: no permit became free within `patience_s`.
         """
-        if not self._slots.acquire(timeout=self._patience_s if patience_s is None else patience_s):
+        if not self._permits.acquire(timeout=self._patience_s if patience_s is None else patience_s):
             raise OverloadedError
         with self._lock:
             self._working += 1
@@ -80,21 +80,21 @@ class Lane:
         finally:
             with self._lock:
                 self._working -= 1
-            self._slots.release()
+            self._permits.release()
 
     @contextmanager
     def limit(self) -> Iterator[None]:
-        """Open a request and hold a slot, for an answer that is short to send.
+        """Admit a request and hold a permit, for an answer that is short to send.
 
         Raises:
-            OverloadedError: `max_open` requests are open, or no slot became free in time.
+            OverloadedError: `max_open` requests are open, or no permit became free in time.
         """
-        close = self.open()
+        release = self.admit()
         try:
-            with self.working():
+            with self.permit():
                 yield
         finally:
-            close()
+            release()
 
 
 class StreamEnd:
@@ -118,15 +118,15 @@ class StreamEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
-    """One lane for each kind of request.
+class ConcurrencyLimits:
+    """One limiter for each kind of request.
 
     `pages`: short answers. `batches`, `streams`: lists of users, answered in JSON or line by line.
     `bodies`: requests whose bodies are being read.
     """
 
-    pages: Lane
-    batches: Lane
-    streams: Lane
-    bodies: Lane
+    pages: ConcurrencyLimiter
+    batches: ConcurrencyLimiter
+    streams: ConcurrencyLimiter
+    bodies: ConcurrencyLimiter
     stream_end: StreamEnd

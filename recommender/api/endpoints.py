@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from werkzeug.datastructures import MIMEAccept
 
 from config.access_settings import Scope
-from recommender.api.concurrency import Lane
+from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.errors import ErrorCode
 from recommender.api.parsing import MAX_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.responses import json_response
@@ -57,10 +57,10 @@ class PathId:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A JSON body, read within `lane`. An example that the model accepts is described."""
+    """A JSON body, read within `limiter`. An example that the model accepts is described."""
 
     model: type[BaseModel]
-    lane: Lane
+    limiter: ConcurrencyLimiter
     example: Mapping[str, Any]
     max_bytes: int = MAX_BODY_BYTES
 
@@ -80,13 +80,13 @@ class Answer:
 class Stream:
     """The NDJSON form of an answer: each line a typed dict, the last one possibly an error.
 
-    It has its own request body and lane.
+    It has its own request body and limiter.
     """
 
     line: type
     examples: Examples
     body: Body
-    lane: Lane | None = None
+    limiter: ConcurrencyLimiter | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Endpoint:
     """A method and a URL rule; decorates the view.
 
     Keyword arguments of the view: each id of `path` in its canonical form and, if declared, the validated
-    `query` and `body` (the stream's for an NDJSON request), and the `lane` to work in. The view returns a
+    `query` and `body` (the stream's for an NDJSON request), and the `limiter` to work in. The view returns a
     response, or a mapping that is sent as JSON.
 
-    `name`: the operation id. `errors`: those that only the view raises; errors of validation, keys, lanes,
+    `name`: the operation id. `errors`: those that only the view raises; errors of validation, keys, limiters,
     methods and faults are derived. `scope`: the scope a key must have; None needs no key.
     """
 
@@ -115,7 +115,7 @@ class Endpoint:
     stream: Stream | None = None
     errors: tuple[ErrorCode, ...] = ()
     scope: Scope | None = Scope.READ
-    lane: Lane | None = None
+    limiter: ConcurrencyLimiter | None = None
 
     def __call__(self, view: Callable[..., Response | Mapping[str, object]]) -> Callable[..., Response]:
         """Register the view, behind the validation of its requests.
@@ -148,7 +148,7 @@ class Endpoint:
         """
         if set(_PARAMETER.findall(self.rule)) != set(self.path):
             raise ValueError(f"{self.name}: {self.rule} must have the parameters {sorted(self.path)}")
-        parts = {"query": self.query, "body": self.body, "lane": self.lane}
+        parts = {"query": self.query, "body": self.body, "limiter": self.limiter}
         given = {*self.path, *(name for name, part in parts.items() if part is not None)}
         if set(inspect.signature(view).parameters) != given:
             raise ValueError(f"{self.name}: its view must take {sorted(given)}")
@@ -169,10 +169,10 @@ class Endpoint:
         if self.stream is not None and _prefers_ndjson(request.accept_mimetypes):
             chosen = self.stream
         if chosen.body is not None:
-            with chosen.body.lane.limit():
+            with chosen.body.limiter.limit():
                 arguments["body"] = parse_body(request, chosen.body.model, chosen.body.max_bytes)
-        if chosen.lane is not None:
-            arguments["lane"] = chosen.lane
+        if chosen.limiter is not None:
+            arguments["limiter"] = chosen.limiter
         return arguments
 
 

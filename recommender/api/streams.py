@@ -9,7 +9,7 @@ from typing import Self
 import orjson
 from flask import Response
 
-from recommender.api.concurrency import Lane, StreamEnd
+from recommender.api.concurrency import ConcurrencyLimiter, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
 from recommender.result_serializers import line_of
@@ -22,7 +22,7 @@ NDJSON = "application/x-ndjson"
 
 def ndjson_response(
     chunks: Iterator[Sequence[UserRecommendations]],
-    lane: Lane,
+    limiter: ConcurrencyLimiter,
     stream_end: StreamEnd,
     close: Callable[[], None],
 ) -> Response:
@@ -31,26 +31,26 @@ def ndjson_response(
     Errors after the first line become the last line.
 
     Raises:
-        OverloadedError: no slot became free in time for the first users.
+        OverloadedError: no permit became free in time for the first users.
         NothingToRecommendFromError: the first chunk raised it.
     """
-    lines = _Lines(chunks, lane, stream_end, close)
+    lines = _Lines(chunks, limiter, stream_end, close)
     lines.work()
     return Response(lines, mimetype=NDJSON)
 
 
 class _Lines:
-    """The lines. A slot is held while users are worked on, not while lines are sent."""
+    """The lines. A permit is held while users are worked on, not while lines are sent."""
 
     def __init__(
         self,
         chunks: Iterator[Sequence[UserRecommendations]],
-        lane: Lane,
+        limiter: ConcurrencyLimiter,
         stream_end: StreamEnd,
         close: Callable[[], None],
     ) -> None:
         self._chunks = chunks
-        self._lane = lane
+        self._limiter = limiter
         self._end = stream_end
         self._close = close
         self._ends_at = time.monotonic() + self._end.longest_s
@@ -85,7 +85,7 @@ class _Lines:
 
     def work(self, patience_s: float | None = None) -> None:
         """Compute the results of the next users."""
-        with self._lane.working(patience_s):
+        with self._limiter.permit(patience_s):
             self._results.extend(next(self._chunks, ()))
 
     def _next_line(self) -> bytes:

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from config.access_settings import ApiKey, Scope
 from config.request_settings import UUID_PATTERN
 from recommender.api.auth import KeyAuth
-from recommender.api.concurrency import Lane
+from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Tag, needed_scope, public
 from recommender.api.errors import ErrorCode, register_error_handlers
 from recommender.api.fields import Texts, WholeNumber
@@ -69,12 +69,12 @@ class Toy(TypedDict):
 
 
 @pytest.fixture
-def lane() -> Lane:
-    return Lane(max_working=1, max_open=1, patience_s=0)
+def limiter() -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(max_working=1, max_open=1, patience_s=0)
 
 
 @pytest.fixture
-def client(lane: Lane) -> FlaskClient:
+def client(limiter: ConcurrencyLimiter) -> FlaskClient:
     """An app with a blueprint that the service does not have."""
     app = Flask("toys")
     register_error_handlers(app)
@@ -85,12 +85,12 @@ def client(lane: Lane) -> FlaskClient:
     auth = KeyAuth(entries)
     app.before_request(auth.authenticate)
     app.before_request(auth.authorize)
-    app.register_blueprint(toys_blueprint(lane))
+    app.register_blueprint(toys_blueprint(limiter))
     app.register_blueprint(openapi_blueprint(MEDIA, keyed=True))
     return app.test_client()
 
 
-def toys_blueprint(lane: Lane) -> Blueprint:
+def toys_blueprint(limiter: ConcurrencyLimiter) -> Blueprint:
     blueprint = Blueprint("toys", __name__, url_prefix="/toys")
 
     def answer(toy_id: str, query: ToyQuery) -> Toy:
@@ -110,10 +110,10 @@ def toys_blueprint(lane: Lane) -> Blueprint:
         query=ToyQuery,
         answers=(Answer(Toy, {"plain": Toy(id=ID, size=2, parts=[])}),),
         errors=(ErrorCode.MEDIA_NOT_FOUND,),
-        lane=lane,
+        limiter=limiter,
     )
-    def get_toy(*, toy_id: str, query: ToyQuery, lane: Lane) -> Toy:
-        with lane.limit():
+    def get_toy(*, toy_id: str, query: ToyQuery, limiter: ConcurrencyLimiter) -> Toy:
+        with limiter.limit():
             return answer(toy_id, query)
 
     @Endpoint(
@@ -124,7 +124,7 @@ def toys_blueprint(lane: Lane) -> Blueprint:
         tag=TOYS,
         summary="Put a toy away",
         description="It stays there.",
-        body=Body(ToyBody, lane, {"page": 1}),
+        body=Body(ToyBody, limiter, {"page": 1}),
         answers=(Answer({"type": "object"}, {"plain": {"size": 2}}),),
         scope=Scope.OPS,
     )
@@ -218,8 +218,10 @@ def test_errors_of_the_view_have_the_shape_of_all_errors(client: FlaskClient) ->
     refused(ask(client, f"/toys/{ID}?size=3"), 404, ErrorCode.MEDIA_NOT_FOUND)
 
 
-def test_a_full_lane_is_reported_before_a_body_is_read(client: FlaskClient, lane: Lane) -> None:
-    with lane.limit():
+def test_a_full_limiter_is_reported_before_a_body_is_read(
+    client: FlaskClient, limiter: ConcurrencyLimiter
+) -> None:
+    with limiter.limit():
         refused(ask(client, f"/toys/{ID}"), 503, ErrorCode.OVERLOADED)
         refused(ask(client, "/toys", Scope.OPS, method="POST", data="no JSON"), 503, ErrorCode.OVERLOADED)
     assert ask(client, f"/toys/{ID}").status_code == 200

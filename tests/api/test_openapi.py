@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from config.access_settings import Scope
 from recommender import __version__
-from recommender.api.concurrency import Lane, OverloadedError
+from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError
 from recommender.api.errors import ERROR_KINDS, ErrorCode
 from recommender.api.recommendations import examples
 from recommender.auth_keys import make_key
@@ -384,13 +384,13 @@ def test_an_overload_and_an_outage_are_answered_as_described(
     problem(response, ErrorCode.SERVICE_UNAVAILABLE)
     contract.check(name, response)
     contract.check("getReady", unlimited.get("/ready"))
-    monkeypatch.setattr(Lane, "open", full)
+    monkeypatch.setattr(ConcurrencyLimiter, "admit", full)
     response = unlimited.open(**REQUESTS[name])
     problem(response, ErrorCode.OVERLOADED)
     contract.check(name, response)
 
 
-def full(_: Lane) -> None:
+def full(_: ConcurrencyLimiter) -> None:
     raise OverloadedError
 
 

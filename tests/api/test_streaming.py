@@ -143,13 +143,13 @@ def test_a_stream_that_is_ended_reports_it_in_the_last_line(
         )
         chunks = response.iter_encoded()
         received = next(chunks)
-        assert app.extensions["lanes"].streams.occupancy.open == 1
+        assert app.extensions["limiters"].streams.occupancy.open == 1
         if reason is BreakOff.STOPPING:
-            app.extensions["lanes"].stream_end.stop()
+            app.extensions["limiters"].stream_end.stop()
         else:
             time.sleep(1)
         received += b"".join(chunks)
-        assert app.extensions["lanes"].streams.occupancy.open == 0
+        assert app.extensions["limiters"].streams.occupancy.open == 0
     whole, last = lines(received)
     assert whole["user_id"] == reference.users[0]
     assert last["code"] == "service_unavailable"

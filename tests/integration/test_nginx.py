@@ -95,7 +95,7 @@ def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> No
         assert max(answer.seconds for answer in answers) < 1.5
         # nginx buffers incomplete heads and bodies before the service, and answers after it.
         assert eventually(
-            lambda: all(lane["open"] == 0 for lane in server.get("/ready").body["load"].values())
+            lambda: all(counts["open"] == 0 for counts in server.get("/ready").body["load"].values())
         )
 
 

@@ -48,9 +48,9 @@ def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) ->
     assert 0 <= age < 30
     load = body.pop("load")
     assert set(load) == {"pages", "batches", "streams"}
-    for lane in load.values():
-        assert (lane["working"], lane["open"], lane["saturated"]) == (0, 0, False)
-        assert 1 <= lane["max_working"] <= lane["max_open"]
+    for counts in load.values():
+        assert (counts["working"], counts["open"], counts["saturated"]) == (0, 0, False)
+        assert 1 <= counts["max_working"] <= counts["max_open"]
     assert body == {
         "status": "ready",
         "databases": {"user_db": "up", "catalog_db": "up", "engagement_db": "up"},

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from recommender.api.concurrency import Lane
+from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.explorer.tuning import Tuning
 from recommender.databases.recording import StatementRun, recorded_statements
 from recommender.entities import (
@@ -66,7 +66,7 @@ class Ranking:
 
 
 class PanelReader:
-    """Gathers what the page shows. Each step waits for a slot in the lane."""
+    """Gathers what the page shows. Each step waits for a permit of `limiter`."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class PanelReader:
         service: RecommendationService,
         media: ItemService,
         profiles: ProfileReader,
-        lane: Lane,
+        limiter: ConcurrencyLimiter,
     ) -> None:
         self._service = service
         self._media = media
         self._profiles = profiles
-        self._lane = lane
+        self._limiter = limiter
 
     def search(self, prefix: str) -> FoundUsers:
         """Return the first users whose id begins with a prefix."""
@@ -109,7 +109,7 @@ class PanelReader:
         return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
 
     def _in_turn(self, work: Callable[[], T]) -> T:
-        with self._lane.limit():
+        with self._limiter.limit():
             return work()
 
     def _rank(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: tuple[str, ...]) -> Ranking:
@@ -149,7 +149,7 @@ class PanelReader:
         with recorded_statements() as runs:
             try:
                 found = self._service.recommend([user_id], Page(tuning.limit), options)
-                with self._lane.limit():
+                with self._limiter.limit():
                     (result,) = found
             except NothingToRecommendFromError:
                 return None

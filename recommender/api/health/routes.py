@@ -6,7 +6,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response
 
 from recommender import __version__
-from recommender.api.concurrency import Lanes, Occupancy
+from recommender.api.concurrency import ConcurrencyLimits, Occupancy
 from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.health import examples
 from recommender.api.health.schemas import (
@@ -44,7 +44,7 @@ def get_health() -> HealthAnswer:
     return HealthAnswer(status="healthy", service="ml-service", version=__version__)
 
 
-def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
+def ready_blueprint(status_reader: StatusReader, limiters: ConcurrencyLimits) -> Blueprint:
     """Return the blueprint of /ready, which tells load balancers whether to send requests."""
     blueprint = Blueprint("ready", __name__)
     ready, unavailable = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
@@ -64,23 +64,23 @@ def ready_blueprint(status_reader: StatusReader, lanes: Lanes) -> Blueprint:
         scope=None,
     )
     def get_ready() -> Response:
-        answer = _ready_of(status_reader.read(), lanes)
+        answer = _ready_of(status_reader.read(), limiters)
         useless = answer["status"] is Readiness.UNAVAILABLE
         return json_response(answer, unavailable if useless else ready)
 
     return blueprint
 
 
-def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
+def _ready_of(status: Status, limiters: ConcurrencyLimits) -> ReadyAnswer:
     answer = ReadyAnswer(
         status=status.readiness,
         databases={name.value: state for name, state in status.databases.items()},
         catalogue=None if status.catalog is None else _catalog_of(status.catalog),
         model=model_of(status.model),
         load=LoadAnswer(
-            pages=_lane_of(lanes.pages.occupancy),
-            batches=_lane_of(lanes.batches.occupancy),
-            streams=_lane_of(lanes.streams.occupancy),
+            pages=_load_of(limiters.pages.occupancy),
+            batches=_load_of(limiters.batches.occupancy),
+            streams=_load_of(limiters.streams.occupancy),
         ),
     )
     if status.experiment_models:
@@ -92,7 +92,7 @@ def _ready_of(status: Status, lanes: Lanes) -> ReadyAnswer:
     return answer
 
 
-def _lane_of(occupancy: Occupancy) -> LaneAnswer:
+def _load_of(occupancy: Occupancy) -> LaneAnswer:
     return LaneAnswer(
         working=occupancy.working,
         max_working=occupancy.max_working,

@@ -4,7 +4,7 @@ import time
 
 from flask import Blueprint
 
-from recommender.api.concurrency import Lane
+from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.endpoints import Answer, Endpoint, PathId
 from recommender.api.errors import ErrorCode
 from recommender.api.example_items import MEDIA_ID
@@ -17,15 +17,17 @@ from recommender.serving.items import ItemService
 from recommender.telemetry import JSON, stage
 
 
-def items_blueprint(media: ItemService, limits: RequestLimits, lane: Lane) -> Blueprint:
-    """Return the blueprint; its views query `media` within `lane`."""
+def items_blueprint(media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter) -> Blueprint:
+    """Return the blueprint; its views query `media` within `limiter`."""
     blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
-    _add_popular(blueprint, media, limits, lane)
-    _add_similar(blueprint, media, limits, lane)
+    _add_popular(blueprint, media, limits, limiter)
+    _add_similar(blueprint, media, limits, limiter)
     return blueprint
 
 
-def _add_popular(blueprint: Blueprint, media: ItemService, limits: RequestLimits, lane: Lane) -> None:
+def _add_popular(
+    blueprint: Blueprint, media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
+) -> None:
     @Endpoint(
         blueprint,
         "GET",
@@ -39,11 +41,11 @@ def _add_popular(blueprint: Blueprint, media: ItemService, limits: RequestLimits
         query=bounded(PopularQuery, limits),
         answers=(Answer(PopularAnswer, examples.POPULAR),),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
-        lane=lane,
+        limiter=limiter,
     )
-    def get_popular(*, query: PopularQuery, lane: Lane) -> PopularAnswer:
+    def get_popular(*, query: PopularQuery, limiter: ConcurrencyLimiter) -> PopularAnswer:
         asked_at = time.monotonic()
-        with lane.limit():
+        with limiter.limit():
             popular = media.popular(
                 query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
             )
@@ -51,7 +53,9 @@ def _add_popular(blueprint: Blueprint, media: ItemService, limits: RequestLimits
             return popular_of(popular, query.page)
 
 
-def _add_similar(blueprint: Blueprint, media: ItemService, limits: RequestLimits, lane: Lane) -> None:
+def _add_similar(
+    blueprint: Blueprint, media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
+) -> None:
     @Endpoint(
         blueprint,
         "GET",
@@ -69,11 +73,11 @@ def _add_similar(blueprint: Blueprint, media: ItemService, limits: RequestLimits
         query=bounded(SimilarQuery, limits),
         answers=(Answer(SimilarAnswer, examples.SIMILAR),),
         errors=(ErrorCode.MEDIA_NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE),
-        lane=lane,
+        limiter=limiter,
     )
-    def get_similar(*, media_id: str, query: SimilarQuery, lane: Lane) -> SimilarAnswer:
+    def get_similar(*, media_id: str, query: SimilarQuery, limiter: ConcurrencyLimiter) -> SimilarAnswer:
         asked_at = time.monotonic()
-        with lane.limit():
+        with limiter.limit():
             similar = media.similar(
                 media_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
             )

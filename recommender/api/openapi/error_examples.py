@@ -33,7 +33,7 @@ def _codes(endpoint: Endpoint) -> Iterator[ErrorCode]:
     """Yield the codes of the errors that have a fixed message."""
     if endpoint.body is not None:
         yield from _OF_BODIES
-    if endpoint.lane is not None or endpoint.bodies:
+    if endpoint.limiter is not None or endpoint.bodies:
         yield ErrorCode.OVERLOADED
     yield from endpoint.errors
     if endpoint.path:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flask import Response
 
-from recommender.api.concurrency import Lane, StreamEnd
+from recommender.api.concurrency import ConcurrencyLimiter, StreamEnd
 from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.recommendations.requests import BatchBody, StreamedBatchBody
 from recommender.api.responses import json_response, told_when_sent
@@ -19,36 +19,39 @@ EXPLAINED_WEIGHT = 5
 
 
 def stream_batch(
-    service: RecommendationService, body: StreamedBatchBody, lane: Lane, stream_end: StreamEnd
+    service: RecommendationService,
+    body: StreamedBatchBody,
+    limiter: ConcurrencyLimiter,
+    stream_end: StreamEnd,
 ) -> Response:
-    """Answer one line for each user while working on the next; open in `lane` until the last is sent."""
-    close = lane.open()
+    """Answer one line for each user while working on the next; `limiter` counts it until the last is sent."""
+    release = limiter.admit()
     try:
         chunks = service.recommend_in_chunks(body.user_ids, Page(body.limit), body.options)
-        return ndjson_response(chunks, lane, stream_end, close)
+        return ndjson_response(chunks, limiter, stream_end, release)
     except BaseException:
-        close()
+        release()
         raise
 
 
 def answer_batch(
-    service: RecommendationService, body: BatchBody, lane: Lane, max_recommendations: int
+    service: RecommendationService, body: BatchBody, limiter: ConcurrencyLimiter, max_recommendations: int
 ) -> Response:
-    """Answer all users in one piece; open in `lane` until it is sent.
+    """Answer all users in one piece; `limiter` counts it until it is sent.
 
     Raises:
         BadRequestError: the answer could be larger than allowed.
     """
     _refuse_more_than_fits(body, max_recommendations)
-    close = lane.open()
+    release = limiter.admit()
     try:
-        with lane.working():
+        with limiter.permit():
             response = _response(counted(service.recommend(body.user_ids, Page(body.limit), body.options)))
     except BaseException:
-        close()
+        release()
         raise
-    # Open until sent: a slow reader of a long answer occupies a thread.
-    return told_when_sent(response, close)
+    # Counted until sent: a slow reader of a long answer occupies a thread.
+    return told_when_sent(response, release)
 
 
 def _response(found: Iterator[UserRecommendations]) -> Response:

@@ -5,7 +5,7 @@ import time
 from flask import Blueprint, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from recommender.api.concurrency import Lane, Lanes
+from recommender.api.concurrency import ConcurrencyLimiter, ConcurrencyLimits
 from recommender.api.endpoints import Answer, Body, Endpoint, PathId, Stream
 from recommender.api.errors import ErrorCode
 from recommender.api.example_items import USER_ID
@@ -36,13 +36,13 @@ from recommender.telemetry import JSON, count, stage
 
 
 def recommendations_blueprint(
-    service: RecommendationService, limits: RequestLimits, lanes: Lanes
+    service: RecommendationService, limits: RequestLimits, limiters: ConcurrencyLimits
 ) -> Blueprint:
-    """Return the blueprint; its views query `service` within `lanes`."""
+    """Return the blueprint; its views query `service` within `limiters`."""
     blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
-    _add_recommendations(blueprint, service, limits, lanes.pages)
-    _add_batch(blueprint, service, limits, lanes)
-    _add_preview(blueprint, service, limits, lanes)
+    _add_recommendations(blueprint, service, limits, limiters.pages)
+    _add_batch(blueprint, service, limits, limiters)
+    _add_preview(blueprint, service, limits, limiters)
 
     @blueprint.get("/batch")
     @blueprint.get("/preview")
@@ -54,7 +54,7 @@ def recommendations_blueprint(
 
 
 def _add_recommendations(
-    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lane: Lane
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, limiter: ConcurrencyLimiter
 ) -> None:
     @Endpoint(
         blueprint,
@@ -74,12 +74,14 @@ def _add_recommendations(
         query=bounded(RecommendationsQuery, limits),
         answers=(Answer(OneUserAnswer, examples.ONE_USER),),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
-        lane=lane,
+        limiter=limiter,
     )
-    def get_recommendations(*, user_id: str, query: RecommendationsQuery, lane: Lane) -> OneUserAnswer:
-        # The time budget includes the wait for a slot.
+    def get_recommendations(
+        *, user_id: str, query: RecommendationsQuery, limiter: ConcurrencyLimiter
+    ) -> OneUserAnswer:
+        # The time budget includes the wait for a permit.
         found = service.recommend([user_id], query.page, query.options)
-        with lane.limit():
+        with limiter.limit():
             (result,) = found
         _refuse_emptiness_by_outage(result, query.page)
         count(result, first_page=query.offset == 0)
@@ -88,7 +90,7 @@ def _add_recommendations(
 
 
 def _add_batch(
-    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lanes: Lanes
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, limiters: ConcurrencyLimits
 ) -> None:
     @Endpoint(
         blueprint,
@@ -102,30 +104,30 @@ def _add_batch(
         f"explained one counts as {EXPLAINED_WEIGHT}. "
         f"With `Accept: {NDJSON}` the answer is a stream for more users: one line for each user, sent while "
         "the next are worked on. If it breaks off, the last line is an error.",
-        body=Body(bounded(BatchBody, limits), lanes.bodies, examples.BATCH_BODY),
+        body=Body(bounded(BatchBody, limits), limiters.bodies, examples.BATCH_BODY),
         answers=(Answer(BatchAnswer, examples.BATCH),),
-        lane=lanes.batches,
+        limiter=limiters.batches,
         stream=Stream(
             LineAnswer,
             examples.LINE,
             Body(
                 bounded(StreamedBatchBody, limits),
-                lanes.bodies,
+                limiters.bodies,
                 examples.BATCH_BODY,
                 MAX_STREAM_BODY_BYTES,
             ),
-            lanes.streams,
+            limiters.streams,
         ),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
     )
-    def post_batch(*, body: BatchBody | StreamedBatchBody, lane: Lane) -> Response:
+    def post_batch(*, body: BatchBody | StreamedBatchBody, limiter: ConcurrencyLimiter) -> Response:
         if isinstance(body, StreamedBatchBody):
-            return stream_batch(service, body, lane, lanes.stream_end)
-        return answer_batch(service, body, lane, limits.settings.max_batch_recommendations)
+            return stream_batch(service, body, limiter, limiters.stream_end)
+        return answer_batch(service, body, limiter, limits.settings.max_batch_recommendations)
 
 
 def _add_preview(
-    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, lanes: Lanes
+    blueprint: Blueprint, service: RecommendationService, limits: RequestLimits, limiters: ConcurrencyLimits
 ) -> None:
     @Endpoint(
         blueprint,
@@ -135,15 +137,15 @@ def _add_preview(
         tag=RECOMMENDATIONS,
         summary="Recommend to a person without an account",
         description="By the same formulas, with `genres` as stated genres and `liked` as history.",
-        body=Body(bounded(PreviewBody, limits), lanes.bodies, examples.PREVIEW_BODY),
+        body=Body(bounded(PreviewBody, limits), limiters.bodies, examples.PREVIEW_BODY),
         answers=(Answer(PreviewAnswer, examples.PREVIEW),),
         errors=(ErrorCode.SERVICE_UNAVAILABLE,),
-        lane=lanes.pages,
+        limiter=limiters.pages,
     )
-    def post_preview(*, body: PreviewBody, lane: Lane) -> PreviewAnswer:
+    def post_preview(*, body: PreviewBody, limiter: ConcurrencyLimiter) -> PreviewAnswer:
         page = Page(body.limit)
         asked_at = time.monotonic()
-        with lane.limit():
+        with limiter.limit():
             preview = service.preview(
                 AnonymousProfile(body.genres, body.liked), page, body.options, asked_at=asked_at
             )
