@@ -69,15 +69,15 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     app.extensions["limiters"] = limiters
     limits = RequestLimits(settings.requests, container.domain)
     recommendations = recommendations_blueprint(container.service, limits, limiters)
-    media = items_blueprint(container.media, limits, limiters.pages)
+    items = items_blueprint(container.items, limits, limiters.pages)
     ready = ready_blueprint(container.status, limiters)
     scraped = metrics_blueprint(metrics)
     models = models_blueprint(settings.models.model_path, container.status)
-    for blueprint in (recommendations, media, ready, scraped, models):
+    for blueprint in (recommendations, items, ready, scraped, models):
         blueprint.before_request(container.open)
     openapi = openapi_blueprint(container.domain, keyed=bool(settings.access.api_keys))
     # The order of registration is the order in the OpenAPI document.
-    for blueprint in (recommendations, media, health_blueprint, ready, scraped, models, openapi):
+    for blueprint in (recommendations, items, health_blueprint, ready, scraped, models, openapi):
         app.register_blueprint(blueprint)
     app.register_blueprint(home_blueprint(explorer=settings.http.explorer))
     if settings.http.explorer:
@@ -121,7 +121,7 @@ def _explorer_parts(
     return ExplorerParts(
         panels=PanelReader(
             service=container.service,
-            media=container.media,
+            items=container.items,
             profiles=container.profiles,
             limiter=limiter,
         ),

@@ -22,7 +22,7 @@ from recommender.container import build_container
 from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
-from recommender.demo.movielens import MovieLensFolder, interaction_of, media_id, user_id
+from recommender.demo.movielens import MovieLensFolder, interaction_of, item_id, user_id
 from recommender.demo.progress import Progress
 from recommender.entities import DatabaseName, Page
 
@@ -73,21 +73,21 @@ def split_ratings(source: Path, target: Path) -> Split:
         for user, ratings in by_user.items():
             cut = len(ratings) - round(len(ratings) * _HELD_OUT)
             writer.writerows(ratings[:cut])
-            seen[user_id(user)] = {media_id(row[1]) for row in ratings[:cut]}
-            liked = {media_id(row[1]) for row in ratings[cut:] if float(row[2]) >= _LIKED_STARS}
+            seen[user_id(user)] = {item_id(row[1]) for row in ratings[:cut]}
+            liked = {item_id(row[1]) for row in ratings[cut:] if float(row[2]) >= _LIKED_STARS}
             if liked:
                 liked_later[user_id(user)] = liked
             positive_users.update(
-                media_id(row[1]) for row in ratings[:cut] if interaction_of(float(row[2]))[0] != "DISLIKE"
+                item_id(row[1]) for row in ratings[:cut] if interaction_of(float(row[2]))[0] != "DISLIKE"
             )
-    popular = sorted(positive_users, key=lambda media: (-positive_users[media], media))
+    popular = sorted(positive_users, key=lambda item: (-positive_users[item], item))
     return Split(target, popular, seen, liked_later)
 
 
 def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
     """Return NDCG@10 of a list against a set; the ideal includes liked items that are not listed."""
-    missed = [media for media in liked if media not in ranked]
-    relevance = np.array([[media in liked for media in (*ranked, *missed)]], dtype=float)
+    missed = [item for item in liked if item not in ranked]
+    relevance = np.array([[item in liked for item in (*ranked, *missed)]], dtype=float)
     order = np.arange(relevance.size, 0, -1, dtype=float)[np.newaxis]
     return float(ndcg_score(relevance, order, k=TOP_K)) if relevance.size > 1 else 0.0
 
@@ -96,8 +96,8 @@ def popularity_ndcg(split: Split) -> float:
     """Return the mean NDCG@10 of the most popular unseen items."""
     scores = []
     for user, liked in split.liked_later.items():
-        unseen = (media for media in split.popular if media not in split.seen[user])
-        scores.append(ndcg([media for media, _ in zip(unseen, range(TOP_K), strict=False)], liked))
+        unseen = (item for item in split.popular if item not in split.seen[user])
+        scores.append(ndcg([item for item, _ in zip(unseen, range(TOP_K), strict=False)], liked))
     return float(np.mean(scores))
 
 
@@ -110,7 +110,7 @@ def service_ndcg(split: Split, settings: Settings) -> float:
         return float(
             np.mean(
                 [
-                    ndcg([item.media.id for item in result.items], split.liked_later[result.user_id])
+                    ndcg([item.details.id for item in result.items], split.liked_later[result.user_id])
                     for result in results
                 ]
             )

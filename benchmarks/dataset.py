@@ -66,17 +66,17 @@ class BenchmarkData:
 
 
 @contextmanager
-def benchmark_data(interactions: int, media: int | None = None) -> Iterator[BenchmarkData]:
+def benchmark_data(interactions: int, items: int | None = None) -> Iterator[BenchmarkData]:
     """Yield databases with so many interactions; made on first use, which takes minutes for large ones.
 
-    `media`: how many there are; where not given, as many as go with the interactions.
+    `items`: how many there are; where not given, as many as go with the interactions.
     """
-    folder = BENCH_FOLDER / (str(interactions) if media is None else f"{interactions}-{media}")
+    folder = BENCH_FOLDER / (str(interactions) if items is None else f"{interactions}-{items}")
     held = _held(folder, interactions)
     if held is None:
         shutil.rmtree(folder, ignore_errors=True)
         require_room(folder, interactions, size_of(interactions)[0])
-        held = _wanted(interactions) | _make(folder / "postgres", interactions, media)
+        held = _wanted(interactions) | _make(folder / "postgres", interactions, items)
         (folder / _MARKER).write_text(json.dumps(held))
     with embedded_server(folder / "postgres") as server:
         yield BenchmarkData(
@@ -142,11 +142,11 @@ def size_of(interactions: int) -> tuple[int, int]:
     return round(6_000 * (138_000 / 6_000) ** share), round(4_000 * (27_000 / 4_000) ** share)
 
 
-def _make(data_folder: Path, interactions: int, wanted_media: int | None) -> dict[str, object]:
-    users, media = size_of(interactions)
-    media = wanted_media or media
-    click.echo(f"Drawing {interactions:,} interactions of {users:,} users with {media:,} media …", err=True)
-    population = Population(_SEED, users, media, interactions)
+def _make(data_folder: Path, interactions: int, wanted_items: int | None) -> dict[str, object]:
+    users, items = size_of(interactions)
+    items = wanted_items or items
+    click.echo(f"Drawing {interactions:,} interactions of {users:,} users with {items:,} media …", err=True)
+    population = Population(_SEED, users, items, interactions)
     with embedded_server(data_folder) as server:
         create_databases(server_url(server, "postgres"))
     with (data_folder / "postgresql.conf").open("a") as file:
@@ -167,8 +167,8 @@ def _fill(population: Population, target: LoadTarget) -> None:
     with target.replacing(replace=False):
         target.user_db.copy("copy_user_preferences", population.preference_rows())
         target.user_db.copy("copy_user_genres", population.user_genre_rows())
-        target.catalog_db.copy("copy_media", population.media_rows(now))
-        target.catalog_db.copy("copy_media_genres", population.media_genre_rows())
+        target.catalog_db.copy("copy_media", population.item_rows(now))
+        target.catalog_db.copy("copy_media_genres", population.item_genre_rows())
         blocks = population.interaction_blocks(now, _BLOCK_ROWS)
         target.engagement_db.copy_blocks("copy_interactions_binary", _shown(blocks, population))
         click.echo("Creating indexes and collecting statistics …", err=True)

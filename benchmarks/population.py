@@ -29,38 +29,38 @@ class Interactions:
 
     first_id: int
     user_idx: NDArray[np.int64]
-    media_idx: NDArray[np.int64]
+    item_idx: NDArray[np.int64]
     kind_idx: NDArray[np.uint8]
     values: NDArray[np.float64]
     ages_s: NDArray[np.float64]
 
 
 class Population:
-    """Users, media and interactions.
+    """Users, items and interactions.
 
     User 0 has 5,000 interactions, item 0 was watched by a third of all users. Interactions are drawn when
     they are asked for; `has_history` then says which users have any.
     """
 
     def __init__(
-        self, seed: int, users: int, media: int, interactions: int, slice_rows: int = SLICE_ROWS
+        self, seed: int, users: int, items: int, interactions: int, slice_rows: int = SLICE_ROWS
     ) -> None:
         self._rng = rng = np.random.default_rng(seed)
-        self.users, self.media, self.interactions = users, media, interactions
+        self.users, self.items, self.interactions = users, items, interactions
         self.has_history = np.zeros(users, dtype=np.bool_)
         self._slices = -(-interactions // slice_rows)
         self.user_keys = rng.integers(0, 256, size=(users, 16), dtype=np.uint8)
-        self.media_keys = rng.integers(0, 256, size=(media, 16), dtype=np.uint8)
+        self.item_keys = rng.integers(0, 256, size=(items, 16), dtype=np.uint8)
         self.user_tastes = rng.integers(len(TASTES), size=users)
-        self.media_genres = _draw_genres(rng, media)
+        self.item_genres = _draw_genres(rng, items)
 
     def user_id(self, user_idx: int) -> str:
         """A user's id."""
         return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
 
-    def media_id(self, media_idx: int) -> str:
+    def item_id(self, item_idx: int) -> str:
         """A item's id."""
-        return str(UUID(bytes=self.media_keys[media_idx].tobytes()))
+        return str(UUID(bytes=self.item_keys[item_idx].tobytes()))
 
     def preference_rows(self) -> Iterator[Row]:
         """Rows of user_preferences."""
@@ -73,18 +73,18 @@ class Population:
             for genre in TASTES[taste][:3]:
                 yield self.user_id(user_idx), genre
 
-    def media_rows(self, now: datetime) -> Iterator[Row]:
+    def item_rows(self, now: datetime) -> Iterator[Row]:
         """Rows of medias."""
-        for media_idx in range(self.media):
-            media_id = self.media_id(media_idx)
-            cover = f"https://covers.example.com/{media_id}.jpg"
+        for item_idx in range(self.items):
+            item_id = self.item_id(item_idx)
+            cover = f"https://covers.example.com/{item_id}.jpg"
             plot = "A description of the length that descriptions have, which is to say two sentences. " * 2
-            yield media_id, f"Title {media_idx}", plot, 1960 + media_idx % 65, "MOVIE", cover, now, None
+            yield item_id, f"Title {item_idx}", plot, 1960 + item_idx % 65, "MOVIE", cover, now, None
 
-    def media_genre_rows(self) -> Iterator[Row]:
+    def item_genre_rows(self) -> Iterator[Row]:
         """Rows of tb_media_genre."""
-        for media_idx, genre_idx in zip(*np.nonzero(self.media_genres), strict=True):
-            yield self.media_id(int(media_idx)), GENRES[genre_idx]
+        for item_idx, genre_idx in zip(*np.nonzero(self.item_genres), strict=True):
+            yield self.item_id(int(item_idx)), GENRES[genre_idx]
 
     def interaction_blocks(self, now: datetime, block_rows: int) -> Iterator[bytes]:
         """Rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first.
@@ -110,9 +110,9 @@ class Population:
         rng = self._rng
         fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
         # If half the catalog is smaller, the heaviest user repeats some items.
-        heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.media // 2)), HEAVIEST_ITEMS)
+        heaviest = np.resize(np.arange(min(HEAVIEST_ITEMS, self.items // 2)), HEAVIEST_ITEMS)
         fixed = zip(
-            np.array_split(fans * self.media, self._slices),
+            np.array_split(fans * self.items, self._slices),
             np.array_split(heaviest, self._slices),
             strict=True,
         )
@@ -136,13 +136,13 @@ class Population:
             quantiles = (self._slices - 1 - number + rng.random(rows)) / self._slices
             ages = 1.0 - (1.0 - quantiles) ** (1.0 / _AGE_SHAPE)
         ages_s = np.sort(ages)[::-1] * _DAYS * 86_400
-        user_idx, media_idx = np.divmod(pairs, self.media)
+        user_idx, item_idx = np.divmod(pairs, self.items)
         kind_idx = rng.choice(3, size=rows, p=(0.42, 0.42, 0.16)).astype(np.uint8)
-        kind_idx[media_idx == 0] = _KINDS.index("WATCH")
+        kind_idx[item_idx == 0] = _KINDS.index("WATCH")
         values = np.array([2.0, 0.0, -2.0])[kind_idx]
         watched = kind_idx == 1
         values[watched] = rng.integers(25, 101, size=int(watched.sum())) / 100
-        return Interactions(first_id, user_idx, media_idx, kind_idx, values, ages_s)
+        return Interactions(first_id, user_idx, item_idx, kind_idx, values, ages_s)
 
     def _binary_rows(self, drawn: Interactions, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
         """Rows of one type: its name has one length, so the rows have a fixed layout."""
@@ -167,7 +167,7 @@ class Population:
             out[f"{name}_bytes"] = layout[name].itemsize
         out["id"] = rows + drawn.first_id
         out["user"] = self.user_keys[drawn.user_idx[rows]].view("V16").ravel()
-        out["media"] = self.media_keys[drawn.media_idx[rows]].view("V16").ravel()
+        out["media"] = self.item_keys[drawn.item_idx[rows]].view("V16").ravel()
         out["kind"] = kind.encode()
         out["value"] = drawn.values[rows]
         out["at"] = now_us - (drawn.ages_s[rows] * 1_000_000).astype(np.int64)
@@ -176,15 +176,15 @@ class Population:
     def _draw_pairs(
         self, rng: np.random.Generator, interactions: int, drawn: list[NDArray[np.int64]]
     ) -> NDArray[np.int64]:
-        """Who interacted with what, as user_idx x media + media_idx, each pair once, in random order.
+        """Who interacted with what, as user_idx x items + item_idx, each pair once, in random order.
 
         `drawn`: pairs that are to be among them.
         """
         wanted = interactions - sum(len(pairs) for pairs in drawn)
         activity = rng.lognormal(0.0, 1.1, size=self.users)
         activity[0] = 0.0
-        # Shaped like MovieLens': at 20 million, a median history's media have a million interactions in all.
-        popularity = np.exp(-0.21 * np.arange(self.media) ** 0.4)
+        # Shaped like MovieLens': at 20 million, a median history's items have a million interactions in all.
+        popularity = np.exp(-0.21 * np.arange(self.items) ** 0.4)
         popularity[0] = 0.0
         # Drawn with replacement, then made distinct: more than needed, and the surplus dropped at random.
         found = np.empty(0, dtype=np.int64)
@@ -193,20 +193,20 @@ class Population:
             fresh = [found]
             for taste in range(len(TASTES)):
                 members = np.flatnonzero(self.user_tastes == taste)
-                odds = popularity * np.exp(3.0 * (self.media_genres @ _loves(taste)))
+                odds = popularity * np.exp(3.0 * (self.item_genres @ _loves(taste)))
                 edges = np.cumsum(odds / odds.sum())
                 users = np.repeat(members, counts[members])
-                picks = np.minimum(np.searchsorted(edges, rng.random(len(users))), self.media - 1)
-                fresh.append(users * self.media + picks)
+                picks = np.minimum(np.searchsorted(edges, rng.random(len(users))), self.items - 1)
+                fresh.append(users * self.items + picks)
             found = np.unique(np.concatenate(fresh))
         drawn.append(rng.permutation(found)[:wanted])
         return rng.permutation(np.concatenate(drawn))
 
 
-def _draw_genres(rng: np.random.Generator, media: int) -> NDArray[np.float64]:
+def _draw_genres(rng: np.random.Generator, items: int) -> NDArray[np.float64]:
     """Return the genres of each item, 1 to 4 of one taste; rows add up to 1; shape (items, genres)."""
-    genres = np.zeros((media, len(GENRES)))
-    for row, taste in enumerate(rng.integers(len(TASTES), size=media)):
+    genres = np.zeros((items, len(GENRES)))
+    for row, taste in enumerate(rng.integers(len(TASTES), size=items)):
         names = rng.permutation(TASTES[taste])[: rng.integers(1, 5)]
         genres[row, [GENRES.index(name) for name in names]] = 1.0 / len(names)
     return genres

@@ -61,13 +61,15 @@ def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: i
 
 @click.command()
 @click.option("--interactions", type=click.IntRange(min=10_000), default=600_000, show_default=True)
-@click.option("--media", type=click.IntRange(min=1_000), help="How many, if not as many as go with them.")
+@click.option(
+    "--media", "items", type=click.IntRange(min=1_000), help="How many, if not as many as go with them."
+)
 @click.option("--model", type=click.Choice([LIVE, *MODELS]), default=LIVE, show_default=True)
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to measure.")
 @click.option("--refresh-seconds", type=int, default=10, show_default=True, help="How often to refresh.")
-def main(*, interactions: int, media: int | None, model: str, seconds: float, refresh_seconds: int) -> None:
+def main(*, interactions: int, items: int | None, model: str, seconds: float, refresh_seconds: int) -> None:
     """Measure GETs and workers' memory without and with refreshes of the catalog index."""
-    with benchmark_data(interactions, media) as data:
+    with benchmark_data(interactions, items) as data:
         _measure(data, model, seconds, refresh_seconds)
 
 

@@ -62,14 +62,14 @@ class Container:
         models: ModelWatcher,
         others: Iterable[Background],
         service: RecommendationService,
-        media: ItemService,
+        items: ItemService,
         profiles: ProfileReader,
         status: StatusReader,
     ) -> None:
         self.domain = domain
         self.databases = databases
         self.service = service
-        self.media = media
+        self.items = items
         self.profiles = profiles
         self.status = status
         self._catalog = catalog
@@ -185,7 +185,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         models=models,
         others=(DatabaseChecker(list(serving.values())), *tried.values()),
         service=service,
-        media=_media(settings, models, catalog, hydrator, background_engagement_db),
+        items=_items(settings, models, catalog, hydrator, background_engagement_db),
         profiles=ProfileReader(
             user_db=user_db,
             catalog_db=catalog_db,
@@ -221,7 +221,7 @@ def _catalog(
     )
 
 
-def _media(
+def _items(
     settings: Settings,
     models: ModelWatcher,
     catalog: CatalogRefresher,

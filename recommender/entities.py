@@ -104,7 +104,7 @@ class ItemFilter:
     excluded_ids: tuple[str, ...] = ()
 
 
-ANY_MEDIA = ItemFilter()
+ANY_ITEM = ItemFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Options:
     catalog index to rank by, if it is still kept.
     """
 
-    filters: ItemFilter = ANY_MEDIA
+    filters: ItemFilter = ANY_ITEM
     explained: bool = False
     weights: Weights | None = None
     window_days: int | None = None
@@ -183,7 +183,7 @@ class CatalogEntry(NamedTuple):
 class OwnItem:
     """An item of the user's own history; `liked`: not only watched."""
 
-    media: Item
+    details: Item
     liked: bool
 
 
@@ -240,7 +240,7 @@ class Recommendation:
     `token`: in a list of two interleaved rankings, a signed token that says which one the item is from.
     """
 
-    media: Item
+    details: Item
     recommendation_score: float
     content_score: float
     collaborative_score: float
@@ -288,7 +288,7 @@ class Preview:
 class PopularItem:
     """An item, and how many users liked or watched it in the window."""
 
-    media: Item
+    details: Item
     user_count: int
 
 
@@ -316,7 +316,7 @@ class SimilarItem:
     `genre_overlap`: common genres divided by genres of either, in [0, 1].
     """
 
-    media: Item
+    details: Item
     similarity: float
     shared_user_count: int | None
     genre_overlap: float
@@ -324,10 +324,10 @@ class SimilarItem:
 
 @dataclass(frozen=True, slots=True)
 class SimilarItemsPage:
-    """A page of items similar to one. `media`: that one; None if its details are unavailable."""
+    """A page of items similar to one. `details`: that one; None if its details are unavailable."""
 
-    media_id: str
-    media: Item | None
+    item_id: str
+    details: Item | None
     items: tuple[SimilarItem, ...]
     strategy: Strategy
     degraded: tuple[DatabaseName, ...]

@@ -297,7 +297,7 @@ def popular_of(popular: PopularItemsPage, page: Page) -> PopularAnswer:
 def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
     """Return the answer about similar items."""
     return SimilarAnswer(
-        media_id=similar.media_id,
+        media_id=similar.item_id,
         similar=[_similar_medium(item) for item in similar.items],
         count=len(similar.items),
         limit=page.limit,
@@ -311,15 +311,15 @@ def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
 
 
 def _popular_medium(item: PopularItem) -> PopularMedium:
-    answer = {"id": item.media.id, **item.media.attributes, "user_count": item.user_count}
+    answer = {"id": item.details.id, **item.details.attributes, "user_count": item.user_count}
     return cast("PopularMedium", answer)
 
 
 def _similar_medium(item: SimilarItem) -> SimilarMedium:
     shared = {} if item.shared_user_count is None else {"shared_user_count": item.shared_user_count}
     answer = {
-        "id": item.media.id,
-        **item.media.attributes,
+        "id": item.details.id,
+        **item.details.attributes,
         "similarity": rounded(item.similarity),
         **shared,
         "genre_overlap": rounded(item.genre_overlap),
@@ -346,8 +346,8 @@ def score_parts(item: Recommendation, explanation: Explanation) -> ScoreParts:
 
 def _recommended(item: Recommendation) -> Recommended:
     answer: dict[str, Any] = {
-        "id": item.media.id,
-        **item.media.attributes,
+        "id": item.details.id,
+        **item.details.attributes,
         "recommendation_score": rounded(item.recommendation_score),
         "content_score": rounded(item.content_score),
         "collaborative_score": rounded(item.collaborative_score),
@@ -365,7 +365,9 @@ def _explanation(item: Recommendation, explanation: Explanation) -> ExplanationA
         answer["similar_user_count"] = explanation.similar_user_count
         answer["total_interaction_value"] = _readable(explanation.total_interaction_value)
     answer["because_you_liked"] = [
-        BecauseItem(id=own.media.id, title=own.media.title, interaction="liked" if own.liked else "watched")
+        BecauseItem(
+            id=own.details.id, title=own.details.title, interaction="liked" if own.liked else "watched"
+        )
         for own in explanation.because
     ]
     answer["score_parts"] = score_parts(item, explanation)

@@ -52,25 +52,25 @@ def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
     """One user's recommendations."""
     genres = [row[0] for row in databases.fetch(DatabaseName.USER, "naive_genres", user_id=user_id)]
     content = {
-        media_id: matches / len(genres)
-        for media_id, matches in databases.fetch(DatabaseName.CATALOG, "naive_content", genres=genres)
+        item_id: matches / len(genres)
+        for item_id, matches in databases.fetch(DatabaseName.CATALOG, "naive_content", genres=genres)
     }
     rows = databases.fetch(
         DatabaseName.ENGAGEMENT, "naive_collaborative", user_id=user_id, window_days=_WINDOW_DAYS
     )
     best = max((score or 0 for _, score in rows), default=0) or 1
-    collaborative = {media_id: (score or 0) / best for media_id, score in rows}
+    collaborative = {item_id: (score or 0) / best for item_id, score in rows}
     scores = {
-        media_id: 0.4 * content.get(media_id, 0.0) + 0.6 * collaborative.get(media_id, 0.0)
-        for media_id in content.keys() | collaborative.keys()
+        item_id: 0.4 * content.get(item_id, 0.0) + 0.6 * collaborative.get(item_id, 0.0)
+        for item_id in content.keys() | collaborative.keys()
     }
-    page = sorted(scores, key=lambda media_id: (-scores[media_id], media_id))[:limit]
+    page = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))[:limit]
     details = {row[0]: row for row in databases.fetch(DatabaseName.CATALOG, "naive_details", media_ids=page)}
     keys = ("id", "title", "description", "release_year", "media_type", "cover_url", "genres")
     return [
-        dict(zip(keys, details[media_id], strict=True)) | {"recommendation_score": round(scores[media_id], 4)}
-        for media_id in page
-        if media_id in details
+        dict(zip(keys, details[item_id], strict=True)) | {"recommendation_score": round(scores[item_id], 4)}
+        for item_id in page
+        if item_id in details
     ]
 
 

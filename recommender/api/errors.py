@@ -161,7 +161,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(BadRequestError, _bad_request)
     app.register_error_handler(OverloadedError, _overloaded)
     app.register_error_handler(NothingToRecommendFromError, _unavailable)
-    app.register_error_handler(UnknownItemError, _unknown_media)
+    app.register_error_handler(UnknownItemError, _unknown_item)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
@@ -200,7 +200,7 @@ def _unavailable(_: NothingToRecommendFromError) -> Response:
     return _fixed_response(ErrorCode.SERVICE_UNAVAILABLE)
 
 
-def _unknown_media(_: UnknownItemError) -> Response:
+def _unknown_item(_: UnknownItemError) -> Response:
     return _fixed_response(ErrorCode.MEDIA_NOT_FOUND)
 
 

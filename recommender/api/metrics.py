@@ -152,7 +152,7 @@ class Metrics:
                 state.databases.labels(name, each).set(each is found)
         if status.catalog is not None:
             state.index_age.set(status.catalog.age_s)
-            state.index_media.set(status.catalog.media)
+            state.index_items.set(status.catalog.item_count)
             state.held_back.set(status.catalog.held_back is not None)
         model = (status.model.name, status.model.version or "")
         if model != self._model and self._model[0]:

@@ -134,7 +134,7 @@ class _State:
             "Age of the oldest catalog index of the workers; 0 if none is loaded",
             registry=registry,
         )
-        self.index_media = Gauge(
+        self.index_items = Gauge(
             "marquee_catalogue_index_media",
             "Media in the smallest catalog index of the workers",
             registry=registry,

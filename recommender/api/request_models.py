@@ -17,7 +17,7 @@ from recommender.entities import DEFAULT_LIMIT
 from recommender.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
-_MAX_MEDIA_IDS = 500
+_MAX_ITEM_IDS = 500
 _MAX_VERSION = 64
 
 
@@ -37,7 +37,7 @@ class RequestLimits:
         return IdForm.of_pattern(self.settings.id_pattern)
 
     @cached_property
-    def media_id_form(self) -> IdForm:
+    def item_id_form(self) -> IdForm:
         """Return the form of item ids."""
         return IdForm.of_pattern(self.settings.media_id_pattern)
 
@@ -95,7 +95,7 @@ def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
 @functools.lru_cache(maxsize=8)
 def _filtered(limits: RequestLimits) -> type[Filtered]:
     """Return the model of a page of items, with the filters of their domain."""
-    item_ids = Ids(limits.media_id_form, 0, _MAX_MEDIA_IDS)
+    item_ids = Ids(limits.item_id_form, 0, _MAX_ITEM_IDS)
     fields: dict[str, Any] = {
         "limit": _limit_field(limits),
         **filter_fields(limits.domain),

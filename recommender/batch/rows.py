@@ -45,8 +45,8 @@ class RowMaker:
             yield (
                 result.user_id,
                 rank,
-                item.media.id,
-                *_values(item.media, self.ours),
+                item.details.id,
+                *_values(item.details, self.ours),
                 rounded(item.recommendation_score),
                 rounded(item.content_score),
                 rounded(item.collaborative_score),
@@ -54,7 +54,7 @@ class RowMaker:
                 degraded,
                 result.model,
                 result.model_version,
-                *_values(item.media, self.own),
+                *_values(item.details, self.own),
                 *((variants, item.token) if self._in_experiments else ()),
             )
 
@@ -63,7 +63,7 @@ def _names(attributes: Sequence[Attribute]) -> tuple[str, ...]:
     return tuple(attribute.name for attribute in attributes)
 
 
-def _values(media: Item, attributes: Sequence[Attribute]) -> Iterator[Value]:
+def _values(details: Item, attributes: Sequence[Attribute]) -> Iterator[Value]:
     for attribute in attributes:
-        value = media.attributes[attribute.name]
+        value = details.attributes[attribute.name]
         yield SEPARATOR.join(value) if isinstance(value, tuple) else value

@@ -60,8 +60,8 @@ class CatalogUse:
         status = self.read_status()
         if status is None:
             return False
-        self.smallest = status.media if self.smallest is None else min(self.smallest, status.media)
-        self.largest = max(self.largest, status.media)
+        self.smallest = status.item_count if self.smallest is None else min(self.smallest, status.item_count)
+        self.largest = max(self.largest, status.item_count)
         return status.held_back is not None
 
     @property

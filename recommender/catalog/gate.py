@@ -14,16 +14,16 @@ class HoldReason(StrEnum):
     """Why a load is held back."""
 
     EMPTY = "empty"
-    FEWER_MEDIA = "fewer_media"
+    FEWER_ITEMS = "fewer_media"
     FEWER_GENRES = "fewer_genres"
     FEWER_INTERACTIONS = "fewer_interactions"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """A load that is not used. `media`: its number of items. `since`: first seen, by the monotonic clock."""
+    """A load that is not used. `since`: first seen, in seconds of the monotonic clock."""
 
-    media: int
+    item_count: int
     since: float
     reason: HoldReason
 
@@ -79,37 +79,39 @@ class CatalogGate:
     """The gates of a load: the numbers of items, of their genres, and of the pairs behind popularity."""
 
     def __init__(self, max_loss: float, patience_s: float) -> None:
-        self._media = LossGate(max_loss, patience_s)
+        self._items = LossGate(max_loss, patience_s)
         self._genres = LossGate(max_loss, patience_s)
         self._pairs = LossGate(max_loss, patience_s)
 
     @property
     def unsettled(self) -> bool:
         """Whether the next load should come soon."""
-        return self._media.unsettled or self._genres.unsettled or self._pairs.unsettled
+        return self._items.unsettled or self._genres.unsettled or self._pairs.unsettled
 
     def settle_as(self, index: CatalogIndex) -> None:
         """Compare the next load with an index that another process has accepted."""
-        self._media.settle(len(index.item_ids))
+        self._items.settle(len(index.item_ids))
         self._genres.settle(index.genre_count)
         if index.popularity.known:
             self._pairs.settle(index.popularity.pairs)
 
-    def examine_media(self, media: int, genres: int, now: float, *, first: bool) -> HeldBack | None:
+    def examine_items(self, item_count: int, genres: int, now: float, *, first: bool) -> HeldBack | None:
         """Return why a load with these numbers of items and genres is held back, None if it is not.
 
         `first`: there is no index yet.
         """
-        if first and not media:
+        if first and not item_count:
             return HeldBack(0, now, HoldReason.EMPTY)
-        if not self._media.admits(media, now):
-            return HeldBack(media, self._media.since, HoldReason.FEWER_MEDIA if media else HoldReason.EMPTY)
+        if not self._items.admits(item_count, now):
+            return HeldBack(
+                item_count, self._items.since, HoldReason.FEWER_ITEMS if item_count else HoldReason.EMPTY
+            )
         if not self._genres.admits(genres, now):
-            return HeldBack(media, self._genres.since, HoldReason.FEWER_GENRES)
+            return HeldBack(item_count, self._genres.since, HoldReason.FEWER_GENRES)
         return None
 
-    def examine_popularity(self, popularity: Popularity, media: int, now: float) -> HeldBack | None:
-        """Return why popularity is held back, None if it is not; `media`: the load's number of items."""
+    def examine_popularity(self, popularity: Popularity, item_count: int, now: float) -> HeldBack | None:
+        """Return why popularity is held back, None if it is not; `item_count`: the load's number of items."""
         if self._pairs.admits(popularity.pairs, now):
             return None
-        return HeldBack(media, self._pairs.since, HoldReason.FEWER_INTERACTIONS)
+        return HeldBack(item_count, self._pairs.since, HoldReason.FEWER_INTERACTIONS)

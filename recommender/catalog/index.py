@@ -22,7 +22,7 @@ from recommender.catalog.item_keys import ItemKeys, arrays_of_keys
 from recommender.catalog.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import ANY_MEDIA, CatalogEntry, ItemFilter
+from recommender.entities import ANY_ITEM, CatalogEntry, ItemFilter
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates, genre_rates
 
@@ -44,7 +44,7 @@ class CatalogIndex:
 
     version: str
     item_ids: IdTexts
-    media_keys: ItemKeys
+    item_keys: ItemKeys
     genres: SetArray
     attributes: Mapping[str, AttributeArray]
     user_counts: NDArray[np.int64]
@@ -80,7 +80,7 @@ class CatalogIndex:
 
     def matching(self, filters: ItemFilter) -> NDArray[np.bool_] | None:
         """Return a mask of the items that pass, shape (items,); None if all do."""
-        if filters == ANY_MEDIA:
+        if filters == ANY_ITEM:
             return None
         mask = np.ones(len(self.item_ids), dtype=np.bool_)
         for condition in filters.conditions:
@@ -130,7 +130,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     return CatalogIndex(
         version=_version(len(item_ids), attributes, popularity),
         item_ids=popularity.ids.texts.first(len(item_ids)),
-        media_keys=ItemKeys.of_arrays(words, arrays_of_keys(keys[order])),
+        item_keys=ItemKeys.of_arrays(words, arrays_of_keys(keys[order])),
         genres=genres,
         attributes=attributes,
         user_counts=user_counts,
@@ -154,26 +154,26 @@ def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counte
     )
 
 
-def _version(media: int, attributes: Mapping[str, AttributeArray], popularity: Popularity) -> str:
+def _version(item_count: int, attributes: Mapping[str, AttributeArray], popularity: Popularity) -> str:
     """Hash all that a ranking reads from an index.
 
     The start of the window is left out: it moves with each load, also if no count changes.
     """
     ids = popularity.ids.texts
     digest = blake2b(digest_size=_VERSION_BYTES)
-    digest.update(ids.first(media).ended_by_zeros().data)
+    digest.update(ids.first(item_count).ended_by_zeros().data)
     digest.update(b"\n")
     for array in attributes.values():
         if not isinstance(array, NumberArray):
             digest.update("\0".join([*array.numbers, "\n"]).encode())
-    digest.update(ids.take(np.arange(media, len(ids))).ended_by_zeros().data)
+    digest.update(ids.take(np.arange(item_count, len(ids))).ended_by_zeros().data)
     digest.update(b"\n")
     for array in attributes.values():
         digest.update(array.array.tobytes())
         if isinstance(array, LargeSetArray):
             digest.update(array.starts.tobytes())
-    digest.update(popularity.users[:media].tobytes())
-    others = popularity.users[media:].tolist()
+    digest.update(popularity.users[:item_count].tobytes())
+    others = popularity.users[item_count:].tolist()
     digest.update(repr((others, popularity.active_users, popularity.known)).encode())
     return digest.hexdigest()
 

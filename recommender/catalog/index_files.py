@@ -99,7 +99,7 @@ def _padded(length: int) -> int:
 
 def _parts_of(index: CatalogIndex) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of an index by name, and its other values for JSON."""
-    popularity, keys = index.popularity, index.media_keys
+    popularity, keys = index.popularity, index.item_keys
     arrays: Arrays = {
         "ids.starts": popularity.ids.texts.starts,
         "ids.content": popularity.ids.texts.content,
@@ -143,16 +143,16 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
     genres = next(iter(attributes.values()))
     if not isinstance(genres, SetArray):
         raise ValueError("the first attribute is no set")
-    media = values["media"]
+    item_count = values["media"]
     return CatalogIndex(
         version=values["version"],
-        item_ids=ids.texts.first(media),
-        media_keys=ItemKeys.of_arrays(
+        item_ids=ids.texts.first(item_count),
+        item_keys=ItemKeys.of_arrays(
             values["words"], KeyArrays(*(arrays[f"keys.{name}"] for name in KeyArrays._fields))
         ),
         genres=genres,
         attributes=attributes,
-        user_counts=popularity.users[:media],
+        user_counts=popularity.users[:item_count],
         popularity=popularity,
         genre_rates=GenreRates(**{name: arrays[f"rates.{name}"] for name in GenreRates.__slots__}),
     )

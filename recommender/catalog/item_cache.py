@@ -24,30 +24,30 @@ class ItemCache:
     def __init__(self, size: int, max_bytes: int) -> None:
         self._size = size
         self._max_bytes = max_bytes
-        self._media: OrderedDict[str, Item] = OrderedDict()
+        self._items: OrderedDict[str, Item] = OrderedDict()
         self._bytes_of: dict[str, int] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._media)
+        return len(self._items)
 
     @property
     def bytes(self) -> int:
         """An estimate of the bytes that the details take."""
         return self._bytes
 
-    def remember(self, media: Mapping[str, Item]) -> None:
+    def remember(self, items: Mapping[str, Item]) -> None:
         """Keep details just read; an item larger than the budget is not kept."""
         with self._lock:
-            for item_id, details in media.items():
+            for item_id, details in items.items():
                 # Comparing is faster than measuring, and details rarely change.
-                if self._media.get(item_id) == details:
-                    self._media.move_to_end(item_id)
+                if self._items.get(item_id) == details:
+                    self._items.move_to_end(item_id)
                 else:
                     self._replace(item_id, details)
-            while len(self._media) > self._size or self._bytes > self._max_bytes:
-                self._drop(next(iter(self._media)))
+            while len(self._items) > self._size or self._bytes > self._max_bytes:
+                self._drop(next(iter(self._items)))
 
     def forget(self, item_ids: Iterable[str]) -> None:
         """Drop items that are gone from the catalog."""
@@ -58,26 +58,26 @@ class ItemCache:
     def snapshot(self) -> dict[str, Item]:
         """Return all cached details."""
         with self._lock:
-            return dict(self._media)
+            return dict(self._items)
 
     def _replace(self, item_id: str, details: Item) -> None:
         self._drop(item_id)
         size = _bytes_of(details)
         if size <= self._max_bytes:
-            self._media[item_id] = details
+            self._items[item_id] = details
             self._bytes_of[item_id] = size
             self._bytes += size
 
     def _drop(self, item_id: str) -> None:
-        if self._media.pop(item_id, None) is not None:
+        if self._items.pop(item_id, None) is not None:
             self._bytes -= self._bytes_of.pop(item_id)
 
 
-def _bytes_of(media: Item) -> int:
+def _bytes_of(item: Item) -> int:
     """Return an upper bound of the bytes that an item's details take."""
-    values = media.attributes.values()
+    values = item.attributes.values()
     size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values)
-    for text in (media.id, *chain.from_iterable(_texts(value) for value in values)):
+    for text in (item.id, *chain.from_iterable(_texts(value) for value in values)):
         size += sys.getsizeof(text) if text.isascii() else _NOT_ASCII * sys.getsizeof(text)
     return size
 

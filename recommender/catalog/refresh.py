@@ -54,7 +54,7 @@ class CatalogStatus:
 
     version: str
     age_s: float
-    media: int
+    item_count: int
     popularity_known: bool
     held_back: HeldBack | None
 
@@ -164,7 +164,7 @@ class CatalogRefresher:
         return CatalogStatus(
             version=index.version,
             age_s=time.monotonic() - loaded.loaded_at,
-            media=len(index.item_ids),
+            item_count=len(index.item_ids),
             popularity_known=index.popularity.known,
             held_back=self._held_back,
         )
@@ -273,7 +273,7 @@ class CatalogRefresher:
         except DatabaseUnavailableError:
             return False
         loaded = self._versions.current()
-        held_back = self._gate.examine_media(
+        held_back = self._gate.examine_items(
             len(columns), columns.genre_count, time.monotonic(), first=loaded is None
         )
         if held_back is not None:
@@ -312,7 +312,7 @@ class CatalogRefresher:
         before, self._held_back = self._held_back, held_back
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(
-                "catalog index: held back (%s): %d media were found", held_back.reason, held_back.media
+                "catalog index: held back (%s): %d media were found", held_back.reason, held_back.item_count
             )
 
     def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:
@@ -364,7 +364,7 @@ class CatalogRefresher:
     def _load_popularity(self) -> Popularity | None:
         start = window_start(self._window_days, self._clock.now())
         try:
-            counts, active_users = self._engagement_db.count_media(start)
+            counts, active_users = self._engagement_db.count_items(start)
         except DatabaseUnavailableError:
             return None
         return Popularity.of_counts(counts, active_users, start)

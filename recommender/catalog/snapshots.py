@@ -19,7 +19,7 @@ from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.index_files import map_index, write_index
 
-_FORMAT = 4
+_FORMAT = 5
 _SUFFIX = ".entries"
 # The index in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2
@@ -199,4 +199,4 @@ class SnapshotFolder:
 
 
 def _held_back(values: dict[str, Any]) -> HeldBack:
-    return HeldBack(values["media"], values["since"], HoldReason(values["reason"]))
+    return HeldBack(values["item_count"], values["since"], HoldReason(values["reason"]))

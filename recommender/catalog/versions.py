@@ -116,11 +116,11 @@ class IndexVersions:
     def drop_expired(self) -> None:
         """Drop replaced indexes that have expired."""
         with self._lock:
-            now, media = time.monotonic(), 0
+            now, item_count = time.monotonic(), 0
             kept: list[_Replaced] = []
             for replaced in self._replaced:
-                media += len(replaced.index.item_ids)
-                if replaced.until > now and (not kept or media <= _MAX_KEPT_ITEMS):
+                item_count += len(replaced.index.item_ids)
+                if replaced.until > now and (not kept or item_count <= _MAX_KEPT_ITEMS):
                     kept.append(replaced)
             self._replaced = tuple(kept)
             versions = {replaced.index.version for replaced in kept}

@@ -29,6 +29,6 @@ def demo(*, replace: bool, if_empty: bool) -> None:
     data = generate(DEMO_SIZE, DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
     load_demo(urls, data, show_progress, replace=replace)
     click.echo(
-        f"Loaded {len(data.user_preferences):,} users, {len(data.media):,} media and "
+        f"Loaded {len(data.user_preferences):,} users, {len(data.items):,} media and "
         f"{len(data.interactions):,} interactions."
     )

@@ -50,7 +50,7 @@ def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool)
 def _print_report(report: LoadReport) -> None:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.interactions.items()))
     click.echo(
-        f"Loaded {report.users:,} users, {report.media:,} media and "
+        f"Loaded {report.users:,} users, {report.items:,} media and "
         f"{report.interactions.total():,} interactions ({kinds})."
     )
     _print_notes("Skipped", report.skipped)

@@ -77,8 +77,8 @@ def _role(version: StoredVersion) -> str:
 def _described(metadata: Metadata | None) -> tuple[str, str, str, str]:
     if metadata is None:
         return "?", "?", "?", "?"
-    users, media, pairs = (f"{metadata.counts[name]:,}" for name in ("users", "media", "pairs"))
-    return metadata.provenance.made_by, users, media, pairs
+    users, items, pairs = (f"{metadata.counts[name]:,}" for name in ("users", "media", "pairs"))
+    return metadata.provenance.made_by, users, items, pairs
 
 
 @models.command(epilog=epilog("models show 20261120T031502.104833Z"))

@@ -38,7 +38,7 @@ class _Column(NamedTuple):
     is_number: bool = False
 
 
-_TITLE = _Column("title", lambda item: item.media.title or item.media.id)
+_TITLE = _Column("title", lambda item: item.details.title or item.details.id)
 _SCORES = (
     _Column("score", lambda item: _score(item.recommendation_score), is_number=True),
     _Column("content", lambda item: _score(item.content_score), is_number=True),
@@ -58,7 +58,7 @@ def _columns(domain: Domain, *, explained: bool) -> Sequence[_Column]:
 
 def _column(attribute: Attribute) -> _Column:
     def cell(item: Recommendation) -> str:
-        value = item.media.attributes[attribute.name]
+        value = item.details.attributes[attribute.name]
         if value is None:
             return ""
         return ", ".join(value) if isinstance(value, tuple) else str(value)

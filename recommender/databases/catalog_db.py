@@ -70,9 +70,9 @@ class CatalogDatabase:
         self._indexed = len(domain.indexed)
         self._own_indexed = len(domain.own_filtered)
 
-    def fetch_media(self, media_ids: Sequence[str], deadline: Deadline) -> dict[str, Item]:
+    def fetch_items(self, item_ids: Sequence[str], deadline: Deadline) -> dict[str, Item]:
         """Return details by id; deleted and unknown items are absent."""
-        rows = self._database.fetch("fetch_media", deadline, media_ids=list(media_ids))
+        rows = self._database.fetch("fetch_media", deadline, media_ids=list(item_ids))
         _check_columns("fetch_media", rows, 1 + len(self._names))
         return {row[0]: self._item(row) for row in rows}
 
@@ -85,8 +85,8 @@ class CatalogDatabase:
 
     def fetch_existing_keys(self, deadline: Deadline) -> bytes:
         """Return the keys of all items that are not deleted, concatenated."""
-        ((media_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
-        return media_keys or b""
+        ((item_keys,),) = self._database.fetch("fetch_existing_keys", deadline)
+        return item_keys or b""
 
     def read_catalog(self, collect: Callable[[Iterator[list[CatalogEntry]]], T]) -> T:
         """Pass all items that are not deleted to `collect`, some hundred at a time, and return its result."""

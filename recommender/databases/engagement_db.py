@@ -41,11 +41,11 @@ class InteractionLists(NamedTuple):
 class SharedItems(NamedTuple):
     """The items that the users of one item liked or watched, that item included.
 
-    `media_keys`, `user_counts`: parallel, the concatenated keys of the items, and how many of the users have
+    `item_keys`, `user_counts`: parallel, the concatenated keys of the items, and how many of the users have
     each. `read_users`: how many users were read.
     """
 
-    media_keys: bytes
+    item_keys: bytes
     user_counts: NDArray[np.float64]
     read_users: int
 
@@ -115,7 +115,7 @@ class Exposure(NamedTuple):
 class InteractionRow(NamedTuple):
     """One interaction of a user; `happened_at` is ISO 8601 in UTC, None for infinity."""
 
-    media_id: str
+    item_id: str
     type: str | None
     value: float | None
     happened_at: str | None
@@ -161,9 +161,9 @@ class EngagementDatabase:
             for user_id, seen_ids, positive_ids, positive_rows, positive_liked, user_key in rows
         }
 
-    def fetch_users_of_media(
+    def fetch_users_of_items(
         self,
-        media_ids: Sequence[str],
+        item_ids: Sequence[str],
         row_limits: Sequence[int],
         window_start: str,
         deadline: Deadline,
@@ -172,7 +172,7 @@ class EngagementDatabase:
     ) -> InteractionLists:
         """Return the latest users of each item; `keys` are those of users, `values` all 0.
 
-        `media_ids` and `row_limits` are parallel: how many of the latest interactions to read. With
+        `item_ids` and `row_limits` are parallel: how many of the latest interactions to read. With
         `enough_users`, for items with many repeated interactions, each user appears once per kind, and
         reading stops at so many users of an item.
         """
@@ -182,7 +182,7 @@ class EngagementDatabase:
         (row,) = self._database.fetch(
             query_name,
             deadline,
-            media_ids=list(media_ids),
+            media_ids=list(item_ids),
             row_limits=list(row_limits),
             window_start=window_start,
             **parameters,
@@ -190,7 +190,7 @@ class EngagementDatabase:
         )
         return _lists(*row)
 
-    def fetch_media_of_users(
+    def fetch_items_of_users(
         self,
         user_keys: Sequence[bytes],
         window_start: str,
@@ -216,7 +216,7 @@ class EngagementDatabase:
 
     def fetch_shared_users(
         self,
-        media_id: str,
+        item_id: str,
         row_limit: int,
         window_start: str,
         *,
@@ -225,10 +225,10 @@ class EngagementDatabase:
         deadline: Deadline,
     ) -> SharedItems:
         """Return the items that the latest users of an item liked or watched, that item included."""
-        ((media_keys, user_counts, read_users),) = self._database.fetch(
+        ((item_keys, user_counts, read_users),) = self._database.fetch(
             "fetch_shared_users",
             deadline,
-            media_id=media_id,
+            media_id=item_id,
             row_limit=row_limit,
             window_start=window_start,
             users_per_item=caps.users_per_item,
@@ -236,14 +236,14 @@ class EngagementDatabase:
             items_per_user=caps.items_per_user,
             **self._read,
         )
-        if media_keys is None:
+        if item_keys is None:
             return SharedItems(b"", np.empty(0), 0)
-        return SharedItems(media_keys, user_counts, read_users)
+        return SharedItems(item_keys, user_counts, read_users)
 
-    def count_media(self, window_start: str) -> tuple[ItemCounts, int]:
+    def count_items(self, window_start: str) -> tuple[ItemCounts, int]:
         """Count, in one snapshot, the users of each item in a window and all users with any positive item."""
         counts, active_users = self._database.read_snapshot(
-            [("count_positive_users", _media_counts), ("count_active_users", _first_value)],
+            [("count_positive_users", _item_counts), ("count_active_users", _first_value)],
             window_start=window_start,
             **self._read,
         )
@@ -252,7 +252,7 @@ class EngagementDatabase:
     def count_positive_users(self, window_start: str) -> ItemCounts:
         """Count the users and interactions of each item in the window."""
         return self._database.read(
-            "count_positive_users", _media_counts, window_start=window_start, **self._read
+            "count_positive_users", _item_counts, window_start=window_start, **self._read
         )
 
     def count_active_users(self, window_start: str) -> int:
@@ -316,10 +316,10 @@ class EngagementDatabase:
     def stream_exposures(self, since: str) -> Iterator[Exposure]:
         """Yield interactions since a timestamp with items that were returned with tokens."""
         rows = self._database.stream("stream_exposures", since=since)
-        for token, user_id, media_id, kind, happened_at in rows:
+        for token, user_id, item_id, kind, happened_at in rows:
             # The statement is an overlay, which may return rows without a token.
             at = -math.inf if happened_at is None else happened_at
-            yield Exposure(token or "", user_id, media_id, kind, at)
+            yield Exposure(token or "", user_id, item_id, kind, at)
 
     def estimate_interactions(self) -> int | None:
         """Return roughly how many interactions there are; None if the server's statistics do not tell."""
@@ -353,11 +353,11 @@ def _lists(
     )
 
 
-def _media_counts(chunks: Chunks) -> ItemCounts:
+def _item_counts(chunks: Chunks) -> ItemCounts:
     ids, users, rows = [], array("q"), array("q")
     for chunk in chunks:
-        media_ids, user_counts, row_counts = zip(*chunk, strict=True)
-        ids.append(IdTexts.of(media_ids))
+        item_ids, user_counts, row_counts = zip(*chunk, strict=True)
+        ids.append(IdTexts.of(item_ids))
         users.extend(map(int, user_counts))
         rows.extend(map(int, row_counts))
     return ItemCounts(IdTexts.joined(ids), np.array(users), np.array(rows))

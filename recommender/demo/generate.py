@@ -28,12 +28,12 @@ _DAY_S = 86_400
 class DemoSize:
     """The size of the data, and the shares of its flaws."""
 
-    media: int = 2_000
+    items: int = 2_000
     users: int = 5_000
     interactions: int = 200_000
     days: int = 90
-    deleted_media: float = 0.02
-    vanished_media: float = 0.01
+    deleted_items: float = 0.02
+    vanished_items: float = 0.01
     users_without_preferences: float = 0.08
     users_without_history: float = 0.03
     repeated_interactions: float = 0.05
@@ -50,8 +50,8 @@ class DemoData:
 
     user_preferences: list[Row]
     user_genres: list[Row]
-    media: list[Row]
-    media_genres: list[Row]
+    items: list[Row]
+    item_genres: list[Row]
     interactions: list[Row]
 
 
@@ -61,27 +61,27 @@ def generate(size: DemoSize, seed: int, now: datetime) -> DemoData:
     `now`: naive UTC; the newest interaction is slightly older.
     """
     rng = np.random.default_rng(seed)
-    media_ids = _uuids(rng, size.media)
+    item_ids = _uuids(rng, size.items)
     user_ids = _uuids(rng, size.users)
-    media_tastes = rng.integers(len(TASTES), size=size.media)
+    item_tastes = rng.integers(len(TASTES), size=size.items)
     user_tastes = rng.integers(len(TASTES), size=size.users)
-    genres = [_media_genres(rng, TASTES[taste]) for taste in media_tastes]
+    genres = [_item_genres(rng, TASTES[taste]) for taste in item_tastes]
     affinity = _affinity(rng, genres, user_tastes)
-    media = _media_rows(rng, media_ids, genres, size, now)
-    vanished = round(size.vanished_media * size.media)
+    items = _item_rows(rng, item_ids, genres, size, now)
+    vanished = round(size.vanished_items * size.items)
     return DemoData(
         user_preferences=[
             (user_id, owner) for user_id, owner in zip(_uuids(rng, size.users), user_ids, strict=True)
         ],
         user_genres=list(_user_genre_rows(rng, user_ids, user_tastes, size)),
         # Vanished items have interactions but no row in the catalog.
-        media=media[vanished:],
-        media_genres=[
+        items=items[vanished:],
+        item_genres=[
             row
-            for media_id, names in zip(media_ids[vanished:], genres[vanished:], strict=True)
-            for row in _media_genre_rows(rng, media_id, names)
+            for item_id, names in zip(item_ids[vanished:], genres[vanished:], strict=True)
+            for row in _item_genre_rows(rng, item_id, names)
         ],
-        interactions=_interaction_rows(rng, (user_ids, media_ids), affinity, size, now),
+        interactions=_interaction_rows(rng, (user_ids, item_ids), affinity, size, now),
     )
 
 
@@ -89,7 +89,7 @@ def _uuids(rng: np.random.Generator, count: int) -> list[str]:
     return [str(UUID(bytes=rng.bytes(16), version=4)) for _ in range(count)]
 
 
-def _media_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
+def _item_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
     """Return 1 to 4 genres, mostly of one taste, whose first genre is the most likely."""
     count = int(rng.choice((1, 2, 3, 4), p=(0.15, 0.4, 0.3, 0.15)))
     odds = np.full(len(GENRES), 0.02)
@@ -104,8 +104,8 @@ def _affinity(
 ) -> NDArray[np.float64]:
     """Return how much each user likes each item's genres, around 0 to 1; shape (users, items)."""
     has_genre = np.zeros((len(genres), len(GENRES)))
-    for media_idx, names in enumerate(genres):
-        has_genre[media_idx, [GENRES.index(name) for name in names]] = 1.0 / len(names)
+    for item_idx, names in enumerate(genres):
+        has_genre[item_idx, [GENRES.index(name) for name in names]] = 1.0 / len(names)
     loves = np.zeros((len(TASTES), len(GENRES)))
     for taste_idx, taste in enumerate(TASTES):
         loves[taste_idx, [GENRES.index(name) for name in taste]] = (1.0, 0.8, 0.6, 0.4)
@@ -114,17 +114,17 @@ def _affinity(
     return affinity
 
 
-def _media_rows(
+def _item_rows(
     rng: np.random.Generator,
-    media_ids: Sequence[str],
+    item_ids: Sequence[str],
     genres: Sequence[Sequence[str]],
     size: DemoSize,
     now: datetime,
 ) -> list[Row]:
     titles: set[str] = set()
-    deleted = set(rng.choice(len(media_ids), round(size.deleted_media * len(media_ids)), replace=False))
+    deleted = set(rng.choice(len(item_ids), round(size.deleted_items * len(item_ids)), replace=False))
     rows: list[Row] = []
-    for media_idx, (media_id, names) in enumerate(zip(media_ids, genres, strict=True)):
+    for item_idx, (item_id, names) in enumerate(zip(item_ids, genres, strict=True)):
         words = GENRE_WORDS[names[0]]
         place = _pick(rng, PLACES)
         title = _title(rng, words, place, titles)
@@ -133,15 +133,15 @@ def _media_rows(
         year = int(now.year - min(rng.exponential(9.0), 75))
         rows.append(
             (
-                media_id,
+                item_id,
                 title,
                 description,
                 year,
                 "SERIES" if rng.random() < 0.3 else "MOVIE",
                 # Served by this service, so that the explorer loads nothing from other sites.
-                placeholder_url(media_id, title, names[0], year),
+                placeholder_url(item_id, title, names[0], year),
                 added_at,
-                now - timedelta(days=int(rng.integers(0, 30))) if media_idx in deleted else None,
+                now - timedelta(days=int(rng.integers(0, 30))) if item_idx in deleted else None,
             )
         )
     return rows
@@ -175,14 +175,14 @@ def _description(rng: np.random.Generator, words: GenreWords, place: str) -> str
     return f"{opening} {_pick(rng, TWISTS)}."
 
 
-def _media_genre_rows(rng: np.random.Generator, media_id: str, names: Sequence[str]) -> Iterator[Row]:
+def _item_genre_rows(rng: np.random.Generator, item_id: str, names: Sequence[str]) -> Iterator[Row]:
     """Return an item's genres; some are repeated, or in another case."""
     for name in names:
-        yield media_id, name
+        yield item_id, name
         if rng.random() < 0.03:
-            yield media_id, name
+            yield item_id, name
         if rng.random() < 0.03:
-            yield media_id, name.capitalize()
+            yield item_id, name.capitalize()
 
 
 def _user_genre_rows(
@@ -210,10 +210,10 @@ def _interaction_rows(
     size: DemoSize,
     now: datetime,
 ) -> list[Row]:
-    user_ids, media_ids = ids
-    user_idx, media_idx = _choose_pairs(rng, affinity, size)
+    user_ids, item_ids = ids
+    user_idx, item_idx = _choose_pairs(rng, affinity, size)
     count = len(user_idx)
-    liking = affinity[user_idx, media_idx] + rng.normal(0.0, 0.25, size=count)
+    liking = affinity[user_idx, item_idx] + rng.normal(0.0, 0.25, size=count)
     types = np.select([liking > 0.55, liking < 0.05], ["LIKE", "DISLIKE"], "WATCH")
     watched = np.round(rng.uniform(0.25, 1.0, size=count), 2)
     values = np.select([types == "LIKE", types == "DISLIKE"], [2.0, -2.0], watched)
@@ -225,7 +225,7 @@ def _interaction_rows(
         (
             row + 1,
             user_ids[user_idx[row]],
-            media_ids[media_idx[row]],
+            item_ids[item_idx[row]],
             str(types[row]),
             None if null_value[row] else float(values[row]),
             None if null_timestamp[row] else now - timedelta(seconds=int(ages_s[row])),
@@ -242,12 +242,12 @@ def _choose_pairs(
     activity = rng.lognormal(0.0, 0.9, size=size.users)
     activity[rng.random(size.users) < size.users_without_history] = 0.0
     wanted = activity / activity.sum() * (size.interactions - repeats)
-    counts = np.minimum(np.floor(wanted).astype(np.int64), size.media // 2)
-    popularity = 1.0 / (rng.permutation(size.media) + 8) ** 0.8
+    counts = np.minimum(np.floor(wanted).astype(np.int64), size.items // 2)
+    popularity = 1.0 / (rng.permutation(size.items) + 8) ** 0.8
     pairs = []
     for user in np.flatnonzero(counts):
         # The largest of these keys are a weighted sample without replacement (Gumbel's trick).
-        keys = np.log(popularity) + 3.5 * affinity[user] + rng.gumbel(size=size.media)
+        keys = np.log(popularity) + 3.5 * affinity[user] + rng.gumbel(size=size.items)
         chosen = np.argpartition(-keys, counts[user] - 1)[: counts[user]]
         pairs.append(np.column_stack((np.full(len(chosen), user), chosen)))
     distinct = np.concatenate(pairs)

@@ -26,8 +26,8 @@ def load_demo(
         for database, query_name, label, rows in (
             (target.user_db, "copy_user_preferences", "users", data.user_preferences),
             (target.user_db, "copy_user_genres", "preferences", data.user_genres),
-            (target.catalog_db, "copy_media", "media", data.media),
-            (target.catalog_db, "copy_media_genres", "genres of media", data.media_genres),
+            (target.catalog_db, "copy_media", "media", data.items),
+            (target.catalog_db, "copy_media_genres", "genres of media", data.item_genres),
             (target.engagement_db, "copy_interactions", "interactions", data.interactions),
         ):
             database.copy(query_name, progress(rows, label, len(rows)))

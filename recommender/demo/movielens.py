@@ -63,7 +63,7 @@ class LoadReport:
     """What was loaded, what was skipped or adjusted and why, and the time span of the ratings."""
 
     users: int = 0
-    media: int = 0
+    items: int = 0
     interactions: Counter[str] = field(default_factory=Counter)
     skipped: LineNotes = field(default_factory=LineNotes)
     adjusted: LineNotes = field(default_factory=LineNotes)
@@ -177,13 +177,13 @@ class MovieLensFolder:
     def _copy(self, survey: "_Survey", target: LoadTarget, progress: Progress, now: datetime | None) -> None:
         movies = self.movies.values()
         user_genres = list(survey.user_genre_rows())
-        media_genres = [(media_id(movie.key), genre) for movie in movies for genre in movie.genres]
+        item_genres = [(item_id(movie.key), genre) for movie in movies for genre in movie.genres]
         interactions = self._interaction_rows(survey, survey.shift(now))
         for database, query_name, label, rows, length in (
             (target.user_db, "copy_user_preferences", "users", survey.preference_rows(), survey.report.users),
             (target.user_db, "copy_user_genres", "preferences", user_genres, len(user_genres)),
-            (target.catalog_db, "copy_media", "media", map(_media_row, movies), len(movies)),
-            (target.catalog_db, "copy_media_genres", "genres of media", media_genres, len(media_genres)),
+            (target.catalog_db, "copy_media", "media", map(_item_row, movies), len(movies)),
+            (target.catalog_db, "copy_media_genres", "genres of media", item_genres, len(item_genres)),
             (target.engagement_db, "copy_interactions", "interactions", interactions, survey.rating_count),
         ):
             database.copy(query_name, progress(rows, label, length))
@@ -196,7 +196,7 @@ class MovieLensFolder:
             yield (
                 row_id,
                 user_id(rating.user_key),
-                media_id(rating.movie_key),
+                item_id(rating.movie_key),
                 kind,
                 value,
                 rating.rated_at + shift,
@@ -224,7 +224,7 @@ class _Survey:
         self.rating_count = len(hashes)
         self.repeated = repeated or _repeated(hashes)
         self._last_at = last_at
-        self.report.users, self.report.media = len(self._liked), len(folder.movies)
+        self.report.users, self.report.items = len(self._liked), len(folder.movies)
         self.report.span = last_at - first_at
 
     @property
@@ -250,7 +250,7 @@ def user_id(key: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"movielens/user/{key}"))
 
 
-def media_id(key: str) -> str:
+def item_id(key: str) -> str:
     """Return the fixed UUID of a movie of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/movie/{key}"))
 
@@ -276,8 +276,8 @@ def _movie(key: str, text: str, genres: str, line: Line, adjusted: LineNotes) ->
     return Movie(key, title[:_TITLE_CHARACTERS], year, tuple(dict.fromkeys(cut)))
 
 
-def _media_row(movie: Movie) -> Row:
-    return (media_id(movie.key), movie.title, None, movie.year, "MOVIE", None, None, None)
+def _item_row(movie: Movie) -> Row:
+    return (item_id(movie.key), movie.title, None, movie.year, "MOVIE", None, None, None)
 
 
 def _number(text: str) -> float | None:

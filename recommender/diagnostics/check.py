@@ -21,7 +21,7 @@ from recommender.diagnostics.connections import (
 )
 from recommender.diagnostics.data import Facts, check_data, check_data_between
 from recommender.diagnostics.findings import CONTRACT, Finding, Level
-from recommender.diagnostics.genres import check_stated_genres, genres_without_media
+from recommender.diagnostics.genres import check_stated_genres, genres_without_items
 from recommender.diagnostics.interaction_types import check_types
 from recommender.diagnostics.statements import check_statements
 from recommender.diagnostics.structure import check_structure
@@ -31,7 +31,7 @@ from recommender.errors import ConfigurationError, DatabaseUnavailableError, Ins
 
 # Later timestamps lie in no window: clocks differ by less than this.
 _CLOCK_SKEW = timedelta(days=1)
-# Statements that decide which genres users and media have.
+# Statements that decide which genres users and items have.
 _GENRE_STATEMENTS = {"fetch_genre_preferences", "fetch_catalogue"}
 
 
@@ -119,15 +119,15 @@ class Check:
 
     def _check_genres(self) -> Iterator[Finding]:
         """Compare stated genres with those of items, unless an overlay reads either of them."""
-        stated, of_media = self._facts.stated_genres, self._facts.media_genres
-        if not stated or not of_media or self._overlaid & _GENRE_STATEMENTS:
+        stated, of_items = self._facts.stated_genres, self._facts.item_genres
+        if not stated or not of_items or self._overlaid & _GENRE_STATEMENTS:
             return
         try:
-            if genres_without_media(stated, of_media):
+            if genres_without_items(stated, of_items):
                 with self._inspection(DatabaseName.USER) as inspection:
-                    yield check_stated_genres(stated, of_media, inspection)
+                    yield check_stated_genres(stated, of_items, inspection)
             else:
-                yield check_stated_genres(stated, of_media, None)
+                yield check_stated_genres(stated, of_items, None)
         except (InspectionError, DatabaseUnavailableError) as exc:
             to_do = "Run it again; if it takes too long, raise CATALOG_TIMEOUT_MS."
             yield Finding(Level.WARNING, DatabaseName.USER, "stated genres", f"not compared: {exc}", to_do)

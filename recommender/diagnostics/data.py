@@ -40,16 +40,16 @@ class UserFacts:
 class CatalogFacts:
     """Of catalog_db."""
 
-    media: int
-    deleted_media: int
-    media_without_genres: int
+    items: int
+    deleted_items: int
+    items_without_genres: int
     idless_rows: int
-    media_keys: Keys
+    item_keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
 class EngagementFacts:
-    """Counts of engagement_db. `media_keys`, `media_counts`: each item once, with its interactions.
+    """Counts of engagement_db. `item_keys`, `item_counts`: each item once, with its interactions.
 
     `idless_rows` are not among the `interactions`; `future_interactions` lie after the end of the window.
     """
@@ -59,8 +59,8 @@ class EngagementFacts:
     recent_interactions: int
     undated_interactions: int
     future_interactions: int
-    media_keys: Keys
-    media_counts: Keys
+    item_keys: Keys
+    item_counts: Keys
     user_keys: Keys
 
 
@@ -73,7 +73,7 @@ class Facts:
     engagement: EngagementFacts | None = None
     types: TypeFacts | None = None
     stated_genres: Genres | None = None
-    media_genres: Genres | None = None
+    item_genres: Genres | None = None
 
     def gather(self, name: DatabaseName, inspection: Inspection, window: tuple[str, str]) -> None:
         """Read the counts of one database; `window` is (from, to).
@@ -99,7 +99,7 @@ class Facts:
         if name is USER:
             self.stated_genres = look_at_genres(inspection)
         elif name is CATALOG:
-            self.media_genres = look_at_genres(inspection)
+            self.item_genres = look_at_genres(inspection)
         else:
             self.types = look_at_types(inspection, types, window)
 
@@ -113,7 +113,7 @@ def check_data(
         yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
     if name is CATALOG and facts.catalog is not None:
         yield from _check_ids(name, facts.catalog.idless_rows, "medias or tb_media_genre", "id or media_id")
-        yield from _check_media(facts.catalog)
+        yield from _check_items(facts.catalog)
     if name is ENGAGEMENT and facts.engagement is not None:
         yield from _check_ids(name, facts.engagement.idless_rows, "interaction", "user_id or media_id")
         yield from _check_interactions(facts.engagement, window_days)
@@ -124,7 +124,7 @@ def check_data_between(facts: Facts) -> Iterator[Finding]:
     if facts.users is not None and facts.engagement is not None:
         yield from _check_known_users(facts.users, facts.engagement)
     if facts.catalog is not None and facts.engagement is not None:
-        yield from _check_known_media(facts.catalog, facts.engagement)
+        yield from _check_known_items(facts.catalog, facts.engagement)
 
 
 def _user_facts(inspection: Inspection) -> UserFacts:
@@ -140,17 +140,17 @@ def _user_facts(inspection: Inspection) -> UserFacts:
 
 
 def _catalog_facts(inspection: Inspection) -> CatalogFacts:
-    ((media, deleted, without_genres, idless, media_keys),) = inspection.fetch("fetch_facts")
-    return CatalogFacts(media, deleted, without_genres, idless, _keys(media_keys))
+    ((items, deleted, without_genres, idless, item_keys),) = inspection.fetch("fetch_facts")
+    return CatalogFacts(items, deleted, without_genres, idless, _keys(item_keys))
 
 
 def _engagement_facts(inspection: Inspection, window: tuple[str, str]) -> EngagementFacts:
     start, end = window
-    ((idless, total, recent, undated, future, media_keys, media_counts),) = inspection.fetch(
+    ((idless, total, recent, undated, future, item_keys, item_counts),) = inspection.fetch(
         "fetch_facts", window_start=start, window_end=end
     )
     ((user_keys,),) = inspection.fetch("fetch_user_keys")
-    keys = _keys(media_keys), _keys(media_counts), _keys(user_keys)
+    keys = _keys(item_keys), _keys(item_counts), _keys(user_keys)
     return EngagementFacts(idless, total, recent, undated, future, *keys)
 
 
@@ -204,16 +204,16 @@ def _joined_preferences(facts: UserFacts) -> Finding:
     return Finding(level, USER, about, means, to_do)
 
 
-def _check_media(facts: CatalogFacts) -> Iterator[Finding]:
-    live = facts.media - facts.deleted_media
-    means = f"{facts.media:,} media, of which {share(facts.deleted_media, facts.media)} are deleted"
+def _check_items(facts: CatalogFacts) -> Iterator[Finding]:
+    live = facts.items - facts.deleted_items
+    means = f"{facts.items:,} media, of which {share(facts.deleted_items, facts.items)} are deleted"
     if not live:
         to_do = "Check that CATALOG_DB_URL names the right database."
         yield Finding(Level.ERROR, CATALOG, "media", f"{means}: there is nothing to recommend", to_do)
         return
     yield Finding(Level.OK, CATALOG, "media", means)
-    means = f"{share(facts.media_without_genres, live)} of {live:,} media have none"
-    if _is_over(_MOST, facts.media_without_genres, live):
+    means = f"{share(facts.items_without_genres, live)} of {live:,} media have none"
+    if _is_over(_MOST, facts.items_without_genres, live):
         to_do = "Check that tb_media_genre is filled, and that its media_id is medias.id."
         yield Finding(
             Level.WARNING, CATALOG, "genres of media", f"{means}: they match no stated genres", to_do
@@ -270,12 +270,12 @@ def _check_known_users(users: UserFacts, engagement: EngagementFacts) -> Iterato
         yield Finding(Level.OK, between, "histories", means)
 
 
-def _check_known_media(catalog: CatalogFacts, engagement: EngagementFacts) -> Iterator[Finding]:
-    if not catalog.media or not engagement.interactions:
+def _check_known_items(catalog: CatalogFacts, engagement: EngagementFacts) -> Iterator[Finding]:
+    if not catalog.items or not engagement.interactions:
         return
     between = f"{CATALOG}, {ENGAGEMENT}"
-    unknown = ~np.isin(engagement.media_keys, catalog.media_keys)
-    lost = int(engagement.media_counts[unknown].sum())
+    unknown = ~np.isin(engagement.item_keys, catalog.item_keys)
+    lost = int(engagement.item_counts[unknown].sum())
     means = f"{share(lost, engagement.interactions)} of the interactions are with media not in the catalog"
     if _is_over(_STRAY, lost, engagement.interactions):
         to_do = (

@@ -24,20 +24,20 @@ def look_at_genres(inspection: Inspection) -> Genres:
     return dict(inspection.fetch("fetch_genres"))
 
 
-def genres_without_media(stated: Genres, of_media: Genres) -> list[str]:
+def genres_without_items(stated: Genres, of_items: Genres) -> list[str]:
     """Return the stated genres that no item has, most frequent first; spelling is normalized."""
-    known = distinct_names(list(of_media)).keys()
+    known = distinct_names(list(of_items)).keys()
     return [name for name in sorted(stated, key=lambda name: -stated[name]) if not _keys(name) <= known]
 
 
-def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection | None) -> Finding:
+def check_stated_genres(stated: Genres, of_items: Genres, inspection: Inspection | None) -> Finding:
     """Return a finding on users with genres that no item has; `inspection` is of user_db.
 
     Raises:
         InspectionError: PostgreSQL refuses.
     """
     about = "stated genres"
-    unknown = genres_without_media(stated, of_media)
+    unknown = genres_without_items(stated, of_items)
     kinds = distinct_names(list(stated))
     if inspection is None or not unknown:
         means = f"each of the {len(kinds):,} is a genre of media"
@@ -50,9 +50,9 @@ def check_stated_genres(stated: Genres, of_media: Genres, inspection: Inspection
         f"{share(any_count, users)} of the users with genres state some of these, "
         f"{share(only_count, users)} only these, so their stated genres have no effect"
     )
-    media = some([shown(name) for name in of_media], _EXAMPLES)
+    spellings = some([shown(name) for name in of_items], _EXAMPLES)
     to_do = (
-        f"Use one spelling in tb_user_genre and tb_media_genre (media have {media}), or put a "
+        f"Use one spelling in tb_user_genre and tb_media_genre (media have {spellings}), or put a "
         "fetch_genre_preferences that translates under SQL_PATH/user_db/."
     )
     return Finding(Level.WARNING, _BETWEEN, about, means, to_do)

@@ -271,7 +271,7 @@ def _recommended(
     for done, (user, answer) in enumerate(zip(asked, answers, strict=True), start=1):
         yield ReplayedUser(
             user_id=user.user_id,
-            item_ids=tuple(item.media.id for item in answer.items),
+            item_ids=tuple(item.details.id for item in answer.items),
             strategy=answer.strategy,
             degraded=answer.degraded,
             model=answer.model,

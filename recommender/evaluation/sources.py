@@ -16,7 +16,7 @@ from recommender.databases.engagement_db import InteractionArrays
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
 from recommender.demo.line_notes import ReadNotes
-from recommender.demo.movielens import MovieLensFolder, Rating, interaction_of, media_id, user_id
+from recommender.demo.movielens import MovieLensFolder, Rating, interaction_of, item_id, user_id
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry
@@ -72,7 +72,7 @@ def movielens_source(folder: Path, scale: float) -> Source:
     return Source(
         name=folder.name,
         interactions=without_repeats(interactions_of(rows)),
-        entries=[entry_of(media_id(movie.key), movie.genres) for movie in movies],
+        entries=[entry_of(item_id(movie.key), movie.genres) for movie in movies],
     )
 
 
@@ -107,7 +107,7 @@ def _rated(user_key: str, ratings: Sequence[Rating]) -> InteractionArrays:
     meant = [interaction_of(rating.stars) for rating in ratings]
     return InteractionArrays(
         user_id=user_id(user_key),
-        item_ids=[media_id(rating.movie_key) for rating in ratings],
+        item_ids=[item_id(rating.movie_key) for rating in ratings],
         kinds=[_KINDS[kind] for kind, _ in meant],
         values=np.array([value for _, value in meant]),
         times=np.array([rating.rated_at.replace(tzinfo=UTC).timestamp() for rating in ratings]),

@@ -47,10 +47,10 @@ class Palette(NamedTuple):
 Roll = Callable[[float, float], float]
 
 
-def placeholder_svg(media_id: str, title: str, genre: str, year: int | None) -> str:
+def placeholder_svg(item_id: str, title: str, genre: str, year: int | None) -> str:
     """Return a cover of 300 by 450 pixels, the same for the same arguments; all texts are escaped."""
     title, genre = _printable(title), _printable(genre)
-    roll = _rolls(media_id)
+    roll = _rolls(item_id)
     colors = palette(_hue(genre), is_dark=roll(0, 1) < 0.6)  # noqa: PLR2004 - three in five
     picture = MOTIFS[int(roll(0, len(MOTIFS)))](roll, colors)
     return (

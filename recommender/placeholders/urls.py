@@ -7,8 +7,8 @@ PLACEHOLDERS_PATH = "/explorer/covers/"
 _TITLE_CHARACTERS = 100
 
 
-def placeholder_url(media_id: str, title: str | None, genre: str | None, year: int | None) -> str:
+def placeholder_url(item_id: str, title: str | None, genre: str | None, year: int | None) -> str:
     """Return the path and query of a placeholder cover on this service."""
     given = {"title": (title or "")[:_TITLE_CHARACTERS], "genre": genre, "year": year}
     query = urlencode({name: value for name, value in given.items() if value})
-    return f"{PLACEHOLDERS_PATH}{quote(media_id, safe='')}.svg{'?' if query else ''}{query}"
+    return f"{PLACEHOLDERS_PATH}{quote(item_id, safe='')}.svg{'?' if query else ''}{query}"

@@ -27,10 +27,10 @@ def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uin
 
 
 def count_matches(item_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]) -> NDArray[np.integer]:
-    """|genres(m) ∩ genres(u)| for every medium; divided by |genres(u)| it is the content_score.
+    """|genres(m) ∩ genres(u)| for every item; divided by |genres(u)| it is the content_score.
 
     Args:
-        item_masks: shape (media, words), from `pack_genres`.
+        item_masks: shape (items, words), from `pack_genres`.
         user_mask: shape (words,), the stated genres that the catalog knows.
     """
     matches = np.bitwise_count(item_masks & user_mask)
@@ -45,7 +45,7 @@ def has_match(
 
     Args:
         item_masks, user_mask: as `count_matches` takes them.
-        eligible: shape (media,), which items may be given.
+        eligible: shape (items,), which items may be given.
     """
     return bool(user_mask.any() and is_matched(read_only(item_masks), user_mask, eligible))
 

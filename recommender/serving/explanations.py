@@ -21,14 +21,14 @@ _NAMED_TITLES = 2
 class PageExplainer:
     """Explains one user's page.
 
-    `explanation`: of the page. `media`: details by id, of the items on the page and in its explanations.
+    `explanation`: of the page. `details`: by item id, of the items on the page and in its explanations.
     """
 
     def __init__(
         self,
         page: RankedPage,
         explanation: ScoreExplanation,
-        media: Mapping[str, Item],
+        details: Mapping[str, Item],
         *,
         index: CatalogIndex,
         verbs: Verbs,
@@ -36,7 +36,7 @@ class PageExplainer:
         self._page = page
         self._evidence = explanation.evidence
         self._contributions = explanation.contributions
-        self._media = media
+        self._details = details
         self._index = index
         self._weights = page.blend.weights
         self._verbs = verbs
@@ -53,11 +53,11 @@ class PageExplainer:
             window_days=self._page.user.window.days,
         )
 
-    def explain(self, rank: int, media: Item) -> Explanation:
+    def explain(self, rank: int, item: Item) -> Explanation:
         """Return the explanation of the item at a rank of the page, from 0."""
         page, weights, evidence = self._page, self._weights, self._evidence
         item_idx = page.item_idx[rank]
-        matched = self._matched_genres(media, self._index.genre_masks[item_idx])
+        matched = self._matched_genres(item, self._index.genre_masks[item_idx])
         because = self._because(rank)
         return Explanation(
             matched_genres=matched,
@@ -77,9 +77,9 @@ class PageExplainer:
             ),
         )
 
-    def _matched_genres(self, media: Item, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
+    def _matched_genres(self, item: Item, item_mask: NDArray[np.uint64]) -> tuple[str, ...]:
         """Return the stated genres that the item has, in the spelling of the catalog."""
-        written = {name_key(genre): genre for genre in media.genres}
+        written = {name_key(genre): genre for genre in item.genres}
         return tuple(
             written.get(genre, stated)
             for genre, stated in self._page.user.stated_genres.items()
@@ -92,9 +92,9 @@ class PageExplainer:
             return ()
         ids = [self._index.item_ids[idx] for idx in self._contributions[rank].item_idx]
         return tuple(
-            OwnItem(self._media[item_id], liked=item_id in self._liked_ids)
+            OwnItem(self._details[item_id], liked=item_id in self._liked_ids)
             for item_id in ids
-            if item_id in self._media
+            if item_id in self._details
         )
 
 
@@ -119,7 +119,7 @@ def _reason(
     """Return the reason as a sentence. `by_history`: whether the user's items contribute."""
     liked_it = f"{verbs.liked} or {verbs.watched} it"
     genres = f"it has {_listed([name_of(genre) for genre in matched])}, as you asked for" if matched else ""
-    titled = [own for own in because if own.media.title][:_NAMED_TITLES]
+    titled = [own for own in because if own.details.title][:_NAMED_TITLES]
     own_history = f"because you {_own_history(titled, verbs)}" if titled else ""
     if people:
         liked = f"{people} most like you {liked_it}"
@@ -138,12 +138,12 @@ def _reason(
     return _sentence("nothing fits better, and you have not seen it yet")
 
 
-def _own_history(own_media: Sequence[OwnItem], verbs: Verbs) -> str:
+def _own_history(own_items: Sequence[OwnItem], verbs: Verbs) -> str:
     """Return what the user did, such as: liked “A” and watched “B”."""
     parts = [
-        f"{verb} {_listed([f'“{own.media.title}”' for own in own_media if own.liked is liked])}"
+        f"{verb} {_listed([f'“{own.details.title}”' for own in own_items if own.liked is liked])}"
         for liked, verb in ((True, verbs.liked), (False, verbs.watched))
-        if any(own.liked is liked for own in own_media)
+        if any(own.liked is liked for own in own_items)
     ]
     return _listed(parts)
 

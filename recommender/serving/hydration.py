@@ -68,7 +68,7 @@ class Hydrator:
             survey = self._survey
             if survey is None or survey.version != index.version or survey.asked_at < wanted_at:
                 asked_at = time.monotonic()
-                found = index.media_keys.locate(self.catalog_db.fetch_existing_keys(deadline))
+                found = index.item_keys.locate(self.catalog_db.fetch_existing_keys(deadline))
                 existing = np.zeros(len(index.item_ids), dtype=np.bool_)
                 existing[found[found >= 0]] = True
                 survey = self._survey = _Survey(index.version, asked_at, existing)
@@ -99,7 +99,7 @@ class Hydration:
         deadline: Deadline,
         failures: Failures,
     ) -> None:
-        self.media: dict[str, Item] = {}
+        self.details: dict[str, Item] = {}
         self.page = self._page = page
         self.scope = _among(hydrator.catalog.existing(index))
         self._hydrator = hydrator
@@ -137,12 +137,12 @@ class Hydration:
         self._fetch(item_ids)
         self.page = self._page
         self._round = self._settle
-        if not self.media:
+        if not self.details:
             self._look_what_exists()
         return False
 
     def _settle(self, item_ids: Sequence[str]) -> bool:
-        if self.media.keys() >= set(item_ids):
+        if self.details.keys() >= set(item_ids):
             self._note_deleted(self._missing, self._asked_at)
             return True
         self._look_what_exists()
@@ -154,12 +154,12 @@ class Hydration:
 
     def _fetch(self, item_ids: Sequence[str]) -> bool:
         """Fetch details that are not read yet; return false if some items do not exist."""
-        unread = [item_id for item_id in item_ids if item_id not in self.media]
+        unread = [item_id for item_id in item_ids if item_id not in self.details]
         if unread:
-            found = self._hydrator.catalog_db.fetch_media(unread, self._deadline)
+            found = self._hydrator.catalog_db.fetch_items(unread, self._deadline)
             self._hydrator.item_cache.remember(found)
-            self.media |= found
-        missing = [item_id for item_id in unread if item_id not in self.media]
+            self.details |= found
+        missing = [item_id for item_id in unread if item_id not in self.details]
         if missing:
             self._missing += missing
             self.scope = _among(self.scope.existing & ~self._index.mark(missing))
@@ -190,10 +190,10 @@ class Hydration:
     def _recall(self, failed: DatabaseName) -> None:
         """Let the last round rank the items whose details are cached."""
         self._failures.add(failed)
-        self.media = self._hydrator.item_cache.snapshot()
+        self.details = self._hydrator.item_cache.snapshot()
         self.scope = Scope(
             existing=self._hydrator.catalog.existing(self._index),
-            showable=self._index.mark(list(self.media)),
+            showable=self._index.mark(list(self.details)),
         )
         if not self.scope.showable.any():
             raise NothingToRecommendFromError

@@ -12,7 +12,7 @@ from recommender.catalog.window_popularity import WindowPopularity
 from recommender.clock import PRESENT, Clock
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.entities import (
-    ANY_MEDIA,
+    ANY_ITEM,
     DatabaseName,
     Item,
     ItemFilter,
@@ -68,7 +68,7 @@ class ItemService:
     def popular(
         self,
         page: Page,
-        filters: ItemFilter = ANY_MEDIA,
+        filters: ItemFilter = ANY_ITEM,
         window_days: int | None = None,
         *,
         index_version: str | None = None,
@@ -106,9 +106,9 @@ class ItemService:
                 eligible = showable if matching is None else showable & matching
                 item_idx = top_k(counts, eligible, wanted.limit, wanted.offset)
                 complete = hydration.read(item_idx)
-        media = _details(item_idx, hydration.media, index)
+        details = _details_by_rank(item_idx, hydration.details, index)
         return PopularItemsPage(
-            items=tuple(PopularItem(media[rank], int(counts[item_idx[rank]])) for rank in media),
+            items=tuple(PopularItem(details[rank], int(counts[item_idx[rank]])) for rank in details),
             window_days=counted_days,
             is_counting=is_counting,
             degraded=failures.names,
@@ -117,9 +117,9 @@ class ItemService:
 
     def similar(
         self,
-        media_id: str,
+        item_id: str,
         page: Page,
-        filters: ItemFilter = ANY_MEDIA,
+        filters: ItemFilter = ANY_ITEM,
         *,
         index_version: str | None = None,
         asked_at: float | None = None,
@@ -134,13 +134,13 @@ class ItemService:
         """
         deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalog.current(deadline.share(INDEX_SHARE), index_version)
-        anchor_idx = int(index.locate([media_id])[0])
+        anchor_idx = int(index.locate([item_id])[0])
         if anchor_idx < 0:
             raise UnknownItemError
         model = self._models.selection().similar_items
         failures = Failures()
         with stage(SERVICE):
-            similarities = self._find_similar(media_id, index, model, deadline, failures)
+            similarities = self._find_similar(item_id, index, model, deadline, failures)
             ranker = _SimilarRanker(anchor_idx, similarities, index, filters)
             hydration = self._hydrator.begin(index, page, deadline, failures)
             complete = False
@@ -150,11 +150,11 @@ class ItemService:
                 complete = hydration.read(np.append(ranked.item_idx, anchor_idx))
         if not self._catalog.existing(index)[anchor_idx]:
             raise UnknownItemError
-        media = _details(ranked.item_idx, hydration.media, index)
+        details = _details_by_rank(ranked.item_idx, hydration.details, index)
         return SimilarItemsPage(
-            media_id=media_id,
-            media=hydration.media.get(media_id),
-            items=tuple(_similar_item(ranked, rank, media[rank]) for rank in media),
+            item_id=item_id,
+            details=hydration.details.get(item_id),
+            items=tuple(_similar_item(ranked, rank, details[rank]) for rank in details),
             strategy=ranked.strategy,
             degraded=failures.names,
             model=model.name,
@@ -214,17 +214,19 @@ class _SimilarRanker:
         )
 
 
-def _similar_item(ranked: _SimilarPage, rank: int, media: Item) -> SimilarItem:
+def _similar_item(ranked: _SimilarPage, rank: int, details: Item) -> SimilarItem:
     counts = ranked.shared_user_counts
     return SimilarItem(
-        media=media,
+        details=details,
         similarity=float(ranked.similarities[rank]),
         shared_user_count=None if counts is None else int(counts[rank]),
         genre_overlap=float(ranked.genre_overlaps[rank]),
     )
 
 
-def _details(item_idx: NDArray[np.intp], media: Mapping[str, Item], index: CatalogIndex) -> dict[int, Item]:
+def _details_by_rank(
+    item_idx: NDArray[np.intp], details: Mapping[str, Item], index: CatalogIndex
+) -> dict[int, Item]:
     """Return details by rank on a page, in order, without items whose details are not available."""
-    found = ((rank, media.get(index.item_ids[idx])) for rank, idx in enumerate(item_idx))
-    return {rank: details for rank, details in found if details is not None}
+    found = ((rank, details.get(index.item_ids[idx])) for rank, idx in enumerate(item_idx))
+    return {rank: item for rank, item in found if item is not None}

@@ -33,10 +33,10 @@ class FoundUsers:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """An interaction of a user. `media`: None if the catalog does not have the item."""
+    """An interaction of a user. `details`: None if the catalog does not have the item."""
 
-    media_id: str
-    media: Item | None
+    item_id: str
+    details: Item | None
     type: str | None
     value: float | None
     happened_at: datetime | None
@@ -112,14 +112,14 @@ class ProfileReader:
         with failures:
             until = deadline.share(ENGAGEMENT_DB_SHARE)
             rows = self._engagement_db.fetch_recent_interactions(user_id, top_k, until)
-        media = self._media([row.media_id for row in rows], deadline, failures)
+        details = self._details([row.item_id for row in rows], deadline, failures)
         return Profile(
             user_id=user_id,
             genres=genres.get(user_id, ()),
             interactions=tuple(
                 Interaction(
-                    media_id=row.media_id,
-                    media=media.get(row.media_id),
+                    item_id=row.item_id,
+                    details=details.get(row.item_id),
                     type=row.type,
                     value=row.value,
                     happened_at=_moment(row.happened_at),
@@ -139,15 +139,15 @@ class ProfileReader:
             stated = self._user_db.fetch_genre_preferences(user_ids, deadline)
         return {user_id: tuple(distinct_names(names).values()) for user_id, names in stated.items()}
 
-    def _media(self, item_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Item]:
+    def _details(self, item_ids: Sequence[str], deadline: Deadline, failures: Failures) -> Mapping[str, Item]:
         """Return details by id, cached ones if catalog_db does not answer."""
         if not item_ids:
             return {}
         distinct = list(dict.fromkeys(item_ids))
         with failures:
-            media = self._catalog_db.fetch_media(distinct, deadline)
-            self._item_cache.remember(media)
-            return media
+            details = self._catalog_db.fetch_items(distinct, deadline)
+            self._item_cache.remember(details)
+            return details
         return self._item_cache.snapshot()
 
 

@@ -258,7 +258,7 @@ class RecommendationService:
             complete = hydration.read(np.concatenate([each.shown_idx for each in lists]))
         shown = Shown(
             index=index,
-            media=hydration.media,
+            details=hydration.details,
             degraded=chunk.failures.names,
             verbs=request.verbs,
             signer=self._signer,

@@ -18,12 +18,12 @@ from recommender.serving.ranker import RankedPage
 class Shown:
     """What the results of a request have in common.
 
-    `media`: details by id, of all that is shown. `degraded`: the databases that did not answer. `signer`: of
+    `details`: by item id, of all that is shown. `degraded`: the databases that did not answer. `signer`: of
     the tokens of interleaved lists. `given_at`: the moment. `offset`: of the page.
     """
 
     index: CatalogIndex
-    media: Mapping[str, Item]
+    details: Mapping[str, Item]
     degraded: tuple[DatabaseName, ...]
     verbs: Verbs
     signer: TokenSigner | None
@@ -62,18 +62,18 @@ def result_of(listed: UserList, choice: Choice, shown: Shown) -> UserRecommendat
 def _explainer(page: RankedPage, shown: Shown) -> PageExplainer | None:
     if page.explanation is None:
         return None
-    return PageExplainer(page, page.explanation, shown.media, index=shown.index, verbs=shown.verbs)
+    return PageExplainer(page, page.explanation, shown.details, index=shown.index, verbs=shown.verbs)
 
 
 def _recommendation(
     page: RankedPage, rank: int, explainer: PageExplainer | None, shown: Shown
 ) -> Recommendation | None:
     """Return the item at a rank of a page; None where its details cannot be had."""
-    details = shown.media.get(shown.index.item_ids[page.item_idx[rank]])
+    details = shown.details.get(shown.index.item_ids[page.item_idx[rank]])
     if details is None:
         return None
     return Recommendation(
-        media=details,
+        details=details,
         recommendation_score=float(page.recommendation[rank]),
         content_score=float(page.content[rank]),
         collaborative_score=float(page.collaborative[rank]),
@@ -94,7 +94,7 @@ def _signed(
             experiment=draft.experiment,
             team=draft.teams[place.team],
             user_id=user_id,
-            item_id=item.media.id,
+            item_id=item.details.id,
             rank=number,
             given_at=int(shown.given_at.timestamp()),
         )

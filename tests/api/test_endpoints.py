@@ -78,7 +78,7 @@ def test_genres_of_an_item_are_distinct_without_regard_to_case(
     for item in items:
         folded = [genre.casefold() for genre in item["genres"]]
         assert folded == sorted(set(folded))
-        assert set(folded) == reference.genres_of_media.get(item["id"], set())
+        assert set(folded) == reference.genres_of_items.get(item["id"], set())
     assert any(item["genres"] for item in items)
 
 

@@ -131,9 +131,9 @@ def test_the_present_address_is_not_pushed_into_the_history_again(client: FlaskC
 def test_a_fragment_runs_a_fixed_number_of_statements(
     client: FlaskClient, user: str, path: str, statements: int
 ) -> None:
-    media = ids(get(client, user, limit=1))[0]
+    item_id = ids(get(client, user, limit=1))[0]
     with recorded_statements() as runs:
-        response = client.get(path.format(user=user, media=media))
+        response = client.get(path.format(user=user, media=item_id))
     assert response.status_code == 200
     assert len(runs) == statements, [run.name for run in runs]
 
@@ -149,7 +149,7 @@ def test_weights_change_the_ranking(client: FlaskClient, user: str) -> None:
     assert moved == sum(one != other for one, other in zip(baseline, shown(compared), strict=True))
 
 
-def test_an_unknown_user_gets_popular_media(client: FlaskClient) -> None:
+def test_an_unknown_user_gets_popular_items(client: FlaskClient) -> None:
     response = client.get(f"/explorer/users/{UNKNOWN_USER}")
     assert response.status_code == 200
     assert "neither stated genres nor a history" in response.text

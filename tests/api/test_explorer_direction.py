@@ -59,14 +59,14 @@ def test_every_text_of_a_database_is_isolated_and_balanced(turned_client: FlaskC
     answer = get(turned_client, user, explain="true")
     assert TURNING in answer["recommendations"][0]["title"]
     assert any(TURNING in item["reason"] for item in answer["recommendations"])
-    media_id = answer["recommendations"][0]["id"]
+    item_id = answer["recommendations"][0]["id"]
     for path in (
         "/explorer/users",
         f"/explorer/users?q=%C3%A9{quote(TURNING)}x",
         f"/explorer/users/{user}",
         f"/explorer/users/{user}/recommendations",
         f"/explorer/users/{quote(TURNING)}",
-        f"/explorer/media/{media_id}/similar",
+        f"/explorer/media/{item_id}/similar",
     ):
         isolated, loose = directions(turned_client.get(path).text)
         assert (path, loose) == (path, [])

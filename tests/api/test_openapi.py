@@ -272,19 +272,23 @@ def test_batches_are_as_described(
 def test_previews_are_as_described(
     client: FlaskClient, contract: Contract, reference: Reference, *, explain: bool
 ) -> None:
-    liked = [*list(reference.genres_of_media)[:5], USER]
+    liked = [*list(reference.genres_of_items)[:5], USER]
     for body in ({}, {"genres": ["Drama"], "liked": liked}, {"genres": ["Drama"], "limit": 1}):
         response = client.post("/api/recommendations/preview", json={**body, "explain": explain})
         assert response.status_code == 200
         contract.check("postPreview", response)
 
 
-def test_media_are_as_described(client: FlaskClient, contract: Contract, reference: Reference) -> None:
+def test_popular_and_similar_items_are_as_described(
+    client: FlaskClient, contract: Contract, reference: Reference
+) -> None:
     for query in ("", "?window_days=0&limit=100", "?window_days=30", "?media_type=movie&offset=2"):
         response = client.get(f"/api/media/popular{query}")
         assert response.status_code == 200
         contract.check("getPopular", response)
-    answers = [client.get(f"/api/media/{media}/similar") for media in list(reference.genres_of_media)[:20]]
+    answers = [
+        client.get(f"/api/media/{item_id}/similar") for item_id in list(reference.genres_of_items)[:20]
+    ]
     for response in answers:
         contract.check("getSimilar", response)
     assert 200 in {response.status_code for response in answers}

@@ -135,7 +135,7 @@ def test_a_shared_address_shows_the_same_page(visit: Visitor, user: str) -> None
     assert page.url.partition("?")[2] == query
 
 
-def test_similar_media_open_and_give_the_focus_back(visit: Visitor, user: str) -> None:
+def test_similar_items_open_and_give_the_focus_back(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page
     card = page.locator(".card").nth(2)

@@ -42,7 +42,7 @@ def test_every_ranking_is_that_of_the_formulas_read_slowly(cooks: FlaskClient, s
         assert answer["degraded"] == []
         expected = slow.rank(user)
         whole = whole_ranking(cooks, user)
-        assert [item["id"] for item in whole] == [scored.media_id for scored in expected]
+        assert [item["id"] for item in whole] == [scored.item_id for scored in expected]
         for item, scored in zip(whole, expected, strict=True):
             for kind in ("recommendation_score", "content_score", "collaborative_score"):
                 assert item[kind] == pytest.approx(getattr(scored, kind), abs=5.1e-5)
@@ -53,7 +53,7 @@ def test_answers_have_the_fields_of_the_domain(cooks: FlaskClient, slow: RecipeR
     for item in whole_ranking(cooks, slow.users[0]):
         assert list(item)[:5] == ["id", "name", "minutes", "cuisine", "ingredients"]
         assert item["name"] == f"Dish {item['id']}"
-        assert {name.casefold() for name in item["ingredients"]} == slow.genres_of_media.get(
+        assert {name.casefold() for name in item["ingredients"]} == slow.genres_of_items.get(
             item["id"], set()
         )
         assert item["cuisine"] in {"Thai", "THAI", "French", None}

@@ -26,12 +26,12 @@ from tests.support.waiting import wait_until
 
 # A year's end would change the release years.
 _MADE_AT = datetime(2026, 11, 1, 12, tzinfo=UTC).replace(tzinfo=None)
-_SIZE = replace(SMALL, media=220, users=300, interactions=9_000)
+_SIZE = replace(SMALL, items=220, users=300, interactions=9_000)
 _USERS: tuple[DatabaseName, LiteralString] = (
     DatabaseName.USER,
     "SELECT user_id::text FROM user_preferences ORDER BY 1",
 )
-_MEDIA: tuple[DatabaseName, LiteralString] = (DatabaseName.CATALOG, "SELECT id::text FROM medias ORDER BY 1")
+_ITEMS: tuple[DatabaseName, LiteralString] = (DatabaseName.CATALOG, "SELECT id::text FROM medias ORDER BY 1")
 # Short timeouts, as each database that is down is waited for.
 _SOMEWHAT_PATIENT = {**PATIENT, "POOL_TIMEOUT_MS": "700"}
 _STRANGER = "00000000-0000-4000-8000-000000000000"
@@ -90,7 +90,7 @@ def _data() -> DemoData:
 
     return replace(
         data,
-        media=[(*row[:6], *map(moved, row[6:])) for row in data.media],
+        items=[(*row[:6], *map(moved, row[6:])) for row in data.items],
         interactions=[(*row[:-1], moved(row[-1])) for row in data.interactions],
     )
 
@@ -122,13 +122,13 @@ def _asked(client: FlaskClient, way: str, requests: Iterable[Asked]) -> Digests:
 
 def _requests(urls: Urls, *, each: int) -> Iterator[Asked]:
     """For one user in `each`."""
-    users, media = [*_ids(urls, _USERS), _STRANGER][::each], _ids(urls, _MEDIA)
+    users, items = [*_ids(urls, _USERS), _STRANGER][::each], _ids(urls, _ITEMS)
     for place, user in enumerate(users):
         path = f"/api/recommendations/{user}"
         yield Asked(f"user {place}", f"{path}?limit=10")
         if place % 3 == 0:
             yield Asked(f"user {place}, explained", f"{path}?limit=5&explain=true")
-    without = "&".join(f"exclude={medium}" for medium in media[:40])
+    without = "&".join(f"exclude={item}" for item in items[:40])
     for place, user in enumerate(users[:: max(1, 6 // each)]):
         path = f"/api/recommendations/{user}"
         yield Asked(f"user {place}, page 3", f"{path}?limit=7&offset=14")
@@ -137,8 +137,8 @@ def _requests(urls: Urls, *, each: int) -> Iterator[Asked]:
         yield Asked(f"user {place}, series", f"{path}?media_type=series&min_year=1990&max_year=2020")
         yield Asked(f"user {place}, without", f"{path}?{without}")
     yield from _batches(users)
-    yield from _previews(media)
-    yield from _of_media(media)
+    yield from _previews(items)
+    yield from _of_items(items)
 
 
 def _batches(users: Sequence[str]) -> Iterator[Asked]:
@@ -149,18 +149,18 @@ def _batches(users: Sequence[str]) -> Iterator[Asked]:
     yield Asked("stream", path, {"user_ids": users, "limit": 3}, lines=True)
 
 
-def _previews(media: Sequence[str]) -> Iterator[Asked]:
+def _previews(items: Sequence[str]) -> Iterator[Asked]:
     path = "/api/recommendations/preview"
     for place, genres in enumerate(([], ["Drama"], ["ACTION", "comedy", "nothing like it"])):
         for count in (0, 1, 8):
-            liked = [*media[place : place + count], *([_STRANGER] if count else [])]
+            liked = [*items[place : place + count], *([_STRANGER] if count else [])]
             body = {"genres": genres, "liked": liked, "limit": 12}
             yield Asked(f"preview {place}, {count} liked", path, body)
             yield Asked(f"preview {place}, {count} liked, explained", path, {**body, "explain": True})
 
 
-def _of_media(media: Sequence[str]) -> Iterator[Asked]:
-    for place, each in enumerate([*media[:30], _STRANGER]):
+def _of_items(items: Sequence[str]) -> Iterator[Asked]:
+    for place, each in enumerate([*items[:30], _STRANGER]):
         yield Asked(f"similar {place}", f"/api/media/{each}/similar?limit=8")
     for query in ("", "?limit=50&offset=20", "?genre=drama&min_year=2000", "?media_type=movie"):
         yield Asked(f"popular {query}", f"/api/media/popular{query}")
@@ -168,12 +168,12 @@ def _of_media(media: Sequence[str]) -> Iterator[Asked]:
 
 def _few_requests(urls: Urls) -> Iterator[Asked]:
     """Such as outages are survived with: the same each time, as it matters what is cached."""
-    users, media = _ids(urls, _USERS)[:40:4], _ids(urls, _MEDIA)
+    users, items = _ids(urls, _USERS)[:40:4], _ids(urls, _ITEMS)
     for place, user in enumerate(users):
         yield Asked(f"user {place}", f"/api/recommendations/{user}?limit=10&explain=true")
     yield Asked("batch", "/api/recommendations/batch", {"user_ids": users, "limit": 5})
-    yield from itertools.islice(_previews(media), 6)
-    yield Asked("similar", f"/api/media/{media[0]}/similar?limit=8")
+    yield from itertools.islice(_previews(items), 6)
+    yield Asked("similar", f"/api/media/{items[0]}/similar?limit=8")
     yield Asked("popular", "/api/media/popular")
 
 

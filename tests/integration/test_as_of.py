@@ -119,24 +119,24 @@ def keep_off_the_edges(urls: Urls) -> None:
 
 def answers(container: Container, urls: Urls, most_users: int | None = None) -> list[str]:
     """Everything that reads interactions, unrounded."""
-    users, media = ids(urls, "user_id")[:most_users], ids(urls, "media_id")
+    users, items = ids(urls, "user_id")[:most_users], ids(urls, "media_id")
     given = [
         repr(answer)
         for explained in (False, True)
         for answer in container.service.recommend(users, Page(20), Options(explained=explained))
     ]
     assert all("degraded=()" in answer for answer in given)
-    catalogd = {item.media.id for item in container.media.popular(Page(100)).items}
-    similar = [repr(container.media.similar(item, Page(20))) for item in media[:40] if item in catalogd]
+    catalogd = {item.details.id for item in container.items.popular(Page(100)).items}
+    similar = [repr(container.items.similar(item, Page(20))) for item in items[:40] if item in catalogd]
     popular = [popular_in(container, days) for days in (0, 7, 30, 90)]
     assert similar
     return [*given, *similar, *popular]
 
 
 def popular_in(container: Container, days: int) -> str:
-    """Popular media, once they are counted."""
-    wait_until(lambda: not container.media.popular(Page(1), window_days=days).is_counting)
-    return repr(container.media.popular(Page(50), window_days=days))
+    """Popular items, once they are counted."""
+    wait_until(lambda: not container.items.popular(Page(1), window_days=days).is_counting)
+    return repr(container.items.popular(Page(50), window_days=days))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -159,7 +159,7 @@ def test_the_present_is_another_than_the_past(eventful: Urls, uneventful: Urls) 
     def recommended(as_of: datetime | None) -> list[list[str]]:
         with serving(settings_for(eventful, **PATIENT), as_of) as container:
             given = container.service.recommend(users, Page(20))
-            return [[item.media.id for item in answer.items] for answer in given]
+            return [[item.details.id for item in answer.items] for answer in given]
 
     past, present = recommended(MOMENT), recommended(None)
     assert all(now != then for now, then in zip(present, past, strict=True))
@@ -172,7 +172,7 @@ def test_what_happened_a_microsecond_before_the_moment_is_known(databases: Urls)
     def recommended() -> list[str]:
         with serving(settings, MOMENT) as container:
             (answer,) = container.service.recommend([user], Page(200))
-        return [item.media.id for item in answer.items]
+        return [item.details.id for item in answer.items]
 
     before = recommended()
     insert = "INSERT INTO interaction VALUES (10000000, %s, %s, 'LIKE', 1.0, %s)"
@@ -191,7 +191,7 @@ def test_without_a_time_a_row_excludes_at_any_moment_and_at_infinity_only_now(da
     def recommended(as_of: datetime | None) -> set[str]:
         with serving(settings, as_of) as container:
             (answer,) = container.service.recommend([user], Page(200))
-        return {item.media.id for item in answer.items}
+        return {item.details.id for item in answer.items}
 
     timeless, endless = sorted(recommended(None) & recommended(MOMENT))[:2]
     insert = "INSERT INTO interaction VALUES (%s, %s, %s, 'LIKE', 1.0, %s)"

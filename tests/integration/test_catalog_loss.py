@@ -59,7 +59,7 @@ def ready(client: FlaskClient) -> str:
 
 
 def status_of(client: FlaskClient, user: str) -> tuple[int, tuple[str, ...], int]:
-    """Status, degraded, and how many media; nothing of the last two with an error."""
+    """Status, degraded, and how many items; nothing of the last two with an error."""
     response = client.get(f"/api/recommendations/{user}")
     body = response.get_json()
     return response.status_code, tuple(body.get("degraded", ())), body.get("count", 0)
@@ -87,7 +87,7 @@ def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
 ) -> None:
     emptied, filled = EMPTIED[how]
     user = Reference(databases).users[0]
-    before, media = get(live, user), catalog(live)["media"]
+    before, item_count = get(live, user), catalog(live)["media"]
     change(databases, CATALOG, *emptied)
     for _ in range(8):
         answer = get(live, user)
@@ -98,7 +98,7 @@ def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
     assert reason(live) == "empty"
     assert catalog(live)["held_back"]["media"] == 0
     assert 0 <= catalog(live)["held_back"]["since_seconds"] < 8
-    assert catalog(live)["media"] == media
+    assert catalog(live)["media"] == item_count
     change(databases, CATALOG, *filled)
     assert get(live, user) == before
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
@@ -119,7 +119,7 @@ def test_an_emptied_catalog_with_nothing_cached_is_503_and_never_an_empty_list(
 def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
     before = get(live, user, limit=30)
-    media = catalog(live)["media"]
+    item_count = catalog(live)["media"]
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     get(live, user)
     for part in range(5):
@@ -131,7 +131,7 @@ def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, da
         )
         answer = get(live, user)
         assert answer["count"] == 10
-        assert catalog(live)["media"] >= 0.8 * media
+        assert catalog(live)["media"] >= 0.8 * item_count
         time.sleep(_LOOK_S)
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
@@ -139,17 +139,17 @@ def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, da
 
 def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
-    before, media = get(live, user, limit=30), catalog(live)["media"]
+    before, item_count = get(live, user, limit=30), catalog(live)["media"]
     change(
         databases,
         CATALOG,
         "CREATE TABLE kept AS SELECT * FROM medias WHERE id::text < '8'",
         "DELETE FROM medias WHERE id::text < '8'",
     )
-    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    expected = [scored.item_id for scored in Reference(databases).rank(user)]
     assert ids(get(live, user, limit=30)) == expected[:30]
     assert eventually(lambda: reason(live) == "fewer_media", _SECONDS)
-    assert (ready(live), catalog(live)["media"]) == ("degraded", media)
+    assert (ready(live), catalog(live)["media"]) == ("degraded", item_count)
     assert ids(get(live, user, limit=30)) == expected[:30]
     change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
@@ -204,14 +204,14 @@ def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databas
         assert ready(client) == "degraded"
         assert get(client, NEW_USER, limit=30) == before
         change(databases, CATALOG, "INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalog)
-        assert eventually(lambda: catalog(client)["media"] == media, _SECONDS), "media are not held back"
+        item_count = len(Reference(databases).catalog)
+        assert eventually(lambda: catalog(client)["media"] == item_count, _SECONDS), "media are not held back"
         change(databases, ENGAGEMENT, "INSERT INTO interaction SELECT * FROM kept")
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
         assert ids(get(client, NEW_USER, limit=30)) == ids(before)
 
 
-def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_media(databases: Urls) -> None:
+def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_items(databases: Urls) -> None:
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     with running_client(databases, **NO_CAPS) as client:
         response = client.get(f"/api/recommendations/{NEW_USER}")
@@ -232,8 +232,8 @@ def test_started_while_the_catalog_is_being_filled_the_rest_counts_within_second
     with running_client(databases, **NO_CAPS) as client:
         get(client, NEW_USER)
         change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
-        media = len(Reference(databases).catalog)
-        assert eventually(lambda: catalog(client)["media"] == media, _SECONDS)
+        item_count = len(Reference(databases).catalog)
+        assert eventually(lambda: catalog(client)["media"] == item_count, _SECONDS)
 
 
 def popular(client: FlaskClient) -> list[str]:
@@ -276,7 +276,7 @@ def test_after_a_mass_deletion_pages_are_full_while_anything_is_left(
 
 
 def _by_popularity(reference: Reference) -> list[str]:
-    return sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
+    return sorted(reference.catalog, key=lambda item_id: (-reference.popularity[item_id], item_id))
 
 
 def test_after_a_mass_deletion_every_page_to_the_end_is_full(live: FlaskClient, databases: Urls) -> None:
@@ -287,7 +287,7 @@ def test_after_a_mass_deletion_every_page_to_the_end_is_full(live: FlaskClient, 
     assert pages == [ranked[-25:-15], ranked[-15:-5], ranked[-5:], []]
 
 
-def test_a_filter_whose_media_are_all_deleted_is_an_empty_page_and_nothing_is_degraded(
+def test_a_filter_whose_items_are_all_deleted_is_an_empty_page_and_nothing_is_degraded(
     databases: Urls,
 ) -> None:
     change(databases, CATALOG, "UPDATE medias SET media_type = 'OTHER'")

@@ -42,7 +42,7 @@ def test_preferences_of_no_user_are_a_warning(check: Checker, urls: Urls, databa
     assert "the usual sign of a join on the wrong column" in report.find("preferences")["to_do"]
 
 
-def test_interactions_with_media_missing_from_the_catalog_are_a_warning(
+def test_interactions_with_items_missing_from_the_catalog_are_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(
@@ -80,7 +80,7 @@ def test_what_is_outside_of_the_window_or_has_no_date_is_a_warning(
     assert check(urls).faults == {("warning", ENGAGEMENT, "timestamps")}
 
 
-def test_media_without_genres_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_items_without_genres_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
     change(databases, CATALOG, "UPDATE tb_media_genre SET genre_name = NULL")
     assert check(urls).faults == {("warning", CATALOG, "genres of media")}
 
@@ -250,7 +250,7 @@ def test_rows_without_ids_are_counted(check: Checker, urls: Urls, databases: Url
     assert counts == ["3", "2", "9"]
 
 
-def test_stated_genres_that_no_medium_has_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_stated_genres_that_no_item_has_are_a_warning(check: Checker, urls: Urls, databases: Urls) -> None:
     change(
         databases,
         USER,

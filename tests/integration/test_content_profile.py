@@ -59,7 +59,7 @@ def test_explanations_name_the_stated_genres_and_add_up(
             assert parts["content"] == pytest.approx(0.4 * item["content_score"], abs=1.1e-4)
             assert sum(parts.values()) == pytest.approx(item["recommendation_score"], abs=1e-9)
             stated = reference.genres_of_user[user]
-            matched = reference.genres_of_media.get(item["id"], set()) & stated
+            matched = reference.genres_of_items.get(item["id"], set()) & stated
             assert len(item["matched_genres"]) == len(matched)
             assert bool(matched) == bool(re.search("as you asked for", item["reason"]))
             asked_for += bool(matched)
@@ -108,4 +108,4 @@ def test_started_without_engagement_db_stated_genres_count_alone(databases: Urls
         answer = get(client, user, limit=5)
     assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
     for item in answer["recommendations"]:
-        assert reference.genres_of_media[item["id"]] & stated
+        assert reference.genres_of_items[item["id"]] & stated

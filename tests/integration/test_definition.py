@@ -43,7 +43,7 @@ def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases:
         **PATIENT,
     ) as client:
         for user in reference.users[::10]:
-            expected = {scored.media_id: scored.collaborative_score for scored in reference.rank(user)}
+            expected = {scored.item_id: scored.collaborative_score for scored in reference.rank(user)}
             for item in whole_ranking(client, user):
                 assert item["recommendation_score"] == pytest.approx(expected[item["id"]], abs=5.1e-5)
 
@@ -54,11 +54,11 @@ def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
     assert kinds == {"LIKE", "WATCH", "DISLIKE"}
     assert any(value is None for _, _, _, value, _ in reference.interactions)
     assert any(at is None for *_, at in reference.interactions)
-    pairs = [(user, media) for user, media, *_ in reference.interactions]
+    pairs = [(user, item_id) for user, item_id, *_ in reference.interactions]
     assert len(set(pairs)) < len(pairs)
-    in_media = {row[0] for row in reference.rows(DatabaseName.CATALOG, "SELECT id::text FROM medias")}
-    assert {media for _, media in pairs} - in_media, "media gone from the catalog"
-    assert in_media - reference.catalog, "deleted media"
+    in_items = {row[0] for row in reference.rows(DatabaseName.CATALOG, "SELECT id::text FROM medias")}
+    assert {item_id for _, item_id in pairs} - in_items, "media gone from the catalog"
+    assert in_items - reference.catalog, "deleted media"
     assert len(reference.positive_rows) < sum(
         kind != "DISLIKE" and at is not None for _, _, kind, _, at in reference.interactions
     ), "interactions older than the window"
@@ -85,7 +85,7 @@ def test_batch_equals_single(client: FlaskClient, reference: Reference) -> None:
 
 def test_pages_concatenate_to_the_whole(client: FlaskClient, reference: Reference) -> None:
     for user, limits in ((reference.users[0], (1, 7, 100)), (reference.users[40], (3, 50))):
-        whole = [scored.media_id for scored in reference.rank(user)]
+        whole = [scored.item_id for scored in reference.rank(user)]
         for limit in limits:
             pages: list[str] = []
             for offset in range(0, len(whole) + limit, limit):
@@ -97,7 +97,7 @@ def test_pages_concatenate_to_the_whole(client: FlaskClient, reference: Referenc
             assert pages == [item["id"] for item in whole_ranking(client, user)]
 
 
-def test_seen_deleted_and_vanished_media_never_appear(client: FlaskClient, reference: Reference) -> None:
+def test_seen_deleted_and_vanished_items_never_appear(client: FlaskClient, reference: Reference) -> None:
     disliked_somewhere = False
     for user in reference.users[::3]:
         given = {item["id"] for item in whole_ranking(client, user)}

@@ -13,7 +13,7 @@ from tests.support.tiny import ASKER, CATALOG, ENGAGEMENT, USER, Tiny, key
 
 @pytest.fixture
 def tiny(empty_databases: Urls) -> Tiny:
-    """The asker and user 10 share medium 100, and user 10 has 200 besides; user 99 has nothing in common."""
+    """The asker and user 10 share item 100, and user 10 has 200 besides; user 99 has nothing in common."""
     tiny = Tiny(empty_databases)
     tiny.add(99, 109, hours_ago=1)
     tiny.add(1, 100, hours_ago=1)
@@ -161,21 +161,21 @@ def test_clocks_that_differ_by_hours_are_no_future(tiny: Tiny) -> None:
 
 
 def test_the_types_of_interactions_are_settings(tiny: Tiny) -> None:
-    for user, media, kind in (
+    for user, item, kind in (
         (1, 101, "play"),
         (11, 101, "play"),
         (11, 204, "thumb up"),
         (11, 205, "thumb up"),
         (12, 109, "play"),
     ):
-        tiny.add(user, media, hours_ago=2, kind=kind)
+        tiny.add(user, item, hours_ago=2, kind=kind)
     tiny.add(11, 205, hours_ago=1, kind="thumb down")
     assert set(tiny.collaborative()) == {key(200)}
     types = {"LIKE_TYPES": "thumb up", "WATCH_TYPES": "play,finish", "DISLIKE_TYPES": "thumb down"}
     assert set(tiny.collaborative(**types)) == {key(204)}
 
 
-def test_types_that_do_not_exclude_leave_media_to_be_recommended(tiny: Tiny) -> None:
+def test_types_that_do_not_exclude_leave_items_to_be_recommended(tiny: Tiny) -> None:
     tiny.add(1, 200, hours_ago=1, kind="IMPRESSION")
     assert tiny.collaborative() == {}
     assert set(tiny.collaborative(EXCLUDING_TYPES="WATCH,LIKE,DISLIKE")) == {key(200)}
@@ -189,13 +189,13 @@ def test_equal_scores_rank_by_popularity_live_and_by_a_model(
     tiny.execute(USER, "INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", ASKER)
     for genre in ("Drama", "Comedy"):
         tiny.execute(USER, "INSERT INTO tb_user_genre VALUES (%s, %s)", ASKER, genre)
-    for media, value in ((201, 13.65), (202, 2.16), (203, 6.71)):
-        tiny.add(10, media, hours_ago=2, value=value)
+    for item, value in ((201, 13.65), (202, 2.16), (203, 6.71)):
+        tiny.add(10, item, hours_ago=2, value=value)
     orders = []
     # Users with nothing in common with the asker make one of the two more popular, then the other.
-    for fans, media in (([97], 202), ([97, 98], 203)):
+    for fans, item in (([97], 202), ([97, 98], 203)):
         for fan in fans:
-            tiny.add(fan, media, hours_ago=1)
+            tiny.add(fan, item, hours_ago=1)
         orders.append([item["id"] for item in tiny.answer()["recommendations"]][:3])
     assert orders == [[key(201), key(202), key(203)], [key(201), key(203), key(202)]]
     by_model = tiny.answer(**train(tiny, tmp_path / "models", monkeypatch))

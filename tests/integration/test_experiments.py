@@ -354,9 +354,9 @@ def store_tokens(urls: Urls) -> None:
             "WHERE type = 'LIKE' AND user_id IS NOT NULL AND media_id IS NOT NULL "
             "AND timestamp < now() ORDER BY user_id, id LIMIT 27"
         ).fetchall()
-        for number, (row_id, user, media, happened_at) in enumerate(rows):
+        for number, (row_id, user, item_id, happened_at) in enumerate(rows):
             team = "content" if number < 20 else "present"
-            placement = Placement("ranker", team, user, media, 1, happened_at - 60)
+            placement = Placement("ranker", team, user, item_id, 1, happened_at - 60)
             if number == 26:
                 placement = placement._replace(user_id=rows[0][1])
             token = (forger if number == 25 else SIGNER).sign(placement)

@@ -64,7 +64,7 @@ def test_what_is_named_agrees_with_the_definition(client: FlaskClient, reference
         for item in answer["recommendations"]:
             fans = reference.fans(neighbours, item["id"])
             assert item["similar_user_count"] == len(fans)
-            genres = reference.genres_of_media.get(item["id"], set())
+            genres = reference.genres_of_items.get(item["id"], set())
             assert {genre.lower() for genre in item["matched_genres"]} == genres & stated
             telling = reference.telling(list(reference.positive.get(user, ())), neighbours, item["id"])
             weights = {own: weight for weight, own in telling}
@@ -149,14 +149,14 @@ def test_the_reason_is_a_sentence_that_says_what_there_is_to_say(
     assert len(seen) >= 4
 
 
-def test_a_stranger_is_told_that_media_are_popular(client: FlaskClient, reference: Reference) -> None:
+def test_a_stranger_is_told_that_items_are_popular(client: FlaskClient, reference: Reference) -> None:
     answer = explained(client, UNKNOWN_USER, limit=1)
     assert answer["basis"]["stated_genres"] == []
     (item,) = answer["recommendations"]
     assert item["reason"] == f"Popular: {reference.popularity[item['id']]:,} people liked or watched it."
 
 
-def test_media_of_the_history_deleted_since_are_not_named(databases: Urls) -> None:
+def test_items_of_the_history_deleted_since_are_not_named(databases: Urls) -> None:
     reference = Reference(databases)
     user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
     with running_client(databases, **NO_CAPS) as client:

@@ -77,9 +77,9 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
     user = user_with_everything(reference)
     normal = healthy_answer(live, user, limit=30)
     assert (normal["strategy"], normal["degraded"]) == ("hybrid", [])
-    ranked = [scored.media_id for scored in reference.rank(user, without=down)]
+    ranked = [scored.item_id for scored in reference.rank(user, without=down)]
     if CATALOG in down:
-        ranked = [media for media in ranked if media in ids(normal)]
+        ranked = [item_id for item_id in ranked if item_id in ids(normal)]
 
     outage.stop(*down)
     answer = get(live, user, limit=10)
@@ -94,10 +94,10 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
     assert eventually(lambda: get(live, user, limit=30) == normal)
 
 
-def test_an_unknown_user_gets_popular_media(live: FlaskClient, databases: Urls) -> None:
+def test_an_unknown_user_gets_popular_items(live: FlaskClient, databases: Urls) -> None:
     reference = Reference(databases)
     answer = get(live, "00000000-0000-4000-8000-000000000000", limit=20)
-    popular = sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
+    popular = sorted(reference.catalog, key=lambda item_id: (-reference.popularity[item_id], item_id))
     assert answer["strategy"] == "popular"
     assert answer["degraded"] == []
     assert ids(answer) == popular[:20]
@@ -105,7 +105,7 @@ def test_an_unknown_user_gets_popular_media(live: FlaskClient, databases: Urls) 
     assert {item[score] for item in answer["recommendations"] for score in scores} == {0.0}
 
 
-def test_too_few_scored_media_are_filled_up_with_popular_ones(live: FlaskClient, databases: Urls) -> None:
+def test_too_few_scored_items_are_filled_up_with_popular_ones(live: FlaskClient, databases: Urls) -> None:
     user = "11111111-1111-4111-8111-111111111111"
     with psycopg.connect(databases[USER]) as connection:
         connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (user,))
@@ -116,7 +116,7 @@ def test_too_few_scored_media_are_filled_up_with_popular_ones(live: FlaskClient,
     scored = sum(score > 0 for score in scores)
     assert 0 < scored < 100
     assert scores == [0.4] * scored + [0.0] * (100 - scored)
-    assert ids(answer) == [item.media_id for item in reference.rank(user)][:100]
+    assert ids(answer) == [item.item_id for item in reference.rank(user)][:100]
 
 
 @pytest.mark.parametrize("down", [(CATALOG,), (USER, CATALOG, ENGAGEMENT)], ids=["catalog_db", "all"])
@@ -199,7 +199,7 @@ def test_a_locked_table_is_given_up_after_the_statement_timeout(databases: Urls)
         assert get(client, user) == normal
 
 
-def test_a_deleted_medium_is_gone_from_the_next_answer_and_its_place_is_filled(
+def test_a_deleted_item_is_gone_from_the_next_answer_and_its_place_is_filled(
     live: FlaskClient, databases: Urls
 ) -> None:
     user = user_with_everything(Reference(databases))
@@ -207,7 +207,7 @@ def test_a_deleted_medium_is_gone_from_the_next_answer_and_its_place_is_filled(
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (first[2],))
         connection.execute("DELETE FROM medias WHERE id = %s", (first[5],))
-    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    expected = [scored.item_id for scored in Reference(databases).rank(user)]
     answer = get(live, user)
     assert answer["degraded"] == []
     assert ids(answer) == expected[:10]
@@ -257,8 +257,8 @@ def test_pages_after_deletions_neither_overlap_nor_skip(live: FlaskClient, datab
     first = ids(get(live, user))
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (first[3:5],))
-    expected = [scored.media_id for scored in Reference(databases).rank(user)]
-    pages = [media for offset in (0, 10, 20, 30) for media in ids(get(live, user, offset=offset))]
+    expected = [scored.item_id for scored in Reference(databases).rank(user)]
+    pages = [item_id for offset in (0, 10, 20, 30) for item_id in ids(get(live, user, offset=offset))]
     assert pages == expected[:40]
 
 
@@ -267,7 +267,7 @@ def test_a_page_is_filled_though_all_of_it_was_deleted(live: FlaskClient, databa
     first = ids(get(live, user, limit=60))
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("DELETE FROM medias WHERE id = ANY(%s::uuid[])", (first,))
-    expected = [scored.media_id for scored in Reference(databases).rank(user)]
+    expected = [scored.item_id for scored in Reference(databases).rank(user)]
     with recorded_statements() as statements:
         answer = get(live, user)
     assert ids(answer) == expected[:10]

@@ -52,7 +52,7 @@ def test_a_filtered_ranking_is_what_passes_of_the_whole(
         assert get(client, user, limit=5, offset=3, **filters)["recommendations"] == whole[3:8]
 
 
-def test_excluded_media_make_room_for_the_next(client: FlaskClient, reference: Reference) -> None:
+def test_excluded_items_make_room_for_the_next(client: FlaskClient, reference: Reference) -> None:
     user = reference.users[0]
     whole = whole_ranking(client, user)
     excluded = [whole[0]["id"].upper(), whole[3]["id"], "00000000-0000-4000-8000-000000000000"]
@@ -66,7 +66,7 @@ def test_a_filter_that_nothing_passes_gives_an_empty_page(client: FlaskClient, r
         assert (answer["recommendations"], answer["degraded"]) == ([], [])
 
 
-def test_media_without_type_or_year_pass_no_filter_by_them(databases: Urls) -> None:
+def test_items_without_type_or_year_pass_no_filter_by_them(databases: Urls) -> None:
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("UPDATE medias SET media_type = NULL, release_year = NULL")
     with running_client(databases, **NO_CAPS) as client:

@@ -108,20 +108,20 @@ def test_where_the_temporary_folder_vanishes_it_serves_and_counts_on(
 def test_on_a_full_disk_each_worker_loads_the_catalog_for_itself(databases: Urls, disk: SmallDisk) -> None:
     with running_gunicorn(databases, TMPDIR=str(disk.path), **QUICK) as server:
         disk.fill()
-        add_a_medium(databases)
-        assert eventually(lambda: all_have_all_media(server, databases), 20.0)
+        add_an_item(databases)
+        assert eventually(lambda: all_have_all_items(server, databases), 20.0)
         assert "this worker loads for itself" in server.log.read_text()
         assert not list(disk.path.glob("marquee-catalog-*/*/*.draft")), "it takes what little space there is"
         replace_workers(server, signal.SIGKILL)
         # Until its first load it has the index that was announced while there was room.
-        assert eventually(lambda: all_have_all_media(server, databases), 20.0)
+        assert eventually(lambda: all_have_all_items(server, databases), 20.0)
 
 
-def add_a_medium(urls: Urls) -> None:
+def add_an_item(urls: Urls) -> None:
     with psycopg.connect(urls[DatabaseName.CATALOG]) as connection:
         connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
 
 
-def all_have_all_media(server: GunicornServer, urls: Urls) -> bool:
+def all_have_all_items(server: GunicornServer, urls: Urls) -> bool:
     found = [server.get("/ready").body["catalogue"] for _ in range(8)]
     return {each["media"] for each in found if each is not None} == {len(Reference(urls).catalog)}

@@ -11,7 +11,7 @@ from tests.support.reference import Reference
 
 USER, CATALOG, _ = DatabaseName
 LONG = 10_000_000
-# Of 20 media with 10 MB in each of two texts, which were 400 MB; what a request takes besides is 2 to 3 MB.
+# Of 20 items with 10 MB in each of two texts, which were 400 MB; what a request takes besides is 2 to 3 MB.
 MAX_PEAK_BYTES = 12_000_000
 
 
@@ -33,7 +33,7 @@ def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
     lengthen_texts(databases)
     with psycopg.connect(databases[CATALOG]) as connection:
         rows = connection.execute("SELECT id::text FROM medias WHERE release_year = 3e9").fetchall()
-    long = {media_id for (media_id,) in rows}
+    long = {item_id for (item_id,) in rows}
     with running_client(databases, **NO_CAPS, **PATIENT) as client:
         get(client, "00000000-0000-4000-8000-000000000000")
         tracemalloc.start()
@@ -47,7 +47,7 @@ def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
         finally:
             tracemalloc.stop()
     assert peak < MAX_PEAK_BYTES
-    shown = [items[media_id] for media_id in sorted(long & items.keys())]
+    shown = [items[item_id] for item_id in sorted(long & items.keys())]
     assert len(shown) > 10
     for item in shown:
         assert item["title"] == "é" * 500
@@ -56,7 +56,7 @@ def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
         assert (item["cover_url"], item["release_year"]) == (None, None)
 
 
-def test_a_medium_is_found_by_what_is_shown_of_it(databases: Urls) -> None:
+def test_an_item_is_found_by_what_is_shown_of_it(databases: Urls) -> None:
     lengthen_texts(databases)
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute(
@@ -71,7 +71,7 @@ def test_a_medium_is_found_by_what_is_shown_of_it(databases: Urls) -> None:
             assert all(name in (*item["genres"], item["media_type"]) for item in found)
 
 
-def test_no_medium_and_no_user_has_more_than_a_hundred_genres(databases: Urls) -> None:
+def test_no_item_and_no_user_has_more_than_a_hundred_genres(databases: Urls) -> None:
     user = min(Reference(databases).genres_of_user)
     with psycopg.connect(databases[USER]) as connection:
         connection.execute(

@@ -241,7 +241,7 @@ def test_an_outage_shows_and_ends(databases: Urls, outage: Outage) -> None:
         assert eventually(lambda: server.value("marquee_workers", {"status": "ready"}) == 2)
 
 
-def test_media_that_fill_up_pages_and_empty_first_pages_are_counted(databases: Urls, outage: Outage) -> None:
+def test_items_that_fill_up_pages_and_empty_first_pages_are_counted(databases: Urls, outage: Outage) -> None:
     user = "44444444-4444-4444-8444-444444444444"
     with psycopg.connect(databases[USER]) as connection:
         connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (user,))
@@ -257,7 +257,7 @@ def test_media_that_fill_up_pages_and_empty_first_pages_are_counted(databases: U
         with psycopg.connect(databases[ENGAGEMENT]) as connection:
             connection.cursor().executemany(
                 "INSERT INTO interaction VALUES (%s, %s, %s, 'WATCH', 1.0, NULL)",
-                [(10_000_000 + number, user, media) for number, media in enumerate(shown)],
+                [(10_000_000 + number, user, item_id) for number, item_id in enumerate(shown)],
             )
         outage.stop(CATALOG)
         assert post_batch(client, [user])["results"][user]["count"] == 0

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recommender.cli.load_movielens import load_movielens
-from recommender.demo.movielens import MovieLensFolder, media_id, user_id
+from recommender.demo.movielens import MovieLensFolder, item_id, user_id
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import get, no_progress, running_client
@@ -52,7 +52,7 @@ def rows(urls: Urls, name: DatabaseName, query: str) -> list[tuple[object, ...]]
     return Reference(urls).rows(name, query)
 
 
-def test_ratings_become_interactions_and_movies_media(
+def test_ratings_become_interactions_and_movies_items(
     monkeypatch: pytest.MonkeyPatch, empty_databases: Urls, folder: Path
 ) -> None:
     result = load(monkeypatch, empty_databases, str(folder), "--keep-times")
@@ -74,16 +74,16 @@ def test_ratings_become_interactions_and_movies_media(
     start = datetime(2001, 9, 9, 1, 46, 40)  # noqa: DTZ001 - the databases' timestamps are naive UTC
     day = timedelta(days=1)
     assert interactions == [
-        (user_id("7"), media_id("1"), "LIKE", 2.0, start),
-        (user_id("7"), media_id("2"), "WATCH", 0.75, start + day),
-        (user_id("7"), media_id("3"), "DISLIKE", -2.0, start + 2 * day),
-        (user_id("8"), media_id("1"), "LIKE", 2.0, start),
-        (user_id("8"), media_id("4"), "WATCH", 0.75, start),
+        (user_id("7"), item_id("1"), "LIKE", 2.0, start),
+        (user_id("7"), item_id("2"), "WATCH", 0.75, start + day),
+        (user_id("7"), item_id("3"), "DISLIKE", -2.0, start + 2 * day),
+        (user_id("8"), item_id("1"), "LIKE", 2.0, start),
+        (user_id("8"), item_id("4"), "WATCH", 0.75, start),
     ]
-    media = rows(
+    items = rows(
         empty_databases, DatabaseName.CATALOG, "SELECT title, release_year FROM medias ORDER BY title"
     )
-    assert media == [
+    assert items == [
         ("American President, The", 1995),
         ("Heat", 1995),
         ("Serial", 2001),
@@ -177,7 +177,7 @@ def test_a_folder_that_is_not_what_it_should_be_is_refused(
 
 def test_movielens_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
     report = MovieLensFolder(data_folder / "ml-latest-small").load(empty_databases, no_progress)
-    assert (report.users, report.media) == (671, 9_125)
+    assert (report.users, report.items) == (671, 9_125)
     assert report.interactions == {"LIKE": 51_568, "WATCH": 30_602, "DISLIKE": 17_834}
     assert not report.skipped
     assert not report.adjusted
@@ -185,7 +185,7 @@ def test_movielens_loads_whole(empty_databases: Urls, data_folder: Path) -> None
 
 def test_movietweetings_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
     report = MovieLensFolder(data_folder / "movietweetings-100k", scale=10).load(empty_databases, no_progress)
-    assert (report.users, report.media) == (16_554, 10_506)
+    assert (report.users, report.items) == (16_554, 10_506)
     assert report.interactions.total() == 100_000
     assert not report.skipped
     assert not report.adjusted

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.demo.movielens import LoadReport, MovieLensFolder, media_id, user_id
+from recommender.demo.movielens import LoadReport, MovieLensFolder, item_id, user_id
 from recommender.entities import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.commands import Run
@@ -31,7 +31,7 @@ def load(
     return MovieLensFolder(folder).load(urls, no_progress)
 
 
-def media(urls: Urls) -> list[tuple[object, ...]]:
+def items(urls: Urls) -> list[tuple[object, ...]]:
     query = "SELECT title, release_year FROM medias ORDER BY title"
     return Reference(urls).rows(DatabaseName.CATALOG, query)
 
@@ -46,7 +46,7 @@ def interactions(urls: Urls) -> list[tuple[object, ...]]:
     return Reference(urls).rows(DatabaseName.ENGAGEMENT, query)
 
 
-LOADED = [(user_id("7"), media_id("1"), "LIKE", BILLION), (user_id("7"), media_id("2"), "DISLIKE", BILLION)]
+LOADED = [(user_id("7"), item_id("1"), "LIKE", BILLION), (user_id("7"), item_id("2"), "DISLIKE", BILLION)]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_columns_are_found_by_the_header_and_by_their_order_without_one(
 ) -> None:
     report = load(empty_databases, tmp_path, movies, ratings, suffix)
     assert interactions(empty_databases) == LOADED
-    assert media(empty_databases) == [("Casino", 1995), ("Heat", 1995)]
+    assert items(empty_databases) == [("Casino", 1995), ("Heat", 1995)]
     assert genres(empty_databases) == ["Crime", "Drama"]
     assert not report.skipped
     assert not report.adjusted
@@ -157,7 +157,7 @@ def test_every_line_that_is_not_loaded_as_it_stands_is_named(
     noted: tuple[list[int], list[int]],
 ) -> None:
     report = load(empty_databases, tmp_path, movies=MOVIES + lines)
-    loaded = [title for title, _ in media(empty_databases) if title not in {"Heat", "Casino"}]
+    loaded = [title for title, _ in items(empty_databases) if title not in {"Heat", "Casino"}]
     assert sorted(map(str, loaded)) == sorted(titles)
     assert noted == tuple(
         sorted(line.number for _, _, first in notes for line in first)
@@ -172,7 +172,7 @@ def test_lines_in_another_encoding_are_read_and_do_not_change_how_others_are(
     latin = "1::Amélie (2001)::Comedy\n".encode("latin-1")
     movies = latin + "2::Léon (1994)::Drama\n3::Ñandú to “x” (1999)::Drama\n".encode()
     report = load(empty_databases, tmp_path, movies, "7::1::4::1\n", "dat")
-    assert [title for title, _ in media(empty_databases)] == ["Amélie", "Léon", "Ñandú to “x”"]
+    assert [title for title, _ in items(empty_databases)] == ["Amélie", "Léon", "Ñandú to “x”"]
     ((reason, count, (line,)),) = report.adjusted
     assert (reason, count) == ("line is not UTF-8, and was read as Windows-1252", 1)
     assert str(line) == "movies.dat, line 1: 1::Amélie (2001)::Comedy"

@@ -96,7 +96,7 @@ def test_a_like_made_just_now_changes_the_next_answer(
 ) -> None:
     newcomer = "22222222-2222-4222-8222-222222222222"
     assert get(client_with_model, newcomer)["strategy"] == "popular"
-    liked = Reference(databases).rank(newcomer)[3].media_id
+    liked = Reference(databases).rank(newcomer)[3].item_id
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute(
             "INSERT INTO interaction VALUES (10000000, %s, %s, 'LIKE', 2.0, now() AT TIME ZONE 'UTC')",
@@ -107,20 +107,20 @@ def test_a_like_made_just_now_changes_the_next_answer(
     assert liked not in ids(answer)
 
 
-def test_media_and_users_newer_than_the_artifact_work(
+def test_items_and_users_newer_than_the_artifact_work(
     client_with_model: FlaskClient, databases: Urls
 ) -> None:
-    newcomer, medium = (f"33333333-3333-4333-8333-33333333333{n}" for n in (1, 2))
+    newcomer, new_item = (f"33333333-3333-4333-8333-33333333333{n}" for n in (1, 2))
     with psycopg.connect(databases[CATALOG]) as connection:
-        connection.execute("INSERT INTO medias (id, title) VALUES (%s, 'Brand new')", (medium,))
+        connection.execute("INSERT INTO medias (id, title) VALUES (%s, 'Brand new')", (new_item,))
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute(
             "INSERT INTO interaction VALUES (10000000, %s, %s, 'LIKE', 2.0, now() AT TIME ZONE 'UTC')",
-            (newcomer, medium),
+            (newcomer, new_item),
         )
     answer = get(client_with_model, newcomer)
     assert (answer["strategy"], answer["degraded"], answer["count"]) == ("popular", [], 10)
-    assert medium not in ids(answer)
+    assert new_item not in ids(answer)
 
 
 def test_without_engagement_db_the_model_cannot_be_asked(

@@ -75,7 +75,7 @@ def test_integer_keys_take_an_overlay_and_two_settings(databases: Urls, integer_
         preview = client.post("/api/recommendations/preview", json={"liked": liked}).get_json()
     expected = Reference(databases).rank(str(as_integer(user)))
     assert (answer["user_id"], answer["degraded"]) == (str(as_integer(user)), [])
-    assert ids(answer) == [scored.media_id for scored in expected][:100]
+    assert ids(answer) == [scored.item_id for scored in expected][:100]
     assert (similar["strategy"], similar["degraded"]) == ("collaborative", [])
     assert (preview["strategy"], preview["degraded"]) == ("collaborative", [])
 

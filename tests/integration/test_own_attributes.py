@@ -108,10 +108,10 @@ def test_every_list_of_items_is_filtered_alike(
 
 
 def test_values_are_shown_after_ours_as_names_are_and_nulls_as_null(own_client: FlaskClient) -> None:
-    media = own_client.get("/api/media/popular?limit=100").get_json()["media"]
-    for item in media:
+    items = own_client.get("/api/media/popular?limit=100").get_json()["media"]
+    for item in items:
         assert list(item)[6:10] == ["genres", "language", "age_rating", "tags"]
-    shown = {(item["language"], item["age_rating"], tuple(item["tags"])) for item in media}
+    shown = {(item["language"], item["age_rating"], tuple(item["tags"])) for item in items}
     assert shown == {
         ("French", 6.0, ("award winner", "Noir")),
         ("FRENCH", 12.0, ("noir",)),

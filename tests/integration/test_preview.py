@@ -40,7 +40,7 @@ def test_a_preview_agrees_with_the_definition(client: FlaskClient, reference: Re
 def test_a_preview_has_the_documented_keys_and_takes_three_statements_at_most(
     client: FlaskClient, reference: Reference
 ) -> None:
-    liked = [media for media, _ in reference.popularity.most_common(3)]
+    liked = [item_id for item_id, _ in reference.popularity.most_common(3)]
     with recorded_statements() as runs:
         answer = preview(client, genres=["Drama"], liked=liked, limit=3)
     assert [run.name for run in runs] == [
@@ -73,7 +73,7 @@ def test_genres_alone_or_likes_alone_or_nothing_at_all_will_do(
     assert nothing["recommendations"] == stranger["recommendations"]
 
 
-def test_liked_media_that_are_unknown_are_named_and_count_for_nothing(
+def test_liked_items_that_are_unknown_are_named_and_count_for_nothing(
     client: FlaskClient, reference: Reference
 ) -> None:
     liked = [reference.popularity.most_common(1)[0][0]]
@@ -85,7 +85,7 @@ def test_liked_media_that_are_unknown_are_named_and_count_for_nothing(
 
 
 def test_a_preview_can_be_filtered_and_explained(client: FlaskClient, reference: Reference) -> None:
-    liked = [media for media, _ in reference.popularity.most_common(5)]
+    liked = [item_id for item_id, _ in reference.popularity.most_common(5)]
     answer = preview(client, genres=["drama"], liked=liked, genre=["WAR"], explain=True, limit=5)
     assert all("WAR" in (genre.upper() for genre in item["genres"]) for item in answer["recommendations"])
     assert answer["basis"]["stated_genres"] == ["drama"]

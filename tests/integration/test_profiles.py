@@ -150,11 +150,11 @@ def test_a_profile_shows_the_latest_interactions_in_order(profiles: ProfileReade
             "ORDER BY timestamp DESC, media_id LIMIT 12",
             (user,),
         ).fetchall()
-    shown = [(each.media_id, each.type, each.value, each.happened_at) for each in profile.interactions]
+    shown = [(each.item_id, each.type, each.value, each.happened_at) for each in profile.interactions]
     assert shown == expected
     assert profile.missing == ()
     for each in profile.interactions:
-        assert (each.media is not None) == (each.media_id in reference.catalog)
+        assert (each.details is not None) == (each.item_id in reference.catalog)
 
 
 def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileReader, databases: Urls) -> None:

@@ -86,7 +86,7 @@ WRONG: list[tuple[str, Change]] = [
 def test_wrong_contents_with_right_checksums_crash_nothing(
     client: FlaskClient, databases: Urls, folder: Path
 ) -> None:
-    users = [user for user, media in Reference(databases).positive.items() if media][:5]
+    users = [user for user, items in Reference(databases).positive.items() if items][:5]
     before = [get(client, user) for user in users]
     (version,) = versions_in(folder)
     arrays = map_arrays(folder / NAME / version, ARRAY_NAMES)
@@ -153,7 +153,7 @@ def test_a_shrunken_model_is_refused_unless_that_was_accepted(
 
 
 def shift_ids(databases: Urls, digits: str) -> None:
-    """Give all media other ids, or their own ones back."""
+    """Give all items other ids, or their own ones back."""
     with psycopg.connect(databases[CATALOG]) as connection:
         for table, column in (("medias", "id"), ("tb_media_genre", "media_id")):
             connection.execute(

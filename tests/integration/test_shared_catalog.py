@@ -26,8 +26,8 @@ PATHS = ("/api/recommendations/11111111-1111-4111-8111-111111111111", "/api/medi
 
 @contextmanager
 def popularity_moving(urls: Urls) -> Iterator[None]:
-    """New users like media at the end of the ranking, all the time."""
-    media = sorted(Reference(urls).catalog)
+    """New users like items at the end of the ranking, all the time."""
+    item_ids = sorted(Reference(urls).catalog)
     done = threading.Event()
 
     def like() -> None:
@@ -38,7 +38,7 @@ def popularity_moving(urls: Urls) -> Iterator[None]:
                 connection.execute(
                     "INSERT INTO interaction VALUES "
                     "(%s, gen_random_uuid(), %s, 'LIKE', 1.0, now() AT TIME ZONE 'UTC')",
-                    (number, media[number * 7 % len(media)]),
+                    (number, item_ids[number * 7 % len(item_ids)]),
                 )
 
     thread = threading.Thread(target=like)
@@ -112,11 +112,11 @@ def test_a_killed_reader_is_followed_by_another(databases: Urls) -> None:
         server.workers()[reader].kill()
         with psycopg.connect(databases[CATALOG]) as connection:
             connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalog)
+        item_count = len(Reference(databases).catalog)
 
         def all_have_it() -> bool:
             found = [server.get("/ready").body["catalogue"] for _ in range(8)]
-            return all(each is not None and each["media"] == media for each in found)
+            return all(each is not None and each["media"] == item_count for each in found)
 
         assert eventually(all_have_it, 20.0)
         readers = {line["process"] for line in server.logged(logger="recommender.catalog.refresh")}
@@ -132,9 +132,9 @@ def test_a_folder_that_cannot_be_used_leaves_each_worker_to_itself(databases: Ur
         folder.write_text("in the way")
         with psycopg.connect(databases[CATALOG]) as connection:
             connection.execute("INSERT INTO medias (id, title) VALUES (gen_random_uuid(), 'New')")
-        media = len(Reference(databases).catalog)
+        item_count = len(Reference(databases).catalog)
         assert eventually(
-            lambda: {server.get("/ready").body["catalogue"]["media"] for _ in range(8)} == {media}, 20.0
+            lambda: {server.get("/ready").body["catalogue"]["media"] for _ in range(8)} == {item_count}, 20.0
         )
         assert "this worker loads for itself" in server.log.read_text()
         folder.unlink()

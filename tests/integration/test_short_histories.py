@@ -45,11 +45,11 @@ def served(templates: Templates, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("models")
     with templates.clone() as urls, pytest.MonkeyPatch.context() as monkeypatch:
         reference = Reference(urls)
-        liked = [media for media, _ in reference.popularity.most_common(2 * BOUND)][1::2]
+        liked = [item_id for item_id, _ in reference.popularity.most_common(2 * BOUND)][1::2]
         rows = [
-            (10_000_000 + 100 * items + place, short_user(items), media, place)
+            (10_000_000 + 100 * items + place, short_user(items), item_id, place)
             for items in range(1, BOUND + 1)
-            for place, media in enumerate(liked[:items])
+            for place, item_id in enumerate(liked[:items])
         ]
         with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
             connection.cursor().executemany(
@@ -99,12 +99,14 @@ def test_scores_are_those_of_both_in_their_shares(
     user = short_user(items)
     share = (items / BOUND) ** 0.5
     ours, theirs = collaborative(trained, user), collaborative(live, user)
-    expected = {media: share * ours[media] + (1 - share) * theirs[media] for media in ours}
+    expected = {item_id: share * ours[item_id] + (1 - share) * theirs[item_id] for item_id in ours}
     largest = max(expected.values())
     assert sum(score > 0 for score in theirs.values()) > 10
     assert ours != theirs
     found = collaborative(mixed, user)
-    assert found == pytest.approx({media: score / largest for media, score in expected.items()}, abs=ROUNDING)
+    assert found == pytest.approx(
+        {item_id: score / largest for item_id, score in expected.items()}, abs=ROUNDING
+    )
 
 
 def test_from_the_bound_on_the_answer_is_that_of_the_trained_model(
@@ -163,7 +165,7 @@ def test_live_sql_runs_twice_a_request_and_only_for_short_histories(
 def test_a_preview_with_few_likes_is_mixed_and_with_enough_is_not(
     mixed: FlaskClient, trained: FlaskClient, live: FlaskClient, served: Served
 ) -> None:
-    liked = [media for media, _ in Reference(served.urls).popularity.most_common(BOUND)]
+    liked = [item_id for item_id, _ in Reference(served.urls).popularity.most_common(BOUND)]
 
     def ask(client: FlaskClient, likes: int) -> dict[str, Any]:
         response = client.post(PREVIEW, json={"genres": ["Drama"], "liked": liked[:likes]})

@@ -166,7 +166,7 @@ def test_slow_readers_of_streams_leave_pages_and_batches_alone(
     alone: GunicornServer, path: str, shared_databases: Urls
 ) -> None:
     users = Reference(shared_databases).users
-    # Unknown users get popular media: a stream of some megabytes.
+    # Unknown users get popular items: a stream of some megabytes.
     strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(5_000)]
     stream = request({"user_ids": [*users, *strangers], "limit": 100}, "application/x-ndjson")
     with contextlib.ExitStack() as stack:

@@ -84,16 +84,16 @@ def test_rankings_agree_with_the_definition(dirty_client: FlaskClient, dirty_ref
 
 def test_filters_find_every_spelling(dirty_client: FlaskClient, dirty_reference: Reference) -> None:
     with_genre = {
-        media
-        for media in dirty_reference.catalog
-        if any("noire" in genre for genre in dirty_reference.genres_of_media.get(media, ()))
+        item_id
+        for item_id in dirty_reference.catalog
+        if any("noire" in genre for genre in dirty_reference.genres_of_items.get(item_id, ()))
     }
     assert len(with_genre) >= 10
     for spelling in ASKED:
         response = dirty_client.get("/api/media/popular", query_string={"limit": 100, "genre": spelling})
-        media = response.get_json()["media"]
-        assert {item["id"] for item in media} == with_genre
-        assert all(sum("noire" in genre.casefold() for genre in item["genres"]) == 1 for item in media)
+        items = response.get_json()["media"]
+        assert {item["id"] for item in items} == with_genre
+        assert all(sum("noire" in genre.casefold() for genre in item["genres"]) == 1 for item in items)
 
 
 def test_filters_find_every_spelling_of_a_type(dirty_client: FlaskClient) -> None:

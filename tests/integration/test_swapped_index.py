@@ -42,12 +42,12 @@ def has_more_than(built: list[weakref.ref[CatalogIndex]], number: int) -> bool:
     return len(built) > number
 
 
-def move_popularity(urls: Urls, media: str) -> None:
+def move_popularity(urls: Urls, item_id: str) -> None:
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
         connection.execute(
             "INSERT INTO interaction SELECT max(id) + 1, gen_random_uuid(), %s, 'LIKE', 1.0, "
             "now() AT TIME ZONE 'UTC' FROM interaction",
-            (media,),
+            (item_id,),
         )
 
 
@@ -55,15 +55,15 @@ def test_an_index_that_was_swapped_out_is_collected(
     databases: Urls, built: list[weakref.ref[CatalogIndex]]
 ) -> None:
     reference = Reference(databases)
-    media = reference.popularity.most_common(1)[0][0]
+    item_id = reference.popularity.most_common(1)[0][0]
     with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         used = 0
         for window_days in (7, 30, 0):
-            move_popularity(databases, media)
+            move_popularity(databases, item_id)
             number = len(built)
             wait_until(partial(is_counted, client, window_days))
-            client.get(f"/api/media/{media}/similar")
-            client.post("/api/recommendations/preview", json={"genres": ["Drama"], "liked": [media]})
+            client.get(f"/api/media/{item_id}/similar")
+            client.post("/api/recommendations/preview", json={"genres": ["Drama"], "liked": [item_id]})
             get(client, reference.users[0], explain="true", genre="DRAMA")
             client.get(f"/explorer/users/{reference.users[0]}")
             wait_until(partial(has_more_than, built, number + 2))

@@ -297,7 +297,7 @@ def test_training_prepares_statements_only_where_the_settings_allow_it(
         assert EngagementDatabase(database).count_active_users("-infinity") == expected
 
 
-def test_a_model_that_leaves_media_out_says_how_many_it_knows(train: Train, train_ease: Train) -> None:
+def test_a_model_that_leaves_items_out_says_how_many_it_knows(train: Train, train_ease: Train) -> None:
     told = train_ease("--set", "items=20").out
     assert "It knows 20 of the media" in told
     assert "TRAINING_MEMORY_MB" in told

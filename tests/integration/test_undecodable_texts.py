@@ -69,8 +69,8 @@ def before(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
     """Texts of every kind are not UTF-8; among the titles, that of one item."""
-    media_id = before[0]["recommendations"][0]["id"].encode()
-    execute(urls[CATALOG], b"UPDATE medias SET title = E'" + TITLE + b"' WHERE id = '" + media_id + b"'")
+    item_id = before[0]["recommendations"][0]["id"].encode()
+    execute(urls[CATALOG], b"UPDATE medias SET title = E'" + TITLE + b"' WHERE id = '" + item_id + b"'")
     execute(urls[CATALOG], b"UPDATE medias SET description = E'\\xff', media_type = E'S\\xe9rie'")
     for name, table in ((CATALOG, b"tb_media_genre"), (USER, b"tb_user_genre")):
         execute(
@@ -79,7 +79,7 @@ def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
     execute(
         urls[ENGAGEMENT],
         b"INSERT INTO interaction (id, user_id, media_id, type, timestamp) "
-        b"VALUES (-1, gen_random_uuid(), '" + media_id + b"', E'\\xfc', now() AT TIME ZONE 'UTC')",
+        b"VALUES (-1, gen_random_uuid(), '" + item_id + b"', E'\\xfc', now() AT TIME ZONE 'UTC')",
     )
     return urls
 

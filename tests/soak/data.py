@@ -15,13 +15,13 @@ from tests.support.reference import Reference, Row
 # Of years: no interaction enters or leaves it while the clock is stepped by days.
 WINDOW_DAYS = 3650
 
-# A user with many more interactions than are read at a time, all with media that are not in the catalog. So
+# A user with many more interactions than are read at a time, all with items that are not in the catalog. So
 # this user is like no other, and changes no ranking but through U, the number of users.
 HEAVY_USER = "ffffffff-0000-4000-8000-000000000001"
-_HEAVY_INTERACTIONS, _HEAVY_MEDIA, _HEAVY_FROM_ID = 300_000, 300, 10_000_000
+_HEAVY_INTERACTIONS, _HEAVY_ITEMS, _HEAVY_FROM_ID = 300_000, 300, 10_000_000
 
-# Users that come and go, and bring the least popular media almost to the top.
-_MOVERS, _MOVED_MEDIA, _MOVERS_FROM_ID = 60, 10, 20_000_000
+# Users that come and go, and bring the least popular items almost to the top.
+_MOVERS, _MOVED_ITEMS, _MOVERS_FROM_ID = 60, 10, 20_000_000
 _MOVER = "eeeeeeee-0000-4000-8000-{:012d}"
 
 
@@ -42,7 +42,7 @@ def add_heavy_user(urls: Urls) -> None:
             {
                 "first": _HEAVY_FROM_ID,
                 "user": HEAVY_USER,
-                "media": _HEAVY_MEDIA,
+                "media": _HEAVY_ITEMS,
                 "rows": _HEAVY_INTERACTIONS,
             },
         )
@@ -59,8 +59,8 @@ class _Lagging(Reference):
     def popularity(self) -> Counter[str]:
         return self.counted.popularity
 
-    def idf(self, media: str) -> float:
-        ratio = len(self.counted.positive) / max(1, self.popularity[media])
+    def idf(self, item_id: str) -> float:
+        ratio = len(self.counted.positive) / max(1, self.popularity[item_id])
         return max(0.0, math.log(ratio))
 
 
@@ -71,7 +71,7 @@ class SoakData:
         """Read everything; the databases must hold the heavy user, and no mover."""
         self._urls = urls
         self.settled = self._reference()
-        self.settled.interactions = _once_a_medium(self.settled.interactions)
+        self.settled.interactions = _once_an_item(self.settled.interactions)
         self.movements = self._movements()
         self.moved = self._reference()
         self.moved.interactions = [*self.settled.interactions, *(row[1:] for row in self.movements)]
@@ -91,25 +91,25 @@ class SoakData:
         return lagging
 
     def _movements(self) -> list[Row]:
-        """Rows of the table `interaction`; two movers in three like each of the media."""
+        """Rows of the table `interaction`; two movers in three like each of the items."""
         least_popular = sorted(
-            self.settled.catalog, key=lambda media: (self.settled.popularity[media], media)
+            self.settled.catalog, key=lambda item_id: (self.settled.popularity[item_id], item_id)
         )
         at = datetime.now(UTC).replace(tzinfo=None)
         pairs = [
-            (_MOVER.format(mover), media)
+            (_MOVER.format(mover), item_id)
             for mover in range(_MOVERS)
-            for place, media in enumerate(least_popular[:_MOVED_MEDIA])
+            for place, item_id in enumerate(least_popular[:_MOVED_ITEMS])
             if (mover + place) % 3
         ]
         return [
-            (_MOVERS_FROM_ID + number, user, media, "LIKE", 1.0, at)
-            for number, (user, media) in enumerate(pairs)
+            (_MOVERS_FROM_ID + number, user, item_id, "LIKE", 1.0, at)
+            for number, (user, item_id) in enumerate(pairs)
         ]
 
 
-def _once_a_medium(rows: list[Row]) -> list[Row]:
-    """The rows, with only one for each of the heavy user's media: more change no ranking of another."""
+def _once_an_item(rows: list[Row]) -> list[Row]:
+    """The rows, with only one for each of the heavy user's items: more change no ranking of another."""
     kept, met = [], set()
     for row in rows:
         if row[0] == HEAVY_USER:

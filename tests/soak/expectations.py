@@ -106,7 +106,7 @@ class Expectations:
                 return []
         assert fewest is not None
         if Change.RELOADED in changes:
-            # A request that met media gone, and then back, leaves out those that it did not find.
+            # A request that met items gone, and then back, leaves out those that it did not find.
             fewest = list(self._misfits(user, page, offset))
         return [f"{problem}, without {degraded}, {sorted(changes)}" for problem in fewest]
 
@@ -122,7 +122,7 @@ class Expectations:
             found.append("a item came twice")
         changes = self._changes(since)
         rankings = self._acceptable(user, (), changes)
-        if shown not in ([scored.media_id for scored in ranking[: len(shown)]] for ranking in rankings):
+        if shown not in ([scored.item_id for scored in ranking[: len(shown)]] for ranking in rankings):
             found.append(f"the pages together are no ranking, {sorted(changes)}")
         return found
 
@@ -153,7 +153,7 @@ class Expectations:
                 yield ranking
                 # It may have told what the user has seen, and failed over what similar users like.
                 seen = self._seen.get(user, set())
-                yield [scored for scored in ranking if scored.media_id not in seen]
+                yield [scored for scored in ranking if scored.item_id not in seen]
 
     def _misfits(self, user: str, page: Mapping[str, Any], offset: int) -> Iterator[str]:
         """Return what is wrong with a page whose state is unknown."""
@@ -176,9 +176,9 @@ def _differences(
     if page["strategy"] != _strategy(ranking):
         yield f"strategy {page['strategy']}"
     if some_missing:
-        # Media whose details are not cached are left out; the others keep order and scores.
+        # Items whose details are not cached are left out; the others keep order and scores.
         shown = {item["id"] for item in items}
-        expected = [scored for scored in ranking if scored.media_id in shown]
+        expected = [scored for scored in ranking if scored.item_id in shown]
         if len(expected) < len(items):
             yield "a item that is not in the ranking, or came twice"
     else:
@@ -186,8 +186,8 @@ def _differences(
         if len(items) != len(expected):
             yield f"{len(items)} items, not {len(expected)}"
     for place, (item, scored) in enumerate(zip(items, expected, strict=False)):
-        if item["id"] != scored.media_id:
-            yield f"place {place}: {item['id']}, not {scored.media_id}"
+        if item["id"] != scored.item_id:
+            yield f"place {place}: {item['id']}, not {scored.item_id}"
         elif abs(item["recommendation_score"] - scored.recommendation_score) > _ROUNDING:
             yield f"place {place}: {item['recommendation_score']}, not {scored.recommendation_score}"
 

@@ -32,7 +32,7 @@ TYPES: dict[str, object] = {
 PLAN_MODES = ("force_custom_plan", "force_generic_plan")
 DEFAULTS = load_settings({}, dotenv_path=None)
 
-# 3,000 users with 50 interactions each over 6,000 media, popularity falling off steeply; medium 1 was watched
+# 3,000 users with 50 interactions each over 6,000 items, popularity falling off steeply; item 1 was watched
 # by every third user, user 1 has 5,000 interactions.
 _FILL = {
     DatabaseName.USER: """
@@ -133,7 +133,7 @@ def assert_bounded(plan: list[dict[str, Any]], indexes: set[str], bounds: dict[s
 
 
 def heaviest_history(urls: Urls) -> list[str]:
-    """The latest media the heaviest user liked, the most popular one among them."""
+    """The latest items the heaviest user liked, the most popular one among them."""
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
         rows = connection.execute(
             "SELECT media_id::text FROM interaction WHERE user_id = %s AND type = 'LIKE' "
@@ -145,17 +145,17 @@ def heaviest_history(urls: Urls) -> list[str]:
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_users_of_media_reads_no_more_than_its_limits_allow(skewed: Urls, mode: str) -> None:
-    media_ids = heaviest_history(skewed)
+    item_ids = heaviest_history(skewed)
     plan = explain(
         skewed,
         "engagement_db/fetch_users_of_media",
         mode,
-        media_ids=media_ids,
-        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(media_ids),
+        media_ids=item_ids,
+        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(item_ids),
         window_start="-infinity",
     )
     # A scan below a LIMIT sees no more rows than the LIMIT lets through.
-    bound = len(media_ids) * DEFAULTS.neighbour_search.users_per_item
+    bound = len(item_ids) * DEFAULTS.neighbour_search.users_per_item
     assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": bound})
 
 
@@ -177,24 +177,24 @@ def test_fetch_media_of_users_stops_at_its_limit_in_long_histories(skewed: Urls,
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_users_of_media_repeated_reads_no_more_than_its_limits_allow(skewed: Urls, mode: str) -> None:
     """Users are looked for in stretches, each twice as long as the one before."""
-    media_ids = heaviest_history(skewed)
+    item_ids = heaviest_history(skewed)
     plan = explain(
         skewed,
         "engagement_db/fetch_users_of_media_repeated",
         mode,
-        media_ids=media_ids,
-        row_limits=[320] * len(media_ids),
+        media_ids=item_ids,
+        row_limits=[320] * len(item_ids),
         window_start="-infinity",
         users_per_item=20,
     )
-    assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": len(media_ids) * 3 * 320})
+    assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": len(item_ids) * 3 * 320})
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_users_of_media_repeated_reads_a_short_stretch_where_users_are_many(
     skewed: Urls, mode: str
 ) -> None:
-    """Medium 1 was watched by every third user, once: the first stretch has all that are asked for."""
+    """Item 1 was watched by every third user, once: the first stretch has all that are asked for."""
     plan = explain(
         skewed,
         "engagement_db/fetch_users_of_media_repeated",
@@ -223,7 +223,7 @@ def test_fetch_media_of_users_repeated_stops_at_its_limit_in_long_histories(skew
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode: str) -> None:
-    """For the medium that every third user watched, the heaviest among them."""
+    """For the item that every third user watched, the heaviest among them."""
     plan = explain(
         skewed,
         "engagement_db/fetch_shared_users",
@@ -279,8 +279,8 @@ def test_fetch_genre_preferences_reads_the_asked_users_rows_only(skewed: Urls, m
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_media_reads_the_asked_media_only(skewed: Urls, mode: str) -> None:
-    media_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 101)]
-    plan = explain(skewed, "catalog_db/fetch_media", mode, media_ids=media_ids)
+    item_ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(1, 101)]
+    plan = explain(skewed, "catalog_db/fetch_media", mode, media_ids=item_ids)
     assert_bounded(
         plan, {"medias_pkey", "tb_media_genre_media_id_idx"}, {"medias": 100, "tb_media_genre": 300}
     )
@@ -351,13 +351,13 @@ def test_fetch_recent_interactions_stops_at_its_limit(skewed: Urls, mode: str) -
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_a_past_moment_bounds_what_is_read_in_the_index(skewed: Urls, mode: str) -> None:
     """What came after it costs nothing: it is no part of the stretch of the index."""
-    media_ids = heaviest_history(skewed)
+    item_ids = heaviest_history(skewed)
     plan = explain(
         skewed,
         "engagement_db/fetch_users_of_media",
         mode,
-        media_ids=media_ids,
-        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(media_ids),
+        media_ids=item_ids,
+        row_limits=[DEFAULTS.neighbour_search.users_per_item] * len(item_ids),
         window_start="-infinity",
         known_until="2000-01-01",
     )

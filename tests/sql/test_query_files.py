@@ -80,8 +80,8 @@ def test_every_limit_has_a_total_order(path: Path) -> None:
     for match in re.finditer(r"\bLIMIT\b", text):
         clause = text[: match.start()].rpartition("ORDER BY")[2]
         keys = re.findall(r"(\w+) (?:ASC|DESC)", clause)
-        # A user may have done several things with a medium at one instant: what is done and its value
-        # belong to the order, up to what the subquery returns of a row; grouped by medium, that is enough.
+        # A user may have done several things with an item at one instant: what is done and its value
+        # belong to the order, up to what the subquery returns of a row; grouped by item, that is enough.
         assert keys[-1] in ("user_id", "other_id", "id", "media_id", "type", "interaction_value"), (
             f"LIMIT after {clause!r}"
         )

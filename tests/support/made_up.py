@@ -8,12 +8,12 @@ from recommender.demo.generate import DemoSize
 # A little of everything, and more dirt than any real database has. The data reaches back further than the
 # window, so that what lies outside of it has to be left out.
 SMALL = DemoSize(
-    media=160,
+    items=160,
     users=280,
     interactions=7_000,
     days=120,
-    deleted_media=0.06,
-    vanished_media=0.05,
+    deleted_items=0.06,
+    vanished_items=0.05,
     users_without_preferences=0.12,
     users_without_history=0.08,
     repeated_interactions=0.15,

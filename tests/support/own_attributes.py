@@ -44,19 +44,19 @@ def add_columns(urls: Urls) -> None:
         connection.execute(
             "ALTER TABLE medias ADD language text, ADD age_rating double precision, ADD tags text[]"
         )
-        media = connection.execute("SELECT id FROM medias ORDER BY id").fetchall()
+        items = connection.execute("SELECT id FROM medias ORDER BY id").fetchall()
         connection.cursor().executemany(
             "UPDATE medias SET language = %s, age_rating = %s, tags = %s WHERE id = %s",
-            [(*VALUES[place % len(VALUES)], row[0]) for place, row in enumerate(media)],
+            [(*VALUES[place % len(VALUES)], row[0]) for place, row in enumerate(items)],
         )
 
 
 def declare(folder: Path) -> dict[str, str]:
     """Write overlay and declaration; the variables to set."""
     (folder / CATALOG).mkdir()
-    media = (SQL_ROOT / CATALOG / "fetch_media.sql").read_text()
+    statement = (SQL_ROOT / CATALOG / "fetch_media.sql").read_text()
     (folder / CATALOG / "fetch_media.sql").write_text(
-        media.replace(") AS genre_names\nFROM", f") AS genre_names{_COLUMNS}\nFROM")
+        statement.replace(") AS genre_names\nFROM", f") AS genre_names{_COLUMNS}\nFROM")
     )
     catalog = (SQL_ROOT / CATALOG / "fetch_catalogue.sql").read_text()
     (folder / CATALOG / "fetch_catalogue.sql").write_text(

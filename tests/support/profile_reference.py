@@ -19,35 +19,35 @@ class ProfileReference(Reference):
     def genre_shares(self) -> dict[str, float]:
         """p_g."""
         counts: dict[str, float] = {}
-        for media in self.catalog:
-            genres = self.genres_of_media.get(media, set())
+        for item_id in self.catalog:
+            genres = self.genres_of_items.get(item_id, set())
             for genre in genres:
-                counts[genre] = counts.get(genre, 0.01) + self.popularity[media] / len(genres)
+                counts[genre] = counts.get(genre, 0.01) + self.popularity[item_id] / len(genres)
         total = math.fsum(counts.values())
         return {genre: count / total for genre, count in counts.items()}
 
     @cached_property
     def most(self) -> int:
-        return max(self.popularity[media] for media in self.catalog)
+        return max(self.popularity[item_id] for item_id in self.catalog)
 
     def genre_counts(self, stated: set[str], liked: set[str]) -> dict[str, float]:
         """n_g."""
         counts = {genre: 2.0 if genre in stated else 0.0 for genre in self.genre_shares}
-        for media in liked & self.catalog:
-            genres = self.genres_of_media.get(media, set())
+        for item_id in liked & self.catalog:
+            genres = self.genres_of_items.get(item_id, set())
             for genre in genres:
                 counts[genre] += 1 / len(genres)
         return counts
 
-    def profile_score(self, counts: dict[str, float], media: str) -> float:
+    def profile_score(self, counts: dict[str, float], item_id: str) -> float:
         total = math.fsum(counts.values())
         lifts = [
             math.log((counts[genre] + 40 * share) / ((total + 40) * share))
             for genre, share in self.genre_shares.items()
-            if genre in self.genres_of_media.get(media, set())
+            if genre in self.genres_of_items.get(item_id, set())
         ]
         mean = math.fsum(lifts) / len(lifts) if lifts else 0.0
-        popularity = math.sqrt(math.log(1 + self.popularity[media]) / math.log(1 + self.most))
+        popularity = math.sqrt(math.log(1 + self.popularity[item_id]) / math.log(1 + self.most))
         return popularity / (1 + math.exp(-2 * mean))
 
     def rank_by_profile(
@@ -58,11 +58,11 @@ class ProfileReference(Reference):
         collaborative = self.collaborative_scores(neighbours, eligible)
         counts = self.genre_counts(stated, liked)
         scored = []
-        for media in eligible:
-            content, other = self.profile_score(counts, media), float(collaborative[media])
+        for item_id in eligible:
+            content, other = self.profile_score(counts, item_id), float(collaborative[item_id])
             total = 0.4 * content + 0.6 * other
-            scored.append(Scored(media, total, content, other, Fraction(round(total * _STEPS))))
-        scored.sort(key=lambda each: (-each.exact, -self.popularity[each.media_id], each.media_id))
+            scored.append(Scored(item_id, total, content, other, Fraction(round(total * _STEPS))))
+        scored.sort(key=lambda each: (-each.exact, -self.popularity[each.item_id], each.item_id))
         return scored
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:

@@ -154,7 +154,7 @@ class RecipeReference(Reference):
         return self._named(USER, "SELECT cook::text, ingredient FROM cook_tastes")
 
     @cached_property
-    def genres_of_media(self) -> dict[str, set[str]]:
+    def genres_of_items(self) -> dict[str, set[str]]:
         return self._named(CATALOG, "SELECT recipe::text, ingredient FROM recipe_ingredients")
 
     @cached_property

@@ -33,7 +33,7 @@ def plain_name(name: str) -> str:
 class Scored:
     """One item of a user's full ranking, unrounded."""
 
-    media_id: str
+    item_id: str
     recommendation_score: float
     content_score: float
     collaborative_score: float
@@ -76,16 +76,16 @@ class Reference:
     @cached_property
     def catalog(self) -> set[str]:
         rows = self.rows(DatabaseName.CATALOG, "SELECT id::text, deleted_at FROM medias")
-        return {media for media, deleted_at in rows if deleted_at is None}
+        return {item_id for item_id, deleted_at in rows if deleted_at is None}
 
     @cached_property
-    def genres_of_media(self) -> dict[str, set[str]]:
+    def genres_of_items(self) -> dict[str, set[str]]:
         genres = defaultdict(set)
-        for media, genre in self.rows(
+        for item_id, genre in self.rows(
             DatabaseName.CATALOG, "SELECT media_id::text, genre_name FROM tb_media_genre"
         ):
             if genre is not None:
-                genres[media].add(plain_name(genre))
+                genres[item_id].add(plain_name(genre))
         for named in genres.values():
             named.discard("")
         return genres
@@ -112,46 +112,46 @@ class Reference:
     def disliked(self) -> set[tuple[str, str]]:
         """Pairs of user and item whose latest verdict is a dislike."""
         verdicts: dict[tuple[str, str], tuple[datetime, bool]] = {}
-        for user, media, kind, _, at in self.window_rows:
+        for user, item_id, kind, _, at in self.window_rows:
             if kind in {"LIKE", "DISLIKE"}:
                 verdict = (at, kind == "DISLIKE")
-                verdicts[user, media] = max(verdicts.get((user, media), verdict), verdict)
+                verdicts[user, item_id] = max(verdicts.get((user, item_id), verdict), verdict)
         return {pair for pair, (_, is_dislike) in verdicts.items() if is_dislike}
 
     @cached_property
     def positive_rows(self) -> list[tuple[str, str, Fraction]]:
         """Likes and watches that count, with their values in billionths."""
         return [
-            (user, media, Fraction(round((value or 0.0) * 1e9), 10**9))
-            for user, media, kind, value, _ in self.window_rows
-            if kind in {"LIKE", "WATCH"} and (user, media) not in self.disliked
+            (user, item_id, Fraction(round((value or 0.0) * 1e9), 10**9))
+            for user, item_id, kind, value, _ in self.window_rows
+            if kind in {"LIKE", "WATCH"} and (user, item_id) not in self.disliked
         ]
 
     @cached_property
     def positive(self) -> dict[str, set[str]]:
         """P(u)."""
         positive = defaultdict(set)
-        for user, media, _ in self.positive_rows:
-            positive[user].add(media)
+        for user, item_id, _ in self.positive_rows:
+            positive[user].add(item_id)
         return positive
 
     @cached_property
     def seen(self) -> dict[str, set[str]]:
         seen = defaultdict(set)
-        for user, media, *_ in self.interactions:
-            if user is not None and media is not None:
-                seen[user].add(media)
+        for user, item_id, *_ in self.interactions:
+            if user is not None and item_id is not None:
+                seen[user].add(item_id)
         return seen
 
     @cached_property
     def popularity(self) -> Counter[str]:
-        return Counter(media for items in self.positive.values() for media in items)
+        return Counter(item_id for items in self.positive.values() for item_id in items)
 
     @cached_property
     def values(self) -> dict[str, dict[str, list[Fraction]]]:
         values: dict[str, dict[str, list[Fraction]]] = defaultdict(lambda: defaultdict(list))
-        for user, media, value in self.positive_rows:
-            values[user][media].append(value)
+        for user, item_id, value in self.positive_rows:
+            values[user][item_id].append(value)
         return values
 
     @cached_property
@@ -159,12 +159,12 @@ class Reference:
         """All users of the databases."""
         return sorted(set(self.genres_of_user) | set(self.seen))
 
-    def idf(self, media: str) -> float:
-        return math.log(len(self.positive) / self.popularity[media])
+    def idf(self, item_id: str) -> float:
+        return math.log(len(self.positive) / self.popularity[item_id])
 
     def similarity(self, liked: set[str], other: str) -> float:
         shared = liked & self.positive[other]
-        return math.fsum(self.idf(media) for media in shared) / math.sqrt(len(self.positive[other]) + 10)
+        return math.fsum(self.idf(item_id) for item_id in shared) / math.sqrt(len(self.positive[other]) + 10)
 
     def similar(self, user: str) -> list[str]:
         return self.similar_to(self.positive.get(user, set()), but=user)
@@ -178,23 +178,23 @@ class Reference:
         )
         return ranked[: self.similar_users]
 
-    def content_score(self, stated: set[str], media: str) -> Fraction:
+    def content_score(self, stated: set[str], item_id: str) -> Fraction:
         if not stated:
             return Fraction(0)
-        return Fraction(len(self.genres_of_media.get(media, set()) & stated), len(stated))
+        return Fraction(len(self.genres_of_items.get(item_id, set()) & stated), len(stated))
 
-    def fans(self, neighbours: list[str], media: str) -> list[str]:
+    def fans(self, neighbours: list[str], item_id: str) -> list[str]:
         """The similar users who have an item."""
-        return [other for other in neighbours if media in self.positive[other]]
+        return [other for other in neighbours if item_id in self.positive[other]]
 
     def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
         products = {}
-        for media in eligible:
-            fans = self.fans(neighbours, media)
-            total = sum((value for other in fans for value in self.values[other][media]), Fraction(0))
-            products[media] = max(Fraction(0), len(fans) * total)
+        for item_id in eligible:
+            fans = self.fans(neighbours, item_id)
+            total = sum((value for other in fans for value in self.values[other][item_id]), Fraction(0))
+            products[item_id] = max(Fraction(0), len(fans) * total)
         best = max(products.values(), default=Fraction(0))
-        return {media: product / best if best > 0 else product for media, product in products.items()}
+        return {item_id: product / best if best > 0 else product for item_id, product in products.items()}
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
         """The full ranking; `without` databases that cannot be asked."""
@@ -208,16 +208,16 @@ class Reference:
         eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []
-        for media in eligible:
-            content = self.content_score(stated, media)
-            total = Fraction(2, 5) * content + Fraction(3, 5) * collaborative[media]
-            scored.append(Scored(media, float(total), float(content), float(collaborative[media]), total))
-        scored.sort(key=lambda s: (-s.exact, -self.popularity[s.media_id], s.media_id))
+        for item_id in eligible:
+            content = self.content_score(stated, item_id)
+            total = Fraction(2, 5) * content + Fraction(3, 5) * collaborative[item_id]
+            scored.append(Scored(item_id, float(total), float(content), float(collaborative[item_id]), total))
+        scored.sort(key=lambda s: (-s.exact, -self.popularity[s.item_id], s.item_id))
         return scored
 
-    def telling(self, liked: list[str], neighbours: list[str], media: str) -> list[tuple[float, str]]:
+    def telling(self, liked: list[str], neighbours: list[str], item_id: str) -> list[tuple[float, str]]:
         """The items of a history by their part in the similarity of an item's users, largest first."""
-        fans = self.fans(neighbours, media)
+        fans = self.fans(neighbours, item_id)
         parts = [
             (
                 math.fsum(
@@ -235,6 +235,6 @@ class Reference:
     def cosine(self, one: str, other: str) -> float:
         """Over the users who have them."""
         users, others = (
-            {user for user, media in self.positive.items() if medium in media} for medium in (one, other)
+            {user for user, items in self.positive.items() if item_id in items} for item_id in (one, other)
         )
         return len(users & others) / math.sqrt(len(users) * len(others)) if users and others else 0.0

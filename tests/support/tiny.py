@@ -18,7 +18,7 @@ def key(number: int) -> str:
 
 
 ASKER = key(1)
-# Others are users 10, 11, …; media 100, 101, … are shared with the asker, 200, 201, … are theirs alone.
+# Others are users 10, 11, …; items 100, 101, … are shared with the asker, 200, 201, … are theirs alone.
 
 
 class Tiny:
@@ -44,14 +44,14 @@ class Tiny:
     def add(
         self,
         user: int | None,
-        media: int | None,
+        item: int | None,
         hours_ago: float,
         value: Any = 1.0,
         kind: str = "WATCH",
     ) -> None:
         self._row += 1
         at = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
-        ids = [None if number is None else key(number) for number in (user, media)]
+        ids = [None if number is None else key(number) for number in (user, item)]
         with psycopg.connect(self.urls[ENGAGEMENT]) as connection:
             connection.execute(
                 "INSERT INTO interaction VALUES (%s, %s, %s, %s, %s, %s)", (self._row, *ids, kind, value, at)
@@ -69,4 +69,4 @@ class Tiny:
         """What the asker is given with a collaborative score, by item."""
         items = self.answer(user, **variables)["recommendations"]
         scores = {item["id"]: item["collaborative_score"] for item in items}
-        return {media: score for media, score in scores.items() if score > 0}
+        return {item: score for item, score in scores.items() if score > 0}

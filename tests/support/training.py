@@ -101,15 +101,15 @@ def publish_made_up(
     name: str = NAME,
     *,
     users: int = 100,
-    media: int = 20,
+    items: int = 20,
     blend: Blend | None = None,
     accepted: bool = False,
     promotion: Promotion = Promotion.ALL,
     kept_versions: int = 3,
 ) -> VersionRef:
-    """Publish a model of made-up users, each of whom likes five media."""
+    """Publish a model of made-up users, each of whom likes five items."""
     data = dataset(
-        {f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)}
+        {f"{user:04}": [f"{(user * 3 + n) % items:04}" for n in range(5)] for user in range(users)}
     )
     model = MODELS[name].make({})
     model.fit(data)

@@ -29,7 +29,7 @@ def register_fragment_errors(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(OverloadedError, _overloaded)
     blueprint.register_error_handler(NothingToRecommendFromError, _nothing)
     blueprint.register_error_handler(DatabaseUnavailableError, _database)
-    blueprint.register_error_handler(UnknownItemError, _unknown_media)
+    blueprint.register_error_handler(UnknownItemError, _unknown_item)
     blueprint.register_error_handler(HTTPException, _http_error)
     blueprint.register_error_handler(Exception, _fault)
 
@@ -76,7 +76,7 @@ def _database(exc: DatabaseUnavailableError) -> Response:
     )
 
 
-def _unknown_media(_: UnknownItemError) -> Response:
+def _unknown_item(_: UnknownItemError) -> Response:
     return _problem(HTTPStatus.NOT_FOUND, "This medium is not in the catalog any more.", retry=False)
 
 

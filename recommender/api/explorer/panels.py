@@ -57,7 +57,7 @@ class Ranking:
     @property
     def ranks(self) -> dict[str, int]:
         """Return the rank of each recommended item, by id."""
-        return {card.item.media.id: card.rank for card in self.cards}
+        return {card.item.details.id: card.rank for card in self.cards}
 
     @property
     def degraded(self) -> tuple[DatabaseName, ...]:
@@ -72,12 +72,12 @@ class PanelReader:
         self,
         *,
         service: RecommendationService,
-        media: ItemService,
+        items: ItemService,
         profiles: ProfileReader,
         limiter: ConcurrencyLimiter,
     ) -> None:
         self._service = service
-        self._media = media
+        self._media = items
         self._profiles = profiles
         self._limiter = limiter
 
@@ -100,13 +100,13 @@ class PanelReader:
         """Return a user's ranking, compared with `baseline` (item ids, best first)."""
         return self._rank(user_id, tuning, defaults, tuple(baseline))
 
-    def similar(self, media_id: str) -> SimilarItemsPage:
+    def similar(self, item_id: str) -> SimilarItemsPage:
         """Return the items most similar to one.
 
         Raises:
             UnknownItemError: the catalog does not have the item.
         """
-        return self._in_turn(lambda: self._media.similar(media_id, Page(SIMILAR_ITEMS)))
+        return self._in_turn(lambda: self._media.similar(item_id, Page(SIMILAR_ITEMS)))
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         with self._limiter.limit():
@@ -117,13 +117,13 @@ class PanelReader:
         result = self._recommend(user_id, tuning, defaults, timings)
         items = () if result is None else result.items
         if not baseline:
-            baseline = tuple(item.media.id for item in items)
-        was = {media_id: rank for rank, media_id in enumerate(baseline, start=1)}
+            baseline = tuple(item.details.id for item in items)
+        was = {item_id: rank for rank, item_id in enumerate(baseline, start=1)}
         return Ranking(
             tuning=tuning,
             result=result,
             cards=tuple(
-                Card(rank, item, was.get(item.media.id, 0)) for rank, item in enumerate(items, start=1)
+                Card(rank, item, was.get(item.details.id, 0)) for rank, item in enumerate(items, start=1)
             ),
             popular=self._popular(tuning),
             timings=timings,
@@ -132,7 +132,7 @@ class PanelReader:
 
     def _ids(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[str, ...]:
         result = self._recommend(user_id, tuning, defaults, {})
-        return () if result is None else tuple(item.media.id for item in result.items)
+        return () if result is None else tuple(item.details.id for item in result.items)
 
     def _recommend(
         self, user_id: str, tuning: Tuning, defaults: Tuning, timings: dict[str, float]

@@ -63,44 +63,44 @@ def age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def drawn_cover(domain: Domain, media: Item) -> str:
+def drawn_cover(domain: Domain, item: Item) -> str:
     """Return the address of the placeholder cover."""
-    genre = media.genres[0] if media.genres else None
-    year = media.attributes.get(domain.year)
-    return placeholder_url(media.id, media.title, genre, year if isinstance(year, int) else None)
+    genre = item.genres[0] if item.genres else None
+    year = item.attributes.get(domain.year)
+    return placeholder_url(item.id, item.title, genre, year if isinstance(year, int) else None)
 
 
-def cover(domain: Domain, media: Item) -> str:
+def cover(domain: Domain, item: Item) -> str:
     """Return the address of the item's own cover if it is safe to load, else of a placeholder."""
-    own = str(media.attributes.get(domain.cover) or "").strip()
+    own = str(item.attributes.get(domain.cover) or "").strip()
     try:
         parts = urlsplit(own)
     except ValueError:
-        return drawn_cover(domain, media)
+        return drawn_cover(domain, item)
     # A relative address could make the page request any other path of this service.
     usable = parts.scheme in ("http", "https") or own.startswith(PLACEHOLDERS_PATH)
-    return own if usable else drawn_cover(domain, media)
+    return own if usable else drawn_cover(domain, item)
 
 
-def description(domain: Domain, media: Item) -> Value:
+def description(domain: Domain, item: Item) -> Value:
     """Return the description of an item, if it has one."""
-    return media.attributes.get(domain.description)
+    return item.attributes.get(domain.description)
 
 
-def facts(domain: Domain, media: Item) -> list[tuple[str, bool]]:
+def facts(domain: Domain, item: Item) -> list[tuple[str, bool]]:
     """Return the domain's numbers and categories, each with whether it is text of a database."""
     return [
         (name_of(value) if isinstance(value, str) else str(value), isinstance(value, str))
         for attribute in domain.attributes
         if attribute.kind in (Kind.NUMBER, Kind.CATEGORY)
-        and (value := media.attributes[attribute.name]) is not None
+        and (value := item.attributes[attribute.name]) is not None
     ]
 
 
-def own_values(domain: Domain, media: Item) -> Iterator[tuple[str, str]]:
+def own_values(domain: Domain, item: Item) -> Iterator[tuple[str, str]]:
     """Yield label and value of each custom attribute that an item has."""
     for attribute in domain.own:
-        value = media.attributes[attribute.name]
+        value = item.attributes[attribute.name]
         for each in value if isinstance(value, tuple) else (value,):
             if each is not None:
                 yield attribute.label, each if isinstance(each, str) else f"{each:.12g}"
@@ -113,7 +113,7 @@ def part(text: str) -> str:
 
 def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
     """Yield the pieces of a reason, in order, each with whether it is text of a database."""
-    titles = {own.media.title for own in told.because if own.media.title}
+    titles = {own.details.title for own in told.because if own.details.title}
     texts = titles | {name_of(genre) for genre in told.matched_genres}
     # The longest first: one name may contain another.
     pattern = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))

@@ -9,7 +9,7 @@ from pydantic import create_model
 from recommender.api.fields import Share, WholeNumber
 from recommender.api.filters import Filters, bind_filters, filter_fields, refuse_taken_names
 from recommender.domains.base import Domain
-from recommender.entities import ANY_MEDIA, MAX_WINDOW_DAYS, ItemFilter, Weights
+from recommender.entities import ANY_ITEM, MAX_WINDOW_DAYS, ItemFilter, Weights
 
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
@@ -23,7 +23,7 @@ class Tuning:
     weights: Weights
     window_days: int
     limit: int
-    filters: ItemFilter = ANY_MEDIA
+    filters: ItemFilter = ANY_ITEM
     filter_texts: tuple[tuple[str, str], ...] = ()
 
     def arguments(self, defaults: "Tuning") -> dict[str, str]:
@@ -73,7 +73,7 @@ class TuningQuery(Filters):
     @property
     def baseline_ids(self) -> list[str]:
         """Return the ids of the baseline, in order."""
-        return [media_id for media_id in self.baseline.split(",") if media_id]
+        return [item_id for item_id in self.baseline.split(",") if item_id]
 
 
 def _text(value: object) -> str:

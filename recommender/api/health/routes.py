@@ -105,7 +105,7 @@ def _load_of(occupancy: Occupancy) -> LaneAnswer:
 def _catalog_of(catalog: CatalogStatus) -> CatalogueAnswer:
     return CatalogueAnswer(
         age_seconds=round(catalog.age_s, 1),
-        media=catalog.media,
+        media=catalog.item_count,
         index=catalog.version,
         held_back=None if catalog.held_back is None else _held_back_of(catalog.held_back),
     )
@@ -113,7 +113,7 @@ def _catalog_of(catalog: CatalogStatus) -> CatalogueAnswer:
 
 def _held_back_of(held_back: HeldBack) -> HeldBackAnswer:
     return HeldBackAnswer(
-        media=held_back.media,
+        media=held_back.item_count,
         since_seconds=round(time.monotonic() - held_back.since, 1),
         reason=held_back.reason,
     )

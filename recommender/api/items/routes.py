@@ -17,16 +17,16 @@ from recommender.serving.items import ItemService
 from recommender.telemetry import JSON, stage
 
 
-def items_blueprint(media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter) -> Blueprint:
-    """Return the blueprint; its views query `media` within `limiter`."""
+def items_blueprint(items: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter) -> Blueprint:
+    """Return the blueprint; its views query `items` within `limiter`."""
     blueprint = Blueprint("media", __name__, url_prefix=f"/api/{limits.domain.plural}")
-    _add_popular(blueprint, media, limits, limiter)
-    _add_similar(blueprint, media, limits, limiter)
+    _add_popular(blueprint, items, limits, limiter)
+    _add_similar(blueprint, items, limits, limiter)
     return blueprint
 
 
 def _add_popular(
-    blueprint: Blueprint, media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
+    blueprint: Blueprint, items: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
 ) -> None:
     @Endpoint(
         blueprint,
@@ -46,7 +46,7 @@ def _add_popular(
     def get_popular(*, query: PopularQuery, limiter: ConcurrencyLimiter) -> PopularAnswer:
         asked_at = time.monotonic()
         with limiter.limit():
-            popular = media.popular(
+            popular = items.popular(
                 query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
             )
         with stage(JSON):
@@ -54,7 +54,7 @@ def _add_popular(
 
 
 def _add_similar(
-    blueprint: Blueprint, media: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
+    blueprint: Blueprint, items: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter
 ) -> None:
     @Endpoint(
         blueprint,
@@ -67,7 +67,7 @@ def _add_similar(
         "alone if no user has the medium or engagement_db does not answer.",
         path={
             "media_id": PathId(
-                limits.media_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to compare with.", MEDIA_ID
+                limits.item_id_form, ErrorCode.INVALID_MEDIA_ID, "The medium to compare with.", MEDIA_ID
             )
         },
         query=bounded(SimilarQuery, limits),
@@ -78,7 +78,7 @@ def _add_similar(
     def get_similar(*, media_id: str, query: SimilarQuery, limiter: ConcurrencyLimiter) -> SimilarAnswer:
         asked_at = time.monotonic()
         with limiter.limit():
-            similar = media.similar(
+            similar = items.similar(
                 media_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
             )
         with stage(JSON):

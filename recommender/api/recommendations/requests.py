@@ -60,5 +60,5 @@ class PreviewBody(Explainable):
 
     genres: Names = ()
     """The genres that the person likes."""
-    liked: Annotated[tuple[str, ...], Bound(lambda limits: Ids(limits.media_id_form, 0, _MAX_LIKED))] = ()
+    liked: Annotated[tuple[str, ...], Bound(lambda limits: Ids(limits.item_id_form, 0, _MAX_LIKED))] = ()
     """Ids of media that the person likes."""

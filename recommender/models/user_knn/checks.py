@@ -71,18 +71,18 @@ def _check_forms(arrays: Arrays) -> None:
 
 
 def _check_lengths(arrays: Arrays) -> None:
-    users, media, pairs = (len(arrays[name]) for name in (*_IDS, "values"))
-    for what, count in (("users", users), ("media", media), ("pairs", pairs)):
+    users, items, pairs = (len(arrays[name]) for name in (*_IDS, "values"))
+    for what, count in (("users", users), ("media", items), ("pairs", pairs)):
         if count == 0:
             raise ArtifactError(f"there are no {what} in it")
     expected = {
         "user_start": (users + 1,),
         "media_of_user": (pairs,),
-        "media_start": (media + 1,),
+        "media_start": (items + 1,),
         "users_of_media": (pairs,),
-        "idf_weights": (media,),
+        "idf_weights": (items,),
         "inverse_norms": (users,),
-        "bits_row": (media,),
+        "bits_row": (items,),
         "user_bits": (len(arrays["user_bits"]), words_of_row(users)),
     }
     for name, shape in expected.items():
@@ -125,12 +125,12 @@ def _check_directions(arrays: Arrays) -> None:
     item_start, users_of_item = arrays["media_start"], arrays["users_of_media"]
     for part in _stretches(len(users_of_item) - 1):
         later = np.flatnonzero(users_of_item[1:][part] <= users_of_item[:-1][part]) + part.start + 1
-        # Only where another medium begins may the next user stand before the last one.
+        # Only where another item begins may the next user stand before the last one.
         if (item_start[np.searchsorted(item_start, later)] != later).any():
-            _refuse("users_of_media", "the users of a medium must be in order, each once")
-    by_user = _digest(arrays["user_start"], arrays["media_of_user"], lambda user, media: (user, media))
-    by_media = _digest(item_start, users_of_item, lambda media, user: (user, media))
-    if by_user != by_media:
+            _refuse("users_of_media", "the users of an item must be in order, each once")
+    by_user = _digest(arrays["user_start"], arrays["media_of_user"], lambda user, item: (user, item))
+    by_item = _digest(item_start, users_of_item, lambda item, user: (user, item))
+    if by_user != by_item:
         _refuse("users_of_media", "must hold the same pairs as items_of_user")
 
 
@@ -142,7 +142,7 @@ def _check_weights(arrays: Arrays) -> None:
         _refuse("idf_weights", "must be those of the numbers of users")
     norms = (1 / np.sqrt(np.diff(arrays["user_start"]) + DAMPING)).astype(np.float32)
     if not np.array_equal(arrays["inverse_norms"], norms):
-        _refuse("inverse_norms", "must be those of the numbers of media")
+        _refuse("inverse_norms", "must be those of the numbers of items")
 
 
 def _check_bits(arrays: Arrays) -> None:
@@ -152,9 +152,9 @@ def _check_bits(arrays: Arrays) -> None:
     if not np.array_equal(np.sort(rows[popular]), np.arange(len(user_bits))):
         _refuse("bits_row", f"must be -1, or one of {len(user_bits)} rows, each once")
     words = user_bits.shape[1]
-    for medium in popular:
-        users = arrays["users_of_media"][item_start[medium] : item_start[medium + 1]]
-        row = user_bits[rows[medium]]
+    for item in popular:
+        users = arrays["users_of_media"][item_start[item] : item_start[item + 1]]
+        row = user_bits[rows[item]]
         bit, word = np.divmod(users, words)
         are_set = row[word] >> bit.astype(np.uint16) & np.uint16(1)
         if not are_set.all() or np.bitwise_count(row).sum(dtype=np.int64) != len(users):

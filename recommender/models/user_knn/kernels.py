@@ -59,7 +59,7 @@ def add_rare(
     overlaps: NDArray[np.uint16],
     item_start: NDArray[np.int64],
     users_of_item: NDArray[np.int32],
-    media: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
     weights: NDArray[np.uint16],
 ) -> None:
     """Add each item's weight to the overlaps of its users, one by one.
@@ -67,11 +67,11 @@ def add_rare(
     Args:
         overlaps: shape (users or more,), added to in place.
         item_start, users_of_item: the users of item m are users_of_item[item_start[m]:item_start[m + 1]].
-        media, weights: parallel, one entry per item.
+        item_idx, weights: parallel, one entry per item.
     """
-    for place in range(media.size):
+    for place in range(item_idx.size):
         weight = weights[place]
-        for entry in range(item_start[media[place]], item_start[media[place] + 1]):
+        for entry in range(item_start[item_idx[place]], item_start[item_idx[place] + 1]):
             overlaps[users_of_item[entry]] += weight
 
 
@@ -171,11 +171,11 @@ def sum_of_users(
     user_start: NDArray[np.int64],
     items_of_user: NDArray[np.int32],
     values: NDArray[np.float64],
-    media_count: int,
+    item_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count those of `users` who have each item, and sum their values; two arrays of shape (items,)."""
-    counts = np.zeros(media_count, dtype=np.int64)
-    totals = np.zeros(media_count, dtype=np.float64)
+    counts = np.zeros(item_count, dtype=np.int64)
+    totals = np.zeros(item_count, dtype=np.float64)
     for user in users:
         for entry in range(user_start[user], user_start[user + 1]):
             counts[items_of_user[entry]] += 1

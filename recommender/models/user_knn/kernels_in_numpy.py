@@ -30,11 +30,11 @@ def add_rare(
     overlaps: NDArray[np.uint16],
     item_start: NDArray[np.int64],
     users_of_item: NDArray[np.int32],
-    media: NDArray[np.int64],
+    item_idx: NDArray[np.int64],
     weights: NDArray[np.uint16],
 ) -> None:
     """Add each item's weight to the overlaps of its users, one by one."""
-    for item, weight in zip(media, weights, strict=True):
+    for item, weight in zip(item_idx, weights, strict=True):
         np.add.at(overlaps, users_of_item[item_start[item] : item_start[item + 1]], weight)
 
 
@@ -74,13 +74,13 @@ def sum_of_users(
     user_start: NDArray[np.int64],
     items_of_user: NDArray[np.int32],
     values: NDArray[np.float64],
-    media_count: int,
+    item_count: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Count those of `users` who have each item, and sum their values; two arrays of shape (items,)."""
     entries, _ = _entries_of(users, user_start)
-    media = items_of_user[entries]
-    counts = np.bincount(media, minlength=media_count).astype(np.int64)
-    totals = np.bincount(media, weights=values[entries], minlength=media_count)
+    item_idx = items_of_user[entries]
+    counts = np.bincount(item_idx, minlength=item_count).astype(np.int64)
+    totals = np.bincount(item_idx, weights=values[entries], minlength=item_count)
     return counts, totals.astype(np.float64)
 
 

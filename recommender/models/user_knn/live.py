@@ -146,13 +146,13 @@ class UserKnnSql(ExplainsBySimilarUsers):
         reads: _Reads,
         deadline: Deadline,
     ) -> Scores:
-        asked, media = ask_about(users, items, reads.caps.history_items, reads.rows_of_items)
+        asked, asked_items = ask_about(users, items, reads.caps.history_items, reads.rows_of_items)
         if not asked:
             return [NO_SCORES] * len(users)
-        repeated = reads.are_repeated(media.item_ids)
-        lists = self._engagement_db.fetch_users_of_media(
-            media.item_ids,
-            media.row_limits,
+        repeated = reads.are_repeated(asked_items.item_ids)
+        lists = self._engagement_db.fetch_users_of_items(
+            asked_items.item_ids,
+            asked_items.row_limits,
             window_start,
             deadline,
             enough_users=reads.caps.users_per_item if repeated else None,
@@ -160,7 +160,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         neighbours = find_neighbours(asked, without_forgotten(lists, self._forgotten()), reads.caps)
         if not neighbours.user_keys:
             return [NO_SCORES] * len(users)
-        others = self._engagement_db.fetch_media_of_users(
+        others = self._engagement_db.fetch_items_of_users(
             neighbours.user_keys,
             window_start,
             reads.rows_of_user,
@@ -191,7 +191,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
             rows_per_user=reads.rows_of_user,
             deadline=deadline,
         )
-        item_idx = items.media_keys.locate(item_keys)
+        item_idx = items.item_keys.locate(item_keys)
         known = item_idx >= 0
         item_idx, shared = item_idx[known], counts[known].astype(np.int64)
         # The index was counted earlier, and the item may have its first users since.

@@ -31,13 +31,13 @@ _WORD = np.dtype(">u8")
 
 
 class AskedUser(NamedTuple):
-    """A user of the request, by index among all users. `media`: the indices of their items in `AskedItems`.
+    """A user of the request, by index among all users. `asked_idx`: of their items in `AskedItems`.
 
-    `idf_weights`: parallel to `media`, in fixed point, above 0. `user_key`: as in `History`.
+    `idf_weights`: parallel to `asked_idx`, in fixed point, above 0. `user_key`: as in `History`.
     """
 
     position: int
-    media: NDArray[np.intp]
+    asked_idx: NDArray[np.intp]
     idf_weights: NDArray[np.int64]
     user_key: bytes
 
@@ -76,13 +76,13 @@ def ask_about(
         latest = user.history.positive_ids[:history_items]
         weights = np.array(idf_weights(items.popularity, latest), dtype=np.int64)
         limits = row_limits(latest, user.history.positive_rows[: len(latest)])
-        media = np.array(
+        asked_idx = np.array(
             [places.setdefault(key, len(places)) for key in zip(latest, limits, strict=False)], dtype=np.intp
         )
         counts = weights > 0
         if counts.any():
-            asked.append(AskedUser(position, media[counts], weights[counts], user.history.user_key))
-    return asked, AskedItems([media_id for media_id, _ in places], [limit for _, limit in places])
+            asked.append(AskedUser(position, asked_idx[counts], weights[counts], user.history.user_key))
+    return asked, AskedItems([item_id for item_id, _ in places], [limit for _, limit in places])
 
 
 def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
@@ -120,7 +120,7 @@ def find_neighbours(
     lists = [
         draw_up_shortlist(
             audiences,
-            user.media,
+            user.asked_idx,
             user.idf_weights,
             fold_keys(user.user_key, words.shape[1])[0] if user.user_key else None,
             users_per_item=caps.users_per_item,
@@ -154,10 +154,10 @@ def scores_by_user(
 
     `lists`: one for each of `neighbours.user_keys`. Users without similar users are absent.
     """
-    keys = items.media_keys.fold(lists.keys)
+    keys = items.item_keys.fold(lists.keys)
     interactions = Interactions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
     positive = positive_items(interactions, caps.items_per_user)
-    item_idx = items.media_keys.locate_folded(keys[positive.rows])
+    item_idx = items.item_keys.locate_folded(keys[positive.rows])
     sizes = positive.sizes
     found = {}
     for user, (others, overlaps) in zip(asked, neighbours.of_asked, strict=True):

@@ -32,7 +32,7 @@ class Shortlist(NamedTuple):
 
 def draw_up_shortlist(
     audiences: Audiences,
-    media: NDArray[np.intp],
+    item_idx: NDArray[np.intp],
     idf_weights: NDArray[np.int64],
     own_number: np.uint64 | None,
     *,
@@ -43,30 +43,30 @@ def draw_up_shortlist(
 
     Args:
         audiences: with one user more per item than `users_per_item`, as the user may be among them.
-        media: the indices of the user's items in `audiences`.
-        idf_weights: parallel to `media`, above 0.
+        item_idx: indices of the user's items in `audiences`.
+        idf_weights: parallel to `item_idx`, above 0.
         own_number: the number of the user, to be left out; None for a user without an id.
         users_per_item: how many of the latest other users of an item count.
         length: the largest number of users to return.
     """
-    start, pairs = audiences.users.of_users(media)
-    medium = np.repeat(np.arange(len(media)), np.diff(start))
+    start, pairs = audiences.users.of_users(item_idx)
+    history_idx = np.repeat(np.arange(len(item_idx)), np.diff(start))
     numbers = audiences.numbers[pairs]
-    places = np.arange(len(pairs)) - start[medium]
+    places = np.arange(len(pairs)) - start[history_idx]
     if own_number is None:
         counts = places < users_per_item
     else:
         own = numbers == own_number
         # If the user is among the latest, one more counts.
-        is_among = np.bincount(medium[own & (places < users_per_item)], minlength=len(media))
-        counts = (places < users_per_item + is_among[medium]) & ~own
+        is_among = np.bincount(history_idx[own & (places < users_per_item)], minlength=len(item_idx))
+        counts = (places < users_per_item + is_among[history_idx]) & ~own
     order = np.flatnonzero(counts)
     order = order[np.argsort(numbers[order])]
     if not order.size:
         return Shortlist(np.empty(0, np.int64), np.empty(0, np.int64))
     numbers = numbers[order]
     first = np.flatnonzero(np.concatenate(([True], numbers[1:] != numbers[:-1])))
-    overlaps = np.add.reduceat(idf_weights[medium[order]], first)
+    overlaps = np.add.reduceat(idf_weights[history_idx[order]], first)
     found = pairs[order[first]]
     if len(found) > length:
         chosen = _largest(overlaps, audiences.keys, found, length)

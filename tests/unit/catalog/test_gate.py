@@ -59,13 +59,13 @@ def test_a_first_count_and_a_loss_are_looked_at_again_until_they_are_steady() ->
 
 
 def test_the_reason_names_what_is_missing() -> None:
-    for media, genres, reason in (
+    for item_count, genres, reason in (
         (0, 0, HoldReason.EMPTY),
-        (5, 5, HoldReason.FEWER_MEDIA),
+        (5, 5, HoldReason.FEWER_ITEMS),
         (10, 0, HoldReason.FEWER_GENRES),
     ):
         whole = CatalogGate(0.2, 60)
-        assert whole.examine_media(10, 10, 0.0, first=True) is None
-        held_back = whole.examine_media(media, genres, 1.0, first=False)
+        assert whole.examine_items(10, 10, 0.0, first=True) is None
+        held_back = whole.examine_items(item_count, genres, 1.0, first=False)
         assert held_back is not None
-        assert (held_back.media, held_back.reason) == (media, reason)
+        assert (held_back.item_count, held_back.reason) == (item_count, reason)

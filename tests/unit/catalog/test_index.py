@@ -1,4 +1,4 @@
-"""The catalog index orders media, knows their genres, and weighs what is not in it."""
+"""The catalog index orders items, knows their genres, and weighs what is not in it."""
 
 import math
 from collections.abc import Sequence
@@ -24,15 +24,14 @@ from recommender.ranking.content import count_matches
 
 def entries(**genres: list[str] | None) -> list[CatalogEntry]:
     return [
-        CatalogEntry((names, None, None), media_id, media_id.encode() * 16)
-        for media_id, names in genres.items()
+        CatalogEntry((names, None, None), item_id, item_id.encode() * 16) for item_id, names in genres.items()
     ]
 
 
 POPULARITY = Popularity.of(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)
 
 
-def test_media_stand_by_popularity_then_id() -> None:
+def test_items_stand_by_popularity_then_id() -> None:
     index = build_index(entries(d=None, c=[], a=["X"], b=["Y"]), POPULARITY)
     assert index.item_ids == ["b", "c", "a", "d"]
 
@@ -65,7 +64,7 @@ def test_the_typical_repeats_are_those_of_half_of_the_pairs() -> None:
     assert Popularity.of({}, 0).typical_repeats == 1
 
 
-def test_media_outside_the_catalog_have_an_idf_and_new_ones_count_as_found_once() -> None:
+def test_items_outside_the_catalog_have_an_idf_and_new_ones_count_as_found_once() -> None:
     index = build_index(entries(b=[]), POPULARITY)
     assert idf_weights(index.popularity, ["b", "gone", "new"]) == [
         idf_weight(8, 5),
@@ -81,25 +80,25 @@ def test_an_empty_catalog_is_an_index_too() -> None:
 
 
 def test_the_same_content_has_the_same_version_in_whatever_order_it_is_read() -> None:
-    media = entries(a=["X", "Y"], b=["Y"], c=None)
-    version = build_index(media, POPULARITY).version
+    items = entries(a=["X", "Y"], b=["Y"], c=None)
+    version = build_index(items, POPULARITY).version
     later = Popularity.of({"gone": 2, "c": 5, "b": 5}, 8, window_start="2026-01-01")
-    assert build_index(reversed(media), later).version == version
+    assert build_index(reversed(items), later).version == version
 
 
 def test_whatever_a_ranking_reads_changes_the_version() -> None:
-    media = entries(a=["X", "Y"], b=["Y"], c=None)
+    items = entries(a=["X", "Y"], b=["Y"], c=None)
     others = [
-        build_index(media, Popularity.of({"b": 5, "c": 5, "gone": 3}, 8)),
-        build_index(media, Popularity.of({"b": 5, "c": 6, "gone": 2}, 8)),
-        build_index(media, Popularity.of({"b": 5, "c": 5, "gone": 2}, 9)),
-        build_index(media, UNKNOWN_POPULARITY),
-        build_index(media[:2], POPULARITY),
+        build_index(items, Popularity.of({"b": 5, "c": 5, "gone": 3}, 8)),
+        build_index(items, Popularity.of({"b": 5, "c": 6, "gone": 2}, 8)),
+        build_index(items, Popularity.of({"b": 5, "c": 5, "gone": 2}, 9)),
+        build_index(items, UNKNOWN_POPULARITY),
+        build_index(items[:2], POPULARITY),
         build_index(entries(a=["X"], b=["Y"], c=None), POPULARITY),
-        build_index([media[0]._replace(values=(["X", "Y"], "FILM", None)), *media[1:]], POPULARITY),
-        build_index([media[0]._replace(values=(["X", "Y"], None, 1999)), *media[1:]], POPULARITY),
+        build_index([items[0]._replace(values=(["X", "Y"], "FILM", None)), *items[1:]], POPULARITY),
+        build_index([items[0]._replace(values=(["X", "Y"], None, 1999)), *items[1:]], POPULARITY),
     ]
-    versions = {index.version for index in (build_index(media, POPULARITY), *others)}
+    versions = {index.version for index in (build_index(items, POPULARITY), *others)}
     assert len(versions) == 1 + len(others)
 
 
@@ -126,7 +125,7 @@ def test_an_index_does_not_depend_on_the_order_and_the_chunks_of_its_rows(
     chunked = index_of(columns, POPULARITY)
     assert (chunked.version, columns.genre_count) == (whole.version, 8)
     keys = b"".join(row.item_key for row in rows)
-    assert chunked.media_keys.locate(keys).tolist() == whole.media_keys.locate(keys).tolist()
+    assert chunked.item_keys.locate(keys).tolist() == whole.item_keys.locate(keys).tolist()
     assert chunked.genres.numbers == whole.genres.numbers
 
 
@@ -151,7 +150,7 @@ def test_filters_mark_what_passes_all_of_them() -> None:
     ) -> list[str]:
         mask = index.matching(ItemFilter(conditions, excluded_ids))
         assert mask is not None
-        return [media_id for media_id, passes in zip(index.item_ids, mask, strict=True) if passes]
+        return [item_id for item_id, passes in zip(index.item_ids, mask, strict=True) if passes]
 
     def genres(*names: str, wanted: Wanted = Wanted.ANY) -> NamesCondition:
         return NamesCondition("genres", names, wanted)

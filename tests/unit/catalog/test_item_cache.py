@@ -11,24 +11,24 @@ from recommender.entities import Item, Value
 PLENTY = 10_000_000
 
 
-def media(media_id: str, description: str | None = None) -> Item:
-    title = f"Title {media_id}"
-    return Item(media_id, title, (), {"title": title, "description": description, "genres": ()})
+def item(item_id: str, description: str | None = None) -> Item:
+    title = f"Title {item_id}"
+    return Item(item_id, title, (), {"title": title, "description": description, "genres": ()})
 
 
 def test_the_details_shown_longest_ago_go_first() -> None:
     cache = ItemCache(2, PLENTY)
-    cache.remember({"a": media("a"), "b": media("b")})
-    cache.remember({"a": media("a")})
-    cache.remember({"c": media("c")})
+    cache.remember({"a": item("a"), "b": item("b")})
+    cache.remember({"a": item("a")})
+    cache.remember({"c": item("c")})
     assert sorted(cache.snapshot()) == ["a", "c"]
 
 
-def test_forgotten_media_are_not_recalled() -> None:
+def test_forgotten_items_are_not_recalled() -> None:
     cache = ItemCache(5, PLENTY)
-    cache.remember({"a": media("a"), "b": media("b")})
+    cache.remember({"a": item("a"), "b": item("b")})
     cache.forget(["a", "never there"])
-    assert cache.snapshot() == {"b": media("b")}
+    assert cache.snapshot() == {"b": item("b")}
     cache.forget(["b"])
     assert (len(cache), cache.bytes) == (0, 0)
 
@@ -36,7 +36,7 @@ def test_forgotten_media_are_not_recalled() -> None:
 def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
     cache = ItemCache(1000, 100_000)
     for number in range(100):
-        cache.remember({str(number): media(str(number), "x" * 10_000)})
+        cache.remember({str(number): item(str(number), "x" * 10_000)})
         assert cache.bytes <= 100_000
     assert sorted(cache.snapshot()) == [str(number) for number in range(91, 100)]
 
@@ -44,15 +44,15 @@ def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
 def test_details_that_changed_count_once() -> None:
     cache = ItemCache(1000, 100_000)
     for length in (50_000, 10, 60_000, 20):
-        cache.remember({"a": media("a", "x" * length), "b": media("b")})
+        cache.remember({"a": item("a", "x" * length), "b": item("b")})
         assert sorted(cache.snapshot()) == ["a", "b"]
     assert cache.bytes < 2_000
 
 
-def test_a_medium_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None:
+def test_an_item_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None:
     cache = ItemCache(1000, 100_000)
-    cache.remember({"a": media("a"), "b": media("b")})
-    cache.remember({"a": media("a", "x" * 100_000)})
+    cache.remember({"a": item("a"), "b": item("b")})
+    cache.remember({"a": item("a", "x" * 100_000)})
     assert sorted(cache.snapshot()) == ["b"]
 
 

@@ -52,7 +52,7 @@ def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
     ids = ["a", "b", "gone", "unheard of"]
     assert index.locate(ids).tolist() == other.locate(ids).tolist()
     keys = b"a" * 16 + b"b" * 16 + b"c" * 16
-    assert index.media_keys.locate(keys).tolist() == other.media_keys.locate(keys).tolist()
+    assert index.item_keys.locate(keys).tolist() == other.item_keys.locate(keys).tolist()
     assert index.user_counts.tolist() == other.user_counts.tolist()
     mine, others = index.popularity, other.popularity
     assert (mine.active_users, mine.window_start, mine.known) == (

@@ -44,10 +44,10 @@ def popularity(engagement: Engagement, fresh_s: float = FRESH_S) -> WindowPopula
     return WindowPopularity(engagement, fresh_s)  # type: ignore[arg-type]  # as said above
 
 
-def index_of(*media_ids: str) -> CatalogIndex:
+def index_of(*item_ids: str) -> CatalogIndex:
     entries = [
-        CatalogEntry((None, None, None), media_id, hash(media_id).to_bytes(8, signed=True))
-        for media_id in media_ids
+        CatalogEntry((None, None, None), item_id, hash(item_id).to_bytes(8, signed=True))
+        for item_id in item_ids
     ]
     return build_index(entries, UNKNOWN_POPULARITY)
 
@@ -57,7 +57,7 @@ INDEX = index_of("m", "unheard of")
 
 def ask(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:
     counts = windows.user_counts(days, index, Deadline.after(5.0)).tolist()
-    return {media_id: count for media_id, count in zip(index.item_ids, counts, strict=True) if count}
+    return {item_id: count for item_id, count in zip(index.item_ids, counts, strict=True) if count}
 
 
 def ask_until(windows: WindowPopularity, days: int = 7, index: CatalogIndex = INDEX) -> Mapping[str, int]:
@@ -148,9 +148,9 @@ def test_an_old_count_serves_until_it_is_twice_as_old_as_fresh() -> None:
 def test_counts_are_put_in_the_order_of_whatever_index_is_in_use() -> None:
     engagement = Engagement(lambda: {"a": 1, "b": 2, "gone": 9, "new": 4})
     windows = popularity(engagement)
-    for media_ids in (("b", "a", "c"), ("new", "a"), (), ("b", "a", "c")):
-        known = {media_id: engagement.count()[media_id] for media_id in media_ids if media_id != "c"}
-        assert ask_until(windows, 7, index_of(*media_ids)) == known
+    for item_ids in (("b", "a", "c"), ("new", "a"), (), ("b", "a", "c")):
+        known = {item_id: engagement.count()[item_id] for item_id in item_ids if item_id != "c"}
+        assert ask_until(windows, 7, index_of(*item_ids)) == known
     assert len(engagement.asked) == 1
 
 
@@ -190,10 +190,10 @@ def test_however_many_windows_are_asked_for_few_are_kept() -> None:
 
 
 def test_the_bytes_decide_where_the_number_would_allow_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    media_ids = [f"{number:036}" for number in range(1_000)]
-    engagement = Engagement(lambda: dict.fromkeys(media_ids, 1))
+    item_ids = [f"{number:036}" for number in range(1_000)]
+    engagement = Engagement(lambda: dict.fromkeys(item_ids, 1))
     windows = popularity(engagement)
-    index = index_of(*media_ids)
+    index = index_of(*item_ids)
     for budget, kept in ((3 * 24_000, 3), (1, 1)):
         monkeypatch.setattr(window_popularity, "_MAX_KEPT_BYTES", budget)
         for days in range(1, 7):

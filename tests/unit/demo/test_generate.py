@@ -18,7 +18,7 @@ def demo() -> DemoData:
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:
-    size = DemoSize(media=50, users=40, interactions=600)
+    size = DemoSize(items=50, users=40, interactions=600)
     assert generate(size, 5, NOW) == generate(size, 5, NOW)
     assert generate(size, 5, NOW) != generate(size, 6, NOW)
 
@@ -26,21 +26,21 @@ def test_the_same_seed_gives_the_same_rows() -> None:
 def test_it_has_the_promised_size(demo: DemoData) -> None:
     assert len(demo.interactions) == 200_000
     assert len(demo.user_preferences) == 5_000
-    assert 1_900 < len(demo.media) <= 2_000
+    assert 1_900 < len(demo.items) <= 2_000
     assert len(GENRES) == 18
 
 
 def test_titles_are_distinct_and_descriptions_are_sentences(demo: DemoData) -> None:
-    titles = [str(row[1]) for row in demo.media]
+    titles = [str(row[1]) for row in demo.items]
     assert len(set(titles)) == len(titles)
-    assert all(str(row[2]).startswith("In ") and str(row[2]).endswith(".") for row in demo.media)
-    assert {row[4] for row in demo.media} == {"MOVIE", "SERIES"}
+    assert all(str(row[2]).startswith("In ") and str(row[2]).endswith(".") for row in demo.items)
+    assert {row[4] for row in demo.items} == {"MOVIE", "SERIES"}
 
 
-def test_every_medium_has_one_to_four_genres(demo: DemoData) -> None:
+def test_every_item_has_one_to_four_genres(demo: DemoData) -> None:
     genres: dict[object, set[str]] = {}
-    for media, genre in demo.media_genres:
-        genres.setdefault(media, set()).add(str(genre).upper())
+    for item_id, genre in demo.item_genres:
+        genres.setdefault(item_id, set()).add(str(genre).upper())
     assert {len(names) for names in genres.values()} == {1, 2, 3, 4}
     assert {name for names in genres.values() for name in names} == set(GENRES)
 
@@ -62,13 +62,13 @@ def test_users_like_what_they_say_they_like(demo: DemoData) -> None:
     for user, genre in demo.user_genres:
         stated.setdefault(user, set()).add(str(genre).upper())
     genres: dict[object, set[str]] = {}
-    for media, genre in demo.media_genres:
-        genres.setdefault(media, set()).add(str(genre).upper())
+    for item_id, genre in demo.item_genres:
+        genres.setdefault(item_id, set()).add(str(genre).upper())
     matches = {
         kind: [
-            bool(stated[user] & genres[media])
-            for _, user, media, row_kind, *_ in demo.interactions
-            if row_kind == kind and user in stated and media in genres
+            bool(stated[user] & genres[item_id])
+            for _, user, item_id, row_kind, *_ in demo.interactions
+            if row_kind == kind and user in stated and item_id in genres
         ]
         for kind in ("LIKE", "DISLIKE")
     }
@@ -77,10 +77,10 @@ def test_users_like_what_they_say_they_like(demo: DemoData) -> None:
     assert shares["DISLIKE"] < 0.4
 
 
-def test_every_medium_has_a_cover_that_the_service_draws(demo: DemoData) -> None:
-    covers = [str(row[5]) for row in demo.media]
+def test_every_item_has_a_cover_that_the_service_draws(demo: DemoData) -> None:
+    covers = [str(row[5]) for row in demo.items]
     assert all(
         cover.startswith(f"/explorer/covers/{row[0]}.svg?")
-        for cover, row in zip(covers, demo.media, strict=True)
+        for cover, row in zip(covers, demo.items, strict=True)
     )
     assert max(map(len, covers)) <= 500

@@ -36,7 +36,7 @@ def declared(folder: Path, text: str) -> Domain:
 
 
 @pytest.mark.parametrize("name", ["fetch_media", "fetch_catalogue"])
-def test_what_media_declare_is_what_our_statements_return(name: str) -> None:
+def test_what_the_media_domain_declares_is_what_our_statements_return(name: str) -> None:
     wanted = MEDIA.returned_types(name)
     assert wanted is not None
     assert tuple(types[0] for types in wanted) == STATEMENTS[DatabaseName.CATALOG][name].returns

@@ -35,8 +35,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def publish(folder: Path, name: str = POPULARITY, users: int = 100, *, media: int = 20) -> VersionRef:
-    return publish_made_up(folder, name, users=users, media=media)
+def publish(folder: Path, name: str = POPULARITY, users: int = 100, *, items: int = 20) -> VersionRef:
+    return publish_made_up(folder, name, users=users, items=items)
 
 
 def left(folder: Path) -> list[VersionRef]:

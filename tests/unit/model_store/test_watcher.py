@@ -101,14 +101,14 @@ class Watched:
         wait_until(found)
 
 
-def index_of(media: Iterable[int]) -> CatalogIndex:
-    entries = [CatalogEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in media]
+def index_of(items: Iterable[int]) -> CatalogIndex:
+    entries = [CatalogEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in items]
     return build_index(entries, UNKNOWN_POPULARITY)
 
 
-def publish(folder: Path, users: int = 100, *, media: int = 20, accepted: bool = False) -> str:
+def publish(folder: Path, users: int = 100, *, items: int = 20, accepted: bool = False) -> str:
     data = read_forgotten(folder).leave_out(
-        dataset({f"{user:04}": [f"{(user * 3 + n) % media:04}" for n in range(5)] for user in range(users)})
+        dataset({f"{user:04}": [f"{(user * 3 + n) % items:04}" for n in range(5)] for user in range(users)})
     )
     model = UserKnn()
     model.fit(data)
@@ -262,7 +262,7 @@ def test_a_model_whose_shrinkage_was_accepted_is_used(watched: Watched, folder: 
     watched.uses(publish(folder, 10, accepted=True))
 
 
-def test_a_model_of_other_media_is_refused_until_the_catalog_has_them(watched: Watched, folder: Path) -> None:
+def test_a_model_of_other_items_is_refused_until_the_catalog_has_them(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     watched.index = index_of(range(11, 31))
@@ -271,10 +271,10 @@ def test_a_model_of_other_media_is_refused_until_the_catalog_has_them(watched: W
     watched.uses(version)
 
 
-def test_a_new_model_of_other_media_leaves_the_one_in_use(watched: Watched, folder: Path) -> None:
+def test_a_new_model_of_other_items_leaves_the_one_in_use(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
-    other = publish(folder, media=80)
+    other = publish(folder, items=80)
     watched.refuses(other, "only 25.0% of its media are in the catalog", using=version)
     watched.uses(publish(folder))
 
@@ -283,7 +283,7 @@ def test_a_model_waits_for_the_first_catalog_index(watched: Watched, folder: Pat
     watched.index = None
     # A look that has begun may still have the index.
     time.sleep(0.2)
-    version = publish(folder, media=80)
+    version = publish(folder, items=80)
     watched.watcher.wait_for_first_look(10)
     assert watched.state == (None, None)
     watched.index = index_of(range(20))
@@ -447,7 +447,7 @@ def test_what_is_promoted_or_rolled_back_to_is_used(watched: Watched, folder: Pa
 def test_a_model_of_far_fewer_items_is_refused(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
-    fewer = publish(folder, media=9)
+    fewer = publish(folder, items=9)
     watched.refuses(fewer, "55.0% fewer media than the model in use", using=version)
 
 

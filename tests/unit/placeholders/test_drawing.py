@@ -48,7 +48,7 @@ def test_genres_differ_in_color_and_items_of_one_genre_in_their_picture() -> Non
 
 
 @pytest.mark.parametrize("genre", [*GENRES, "Kitchen sink", ""])
-def test_the_same_medium_gets_the_same_cover_and_others_get_others(genre: str) -> None:
+def test_the_same_item_gets_the_same_cover_and_others_get_others(genre: str) -> None:
     covers = [placeholder_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
     assert covers == [placeholder_svg(f"medium {number}", "A Title", genre, 2024) for number in range(20)]
     assert len(set(covers)) == 20
@@ -71,16 +71,16 @@ def test_a_genre_is_known_however_it_is_written() -> None:
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(
-    media_id=st.text(max_size=40),
+    item_id=st.text(max_size=40),
     title=st.text(max_size=300)
     | st.sampled_from(["<script>alert(1)</script>", '" onload="alert(1)', "]]>", "&lt;", "A" * 300]),
     genre=st.text(max_size=40) | st.sampled_from(GENRES),
     year=st.none() | st.integers(0, 9999),
 )
 def test_whatever_it_is_made_of_it_is_a_picture(
-    media_id: str, title: str, genre: str, year: int | None
+    item_id: str, title: str, genre: str, year: int | None
 ) -> None:
-    root = parsed(placeholder_svg(media_id, title, genre, year))
+    root = parsed(placeholder_svg(item_id, title, genre, year))
     for element in root.iter():
         assert element.tag in DRAWN
         assert not [name for name in element.attrib if name.startswith("on") or name.endswith("href")]
@@ -102,12 +102,12 @@ def test_a_title_without_end_is_cut() -> None:
     assert len(shown) < 150
 
 
-@given(media_id=st.text(max_size=60), title=st.text(max_size=300))
+@given(item_id=st.text(max_size=60), title=st.text(max_size=300))
 @settings(max_examples=100, deadline=None, database=None)
-def test_addresses_of_covers_are_short_and_of_one_path_segment(media_id: str, title: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in media_id + title):
+def test_addresses_of_covers_are_short_and_of_one_path_segment(item_id: str, title: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in item_id + title):
         return
-    path, _, query = placeholder_url(media_id, title, "DRAMA", 2024).partition("?")
+    path, _, query = placeholder_url(item_id, title, "DRAMA", 2024).partition("?")
     assert path.startswith("/explorer/covers/")
     assert path.count("/") == 3
     assert len(query) < 1_300

@@ -39,41 +39,41 @@ def test_scores_that_are_equal_in_exact_arithmetic_rank_by_position() -> None:
     st.sampled_from([(0.4, 0.6), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (0.3333333333333333, 0.1)]),
 )
 def test_keys_are_in_the_order_of_exact_scores(
-    media: list[tuple[int, int]], unknown: int, weights: tuple[float, float]
+    items: list[tuple[int, int]], unknown: int, weights: tuple[float, float]
 ) -> None:
     stated = 3 + unknown
-    products = np.array([product for _, product in media], dtype=object)
+    products = np.array([product for _, product in items], dtype=object)
     if max(products) < 2**62:
         products = products.astype(np.int64)
-    eligible = np.ones(len(media), dtype=np.bool_)
+    eligible = np.ones(len(items), dtype=np.bool_)
     keys = blend(
-        *stated_of([matches for matches, _ in media], stated), offer(products, None, eligible), weights
+        *stated_of([matches for matches, _ in items], stated), offer(products, None, eligible), weights
     )
     content, collaborative = (Fraction(str(weight)) for weight in weights)
-    best = max(product for _, product in media) or 1
+    best = max(product for _, product in items) or 1
     exact = [
         content * Fraction(matches, stated) + collaborative * Fraction(product, best)
-        for matches, product in media
+        for matches, product in items
     ]
     for one, key in zip(exact, keys.tolist(), strict=True):
         assert [one < other for other in exact] == [key < other for other in keys.tolist()]
 
 
-@given(media=st.lists(st.tuples(VALUES, st.booleans(), st.booleans()), max_size=100), is_dense=st.booleans())
+@given(items=st.lists(st.tuples(VALUES, st.booleans(), st.booleans()), max_size=100), is_dense=st.booleans())
 def test_what_is_offered_are_the_scores_of_eligible_items(
-    *, media: list[tuple[int, bool, bool]], is_dense: bool
+    *, items: list[tuple[int, bool, bool]], is_dense: bool
 ) -> None:
-    values = [value for value, _, _ in media]
+    values = [value for value, _, _ in items]
     whole = np.array(values, dtype=np.int64 if max(values, default=0) < 2**62 else object)
-    eligible = np.array([may for _, may, _ in media], dtype=np.bool_)
-    scored = np.array([is_dense or is_scored for _, _, is_scored in media], dtype=np.bool_)
+    eligible = np.array([may for _, may, _ in items], dtype=np.bool_)
+    scored = np.array([is_dense or is_scored for _, _, is_scored in items], dtype=np.bool_)
     item_idx = np.flatnonzero(scored)[::-1]
     if is_dense:
         offered, largest = offer(whole, None, eligible)
     else:
         offered, largest = offer(whole[item_idx], item_idx, eligible)
     expected = [
-        value * bool(is_scored and may) for (value, may, _), is_scored in zip(media, scored, strict=True)
+        value * bool(is_scored and may) for (value, may, _), is_scored in zip(items, scored, strict=True)
     ]
     assert offered.tolist() == expected
     assert largest == max(expected, default=0)

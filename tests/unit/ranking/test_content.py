@@ -20,9 +20,9 @@ GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_
 
 
 @given(GENRE_SETS, st.sets(st.integers(0, 149)).map(sorted))
-def test_stated_genres_that_a_medium_has_are_counted(media: list[list[int]], user: list[int]) -> None:
-    matches = count_matches(pack_genres(media, 150), pack_genres([user], 150)[0])
-    assert matches.tolist() == [len(set(genres) & set(user)) for genres in media]
+def test_stated_genres_that_an_item_has_are_counted(items: list[list[int]], user: list[int]) -> None:
+    matches = count_matches(pack_genres(items, 150), pack_genres([user], 150)[0])
+    assert matches.tolist() == [len(set(genres) & set(user)) for genres in items]
 
 
 # Genres 0 and 1; the last item has none.
@@ -85,9 +85,9 @@ def test_a_catalog_without_genres_has_no_taste(items: int) -> None:
 
 
 @given(GENRE_SETS)
-def test_each_item_adds_one_to_the_counts_unless_it_has_no_genres(media: list[list[int]]) -> None:
-    rates = genre_rates(pack_genres(media, 150), 150, np.ones(len(media), dtype=np.int64))
-    counts = count_genres(rates, np.arange(len(media)), NO_ITEMS)
-    assert counts.sum() == pytest.approx(sum(bool(genres) for genres in media))
-    for number, genres in enumerate(media):
+def test_each_item_adds_one_to_the_counts_unless_it_has_no_genres(items: list[list[int]]) -> None:
+    rates = genre_rates(pack_genres(items, 150), 150, np.ones(len(items), dtype=np.int64))
+    counts = count_genres(rates, np.arange(len(items)), NO_ITEMS)
+    assert counts.sum() == pytest.approx(sum(bool(genres) for genres in items))
+    for number, genres in enumerate(items):
         assert sorted(rates.entry_genre[rates.entry_set == rates.set_idx[number]].tolist()) == genres

@@ -80,8 +80,8 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
     ],
 )
 def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
-    media = Item("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
-    assert template_filters.cover(MEDIA, media) == (
+    item = Item("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
+    assert template_filters.cover(MEDIA, item) == (
         shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024"
     )
 

@@ -41,13 +41,10 @@ def refuses(arrays: Arrays) -> str:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, NDArray[Any]]:
-    """Half of the media are popular and have bits; the others do not."""
+    """Half of the items are popular and have bits; the others do not."""
     rng = np.random.default_rng(5)
     made = built(
-        {
-            user: {int(medium) for medium in rng.integers(0, 10, size=4)} | {10 + user % 40}
-            for user in range(200)
-        }
+        {user: {int(item) for item in rng.integers(0, 10, size=4)} | {10 + user % 40} for user in range(200)}
     )
     for array in made.values():
         # Every test makes its change in a copy.
@@ -180,9 +177,9 @@ def test_nothing_is_a_model_of_nothing() -> None:
 
 
 def test_two_arrays_wrong_alike_are_refused(arrays: dict[str, NDArray[Any]]) -> None:
-    """One medium more for one user and one less for another: every count of users still holds."""
-    media = arrays["media_of_user"].copy()
-    first, last = media[:5], media[-5:]
+    """One item more for one user and one less for another: every count of users still holds."""
+    items_of_user = arrays["media_of_user"].copy()
+    first, last = items_of_user[:5], items_of_user[-5:]
     only_first, only_last = np.setdiff1d(first, last)[0], np.setdiff1d(last, first)[0]
     first[first == only_first], last[last == only_last] = only_last, only_first
-    assert "same pairs" in refuses({**arrays, "media_of_user": media})
+    assert "same pairs" in refuses({**arrays, "media_of_user": items_of_user})

@@ -10,10 +10,10 @@ from recommender.models.user_knn.shortlist import Audiences, draw_up_shortlist
 from recommender.models.user_knn.similar_users import PositiveItems
 
 
-def audiences(users_of_media: list[list[int]]) -> Audiences:
+def audiences(users_of_items: list[list[int]]) -> Audiences:
     """User n has the id (n, 7), and a number in which nothing of that order is left."""
-    users = np.array([user for own in users_of_media for user in own], dtype=np.uint64)
-    start = np.cumsum([0, *map(len, users_of_media)])
+    users = np.array([user for own in users_of_items for user in own], dtype=np.uint64)
+    start = np.cumsum([0, *map(len, users_of_items)])
     pairs = PositiveItems(start, np.arange(len(users)), np.zeros(len(users)))
     return Audiences(pairs, numbers(users), np.stack([users, np.full_like(users, 7)], axis=1))
 
@@ -23,7 +23,7 @@ def numbers(users: np.typing.NDArray[np.uint64]) -> np.typing.NDArray[np.uint64]
 
 
 def found(
-    users_of_media: list[list[int]],
+    users_of_items: list[list[int]],
     weights: list[int],
     own: int | None = None,
     *,
@@ -31,10 +31,10 @@ def found(
     length: int = 100,
 ) -> dict[int, int]:
     """Overlaps by user."""
-    those = audiences(users_of_media)
+    those = audiences(users_of_items)
     shortlist = draw_up_shortlist(
         those,
-        np.arange(len(users_of_media)),
+        np.arange(len(users_of_items)),
         np.array(weights, dtype=np.int64),
         None if own is None else numbers(np.array([own], dtype=np.uint64))[0],
         users_per_item=users_per_item,
@@ -72,12 +72,12 @@ USERS = st.lists(st.integers(0, 9), unique=True, max_size=8)
     st.integers(1, 9),
 )
 def test_the_list_is_that_of_a_plain_count(
-    media: list[tuple[list[int], int]], own: int | None, users_per_item: int, length: int
+    items: list[tuple[list[int], int]], own: int | None, users_per_item: int, length: int
 ) -> None:
     overlaps: dict[int, int] = defaultdict(int)
-    for users, weight in media:
+    for users, weight in items:
         for user in [user for user in users if user != own][:users_per_item]:
             overlaps[user] += weight
     ranked = sorted(overlaps.items(), key=lambda pair: (-pair[1], pair[0]))
-    lists, weights = [users for users, _ in media], [weight for _, weight in media]
+    lists, weights = [users for users, _ in items], [weight for _, weight in items]
     assert found(lists, weights, own, users_per_item=users_per_item, length=length) == dict(ranked[:length])

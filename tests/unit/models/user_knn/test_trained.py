@@ -69,13 +69,13 @@ def found(model: UserKnn, arrays: Arrays, user: int) -> list[int]:
     return [int(other) for other in similar]
 
 
-def test_popular_media_have_bits_and_rare_ones_do_not(arrays: Arrays) -> None:
+def test_popular_items_have_bits_and_rare_ones_do_not(arrays: Arrays) -> None:
     rows = arrays["bits_row"]
     sizes = np.diff(arrays["media_start"])
     assert 0 < (rows >= 0).sum() < len(rows)
     assert sizes[rows >= 0].min() > sizes[rows < 0].max()
-    for medium in np.flatnonzero(rows >= 0):
-        assert np.bitwise_count(arrays["user_bits"][rows[medium]]).sum() == sizes[medium]
+    for item in np.flatnonzero(rows >= 0):
+        assert np.bitwise_count(arrays["user_bits"][rows[item]]).sum() == sizes[item]
 
 
 @pytest.mark.parametrize("user", [0, 1, 17, 4_000, 8_100])

@@ -27,20 +27,20 @@ def ask(client: FlaskClient, path: str, **arguments: Any) -> dict[str, Any]:
 
 
 def counted(client: FlaskClient, window_days: int, limit: int) -> dict[str, Any]:
-    """Popular media of a window, once they have been counted."""
+    """Popular items of a window, once they have been counted."""
     wait_until(lambda: not ask(client, "popular", window_days=window_days)["counting"])
     return ask(client, "popular", limit=limit, window_days=window_days)
 
 
-def similar(client: FlaskClient, media_id: str, **arguments: Any) -> dict[str, Any]:
-    return ask(client, f"{media_id}/similar", **arguments)
+def similar(client: FlaskClient, item_id: str, **arguments: Any) -> dict[str, Any]:
+    return ask(client, f"{item_id}/similar", **arguments)
 
 
-def test_popular_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+def test_popular_items_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     answer = ask(client, "popular", limit=100)
-    ranked = sorted(reference.catalog, key=lambda media: (-reference.popularity[media], media))
+    ranked = sorted(reference.catalog, key=lambda item_id: (-reference.popularity[item_id], item_id))
     given = [(item["id"], item["user_count"]) for item in answer["media"]]
-    assert given == [(media, reference.popularity[media]) for media in ranked[:100]]
+    assert given == [(item_id, reference.popularity[item_id]) for item_id in ranked[:100]]
     assert list(answer) == [
         "media",
         "count",
@@ -55,13 +55,13 @@ def test_popular_media_agree_with_the_definition(client: FlaskClient, reference:
     assert ask(client, "popular", limit=5, offset=7)["media"] == answer["media"][7:12]
 
 
-def test_popular_media_cost_one_statement(client: FlaskClient) -> None:
+def test_popular_items_cost_one_statement(client: FlaskClient) -> None:
     with recorded_statements() as runs:
         ask(client, "popular", limit=100)
     assert [run.name for run in runs] == ["catalog_db.fetch_media"]
 
 
-def test_popular_media_can_be_filtered(client: FlaskClient) -> None:
+def test_popular_items_can_be_filtered(client: FlaskClient) -> None:
     whole = [item for page in (0, 100) for item in ask(client, "popular", limit=100, offset=page)["media"]]
     wanted = [
         item for item in whole if "DRAMA" in map(str.upper, item["genres"]) and item["media_type"] == "SERIES"
@@ -71,7 +71,7 @@ def test_popular_media_can_be_filtered(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("window_days", [0, 7, 30])
-def test_popular_media_of_another_window_are_counted_once(
+def test_popular_items_of_another_window_are_counted_once(
     client: FlaskClient, shared_databases: Urls, window_days: int
 ) -> None:
     reference = Reference(shared_databases, window_days=window_days)
@@ -81,7 +81,7 @@ def test_popular_media_of_another_window_are_counted_once(
     assert counts == sorted(counts, reverse=True)
     for item in answer["media"]:
         assert item["user_count"] == reference.popularity[item["id"]]
-    assert counts[0] == max(reference.popularity[media] for media in reference.catalog)
+    assert counts[0] == max(reference.popularity[item_id] for item_id in reference.catalog)
     with recorded_statements() as runs:
         assert ask(client, "popular", limit=100, window_days=window_days) == answer
     assert [run.name for run in runs] == ["catalog_db.fetch_media"]
@@ -114,21 +114,21 @@ def test_more_windows_at_a_time_than_are_kept_are_counted_too(
         assert best["media"][0]["user_count"] == popularity[best["media"][0]["id"]]
 
 
-def test_similar_media_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+def test_similar_items_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     compared = 0
-    for media in sorted(reference.catalog)[::9]:
-        answer = similar(client, media, limit=100)
-        cosines = {other: reference.cosine(media, other) for other in reference.catalog - {media}}
+    for item_id in sorted(reference.catalog)[::9]:
+        answer = similar(client, item_id, limit=100)
+        cosines = {other: reference.cosine(item_id, other) for other in reference.catalog - {item_id}}
         expected = sorted((cosine for cosine in cosines.values() if cosine), reverse=True)[:100]
         given = [item["similarity"] for item in answer["similar"]]
         assert given[: len(expected)] == pytest.approx(expected, abs=5.1e-5)
         assert given == sorted(given, reverse=True)
         for item in answer["similar"]:
             assert item["similarity"] == pytest.approx(cosines[item["id"]], abs=5.1e-5)
-            genres, own = (reference.genres_of_media.get(key, set()) for key in (item["id"], media))
+            genres, own = (reference.genres_of_items.get(key, set()) for key in (item["id"], item_id))
             overlap = len(genres & own) / len(genres | own) if genres | own else 0
             assert item["genre_overlap"] == pytest.approx(overlap, abs=5.1e-5)
-            fans = [user for user in reference.positive.values() if {media, item["id"]} <= user]
+            fans = [user for user in reference.positive.values() if {item_id, item["id"]} <= user]
             assert item["shared_user_count"] == len(fans)
             compared += 1
         assert answer["strategy"] == ("collaborative" if expected else "content")
@@ -138,9 +138,9 @@ def test_similar_media_agree_with_the_definition(client: FlaskClient, reference:
 def test_a_similar_answer_has_the_documented_keys_and_costs_two_statements(
     client: FlaskClient, reference: Reference
 ) -> None:
-    media = reference.popularity.most_common(1)[0][0]
+    item_id = reference.popularity.most_common(1)[0][0]
     with recorded_statements() as runs:
-        answer = similar(client, media.upper(), limit=4, offset=2)
+        answer = similar(client, item_id.upper(), limit=4, offset=2)
     assert [run.name for run in runs] == ["engagement_db.fetch_shared_users", "catalog_db.fetch_media"]
     assert list(answer) == [
         "media_id",
@@ -154,54 +154,58 @@ def test_a_similar_answer_has_the_documented_keys_and_costs_two_statements(
         "model_version",
         "index",
     ]
-    assert (answer["media_id"], answer["count"], answer["offset"]) == (media, 4, 2)
-    assert answer["similar"] == similar(client, media, limit=6)["similar"][2:]
+    assert (answer["media_id"], answer["count"], answer["offset"]) == (item_id, 4, 2)
+    assert answer["similar"] == similar(client, item_id, limit=6)["similar"][2:]
 
 
-def test_similar_media_can_be_filtered(client: FlaskClient, reference: Reference) -> None:
-    media = reference.popularity.most_common(1)[0][0]
-    whole = [item for page in (0, 100) for item in similar(client, media, limit=100, offset=page)["similar"]]
+def test_similar_items_can_be_filtered(client: FlaskClient, reference: Reference) -> None:
+    item_id = reference.popularity.most_common(1)[0][0]
+    whole = [
+        item for page in (0, 100) for item in similar(client, item_id, limit=100, offset=page)["similar"]
+    ]
     wanted = [item for item in whole if item["release_year"] >= 2015][:10]
-    assert similar(client, media, min_year=2015)["similar"] == wanted
+    assert similar(client, item_id, min_year=2015)["similar"] == wanted
 
 
-def test_live_and_model_find_the_same_similar_media(
+def test_live_and_model_find_the_same_similar_items(
     databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference = Reference(databases)
     version = train_on(databases, tmp_path / "models", monkeypatch)
-    some = [media for media, _ in reference.popularity.most_common() if media in reference.catalog][::15]
+    some = [item_id for item_id, _ in reference.popularity.most_common() if item_id in reference.catalog][
+        ::15
+    ]
     with running_client(databases, **NO_CAPS, **PATIENT) as live_client:
-        live = {media: similar(live_client, media, limit=50)["similar"] for media in some}
+        live = {item_id: similar(live_client, item_id, limit=50)["similar"] for item_id in some}
     with running_client(databases, MODEL_PATH=str(tmp_path / "models"), **NO_CAPS, **PATIENT) as client:
         wait_until(lambda: answers_with(client, reference.users[0], version))
-        for media in some:
-            answer = similar(client, media, limit=50)
+        for item_id in some:
+            answer = similar(client, item_id, limit=50)
             assert (answer["model"], answer["model_version"]) == ("neighbours", version)
-            assert answer["similar"] == live[media]
+            assert answer["similar"] == live[item_id]
 
 
-def test_within_caps_similar_media_are_estimated_from_the_latest_users(
+def test_within_caps_similar_items_are_estimated_from_the_latest_users(
     shared_databases: Urls, reference: Reference
 ) -> None:
-    media = reference.popularity.most_common(1)[0][0]
+    item_id = reference.popularity.most_common(1)[0][0]
     with running_client(
         shared_databases, EXACT_UP_TO_PAIRS="0", USERS_PER_ITEM="30", ITEMS_PER_USER="20", **PATIENT
     ) as client:
-        items = similar(client, media, limit=20)["similar"]
+        items = similar(client, item_id, limit=20)["similar"]
     assert all(0 < item["shared_user_count"] <= 30 for item in items)
     assert all(0 < item["similarity"] <= 1 for item in items)
-    exact = sorted(reference.catalog - {media}, key=lambda other: -reference.cosine(media, other))[:40]
+    exact = sorted(reference.catalog - {item_id}, key=lambda other: -reference.cosine(item_id, other))[:40]
     assert len({item["id"] for item in items} & set(exact)) >= 10
 
 
-def test_without_engagement_db_similar_media_share_genres(databases: Urls, outage: Outage) -> None:
+def test_without_engagement_db_similar_items_share_genres(databases: Urls, outage: Outage) -> None:
     reference = Reference(databases)
-    media = next(media for media in sorted(reference.catalog) if reference.genres_of_media.get(media))
+    item_id = next(item_id for item_id in sorted(reference.catalog) if reference.genres_of_items.get(item_id))
     with running_client(databases, **NO_CAPS) as client:
         get(client, UNKNOWN)
         outage.stop(ENGAGEMENT)
-        answer = similar(client, media)
+        answer = similar(client, item_id)
     assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
     assert len(answer["similar"]) == 10
     overlaps = [item["genre_overlap"] for item in answer["similar"]]
@@ -209,29 +213,29 @@ def test_without_engagement_db_similar_media_share_genres(databases: Urls, outag
     assert all(item["similarity"] == 0 < item["genre_overlap"] for item in answer["similar"])
 
 
-def test_without_catalog_db_similar_media_are_those_whose_details_are_cached(
+def test_without_catalog_db_similar_items_are_those_whose_details_are_cached(
     databases: Urls, outage: Outage
 ) -> None:
-    media = Reference(databases).popularity.most_common(1)[0][0]
+    item_id = Reference(databases).popularity.most_common(1)[0][0]
     with running_client(databases, **NO_CAPS) as client:
-        before = similar(client, media)
+        before = similar(client, item_id)
         outage.stop(CATALOG)
-        after = similar(client, media)
+        after = similar(client, item_id)
         popular = ask(client, "popular")
     assert after == {**before, "degraded": ["catalog_db"]}
     assert popular["degraded"] == ["catalog_db"]
-    assert {item["id"] for item in popular["media"]} <= {media, *(item["id"] for item in before["similar"])}
+    assert {item["id"] for item in popular["media"]} <= {item_id, *(item["id"] for item in before["similar"])}
 
 
-def test_a_medium_that_is_not_in_the_catalog_is_404(databases: Urls) -> None:
+def test_an_item_that_is_not_in_the_catalog_is_404(databases: Urls) -> None:
     reference = Reference(databases)
-    media = reference.popularity.most_common(1)[0][0]
+    item_id = reference.popularity.most_common(1)[0][0]
     rows = reference.rows(CATALOG, "SELECT id::text FROM medias WHERE deleted_at IS NOT NULL LIMIT 1")
     with running_client(databases, **NO_CAPS) as client:
-        assert similar(client, media)["media_id"] == media
+        assert similar(client, item_id)["media_id"] == item_id
         with psycopg.connect(databases[CATALOG]) as connection:
-            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (media,))
-        for unknown in (UNKNOWN, rows[0][0], media):
+            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (item_id,))
+        for unknown in (UNKNOWN, rows[0][0], item_id):
             response = client.get(f"/api/media/{unknown}/similar")
             assert (response.status_code, response.get_json()["code"]) == (404, "media_not_found")
 
