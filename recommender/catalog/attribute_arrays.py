@@ -125,7 +125,7 @@ def array_of(
 
     Args:
         values: of all items.
-        order: positions in the order of `values`.
+        order: indices into `values`.
         as_bits: use bit masks for a set, however many names there are.
     """
     if isinstance(values, NumberValues):
@@ -148,9 +148,9 @@ def _pack(named: NumberedNames) -> NDArray[np.uint64]:
     """Return the names of each item as bit masks; shape (items, words)."""
     lengths = np.diff(named.starts)
     masks = np.zeros((len(lengths), words_of(len(named.names))), dtype=np.uint64)
-    for place in range(int(lengths.max(initial=0))):
-        items = np.flatnonzero(lengths > place)
-        word, bit = np.divmod(named.numbers[named.starts[items] + place], 64)
+    for nth in range(int(lengths.max(initial=0))):
+        items = np.flatnonzero(lengths > nth)
+        word, bit = np.divmod(named.numbers[named.starts[items] + nth], 64)
         masks[items, word] |= np.uint64(1) << bit.astype(np.uint64)
     return masks
 

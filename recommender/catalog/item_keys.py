@@ -16,12 +16,12 @@ _NO_KEY = np.uint64(0xFFFFFFFFFFFFFFFF)
 class KeyArrays(NamedTuple):
     """Arrays for finding keys.
 
-    `folded`: the folded keys, ascending, and a larger sentinel. `positions`: the index of each key.
+    `folded`: the folded keys, ascending, and a larger sentinel. `item_idx`: the index of each key.
     `starts`: where in `folded` the keys with the same first bits begin.
     """
 
     folded: NDArray[np.uint64]
-    positions: NDArray[np.int32]
+    item_idx: NDArray[np.int32]
     starts: NDArray[np.int32]
 
 
@@ -45,7 +45,7 @@ class ItemKeys:
             words = words_of_keys({len(key) for key in keys})
             made = words, arrays_of_keys(fold_keys(b"".join(keys), words))
         self.words, self.arrays = made
-        self._folded, self._position, self._starts = self.arrays
+        self._folded, self._item_idx, self._starts = self.arrays
         self._shift = np.uint64(65 - len(self._starts).bit_length())
 
     @classmethod
@@ -59,16 +59,16 @@ class ItemKeys:
 
     def locate_folded(self, wanted: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Return the index of each of some keys folded by `fold`, -1 for unknown ones."""
-        place = self._starts[(wanted >> self._shift).view(np.int64)]
+        entry = self._starts[(wanted >> self._shift).view(np.int64)]
         # Few keys share a bucket with smaller ones, which are skipped.
-        behind = np.flatnonzero(self._folded[place] < wanted)
+        behind = np.flatnonzero(self._folded[entry] < wanted)
         while behind.size:
-            place[behind] += 1
-            behind = behind[self._folded[place[behind]] < wanted[behind]]
-        found = np.flatnonzero(self._folded[place] == wanted)
-        positions = np.full(len(wanted), -1, dtype=np.intp)
-        positions[found] = self._position[place[found]]
-        return positions
+            entry[behind] += 1
+            behind = behind[self._folded[entry[behind]] < wanted[behind]]
+        found = np.flatnonzero(self._folded[entry] == wanted)
+        item_idx = np.full(len(wanted), -1, dtype=np.intp)
+        item_idx[found] = self._item_idx[entry[found]]
+        return item_idx
 
     def fold(self, keys: bytes) -> NDArray[np.uint64]:
         """Return a 64-bit number for each of some concatenated keys."""
@@ -88,14 +88,14 @@ def words_of_keys(widths: AbstractSet[int]) -> int:
 
 def arrays_of_keys(folded: NDArray[np.uint64]) -> KeyArrays:
     """Make the arrays for finding keys, from the folded keys in the order of their indices."""
-    positions = np.argsort(folded)
+    item_idx = np.argsort(folded)
     # The sentinel is larger than any key, so that every search ends.
-    ordered = np.append(folded[positions], _NO_KEY)
+    ordered = np.append(folded[item_idx], _NO_KEY)
     # With four times as many buckets as keys, few share one.
     bits = max(1, len(folded).bit_length() + 2)
     buckets = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
     starts = np.searchsorted(ordered, buckets)
-    return KeyArrays(ordered, positions.astype(np.int32), starts.astype(np.int32))
+    return KeyArrays(ordered, item_idx.astype(np.int32), starts.astype(np.int32))
 
 
 def fold_keys(keys: bytes | memoryview, words: int) -> NDArray[np.uint64]:

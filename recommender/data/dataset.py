@@ -65,11 +65,11 @@ def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Datas
 
     The same histories give the same dataset: items with equal times are ordered by id.
     """
-    numbers = _Numbers()
-    rows = sorted(_numbered(histories, numbers), key=lambda row: row.user_id)
-    item_ids = sorted(numbers)
-    rank_of = np.empty(len(numbers), dtype=np.int32)
-    rank_of[[numbers[item_id] for item_id in item_ids]] = np.arange(len(numbers), dtype=np.int32)
+    idx_of = _Vocabulary()
+    rows = sorted(_with_idx(histories, idx_of), key=lambda row: row.user_id)
+    item_ids = sorted(idx_of)
+    rank_of = np.empty(len(idx_of), dtype=np.int32)
+    rank_of[[idx_of[item_id] for item_id in item_ids]] = np.arange(len(idx_of), dtype=np.int32)
     sizes = [len(row.item_idx) for row in rows]
     item_idx = rank_of[np.concatenate([np.empty(0, dtype=np.int32), *(row.item_idx for row in rows)])]
     times = np.concatenate([np.empty(0), *(row.times for row in rows)])
@@ -86,16 +86,16 @@ def dataset_of(histories: Iterable[PositiveHistory], window_start: str) -> Datas
     )
 
 
-class _Numbers(dict[str, int]):
-    """Number ids in the order of their first use."""
+class _Vocabulary(dict[str, int]):
+    """The index of each id, in the order of their first use."""
 
     def __missing__(self, key: str) -> int:
-        number = self[key] = len(self)
-        return number
+        idx = self[key] = len(self)
+        return idx
 
 
 class _Row(NamedTuple):
-    """A user's history with numbers instead of item ids."""
+    """A user's history with indices instead of item ids."""
 
     user_id: str
     item_idx: NDArray[np.int32]
@@ -104,12 +104,12 @@ class _Row(NamedTuple):
     times: NDArray[np.float64]
 
 
-def _numbered(histories: Iterable[PositiveHistory], numbers: _Numbers) -> Iterator[_Row]:
+def _with_idx(histories: Iterable[PositiveHistory], idx_of: _Vocabulary) -> Iterator[_Row]:
     for history in histories:
         count = len(history.item_ids)
         yield _Row(
             history.user_id,
-            np.fromiter(map(numbers.__getitem__, history.item_ids), dtype=np.int32, count=count),
+            np.fromiter(map(idx_of.__getitem__, history.item_ids), dtype=np.int32, count=count),
             history.total_values,
             np.asarray(history.liked, dtype=np.bool_),
             history.times,

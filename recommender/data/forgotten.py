@@ -108,9 +108,9 @@ class Forgotten:
             return found
         width = len(keys) // count
         candidates = np.flatnonzero(np.isin(self._marks_of(keys, count), self._marks))
-        for position in candidates.tolist():
-            key = keys[position * width : (position + 1) * width]
-            found[position] = _id_of_key(key) in self
+        for idx in candidates.tolist():
+            key = keys[idx * width : (idx + 1) * width]
+            found[idx] = _id_of_key(key) in self
         return found
 
     def _digest(self, user_id: str) -> str:

@@ -75,12 +75,12 @@ class PositivePairs(NamedTuple):
 
 def interactions_of(rows: Iterable[InteractionArrays]) -> Interactions:
     """Return the interactions of users, given in any order and possibly in several parts."""
-    user_number: dict[str, int] = {}
-    item_number: dict[str, int] = {}
+    user_idx_of: dict[str, int] = {}
+    item_idx_of: dict[str, int] = {}
     parts: list[tuple[NDArray[Any], ...]] = []
     for row in rows:
-        user = user_number.setdefault(row.user_id, len(user_number))
-        items = [item_number.setdefault(item_id, len(item_number)) for item_id in row.item_ids]
+        user = user_idx_of.setdefault(row.user_id, len(user_idx_of))
+        items = [item_idx_of.setdefault(item_id, len(item_idx_of)) for item_id in row.item_ids]
         parts.append(
             (
                 np.full(len(items), user, dtype=np.int32),
@@ -97,12 +97,12 @@ def interactions_of(rows: Iterable[InteractionArrays]) -> Interactions:
         for column, each in enumerate(types)
     ]
     names = ("user_idx", "item_idx", "kinds", "values", "times", "excluding")
-    return numbered_interactions(
-        list(user_number), list(item_number), **dict(zip(names, columns, strict=True))
+    return indexed_interactions(
+        list(user_idx_of), list(item_idx_of), **dict(zip(names, columns, strict=True))
     )
 
 
-def numbered_interactions(
+def indexed_interactions(
     user_ids: Sequence[str],
     item_ids: Sequence[str],
     *,
@@ -192,7 +192,7 @@ def _sorted_vocabulary(ids: Sequence[str]) -> tuple[list[str], NDArray[np.int32]
     order = sorted(range(len(ids)), key=ids.__getitem__)
     rank = np.empty(len(ids), dtype=np.int32)
     rank[order] = np.arange(len(ids), dtype=np.int32)
-    return [ids[position] for position in order], rank
+    return [ids[idx] for idx in order], rank
 
 
 def _any(pair_idx: NDArray[np.intp], mask: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:

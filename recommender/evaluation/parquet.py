@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recommender.data.interactions import Interactions, Kind, numbered_interactions
+from recommender.data.interactions import Interactions, Kind, indexed_interactions
 from recommender.demo.movielens import interaction_of
 from recommender.entities import InteractionTypes
 from recommender.errors import EvaluationError
@@ -70,7 +70,7 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
     # Drop interactions without user or item; those without a time are in no window.
     kinds[np.isnan(times)] = Kind.OTHER
     known = (user_idx >= 0) & (item_idx >= 0)
-    return numbered_interactions(
+    return indexed_interactions(
         users,
         items,
         user_idx=user_idx[known],

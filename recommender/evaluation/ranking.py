@@ -199,11 +199,11 @@ def _rank(
         chunk = users[start : start + at_once]
         scores = scorer.score(chunk, index, Deadline.after(_A_DAY_S))
         for row, (user, own) in enumerate(zip(chunk, scores, strict=True), start=start):
-            for number, variant in enumerate(variants):
+            for variant_idx, variant in enumerate(variants):
                 choice = Choice(scorer, short.blend_for(user, variant))
                 ranked = ranker.rank(user, choice, own, scope, page)
-                rankings[number, row, : len(ranked.item_idx)] = ranked.item_idx
-                personalised[number, row] = ranked.strategy not in impersonal
+                rankings[variant_idx, row, : len(ranked.item_idx)] = ranked.item_idx
+                personalised[variant_idx, row] = ranked.strategy not in impersonal
     report(label, len(users), len(users))
     for variant, item_idx, rests_on_more in zip(variants, rankings, personalised, strict=True):
         yield Rankings(variant, item_idx, rests_on_more, fitted.seconds)

@@ -101,11 +101,11 @@ def evaluate_part(
         if each.refused is not None:
             results.append(_refused(each))
             continue
-        position = names.index(each.variant.name)
+        variant_idx = names.index(each.variant.name)
         results.append(
             _result(
                 each,
-                {group: found[position] for group, found in by_group.items()},
+                {group: found[variant_idx] for group, found in by_group.items()},
                 _beyond(each.item_idx, part, genres, history_shares, plan.ks),
             )
         )
@@ -158,7 +158,7 @@ def _groups(users: TestUsers, min_history: int) -> dict[str, NDArray[np.bool_]]:
     if known.any():
         bounds = np.quantile(lengths[known], (1 / 3, 2 / 3), method="inverted_cdf")
         third = np.searchsorted(bounds, lengths, side="left")
-        groups |= {name: known & (third == number) for number, name in enumerate(_ACTIVITY)}
+        groups |= {name: known & (third == idx) for idx, name in enumerate(_ACTIVITY)}
     return {name: mask for name, mask in groups.items() if mask.any()}
 
 
@@ -184,41 +184,41 @@ def _measure_group(
     width = len(names)
     against = {
         baseline: bootstrap.spread_against(
-            np.concatenate([position * width + np.arange(width) for position in positions])
+            np.concatenate([idx * width + np.arange(width) for idx in opponent_idx])
         )
-        for baseline, positions in _opponents([each.variant for each in measured], baselines).items()
+        for baseline, opponent_idx in _opponents([each.variant for each in measured], baselines).items()
     }
     spread = bootstrap.spread()
     return [
         GroupResult(
             users=len(users),
-            metrics=_intervals(spread, names, number * width),
+            metrics=_intervals(spread, names, variant_idx * width),
             against={
                 baseline: {
-                    name: Difference.of(*row) for name, row in _rows(differences, names, number * width)
+                    name: Difference.of(*row) for name, row in _rows(differences, names, variant_idx * width)
                 }
                 for baseline, differences in against.items()
             },
         )
-        for number in range(len(measured))
+        for variant_idx in range(len(measured))
     ]
 
 
 def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[str, list[int]]:
     """Return by baseline the index of the variant to compare each variant with; itself if none."""
     names = [variant.name for variant in variants]
-    alone = {repr(each.fit): position for position, each in enumerate(variants) if not each.weights.content}
+    alone = {repr(each.fit): idx for idx, each in enumerate(variants) if not each.weights.content}
     return {
         **{baseline: [names.index(baseline)] * len(variants) for baseline in baselines},
-        THE_MODEL_ALONE: [alone.get(repr(each.fit), position) for position, each in enumerate(variants)],
+        THE_MODEL_ALONE: [alone.get(repr(each.fit), idx) for idx, each in enumerate(variants)],
     }
 
 
 def _rows(
     spread: Spread, names: Sequence[str], start: int
 ) -> Iterable[tuple[str, tuple[float, float, float]]]:
-    for position, name in enumerate(names, start=start):
-        yield name, (float(spread.mean[position]), float(spread.low[position]), float(spread.high[position]))
+    for idx, name in enumerate(names, start=start):
+        yield name, (float(spread.mean[idx]), float(spread.low[idx]), float(spread.high[idx]))
 
 
 def _intervals(spread: Spread, names: Sequence[str], start: int) -> dict[str, Interval]:

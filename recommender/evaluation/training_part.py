@@ -138,11 +138,11 @@ def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[s
     item_count = len(split.train.item_ids)
     known = np.unique(split.train.user_idx.astype(np.int64) * item_count + split.train.item_idx)
     user_idx, item_idx = later.user_idx[chosen], later.item_idx[chosen]
-    position = index.locate(split.train.item_ids)[item_idx]
-    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known) & (position >= 0)
-    user_idx, position = user_idx[new], position[new]
+    catalog_idx = index.locate(split.train.item_ids)[item_idx]
+    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known) & (catalog_idx >= 0)
+    user_idx, catalog_idx = user_idx[new], catalog_idx[new]
     users, starts = np.unique(user_idx, return_index=True)
-    parts = np.split(position, starts[1:])
+    parts = np.split(catalog_idx, starts[1:])
     return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
 
 

@@ -66,7 +66,7 @@ class AlsConfig(BaseModel):
 
 
 class _FoldedIn(NamedTuple):
-    """A user's `history` as item numbers, and the matrix of the `system`, shape (factors, factors)."""
+    """A user's `history` as model_idx, and the matrix of the `system`, shape (factors, factors)."""
 
     history: NDArray[np.int64]
     system: NDArray[np.float64]
@@ -134,18 +134,18 @@ class Als(ConfiguredModel[AlsConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the products of the factors of users and items, without rounding errors."""
-        positions = self._items.positions_in(items)
-        return [self._score(user, positions) for user in users]
+        catalog_idx = self._items.positions_in(items)
+        return [self._score(user, catalog_idx) for user in users]
 
-    def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
+    def _score(self, user: UserContext, catalog_idx: NDArray[np.intp]) -> ItemScores:
         folded = self._fold_in(user)
         if not folded.history.size:
             return NO_SCORES
         products = self._products(self._factors_of(folded))
-        known = positions >= 0
+        known = catalog_idx >= 0
         largest = float(products[known].max(initial=0.0))
         found = np.flatnonzero(known & (products > _NOISE * largest))
-        return scores_of_floats(products[found].astype(np.float64), positions[found])
+        return scores_of_floats(products[found].astype(np.float64), catalog_idx[found])
 
     def explain(
         self,
@@ -159,14 +159,14 @@ class Als(ConfiguredModel[AlsConfig]):
 
         See section 5 of the paper.
         """
-        positions = self._items.positions_in(items)
+        catalog_idx = self._items.positions_in(items)
         folded = self._fold_in(user)
-        source_idx = positions[folded.history]
-        targets = self._items.numbers_of([items.item_ids[idx] for idx in item_idx])
+        source_idx = catalog_idx[folded.history]
+        target_idx = self._items.numbers_of([items.item_ids[idx] for idx in item_idx])
         own = self._factors[folded.history].astype(np.float64)
-        solved = np.linalg.solve(folded.system, self._factors[targets].astype(np.float64).T)
+        solved = np.linalg.solve(folded.system, self._factors[target_idx].astype(np.float64).T)
         parts = self._config.alpha * (own @ solved).T
-        parts[targets < 0] = 0.0
+        parts[target_idx < 0] = 0.0
         floor = _NOISE * float(scores.values.max(initial=0)) / scores.steps
         return ScoreExplanation([_largest(part, source_idx, floor, top_k) for part in parts])
 
@@ -178,15 +178,15 @@ class Als(ConfiguredModel[AlsConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the positive cosines of the item's factors with those of all others."""
-        number = self._items.number_of(item_id)
-        positions = self._items.positions_in(items)
-        if number < 0:
+        model_idx = self._items.number_of(item_id)
+        catalog_idx = self._items.positions_in(items)
+        if model_idx < 0:
             return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
         norms = np.sqrt(np.einsum("if,if->i", self._factors, self._factors))
-        products = self._products(self._factors[number])
-        cosines = products / np.maximum(norms * norms[number], np.finfo(np.float32).tiny)
-        found = np.flatnonzero((cosines > _LEAST_SIMILARITY) & (positions >= 0))
-        return ItemSimilarities(positions[found], np.minimum(cosines[found], 1.0).astype(np.float64))
+        products = self._products(self._factors[model_idx])
+        cosines = products / np.maximum(norms * norms[model_idx], np.finfo(np.float32).tiny)
+        found = np.flatnonzero((cosines > _LEAST_SIMILARITY) & (catalog_idx >= 0))
+        return ItemSimilarities(catalog_idx[found], np.minimum(cosines[found], 1.0).astype(np.float64))
 
     def _products(self, factors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the product of each item's factors with the given ones; shape (items,).
@@ -201,12 +201,12 @@ class Als(ConfiguredModel[AlsConfig]):
         An item's score is the product of its own factors and these.
         """
         found = np.zeros((len(data.user_ids), self._config.factors), dtype=np.float32)
-        number_of = self._items.numbers_of(data.item_ids)
+        model_idx_of = self._items.numbers_of(data.item_ids)
         for user in range(len(found)):
             # The latest come first.
             latest = data.item_idx[data.user_start[user] : data.user_start[user + 1]][: self._config.history]
-            numbers = number_of[latest]
-            found[user] = self._factors_of(self._system_of(numbers[numbers >= 0]))
+            model_idx = model_idx_of[latest]
+            found[user] = self._factors_of(self._system_of(model_idx[model_idx >= 0]))
         return found
 
     def _factors_of(self, folded: _FoldedIn) -> NDArray[np.float64]:
@@ -214,8 +214,8 @@ class Als(ConfiguredModel[AlsConfig]):
         return np.asarray(np.linalg.solve(folded.system, self._config.alpha * own))
 
     def _fold_in(self, user: UserContext) -> _FoldedIn:
-        numbers = self._items.numbers_of(user.history.positive_ids[: self._config.history])
-        return self._system_of(numbers[numbers >= 0])
+        model_idx = self._items.numbers_of(user.history.positive_ids[: self._config.history])
+        return self._system_of(model_idx[model_idx >= 0])
 
     def _system_of(self, history: NDArray[np.int64]) -> _FoldedIn:
         own = self._factors[history].astype(np.float64)

@@ -91,8 +91,8 @@ class ContentModel(ConfiguredModel[ContentConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return how well known items match each user's profile; no scores without a profile."""
-        positions = self._items.positions_in(items)
-        found = positions[positions >= 0]
+        catalog_idx = self._items.positions_in(items)
+        found = catalog_idx[catalog_idx >= 0]
         return [self._score(user, items, found) for user in users]
 
     def _score(self, user: UserContext, items: CatalogIndex, found: NDArray[np.intp]) -> ItemScores:

@@ -34,7 +34,7 @@ _FEWEST_ITEMS = 1_000
 # Shares of the time: the inverse cannot report its progress.
 _COUNTED, _INVERTED = 0.2, 0.7
 
-# Returns rows of P, by numbers.
+# Returns rows of P, by their indices.
 Rows = Callable[[NDArray[np.intp]], NDArray[np.float32]]
 
 
@@ -177,7 +177,7 @@ def _rows_through_items(columns: "csr_array", regularisation: float, fitting: Fi
     """Return the rows of (XᵀX + λI)^-1 from the inverse over items."""
     inverse = _inverse(_gram(columns.T.tocsr(), columns, fitting), regularisation)
     fitting.report(_INVERTED)
-    return lambda numbers: _symmetric_rows(inverse, numbers)
+    return lambda row_idx: _symmetric_rows(inverse, row_idx)
 
 
 def _rows_through_users(columns: "csr_array", regularisation: float, fitting: Fitting) -> Rows:
@@ -186,14 +186,14 @@ def _rows_through_users(columns: "csr_array", regularisation: float, fitting: Fi
     inverse = _inverse(_gram(columns, by_item, fitting), regularisation)
     whole = np.arange(len(inverse))
     for first in range(0, len(inverse), _block_rows(len(inverse))):
-        numbers = whole[first : first + _block_rows(len(inverse))]
-        inverse[numbers] = _symmetric_rows(inverse, numbers)
+        row_idx = whole[first : first + _block_rows(len(inverse))]
+        inverse[row_idx] = _symmetric_rows(inverse, row_idx)
     fitting.report(_INVERTED)
 
-    def rows(numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        shared = np.asarray((by_item[numbers] @ inverse) @ columns, dtype=np.float32)
+    def rows(row_idx: NDArray[np.intp]) -> NDArray[np.float32]:
+        shared = np.asarray((by_item[row_idx] @ inverse) @ columns, dtype=np.float32)
         np.negative(shared, out=shared)
-        shared[np.arange(len(numbers)), numbers] += 1.0
+        shared[np.arange(len(row_idx)), row_idx] += 1.0
         shared /= np.float32(regularisation)
         return shared
 
@@ -229,11 +229,11 @@ def _inverse(gram: NDArray[np.float32], regularisation: float) -> NDArray[np.flo
     return result
 
 
-def _symmetric_rows(upper: NDArray[np.float32], numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+def _symmetric_rows(upper: NDArray[np.float32], row_idx: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return rows of a symmetric matrix that is valid only on and above the diagonal."""
-    rows = upper[numbers]
-    for row, number in zip(rows, numbers.tolist(), strict=True):
-        row[:number] = upper[:number, number]
+    rows = upper[row_idx]
+    for row, idx in zip(rows, row_idx.tolist(), strict=True):
+        row[:idx] = upper[:idx, idx]
     return rows
 
 

@@ -160,8 +160,8 @@ class EaseTransitions:
         for part, share in self._parts:
             history = part.known_history(user.history)
             sums = part.sums(history)
-            positions = part.items.positions_in(items)
-            offered = (positions >= 0) & unseen[positions]
+            catalog_idx = part.items.positions_in(items)
+            offered = (catalog_idx >= 0) & unseen[catalog_idx]
             largest = float(sums[offered].max(initial=0.0))
             scored.append(_Scored(part, history, sums, share / largest if largest > 0.0 else 0.0))
         return scored

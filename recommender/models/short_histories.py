@@ -99,23 +99,23 @@ class ShortHistories:
         """Return each user's scores, with one search for similar users for all short histories."""
         scores = list(self._trained.score(users, items, deadline))
         shares = [trained_share(user.history, self._min_history) for user in users]
-        short = [position for position, share in enumerate(shares) if share < 1.0]
+        short = [user_idx for user_idx, share in enumerate(shares) if share < 1.0]
         if not short:
             return scores
         try:
-            found = self._neighbours.score([users[position] for position in short], items, deadline)
+            found = self._neighbours.score([users[user_idx] for user_idx in short], items, deadline)
         except DatabaseUnavailableError as exc:
-            for position in short:
-                scores[position] = replace(scores[position], missing=exc.database)
+            for user_idx in short:
+                scores[user_idx] = replace(scores[user_idx], missing=exc.database)
             return scores
-        for position, neighbours in zip(short, found, strict=True):
-            unseen = ~items.mark(users[position].history.seen_ids)
-            share = shares[position]
+        for user_idx, neighbours in zip(short, found, strict=True):
+            unseen = ~items.mark(users[user_idx].history.seen_ids)
+            share = shares[user_idx]
             parts = (
-                _part(self._trained, scores[position], share, unseen),
+                _part(self._trained, scores[user_idx], share, unseen),
                 _part(self._neighbours, neighbours, 1.0 - share, unseen),
             )
-            scores[position] = _mix(parts, len(unseen))
+            scores[user_idx] = _mix(parts, len(unseen))
         return scores
 
     def explain(
@@ -129,14 +129,14 @@ class ShortHistories:
         """Return the largest contributions to the mixture, from both models by their shares."""
         parts = scores.parts if isinstance(scores, _MixedScores) else (_Part(self._trained, scores, 1.0),)
         history_idx = items.locate(user.history.positive_ids)
-        column_of = {position: column for column, position in enumerate(history_idx.tolist())}
+        column_of = {idx: column for column, idx in enumerate(history_idx.tolist())}
         mixed = np.zeros((len(item_idx), len(history_idx)))
         for part in parts:
             if isinstance(part.scorer, Explainer):
                 # All contributions: small ones to both scores may add up to a large one to the mixture.
                 explained = part.scorer.explain(user, part.scores, item_idx, items, len(history_idx))
                 for row, contributions in enumerate(explained.contributions):
-                    columns = [column_of[position] for position in contributions.item_idx.tolist()]
+                    columns = [column_of[idx] for idx in contributions.item_idx.tolist()]
                     mixed[row, columns] += part.factor * contributions.values
         return ScoreExplanation(largest_contributions(mixed, history_idx, top_k))
 

@@ -123,9 +123,9 @@ def _add_steps(
         decay: the weight of a transition by its gap, from 1 on.
     """
     found = [np.int64(0) for _ in range(0)]
-    for place in range(entries.size):
-        first = entries[place] + 1
-        for entry in range(first, min(first + decay.size, ends[place])):
+    for i in range(entries.size):
+        first = entries[i] + 1
+        for entry in range(first, min(first + decay.size, ends[i])):
             source = item_idx[entry]
             if sums[source] == 0.0:
                 found.append(np.int64(source))

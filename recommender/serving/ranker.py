@@ -16,13 +16,13 @@ from recommender.serving.hydration import Scope
 
 # How many items of the user's own an explanation names.
 _EXPLAINED_BY = 3
-# How many items of a ranking change places where it is re-ranked.
+# How many items of a ranking may move where it is re-ranked.
 RERANKED_ITEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class RankedPage:
-    """One user's page as positions in the catalog index, and parallel to these their scores.
+    """One user's page: indices in the catalog index, and parallel to these their scores.
 
     `blend`: how the scores became one. `max_score`: the largest score of any item the user may be given, in
     the unit of the model.
@@ -99,8 +99,8 @@ class Ranking:
     def items(self, page: Page) -> NDArray[np.intp]:
         """Return the items of a page; those of consecutive pages neither overlap nor skip.
 
-        Where the user's lists are re-ranked, it is the first `RERANKED_ITEMS` of the ranking that change
-        places; what follows them stays where it was.
+        Where the user's lists are re-ranked, it is the first `RERANKED_ITEMS` of the ranking that move;
+        what follows them keeps its rank.
         """
         if not self._choice.diversity or page.offset >= RERANKED_ITEMS:
             return top_k(self._keys, self._showable, page.limit, page.offset)

@@ -63,9 +63,9 @@ def contributions_of_history(
     sharers = users[shared]
     parts = idf_weights[own][columns] * damping_weights(np.diff(histories.user_start))[sharers]
     contributions = []
-    for position, score in zip(item_idx, scores, strict=True):
+    for target_idx, score in zip(item_idx, scores, strict=True):
         has_it = np.zeros(histories.users, dtype=np.bool_)
-        has_it[users[histories.item_idx == position]] = True
+        has_it[users[histories.item_idx == target_idx]] = True
         by_these = has_it[sharers]
         sums = np.bincount(columns[by_these], weights=parts[by_these], minlength=len(own))
         best = np.argsort(-sums, kind="stable")[:top_k]

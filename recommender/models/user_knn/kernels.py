@@ -23,9 +23,9 @@ def _add_where_set(
     overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
 ) -> None:
     # A function of its own with one integer width, or the compiler does not vectorise it.
-    for place in range(overlaps.size):
-        if words[place] & bit:
-            overlaps[place] += weight
+    for i in range(overlaps.size):
+        if words[i] & bit:
+            overlaps[i] += weight
 
 
 @compiled_or(kernels_in_numpy.add_popular)
@@ -45,13 +45,11 @@ def add_popular(
     words = user_bits.shape[1]
     for start in range(0, words, BLOCK_WORDS):
         end = min(start + BLOCK_WORDS, words)
-        for place in range(rows.size):
-            block = user_bits[rows[place], start:end]
+        for i in range(rows.size):
+            block = user_bits[rows[i], start:end]
             for bit in range(WORD_USERS):
                 first = bit * words
-                _add_where_set(
-                    overlaps[first + start : first + end], block, np.uint16(1 << bit), weights[place]
-                )
+                _add_where_set(overlaps[first + start : first + end], block, np.uint16(1 << bit), weights[i])
 
 
 @compiled_or(kernels_in_numpy.add_rare)
@@ -69,9 +67,9 @@ def add_rare(
         item_start, users_of_item: the users of item m are users_of_item[item_start[m]:item_start[m + 1]].
         item_idx, weights: parallel, one entry per item.
     """
-    for place in range(item_idx.size):
-        weight = weights[place]
-        for entry in range(item_start[item_idx[place]], item_start[item_idx[place] + 1]):
+    for i in range(item_idx.size):
+        weight = weights[i]
+        for entry in range(item_start[item_idx[i]], item_start[item_idx[i] + 1]):
             overlaps[users_of_item[entry]] += weight
 
 
@@ -101,8 +99,8 @@ def find_contenders(
             similarity = np.float32(overlaps[user]) * inverse_norms[user]
             if similarity > best[top_k - 1]:
                 excess = np.float32(min(overlaps[user], user_start[user + 1] - user_start[user]))
-                place = _insert(best, similarity)
-                _insert_at(surest, place, similarity - excess * inverse_norms[user])
+                rank = _insert(best, similarity)
+                _insert_at(surest, rank, similarity - excess * inverse_norms[user])
     # Lower bounds of the `top_k` largest similarities: users whose upper bound is smaller than all are out.
     least = surest[0]
     for value in surest:
@@ -125,29 +123,29 @@ def _any_reaches(
 ) -> bool:
     # Count all instead of stopping at the first: this can be vectorised.
     reached = np.int32(0)
-    for place in range(overlaps.size):
-        reached += np.int32(np.float32(overlaps[place]) * inverse_norms[place] >= similarity)
+    for i in range(overlaps.size):
+        reached += np.int32(np.float32(overlaps[i]) * inverse_norms[i] >= similarity)
     return bool(reached > 0)
 
 
 @compiled
 def _insert(descending: NDArray[np.float32], value: np.float32) -> int:
     """Insert a value in sorted order behind its equals, and drop the last one."""
-    place = descending.size - 1
-    while place > 0 and descending[place - 1] < value:
-        descending[place] = descending[place - 1]
-        place -= 1
-    descending[place] = value
-    return place
+    rank = descending.size - 1
+    while rank > 0 and descending[rank - 1] < value:
+        descending[rank] = descending[rank - 1]
+        rank -= 1
+    descending[rank] = value
+    return rank
 
 
 @compiled
-def _insert_at(values: NDArray[np.float32], place: int, value: np.float32) -> None:
+def _insert_at(values: NDArray[np.float32], rank: int, value: np.float32) -> None:
     """Insert a value at an index, and drop the last one."""
     # A loop: compiling a slice assignment takes longer than compiling everything else.
-    for later in range(values.size - 1, place, -1):
+    for later in range(values.size - 1, rank, -1):
         values[later] = values[later - 1]
-    values[place] = value
+    values[rank] = value
 
 
 @compiled_or(kernels_in_numpy.overlaps_of)
@@ -159,9 +157,9 @@ def overlaps_of(
 ) -> NDArray[np.int64]:
     """Return the exact overlaps of some users; `item_weights` has the idf of the history's items, else 0."""
     overlaps = np.zeros(users.size, dtype=np.int64)
-    for place in range(users.size):
-        for entry in range(user_start[users[place]], user_start[users[place] + 1]):
-            overlaps[place] += item_weights[items_of_user[entry]]
+    for i in range(users.size):
+        for entry in range(user_start[users[i]], user_start[users[i] + 1]):
+            overlaps[i] += item_weights[items_of_user[entry]]
     return overlaps
 
 

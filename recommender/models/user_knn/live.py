@@ -168,7 +168,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
             repeated=reads.typical_repeats > 1,
         )
         found = scores_by_user(asked, neighbours, others, items, reads.caps)
-        return [found.get(position, NO_SCORES) for position in range(len(users))]
+        return [found.get(user_idx, NO_SCORES) for user_idx in range(len(users))]
 
     def similar_items(
         self, item_id: str, items: CatalogIndex, window: Window, deadline: Deadline

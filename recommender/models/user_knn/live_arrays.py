@@ -36,7 +36,7 @@ class AskedUser(NamedTuple):
     `idf_weights`: parallel to `asked_idx`, in fixed point, above 0. `user_key`: as in `History`.
     """
 
-    position: int
+    user_idx: int
     asked_idx: NDArray[np.intp]
     idf_weights: NDArray[np.int64]
     user_key: bytes
@@ -70,19 +70,20 @@ def ask_about(
 
     `row_limits`: returns how many interactions to read, by items and the user's own numbers of interactions.
     """
-    places: dict[tuple[str, int], int] = {}
+    asked_idx_of: dict[tuple[str, int], int] = {}
     asked = []
-    for position, user in enumerate(users):
+    for user_idx, user in enumerate(users):
         latest = user.history.positive_ids[:history_items]
         weights = np.array(idf_weights(items.popularity, latest), dtype=np.int64)
         limits = row_limits(latest, user.history.positive_rows[: len(latest)])
         asked_idx = np.array(
-            [places.setdefault(key, len(places)) for key in zip(latest, limits, strict=False)], dtype=np.intp
+            [asked_idx_of.setdefault(key, len(asked_idx_of)) for key in zip(latest, limits, strict=False)],
+            dtype=np.intp,
         )
         counts = weights > 0
         if counts.any():
-            asked.append(AskedUser(position, asked_idx[counts], weights[counts], user.history.user_key))
-    return asked, AskedItems([item_id for item_id, _ in places], [limit for _, limit in places])
+            asked.append(AskedUser(user_idx, asked_idx[counts], weights[counts], user.history.user_key))
+    return asked, AskedItems([item_id for item_id, _ in asked_idx_of], [limit for _, limit in asked_idx_of])
 
 
 def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
@@ -111,12 +112,12 @@ def find_neighbours(
     if not users.kinds.size:
         return Neighbours([], [(np.empty(0, np.intp), np.empty(0, np.int64))] * len(asked))
     words = np.frombuffer(users.keys, dtype=_WORD).reshape(len(users.kinds), -1)
-    numbers = fold_keys(users.keys, words.shape[1])
+    folded = fold_keys(users.keys, words.shape[1])
     # One more than needed: the user of the request may be among them.
     positive = positive_items(
-        Interactions(users.sizes, numbers, users.times, users.kinds, users.values), caps.users_per_item + 1
+        Interactions(users.sizes, folded, users.times, users.kinds, users.values), caps.users_per_item + 1
     )
-    audiences = Audiences(positive, numbers[positive.rows], words[positive.rows])
+    audiences = Audiences(positive, folded[positive.rows], words[positive.rows])
     lists = [
         draw_up_shortlist(
             audiences,
@@ -129,15 +130,15 @@ def find_neighbours(
         for user in asked
     ]
     pairs = np.concatenate([own.pairs for own in lists])
-    _, first, user_of_pair = np.unique(audiences.numbers[pairs], return_index=True, return_inverse=True)
+    _, first, user_of_pair = np.unique(audiences.folded[pairs], return_index=True, return_inverse=True)
     keys = audiences.keys[pairs[first]]
     by_id = np.lexsort(keys.T[::-1])
-    place = np.empty(len(by_id), dtype=np.intp)
-    place[by_id] = np.arange(len(by_id))
+    rank_of = np.empty(len(by_id), dtype=np.intp)
+    rank_of[by_id] = np.arange(len(by_id))
     of_asked = []
     ends = np.cumsum([len(own.pairs) for own in lists])
     for own, end in zip(lists, ends.tolist(), strict=True):
-        others = place[user_of_pair[end - len(own.pairs) : end]]
+        others = rank_of[user_of_pair[end - len(own.pairs) : end]]
         order = np.argsort(others)
         of_asked.append((others[order], own.overlaps[order]))
     return Neighbours([key.tobytes() for key in keys[by_id]], of_asked)
@@ -166,7 +167,7 @@ def scores_by_user(
         others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
         similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
         if similar.size:
-            found[user.position] = _scores(similar, positive, item_idx, len(items.item_ids))
+            found[user.user_idx] = _scores(similar, positive, item_idx, len(items.item_ids))
     return found
 
 

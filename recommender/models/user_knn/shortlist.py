@@ -11,12 +11,13 @@ from recommender.models.user_knn.similar_users import PositiveItems
 class Audiences(NamedTuple):
     """The users who like or watched each of some items.
 
-    `users`: the pairs of each item, those of the latest users first. Parallel to the pairs: `numbers`, which
-    identify users, and `keys`, shape (pairs, words), their binary ids as integers, in the order of the ids.
+    `users`: the pairs of each item, those of the latest users first. Parallel to the pairs: `folded`, the
+    users' keys folded into 64 bits, and `keys`, their binary ids as integers in the order of the ids, shape
+    (pairs, words).
     """
 
     users: PositiveItems
-    numbers: NDArray[np.uint64]
+    folded: NDArray[np.uint64]
     keys: NDArray[np.uint64]
 
 
@@ -34,7 +35,7 @@ def draw_up_shortlist(
     audiences: Audiences,
     item_idx: NDArray[np.intp],
     idf_weights: NDArray[np.int64],
-    own_number: np.uint64 | None,
+    own_folded: np.uint64 | None,
     *,
     users_per_item: int,
     length: int,
@@ -45,27 +46,27 @@ def draw_up_shortlist(
         audiences: with one user more per item than `users_per_item`, as the user may be among them.
         item_idx: indices of the user's items in `audiences`.
         idf_weights: parallel to `item_idx`, above 0.
-        own_number: the number of the user, to be left out; None for a user without an id.
+        own_folded: the folded key of the user, to be left out; None for a user without an id.
         users_per_item: how many of the latest other users of an item count.
         length: the largest number of users to return.
     """
     start, pairs = audiences.users.of_users(item_idx)
     history_idx = np.repeat(np.arange(len(item_idx)), np.diff(start))
-    numbers = audiences.numbers[pairs]
-    places = np.arange(len(pairs)) - start[history_idx]
-    if own_number is None:
-        counts = places < users_per_item
+    folded = audiences.folded[pairs]
+    ranks = np.arange(len(pairs)) - start[history_idx]
+    if own_folded is None:
+        counts = ranks < users_per_item
     else:
-        own = numbers == own_number
+        own = folded == own_folded
         # If the user is among the latest, one more counts.
-        is_among = np.bincount(history_idx[own & (places < users_per_item)], minlength=len(item_idx))
-        counts = (places < users_per_item + is_among[history_idx]) & ~own
+        is_among = np.bincount(history_idx[own & (ranks < users_per_item)], minlength=len(item_idx))
+        counts = (ranks < users_per_item + is_among[history_idx]) & ~own
     order = np.flatnonzero(counts)
-    order = order[np.argsort(numbers[order])]
+    order = order[np.argsort(folded[order])]
     if not order.size:
         return Shortlist(np.empty(0, np.int64), np.empty(0, np.int64))
-    numbers = numbers[order]
-    first = np.flatnonzero(np.concatenate(([True], numbers[1:] != numbers[:-1])))
+    folded = folded[order]
+    first = np.flatnonzero(np.concatenate(([True], folded[1:] != folded[:-1])))
     overlaps = np.add.reduceat(idf_weights[history_idx[order]], first)
     found = pairs[order[first]]
     if len(found) > length:

@@ -97,8 +97,8 @@ def positive_items(interactions: Interactions, items_per_user: int) -> PositiveI
     user_start = _starts(kept)[_starts(sizes)]
     counts = np.diff(user_start)
     if counts.max(initial=0) > items_per_user:
-        places = np.arange(len(rows)) - np.repeat(user_start[:-1], counts)
-        rows = rows[places < items_per_user]
+        ranks = np.arange(len(rows)) - np.repeat(user_start[:-1], counts)
+        rows = rows[ranks < items_per_user]
         user_start = _starts(np.minimum(counts, items_per_user))
     return PositiveItems(user_start=user_start, rows=rows, value_steps=steps[rows])
 
@@ -115,8 +115,8 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
     """
     similarities = overlaps / np.sqrt(sizes + DAMPING)
     if len(overlaps) > _WORTH_A_PARTITION + top_k:
-        place = len(overlaps) - top_k
-        contenders = np.flatnonzero(similarities >= np.partition(similarities, place)[place] * _ROUNDING)
+        kth = len(overlaps) - top_k
+        contenders = np.flatnonzero(similarities >= np.partition(similarities, kth)[kth] * _ROUNDING)
         order = contenders[np.argsort(-similarities[contenders], kind="stable")]
     else:
         order = contenders = np.argsort(-similarities, kind="stable")
@@ -164,15 +164,15 @@ def _repeated_rows(pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
     marked[_first_bits(repeated)] = True
     rows: NDArray[np.intp] = np.flatnonzero(marked[_first_bits(pairs)])
     own = pairs[rows]
-    place = np.minimum(np.searchsorted(repeated, own), len(repeated) - 1)
-    rows = rows[repeated[place] == own]
+    nearest = np.minimum(np.searchsorted(repeated, own), len(repeated) - 1)
+    rows = rows[repeated[nearest] == own]
     order = np.argsort(pairs[rows], kind="stable")
     return rows[order]
 
 
-def _first_bits(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the first 16 bits of each number."""
-    return (numbers >> np.uint64(48)).view(np.int64)
+def _first_bits(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the first 16 bits of each key."""
+    return (keys >> np.uint64(48)).view(np.int64)
 
 
 def _are_approved(

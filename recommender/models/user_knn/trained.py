@@ -149,10 +149,10 @@ class UserKnn(ExplainsBySimilarUsers):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return exact scores by the formula, always for the window of the training."""
-        positions = self._items.positions_in(items)
+        catalog_idx = self._items.positions_in(items)
 
         def score(user: UserContext) -> ItemScores:
-            return self._score(user, positions)
+            return self._score(user, catalog_idx)
 
         if len(users) < _USERS_WORTH_A_THREAD:
             return [score(user) for user in users]
@@ -170,38 +170,38 @@ class UserKnn(ExplainsBySimilarUsers):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the cosine over all users of the item, as of the training."""
-        number = self._items.number_of(item_id)
+        model_idx = self._items.number_of(item_id)
         users = np.empty(0, dtype=np.int32)
-        if number >= 0:
-            users = self._users_of_item[self._item_start[number] : self._item_start[number + 1]]
-        positions = self._items.positions_in(items)
+        if model_idx >= 0:
+            users = self._users_of_item[self._item_start[model_idx] : self._item_start[model_idx + 1]]
+        catalog_idx = self._items.positions_in(items)
         counts, _ = self._sum(users.astype(np.int64))
         found = np.flatnonzero(counts)
-        found = found[positions[found] >= 0]
+        found = found[catalog_idx[found] >= 0]
         shared = counts[found]
         user_counts = self._item_start[found + 1] - self._item_start[found]
         return ItemSimilarities(
-            positions[found], cosine_similarities(shared, user_counts, len(users), len(users)), shared
+            catalog_idx[found], cosine_similarities(shared, user_counts, len(users), len(users)), shared
         )
 
-    def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
+    def _score(self, user: UserContext, catalog_idx: NDArray[np.intp]) -> ItemScores:
         if not user.history.positive_ids:
             return NO_SCORES
         history = self._items.numbers_of(user.history.positive_ids)
-        similar = self._similar(history[history >= 0], self._user_number(user.user_id))
+        similar = self._similar(history[history >= 0], self._user_idx(user.user_id))
         counts, totals = self._sum(similar)
         found = np.flatnonzero(counts)
-        found = found[positions[found] >= 0]
+        found = found[catalog_idx[found] >= 0]
         return scores_by_similar_users(
-            positions[found], counts[found], totals[found], lambda: self._histories(similar, positions)
+            catalog_idx[found], counts[found], totals[found], lambda: self._histories(similar, catalog_idx)
         )
 
-    def _histories(self, users: NDArray[np.int64], positions: NDArray[np.intp]) -> SimilarHistories:
+    def _histories(self, users: NDArray[np.int64], catalog_idx: NDArray[np.intp]) -> SimilarHistories:
         items = [self._items_of_user[self._user_start[user] : self._user_start[user + 1]] for user in users]
         sizes = [len(each) for each in items]
         return SimilarHistories(
             np.concatenate(([0], np.cumsum(sizes, dtype=np.intp))),
-            positions[np.concatenate([*items, np.empty(0, dtype=np.int32)])],
+            catalog_idx[np.concatenate([*items, np.empty(0, dtype=np.int32)])],
         )
 
     def _similar(self, history: NDArray[np.int64], own_user: int) -> NDArray[np.int64]:
@@ -247,8 +247,8 @@ class UserKnn(ExplainsBySimilarUsers):
         )
         return sums
 
-    def _user_number(self, user_id: str) -> int:
+    def _user_idx(self, user_id: str) -> int:
         key = user_id.encode()
-        number = int(np.searchsorted(self._user_ids, key))
-        known = number < len(self._user_ids) and self._user_ids[number] == key
-        return number if known else -1
+        user_idx = int(np.searchsorted(self._user_ids, key))
+        known = user_idx < len(self._user_ids) and self._user_ids[user_idx] == key
+        return user_idx if known else -1

@@ -17,7 +17,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_every_key_is_found_at_its_position(kind: str) -> None:
+def test_every_key_is_found_at_its_index(kind: str) -> None:
     keys = KEYS[kind]
     order = np.random.default_rng(1).permutation(len(keys))
     assert ItemKeys(keys).locate(b"".join(keys[n] for n in order)).tolist() == order.tolist()

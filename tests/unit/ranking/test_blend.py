@@ -22,7 +22,7 @@ def stated_of(matches: list[int], stated: int) -> tuple[NDArray[np.uint64], NDAr
     return masks, pack_genres([list(range(first, first + 5))], first + 5)[0], stated
 
 
-def test_scores_that_are_equal_in_exact_arithmetic_rank_by_position() -> None:
+def test_scores_that_are_equal_in_exact_arithmetic_rank_by_index() -> None:
     """0.4 × 1/2 + 0.6 × 216/1365 and 0.6 × 671/1365, which as floats differ in the last bit."""
     assert 0.4 * (1 / 2) + 0.6 * (216 / 1365) != 0.6 * (671 / 1365)
     for matches in ([0, 1, 0], [0, 0, 1]):
