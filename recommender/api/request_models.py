@@ -81,11 +81,11 @@ def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
     # Pydantic takes a field of both bases from the first one, so the bound is set again.
     fields: dict[str, Any] = {"limit": _limit_field(limits)}
     for name, found in model.model_fields.items():
-        for mark in found.metadata:
-            if isinstance(mark, Bound):
+        for bound in found.metadata:
+            if isinstance(bound, Bound):
                 default = ... if found.is_required() else found.default
                 described = Field(default, description=found.description)
-                fields[name] = (Annotated[found.annotation, mark.draw(limits)], described)
+                fields[name] = (Annotated[found.annotation, bound.draw(limits)], described)
     # The fields of the second base come first.
     bases: Any = (model, _filtered(limits))
     bounded: type[Filtered] = create_model(model.__name__, __base__=bases, __doc__=model.__doc__, **fields)

@@ -72,7 +72,7 @@ class CatalogIndex:
         item_idx = self.locate(item_ids)
         return item_idx[item_idx >= 0]
 
-    def mark(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
+    def mask(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
         """Return a mask of the catalog, true for `item_ids`; shape (items,)."""
         mask = np.zeros(len(self.item_ids), dtype=np.bool_)
         mask[self.located(item_ids)] = True
@@ -86,7 +86,7 @@ class CatalogIndex:
         for condition in filters.conditions:
             mask &= mask_of(self.attributes[condition.attribute], condition)
         if filters.excluded_ids:
-            mask &= ~self.mark(filters.excluded_ids)
+            mask &= ~self.mask(filters.excluded_ids)
         return mask
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:

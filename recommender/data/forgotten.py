@@ -24,19 +24,19 @@ FILE = "forgotten.json"
 _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
 _WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
-_MARK_BITS = 24
+_FINGERPRINT_BITS = 24
 # The type of the words of a key, as the databases send them.
 _WORD = np.dtype(">u8")
 _HEX = r"[0-9a-f]*"
 
 
 class _ForgottenFile(BaseModel):
-    """The file's content. `users`: the mark of the binary id by digest, -1 if there is none."""
+    """The file's content. `users`: the fingerprint of the binary id by digest, -1 if there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     key: str = Field(pattern=_HEX, min_length=2 * KEY_BYTES, max_length=2 * KEY_BYTES)
-    users: dict[str, Annotated[int, Field(ge=-1, lt=1 << _MARK_BITS)]]
+    users: dict[str, Annotated[int, Field(ge=-1, lt=1 << _FINGERPRINT_BITS)]]
 
 
 class _OfUser(Protocol):
@@ -51,21 +51,21 @@ Row = TypeVar("Row", bound=_OfUser)
 class Forgotten:
     """The forgotten users, as keyed digests of their ids (BLAKE2b, 128 bits).
 
-    `key`: random, for the digests. `users`: the mark of the binary id by digest in hexadecimal, -1 for an id
-    without a binary form. `state`: a digest of the list, stored with models that are made without these
-    users; None for an empty list.
+    `key`: random, for the digests. `users`: by digest in hexadecimal, the fingerprint of the binary
+    id, -1 for an id without a binary form. `state`: a digest of the list, stored with models that are made
+    without these users; None for an empty list.
     """
 
     key: bytes = b""
     users: dict[str, int] = field(default_factory=dict)
     state: str | None = field(init=False)
-    _marks: NDArray[np.uint32] = field(init=False, repr=False, compare=False)
+    _fingerprints: NDArray[np.uint32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compute the derived fields."""
         object.__setattr__(self, "state", _state_of(self.key, self.users))
-        marks = sorted({mark for mark in self.users.values() if mark >= 0})
-        object.__setattr__(self, "_marks", np.array(marks, dtype=np.uint32))
+        fingerprints = sorted({fingerprint for fingerprint in self.users.values() if fingerprint >= 0})
+        object.__setattr__(self, "_fingerprints", np.array(fingerprints, dtype=np.uint32))
 
     def __bool__(self) -> bool:
         return bool(self.users)
@@ -75,7 +75,7 @@ class Forgotten:
 
     def with_users(self, user_ids: Iterable[str]) -> "Forgotten":
         """Return a list with more users; the key must be set."""
-        added = {self._digest(user_id): self._mark_of(user_id) for user_id in user_ids}
+        added = {self._digest(user_id): self._fingerprint_of(user_id) for user_id in user_ids}
         return replace(self, users={**self.users, **added})
 
     def to_json(self) -> str:
@@ -104,10 +104,10 @@ class Forgotten:
             count: the number of ids.
         """
         found = np.zeros(count, dtype=np.bool_)
-        if not count or not len(self._marks):
+        if not count or not len(self._fingerprints):
             return found
         width = len(keys) // count
-        candidates = np.flatnonzero(np.isin(self._marks_of(keys, count), self._marks))
+        candidates = np.flatnonzero(np.isin(self._fingerprints_of(keys, count), self._fingerprints))
         for idx in candidates.tolist():
             key = keys[idx * width : (idx + 1) * width]
             found[idx] = _id_of_key(key) in self
@@ -116,16 +116,16 @@ class Forgotten:
     def _digest(self, user_id: str) -> str:
         return blake2b(user_id.encode(), key=self.key, digest_size=_DIGEST_BYTES).hexdigest()
 
-    def _mark_of(self, user_id: str) -> int:
+    def _fingerprint_of(self, user_id: str) -> int:
         key = _key_of_id(user_id)
-        return -1 if key is None else int(self._marks_of(key, 1)[0])
+        return -1 if key is None else int(self._fingerprints_of(key, 1)[0])
 
-    def _marks_of(self, keys: bytes, count: int) -> NDArray[np.uint32]:
+    def _fingerprints_of(self, keys: bytes, count: int) -> NDArray[np.uint32]:
         """Return the upper bits of a weighted sum of the words of each key."""
         words = np.frombuffer(keys, dtype=_WORD).reshape(count, -1).astype(np.uint64)
         factors = np.frombuffer(self.key, dtype=_WORD).astype(np.uint64) | np.uint64(1)
         sums = (words * factors[: words.shape[1]]).sum(axis=1, dtype=np.uint64)
-        return np.asarray(sums >> np.uint64(64 - _MARK_BITS), dtype=np.uint32)
+        return np.asarray(sums >> np.uint64(64 - _FINGERPRINT_BITS), dtype=np.uint32)
 
 
 def _state_of(key: bytes, users: Iterable[str]) -> str | None:

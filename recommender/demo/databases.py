@@ -47,7 +47,7 @@ def demo_databases(
             else:
                 create_databases(server_url(server, "postgres"))
                 load_demo(urls, generate(size, DEMO_SEED, now), progress)
-                _mark(folder, complete=True)
+                _write_marker(folder, complete=True)
         yield urls
 
 
@@ -81,11 +81,11 @@ def _discard_unless_complete(folder: Path, data_folder: Path) -> bool:
     if held == {**_WANTED, "complete": True}:
         return True
     shutil.rmtree(data_folder, ignore_errors=True)
-    _mark(folder, complete=False)
+    _write_marker(folder, complete=False)
     return False
 
 
-def _mark(folder: Path, *, complete: bool) -> None:
+def _write_marker(folder: Path, *, complete: bool) -> None:
     (folder / _MARKER).write_text(json.dumps({**_WANTED, "complete": complete}))
 
 

@@ -19,7 +19,7 @@ _USERS_AT_ONCE = 1_000
 PerUser = NDArray[np.float64]
 
 
-def mark_hits(
+def hit_mask(
     rankings: NDArray[np.intp], relevant: Sequence[NDArray[np.intp]], item_count: int
 ) -> NDArray[np.bool_]:
     """Return a mask of ranks with relevant items; shape (users, ranks)."""

@@ -176,7 +176,7 @@ def _measure_group(
     names = [f"{metric}@{k}" for k in ks for metric in metrics.ACCURACY]
     columns = []
     for each in measured:
-        hits = metrics.mark_hits(each.item_idx[users], relevant, len(part.index.item_ids))
+        hits = metrics.hit_mask(each.item_idx[users], relevant, len(part.index.item_ids))
         for k in ks:
             found = metrics.accuracy(hits, counts, k)
             columns += [found[metric] for metric in metrics.ACCURACY]

@@ -62,9 +62,9 @@ def make_splits(interactions: Interactions, kind: SplitKind, moment: float | Non
     if kind is SplitKind.TIME:
         test = split_at(interactions, moment)
         return Splits(split_at(test.train, None), test)
-    mark = _MARKS[kind]
-    test = _split_by(interactions, mark)
-    return Splits(_split_by(test.train, mark), test)
+    later_mask = _MASKS[kind]
+    test = _split_by(interactions, later_mask)
+    return Splits(_split_by(test.train, later_mask), test)
 
 
 def split_at(interactions: Interactions, moment: float | None) -> Split:
@@ -83,8 +83,8 @@ def split_at(interactions: Interactions, moment: float | None) -> Split:
     return _split(interactions, later, moment, moment)
 
 
-def _split_by(interactions: Interactions, mark: Callable[[Interactions], NDArray[np.bool_]]) -> Split:
-    later = mark(interactions)
+def _split_by(interactions: Interactions, later_mask: Callable[[Interactions], NDArray[np.bool_]]) -> Split:
+    later = later_mask(interactions)
     known = interactions.times[~later]
     finite = known[np.isfinite(known)]
     return _split(interactions, later, None, float(finite.max()) if len(finite) else 0.0)
@@ -119,4 +119,4 @@ def _last(interactions: Interactions) -> NDArray[np.bool_]:
     return np.asarray((after == 0) & (sizes > 1) & ~np.isnan(interactions.times))
 
 
-_MARKS = {SplitKind.LAST_PART: _last_part, SplitKind.LEAVE_LAST_OUT: _last}
+_MASKS = {SplitKind.LAST_PART: _last_part, SplitKind.LEAVE_LAST_OUT: _last}

@@ -167,7 +167,7 @@ def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report
         if ranked.refused is not None:
             refused.append(f"{ranked.variant.name}: {ranked.refused}")
             continue
-        hits = metrics.mark_hits(ranked.item_idx[users], relevant, len(part.index.item_ids))
+        hits = metrics.hit_mask(ranked.item_idx[users], relevant, len(part.index.item_ids))
         values.append(
             (ranked.variant, metrics.accuracy(hits, part.users.relevant_counts[users], int(k))[metric])
         )

@@ -155,7 +155,7 @@ class EaseTransitions:
         return scores_of_floats(mixed[found], found)
 
     def _scored(self, user: UserContext, items: CatalogIndex) -> list[_Scored]:
-        unseen = ~items.mark(user.history.seen_ids)
+        unseen = ~items.mask(user.history.seen_ids)
         scored = []
         for part, share in self._parts:
             history = part.known_history(user.history)

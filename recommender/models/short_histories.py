@@ -109,7 +109,7 @@ class ShortHistories:
                 scores[user_idx] = replace(scores[user_idx], missing=exc.database)
             return scores
         for user_idx, neighbours in zip(short, found, strict=True):
-            unseen = ~items.mark(users[user_idx].history.seen_ids)
+            unseen = ~items.mask(users[user_idx].history.seen_ids)
             share = shares[user_idx]
             parts = (
                 _part(self._trained, scores[user_idx], share, unseen),

@@ -162,7 +162,7 @@ class Hydration:
         missing = [item_id for item_id in unread if item_id not in self.details]
         if missing:
             self._missing += missing
-            self.scope = _among(self.scope.existing & ~self._index.mark(missing))
+            self.scope = _among(self.scope.existing & ~self._index.mask(missing))
         return not missing
 
     def _look_what_exists(self) -> None:
@@ -193,7 +193,7 @@ class Hydration:
         self.details = self._hydrator.item_cache.snapshot()
         self.scope = Scope(
             existing=self._hydrator.catalog.existing(self._index),
-            showable=self._index.mark(list(self.details)),
+            showable=self._index.mask(list(self.details)),
         )
         if not self.scope.showable.any():
             raise NothingToRecommendFromError

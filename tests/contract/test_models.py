@@ -119,7 +119,7 @@ def ranked(model: Scorer, who: UserContext, index: CatalogIndex) -> list[str]:
     keys = np.zeros(len(index.item_ids), dtype=np.int64)
     for item_id, value in scored(model, who, index).items():
         keys[index.locate([item_id])[0]] = value
-    eligible = ~index.mark(who.history.seen_ids) & (keys > 0)
+    eligible = ~index.mask(who.history.seen_ids) & (keys > 0)
     return [index.item_ids[idx] for idx in top_k(keys, eligible, len(keys)).tolist()]
 
 

@@ -160,9 +160,9 @@ def _repeated_rows(pairs: NDArray[np.uint64]) -> NDArray[np.intp]:
     if not repeated.size:
         return np.empty(0, dtype=np.intp)
     # The first bits rule out nearly all other pairs without a search.
-    marked = np.zeros(1 << 16, dtype=np.bool_)
-    marked[_first_bits(repeated)] = True
-    rows: NDArray[np.intp] = np.flatnonzero(marked[_first_bits(pairs)])
+    mask = np.zeros(1 << 16, dtype=np.bool_)
+    mask[_first_bits(repeated)] = True
+    rows: NDArray[np.intp] = np.flatnonzero(mask[_first_bits(pairs)])
     own = pairs[rows]
     nearest = np.minimum(np.searchsorted(repeated, own), len(repeated) - 1)
     rows = rows[repeated[nearest] == own]

@@ -39,7 +39,7 @@ def test_items_stand_by_popularity_then_id() -> None:
 def test_ids_are_located_and_unknown_ones_are_minus_one() -> None:
     index = build_index(entries(a=[], b=[]), POPULARITY)
     assert index.locate(["a", "gone", "b"]).tolist() == [1, -1, 0]
-    assert index.mark(["a", "gone"]).tolist() == [False, True]
+    assert index.mask(["a", "gone"]).tolist() == [False, True]
 
 
 def test_genres_differing_in_case_are_one() -> None:

@@ -78,11 +78,11 @@ def test_the_file_gives_back_the_list_and_holds_no_id(tmp_path: Path) -> None:
         assert uuid.UUID(user).hex.encode() not in content
 
 
-LARGE_MARK = json.dumps({"key": KEY.hex(), "users": {"00": 1 << 40}})
+LARGE_FINGERPRINT = json.dumps({"key": KEY.hex(), "users": {"00": 1 << 40}})
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}', LARGE_MARK]
+    "content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}', LARGE_FINGERPRINT]
 )
 def test_a_file_that_is_not_as_written_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)

@@ -15,7 +15,7 @@ COUNTS = np.array([3, 1])
 
 
 def test_hits_are_the_relevant_items_of_the_users_own() -> None:
-    assert metrics.mark_hits(RANKINGS, RELEVANT, 6).tolist() == HITS.tolist()
+    assert metrics.hit_mask(RANKINGS, RELEVANT, 6).tolist() == HITS.tolist()
 
 
 @pytest.mark.parametrize(

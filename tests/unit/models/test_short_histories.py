@@ -100,7 +100,7 @@ def dense(scores: ItemScores, who: UserContext | None = None) -> NDArray[np.floa
     places = slice(None) if scores.item_idx is None else scores.item_idx
     values[places] = scores.values / scores.steps
     if who is not None:
-        values[INDEX.mark(who.history.seen_ids)] = 0.0
+        values[INDEX.mask(who.history.seen_ids)] = 0.0
     return values
 
 
@@ -172,7 +172,7 @@ def test_contributions_of_both_add_up_to_the_mixture(trained: TrainableModel, it
     who = user(items)
     mixture = ShortHistories(trained, Live(), BOUND)
     (scores,) = mixture.score([who], INDEX, SOON)
-    unseen = np.flatnonzero(~INDEX.mark(who.history.seen_ids))
+    unseen = np.flatnonzero(~INDEX.mask(who.history.seen_ids))
     explained = mixture.explain(who, scores, unseen, INDEX, BOUND)
     assert explained.evidence is None
     for score, each in zip(dense(scores)[unseen], explained.contributions, strict=True):

@@ -63,7 +63,7 @@ def scores(index: CatalogIndex, **values: float) -> ItemScores:
 
 
 def scope(index: CatalogIndex, *missing: str) -> Scope:
-    existing: NDArray[np.bool_] = ~index.mark(missing)
+    existing: NDArray[np.bool_] = ~index.mask(missing)
     return Scope(existing=existing, showable=existing)
 
 
