@@ -9,7 +9,7 @@ from typing_extensions import is_typeddict
 
 from config.request_settings import RequestSettings
 from config.settings import load_settings
-from recommender import result_serializers
+from recommender import result_schemas
 from recommender.api.explorer.tuning import tuning_query
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.recommendations.requests import (
@@ -114,9 +114,9 @@ def test_a_domain_without_a_set_to_state_preferences_of_is_refused() -> None:
 def test_every_name_that_answers_and_requests_have_is_reserved() -> None:
     ours = {attribute.name for attribute in MEDIA.attributes}
     items = (
-        result_serializers.Recommended,
-        result_serializers.PopularMedium,
-        result_serializers.SimilarMedium,
+        result_schemas.Recommended,
+        result_schemas.PopularMedium,
+        result_schemas.SimilarMedium,
     )
     fields = {name for kind in items if is_typeddict(kind) for name in kind.__annotations__}
     assert fields >= {"id", "reason", "similarity"}
