@@ -80,7 +80,7 @@ def preview_of(preview: Preview) -> PreviewAnswer:
 def popular_of(popular: PopularItemsPage, page: Page) -> PopularAnswer:
     """Return the answer about popular items."""
     return PopularAnswer(
-        media=[_popular_medium(item) for item in popular.items],
+        media=[_popular_item(item) for item in popular.items],
         count=len(popular.items),
         limit=page.limit,
         offset=page.offset,
@@ -95,7 +95,7 @@ def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
     """Return the answer about similar items."""
     return SimilarAnswer(
         media_id=similar.item_id,
-        similar=[_similar_medium(item) for item in similar.items],
+        similar=[_similar_item(item) for item in similar.items],
         count=len(similar.items),
         limit=page.limit,
         offset=page.offset,
@@ -107,12 +107,12 @@ def similar_of(similar: SimilarItemsPage, page: Page) -> SimilarAnswer:
     )
 
 
-def _popular_medium(item: PopularItem) -> PopularMedium:
+def _popular_item(item: PopularItem) -> PopularMedium:
     answer = {"id": item.details.id, **item.details.attributes, "user_count": item.user_count}
     return cast("PopularMedium", answer)
 
 
-def _similar_medium(item: SimilarItem) -> SimilarMedium:
+def _similar_item(item: SimilarItem) -> SimilarMedium:
     shared = {} if item.shared_user_count is None else {"shared_user_count": item.shared_user_count}
     answer = {
         "id": item.details.id,

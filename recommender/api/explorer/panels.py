@@ -77,7 +77,7 @@ class PanelReader:
         limiter: ConcurrencyLimiter,
     ) -> None:
         self._service = service
-        self._media = items
+        self._items = items
         self._profiles = profiles
         self._limiter = limiter
 
@@ -106,7 +106,7 @@ class PanelReader:
         Raises:
             UnknownItemError: the catalog does not have the item.
         """
-        return self._in_turn(lambda: self._media.similar(item_id, Page(SIMILAR_ITEMS)))
+        return self._in_turn(lambda: self._items.similar(item_id, Page(SIMILAR_ITEMS)))
 
     def _in_turn(self, work: Callable[[], T]) -> T:
         with self._limiter.limit():
@@ -159,7 +159,7 @@ class PanelReader:
     def _popular(self, tuning: Tuning) -> PopularItemsPage | None:
         try:
             return self._in_turn(
-                lambda: self._media.popular(Page(POPULAR_ITEMS), tuning.filters, tuning.window_days)
+                lambda: self._items.popular(Page(POPULAR_ITEMS), tuning.filters, tuning.window_days)
             )
         except NothingToRecommendFromError:
             return None
