@@ -71,7 +71,7 @@ class AccessSettings(SettingsGroup):
     @classmethod
     def _differ(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
         if len({key.digest for key in value}) < len(value):
-            raise ValueError("the same key is in it twice")
+            raise ValueError("two entries have the same key")
         return value
 
     @field_validator("cors_origins")
@@ -99,5 +99,5 @@ class AccessSettings(SettingsGroup):
         if value != "memory://" and not value.startswith(("redis://", "rediss://")):
             raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
         if value != "memory://" and find_spec("redis") is None:
-            raise ValueError(f"the client of Redis is not installed: {how_to_install('redis')}")
+            raise ValueError(f"the Redis client is not installed: {how_to_install('redis')}")
         return value

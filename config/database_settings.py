@@ -82,7 +82,7 @@ class DatabaseSettings(SettingsGroup):
                 f"{', '.join(missing).upper()} not set: set all three URLs, or DB_HOST for the others"
             )
         if (self.db_user or self.db_password) and not self.db_host and not all(urls):
-            raise ValueError("DB_HOST not set: DB_USER and DB_PASSWORD say nothing without it")
+            raise ValueError("DB_HOST not set: DB_USER and DB_PASSWORD are used only with it")
         return self
 
     @property
@@ -108,7 +108,7 @@ class DatabaseSettings(SettingsGroup):
         if self.db_host is None:
             raise SettingsError(
                 "no databases are configured: set DB_HOST, DB_USER and DB_PASSWORD, or USER_DB_URL, "
-                "CATALOG_DB_URL and ENGAGEMENT_DB_URL (to try the service without, use `"
+                "CATALOG_DB_URL and ENGAGEMENT_DB_URL (to try the service without databases, use `"
                 f"{'marquee serve' if IS_INSTALLED else 'make run'}`)"
             )
         login = quote(self.db_user or "", safe="")

@@ -134,7 +134,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         if not is_complete and not is_overdue and self.alive:
             return _DEFER
         if not is_complete and is_overdue:
-            self.log.info("a client did not send the head of its request in %d s: connection closed", _HEAD_S)
+            self.log.info("connection closed: the client did not send its request headers in %d s", _HEAD_S)
             _close(conn)
             return False
         exchange = self._of_thread.exchange = Exchange(conn.sock, conn.head_ends_at)
@@ -171,7 +171,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         is_short = len(self._exchanges) > self.cfg.threads - _SPARE_THREADS
         for exchange in tuple(self._exchanges):
             if exchange.stop_if_overdue(_SHORT_S if is_short else math.inf):
-                self.log.info("a client kept a thread waiting for too long: connection closed")
+                self.log.info("connection closed: the client was too slow to send or receive")
         self._be_replaced_when_due()
         if not self.alive:
             self.flask_app.extensions["limiters"].stream_end.stop()
@@ -228,7 +228,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         if self._overdue_at is None:
             self._overdue_at = time.monotonic() + limiters.stream_end.longest_s
         if not limiters.streams.occupancy.open or time.monotonic() >= self._overdue_at:
-            self.log.info("the worker has served %d requests and is replaced", self.nr)
+            self.log.info("this worker has served %d requests and will be replaced", self.nr)
             self.alive = False
 
 

@@ -50,7 +50,7 @@ def _served_app() -> TriedApp:
         if before is None:
             raise
         logging.getLogger("gunicorn.error").error(
-            "The reload changes nothing: Marquee could not start with the new configuration. %s",
+            "The reload failed, and the earlier configuration stays in use. %s",
             exc,
         )
         return before
@@ -118,11 +118,13 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 def when_ready(server: Any) -> None:
     """Log once that workers lack API keys, a shared folder or shared memory."""
     if catalog_folder() is None:
-        server.log.warning("No temporary folder can be made: each worker reads the catalog for itself.")
+        server.log.warning("No temporary folder can be created: each worker loads the catalog on its own.")
     if not IS_COMPILING:
         server.log.warning("%s.", WITHOUT_COMPILER)
     if _counts is None:
-        server.log.warning("No memory can be shared: /metrics is about the worker that answers it.")
+        server.log.warning(
+            "No shared memory can be created: /metrics reports only the worker that answers it."
+        )
     if not _settings.access.api_keys:
         server.log.warning(
             "NO API KEYS ARE SET: anyone who can reach %s:%s can read all recommendations. Set API_KEYS.",

@@ -16,7 +16,7 @@ class PlainFormatter(logging.Formatter):
         dropped = getattr(record, "dropped", 0)
         request_id = getattr(record, "request_id", None)
         if dropped:
-            line += f" ({dropped} more like it were dropped)"
+            line += f" ({dropped} similar warnings were dropped)"
         return line if request_id is None else f"{line} [{request_id}]"
 
 

@@ -126,7 +126,7 @@ class Settings(BaseModel):
             raise SettingsError(
                 f"HOST: {self.http.host} can be reached from elsewhere, and API_KEYS is empty. Set API_KEYS "
                 f"(make one with `{PROGRAM} make-key NAME --scope read`), or ALLOW_ANONYMOUS=true "
-                "where something in front of the service keeps strangers out"
+                "if a proxy in front of the service restricts access"
             )
 
     def describe_ranking(self) -> str:

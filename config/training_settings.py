@@ -69,7 +69,7 @@ def cron_trigger(text: str) -> CronTrigger:
             timezone=UTC,
         )
     except ValueError as exc:
-        raise ValueError(f"is no schedule in the form of cron: {exc}") from None
+        raise ValueError(f"is not a valid cron schedule: {exc}") from None
 
 
 def _named_weekdays(field: str) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _weekday_range(found: re.Match[str]) -> tuple[int, int]:
         return first, len(_WEEKDAYS) - 1 if found["step"] else first
     last = _weekday_number(found["last"])
     if last < first:
-        raise ValueError(f"{found[0]!r} goes backwards")
+        raise ValueError(f"{found[0]!r} ends before it begins")
     return first, last
 
 
@@ -101,5 +101,5 @@ def _weekday_number(text: str) -> int:
     if text.isdigit():
         return int(text)
     if text not in _WEEKDAYS:
-        raise ValueError(f"{text!r} is no weekday")
+        raise ValueError(f"{text!r} is not a weekday")
     return _WEEKDAYS.index(text)

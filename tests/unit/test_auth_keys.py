@@ -1,4 +1,4 @@
-"""Keys are random, known by a hash, looked for without haste, and made by a command."""
+"""Keys are random, stored as a hash, compared in constant time, and made by a command."""
 
 import re
 
@@ -51,7 +51,7 @@ def test_several_entries_are_separated_by_commas_and_must_differ() -> None:
     keys = load(API_KEYS=f"a:read:{HASH}, a:ops:{'0' * 64},").access.api_keys
     assert [key.name for key in keys] == ["a", "a"]
     assert HASH not in repr(keys)
-    with pytest.raises(SettingsError, match=r"^API_KEYS: the same key is in it twice"):
+    with pytest.raises(SettingsError, match=r"^API_KEYS: two entries have the same key"):
         load(API_KEYS=f"a:read:{HASH},b:ops:{HASH}")
 
 
@@ -68,7 +68,7 @@ def test_a_made_key_is_long_random_and_found_by_its_hash_alone() -> None:
     assert find_key([], made[0][0]) is None
 
 
-def test_looking_for_a_key_compares_it_with_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_compared_with_every_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
     def counting(known: bytes, given: bytes) -> bool:
@@ -101,7 +101,7 @@ def test_the_command_prints_the_key_and_an_entry_that_knows_it() -> None:
         (["a"], "Missing option '--scope'"),
     ],
 )
-def test_the_command_refuses_what_no_entry_can_hold(arguments: list[str], says: str) -> None:
+def test_the_command_refuses_invalid_names_and_scopes(arguments: list[str], says: str) -> None:
     result = CliRunner().invoke(make_key_command, arguments)
     assert result.exit_code == 2
     assert says in result.output
@@ -113,7 +113,7 @@ def test_loopback_needs_no_keys(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "db.internal", "localhost.example"])  # noqa: S104 - not bound
-def test_other_addresses_need_keys_or_a_word(host: str) -> None:
+def test_other_addresses_need_keys_or_allow_anonymous(host: str) -> None:
     with pytest.raises(SettingsError, match=rf"HOST: {re.escape(host)} .*API_KEYS.*ALLOW_ANONYMOUS=true"):
         load(HOST=host).refuse_to_serve_strangers()
     load(HOST=host, API_KEYS=f"a:read:{HASH}").refuse_to_serve_strangers()

@@ -1,4 +1,4 @@
-"""Records on their way out: JSON that holds everything, and outages that do not fill the disk."""
+"""Log records: complete JSON, and a bounded number of lines in an outage."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def as_json(entry: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
-def test_a_json_line_says_when_in_utc_how_bad_who_and_what() -> None:
+def test_a_json_line_has_time_level_logger_and_message() -> None:
     line = as_json(record("%d media\nin %s", 3, "time", level=logging.INFO))
     assert list(line) == ["time", "level", "logger", "process", "message"]
     assert (line["level"], line["logger"], line["message"]) == ("INFO", "some.logger", "3 media\nin time")
@@ -56,7 +56,7 @@ def test_fields_of_a_record_stand_beside_its_message() -> None:
     assert as_json(entry) | {"status": 200, "degraded": ["user_db"]} == as_json(entry)
 
 
-def test_lines_of_a_request_carry_its_id_and_others_none() -> None:
+def test_lines_of_a_request_have_its_id_and_others_have_none() -> None:
     inside, outside = record("inside"), record("outside")
     with traced(Trace("the-id")):
         RequestIdFilter().filter(inside)
@@ -80,7 +80,7 @@ def test_a_warning_about_a_database_passes_once_in_five_seconds_and_the_next_cou
     again = record(FAILED, USER, "query", "why")
     assert outages.filter(again)
     assert as_json(again)["dropped"] == 10
-    assert PlainFormatter("%(message)s").format(again).endswith("(10 more like it were dropped)")
+    assert PlainFormatter("%(message)s").format(again).endswith("(10 similar warnings were dropped)")
     now += 5.1
     afresh = record(FAILED, USER, "query", "why")
     assert outages.filter(afresh)
@@ -113,7 +113,7 @@ def test_lines_about_no_database_and_lines_that_are_no_warnings_always_pass() ->
     ("log_format", "at_a_terminal", "elsewhere"),
     [("auto", "plain", "json"), ("plain", "plain", "plain"), ("json", "json", "json")],
 )
-def test_the_format_is_as_set_or_fits_where_the_log_goes(
+def test_the_format_is_the_configured_one_or_suits_the_output(
     log_format: LogFormat, at_a_terminal: str, elsewhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for terminal, expected in ((True, at_a_terminal), (False, elsewhere)):

@@ -15,7 +15,7 @@ def max_loss(settings: Settings) -> float:
     return settings.catalog.catalog_max_loss
 
 
-def test_each_old_name_stands_for_a_setting_and_is_none_itself() -> None:
+def test_each_old_name_stands_for_a_setting_and_is_not_one_itself() -> None:
     assert set(RENAMED.values()) <= set(Settings.variables())
     assert not set(RENAMED) & set(Settings.variables())
 

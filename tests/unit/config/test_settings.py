@@ -37,7 +37,7 @@ def test_a_url_of_its_own_wins_for_each_database() -> None:
     assert settings.databases.url("catalog_db") == "postgresql://db:5432/catalog_db"
 
 
-def test_three_urls_do_without_a_host() -> None:
+def test_three_urls_need_no_host() -> None:
     settings = load(**URLS)
     assert settings.databases.url("engagement_db") == URLS["ENGAGEMENT_DB_URL"]
 
@@ -86,7 +86,7 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(variables: dict[str, str
     assert "secret" not in str(caught.value)
 
 
-def test_what_is_wrong_in_several_groups_is_said_at_once() -> None:
+def test_errors_in_several_groups_are_reported_together() -> None:
     with pytest.raises(SettingsError) as caught:
         load(PORT="x", DB_USER="app", LIKE_TYPES="VIEW", WATCH_TYPES="VIEW")
     database, port, types = str(caught.value).splitlines()

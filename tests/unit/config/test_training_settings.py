@@ -1,4 +1,4 @@
-"""Schedules mean what cron means by them, and others stop the start with a reason."""
+"""Schedules mean the same as in cron, and invalid ones stop the start with a reason."""
 
 from datetime import UTC, datetime
 
@@ -45,7 +45,7 @@ def test_a_schedule_is_read_as_cron_reads_it(schedule: str, day: int, hour: int)
     "schedule",
     ["daily", "3", "0 3 * *", "61 3 * * *", "0 25 * * *", "0 3 * * 8", "0 3 * * fri-mon", "* * * * x"],
 )
-def test_what_is_no_schedule_stops_the_start_with_its_name(schedule: str) -> None:
+def test_an_invalid_schedule_stops_the_start_and_is_named(schedule: str) -> None:
     with pytest.raises(SettingsError, match=r"^TRAINING_SCHEDULE: "):
         load_settings({"TRAINING_SCHEDULE": schedule}, dotenv_path=None)
 
