@@ -1,3 +1,3 @@
-"""Personalised media recommendations straight from an app's PostgreSQL databases."""
+"""Personalized media recommendations directly from an app's PostgreSQL databases."""
 
 __version__ = "1.0.0"

@@ -26,7 +26,7 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
             f"Only {users:,} users {evaluation.group}: too few to tell much. A split by each user's own "
             "history (--split last-part) tests on more."
         )
-    yield "better, worse: the 95 % interval of the paired differences excludes 0. Logs favour what was shown."
+    yield "better, worse: the 95 % interval of the paired differences excludes 0. Logs favor what was shown."
 
 
 def shown_metric(name: str) -> str:

@@ -26,7 +26,7 @@ from recommender.api.streams import NDJSON
 from recommender.domains.base import Domain
 
 TITLE = "Marquee API"
-_DESCRIPTION = "Personalised recommendations for a media app, straight from the databases it already has."
+_DESCRIPTION = "Personalized recommendations for a media app, directly from the databases it already has."
 _REQUEST_ID = "X-Request-ID"
 _RATE = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 _TEXT = {"type": "string"}
