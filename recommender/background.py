@@ -86,7 +86,7 @@ class RepeatingThread:
             return self._run()
         except BaseException:
             # Catch all: only `close` may end the thread.
-            logger.exception("the thread %r could not do its work", self.name)
+            logger.exception("an error in thread %r; it tries again later", self.name)
             return Pause(self._retry_s, self._retry_s)
 
 
@@ -105,6 +105,6 @@ def start_thread(name: str, work: Callable[..., None], *arguments: object) -> th
     try:
         thread.start()
     except RuntimeError as exc:
-        logger.error("no thread can be started for %r: %s", name, exc)
+        logger.error("thread %r cannot be started: %s", name, exc)
         return None
     return thread

@@ -17,8 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 IS_COMPILING = njit is not None
 WITHOUT_COMPILER = (
-    "numba is not installed, so ids are looked up and models score in numpy. Answers are the same, and take "
-    "longer"
+    "numba is not installed: ids are looked up and models score in numpy. Answers are the same, but slower"
 )
 
 

@@ -101,7 +101,7 @@ class _Exchange:
             self._report()
         except Exception:
             # For example, the disk is full. The answer is sent all the same.
-            logger.exception("a request could not be counted")
+            logger.exception("a request could not be counted in the metrics")
 
     def _report(self) -> None:
         seconds = time.perf_counter() - self._started

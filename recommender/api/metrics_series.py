@@ -40,7 +40,7 @@ class _Requests:
         self.duration = functools.cache(
             Histogram(
                 "marquee_request_duration_seconds",
-                "From the first look at a request to the last byte of its answer",
+                "Time from reading a request to the last byte of its answer",
                 ["endpoint", "status"],
                 buckets=_BUCKETS_S,
                 registry=registry,

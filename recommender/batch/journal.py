@@ -107,7 +107,7 @@ class JobFolder:
         try:
             content = json.loads(self._journal.read_bytes())
             if content["version"] != _VERSION:
-                raise BatchError(f"{self._journal} is of another version of Marquee")
+                raise BatchError(f"{self._journal} was written by another version of Marquee")
             return Journal(
                 JobOptions(**content["options"]),
                 UserList(**content["user_list"]),
@@ -172,7 +172,7 @@ class JobFolder:
         except BlockingIOError:
             is_there = False
         if not is_there:
-            raise BatchError("another run is working on it")
+            raise BatchError("another run is writing it")
 
     def _remove(self) -> None:
         """Remove this command's files; the folder and its marker only if it holds no other files."""

@@ -58,7 +58,7 @@ class ParquetWriter:
         if not self._path.exists():
             return False
         if not self._path.is_dir():
-            raise BatchError("it is a file; Parquet needs a folder")
+            raise BatchError("it is a file, but Parquet needs a folder")
         found = sorted(self._path.iterdir())
         foreign = [path.name for path in found if not _PART.fullmatch(path.name) or path.is_dir()]
         if foreign:

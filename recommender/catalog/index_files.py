@@ -142,7 +142,7 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
     }
     genres = next(iter(attributes.values()))
     if not isinstance(genres, SetArray):
-        raise ValueError("the first attribute is no set")
+        raise ValueError("the first attribute is not a set")
     item_count = values["media"]
     return CatalogIndex(
         version=values["version"],

@@ -221,7 +221,8 @@ class CatalogRefresher:
 
     def _stop_sharing(self, shared: SnapshotFolder, reason: OSError) -> None:
         logger.warning(
-            "catalog index: the shared folder cannot be used (%s); this worker loads for itself", reason
+            "catalog index: the shared folder cannot be used (%s); this worker loads the catalog on its own",
+            reason,
         )
         shared.close()
         self._unshared_until = time.monotonic() + _UNSHARED_S
@@ -243,7 +244,7 @@ class CatalogRefresher:
             if news.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
-            logger.warning("catalog index: %s; this worker loads for itself", exc)
+            logger.warning("catalog index: %s; this worker loads the catalog on its own", exc)
             shared.ask_for_load()
             loaded = self._versions.current()
             if loaded is not None:
@@ -312,7 +313,9 @@ class CatalogRefresher:
         before, self._held_back = self._held_back, held_back
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(
-                "catalog index: held back (%s): %d media were found", held_back.reason, held_back.item_count
+                "catalog index: a load with %d media is held back (%s); the earlier index stays in use",
+                held_back.reason,
+                held_back.item_count,
             )
 
     def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:
@@ -352,7 +355,7 @@ class CatalogRefresher:
         try:
             return shared.read(index.version, self._checksum)
         except SnapshotError as exc:
-            logger.warning("catalog index: %s; this worker keeps its own arrays", exc)
+            logger.warning("catalog index: %s; this worker keeps its own copy in memory", exc)
             return index
 
     def _prepare(self, index: CatalogIndex) -> None:

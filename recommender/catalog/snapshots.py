@@ -154,7 +154,7 @@ class SnapshotFolder:
         try:
             values = orjson.loads(content)
             if values.pop("format") != _FORMAT:
-                raise SnapshotError(f"{self._announcement} is of another format")
+                raise SnapshotError(f"{self._announcement} has another format")
             held_back = values.pop("held_back")
             return Announcement(**values, held_back=None if held_back is None else _held_back(held_back))
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -170,7 +170,7 @@ class SnapshotFolder:
         try:
             return map_index(path, checksum)
         except FileNotFoundError as exc:
-            raise SnapshotError(f"{path} is gone") from exc
+            raise SnapshotError(f"{path} does not exist any more") from exc
         except (ValueError, TypeError, KeyError) as exc:
             path.unlink(missing_ok=True)
             raise SnapshotError(f"{path} is damaged: {exc}") from exc

@@ -109,7 +109,7 @@ class WindowPopularity:
                 return
             except Exception:
                 # An overlay may return anything; the waiting request must get the error.
-                logger.exception("popularity in %d days could not be counted", window_days)
+                logger.exception("popularity in the last %d days could not be counted", window_days)
                 self._give_up(window_days, counting, DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
                 return
             self._keep(window_days, counting, counts)

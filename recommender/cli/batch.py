@@ -50,9 +50,9 @@ class _Refusal(click.ClickException):
         f'psql -Atc "SELECT id FROM newsletter" | {PROGRAM} batch - --output mail.csv',  # noqa: S608  # nosec B608 # for a shell
         more={
             "Formats:": (
-                "ndjson   a line a user, as the API streams a batch",
-                "csv      a row a recommendation, as in RFC 4180; genres and degraded databases",
-                "         joined by |; text a spreadsheet would run as a formula is defused",
+                "ndjson   one line per user, as in a streamed answer of the API",
+                "csv      one row per recommendation, as in RFC 4180; genres and degraded databases",
+                "         are joined by |; text that a spreadsheet would run as a formula is defused",
                 "parquet  the columns of csv, in a folder of files that is read as one table;",
                 f"         needs {how_to_install('parquet')}",
             )
@@ -60,21 +60,26 @@ class _Refusal(click.ClickException):
         statuses={
             0: "all users have complete answers",
             1: "stopped before the end: run the same command again",
-            2: "the command is wrong, or something is in the way",
+            2: "the command is wrong, or the output cannot be created",
             3: "finished, but ids were skipped, or answers lack data of a database that failed or lost rows",
         },
     )
 )
 @click.argument("file", type=click.File("rb"), required=False)
-@click.option("--all-users", is_flag=True, help="All users of user_db and engagement_db, instead of FILE.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), required=True, help="What to write; a folder for Parquet."
+    "--all-users", is_flag=True, help="Recommend to all users of user_db and engagement_db, instead of FILE."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write. For Parquet, a folder.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice([form.value for form in OutputFormat]),
-    help="Unless given, by the output's suffix: .csv, .parquet, else NDJSON.",
+    help="Format of the output. Default: by its suffix .csv or .parquet, else ndjson.",
 )
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
@@ -83,7 +88,7 @@ class _Refusal(click.ClickException):
     "break, which a spreadsheet may run.",
     show_default=True,
 )
-@click.option("--limit", type=int, help="How many for each user, 10 unless given; at most MAX_LIMIT.")
+@click.option("--limit", type=int, help="Recommendations per user. Default 10, at most MAX_LIMIT.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output or unfinished job.")
 def batch(
     *,
@@ -108,7 +113,7 @@ def batch(
     if (file is None) != all_users:
         raise click.UsageError("Give either FILE or --all-users.")
     if output.name in {"", ".."}:
-        raise click.BadParameter(f"{output} names no file", param_hint="--output")
+        raise click.BadParameter(f"{output} is not a file name", param_hint="--output")
     settings = load_settings()
     chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
     # Other formats keep text unchanged: there the option makes no difference to the job.
@@ -171,7 +176,7 @@ def _refuse_same_file(file: BinaryIO, output: Path) -> None:
         # There is no output yet, or standard input is not a file.
         return
     if is_same:
-        raise BatchError("it is the file that the ids are read from")
+        raise BatchError("the ids are read from this file")
 
 
 def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, target: Target) -> Journal:

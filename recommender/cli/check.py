@@ -26,13 +26,13 @@ _UNUSABLE = 2
         "check",
         "check --json",
         statuses={
-            0: "all is well",
+            0: "no errors and no warnings",
             1: "there are warnings",
             2: "the service cannot work, or lacks a database",
         },
     )
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def check(*, as_json: bool) -> int:
     """Check the three databases: say what is wrong, what it means and what to do.
 

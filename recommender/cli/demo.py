@@ -14,7 +14,7 @@ from recommender.entities import DatabaseName
 
 @click.command(epilog=epilog("demo", "demo --if-empty", "demo --replace"))
 @click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
-@click.option("--if-empty", is_flag=True, help="Do nothing if the databases hold data.")
+@click.option("--if-empty", is_flag=True, help="Do nothing if the databases already hold data.")
 def demo(*, replace: bool, if_empty: bool) -> None:
     """Fill the three configured databases with generated demo data.
 
@@ -24,7 +24,7 @@ def demo(*, replace: bool, if_empty: bool) -> None:
     settings = load_settings()
     urls = {name: settings.databases.url(name) for name in DatabaseName}
     if if_empty and holds_data(urls):
-        click.echo("The databases hold data already.")
+        click.echo("The databases already hold data: nothing is loaded.")
         return
     data = generate(DEMO_SIZE, DEMO_SEED, datetime.now(UTC).replace(tzinfo=None))
     load_demo(urls, data, show_progress, replace=replace)

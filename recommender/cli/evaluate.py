@@ -43,15 +43,17 @@ _STATUSES = {
     )
 )
 @evaluation_options
-@click.option("--json", "json_path", type=FILE, help="Write all figures to this file, too.")
-@click.option("--html", "html_path", type=FILE, help="Write a page that explains them to this file, too.")
-@click.option("--as-of", type=MOMENT, help="Replay this moment instead of comparing models.")
+@click.option("--json", "json_path", type=FILE, help="Also write all figures to this file, as JSON.")
+@click.option(
+    "--html", "html_path", type=FILE, help="Also write a page that explains the figures to this file."
+)
+@click.option("--as-of", type=MOMENT, help="Replay requests as of this moment, instead of comparing models.")
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="NAME=VALUE",
-    help="With --as-of: another value of a setting, or MODEL=NAME.",
+    help="With --as-of: use another value of a setting, or MODEL=NAME. Repeatable.",
 )
 def evaluate(
     *,
@@ -75,11 +77,11 @@ def evaluate(
     """
     if as_of is not None:
         if json_path is not None or html_path is not None:
-            raise click.UsageError("--json and --html do not go with --as-of.")
+            raise click.UsageError("--json and --html cannot be used with --as-of.")
         show_replay(as_of, assignments, given)
         return
     if assignments:
-        raise click.UsageError("--set goes with --as-of only.")
+        raise click.UsageError("--set can only be used with --as-of.")
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
@@ -99,4 +101,4 @@ def _keep(models: Path, evaluation: Evaluation) -> None:
     try:
         keep(models, evaluation)
     except OSError as exc:
-        click.echo(f"The result cannot be kept in {models / FOLDER}: {exc.strerror}.", err=True)
+        click.echo(f"The result cannot be saved in {models / FOLDER}: {exc.strerror}.", err=True)

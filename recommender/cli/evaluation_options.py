@@ -82,28 +82,40 @@ _OPTIONS = (
     click.option("--movielens", type=_FOLDER, help="Read a MovieLens folder instead of the databases."),
     click.option("--parquet", type=_FOLDER, help="Read Parquet files instead of the databases."),
     click.option(
-        "--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating that files have."
+        "--scale",
+        type=click.Choice(["5", "10"]),
+        default="5",
+        help="The highest possible rating in the files.",
     ),
-    click.option("--models", type=_Names(), default="", help="Only these, separated by commas; default all."),
+    click.option(
+        "--models", type=_Names(), default="", help="Models to compare, separated by commas. Default: all."
+    ),
     click.option(
         "--split",
         type=click.Choice([kind.value for kind in SplitKind]),
         default=SplitKind.TIME.value,
-        help="One moment for all users, each user's last fifth, or each user's last one.",
+        help="What to test on: all after one moment, each user's last fifth, or each user's last one.",
     ),
     click.option(
         "--moment",
         type=MOMENT,
-        help="Of the split in time, in UTC; by default the test is the last fifth of all.",
+        help="With --split time: the moment, in UTC. By default the last fifth of all is the test.",
     ),
-    click.option("--k", "ks", type=_Ranks(), default=DEFAULT_KS, help="Lengths of lists; default 5,10,20."),
+    click.option(
+        "--k",
+        "ks",
+        type=_Ranks(),
+        default=DEFAULT_KS,
+        help="Lengths of the ranked lists, separated by commas. Default: 5,10,20.",
+    ),
     click.option(
         "--relevant",
         type=click.Choice([kind.value for kind in Relevant]),
-        help="What counts as found: likes (if there are any), or watches, too.",
+        help="What a list should contain: what users liked, or all they liked or watched. Default: likes, "
+        "if there are any.",
     ),
-    click.option("--users", type=click.IntRange(min=1), help="Test on a sample of so many users."),
-    click.option("--seed", type=int, default=0, help="Of the draw."),
+    click.option("--users", type=click.IntRange(min=1), help="Test on a random sample of this many users."),
+    click.option("--seed", type=int, default=0, help="Seed of the random sample."),
 )
 
 
@@ -118,7 +130,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
     """Return the plan of a comparison from its options."""
     kind = SplitKind(given["split"])
     if given["moment"] is not None and kind is not SplitKind.TIME:
-        raise click.UsageError("--moment goes with --split time only.")
+        raise click.UsageError("--moment can only be used with --split time.")
     return Plan(
         split=kind,
         ks=given["ks"],
@@ -149,7 +161,7 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
     """
     movielens, parquet = given["movielens"], given["parquet"]
     if movielens is not None and parquet is not None:
-        raise click.UsageError("--movielens and --parquet exclude each other.")
+        raise click.UsageError("Give either --movielens or --parquet, not both.")
     scale = float(given["scale"])
     if movielens is not None:
         click.echo(f"Reading {movielens} …", err=True)

@@ -113,7 +113,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
     yield f"{found.users:,} users liked or watched something from a list of {first} and {second}."
     for team, items, wins in zip(found.teams, found.credits, found.wins, strict=True):
         yield f"  {team}: {items:,} items, and more than the other with {wins:,} users"
-    yield f"  as many of both with {found.ties:,} users"
+    yield f"  as many of each with {found.ties:,} users"
     if found.refused:
         yield f"Not counted: {found.refused:,} interactions with a token that is forged or of another row."
     if not found.users:
@@ -144,7 +144,7 @@ def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
 
 
 def _shown(interval: Interval) -> str:
-    sure = "a difference" if interval.is_away_from_0 else "no sure difference"
+    sure = "a significant difference" if interval.is_away_from_0 else "no significant difference"
     return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
 
 
@@ -152,4 +152,4 @@ def _power_line(power: Power, users: str) -> str:
     reached = f"Power to find such a difference: {power.reached:.0%}"
     if power.users_needed is None:
         return f"{reached}."
-    return f"{reached}; 80 % would take {power.users_needed:,} {users}."
+    return f"{reached}; 80 % would need {power.users_needed:,} {users}."

@@ -35,15 +35,19 @@ _PATIENCE_S = 60.0
             0: "no model uses the users' interactions any more, and no version on disk holds their ids",
             1: "stopped before the end: run it again",
             2: "the command is wrong",
-            _NOT_ALL: "the same as 0, but a model could not be trained anew and is gone or of older rows, or "
+            _NOT_ALL: "as 0, but a model could not be trained again and is removed or uses older data, or "
             "recommendation_db did not answer; the output says which",
         },
     )
 )
 @click.argument("users", metavar="[USER]...", nargs=-1)
-@click.option("--file", type=click.File("rb"), help="Read ids from a file, one a line; - is standard input.")
 @click.option(
-    "--accept-shrinkage", is_flag=True, help="Train anew even if the databases lost more than half."
+    "--file", type=click.File("rb"), help="Read ids from a file, one per line; - is standard input."
+)
+@click.option(
+    "--accept-shrinkage",
+    is_flag=True,
+    help="Train again even if the databases lost more than half of their data.",
 )
 def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: bool) -> int:
     """Ignore the interactions of USERs from now on, and remove them from every model on disk.
@@ -56,9 +60,9 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     settings = load_settings()
     user_ids = list(dict.fromkeys(_given(users, file, IdForm.of_pattern(settings.requests.id_pattern))))
     if not user_ids:
-        raise click.UsageError("there is no id: give USER, or --file.")
+        raise click.UsageError("no id is given: give USER, or --file.")
     note_forgotten(settings.models.model_path, user_ids)
-    click.echo(f"Noted {len(user_ids):,} users: they count for nothing from the next request on.")
+    click.echo(f"Noted {len(user_ids):,} users: their interactions are ignored from the next request on.")
     _tell_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)
@@ -68,7 +72,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         fitting=Fitting(settings.models.training_memory_mb << 20),
         accept_shrinkage=accept_shrinkage,
         record=record_of(settings),
-        announce=lambda name: click.echo(f"{name}: being made anew …", err=True),
+        announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),
     )
     are_fitted = [_tell(settings, each) for each in remade]
     return 0 if are_deleted and all(are_fitted) else _NOT_ALL
@@ -87,7 +91,7 @@ def _given(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterato
     if invalid.count:
         shown = ", ".join(f"line {each.line}: {each.shown}" for each in invalid.first)
         raise click.BadParameter(
-            f"{invalid.count:,} lines must be {form.words} and are not ({shown}). Nothing is done.",
+            f"{invalid.count:,} lines must be {form.words} and are not ({shown}). Nothing was changed.",
             param_hint="--file",
         )
 
@@ -107,7 +111,7 @@ def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
     except DatabaseUnavailableError:
         return
     if found < len(user_ids):
-        click.echo(f"engagement_db has no rows of {len(user_ids) - found:,} of them (any more).")
+        click.echo(f"engagement_db has no rows of {len(user_ids) - found:,} of these users.")
 
 
 def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
@@ -119,7 +123,9 @@ def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
         RecommendationDatabase(url).delete_users(user_ids)
     except LoadError as exc:
         reason = " ".join(str(exc).split())
-        click.echo(f"What recommendation_db holds of them is still there: {reason}. Run it again.", err=True)
+        click.echo(
+            f"recommendation_db still holds data of these users: {reason}. Run the command again.", err=True
+        )
         return False
     return True
 
@@ -130,11 +136,14 @@ def _tell(settings: Settings, remade: Remade) -> bool:
         case Way.FITTED:
             text = f"{remade.model} {remade.version} is trained without them"
         case Way.REWRITTEN:
-            text = f"{remade.model} {remade.version} has the rows of before without theirs ({remade.reason})"
+            text = (
+                f"{remade.model} {remade.version} uses its earlier data without theirs, as it could not be "
+                f"trained again ({remade.reason})"
+            )
         case Way.KEPT:
-            text = f"{remade.model} {remade.version} was without them already"
+            text = f"{remade.model} {remade.version} was already trained without them"
         case Way.REMOVED:
-            text = f"{remade.model} is gone until it is trained again ({remade.reason})"
+            text = f"{remade.model} is removed until it is trained again ({remade.reason})"
             _forget_versions(settings, remade.model)
     click.echo(f"{text}; older versions removed: {remade.removed}.")
     return remade.way in {Way.FITTED, Way.KEPT}

@@ -17,8 +17,12 @@ from recommender.entities import DatabaseName
     epilog=epilog("load-movielens ml-latest-small", "load-movielens movietweetings --scale 10 --replace")
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--scale", type=click.Choice(["5", "10"]), default="5", help="The highest rating there is.")
-@click.option("--keep-times", is_flag=True, help="Keep the times, instead of moving the newest to now.")
+@click.option(
+    "--scale", type=click.Choice(["5", "10"]), default="5", help="The highest possible rating in the files."
+)
+@click.option(
+    "--keep-times", is_flag=True, help="Keep the times of the ratings, instead of moving the newest to now."
+)
 @click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
 def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
     """Fill the three configured databases from the MovieLens files in FOLDER.

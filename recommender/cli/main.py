@@ -71,18 +71,18 @@ class _Commands(click.Group):
     epilog=block(
         "In this order:",
         (
-            "check         are the databases as they should be?",
+            "check         checks whether the databases can serve",
             "              (demo or load-movielens fill empty ones)",
             "recommend     shows one user's recommendations",
-            "train         a model that scores in place of live SQL (trainer does by itself;",
-            "              compile makes the first time quicker)",
-            "models        which versions there are, and which one serves",
-            "forget        makes the service ignore what a user did",
-            "migrate       makes the tables of a database for what models have learned",
-            "evaluate      which model best finds what users like later; tune finds settings",
-            "experiments   which users get another ranking, and with what result",
-            "batch         many users' recommendations, into a file",
-            "serve         the API; make-key makes keys for its callers",
+            "train         trains a model that replaces live SQL (trainer does it by schedule;",
+            "              compile makes the first run quicker)",
+            "models        lists the trained versions, and selects the one that serves",
+            "forget        makes the service ignore the interactions of users",
+            "migrate       creates the tables of recommendation_db, where models are published",
+            "evaluate      compares models by what users liked later; tune finds settings",
+            "experiments   lists experiments, and reports their results",
+            "batch         writes the recommendations of many users to a file",
+            "serve         serves the API; make-key makes keys for its callers",
             "",
             f"{PROGRAM} COMMAND --help has examples.",
         ),
@@ -90,7 +90,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="marquee")
 def commands() -> None:
-    """Personalised media recommendations straight from an app's PostgreSQL databases.
+    """Personalized media recommendations directly from an app's PostgreSQL databases.
 
     DB_HOST and the like, in the environment or in .env, name the databases; without them, serve starts a
     demo.

@@ -10,7 +10,7 @@ from recommender.cli.epilog import epilog
 
 _STATUSES = {
     0: "done",
-    1: "RECOMMENDATION_DB_URL is not set, or PostgreSQL refuses",
+    1: "RECOMMENDATION_DB_URL is not set, or PostgreSQL rejects the change",
     2: "the command is wrong",
 }
 
@@ -32,7 +32,7 @@ def up() -> None:
 @migrate.command(epilog=epilog("migrate down"))
 def down() -> None:
     """Remove all tables and their data."""
-    click.echo(_told(_run("down"), "taken back"))
+    click.echo(_told(_run("down"), "reverted"))
 
 
 def _run(direction: str) -> list[str]:

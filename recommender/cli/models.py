@@ -232,7 +232,7 @@ def _show_run(run: TrainingRun) -> None:
         rows = [_compared(each) for each in run.compared]
         _echo(("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows)
     if run.searched:
-        click.echo(f"\nTried before that stretch of time: {run.tried}, of which the best are")
+        click.echo(f"\nTried on the time before that: {run.tried}, the best of them:")
         found = [
             (each.name, f"{each.mean:.4f}", _measured(each.against_popularity, "+.4f"))
             for each in run.searched

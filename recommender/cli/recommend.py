@@ -72,14 +72,14 @@ def _column(attribute: Attribute) -> _Column:
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --limit 50",
         "recommend 770b13a5-a0a3-4f45-83b2-712fc40ecc19 --explain",
         statuses={
-            0: "there are recommendations, even if a database is missing",
-            1: "there are none, or no database answers",
+            0: "recommendations are shown, even if a database does not answer",
+            1: "there are no recommendations, or no database answers",
             2: "the command is wrong",
         },
     )
 )
 @click.argument("user")
-@click.option("--limit", type=int, help="How many, 10 unless given; at most MAX_LIMIT.")
+@click.option("--limit", type=int, help="Number of recommendations. Default 10, at most MAX_LIMIT.")
 @click.option("--explain", is_flag=True, help="Explain each recommendation.")
 def recommend(*, user: str, limit: int | None, explain: bool) -> int:
     """Show the recommendations of USER, with scores and how they were ranked.

@@ -13,8 +13,8 @@ from recommender.models.fitting import Fitting
 DEFAULT_USERS = 1_000
 
 _CAVEATS = (
-    "Logs favor items that were shown: users hardly ever like what they were not shown.",
-    "Catalog and stated genres are of today: without items deleted since, with genres stated since.",
+    "Logs favor items that were shown: users can hardly like what they were not shown.",
+    "Catalog and stated genres are of today: items deleted since are missing, and genres stated since count.",
 )
 # Options of comparisons that a replay rejects.
 _NOT_IN_A_REPLAY = ("movielens", "parquet", "models", "moment", "relevant")
@@ -34,7 +34,7 @@ def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, An
     """
     for name in _NOT_IN_A_REPLAY:
         if given[name]:
-            raise click.UsageError(f"--{name} does not go with --as-of.")
+            raise click.UsageError(f"--{name} cannot be used with --as-of.")
     settings, model = replay_settings(assignments)
     fitting = Fitting(settings.models.training_memory_mb << 20)
     limit = max(given["ks"])
@@ -64,6 +64,9 @@ def _print(served: Replay, ks: Sequence[int]) -> None:
         click.echo(f"NDCG@{k} {scores.ndcg:.4f}, hit rate@{k} {scores.hit_rate:.4f}")
     click.echo(f"personalised {scores.personalised:.1%}")
     if scores.degraded:
-        click.echo(f"Warning: {scores.degraded:,} answers lack a database that did not answer.", err=True)
+        click.echo(
+            f"Warning: {scores.degraded:,} answers were made without a database that did not answer.",
+            err=True,
+        )
     for caveat in _CAVEATS:
         click.echo(caveat)

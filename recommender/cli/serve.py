@@ -84,8 +84,9 @@ def _refuse_taken_port(http: HttpSettings) -> None:
             probe.bind((http.host, http.port))
         except OSError as exc:
             raise ConfigurationError(
-                f"HOST and PORT: cannot listen on {http.host}:{http.port} ({exc.strerror}). Is "
-                f"another program there, or an earlier Marquee? Try PORT={http.port + 1}"
+                f"HOST and PORT: cannot listen on {http.host}:{http.port} ({exc.strerror}). "
+                "Another program, or an earlier Marquee, may use the port. "
+                f"Stop it, or set PORT={http.port + 1}"
             ) from exc
 
 
@@ -155,7 +156,7 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
     user_id = _example_user(settings.databases.with_urls(urls), settings.interaction_types)
     click.echo(f"\nMarquee serves at {address}")
     if settings.http.explorer:
-        click.echo(f"To look at it:      {address}/explorer")
+        click.echo(f"Explorer:           {address}/explorer")
     if user_id is None:
         click.echo("engagement_db has no user to show, or does not answer; see the log.")
     else:

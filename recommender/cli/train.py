@@ -49,12 +49,12 @@ def _command(name: str, summary: str) -> click.Command:
         "given",
         multiple=True,
         metavar="NAME=VALUE",
-        help="A hyperparameter other than its default; `tune` finds the best. Repeatable.",
+        help="Set a hyperparameter to another value than its default; `tune` finds good values. Repeatable.",
     )
     @click.option(
         "--keep-serving",
         is_flag=True,
-        help="Do not make it current: for a model that only an experiment uses.",
+        help="Do not make the version current: for a model that only an experiment uses.",
     )
     def run(*, accept_shrinkage: bool, given: tuple[str, ...], keep_serving: bool) -> None:
         _train(
@@ -114,8 +114,8 @@ def _train(
     )
     if counts[KNOWN_ITEMS] < counts["media"]:
         click.echo(
-            f"It knows {counts[KNOWN_ITEMS]:,} of the media: the others have too few users, or did not fit "
-            f"into TRAINING_MEMORY_MB, which is {settings.models.training_memory_mb:,}."
+            f"It can score {counts[KNOWN_ITEMS]:,} of the media: the others have too few users, or did not "
+            f"fit into TRAINING_MEMORY_MB, which is {settings.models.training_memory_mb:,}."
         )
 
 

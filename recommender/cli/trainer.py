@@ -30,15 +30,15 @@ from recommender.trainer.priority import end_with, stand_back
 from recommender.trainer.process import Trainer
 
 _STATUSES = {
-    0: "it has trained, or was asked to stop",
+    0: "it has trained, or was stopped by a signal",
     1: "a run failed, another is in progress, MODEL_PATH is not writable, or a setting is wrong",
-    2: "by the settings there is nothing to train",
+    2: "the settings say that no model is trained",
 }
 _STANDARD_INPUT = 0
 
 
 @click.command(epilog=epilog("trainer --once", "trainer", statuses=_STATUSES))
-@click.option("--once", is_flag=True, help="Make one run now, regardless of the schedule, and end.")
+@click.option("--once", is_flag=True, help="Train once now, regardless of the schedule, and exit.")
 @click.option("--trigger", type=click.Choice([each.value for each in Trigger]), hidden=True)
 @click.option("--lock", type=int, hidden=True)
 @click.option("--lifeline", type=int, hidden=True)
@@ -47,7 +47,7 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
 
     The service starts a trainer itself. Start one by hand for a container of its own, with
     TRAINING_SCHEDULE=never for the service. A run compares the model in use with others on the latest data.
-    It publishes another one only if that is surely better; else it retrains the same one on all data.
+    It publishes another one only if that is significantly better; else it retrains the same one on all data.
     """
     settings = load_settings()
     if settings.models.model == LIVE:
@@ -118,7 +118,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
     folder, model = settings.models.model_path, settings.models.model
     held = take_lock(folder / TRAINER_LOCK) if lock is None else lock
     if held is None:
-        raise TrainingUnderWayError(f"{folder}: there is a trainer already.")
+        raise TrainingUnderWayError(f"{folder}: another trainer is running already.")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     trigger = settings.training.trigger

@@ -42,8 +42,8 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
     """Search for the model, hyperparameters and weights that best find what users liked later.
 
     Chooses on the validation period, which precedes the test, and measures the choice once on the test. If
-    nothing is surely better than popularity there, popularity is chosen. Prints lines for .env, a command and
-    the expected gain. Changes nothing.
+    nothing is significantly better than popularity there, popularity is chosen. Prints lines for .env, a
+    command and the expected gain. Changes nothing.
     """
     settings = load_settings()
     plan = plan_of(settings, given)
@@ -66,7 +66,7 @@ def _lines(tuning: Tuning) -> Iterator[str]:
         yield f"  not tried: {reason}"
     yield ""
     if tuning.is_fallback:
-        yield "Nothing is surely better than popularity there, so popular items are recommended:"
+        yield "Nothing is significantly better than popularity there, so popularity is chosen:"
     else:
         yield f"Chosen: {tuning.chosen}. In .env:"
     yield ""
@@ -77,7 +77,7 @@ def _lines(tuning: Tuning) -> Iterator[str]:
         yield ""
     (chosen,) = (each for each in tuning.test.variants if each.name == tuning.chosen)
     group = tuning.test.of_group(chosen)
-    yield f"On the test, not used to choose: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
+    yield f"On the test, not used for the choice: {shown_metric(metric)} {group.metrics[metric].mean:.4f}"
     for baseline in tuning.test.baselines:
         if baseline != chosen.name:
             yield f"  {shown_difference(group.against[baseline][metric])}, against {baseline}"

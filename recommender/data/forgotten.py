@@ -189,7 +189,7 @@ def read_forgotten(folder: Path) -> Forgotten:
     except (FileNotFoundError, NotADirectoryError):
         return Forgotten()
     except ValidationError:
-        raise ArtifactError(f"{path} is not as `forget` wrote it: restore it from a backup") from None
+        raise ArtifactError(f"{path} was changed since `forget` wrote it: restore it from a backup") from None
     except OSError as exc:
         raise ArtifactError(f"{path} cannot be read: {exc.strerror}") from None
 
@@ -234,7 +234,7 @@ class ForgottenUsers:
         try:
             return read_forgotten(self._folder)
         except ArtifactError as exc:
-            logger.error("no trained model answers: %s", exc)
+            logger.error("trained models are not used, because the forgotten users are not known: %s", exc)
             return None
 
     def _signature(self) -> Sequence[int]:

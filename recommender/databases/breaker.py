@@ -73,7 +73,9 @@ class Breaker:
             if not self._is_open:
                 self._is_open = True
                 logger.warning(
-                    "%s is out: answering without it, and probing it in the background", self._name
+                    "%s does not answer: requests are answered without it, and it is probed in the "
+                    "background",
+                    self._name,
                 )
                 self._on_open()
             return _UNTIL_NEXT_PROBE

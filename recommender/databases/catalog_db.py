@@ -110,6 +110,6 @@ def _check_columns(query_name: str, rows: Sequence[Row], wanted: int) -> None:
     """
     if rows and len(rows[0]) != wanted:
         raise ConfigurationError(
-            f"catalog_db/{query_name} returns {len(rows[0])} columns, and {wanted} are declared; "
+            f"catalog_db/{query_name} returns {len(rows[0])} columns, but {wanted} are declared; "
             f"`{PROGRAM} check` says which"
         )

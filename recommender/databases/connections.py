@@ -151,7 +151,7 @@ class Connector:
             self._told |= differences
             listed = "; ".join(sorted(map(str, differences)))
             logger.warning(
-                "%s: sessions do not have the settings they should have: %s. See SESSION_SETTINGS_BY",
+                "%s: sessions do not have the settings of the service: %s. See SESSION_SETTINGS_BY",
                 self._name,
                 listed,
             )
@@ -257,7 +257,7 @@ def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any]) -> None
     if given.get("target_session_attrs") == "read-write":
         raise ConfigurationError(
             f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-write: the service's "
-            "sessions are read-only, so that no server would do. Use target_session_attrs=primary"
+            "sessions are read-only, so no server would match. Use target_session_attrs=primary"
         )
     if _WRITABLE.search(str(given.get("options") or "")):
         raise ConfigurationError(

@@ -54,7 +54,7 @@ class WritableDatabase:
         except psycopg.Error as exc:
             raise LoadError(
                 f"{self.name}: {str(exc).strip()} "
-                f"See that it runs, and that {_setting(self.name)} says where and as whom."
+                f"Check that it runs, and that {_setting(self.name)} has its address and role."
             ) from exc
         return self
 
@@ -91,7 +91,7 @@ class WritableDatabase:
         with self._refusals():
             row = self._connection.execute(self._queries[query_name].statement, parameters).fetchone()
         if row is None:
-            raise LoadError(f"{self.name}: {query_name} returned nothing")
+            raise LoadError(f"{self.name}: {query_name} returned no row")
         return row
 
     def copy(self, query_name: str, rows: Iterable[Sequence[object]]) -> None:

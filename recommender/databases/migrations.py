@@ -58,7 +58,7 @@ def _refuse_hopeless(url: str) -> None:
     with WritableDatabase(NAME, url) as database:
         schema, may_create, is_read_only = database.fetch_row("fetch_migration_rights")
     if schema is None:
-        raise LoadError(f"{NAME}: no schema of the search path exists.")
+        raise LoadError(f"{NAME}: none of the schemas in the search path exists.")
     if is_read_only:
         raise LoadError(f"{NAME}: the session is read-only, by the role, the URL or the server.")
     if not may_create:

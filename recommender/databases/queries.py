@@ -60,7 +60,7 @@ def _parse(path: Path, text: str) -> Query:
         raise ConfigurationError(f"{path}: must declare one query named {path.stem}, not {names}")
     function = getattr(queries, path.stem)
     if _SECOND_STATEMENT.search(function.sql):
-        raise ConfigurationError(f"{path}: must hold one statement, and there is more after a semicolon")
+        raise ConfigurationError(f"{path}: must hold one statement, but there is more text after a semicolon")
     parameters = tuple(function.parameters or ())
     return Query(
         name=path.stem,
@@ -131,7 +131,7 @@ def refuse_overlays_without(parameter: str, folder: str, overlay: Path | None) -
         if name in ours and parameter in ours[name].parameters:
             raise ConfigurationError(
                 f"{query.path}: {name} does not take {parameter}, as the statement that it replaces does, so "
-                "a past moment cannot be served with it (docs/how-to/use-your-own-tables.md says what to add)"
+                "it cannot answer as of a past moment (docs/how-to/use-your-own-tables.md says what to add)"
             )
 
 

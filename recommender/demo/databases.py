@@ -63,7 +63,7 @@ def _preparing(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.warning("waiting for another start to load the demo")
+            logger.warning("waiting while another process loads the demo")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -1,7 +1,8 @@
 """Reads CSV files, and files with `::` between values, line by line, even if damaged.
 
-The csv module alone would read all lines from a stray quote to the next quote as one value. Here each line is
-a record, with one exception: a quoted value continues on the next lines if these are not records themselves.
+The csv module alone would read all lines from an unmatched quote to the next quote as one value. Here each
+line is a record, with one exception: a quoted value continues on the next lines if these are not records
+themselves.
 """
 
 import codecs
@@ -22,7 +23,7 @@ _DIGITS_OF_DATA = 3
 _NAMES_OF_A_HEADER = 2
 _LINES_OF_A_RECORD = 10
 _SHOWN_CHARACTERS = 200
-_STRAY_QUOTE = "quote is stray, and was read as a character"
+_STRAY_QUOTE = "line has an unmatched quote, which was read as a character"
 
 
 class Record(NamedTuple):
@@ -117,7 +118,7 @@ class DelimitedFile:
         if missing:
             problem = f"lacks the column {', '.join(missing)}"
         elif any(names.count(name) > 1 for name in wanted):
-            problem = "names a column twice"
+            problem = "has two columns of one name"
         else:
             return _Layout(len(found), [names.index(name) for name in wanted], has_header=True)
         shown = ", ".join(value.strip() for value in found)[:_SHOWN_CHARACTERS]

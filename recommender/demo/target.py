@@ -61,7 +61,7 @@ class LoadTarget:
             held = [] if replace else self.filled()
             if held:
                 raise LoadError(
-                    f"{', '.join(held)}: there is data already; to delete it and load this instead, repeat "
+                    f"{', '.join(held)}: there is data already. To delete it and load the new data, repeat "
                     "the command with --replace"
                 )
             for database in self._databases:

@@ -66,7 +66,7 @@ class Check:
             except (InspectionError, DatabaseUnavailableError) as exc:
                 yield unusable_connection(name, str(exc))
             except ConfigurationError as exc:
-                yield Finding(Level.ERROR, name, "connection", str(exc), f"Mend {name.upper()}_URL.")
+                yield Finding(Level.ERROR, name, "connection", str(exc), f"Correct {name.upper()}_URL.")
         yield from check_data_between(self._facts)
         yield from self._check_genres()
         pool_size, workers = self._databases.pool_size, self._http.workers

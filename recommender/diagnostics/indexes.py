@@ -53,7 +53,7 @@ def _on_table(
     whole = [index for index in found if index.is_whole]
     serving = next((index for index in whole if index.serves_as(wanted)), None)
     if serving is not None:
-        means = "is there" if serving.name == wanted.name else f"{serving.name} does the same"
+        means = "exists" if serving.name == wanted.name else f"{serving.name} does the same"
         return Finding(Level.OK, name, about, means)
     if table.kind is Kind.PARTITIONED:
         return _on_partitions(name, inspection, wanted, found)

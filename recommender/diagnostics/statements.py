@@ -46,7 +46,7 @@ def check_statements(
         overlaid = query.path != ours[query.name].path
         about = f"statement {query.name}"
         to_do = (
-            f"Mend {query.path} ({CONTRACT})."
+            f"Correct {query.path} ({CONTRACT})."
             if overlaid
             else f"Add what it needs, or put your version under SQL_PATH/{name}/ ({CONTRACT})."
         )
@@ -57,7 +57,7 @@ def check_statements(
         try:
             examination = inspection.examine(query)
         except InspectionError as exc:
-            yield Finding(level, name, about, f"does not prepare{consequence}: {exc}", to_do)
+            yield Finding(level, name, about, f"cannot be prepared{consequence}: {exc}", to_do)
             continue
         declared = [(wanted,) for wanted in expected.returns]
         wanted = domain.returned_types(query.name) if name is DatabaseName.CATALOG else None
@@ -83,7 +83,7 @@ def _fault(
     examination: Examination, wanted: Sequence[tuple[str, ...]], own: Sequence[Attribute]
 ) -> str | None:
     if examination.writes:
-        return "writes, and the service's connections are read-only"
+        return "writes, but the service's connections are read-only"
     misplaced = _misplaced(examination.column_names, own)
     if misplaced:
         return misplaced

@@ -50,7 +50,7 @@ def last_report(models: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as exc:
-        reason = f"it is not as it must be: {exc.errors(include_input=False)[0]['msg']}"
+        reason = f"it is not valid: {exc.errors(include_input=False)[0]['msg']}"
     except (OSError, ArtifactError) as exc:
         reason = str(exc)
     except (LookupError, TypeError, ValueError, ArithmeticError, TemplateError) as exc:

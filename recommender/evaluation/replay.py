@@ -189,7 +189,7 @@ def _ndcg(user: ReplayedUser, k: int) -> float:
 
 def _refuse_unknown(model: str) -> None:
     if model != LIVE and model not in MODELS:
-        raise ReplayError(f"{MODEL}: {model} is no model; there are {', '.join([LIVE, *sorted(MODELS)])}")
+        raise ReplayError(f"{MODEL}: {model} is not a model; use one of {', '.join([LIVE, *sorted(MODELS)])}")
 
 
 def _served_settings(settings: Settings, model_path: Path, model: str) -> Settings:

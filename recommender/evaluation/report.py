@@ -150,7 +150,7 @@ def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
 
 def _claim(name: str, baseline: str, difference: Difference, base: float) -> str:
     if difference.verdict is Verdict.UNCLEAR:
-        return f"Whether {name} is better than {baseline} cannot be told from these users."
+        return f"These users do not show whether {name} is better than {baseline}."
     share = f" by {abs(difference.mean) / base:.0%}" if base > 0 else ""
     low, high = _ends(difference, base)
     return f"{name} is {difference.verdict.value} than {baseline}{share} (95 % interval: {low} to {high})."

@@ -37,7 +37,7 @@ class Candidate(_Outcome):
 
 
 class Tuning(_Outcome):
-    """The choice. `is_fallback`: nothing was surely better than popularity.
+    """The choice. `is_fallback`: nothing was significantly better than popularity.
 
     `settings`: lines for `.env`. `commands`: to run. `best`: the best candidates, best first. `tried`: the
     number of candidates. `refused`: fits that failed, with reasons. `test`: the result on the test.
@@ -102,9 +102,9 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
 
 
 def choose(variants: Sequence[Variant], measured: Sequence[Candidate]) -> Variant:
-    """Return the variant with the largest mean of those surely better than popularity, else popularity.
+    """Return the best of the variants that are significantly better than popularity, else popularity.
 
-    Among equals, the first.
+    The best has the largest mean; among equals, it is the first.
     """
     sure = [each for each in measured if each.against_popularity.verdict is Verdict.BETTER]
     if not sure:

@@ -101,7 +101,7 @@ def current_version(folder: Path, model: str) -> str | None:
     except OSError as exc:
         raise ArtifactError(f"{CURRENT} cannot be read as a symbolic link: {exc.strerror}") from None
     if not VERSION.fullmatch(name):
-        raise ArtifactError(f"{CURRENT} is a link to something that is no version")
+        raise ArtifactError(f"{CURRENT} links to something that is not a version")
     return name
 
 
@@ -134,17 +134,17 @@ def read_metadata(folder: Path, model: str, version: str) -> Metadata:
         metadata = _METADATA_READER.validate_json(read_small_json(path), strict=True)
         is_aware = datetime.fromisoformat(metadata.built_at).tzinfo is not None
     except ValidationError as exc:
-        raise ArtifactError(f"{METADATA} is not as it must be: {exc.errors()[0]['msg']}") from None
+        raise ArtifactError(f"{METADATA} is not valid: {exc.errors()[0]['msg']}") from None
     except OSError as exc:
         raise ArtifactError(f"{METADATA} cannot be read: {exc.strerror}") from None
     except ValueError:
         is_aware = False
     if not is_aware:
-        raise ArtifactError(f"{METADATA}: built_at is no time with a time zone")
+        raise ArtifactError(f"{METADATA}: built_at must be a time with a time zone")
     if not metadata.counts.keys() >= _COUNTED:
-        raise ArtifactError(f"{METADATA}: counts must be of users, media and pairs")
+        raise ArtifactError(f"{METADATA}: counts must include users, media and pairs")
     if (metadata.model, metadata.version, metadata.format) != (model, version, FORMAT):
-        raise ArtifactError(f"{METADATA} is of another model, version or format")
+        raise ArtifactError(f"{METADATA} names another model, version or format")
     return metadata
 
 
@@ -165,7 +165,7 @@ def verify(home: Path, metadata: Metadata) -> None:
             raise ArtifactError(f"{path.name}: the checksum is wrong")
     for path in home.iterdir():
         if path.suffix in OWN_SUFFIXES and path.name != METADATA and _name_of(path) not in metadata.checksums:
-            raise ArtifactError(f"{path.name}: there is no checksum of it")
+            raise ArtifactError(f"{path.name}: it has no checksum in metadata.json")
 
 
 def checksums_of(home: Path) -> dict[str, str]:

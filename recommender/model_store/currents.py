@@ -56,7 +56,7 @@ def linked_version(folder: Path) -> VersionRef | None:
         ) from None
     parts = target.parts
     if len(parts) != _PARTS or parts[0] not in MODELS or not is_version(parts[1]):
-        raise ArtifactError(f"{CURRENT} of all models is a link to something that is no version of a model")
+        raise ArtifactError(f"{CURRENT} of all models links to something that is not a version of a model")
     return VersionRef(*parts)
 
 
@@ -96,7 +96,7 @@ def current_faults(folder: Path) -> Iterator[str]:
             refs.append(None if version is None else VersionRef(model, version))
     for ref in dict.fromkeys(refs):
         if ref is not None and not is_there(folder, *ref):
-            yield f"{CURRENT} names {ref}, which is not there"
+            yield f"{CURRENT} names {ref}, which does not exist"
 
 
 def refuse_unless_link(path: Path) -> None:

@@ -30,7 +30,9 @@ def model_lock(home: Path, wait_s: float = 0.0) -> Iterator[None]:
         OSError: the folder cannot be made or written.
     """
     with _held(
-        home, wait_s, f"{home}: another run is training this model. Nothing is published; wait for it."
+        home,
+        wait_s,
+        f"{home}: another run is training this model. Nothing is published. Wait until that run ends.",
     ):
         yield
 
@@ -43,7 +45,9 @@ def store_lock(folder: Path) -> Iterator[None]:
         ArtifactError: another process has held it for 10 seconds.
         OSError: the folder cannot be made or written.
     """
-    with _held(folder, _STORE_PATIENCE_S, f"{folder}: another process is changing the models. Try again."):
+    with _held(
+        folder, _STORE_PATIENCE_S, f"{folder}: another process is changing the models. Try again later."
+    ):
         yield
 
 

@@ -116,7 +116,7 @@ def find_version(folder: Path, name: str) -> VersionRef:
         )
     if len(found) > 1:
         choices = " or ".join(f"{ref.model}/{ref.version}" for ref in found)
-        raise UnknownVersionError(f"{name}: say which, {choices}.")
+        raise UnknownVersionError(f"{name}: several models have this version; give one of {choices}.")
     return found[0]
 
 
@@ -137,8 +137,8 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
         lost = _lost(folder, metadata)
         if lost is not None and not (shrinkage_accepted or metadata.shrinkage_accepted):
             raise ArtifactError(
-                f"{ref} has {lost} than the current version, and servers would refuse it. Where that is as "
-                "it should be, promote it with --accept-shrinkage."
+                f"{ref} has {lost} than the current version, and servers would refuse it. If that is "
+                "right, promote it with --accept-shrinkage."
             )
         if lost is not None:
             _accept_shrinkage(folder, metadata)
@@ -169,9 +169,7 @@ def rollback(folder: Path) -> VersionRef:
                 make_current(folder, ref, How.ROLLED_BACK)
                 return ref
     reasons = "".join(f" {reason}." for reason in passed_over)
-    raise ArtifactError(
-        f"{folder}: there is no version that was current before and can be so again.{reasons}"
-    )
+    raise ArtifactError(f"{folder}: no earlier version can be made current again.{reasons}")
 
 
 def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
@@ -235,7 +233,7 @@ def _checked(folder: Path, ref: VersionRef) -> Metadata:
         ArtifactError: it is damaged, or was made before a user was forgotten. The message names it.
     """
     if not is_there(folder, *ref):
-        raise UnknownVersionError(f"{ref}: it is not there")
+        raise UnknownVersionError(f"{ref}: it does not exist")
     try:
         metadata = read_metadata(folder, *ref)
         _refuse_forgotten(metadata, _forgotten_in(folder))
@@ -260,7 +258,7 @@ def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
         ArtifactError: it was, or the list of forgotten users cannot be read.
     """
     if forgotten is None:
-        raise ArtifactError("it cannot be told who is forgotten: forgotten.json is damaged or cannot be read")
+        raise ArtifactError("the forgotten users are not known: forgotten.json is damaged or cannot be read")
     if metadata.forgotten != forgotten.state:
         raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
 

@@ -63,7 +63,9 @@ def _name_after(folder: Path) -> str:
         try:
             moment = moment if earlier is None else max(moment, earlier + _TICK)
         except OverflowError:
-            raise ArtifactError(f"{where}: no version can be later. Remove it and train again.") from None
+            raise ArtifactError(
+                f"{where}: its name is the latest that is possible. Remove it and train again."
+            ) from None
     return moment.strftime(_FORMAT)
 
 

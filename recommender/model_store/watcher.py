@@ -305,7 +305,9 @@ class ModelWatcher:
             model = MODELS[name].load_class().load(home, **self._overrides.get(name, {}))
             for what, count in model.sizes.items():
                 if metadata.counts.get(what) != count:
-                    raise ArtifactError(f"it says {metadata.counts.get(what)} {what}, and has {count}")
+                    raise ArtifactError(
+                        f"metadata.json says {metadata.counts.get(what)} {what}, but there are {count}"
+                    )
         except ArtifactError:
             raise
         except Exception as exc:

@@ -78,7 +78,7 @@ def load_config(folder: Path, kind: type[Config], overrides: Mapping[str, object
                 saved = kind.model_validate_json(file.read(_MAX_CONFIG_BYTES), strict=True).model_dump()
         return kind.model_validate(saved | dict(overrides))
     except ValidationError as exc:
-        raise ArtifactError(f"{CONFIG} is not as it must be: {exc.errors()[0]['msg']}") from None
+        raise ArtifactError(f"{CONFIG} is not valid: {exc.errors()[0]['msg']}") from None
     except OSError as exc:
         raise ArtifactError(f"{CONFIG} cannot be read: {exc.strerror}") from None
 
@@ -101,5 +101,5 @@ def _map(path: Path) -> NDArray[Any]:
     except OSError as exc:
         raise ArtifactError(f"{path.name} cannot be read: {exc.strerror or exc}") from None
     except (ValueError, TypeError, OverflowError, TokenError) as exc:
-        raise ArtifactError(f"{path.name} is no array: {str(exc)[:_LONGEST_REASON]}") from None
+        raise ArtifactError(f"{path.name} is not an array: {str(exc)[:_LONGEST_REASON]}") from None
     return array

@@ -50,7 +50,7 @@ class Fitting:
         """
         if memory_bytes > self.memory_bytes:
             raise TrainingMemoryError(
-                f"{name} needs some {memory_bytes / _MEGABYTE:,.0f} MB to learn from this dataset, and "
+                f"{name} needs about {memory_bytes / _MEGABYTE:,.0f} MB to learn from this dataset, but "
                 f"TRAINING_MEMORY_MB allows {self.memory_bytes / _MEGABYTE:,.0f}."
             )
 

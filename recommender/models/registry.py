@@ -62,12 +62,15 @@ DEFAULT_MODEL = "neighbours"
 # By the `name` of the model's class, which is used in answers, commands and folders.
 MODELS: Mapping[str, Registered] = {
     "popularity": Registered(
-        "popularity", "PopularityModel", "What most users have, the same for all.", needs_history=False
+        "popularity",
+        "PopularityModel",
+        "What most users liked or watched, the same for all users.",
+        needs_history=False,
     ),
     "content": Registered(
         "content",
         "ContentModel",
-        "Genres to the user's taste, by history and stated genres.",
+        "Items of the genres that a user states, likes or watches.",
         needs_history=False,
     ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),

@@ -66,7 +66,7 @@ def decode_item_ids(item_ids: NDArray[np.bytes_]) -> ItemVocabulary:
     if item_ids.dtype.kind != "S" or item_ids.ndim != 1 or not item_ids.size:
         raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
     if not are_distinct(item_ids):
-        raise ArtifactError("item_ids: must be there once each")
+        raise ArtifactError("item_ids: must not repeat")
     if not are_utf8(item_ids):
         raise ArtifactError("item_ids: must be UTF-8")
     return ItemVocabulary(IdTexts.of_byte_strings(item_ids))

@@ -201,11 +201,11 @@ def _check_starts(name: str, starts: NDArray[np.int64], entries: int) -> None:
 def _check_ascending(name: str, array: NDArray[Any], starts: NDArray[np.int64]) -> None:
     not_later = np.flatnonzero(array[1:] <= array[:-1]) + 1
     if not np.isin(not_later, starts).all():
-        raise ArtifactError(f"{name}: those of one item must be in order, each once")
+        raise ArtifactError(f"{name}: those of one item must be sorted and not repeat")
 
 
 def _check_ids(item_ids: NDArray[np.bytes_]) -> None:
     if not are_distinct(item_ids):
-        raise ArtifactError("item_ids: must be there once each")
+        raise ArtifactError("item_ids: must not repeat")
     if not are_utf8(item_ids):
         raise ArtifactError("item_ids: must be UTF-8")

@@ -53,7 +53,7 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
         elif estimate.least_bytes > memory_bytes:
             left_out[name] = f"it needs {estimate.least_bytes >> 20:,} MB of memory"
         elif estimate.seconds > left_s:
-            left_out[name] = f"it takes some {estimate.seconds:,.0f} s to learn"
+            left_out[name] = f"it takes about {estimate.seconds:,.0f} s to learn"
         else:
             tried = _distinct(tidy_fit(fit.model, fit.hyperparameters, pinned) for fit in fits_of(name))
             if len(tried) * estimate.seconds > left_s:

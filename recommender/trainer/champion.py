@@ -89,9 +89,9 @@ def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> De
     found = difference_of(evaluation, challenger.name, champion.name)
     figures = f"{evaluation.metric} {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}"
     if found.verdict is Verdict.BETTER:
-        reason = f"{challenger.name} is surely better than {champion.name}: {figures}."
+        reason = f"{challenger.name} is significantly better than {champion.name}: {figures}."
         return Decision(challenger, reason, is_new=True)
-    reason = f"{challenger.name} is not surely better than {champion.name}, which stays: {figures}."
+    reason = f"{challenger.name} is not significantly better than {champion.name}, which stays: {figures}."
     return Decision(champion, reason)
 
 

@@ -96,4 +96,4 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
 
 def _refuse_few(users: int) -> None:
     if users < LEAST_TEST_USERS:
-        raise EvaluationError(f"there are {users} users to compare on, and it takes {LEAST_TEST_USERS}")
+        raise EvaluationError(f"there are {users} users to compare on, but {LEAST_TEST_USERS} are needed")

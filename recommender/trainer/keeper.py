@@ -53,7 +53,7 @@ class TrainerKeeper:
             lock = take_lock(self._folder / TRAINER_LOCK)
         except OSError as exc:
             if not self._is_blocked:
-                logger.error("no model is trained, as MODEL_PATH cannot be written: %s", exc.strerror)
+                logger.error("no model is trained, because MODEL_PATH cannot be written: %s", exc.strerror)
             self._is_blocked = True
             return Pause(_BLOCKED_LOOK_S, _BLOCKED_LOOK_S)
         self._is_blocked = False

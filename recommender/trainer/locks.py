@@ -56,7 +56,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     descriptor = take_lock(folder / RUN_LOCK)
     if descriptor is None:
-        raise TrainingUnderWayError(f"{folder}: another training run is under way. Wait for that one to end.")
+        raise TrainingUnderWayError(f"{folder}: another training run is under way. Wait until it ends.")
     try:
         yield
     finally:

@@ -94,7 +94,7 @@ class Trainer:
         try:
             now = self._estimate()
         except MarqueeError as exc:
-            logger.warning("how many interactions have come cannot be told: %s", exc)
+            logger.warning("the number of new interactions is not known: %s", exc)
             return None
         return Trigger.NEW_INTERACTIONS if has_grown(now, then, self._new_share) else None
 
@@ -131,8 +131,8 @@ class Trainer:
         """Record a run that could not record itself because it was killed."""
         if status >= 0 or next_run_number(self._folder) > number:
             return
-        reason = f"It was ended by {_name_of(-status)} before it was over."
-        logger.error("training run %d: %s", number, reason)
+        name = _name_of(-status)
+        logger.error("training run %d was killed by %s", number, name)
         try:
             write_run(
                 self._folder,
@@ -142,7 +142,7 @@ class Trainer:
                     ended_at=_now().isoformat(),
                     trigger=trigger,
                     outcome=Outcome.FAILED,
-                    reason=reason,
+                    reason=f"It was killed by {name}.",
                     code_version=__version__,
                 ),
             )

@@ -122,7 +122,7 @@ def run_training(
         except Exception as exc:
             # Catch all: the run must leave a record, and the trainer must go on.
             logger.exception("training run %d failed", run.number)
-            found = run.failed(f"It ended by an error that is not foreseen ({type(exc).__name__}).")
+            found = run.failed(f"It ended by an unexpected error ({type(exc).__name__}).")
         record = TrainingRun(
             number=run.number,
             started_at=began,
@@ -180,7 +180,7 @@ class _Run:
                 self._published = self._publish(champion, data, None)
                 self._stand_back()
             if self._order.model != AUTO:
-                reason = f"MODEL names {self._order.model}, which has learned from all data."
+                reason = f"MODEL names {self._order.model}, which was trained on all data."
                 return self._refitted(champion, data, None, reason)
             try:
                 compared = self._compare(source, data, champion)
@@ -216,7 +216,7 @@ class _Run:
             try:
                 self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), Promotion.MODEL)
             except (MarqueeError, OSError, MemoryError) as exc:
-                logger.error("training run %d: %s did not learn anew: %s", self.number, name, exc)
+                logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
         """Return the record of a run that failed before, or after, its first model."""

@@ -37,7 +37,10 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
             )
         except LoadError as exc:
             published = publication.metadata
-            warn(f"{published.model} {published.version} is published, and not noted: {_line(exc)}")
+            warn(
+                f"{published.model} {published.version} is published, but recommendation_db does not have "
+                f"it: {_line(exc)}"
+            )
 
     return record
 
@@ -62,7 +65,7 @@ def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callabl
     except LoadError as exc:
         warn(
             f"recommendation_db does not say that {ref} is current: {_line(exc)}. "
-            f"`{PROGRAM} models promote {ref.version}` tells it again"
+            f"`{PROGRAM} models promote {ref.version}` repeats it"
         )
 
 
@@ -88,7 +91,7 @@ def record_removed(
         )
     except LoadError as exc:
         warn(
-            f"recommendation_db still has rows of versions that are gone: {_line(exc)}. "
+            f"recommendation_db still has rows of versions that were removed: {_line(exc)}. "
             f"`{PROGRAM} models prune` removes them once it answers"
         )
 

@@ -87,6 +87,6 @@ def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Meta
     lost = None if former is None else find_shrinkage(counts, former.counts)
     if former is not None and lost is not None:
         raise ArtifactError(
-            f"{what} {lost} than {name} {former.version} has. Nothing is published. Where "
-            f"that is as it should be, run `{PROGRAM} train {name} --accept-shrinkage`."
+            f"{what} {lost} than {name} {former.version} has. Nothing is published. If "
+            f"that is right, run `{PROGRAM} train {name} --accept-shrinkage`."
         )

@@ -139,7 +139,7 @@ def test_a_damaged_record_and_a_damaged_version_do_not_hide_the_others(answers_o
     (folder / ref.model / ref.version / "metadata.json").write_text("[]")
     newest, older = answers_of()["versions"]
     assert (newest["version"], newest["made"]) == (ref.version, None)
-    assert newest["fault"].startswith("metadata.json is not as it must be")
+    assert newest["fault"].startswith("metadata.json is not valid")
     assert (older["version"], older["fault"]) == (other.version, None)
 
 
@@ -151,7 +151,7 @@ def test_versions_that_hold_a_forgotten_user_are_named_with_that_fault(answers_o
     assert version["made"]["counts"]["users"] == 100
     (folder / "forgotten.json").write_text("{")
     (version,) = answers_of()["versions"]
-    assert "it cannot be told who is forgotten" in version["fault"]
+    assert "the forgotten users are not known" in version["fault"]
     assert str(folder) not in version["fault"]
 
 

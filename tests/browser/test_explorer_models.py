@@ -76,7 +76,7 @@ def test_a_run_shows_what_was_compared_and_why_one_won(browser: Browser, trained
         last = page.locator("#models details[open]")
         expect(last).to_have_count(1)
         expect(last.locator("summary")).to_have_text("Run 5, 2026-11-06 03:00: a new champion")
-        expect(last).to_contain_text(f"{CHALLENGER} is surely better than {DEFAULT}: ndcg@10 +0.0500.")
+        expect(last).to_contain_text(f"{CHALLENGER} is significantly better than {DEFAULT}: ndcg@10 +0.0500.")
         expect(last).to_contain_text("Compared on 5,000 users and what happened from 2026-10-20 on.")
         rows = last.locator("tbody tr")
         expect(rows).to_have_count(4)

@@ -149,7 +149,7 @@ def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status
         (["{folder}/missing.txt"], "No such file"),
         (["{ids}", "--output", "{folder}/no/out"], "out.resume: No such file or directory"),
         (["{ids}", "--output", "/dev/null"], "/dev/null: it is not a regular file"),
-        (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file; Parquet needs a folder"),
+        (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file, but Parquet needs a folder"),
         (["{ids}", "--format", "parquet", "--output", "{folder}"], "which this command did not make"),
         (["{ids}", "--limit", "101"], "must be from 1 to 100"),
     ],

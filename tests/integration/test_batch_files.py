@@ -179,7 +179,7 @@ def test_the_list_of_ids_is_not_written_over(
         for output in (file, tmp_path / "link"):
             refused = run("batch", ids, "--output", output, "--overwrite")
             assert refused.status == 2
-            assert "it is the file that the ids are read from" in refused.err
+            assert "the ids are read from this file" in refused.err
     assert file.read_bytes() == before
     assert not (tmp_path / "ids.txt.resume").exists()
 
@@ -187,7 +187,7 @@ def test_the_list_of_ids_is_not_written_over(
 @pytest.mark.parametrize("output", ["/", ".", ".."])
 def test_an_output_without_a_name_is_refused(run: Run, tmp_path: Path, output: str) -> None:
     refused = run("batch", ids_file(tmp_path, STRANGERS), "--output", output)
-    assert (refused.status, "names no file" in refused.err) == (2, True)
+    assert (refused.status, "is not a file name" in refused.err) == (2, True)
 
 
 @pytest.mark.usefixtures("few_at_once")

@@ -181,7 +181,7 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
     at(20, lambda: others.append(run(*arguments)))
     assert run(*arguments).status == 0
     assert [other.status for other in others] == [2]
-    assert "another run is working on it" in others[0].err
+    assert "another run is writing it" in others[0].err
 
 
 @pytest.mark.usefixtures("few_at_once")

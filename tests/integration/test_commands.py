@@ -57,8 +57,8 @@ def test_a_name_that_is_nearly_right_is_recognised(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["demo"], "See that it runs, and that DB_HOST or USER_DB_URL says where and as whom."),
-        (["load-movielens", "{folder}"], "See that it runs, and that DB_HOST or USER_DB_URL says"),
+        (["demo"], "Check that it runs, and that DB_HOST or USER_DB_URL has its address and role."),
+        (["load-movielens", "{folder}"], "Check that it runs, and that DB_HOST or USER_DB_URL has"),
         (["train", "neighbours"], "`python -m recommender check` says what is wrong"),
         (["recommend", USER], "`python -m recommender check` says what is wrong"),
         (["batch", "--all-users", "--output", "{folder}/out"], "`python -m recommender check` says what"),

@@ -38,7 +38,7 @@ def test_it_fills_empty_databases_and_leaves_filled_ones_alone(
     assert "Loaded 5,000 users, 1,980 media and 200,000 interactions." in result.output
     assert interactions(empty_databases) == 200_000
     again = run(monkeypatch, empty_databases, "--if-empty")
-    assert again.output == "The databases hold data already.\n"
+    assert again.output == "The databases already hold data: nothing is loaded.\n"
 
 
 def test_other_data_is_left_alone_unless_told(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:

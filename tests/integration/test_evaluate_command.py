@@ -75,7 +75,7 @@ def test_the_last_comparison_is_kept_for_others_to_read_whatever_the_umask(
             "evaluate", *options, "--json", copies["evaluation.json"], "--html", copies["evaluation.html"]
         )
         kept = models / "evaluation"
-        assert (first.status, "cannot be kept" in first.err) == (0, False)
+        assert (first.status, "cannot be saved" in first.err) == (0, False)
         assert sorted(each.name for each in kept.iterdir()) == ["evaluation.html", "evaluation.json"]
         assert all((kept / name).read_text() == copy.read_text() for name, copy in copies.items())
         assert run("evaluate", *options, "--k", "10").status == 0
@@ -94,8 +94,8 @@ def test_where_nothing_can_be_kept_one_line_says_so_and_the_comparison_is_shown(
     result = run("evaluate", "--split", "last-part", "--models", "item_knn")
     assert result.status == 0
     assert "item_knn alone" in result.out
-    (line,) = (line for line in result.err.splitlines() if "cannot be kept" in line)
-    assert line == f"The result cannot be kept in {models / 'evaluation'}: Not a directory."
+    (line,) = (line for line in result.err.splitlines() if "cannot be saved" in line)
+    assert line == f"The result cannot be saved in {models / 'evaluation'}: Not a directory."
 
 
 def test_what_is_positive_in_memory_is_what_models_are_trained_on(shared_databases: Urls) -> None:

@@ -218,7 +218,7 @@ def test_the_same_again_changes_nothing(run: Run, folder: Path, users: list[str]
 def test_an_unknown_user_is_noted_and_reported(run: Run, folder: Path, users: list[str]) -> None:
     result = run("forget", STRANGER, users[0])
     assert result.status == 0
-    assert "engagement_db has no rows of 1 of them" in result.out
+    assert "engagement_db has no rows of 1 of these users" in result.out
     assert traces(folder, STRANGER) == []
 
 
@@ -271,10 +271,10 @@ def test_without_databases_models_that_keep_users_are_rewritten_and_others_are_g
     assert result.status == 3
     assert traces(folder, users[0]) == []
     version = str(artifact.current_version(folder, "neighbours"))
-    assert f"neighbours {version} has the rows of before without theirs" in result.out
+    assert f"neighbours {version} uses its earlier data without theirs" in result.out
     assert users_of(folder, "neighbours") == counted - 1
     assert artifact.current_version(folder, "ease") is None
-    assert "ease is gone until it is trained again" in result.out
+    assert "ease is removed until it is trained again" in result.out
     assert [path.name for path in (folder / "ease").iterdir()] == [".lock"]
 
 

@@ -97,14 +97,14 @@ def test_the_list_says_why_a_version_cannot_be_used(models: Run, folder: Path) -
     assert first.endswith("it was made before a user was forgotten: run `forget` again, or train")
     assert damaged.version in second
     assert "?" in second
-    assert "metadata.json is not as it must be" in second
+    assert "metadata.json is not valid" in second
 
 
 def test_the_list_warns_of_a_current_that_names_nothing(models: Run, folder: Path) -> None:
     first, second = publish_made_up(folder, CONTENT), publish_made_up(folder, POPULARITY)
     shutil.rmtree(folder / second.model / second.version)
     result = models("list")
-    assert result.err == f"Warning: current names {second}, which is not there.\n"
+    assert result.err == f"Warning: current names {second}, which does not exist.\n"
     assert first.version in result.out
     (folder / "current").unlink()
     (folder / "current").symlink_to("elsewhere")
@@ -112,7 +112,7 @@ def test_the_list_warns_of_a_current_that_names_nothing(models: Run, folder: Pat
     (folder / POPULARITY / "current").mkdir()
     result = models("list")
     assert result.status == 0
-    assert "current of all models is a link to something that is no version of a model" in result.err
+    assert "current of all models links to something that is not a version of a model" in result.err
     assert "popularity: current cannot be read as a symbolic link" in result.err
 
 
@@ -135,7 +135,7 @@ def test_an_empty_store_is_said_to_be_and_is_not_made(
         assert f"{UNKNOWN}: there is no such version in {where}" in result.err
     result = models("rollback")
     assert result.status == 1
-    assert result.err == f"Error: {where}: there is no version that was current before and can be so again.\n"
+    assert result.err == f"Error: {where}: no earlier version can be made current again.\n"
     assert not where.exists()
 
 
@@ -192,7 +192,7 @@ def test_a_name_that_two_models_have_is_asked_for_with_the_model(
     change_metadata(copied, version=second.version)
     result = models(command, second.version)
     assert result.status == 1
-    choices = result.err.partition("say which, ")[2].rstrip(".\n").split(" or ")
+    choices = result.err.partition("give one of ")[2].rstrip(".\n").split(" or ")
     assert set(choices) == {f"{name}/{second.version}" for name in (POPULARITY, CONTENT)}
     assert models(command, f"{CONTENT}/{second.version}").status == 0
 
@@ -249,7 +249,7 @@ def test_a_version_that_holds_a_forgotten_user_is_not_promoted_or_gone_back_to(
     (folder / "forgotten.json").write_text("{")
     result = models("promote", first.version)
     assert result.status == 1
-    assert "it cannot be told who is forgotten: forgotten.json is damaged or cannot be read" in result.err
+    assert "the forgotten users are not known: forgotten.json is damaged or cannot be read" in result.err
 
 
 def test_going_back_says_to_what_and_in_the_end_that_there_is_nothing(models: Run, folder: Path) -> None:
@@ -261,7 +261,7 @@ def test_going_back_says_to_what_and_in_the_end_that_there_is_nothing(models: Ru
     damage(folder, first)
     result = models("rollback")
     assert result.status == 1
-    assert "no version that was current before and can be so again" in result.err
+    assert "no earlier version can be made current again" in result.err
     assert f"{first}: " in result.err
     assert linked_version(folder) == second
 
@@ -315,10 +315,10 @@ def test_the_history_lists_runs_and_one_of_them_in_full(models: Run, folder: Pat
     assert ["published", f"ease {first.version}"] in shown
     assert ["why", first.reason] in shown
     assert ["compared on", "time"] in shown
-    compared, _, searched = result.out.partition("\nTried before")
-    assert searched.split("\n", 1)[0].endswith("34, of which the best are")
+    compared, _, searched = result.out.partition("\nTried on the time before")
+    assert searched.split("\n", 1)[0].endswith("34, the best of them:")
     assert lines_of(searched)[2] == ["the tried <&>", "0.1900", "+0.0500 (+0.0100 to +0.0900)"]
-    assert searched.endswith("\nNot tried:\n  als: it takes some 900 s to learn\n")
+    assert searched.endswith("\nNot tried:\n  als: it takes about 900 s to learn\n")
     assert lines_of(compared)[-3:] == [
         [
             "the challenger",

@@ -154,7 +154,7 @@ def test_databases_that_hold_anything_else_are_left_alone_unless_told(
         ),
         ("movieId,title,genres\n", RATINGS, "movies.csv holds no movie that can be loaded"),
         ("", RATINGS, "movies.csv is empty"),
-        ("genres,title,genres,movieId\n", RATINGS, "movies.csv: line 1 names a column twice"),
+        ("genres,title,genres,movieId\n", RATINGS, "movies.csv: line 1 has two columns of one name"),
         (MOVIES, "user_id,item,rating,timestamp\n1,1,3,1\n", "ratings.csv: line 1 lacks the column movieId;"),
         (MOVIES, "userId,movieId,rating\n1,1,3\n", "ratings.csv: line 1 lacks the column timestamp;"),
         (

@@ -263,7 +263,7 @@ def test_a_column_that_is_declared_and_not_there_is_said_by_name_of_the_statemen
     settings = {"ATTRIBUTES_PATH": declare(tmp_path)["ATTRIBUTES_PATH"]}
     with running_client(databases, **settings) as client:
         assert client.get("/api/media/popular").status_code == 503
-    assert "catalog_db/fetch_catalogue returns 5 columns, and 8 are declared" in caplog.text
+    assert "catalog_db/fetch_catalogue returns 5 columns, but 8 are declared" in caplog.text
 
 
 def test_a_line_of_a_stream_has_them_too(own_client: FlaskClient, user: str) -> None:

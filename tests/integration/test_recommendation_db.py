@@ -72,7 +72,7 @@ def test_the_tables_are_made_and_gone_again_and_leave_nothing(run: Run, url: str
     assert "made: 0001_create_tables" in run("migrate", "up").out
     assert relations(url) >= TABLES
     assert "nothing to do" in run("migrate", "up").out
-    assert "taken back: 0001_create_tables" in run("migrate", "down").out
+    assert "reverted: 0001_create_tables" in run("migrate", "down").out
     assert relations(url) == before
     assert run("migrate", "down").status == 0
     assert relations(url) == before
@@ -205,13 +205,13 @@ def test_where_it_does_not_answer_the_store_changes_and_a_warning_says_how_to_ca
         assert current(folder) == now
         assert len(result.err.splitlines()) == 1
         assert f"Warning: recommendation_db does not say that als {now} is current: " in result.err
-        assert f"`python -m recommender models promote {now}` tells it again." in result.err
+        assert f"`python -m recommender models promote {now}` repeats it." in result.err
     run("models", "promote", found[1])
     run("models", "promote", found[2])
     pruned = run("models", "prune", "--keep", "1")
     assert pruned.status == 0
     assert pruned.out == f"Removed als {found[0]}.\n"
-    assert "Warning: recommendation_db still has rows of versions that are gone: " in pruned.err
+    assert "Warning: recommendation_db still has rows of versions that were removed: " in pruned.err
     assert noted(url) == {found[0]: False, found[1]: False, found[2]: True}
     monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
     assert run("models", "prune", "--keep", "1").err == ""
@@ -242,10 +242,13 @@ def test_a_database_that_cannot_be_written_is_a_warning(
         monkeypatch.setenv("RECOMMENDATION_DB_URL", wrong)
     result = run(*ALS)
     assert result.status == 0
-    assert f"Warning: als {current(folder)} is published, and not noted: recommendation_db" in result.err
+    assert (
+        f"Warning: als {current(folder)} is published, but recommendation_db does not have it: "
+        "recommendation_db" in result.err
+    )
     told = run("forget", str(uuid.uuid4()))
     assert told.status == 3
-    assert "What recommendation_db holds of them is still there" in told.err
+    assert "recommendation_db still holds data of these users" in told.err
 
 
 def test_migrating_without_a_url_or_to_a_wrong_one_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +290,7 @@ def as_role(url: str, role: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     ("options", "reason"),
     [
         ("", "may not create tables in the schema public"),
-        ("?options=-csearch_path%3Dnowhere", "no schema of the search path exists"),
+        ("?options=-csearch_path%3Dnowhere", "none of the schemas in the search path exists"),
         ("?options=-cdefault_transaction_read_only%3Don", "the session is read-only"),
     ],
 )

@@ -55,4 +55,4 @@ def test_conflicts_with_recovery_cost_no_answer(
     assert conflicts > 10
     assert lacks["nothing"] > 100
     assert set(lacks) == {"nothing"}
-    assert not [record for record in caplog.records if "is out" in record.getMessage()]
+    assert not [record for record in caplog.records if "does not answer" in record.getMessage()]

@@ -94,7 +94,7 @@ def test_what_is_surely_better_is_published_and_the_record_says_why(
     against = compared[run.chosen].against_champion
     assert against is not None
     assert against.low > 0
-    assert f"{run.chosen} is surely better than popularity 40/60" in run.reason
+    assert f"{run.chosen} is significantly better than popularity 40/60" in run.reason
     assert version.provenance.made_by == "trainer"
     assert version.provenance.run == 1
     assert version.provenance.blend is not None
@@ -215,7 +215,7 @@ def test_a_record_of_a_failure_names_no_folder(train: Train, folder: Path) -> No
     (folder / "forgotten.json").write_text("{")
     result = train()
     assert result.status == 1
-    assert last_run(folder).reason.startswith("MODEL_PATH/forgotten.json is not as `forget` wrote it")
+    assert last_run(folder).reason.startswith("MODEL_PATH/forgotten.json was changed since `forget` wrote it")
 
 
 def test_data_that_have_shrunk_are_not_learned_from(train: Train, databases: Urls, folder: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_second_trainer_for_the_same_folder_does_not_start(
         timeout=60,
     )
     assert second.returncode == 1
-    assert "there is a trainer already" in second.stderr
+    assert "another trainer is running already" in second.stderr
 
 
 def test_two_services_on_one_folder_have_one_trainer_and_the_second_takes_over(
@@ -155,7 +155,9 @@ def test_where_nothing_can_be_written_that_is_said_and_live_sql_answers(
     (tmp_path / "file").write_text("")
     path = str(tmp_path / "file" / "models")
     with running_gunicorn(shared_databases, MODEL_PATH=path, **DAILY) as server:
-        wait_until(lambda: "no model is trained, as MODEL_PATH cannot be written" in server.log.read_text())
+        wait_until(
+            lambda: "no model is trained, because MODEL_PATH cannot be written" in server.log.read_text()
+        )
         assert server.get("/ready").body["model"]["name"] == "live"
         wait_until(lambda: server.value("marquee_training_blocked") > 0)
         assert not trainers(server)

@@ -162,7 +162,7 @@ def test_where_no_version_can_be_later_that_is_said(train: Train, folder: Path) 
     copy_version(folder, first, LAST)
     result = train()
     assert result.status == 1
-    assert f"{LAST}: no version can be later" in result.err
+    assert f"{LAST}: its name is the latest that is possible" in result.err
     assert current(folder) == first
 
 
@@ -299,9 +299,9 @@ def test_training_prepares_statements_only_where_the_settings_allow_it(
 
 def test_a_model_that_leaves_items_out_says_how_many_it_knows(train: Train, train_ease: Train) -> None:
     told = train_ease("--set", "items=20").out
-    assert "It knows 20 of the media" in told
+    assert "It can score 20 of the media" in told
     assert "TRAINING_MEMORY_MB" in told
-    assert "It knows" not in train().out
+    assert "It can score" not in train().out
 
 
 def test_a_model_that_needs_more_memory_than_allowed_is_refused_with_both_figures(
@@ -310,4 +310,4 @@ def test_a_model_that_needs_more_memory_than_allowed_is_refused_with_both_figure
     monkeypatch.setenv("TRAINING_MEMORY_MB", "1")
     refused = train_ease()
     assert refused.status == 1
-    assert re.search(r"ease needs some [0-9,]+ MB .* TRAINING_MEMORY_MB allows 1", refused.err)
+    assert re.search(r"ease needs about [0-9,]+ MB .* TRAINING_MEMORY_MB allows 1", refused.err)

@@ -41,8 +41,7 @@ def test_check_says_what_that_costs() -> None:
     )
     done = run(program)
     assert (
-        "warning  numba: numba is not installed, so ids are looked up and models score in numpy."
-        in done.stdout
+        "warning  numba: numba is not installed: ids are looked up and models score in numpy." in done.stdout
     )
 
 

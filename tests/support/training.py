@@ -143,7 +143,7 @@ def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
         ended_at="2026-11-20T03:15:00+00:00",
         trigger=Trigger.SCHEDULE,
         outcome=Outcome.PUBLISHED,
-        reason="the challenger <&> is surely better",
+        reason="the challenger <&> is significantly better",
         champion="the former",
         chosen="the challenger",
         model="ease",
@@ -158,7 +158,7 @@ def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
         ),
         searched=(SearchedVariant(name="the tried <&>", mean=0.19, against_popularity=better),),
         tried=34,
-        left_out=("als: it takes some 900 s to learn",),
+        left_out=("als: it takes about 900 s to learn",),
     ).model_copy(update=changes)
     write_run(folder, run)
     return run

@@ -44,7 +44,7 @@ def run(
         ended_at=(FIRST + timedelta(days=number, minutes=15)).isoformat(),
         trigger=Trigger.SCHEDULE,
         outcome=Outcome.REFITTED,
-        reason=f"{CHALLENGER} is not surely better than {chosen.name}, which stays.",
+        reason=f"{CHALLENGER} is not significantly better than {chosen.name}, which stays.",
         champion=chosen.name,
         chosen=chosen.name,
         model=chosen.model,
@@ -79,7 +79,7 @@ def record_history(folder: Path) -> list[TrainingRun]:
             (default, popularity, slow),
             outcome=Outcome.PUBLISHED,
             champion=DEFAULT,
-            reason=f"{CHALLENGER} is surely better than {DEFAULT}: ndcg@10 +0.0500.",
+            reason=f"{CHALLENGER} is significantly better than {DEFAULT}: ndcg@10 +0.0500.",
         ),
     ]
     for each in runs:

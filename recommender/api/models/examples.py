@@ -72,7 +72,7 @@ _RUN = TrainingRunAnswer(
         ),
     ],
     tried=62,
-    left_out=["als: it takes some 2,400 s to learn"],
+    left_out=["als: it takes about 2,400 s to learn"],
 )
 _PUBLISHED = VersionAnswer(
     model="ease",

@@ -106,9 +106,9 @@ def _check_range(name: str, array: NDArray[np.int32], low: int, high: int) -> No
 def _check_ids(arrays: Arrays) -> None:
     user_ids = arrays["user_ids"]
     if any((user_ids[1:][part] <= user_ids[:-1][part]).any() for part in _stretches(len(user_ids) - 1)):
-        _refuse("user_ids", "must be in order, each once")
+        _refuse("user_ids", "must be sorted and not repeat")
     if not are_distinct(arrays["media_ids"]):
-        _refuse("media_ids", "must be there once each")
+        _refuse("media_ids", "must not repeat")
     if not are_utf8(arrays["media_ids"]):
         _refuse("media_ids", "must be UTF-8")
 
@@ -127,7 +127,7 @@ def _check_directions(arrays: Arrays) -> None:
         later = np.flatnonzero(users_of_item[1:][part] <= users_of_item[:-1][part]) + part.start + 1
         # Only where another item begins may the next user stand before the last one.
         if (item_start[np.searchsorted(item_start, later)] != later).any():
-            _refuse("users_of_media", "the users of an item must be in order, each once")
+            _refuse("users_of_media", "the users of an item must be sorted and not repeat")
     by_user = _digest(arrays["user_start"], arrays["media_of_user"], lambda user, item: (user, item))
     by_item = _digest(item_start, users_of_item, lambda item, user: (user, item))
     if by_user != by_item:
@@ -139,10 +139,10 @@ def _check_weights(arrays: Arrays) -> None:
     sizes, place = np.unique(np.diff(arrays["media_start"]), return_inverse=True)
     weights = np.array([idf_weight(users, int(size)) for size in sizes], dtype=np.int64)
     if not np.array_equal(arrays["idf_weights"], weights[place]):
-        _refuse("idf_weights", "must be those of the numbers of users")
+        _refuse("idf_weights", "must match the numbers of users")
     norms = (1 / np.sqrt(np.diff(arrays["user_start"]) + DAMPING)).astype(np.float32)
     if not np.array_equal(arrays["inverse_norms"], norms):
-        _refuse("inverse_norms", "must be those of the numbers of items")
+        _refuse("inverse_norms", "must match the numbers of items")
 
 
 def _check_bits(arrays: Arrays) -> None:
@@ -158,7 +158,7 @@ def _check_bits(arrays: Arrays) -> None:
         bit, word = np.divmod(users, words)
         are_set = row[word] >> bit.astype(np.uint16) & np.uint16(1)
         if not are_set.all() or np.bitwise_count(row).sum(dtype=np.int64) != len(users):
-            _refuse("user_bits", "must be those of users_of_item")
+            _refuse("user_bits", "must match users_of_item")
 
 
 def _digest(

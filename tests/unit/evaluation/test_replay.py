@@ -49,7 +49,9 @@ def test_a_value_that_is_wrong_is_refused_with_its_setting() -> None:
 
 
 def test_a_model_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ReplayError, match=r"MODEL: eas is no model; there are live, .*ease, .*neighbours"):
+    with pytest.raises(
+        ReplayError, match=r"MODEL: eas is not a model; use one of live, .*ease, .*neighbours"
+    ):
         replay_settings(["MODEL=eas"])
 
 

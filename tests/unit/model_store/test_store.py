@@ -130,7 +130,7 @@ def test_two_rollbacks_go_back_two_versions_and_promoting_goes_forward(folder: P
     assert rollback(folder) == first
     assert linked_version(folder) == first
     assert current_version(folder, POPULARITY) == first.version
-    with pytest.raises(ArtifactError, match="no version that was current before"):
+    with pytest.raises(ArtifactError, match="no earlier version can be made current"):
         rollback(folder)
     promote(folder, third)
     assert rollback(folder) == first

@@ -195,7 +195,7 @@ def test_a_vanished_folder_leaves_the_model_and_is_said(watched: Watched, folder
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("folder", "as a symbolic link"), ("name", "something that is no version")]
+    ("kind", "reason"), [("folder", "as a symbolic link"), ("name", "something that is not a version")]
 )
 def test_a_current_that_is_no_link_to_a_version_is_refused(
     watched: Watched, folder: Path, kind: str, reason: str
@@ -375,7 +375,7 @@ def test_a_broken_current_of_another_model_is_said(watched: Watched, folder: Pat
     watched.uses(version)
     (folder / ItemKnn.name).mkdir()
     (folder / ItemKnn.name / "current").symlink_to("nowhere")
-    watched.refuses(None, "a link to something that is no version", using=version)
+    watched.refuses(None, "links to something that is not a version", using=version)
 
 
 def test_an_item_model_without_counts_is_refused_and_others_are_looked_at(
@@ -432,7 +432,7 @@ def test_a_current_of_all_that_is_no_version_is_refused(watched: Watched, folder
     watched.uses(version)
     (folder / "current").unlink()
     (folder / "current").symlink_to(target)
-    watched.refuses(None, "current of all models is a link to something", using=version)
+    watched.refuses(None, "current of all models links to something", using=version)
 
 
 def test_what_is_promoted_or_rolled_back_to_is_used(watched: Watched, folder: Path) -> None:
