@@ -1,4 +1,4 @@
-"""How tests are collected, marked and spread; their fixtures are in tests/fixtures.py."""
+"""Collects, marks and distributes tests. Their fixtures are in tests/fixtures.py."""
 
 import gc
 import os
@@ -8,57 +8,57 @@ import hypothesis
 import pytest
 
 _TESTS = Path(__file__).parent
-# Fixtures that serve by Gunicorn.
+# Fixtures that start Gunicorn.
 _SERVED = {"service", "gunicorn"}
 
-# How long an example takes says more about what else the machine does than about the code.
+# The time of an example depends on the load of the machine, not only on the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three processes for two cores: tests wait for servers and intervals, and have time limits.
+    """Return the number of test processes: 3 for 2 cores, as tests wait for servers and have time limits.
 
-    Fast tests wait for nothing.
+    Fast tests do not wait, so they get one process per core.
     """
     cores = os.cpu_count() or 1
     return cores if config.option.markexpr == "fast" else cores * 3 // 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the fixtures where tests run; where several processes do, let each compute in one thread.
+    """Load the fixtures in processes that run tests, and let each of several processes compute in one thread.
 
-    More threads than cores would wait for them, busily.
+    More threads than cores would wait for each other and use CPU time.
     """
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     else:
-        # It imports the service, which the process that hands out tests does not need.
+        # The fixtures import the service, which the process that distributes tests does not need.
         config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where only fast tests are asked for, do not import the others: that takes longer than they do."""
+    """Ignore slow tests if only fast ones run: importing them takes longer than these run."""
     if config.option.markexpr != "fast" or collection_path.parent != _TESTS:
         return None
     return collection_path.is_dir() and collection_path.name != "unit"
 
 
 def pytest_sessionstart() -> None:
-    """Collect no garbage while modules are imported: there is little, and each look takes longer."""
+    """Collect no garbage while modules are imported: there is little, and each pass takes longer."""
     gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Leave the modules and the tests themselves to no collection: they stay, and are a million objects."""
+    """Exclude modules and tests from garbage collection: they are a million objects that stay."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, which their folder and their fixtures say."""
+    """Mark tests by their folder and their fixtures."""
     for item in items:
         folder = item.path.relative_to(_TESTS).parts[0]
         fixtures = set(getattr(item, "fixturenames", ()))

@@ -1,4 +1,4 @@
-"""Fixtures: one embedded PostgreSQL a session, template databases, and apps on clones of them."""
+"""Fixtures: one embedded PostgreSQL per session, template databases, and apps on clones of them."""
 
 import os
 import tempfile
@@ -24,8 +24,8 @@ from tests.support.reference import Reference
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    """A server that may lose everything in a crash, which makes it fast."""
-    # Not pytest's own folder: run as root, the server runs as another user, who may not go there.
+    """Start a server without fsync, which makes it fast and may lose everything in a crash."""
+    # Not pytest's own folder: under root the server runs as another user, who may not enter that folder.
     with (
         tempfile.TemporaryDirectory(
             prefix="marquee-", dir=folder_in_memory(), ignore_cleanup_errors=True
@@ -57,21 +57,21 @@ def templates(server: PostgresServer, generated: DemoData) -> Iterator[Templates
 
 @pytest.fixture
 def databases(templates: Templates) -> Iterator[Urls]:
-    """Databases of this test's own, to change or break."""
+    """Create databases for one test to change or break."""
     with templates.clone() as urls:
         yield urls
 
 
 @pytest.fixture
 def empty_databases(server: PostgresServer) -> Iterator[Urls]:
-    """Databases with nothing in them, not even tables."""
+    """Create empty databases, without tables."""
     with Templates(server, f"empty_{uuid.uuid4().hex[:8]}").create() as urls:
         yield urls
 
 
 @pytest.fixture(scope="session")
 def shared_databases(templates: Templates) -> Iterator[Urls]:
-    """Databases that no test changes."""
+    """Create databases that no test changes."""
     with templates.clone() as urls:
         yield urls
 
@@ -83,14 +83,14 @@ def reference(shared_databases: Urls) -> Reference:
 
 @pytest.fixture(scope="session")
 def client(shared_databases: Urls) -> Iterator[FlaskClient]:
-    """The service on the shared databases, exact."""
+    """Return a client of the service on the shared databases, without caps."""
     with running_client(shared_databases, **NO_CAPS, **PATIENT) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def service(shared_databases: Urls) -> Iterator[GunicornServer]:
-    """The service on the shared databases as it is deployed."""
+    """Serve the shared databases under Gunicorn, as in production."""
     with running_gunicorn(shared_databases) as service:
         yield service
 
@@ -104,7 +104,7 @@ def outage(server: PostgresServer, databases: Urls) -> Iterator[Outage]:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """Real data sets; CI must have them, others may not."""
+    """Return the folder of real data sets. CI must have it; elsewhere tests without it are skipped."""
     folder = os.environ.get("MARQUEE_DATA_DIR")
     if not folder:
         pytest.skip("MARQUEE_DATA_DIR is not set")

@@ -19,7 +19,7 @@ Visitor = Callable[..., Visit]
 def browser() -> Iterator[Browser]:
     binary = chromium_binary()
     with sync_playwright() as playwright:
-        # Chromium has no sandbox as root, which CI uses.
+        # CI runs as root, and Chromium's sandbox does not work as root.
         browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -27,9 +27,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def service(shared_databases: Urls) -> Iterator[GunicornServer]:
-    """The service on the shared databases, with long timeouts: a browser slows down searches.
+    """Serve the shared databases with long timeouts, because a browser slows down searches.
 
-    One that takes too long is followed by one that reads less, which ranks otherwise.
+    A search that takes too long is followed by one with caps, which ranks differently.
     """
     with running_gunicorn(shared_databases, **PATIENT) as service:
         yield service
@@ -53,7 +53,7 @@ def visit(browser: Browser, service: GunicornServer) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def user(reference: Reference) -> str:
-    """A user with stated genres, and a history that overlaps with that of others."""
+    """Return a user with stated genres, and a history that overlaps with those of others."""
     return next(
         user
         for user in sorted(reference.seen)

@@ -13,7 +13,7 @@ from tests.support.postgres import Urls
 
 KEY, ENTRY = make_key("reader", [Scope.READ])
 OPERATIONS = 10
-# Drawing all operations at once takes long on a busy machine.
+# Rendering all operations takes long on a busy machine.
 PATIENCE_MS = 20_000
 # Swagger UI's warning about a format without its own input; it shows a text field.
 HARMLESS = "Could not find component: JsonSchema_string_uuid"
@@ -56,7 +56,7 @@ def test_every_operation_is_shown_completely(browser: Browser, locked: GunicornS
         expect(page.locator(".errors-wrapper")).to_have_count(0)
 
 
-def test_colours_follow_the_preferred_scheme(browser: Browser, locked: GunicornServer) -> None:
+def test_colors_follow_the_preferred_scheme(browser: Browser, locked: GunicornServer) -> None:
     with reading(browser, locked) as page:
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
         page.emulate_media(color_scheme="dark")
@@ -68,7 +68,7 @@ def test_colours_follow_the_preferred_scheme(browser: Browser, locked: GunicornS
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
-def test_with_a_key_it_can_be_tried_out(browser: Browser, locked: GunicornServer) -> None:
+def test_with_a_key_requests_can_be_sent(browser: Browser, locked: GunicornServer) -> None:
     with reading(browser, locked) as page:
         page.locator(".auth-wrapper .authorize").click()
         dialog = page.locator(".dialog-ux")

@@ -72,7 +72,7 @@ def test_sliders_re_rank_without_layout_shifts(visit: Visitor, user: str) -> Non
     before, scores = titles(page), sums(page)
     for score, content, others in scores:
         assert score == pytest.approx(content + others, abs=0.011)
-    # Images that load lazily have reserved space.
+    # Space is reserved for images that load lazily.
     assert here.shifted() < 0.01
     page.get_by_label("Content").fill("1")
     page.get_by_label("Collaborative").fill("0")
@@ -221,7 +221,7 @@ def test_health_is_updated_while_the_box_is_checked(visit: Visitor) -> None:
     assert len(asked) == 1
 
 
-def test_nothing_sticks_out_at_any_width(visit: Visitor, user: str) -> None:
+def test_nothing_overflows_at_any_width(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     for path, there in (
         (None, ".card"),

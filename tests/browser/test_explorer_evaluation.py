@@ -72,7 +72,7 @@ def test_links_lead_from_the_comparison_to_a_user_and_back(
         assert here.complaints == []
 
 
-def test_with_keys_the_comparison_needs_one(browser: Browser, shared_databases: Urls, models: Path) -> None:
+def test_with_keys_the_comparison_needs_a_key(browser: Browser, shared_databases: Urls, models: Path) -> None:
     variables = {"WORKERS": "1", "MODEL_PATH": str(models), "API_KEYS": READ_ENTRY.entry}
     with (
         running_gunicorn(shared_databases, **variables) as server,

@@ -222,7 +222,7 @@ def test_names_with_markup_or_direction_stay_text(
         assert here.complaints == []
 
 
-def test_with_keys_the_models_need_one(browser: Browser, shared_databases: Urls, folder: Path) -> None:
+def test_with_keys_the_models_need_a_key(browser: Browser, shared_databases: Urls, folder: Path) -> None:
     variables = {"WORKERS": "1", "MODEL_PATH": str(folder), "API_KEYS": READ_ENTRY.entry}
     with (
         running_gunicorn(shared_databases, **variables) as server,

@@ -52,7 +52,7 @@ def test_an_outage_is_shown_until_it_is_over(
         assert [text for text in here.complaints if "503" not in text] == []
 
 
-def test_with_keys_the_page_asks_for_one(browser: Browser, shared_databases: Urls, user: str) -> None:
+def test_with_keys_the_page_asks_for_a_key(browser: Browser, shared_databases: Urls, user: str) -> None:
     entries = f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"
     with (
         running_gunicorn(shared_databases, WORKERS="1", API_KEYS=entries) as server,

@@ -1,1 +1,1 @@
-"""What every model and every domain has to do, whichever it is."""
+"""Tests that every model and every domain must pass."""

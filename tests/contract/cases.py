@@ -1,6 +1,6 @@
-"""The models that the contract is held against, and the small data that they are held against it with.
+"""The models under test, and the small data that they are trained on.
 
-A new model is one more entry in `TRAINED`.
+A new model needs one more entry in `TRAINED`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from tests.support.clients import PATIENT, settings_for
 from tests.support.postgres import Urls
 from tests.support.tiny import Tiny, key
 
-# Hyperparameters by model, of such a size as suits a few dozen users.
+# Hyperparameters by model, for a few dozen users.
 TRAINED: Mapping[str, Mapping[str, object]] = {
     "popularity": {},
     "content": {},
@@ -34,10 +34,10 @@ TRAINED: Mapping[str, Mapping[str, object]] = {
 
 LIVE = UserKnnSql.name
 
-# Models that score the same for every user: of these, nothing is asked that depends on a history.
+# Models that score the same for every user. Tests that depend on a history leave them out.
 NOT_PERSONALISED = frozenset({"popularity"})
 PERSONALISED = [LIVE, *(name for name in TRAINED if name not in NOT_PERSONALISED)]
-# Models whose arrays are not sliced by starts.
+# Models without an array of starts (offsets of slices).
 WITHOUT_STARTS = frozenset({"popularity", "content", "als"})
 
 BLOCKS, BLOCK_USERS, BLOCK_ITEMS = 4, 8, 6
@@ -56,19 +56,19 @@ def item(block: int, number: int) -> str:
 
 
 def missing_item(block: int, number: int) -> str:
-    """The one item of a user's block that the user does not have."""
+    """Return the one item of a user's block that the user does not have."""
     return item(block, number % BLOCK_ITEMS)
 
 
 def genres(item_id: str) -> list[str]:
-    """The genre that the items of a block have, and no others."""
+    """Return the genre that exactly the items of a block have."""
     return [f"Block {int(item_id[-12:]) // 100_000}"] if int(item_id[-12:]) >= 100_000 else []
 
 
 def checkerboard() -> dict[str, Sequence[str]]:
-    """Users of a block have all items of their block but one, and none of another block.
+    """Make histories in which users have all items of their block but one, and none of another block.
 
-    Every other user has them in the opposite order, so that the order tells no items apart.
+    Every other user has them in the opposite order, so that the order does not distinguish items.
     """
     return {
         user(block, number): [
@@ -80,7 +80,7 @@ def checkerboard() -> dict[str, Sequence[str]]:
 
 
 def fitted(name: str, data: Dataset) -> TrainableModel:
-    """A registered model that has learned from a dataset."""
+    """Return a registered model that is trained on a dataset."""
     kind: Callable[..., TrainableModel] = MODELS[name].load_class()
     model = kind(kind().config.model_copy(update=TRAINED[name]))
     model.fit(data)
@@ -89,7 +89,7 @@ def fitted(name: str, data: Dataset) -> TrainableModel:
 
 @contextmanager
 def live(urls: Urls, histories: Mapping[str, Sequence[str]]) -> Iterator[UserKnnSql]:
-    """The default formula by live SQL, on databases that hold some histories."""
+    """Return the default formula by live SQL, on databases with some histories."""
     Tiny(urls)
     rows = [
         (user_id, item_id, hour)

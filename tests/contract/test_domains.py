@@ -1,4 +1,4 @@
-"""Another domain is served by the same core: it takes a declaration, SQL, and the patterns of its ids."""
+"""Tests that the service serves another domain, given a declaration, SQL and the pattern of its ids."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ def slow(kitchen: Urls) -> RecipeReference:
     return RecipeReference(kitchen)
 
 
-def test_every_ranking_is_that_of_the_formulas_read_slowly(cooks: FlaskClient, slow: RecipeReference) -> None:
+def test_every_ranking_agrees_with_the_reference(cooks: FlaskClient, slow: RecipeReference) -> None:
     strategies = set()
     for user in [*slow.users, "999"]:
         answer = get(cooks, user)

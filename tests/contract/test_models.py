@@ -1,4 +1,4 @@
-"""What every model has to do, whichever it is: by live SQL or trained, by users or by items."""
+"""Tests that every model must pass: live SQL and trained models, based on users or on items."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -38,9 +38,9 @@ from tests.support.tiny import key
 
 HISTORIES = checkerboard()
 STRANGER, UNKNOWN_ITEM, NEW_ITEM = key(1), key(2), key(3)
-# Those who have one have the other, and each of them as often after it as before: nothing tells them apart.
+# The same users have both items, each as often before the other as after it: they are indistinguishable.
 TWINS = (item(0, 0), item(0, 1))
-# More than are read as one thing anywhere.
+# More than any part of the code reads at once.
 LONG = 5_000
 
 
@@ -67,7 +67,7 @@ def model(request: pytest.FixtureRequest, data: Dataset) -> Iterator[Scorer]:
 
 @pytest.fixture(scope="module")
 def personal(model: Scorer) -> Scorer:
-    """The model, which need not look at whom it scores for."""
+    """Return the model, or skip the test if it scores the same for every user."""
     if model.name not in PERSONALISED:
         pytest.skip(f"{model.name} scores the same for every user")
     return model
@@ -89,21 +89,21 @@ def score(model: Scorer, users: Sequence[UserContext], index: CatalogIndex) -> l
 
 
 def explaining(model: Scorer) -> Explainer:
-    """The model, which need not be able to explain."""
+    """Return the model, or skip the test if it cannot explain."""
     if not isinstance(model, Explainer):
         pytest.skip(f"{model.name} explains nothing")
     return model
 
 
 def comparing(model: Scorer) -> SimilarItems:
-    """The model, which need not know of similar items."""
+    """Return the model, or skip the test if it does not find similar items."""
     if not isinstance(model, SimilarItems):
         pytest.skip(f"{model.name} knows of no similar items")
     return model
 
 
 def by_item(scores: ItemScores, index: CatalogIndex) -> dict[str, int]:
-    """What is above 0, by item."""
+    """Return the scores above 0 by item."""
     idx = range(len(index.item_ids)) if scores.item_idx is None else scores.item_idx.tolist()
     found = zip(idx, scores.values.tolist(), strict=True)
     return {index.item_ids[position]: int(value) for position, value in found if value > 0}
@@ -115,7 +115,7 @@ def scored(model: Scorer, who: UserContext, index: CatalogIndex) -> dict[str, in
 
 
 def ranked(model: Scorer, who: UserContext, index: CatalogIndex) -> list[str]:
-    """All items that the user has not seen and that have a score, in order."""
+    """Return all items with a score that the user has not seen, best first."""
     keys = np.zeros(len(index.item_ids), dtype=np.int64)
     for item_id, value in scored(model, who, index).items():
         keys[index.locate([item_id])[0]] = value
@@ -133,21 +133,21 @@ def test_names_are_those_of_the_registry(trained: TrainableModel) -> None:
 
 
 def test_the_checkerboard_is_solved(personal: Scorer, index: CatalogIndex) -> None:
-    """The best of what a user has not seen is the item of the block that all others of the block have."""
+    """The best unseen item is the one of the block that all others of the block have."""
     for block in range(BLOCKS):
         for number in range(BLOCK_USERS):
             who = user(block, number)
             assert ranked(personal, context(who, HISTORIES[who]), index)[:1] == [missing_item(block, number)]
 
 
-def test_learning_leaves_the_dataset_as_it_was(trained: TrainableModel) -> None:
+def test_training_does_not_change_the_dataset(trained: TrainableModel) -> None:
     histories = dataset(HISTORIES)
     before = histories.item_idx.tolist(), histories.values.tolist(), histories.liked.tolist()
     trained.fit(histories)
     assert (histories.item_idx.tolist(), histories.values.tolist(), histories.liked.tolist()) == before
 
 
-def test_users_of_a_batch_get_what_each_gets_alone(model: Scorer, index: CatalogIndex) -> None:
+def test_batch_scores_equal_single_scores(model: Scorer, index: CatalogIndex) -> None:
     users = [*known_users(), context(STRANGER, []), context(STRANGER, [item(0, 0)])]
     for who, scores in zip(users, score(model, users, index), strict=True):
         (single,) = score(model, [who], index)
@@ -160,12 +160,12 @@ def test_the_same_input_gives_the_same_answer(model: Scorer, index: CatalogIndex
     assert [by_item(one, index) for one in first] == [by_item(other, index) for other in second]
 
 
-def test_users_it_has_never_seen_are_served_from_their_history(personal: Scorer, index: CatalogIndex) -> None:
+def test_new_users_are_scored_from_their_history(personal: Scorer, index: CatalogIndex) -> None:
     best = ranked(personal, context(STRANGER, [item(2, 0), item(2, 1)]), index)
     assert set(best[: BLOCK_ITEMS - 2]) == {item(2, number) for number in range(2, BLOCK_ITEMS)}
 
 
-def test_items_it_has_never_seen_say_nothing(personal: Scorer, index: CatalogIndex) -> None:
+def test_unknown_items_in_a_history_have_no_effect(personal: Scorer, index: CatalogIndex) -> None:
     known = [item(1, 0), item(1, 3)]
     for unknown in (UNKNOWN_ITEM, NEW_ITEM):
         assert scored(personal, context(STRANGER, [unknown]), index) == {}
@@ -178,7 +178,7 @@ def test_an_empty_history_gives_no_scores(personal: Scorer, index: CatalogIndex)
     assert scored(personal, context(STRANGER, []), index) == {}
 
 
-def test_one_item_is_a_history(personal: Scorer, index: CatalogIndex) -> None:
+def test_a_history_of_one_item_is_enough(personal: Scorer, index: CatalogIndex) -> None:
     best = ranked(personal, context(STRANGER, [item(3, 2)]), index)
     assert set(best[: BLOCK_ITEMS - 1]) == {item(3, number) for number in range(BLOCK_ITEMS) if number != 2}
 
@@ -191,9 +191,9 @@ def test_a_very_long_history_is_read(model: Scorer, index: CatalogIndex) -> None
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_items_that_nothing_tells_apart_have_one_score_and_rank_by_id(name: str) -> None:
+def test_indistinguishable_items_have_equal_scores_and_rank_by_id(name: str) -> None:
     others = [item(0, number) for number in range(2, BLOCK_ITEMS)]
-    # Each of the two comes first as often as the other.
+    # Each of the two comes first equally often.
     own = {
         user(0, number): [*TWINS[:: (1, -1)[number // len(others)]], others[number % len(others)]]
         for number in range(BLOCK_USERS)
@@ -206,8 +206,8 @@ def test_items_that_nothing_tells_apart_have_one_score_and_rank_by_id(name: str)
     assert ranked(model, who, index)[:2] == sorted(TWINS)
 
 
-def test_nothing_but_arrays_and_json_is_saved(trained: TrainableModel, tmp_path: Path) -> None:
-    """What else lies in a version's folder is never removed."""
+def test_only_arrays_and_json_are_saved(trained: TrainableModel, tmp_path: Path) -> None:
+    """Other files in a version's folder would never be removed."""
     trained.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".json"}
 
@@ -221,7 +221,7 @@ def test_the_same_data_in_another_order_gives_the_same_model(trained: TrainableM
         assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
 
 
-def test_what_was_saved_scores_the_same(trained: TrainableModel, index: CatalogIndex, tmp_path: Path) -> None:
+def test_a_saved_model_scores_the_same(trained: TrainableModel, index: CatalogIndex, tmp_path: Path) -> None:
     trained.save(tmp_path)
     loaded = type(trained).load(tmp_path)
     assert loaded.config == trained.config
@@ -249,9 +249,7 @@ def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: 
             assert len(named) == len(set(named))
 
 
-def test_the_largest_contributions_come_first_where_few_are_asked_for(
-    model: Scorer, index: CatalogIndex
-) -> None:
+def test_a_limit_keeps_the_largest_contributions(model: Scorer, index: CatalogIndex) -> None:
     explainer = explaining(model)
     who = context(STRANGER, [item(1, 0), item(1, 1), item(1, 2)])
     (scores,) = score(model, [who], index)
@@ -273,9 +271,7 @@ def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: Catalo
 
 
 @pytest.mark.parametrize("item_id", [UNKNOWN_ITEM, NEW_ITEM])
-def test_nothing_is_similar_to_an_item_it_has_never_seen(
-    model: Scorer, index: CatalogIndex, item_id: str
-) -> None:
+def test_an_unknown_item_has_no_similar_items(model: Scorer, index: CatalogIndex, item_id: str) -> None:
     similarities = comparing(model)
     assert not similarities.similar_items(item_id, index, ALL_TIME, Deadline.after(60)).similarities.any()
 
@@ -352,9 +348,7 @@ def test_a_file_that_is_cut_or_missing_is_refused(
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"no_such_thing": 1}'])
-def test_hyperparameters_that_are_none_are_refused(
-    trained: TrainableModel, tmp_path: Path, content: str
-) -> None:
+def test_invalid_hyperparameters_are_refused(trained: TrainableModel, tmp_path: Path, content: str) -> None:
     trained.save(tmp_path)
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(ArtifactError):

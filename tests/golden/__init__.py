@@ -1,1 +1,1 @@
-"""Digests of all answers, to detect any change between versions of the code."""
+"""Digests of all answers, which detect any change between versions of the code."""

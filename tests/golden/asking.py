@@ -24,7 +24,7 @@ from tests.support.postgres import Outage, Templates, Urls
 from tests.support.training import answers_with, train_on
 from tests.support.waiting import wait_until
 
-# A year's end would change the release years.
+# Release years depend on the year in which the data is made.
 _MADE_AT = datetime(2026, 11, 1, 12, tzinfo=UTC).replace(tzinfo=None)
 _SIZE = replace(SMALL, items=220, users=300, interactions=9_000)
 _USERS: tuple[DatabaseName, LiteralString] = (
@@ -32,11 +32,11 @@ _USERS: tuple[DatabaseName, LiteralString] = (
     "SELECT user_id::text FROM user_preferences ORDER BY 1",
 )
 _ITEMS: tuple[DatabaseName, LiteralString] = (DatabaseName.CATALOG, "SELECT id::text FROM medias ORDER BY 1")
-# Short timeouts, as each database that is down is waited for.
+# Short timeouts, because requests wait for each database that is down.
 _SOMEWHAT_PATIENT = {**PATIENT, "POOL_TIMEOUT_MS": "700"}
 _STRANGER = "00000000-0000-4000-8000-000000000000"
 _VERSION = re.compile(rb'"model_version":"[^"]*"')
-# The exact formula, the caps from the start, and other weights.
+# The exact formula, the capped one, and other weights.
 WAYS: Mapping[str, Mapping[str, str]] = {
     "exact": {},
     "capped": {"EXACT_UP_TO_PAIRS": "0"},
@@ -48,20 +48,20 @@ Digests = dict[str, str]
 
 @contextlib.contextmanager
 def golden_databases(server: PostgresServer) -> Iterator[Urls]:
-    """The databases that the answers are about, of the present moment."""
+    """Yield databases with the recorded data, moved to the present."""
     with Templates(server, "golden").create() as urls:
         load_demo(urls, _data(), no_progress)
         yield urls
 
 
 def ask_live(urls: Urls, way: str) -> Digests:
-    """A digest of every answer by live SQL, by what was asked."""
+    """Return a digest of every answer by live SQL, by request."""
     with running_client(urls, **PATIENT, **WAYS[way]) as client:
         return _asked(client, way, _requests(urls, each=1 if way == "exact" else 12))
 
 
 def ask_model(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Digests:
-    """The same by a trained model."""
+    """Return a digest of every answer by a trained model, by request."""
     version = train_on(urls, folder, monkeypatch)
     with running_client(urls, **PATIENT, MODEL_PATH=str(folder)) as client:
         user = _ids(urls, _USERS)[0]
@@ -70,7 +70,7 @@ def ask_model(urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dige
 
 
 def ask_without(urls: Urls, outage: Outage, down: Sequence[DatabaseName]) -> Digests:
-    """A digest of some answers while databases are down, after the same were asked for with all of them."""
+    """Return digests of answers while databases are down, after the same requests with all of them."""
     with running_client(urls, **_SOMEWHAT_PATIENT) as client:
         few = list(_few_requests(urls))
         _asked(client, "", few)
@@ -113,7 +113,7 @@ def _asked(client: FlaskClient, way: str, requests: Iterable[Asked]) -> Digests:
             response = client.get(asked.path, headers=headers)
         else:
             response = client.post(asked.path, json=asked.body, headers=headers)
-        # The version of a model is the moment of its training.
+        # The version of a model is its time of training.
         answer = _VERSION.sub(b"", response.data)
         digest = hashlib.sha256(f"{response.status_code} ".encode() + answer).hexdigest()
         digests[f"{way}: {asked.name}"] = digest[:16]
@@ -121,7 +121,7 @@ def _asked(client: FlaskClient, way: str, requests: Iterable[Asked]) -> Digests:
 
 
 def _requests(urls: Urls, *, each: int) -> Iterator[Asked]:
-    """For one user in `each`."""
+    """Yield the requests, for one user in `each`."""
     users, items = [*_ids(urls, _USERS), _STRANGER][::each], _ids(urls, _ITEMS)
     for place, user in enumerate(users):
         path = f"/api/recommendations/{user}"
@@ -167,7 +167,7 @@ def _of_items(items: Sequence[str]) -> Iterator[Asked]:
 
 
 def _few_requests(urls: Urls) -> Iterator[Asked]:
-    """Such as outages are survived with: the same each time, as it matters what is cached."""
+    """Yield requests for outages, always the same ones: answers depend on what is cached."""
     users, items = _ids(urls, _USERS)[:40:4], _ids(urls, _ITEMS)
     for place, user in enumerate(users):
         yield Asked(f"user {place}", f"/api/recommendations/{user}?limit=10&explain=true")

@@ -1,4 +1,4 @@
-"""Every answer equals, byte for byte, the one recorded in `answers.json`.
+"""Every answer equals the one recorded in `answers.json`, byte for byte.
 
 If an answer is meant to change, `make golden` records it again.
 """
@@ -40,18 +40,18 @@ def check(way: str, found: Digests) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_answers_of_live_sql_are_what_they_were(golden: Urls, way: str) -> None:
+def test_answers_of_live_sql_are_unchanged(golden: Urls, way: str) -> None:
     check(way, ask_live(golden, way))
 
 
-def test_answers_of_the_neighbours_model_are_what_they_were(
+def test_answers_of_the_neighbours_model_are_unchanged(
     golden: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check("neighbours", ask_model(golden, tmp_path, monkeypatch))
 
 
 @pytest.mark.parametrize("down", OUTAGES, ids=" ".join)
-def test_answers_in_an_outage_are_what_they_were(
+def test_answers_in_an_outage_are_unchanged(
     server: PostgresServer, golden: Urls, down: tuple[DatabaseName, ...]
 ) -> None:
     check(f"without {' '.join(down)}", ask_without(golden, Outage(server, golden), down))

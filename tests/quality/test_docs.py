@@ -1,4 +1,4 @@
-"""The documents match the code: every setting, endpoint and command is described once, and no others."""
+"""Documents match the code: each setting, endpoint and command is described once, and no others are."""
 
 import ast
 import re
@@ -36,18 +36,18 @@ def app() -> Iterator[Flask]:
 
 
 def without_code(text: str) -> str:
-    """A document without its blocks of code, in which a hash is no heading and brackets are no link."""
+    """Remove code blocks from a document: a hash in them is no heading, and brackets are no link."""
     return re.sub(r"^```.*?^```$|^ {4}[^\n]*$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", without_code(document.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(document: Path) -> Iterator[tuple[str, str]]:
-    """Path and anchor of each link of a document to a file of this project."""
+    """Return path and anchor of each link of a document to a file of this project."""
     for target in re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text())):
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
@@ -55,7 +55,7 @@ def links(document: Path) -> Iterator[tuple[str, str]]:
 
 
 def found_in_documents(pattern: str) -> list[tuple[str, Path]]:
-    """What a pattern finds at the beginnings of lines, and in which document."""
+    """Return the matches of a pattern at the beginnings of lines, with their documents."""
     return [
         (found, document)
         for document in DOCUMENTS
@@ -134,7 +134,7 @@ def test_every_endpoint_is_documented_and_no_other(app: Flask) -> None:
         f"{method} {rule.rule}"
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        # Not the parts of pages, which are their own affair; and one route exists to refuse a method.
+        # Without fragments of pages, which are internal, and one route that only refuses a method.
         if not (rule.endpoint.endswith(".static") or rule.rule.startswith("/explorer/"))
         and client.open(rule.rule, method=method).status_code != 405
     }
@@ -163,7 +163,7 @@ def test_every_query_file_is_in_the_contract_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_and_paths_lead_somewhere(document: Path) -> None:
+def test_links_and_paths_exist(document: Path) -> None:
     for target, anchor in links(document):
         path = (document.parent / target).resolve() if target else document
         assert path.exists(), target
@@ -187,7 +187,7 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert set(DOCUMENTS) <= reached
 
 
-def test_a_page_that_code_or_settings_name_exists() -> None:
+def test_pages_named_in_code_or_settings_exist() -> None:
     files = [*(ROOT / "recommender").rglob("*.py"), *(ROOT / "config").glob("*.*"), ROOT / ".env.example"]
     named = {page for path in files for page in re.findall(r"docs/[\w/.-]+\.md", path.read_text())}
     assert len(named) > 5
@@ -216,7 +216,7 @@ def test_variables_in_the_deployment_files_are_settings() -> None:
     assert named <= set(FIELDS) | {"NUMBA_CACHE_DIR", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
 
 
-def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:
+def test_the_image_copies_existing_files_that_the_build_may_read() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     visible = re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     for line in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
@@ -226,7 +226,7 @@ def test_the_image_copies_what_exists_and_what_the_build_may_see() -> None:
 
 
 def logged_lines(path: Path) -> Iterator[str]:
-    """What a module logs from `INFO` on, with an ellipsis for each value."""
+    """Return the lines that a module logs at `INFO` and above, with an ellipsis for each value."""
     for node in ast.walk(ast.parse(path.read_text())):
         if (
             isinstance(node, ast.Call)
@@ -247,7 +247,7 @@ def test_every_line_that_is_logged_of_training_and_models_is_explained() -> None
     assert sorted(explained) == sorted({line for path in modules for line in logged_lines(path)})
 
 
-def test_every_promise_names_a_test_that_exists() -> None:
+def test_every_test_named_in_the_documents_exists() -> None:
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (DOCS / "explanation" / "failures.md").read_text())
     assert len(named) > 10
     for file, test in named:

@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: well formed, and about metrics that a real server has."""
+"""Alert rules and dashboard are well formed, and use metrics that a real server has."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ Samples = dict[str, dict[str, set[str]]]
 
 @pytest.fixture(scope="module")
 def service(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
-    """The service with an experiment that every user is in."""
+    """Serve with an experiment that every user is in."""
     experiments = tmp_path_factory.mktemp("experiments") / "experiments.toml"
     experiments.write_text("[everyone.variants.control]\nshare = 1.0\n")
     with running_gunicorn(shared_databases, EXPERIMENTS_PATH=str(experiments)) as service:
@@ -39,7 +39,7 @@ def service(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def samples(service: GunicornServer, reference: Reference) -> Samples:
-    """The values of each label, by the name of the sample."""
+    """Return the values of each label, by the name of the sample."""
     service.ask(f"/api/recommendations/{reference.users[0]}")
     found: Samples = {}
     for family in text_string_to_metric_families(service.ask("/metrics").body.decode()):
@@ -51,7 +51,7 @@ def samples(service: GunicornServer, reference: Reference) -> Samples:
 
 
 def selectors(expression: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Each metric of an expression, with the matchers in its braces."""
+    """Return each metric of an expression, with the matchers in its braces."""
     return [
         (name, re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', matchers))
         for name, matchers in re.findall(r"\b(marquee_\w+)(?:\{([^}]*)\})?", expression)
@@ -65,7 +65,7 @@ def test_every_metric_label_and_value_asked_for_exists(expression: str, samples:
         assert name in samples
         for label, operator, value in matchers:
             if label == "instance":
-                continue  # Prometheus' own.
+                continue  # Labels that Prometheus adds.
             assert label in samples[name]
             assert operator == "=~" or value in samples[name][label]
 
@@ -90,7 +90,7 @@ def test_every_metric_is_on_the_dashboard(samples: Samples) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_has_what_prometheus_and_its_reader_need(rule: dict[str, Any]) -> None:
+def test_alerts_are_complete(rule: dict[str, Any]) -> None:
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert re.fullmatch("Marquee[A-Za-z]+", rule["alert"])
     assert re.fullmatch(r"\d+[smh]", rule["for"])

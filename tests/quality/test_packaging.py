@@ -18,7 +18,7 @@ from config.setting_types import ROOT
 from recommender import __version__
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# In requirements.txt, and needed by tests only.
+# In requirements.txt, but needed only by tests.
 FOR_TESTS = {"psycopg2-binary", "pytest", "pytest-postgresql", "scikit-learn"}
 
 
@@ -26,14 +26,14 @@ FOR_TESTS = {"psycopg2-binary", "pytest", "pytest-postgresql", "scikit-learn"}
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    # It asks no index: the builder is among what the tests need.
+    # Without a package index: the tests' requirements include the build tool.
     subprocess.run([*command, "--no-index", "--wheel-dir", folder, ROOT], check=True)  # noqa: S603 - our own
     (built,) = folder.glob("*.whl")
     return built
 
 
 def tree() -> set[str]:
-    """Return every file that serves, by its path from the top of the tree."""
+    """Return every file that the service needs, by its path from the top of the tree."""
     files = {"app.py", "wsgi.py"}
     for name in ("config", "recommender", "sql"):
         paths = [path for path in (ROOT / name).rglob("*") if path.is_file()]
@@ -58,7 +58,7 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     site = Path(
         sysconfig.get_path("purelib", "venv", {"base": str(tmp_path / "venv"), "platbase": str(tmp_path)})
     )
-    # What it depends on is taken from here, which is quicker than to install it.
+    # Use the dependencies of this environment: installing them takes longer.
     (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     install: list[str] = [
         sys.executable,
@@ -74,7 +74,7 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     subprocess.run([*install, str(wheel)], check=True)  # noqa: S603 - our own
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    # Names that the service has, too.
+    # Folders with names that the service also has.
     for name in ("app.py", "config.py", "recommender.py", "wsgi.py"):
         (folder / name).write_text("raise ImportError('not this one')\n")
     (folder / ".env").write_text("API_KEYS=nonsense\n")
@@ -92,7 +92,7 @@ def test_the_installed_command_works_from_another_folder(wheel: Path, tmp_path: 
     assert run("--version").stdout == f"marquee, version {__version__}\n"
     made = run("make-key", "frontend", "--scope", "read")
     assert (made.returncode, "API_KEYS" in made.stdout) == (0, True)
-    # The settings are those of the folder it is called in.
+    # The settings come from the current folder.
     assert "API_KEYS: an entry is not of the form" in run("models", "list").stderr
     (folder / ".env").unlink()
     assert f"There are no versions in {folder / '.models'}." in run("models", "list").stdout
@@ -117,7 +117,7 @@ def pinned(name: str) -> dict[str, Requirement]:
     return requirements(lines)
 
 
-def test_the_package_depends_on_what_is_pinned() -> None:
+def test_the_package_depends_on_the_pinned_packages() -> None:
     declared, pins = requirements(PROJECT["dependencies"]), pinned("requirements.txt")
     assert declared.keys() == pins.keys() - FOR_TESTS
     for name, requirement in declared.items():

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md work: applied to a copy of the project, they pass the checks they name."""
+"""The recipes of CONTRIBUTING.md, applied to a copy of the project, pass the checks that they name."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from config.setting_types import ROOT
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = ("a model", "a filter", "an endpoint", "a statement", "a setting")
-# Hidden files that tests or linters of the project read.
+# Hidden files that tests or linters read.
 NEEDED = {".ci", ".dockerignore", ".env.example", ".gitignore"}
 PATIENCE_S = 120.0
 
@@ -24,7 +24,7 @@ def section(recipe: str) -> str:
 
 
 def steps(recipe: str) -> list[tuple[str, str, str]]:
-    """The file, the language and the text of each block of code; the file is the last one named before it."""
+    """Return file, language and text of each code block. The file is the last one named before it."""
     found, path = [], ""
     pattern = r"^[A-Z][^`\n]*`([\w./-]+)`[^\n]*:$|^```(\w+)\n(.*?)^```$"
     for named, language, text in re.findall(pattern, section(recipe), re.MULTILINE | re.DOTALL):
@@ -35,7 +35,7 @@ def steps(recipe: str) -> list[tuple[str, str, str]]:
 
 
 def apply(folder: Path, path: str, language: str, text: str) -> None:
-    """Write a new file, or change one in the only place that has the lines without a plus."""
+    """Write a new file, or change a file at the only place that has the lines without a plus."""
     file = folder / path
     if language != "diff":
         assert not file.exists(), path
@@ -50,7 +50,7 @@ def apply(folder: Path, path: str, language: str, text: str) -> None:
 
 
 def checks(recipe: str) -> list[tuple[str, str]]:
-    """The path and the expression of each check of a recipe."""
+    """Return the path and the expression of each check of a recipe."""
     found = re.findall(r'^ {4}make test ARGS="([^"]+)"$', section(recipe), re.MULTILINE)
     return [(path, chosen) for path, _, chosen in (shlex.split(each) for each in found)]
 
@@ -69,13 +69,13 @@ def run(folder: Path, *arguments: str) -> None:
 
 
 def hidden(_folder: str, names: list[str]) -> set[str]:
-    """The hidden files of a folder that the copy does not need, such as the virtual environment."""
+    """Return the hidden files of a folder that the copy does not need, such as the virtual environment."""
     return {name for name in names if name.startswith(".") and name not in NEEDED}
 
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with what all recipes add."""
+    """Return a copy of the project with all recipes applied."""
     folder = tmp_path_factory.mktemp("recipes") / "project"
     shutil.copytree(ROOT, folder, ignore=hidden)
     for recipe in RECIPES:
@@ -92,14 +92,14 @@ def test_every_recipe_of_the_guide_is_followed() -> None:
 
 
 def test_the_checks_of_the_recipes_pass(changed: Path) -> None:
-    # In one process: each takes seconds to start.
+    # In one process, because each takes seconds to start.
     found = [check for recipe in RECIPES for check in checks(recipe)]
     paths = sorted({path for path, _ in found})
     chosen = " or ".join(f"({expression})" for _, expression in found)
     run(changed, "pytest", "-q", "-p", "no:cacheprovider", *paths, "-k", chosen)
 
 
-def test_what_the_recipes_add_is_in_the_style_of_the_project(changed: Path) -> None:
+def test_code_of_the_recipes_passes_the_linters(changed: Path) -> None:
     files = [path for recipe in RECIPES for path, _, _ in steps(recipe) if path.endswith(".py")]
     run(changed, "ruff", "check", "--no-cache", *sorted(set(files)))
     run(changed, "ruff", "format", "--no-cache", "--check", *sorted(set(files)))

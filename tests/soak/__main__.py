@@ -1,4 +1,4 @@
-"""`make soak`: prints how many requests, faults and errors there were; exit status 1 for any wrong answer."""
+"""`make soak`: prints the numbers of requests, faults and errors. Exit status 1 for any wrong answer."""
 
 import itertools
 import os
@@ -30,16 +30,16 @@ _UNKNOWN_USER = "dddddddd-0000-4000-8000-000000000001"
 _CLIENTS = 4
 _POOL_SIZE = 6
 _WARM_UP_S = 5.0
-# What a worker's memory may grow by: caches fill, and allocators keep what they had.
+# Allowed growth of a worker's memory: caches fill, and allocators keep freed memory.
 _GROWTH = 1.25
-# What a GET may take while a table is locked: so many times what it takes otherwise, and something for the
-# first ones, which find out, on a machine that does other work besides.
+# Allowed time of a GET while a table is locked: a multiple of the usual time, plus time for the first
+# requests, which notice the lock, on a busy machine.
 _LOCKED_TIMES, _LOCKED_SLACK_S = 2.0, 0.25
 _SETTINGS = {
     **NO_CAPS,
     "INTERACTION_WINDOW_DAYS": str(WINDOW_DAYS),
     "POOL_SIZE": str(_POOL_SIZE),
-    # So that an index is loaded during every fault.
+    # Short, so that an index is loaded during every fault.
     "CATALOG_REFRESH_SECONDS": "2",
 }
 
@@ -48,7 +48,7 @@ _SETTINGS = {
 @click.option("--seconds", type=click.IntRange(min=10), default=600, show_default=True)
 @click.option("--training/--no-training", default=True, help="Train all the while.")
 def main(seconds: int, *, training: bool) -> None:
-    """Load the service for so long, and for a round of faults at least."""
+    """Load the service for some seconds, and for at least one round of faults."""
     generated = generate(SMALL, seed=11, now=datetime.now(UTC).replace(tzinfo=None))
     with (
         tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,
@@ -73,10 +73,10 @@ def main(seconds: int, *, training: bool) -> None:
 
 
 def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
-    """Run and report; the exit status is 1 for any unexpected result."""
+    """Run and report. Return exit status 1 for any unexpected result."""
     server, load = faults.server, faults.load
     load.start()
-    # Everything is asked for once before anything breaks.
+    # Make each request once before the first fault.
     time.sleep(_WARM_UP_S)
     workers, memory = set(server.workers()), _memory_mb(server)
     if training is not None:
@@ -109,7 +109,7 @@ def soak(faults: Faults, seconds: int, training: Training | None = None) -> int:
 
 
 def _break_for(faults: Faults, seconds: int) -> None:
-    """Make every fault once, and go on for so long."""
+    """Make every fault once, and go on for some seconds."""
     ends_at = time.monotonic() + seconds
     for number, round_ in enumerate(rounds()):
         for fault in round_:
@@ -120,7 +120,7 @@ def _break_for(faults: Faults, seconds: int) -> None:
 
 
 def _incomplete_answers(faults: Faults) -> Iterator[str]:
-    """Answers that lacked something while no database did."""
+    """Return answers that lacked data while no database was broken."""
     for stretch in faults.calm:
         for outcome, count in faults.load.tally.incomplete(*stretch).items():
             yield f"{count} answers {outcome} while nothing was broken"
@@ -128,14 +128,14 @@ def _incomplete_answers(faults: Faults) -> Iterator[str]:
 
 def _too_many_connections(servers: Servers, workers: int) -> Iterator[str]:
     for name, count in servers.connections().items():
-        # Those of requests, those in the background, and one that probes.
+        # Connections of requests, of background work, and of one probe.
         allowed = workers * (_POOL_SIZE + BACKGROUND_CONNECTIONS.get(name, 0) + 1)
         if count > allowed:
             yield f"{count} connections to {name}, {allowed} allowed"
 
 
 def _report_locks(faults: Faults) -> list[str]:
-    """Print how long a GET took while a table was locked; where that was too long."""
+    """Print how long a GET took while a table was locked. Return the cases that took too long."""
     tally, problems = faults.load.tally, []
     normal = tally.median_seconds(faults.calm)
     allowed = _LOCKED_TIMES * normal + _LOCKED_SLACK_S

@@ -1,4 +1,4 @@
-"""Rows beside the generated data, and the answers that they lead to."""
+"""Rows that are added to the generated data, and the answers that follow from them."""
 
 import math
 from collections import Counter
@@ -12,15 +12,15 @@ from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.reference import Reference, Row
 
-# Of years: no interaction enters or leaves it while the clock is stepped by days.
+# Years long: no interaction enters or leaves the window while the clock is stepped by days.
 WINDOW_DAYS = 3650
 
-# A user with many more interactions than are read at a time, all with items that are not in the catalog. So
-# this user is like no other, and changes no ranking but through U, the number of users.
+# A user with many more interactions than are read at once, all with items that are not in the catalog. So
+# this user is similar to no other, and affects rankings only through U, the number of users.
 HEAVY_USER = "ffffffff-0000-4000-8000-000000000001"
 _HEAVY_INTERACTIONS, _HEAVY_ITEMS, _HEAVY_FROM_ID = 300_000, 300, 10_000_000
 
-# Users that come and go, and bring the least popular items almost to the top.
+# Users that are added and removed. They move the least popular items almost to the top.
 _MOVERS, _MOVED_ITEMS, _MOVERS_FROM_ID = 60, 10, 20_000_000
 _MOVER = "eeeeeeee-0000-4000-8000-{:012d}"
 
@@ -51,7 +51,7 @@ def add_heavy_user(urls: Urls) -> None:
 
 @dataclass
 class _Lagging(Reference):
-    """Interactions as they are, ranked by an index that was counted from others."""
+    """Interactions of one state, ranked by an index that was counted from another."""
 
     counted: Reference = field(kw_only=True)
 
@@ -68,14 +68,14 @@ class SoakData:
     """The interactions without and with those of the movers, each as a reference."""
 
     def __init__(self, urls: Urls) -> None:
-        """Read everything; the databases must hold the heavy user, and no mover."""
+        """Read everything. The databases must hold the heavy user, and no mover."""
         self._urls = urls
         self.settled = self._reference()
         self.settled.interactions = _once_an_item(self.settled.interactions)
         self.movements = self._movements()
         self.moved = self._reference()
         self.moved.interactions = [*self.settled.interactions, *(row[1:] for row in self.movements)]
-        # Likes count at once, popularity with the next index. The likelier come first.
+        # Likes count at once, popularity with the next index. The more likely states come first.
         self.while_moving: list[Reference] = [
             self._lagging(self.moved, self.settled),
             self.moved,
@@ -91,7 +91,7 @@ class SoakData:
         return lagging
 
     def _movements(self) -> list[Row]:
-        """Rows of the table `interaction`; two movers in three like each of the items."""
+        """Return rows of the table `interaction`. Two of three movers like each of the media."""
         least_popular = sorted(
             self.settled.catalog, key=lambda item_id: (self.settled.popularity[item_id], item_id)
         )

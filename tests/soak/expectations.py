@@ -15,7 +15,7 @@ from tests.support.reference import Reference, Scored
 USER, CATALOG, ENGAGEMENT = DatabaseName
 _ROUNDING = 1e-4
 LIMIT = 10
-# So many of the rankings while popularity moves are common.
+# The number of common rankings while popularity changes.
 _LIKELY = 3
 
 
@@ -38,14 +38,14 @@ class _Period:
 
 
 class _Rankings:
-    """Whole rankings by one reference, each worked out when it is first asked for."""
+    """Whole rankings by one reference, each computed at its first use."""
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._found: dict[tuple[str, bool, bool], list[Scored]] = {}
 
     def of(self, user: str, *, with_genres: bool = True, with_history: bool = True) -> list[Scored]:
-        """A user's, with what user_db and engagement_db say of the user or without."""
+        """Return a user's ranking, with or without the data of user_db and of engagement_db."""
         key = (user, with_genres, with_history)
         if key not in self._found:
             without = [name for name, known in ((USER, with_genres), (ENGAGEMENT, with_history)) if not known]
@@ -61,7 +61,7 @@ class Expectations:
         self._seen = data.settled.seen
         self._settled = _Rankings(data.settled)
         self._while_moving = [_Rankings(reference) for reference in data.while_moving]
-        # Of a user of whom engagement_db says nothing, by the popularity in the index.
+        # The ranking without engagement_db: by the popularity in the index.
         self._moved = _Rankings(data.moved)
         self._periods: list[_Period] = []
         self._rows_changed: list[tuple[float, float]] = []
@@ -69,7 +69,7 @@ class Expectations:
             self._work_out_likely_ones(user)
 
     def _work_out_likely_ones(self, user: str) -> None:
-        """Now, while it keeps no client waiting."""
+        """Compute the likely rankings now, while no client waits."""
         for with_genres, with_history in itertools.product((True, False), repeat=2):
             self._settled.of(user, with_genres=with_genres, with_history=with_history)
         for rankings in self._while_moving[:_LIKELY]:
@@ -95,7 +95,7 @@ class Expectations:
             self._rows_changed = [*self._rows_changed, (began_at, time.monotonic())]
 
     def violations(self, user: str, page: Mapping[str, Any], since: float, offset: int = 0) -> list[str]:
-        """What is wrong with a user's page, if anything; it was asked for at `since`."""
+        """Return the faults of a user's page that was requested at `since`."""
         degraded = [DatabaseName(name) for name in page["degraded"]]
         changes = self._changes(since)
         fewest: list[str] | None = None
@@ -111,7 +111,7 @@ class Expectations:
         return [f"{problem}, without {degraded}, {sorted(changes)}" for problem in fewest]
 
     def paging_violations(self, user: str, pages: Sequence[Mapping[str, Any]], since: float) -> list[str]:
-        """What is repeated or skipped in pages of one index, the first of which was asked for at `since`."""
+        """Return the items that pages of one index repeat or skip; the first was requested at `since`."""
         found = []
         if len({page["index"] for page in pages}) > 1:
             found.append("pages of more than one index")
@@ -127,11 +127,11 @@ class Expectations:
         return found
 
     def _must_fit_together(self, user: str, pages: Sequence[Mapping[str, Any]], since: float) -> bool:
-        """Whether nothing but the index can have changed the ranking between the pages."""
+        """Return whether only the index can have changed the ranking between the pages."""
         if any(page["degraded"] for page in pages) or Change.RELOADED in self._changes(since):
             return False
         if user not in self._seen:
-            # Without a history there are no similar users, whose likes would count at once.
+            # A user without a history has no similar users, whose likes would count at once.
             return True
         return not any(ended_at >= since for _, ended_at in self._rows_changed)
 
@@ -141,7 +141,7 @@ class Expectations:
     def _acceptable(
         self, user: str, degraded: Sequence[DatabaseName], changes: set[Change]
     ) -> Iterator[list[Scored]]:
-        """Every ranking that may be right, the likelier ones first."""
+        """Yield every ranking that may be right, the more likely ones first."""
         is_moving, with_genres = Change.MOVED in changes, USER not in degraded
         if ENGAGEMENT not in degraded:
             yield self._settled.of(user, with_genres=with_genres)
@@ -151,14 +151,14 @@ class Expectations:
             for rankings in (self._settled, *((self._moved,) if is_moving else ())):
                 ranking = rankings.of(user, with_genres=with_genres, with_history=False)
                 yield ranking
-                # It may have told what the user has seen, and failed over what similar users like.
+                # engagement_db may have returned the user's history, and failed at those of similar users.
                 seen = self._seen.get(user, set())
                 yield [scored for scored in ranking if scored.item_id not in seen]
 
     def _misfits(self, user: str, page: Mapping[str, Any], offset: int) -> Iterator[str]:
-        """Return what is wrong with a page whose state is unknown."""
+        """Return the faults of a page whose state is unknown."""
         shown = [item["id"] for item in page["recommendations"]]
-        # Later pages may have come to the end.
+        # Later pages may be at the end.
         if len(shown) != LIMIT and not offset and not page["degraded"]:
             yield f"{len(shown)} items"
         if len(set(shown)) < len(shown):

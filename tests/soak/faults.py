@@ -21,15 +21,15 @@ from tests.support.gunicorn import GunicornServer
 from tests.support.waiting import eventually
 
 _RECOVERY_S = 5.0
-# Rows that are gone are looked for every two seconds, and workers switch a second or more after a load.
+# Missing rows are checked for every two seconds, and workers switch at least a second after a load.
 _FRESH_INDEX_S = 10.0
 _STEPS_S, _CLOCK_SLACK_S = (2 * 86_400, -2 * 86_400), 60.0
-# So many answers in a row come from every worker.
+# This many answers in a row come from every worker.
 _EVERY_WORKER = 10
 
 
 class Kind(StrEnum):
-    """Of faults."""
+    """Kinds of faults."""
 
     KILLED = "killed"
     SHUT_DOWN = "shut down"
@@ -42,14 +42,14 @@ class Kind(StrEnum):
     CLOCK_STEPPED = "clock stepped"
 
 
-# In these no database lacks anything: every answer must be complete.
+# Faults during which no database lacks data, so every answer must be complete.
 _CALM = {Kind.INDEX_SWITCHED, Kind.HEAVY_USER, Kind.CLOCK_STEPPED}
 _OUTAGES = (Kind.KILLED, Kind.SHUT_DOWN, Kind.HUNG)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind, and the database that it is about, if it is about one."""
+    """A kind, and the affected database, if any."""
 
     kind: Kind
     database: DatabaseName | None = None
@@ -59,7 +59,7 @@ class Fault:
 
 
 def rounds() -> Iterator[list[Fault]]:
-    """Every kind, a lock in each database, and each outage in another database from round to round."""
+    """Yield every kind of fault: a lock in each database, and each outage in another database per round."""
     names = list(DatabaseName)
     for number in itertools.count():
         killed, shut_down, hung = (
@@ -91,16 +91,16 @@ class Faults:
     data: SoakData
     expectations: Expectations
     load: Load
-    # The version that the data has before anything is done to it, and has again after.
+    # The index version of the unchanged data, before and after each fault.
     first_index: str | None = None
     made: list[Fault] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    # When nothing was broken, and when a table was locked in which database.
+    # The times without a fault, and the times of locks by database.
     calm: list[tuple[float, float]] = field(default_factory=list)
     locked: list[tuple[DatabaseName, float, float]] = field(default_factory=list)
 
     def make(self, fault: Fault) -> None:
-        """Make a fault, mend it, and note where the service does not recover in time."""
+        """Make a fault, repair it, and record if the service does not recover in time."""
         if fault.kind is Kind.CLOCK_STEPPED and not self.clock.can_step:
             return
         self.made.append(fault)
@@ -143,9 +143,9 @@ class Faults:
         self._recover("the catalog was reloaded and the service ready")
 
     def _reload_interactions(self) -> None:
-        """Popularity is carried over; nothing else is known of any user.
+        """Empty the interactions and write them again. Meanwhile popularity stays, and histories are empty.
 
-        Those of the heavy user stay: it takes too long to write them again.
+        The heavy user's rows stay, because writing them takes too long.
         """
         others = sql.SQL("WHERE user_id <> {}").format(HEAVY_USER)
         with (
@@ -159,9 +159,9 @@ class Faults:
     def _emptied(
         self, name: DatabaseName, *tables: str, doomed: sql.Composable | None = None
     ) -> Iterator[None]:
-        """Empty tables at once, and fill them one by one, in one session, as an import does.
+        """Empty tables at once, and fill them one by one in one session, as an import does.
 
-        `doomed`: a WHERE clause, where some rows are to stay.
+        `doomed`: a WHERE clause of the rows to delete, if some must stay.
         """
         with psycopg.connect(self.servers.urls[name], autocommit=True) as connection:
 
@@ -189,7 +189,7 @@ class Faults:
             )
 
     def _switch_index(self) -> None:
-        """Have popularity move, and back; pages are asked for by the index of the first one all the time."""
+        """Change popularity and restore it, while pages are requested by the index of the first page."""
         with (
             self.expectations.during(Change.MOVED),
             psycopg.connect(self.servers.urls[DatabaseName.ENGAGEMENT], autocommit=True) as connection,
@@ -208,7 +208,7 @@ class Faults:
                 self.problems.append(f"not the first index {_FRESH_INDEX_S:.0f} s after popularity was back")
 
     def _index(self) -> str | None:
-        """The version that every worker ranks by; None where they differ."""
+        """Return the index version that every worker ranks by; None if they differ."""
         versions = {self.server.get("/ready").body["catalogue"]["index"] for _ in range(_EVERY_WORKER)}
         return versions.pop() if len(versions) == 1 else None
 
@@ -221,14 +221,14 @@ class Faults:
             time.sleep(OUTAGE_S / len(_STEPS_S))
 
     def _is_ready(self) -> bool:
-        """Whether every worker is, and ranks by the first index: it is ready before it switches."""
+        """Return whether every worker is ready and ranks by the first index."""
         if self._index() != self.first_index:
             return False
         answers = [self.server.get("/ready").body for _ in range(_EVERY_WORKER)]
         return {answer["status"] for answer in answers} == {"ready"}
 
     def _recover(self, what: str) -> None:
-        """Wait until every worker answers completely, from some moment on; they are met by asking often."""
+        """Wait until every worker answers completely. Many requests reach all workers."""
         deadline = time.monotonic() + _RECOVERY_S
         in_a_row = 0
         while in_a_row or time.monotonic() < deadline:

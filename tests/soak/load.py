@@ -1,4 +1,4 @@
-"""Clients that ask for everything, and look at every answer."""
+"""Clients that send all kinds of requests, and check every answer."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ from tests.soak.expectations import LIMIT, Expectations
 from tests.support.gunicorn import Answer, GunicornServer
 
 _BATCH_USERS = 20
-# Twice the time budget of the largest request here, for a machine that is busy breaking databases.
+# Twice the time budget of the largest request here, because the machine is busy.
 _SLOW_S = 6.0
 _PAGES = 6
 _READING_S = 0.3
@@ -34,27 +34,27 @@ class Finding:
     seconds: float
 
     def is_within(self, began_at: float, ended_at: float) -> bool:
-        """Whether the whole request fell into a stretch of time, by the monotonic clock."""
+        """Return whether the whole request fell into a period, by the monotonic clock."""
         return began_at <= self.asked_at and self.asked_at + self.seconds <= ended_at
 
 
 @dataclass
 class Tally:
-    """What happened."""
+    """The outcomes of all requests."""
 
     findings: list[Finding] = field(default_factory=list)
 
     @property
     def violations(self) -> list[str]:
-        """Everything that was wrong, with the kind of request."""
+        """Return all faults, with the kind of request."""
         return [f"{finding.kind}: {problem}" for finding in self.findings for problem in finding.violations]
 
     def counts(self, name: str) -> Counter[str]:
-        """How many requests there were by `kind` or `outcome`."""
+        """Return the number of requests by `kind` or `outcome`."""
         return Counter(getattr(finding, name) for finding in self.findings)
 
     def incomplete(self, began_at: float, ended_at: float) -> Counter[str]:
-        """Answers that lacked something, by outcome; but those for the heavy user, who may be too much."""
+        """Count incomplete answers by outcome, except for the heavy user, whose history may be too long."""
         return Counter(
             finding.outcome
             for finding in self.findings
@@ -64,7 +64,7 @@ class Tally:
         )
 
     def median_seconds(self, stretches: Iterable[tuple[float, float]]) -> float:
-        """How long a GET for one user took that fell into any of the stretches of time; 0 where none did."""
+        """Return the median time of a GET for one user within the periods; 0 if there was none."""
         stretches = list(stretches)
         taken = [
             finding.seconds
@@ -75,7 +75,7 @@ class Tally:
 
 
 class Load:
-    """Requests, one after the other, from several threads: mixed ones, pages in turn, and a heavy user's."""
+    """Sends requests from several threads: mixed ones, pages in turn, and those of a heavy user."""
 
     def __init__(
         self, server: GunicornServer, users: Sequence[str], expectations: Expectations, clients: int
@@ -101,7 +101,7 @@ class Load:
             thread.join()
 
     def is_itself(self) -> bool:
-        """Whether a user is answered completely and as expected."""
+        """Return whether a user is answered completely and as expected."""
         outcome, violations = self._get(self._users[0])
         return outcome == "complete" and not violations
 
@@ -136,7 +136,7 @@ class Load:
         return kind, "refused", problems
 
     def _ask_for_pages(self, chance: random.Random) -> tuple[str, str, list[str]]:
-        """Read on at leisure, by the index of the first page."""
+        """Read pages slowly, by the index of the first page."""
         user, since = chance.choice(self._users), time.monotonic()
         pages: list[dict[str, Any]] = []
         outcomes, violations = [], []
@@ -153,7 +153,7 @@ class Load:
             self._done.wait(_READING_S)
         if len(pages) == _PAGES:
             violations += self._expectations.paging_violations(user, pages, since)
-        # The worst of them stands for all.
+        # Record the worst of them for all.
         return "pages", max(outcomes, key=lambda outcome: outcome.startswith(_INCOMPLETE)), violations
 
     def _ask_for_heavy_user(self, chance: random.Random) -> tuple[str, str, list[str]]:

@@ -1,4 +1,4 @@
-"""A PostgreSQL for each database, to be broken one at a time."""
+"""A PostgreSQL for each database, so that one can be broken at a time."""
 
 import contextlib
 import signal
@@ -19,11 +19,11 @@ from recommender.entities import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.postgres import Urls
 
-# How long a database stays away.
+# How long a database is down.
 OUTAGE_S = 3.0
-# Longer, so that most requests come after the first ones, which find out.
+# Longer, so that most requests come after the first ones, which notice the lock.
 _LOCK_S = 5.0
-# What the service reads of each with every request.
+# The table of each database that every request reads.
 _LOCKED_TABLE = {
     DatabaseName.USER: "tb_user_genre",
     DatabaseName.CATALOG: "medias",
@@ -33,7 +33,7 @@ _LOCKED_TABLE = {
 
 @dataclass(frozen=True)
 class Servers:
-    """Running servers by the database that each of them holds."""
+    """Running servers by their database."""
 
     by_name: dict[DatabaseName, PostgresServer]
 
@@ -53,15 +53,15 @@ class Servers:
                 process.resume()
 
     def kill(self, name: DatabaseName) -> None:
-        """Kill a server, its backends too, as a machine that loses its power would, and start it again."""
+        """Kill a server with its backends, as a power failure would, and start it again."""
         self._end(name, signal.SIGKILL, self._processes(name))
 
     def shut_down(self, name: DatabaseName) -> None:
-        """Have a server end in good order, and start it again."""
+        """Shut a server down, and start it again."""
         self._end(name, signal.SIGINT, self._processes(name)[:1])
 
     def lock(self, name: DatabaseName) -> tuple[float, float]:
-        """Lock a table for a few seconds, as a migration does; when the lock began and ended."""
+        """Lock a table for a few seconds, as a migration does. Return begin and end of the lock."""
         with psycopg.connect(self.urls[name]) as connection:
             table = sql.Identifier(_LOCKED_TABLE[name])
             connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
@@ -70,7 +70,7 @@ class Servers:
             return began_at, time.monotonic()
 
     def connections(self) -> dict[DatabaseName, int]:
-        """How many the service holds."""
+        """Return the number of connections of the service."""
         counts = {}
         for name, url in self.urls.items():
             with psycopg.connect(url) as connection:
@@ -82,7 +82,7 @@ class Servers:
         return counts
 
     def _processes(self, name: DatabaseName) -> list[psutil.Process]:
-        """The postmaster, then its children."""
+        """Return the postmaster, then its children."""
         postmaster = psutil.Process(self.by_name[name].get_postmaster_info().pid)
         return [postmaster, *postmaster.children(recursive=True)]
 
@@ -99,7 +99,7 @@ class Servers:
 
 @contextlib.contextmanager
 def three_servers(folder: Path, data: DemoData) -> Iterator[Servers]:
-    """Three servers with generated data."""
+    """Start three servers with generated data."""
     with contextlib.ExitStack() as stack:
         servers = Servers(
             {name: stack.enter_context(embedded_server(folder / name)) for name in DatabaseName}
@@ -108,7 +108,7 @@ def three_servers(folder: Path, data: DemoData) -> Iterator[Servers]:
             maintenance_url = server_url(server, "postgres")
             create_databases(maintenance_url)
             with psycopg.connect(maintenance_url, autocommit=True) as connection:
-                # A killed process loses nothing that it has handed to the system.
+                # A killed process loses nothing that it has passed to the kernel.
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("SELECT pg_reload_conf()")
         load_demo(servers.urls, data, no_progress)

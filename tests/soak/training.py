@@ -1,4 +1,4 @@
-"""Training runs during the faults; what they publish must be complete."""
+"""Training runs during the faults. The models that they publish must be complete."""
 
 import os
 import subprocess
@@ -24,9 +24,9 @@ _ALL_RUNS = 1_000
 
 
 class Training:
-    """Runs the trainer's runs on the databases of the soak, in a folder whose models answer nothing there.
+    """Makes training runs on the databases of the soak, in a folder that the service does not read.
 
-    The answers are held against the formula on the rows of now, and a trained model knows those of then.
+    Answers are compared with the formula on the present rows, and a trained model knows earlier ones.
     """
 
     def __init__(self, urls: Urls, folder: Path, variables: Mapping[str, str]) -> None:
@@ -45,12 +45,12 @@ class Training:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the run under way."""
+        """Stop after the run in progress."""
         self._done.set()
         self._thread.join()
 
     def outcomes(self) -> Counter[str]:
-        """How the runs ended; killed ones leave no record."""
+        """Return the outcomes of the runs. Killed ones leave no record."""
         found = Counter(run.outcome.value for run in read_runs(self._folder, _ALL_RUNS))
         return found + Counter({"killed": self._killed})
 

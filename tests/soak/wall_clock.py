@@ -1,6 +1,6 @@
-"""A wall clock that can be stepped, of the service alone: PostgreSQL and this process keep the real one.
+"""A wall clock that can be stepped for the service alone. PostgreSQL and this process keep the real one.
 
-libfaketime would do, but where it leaves the monotonic clock alone, Python's time.sleep() fails with EINVAL.
+libfaketime does not work: if it leaves the monotonic clock alone, Python's time.sleep() fails with EINVAL.
 """
 
 import shutil
@@ -16,7 +16,7 @@ class WallClock:
     """Steps the clock of the processes that are started with `variables`."""
 
     def __init__(self, folder: Path) -> None:
-        """Build what is preloaded; nothing is, and nothing can be stepped, without a C compiler or Linux."""
+        """Build the preloaded library, which needs a C compiler and Linux."""
         self._offset = folder / "wall-clock-offset"
         self.step(0)
         self.variables: dict[str, str] = {}
@@ -30,11 +30,11 @@ class WallClock:
 
     @property
     def can_step(self) -> bool:
-        """Whether there is a clock to step."""
+        """Return whether the clock can be stepped."""
         return bool(self.variables)
 
     def step(self, seconds: int) -> None:
-        """Have the clock show so many seconds more than the real one, or less."""
-        # In place: the processes have the file mapped.
+        """Set the clock some seconds ahead of the real one, or behind it."""
+        # Write in place, because the processes have mapped the file.
         with self._offset.open("r+b" if self._offset.exists() else "w+b") as file:
             file.write(seconds.to_bytes(_BYTES, sys.byteorder, signed=True))

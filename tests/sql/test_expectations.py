@@ -1,4 +1,4 @@
-"""What `check` expects is declared in Python; PostgreSQL says the same of our SQL files."""
+"""The declarations that `check` compares with agree with PostgreSQL's types of our SQL files."""
 
 import psycopg
 import pytest

@@ -1,6 +1,7 @@
-"""The hot statements read bounded stretches of the indexes they name, however skewed the data.
+"""Hot statements read bounded ranges of the indexes that they name, on skewed data.
 
-Never cost or time: which indexes appear, that no large table is read whole, and how many rows are touched.
+Tests compare neither cost nor time, but which indexes are used, that no large table is scanned, and how many
+rows are read.
 """
 
 import json
@@ -21,7 +22,7 @@ from tests.support.postgres import Templates, Urls
 pytestmark = pytest.mark.slow
 
 HEAVIEST = "00000000-0000-4000-8000-000000000001"
-HEAVIEST_ROWS = 5_000  # 4,949 and the 51 that all users have
+HEAVIEST_ROWS = 5_000  # 4,949, and the 51 that all users have
 TYPES: dict[str, object] = {
     "like_types": ["LIKE"],
     "watch_types": ["WATCH"],
@@ -79,7 +80,7 @@ def skewed(server: PostgresServer) -> Iterator[Urls]:
                 database.create_tables()
                 with psycopg.connect(urls[name], autocommit=True) as connection:
                     connection.execute(fill.encode())
-                    # VACUUM marks no page visible to all whose rows are not in the log on disk yet, and the
+                    # VACUUM marks a page as all-visible only after its rows are in the log on disk, and the
                     # server does not wait for that.
                     connection.execute("CHECKPOINT")
                 database.create_indexes()
@@ -87,7 +88,7 @@ def skewed(server: PostgresServer) -> Iterator[Urls]:
 
 
 def explain(urls: Urls, path: str, mode: str, **parameters: object) -> list[dict[str, Any]]:
-    """The nodes of the plan that ran."""
+    """Return the nodes of the executed plan."""
     query = parse_query_file(SQL_ROOT / f"{path}.sql")
     statement = query.statement.decode()
     for number, name in enumerate(query.parameters, start=1):
@@ -113,7 +114,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def rows_read(plan: list[dict[str, Any]], relation: str) -> int:
-    """Rows that scans of a table returned or threw away, over all loops."""
+    """Return the number of rows that scans of a table returned or removed, over all loops."""
     scans = [node for node in plan if node.get("Relation Name") == relation]
     assert scans, f"the plan does not read {relation}"
     total: float = sum(
@@ -133,7 +134,7 @@ def assert_bounded(plan: list[dict[str, Any]], indexes: set[str], bounds: dict[s
 
 
 def heaviest_history(urls: Urls) -> list[str]:
-    """The latest items the heaviest user liked, the most popular one among them."""
+    """Return the latest media that the heaviest user liked, the most popular one among them."""
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
         rows = connection.execute(
             "SELECT media_id::text FROM interaction WHERE user_id = %s AND type = 'LIKE' "
@@ -161,7 +162,7 @@ def test_fetch_users_of_media_reads_no_more_than_its_limits_allow(skewed: Urls, 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_media_of_users_stops_at_its_limit_in_long_histories(skewed: Urls, mode: str) -> None:
-    """The heaviest user is among those whose latest interactions are read."""
+    """The heaviest user is among the users whose latest interactions are read."""
     user_ids = [HEAVIEST, *(f"00000000-0000-4000-8000-{number:012}" for number in range(9_000, 9_100))]
     plan = explain(
         skewed,
@@ -176,7 +177,7 @@ def test_fetch_media_of_users_stops_at_its_limit_in_long_histories(skewed: Urls,
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_users_of_media_repeated_reads_no_more_than_its_limits_allow(skewed: Urls, mode: str) -> None:
-    """Users are looked for in stretches, each twice as long as the one before."""
+    """Users are searched in index ranges, each twice as long as the one before."""
     item_ids = heaviest_history(skewed)
     plan = explain(
         skewed,
@@ -191,9 +192,7 @@ def test_fetch_users_of_media_repeated_reads_no_more_than_its_limits_allow(skewe
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
-def test_fetch_users_of_media_repeated_reads_a_short_stretch_where_users_are_many(
-    skewed: Urls, mode: str
-) -> None:
+def test_fetch_users_of_media_repeated_reads_a_short_range_if_users_are_many(skewed: Urls, mode: str) -> None:
     """Item 1 was watched by every third user, once: the first stretch has all that are asked for."""
     plan = explain(
         skewed,
@@ -204,7 +203,7 @@ def test_fetch_users_of_media_repeated_reads_a_short_stretch_where_users_are_man
         window_start="-infinity",
         users_per_item=20,
     )
-    # Looked through for users, then read.
+    # Searched for users, then read.
     assert_bounded(plan, {"interaction_media_latest_idx"}, {"interaction": 2 * 80})
 
 
@@ -223,7 +222,7 @@ def test_fetch_media_of_users_repeated_stops_at_its_limit_in_long_histories(skew
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_shared_users_reads_no_more_than_its_caps_allow(skewed: Urls, mode: str) -> None:
-    """For the item that every third user watched, the heaviest among them."""
+    """For the medium that every third user watched, including the heaviest user."""
     plan = explain(
         skewed,
         "engagement_db/fetch_shared_users",
@@ -300,7 +299,7 @@ def test_fetch_example_user_reads_the_latest_rows_only(skewed: Urls) -> None:
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
-def test_stream_users_of_engagement_db_sorts_users_and_not_what_they_did(skewed: Urls, mode: str) -> None:
+def test_stream_users_of_engagement_db_sorts_users_and_not_interactions(skewed: Urls, mode: str) -> None:
     plan = explain(skewed, "engagement_db/stream_users", mode)
     assert_sorts_no_more_than(3_000, plan)
 
@@ -337,7 +336,7 @@ def test_search_users_in_engagement_db_costs_a_row_for_each_user(
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
 def test_fetch_random_user_reads_a_hundred_rows(skewed: Urls, mode: str) -> None:
-    """For the smallest and the largest id, and a hundred rows from the point between."""
+    """It reads the smallest and the largest id, and a hundred rows from a point between them."""
     plan = explain(skewed, "engagement_db/fetch_random_user", mode)
     assert_bounded(plan, {"interaction_pkey"}, {"interaction": 102})
 
@@ -349,8 +348,8 @@ def test_fetch_recent_interactions_stops_at_its_limit(skewed: Urls, mode: str) -
 
 
 @pytest.mark.parametrize("mode", PLAN_MODES)
-def test_a_past_moment_bounds_what_is_read_in_the_index(skewed: Urls, mode: str) -> None:
-    """What came after it costs nothing: it is no part of the stretch of the index."""
+def test_a_past_moment_bounds_the_index_range_that_is_read(skewed: Urls, mode: str) -> None:
+    """Later rows cost nothing: they are outside of the index range."""
     item_ids = heaviest_history(skewed)
     plan = explain(
         skewed,

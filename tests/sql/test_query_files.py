@@ -1,4 +1,4 @@
-"""Every query file is complete: it loads, says what it is, and prepares."""
+"""Every query file is complete: it loads, has a header, and prepares."""
 
 import itertools
 import re
@@ -23,14 +23,14 @@ def label(path: Path) -> str:
 
 
 def header_of(path: Path) -> str:
-    """The comment between the line with the name and the statement."""
+    """Return the comment between the line with the name and the statement."""
     lines = path.read_text().partition("-- name:")[2].splitlines()[1:]
     header = itertools.takewhile(lambda line: line.startswith("--"), lines)
     return "\n".join(line.removeprefix("--").removeprefix(" ") for line in header)
 
 
 def database_of(path: Path) -> DatabaseName:
-    """Where a file's statement runs; what is for any server runs in user_db."""
+    """Return the database of a file's statement. Those for any server run in user_db."""
     return DatabaseName.USER if path.parent.name == "server" else DatabaseName(path.parent.name)
 
 
@@ -80,8 +80,8 @@ def test_every_limit_has_a_total_order(path: Path) -> None:
     for match in re.finditer(r"\bLIMIT\b", text):
         clause = text[: match.start()].rpartition("ORDER BY")[2]
         keys = re.findall(r"(\w+) (?:ASC|DESC)", clause)
-        # A user may have done several things with an item at one instant: what is done and its value
-        # belong to the order, up to what the subquery returns of a row; grouped by item, that is enough.
+        # A user may have several interactions with an item at one instant: type and value
+        # belong to the order, if the subquery returns them. Grouped by item, that is enough.
         assert keys[-1] in ("user_id", "other_id", "id", "media_id", "type", "interaction_value"), (
             f"LIMIT after {clause!r}"
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.support.reference import Scored
 
-# Half of the last of four decimals, and what floats add to it.
+# Half of the fourth decimal, plus float errors.
 _ROUNDING = 5.1e-5
 
 

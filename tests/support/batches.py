@@ -1,4 +1,4 @@
-"""The output of `batch`, and what the API says to the same."""
+"""The output of `batch`, and the answers of the API for the same users."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def streamed(client: FlaskClient, user_ids: list[str], limit: int = 10) -> bytes
 
 
 def flat(lines: bytes) -> list[list[str]]:
-    """The rows that a table of these answers has, as text."""
+    """Return the rows of a table of these answers, as text."""
     rows = []
     for answer in map(json.loads, lines.splitlines()):
         for rank, item in enumerate(answer["recommendations"], start=1):
@@ -62,7 +62,7 @@ def interrupt() -> None:
 
 
 def interrupted(run: Run, at: Callable[..., None], *arguments: object) -> Result:
-    """A job that Ctrl-C has stopped."""
+    """Run a job, stop it by Ctrl-C, and return its result."""
     at(20, interrupt)
     result = run(*arguments)
     assert result.status == 1

@@ -22,13 +22,13 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 
 
 def chromium_binary() -> str:
-    """Where it is installed."""
+    """Return the path of Chromium."""
     return installed("chromium", "chromium-browser", package="chromium")
 
 
 @dataclass
 class Visit:
-    """A page, and what went wrong on it without being seen."""
+    """A page, with its console errors and failed requests."""
 
     page: Page
     origin: str
@@ -40,20 +40,20 @@ class Visit:
 
     @property
     def address(self) -> str:
-        """Path and query of where the page is."""
+        """Return path and query of the current page."""
         parts = urlsplit(self.page.url)
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
     @property
     def focused(self) -> str:
-        """The id, or else the text, of what has the focus."""
+        """Return the id of the focused element, or else its text."""
         focused: str = self.page.evaluate(
             "document.activeElement.id || document.activeElement.textContent.trim()"
         )
         return focused
 
     def settle(self) -> None:
-        """Wait until a slider's pause is over and what it asks for has come."""
+        """Wait until a slider's pause is over and its answer has arrived."""
         self.page.wait_for_timeout(_SETTLING_MS)
         expect(self.page.locator(".htmx-request")).to_have_count(0)
 
@@ -63,7 +63,7 @@ class Visit:
         return moved
 
     def barriers(self) -> list[str]:
-        """What axe finds, of any weight, and where."""
+        """Return all violations that axe finds, of any impact, and their places."""
         response = Axe().run(self.page, options={"runOnly": _RULES, "resultTypes": ["violations"]}).response
         found: list[dict[str, Any]] = response["violations"]
         return [
@@ -72,7 +72,7 @@ class Visit:
         ]
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # htmx complains of requests that are given up for newer ones, as they are meant to be.
+        # htmx logs requests that newer ones replace, which is intended.
         given_up = message.text.startswith(("htmx:afterRequest", "htmx:sendAbort", "htmx:abort"))
         if message.type in ("error", "warning") and not given_up:
             self.complaints.append(f"{message.type}: {message.text}")
@@ -82,7 +82,7 @@ class Visit:
             self.complaints.append(f"asked elsewhere: {request.url}")
 
     def watch(self) -> None:
-        """Note what the console says, and every request."""
+        """Record console messages and every request."""
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"fault: {error}"))
         self.page.on("request", self._see)
@@ -91,7 +91,7 @@ class Visit:
 
 @contextmanager
 def visiting(browser: Browser, port: int, *, scheme: str = "light", width: int = 1280) -> Iterator[Visit]:
-    """A fresh browser profile on a service."""
+    """Open a fresh browser profile on a service."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",

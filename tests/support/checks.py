@@ -1,4 +1,4 @@
-"""What `check` says, in a test, and breaking databases for it to find."""
+"""Runs `check` in tests, and breaks databases for it to find."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Fault = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Report:
-    """What `check --json` says."""
+    """The output of `check --json`."""
 
     status: int
     findings: list[dict[str, str]]
 
     @property
     def faults(self) -> set[Fault]:
-        """Level, database and subject of everything that is not ok."""
+        """Return level, database and subject of all findings that are not ok."""
         return {
             (finding["level"], finding["database"], finding["about"])
             for finding in self.findings
@@ -32,7 +32,7 @@ class Report:
         }
 
     def find(self, about: str) -> dict[str, str]:
-        """The one finding on a subject."""
+        """Return the one finding on a subject."""
         (found,) = [finding for finding in self.findings if finding["about"] == about]
         return found
 
@@ -41,14 +41,14 @@ Checker = Callable[..., Report]
 
 
 def change(databases: Urls, name: DatabaseName, *statements: str) -> None:
-    """As the owner."""
+    """Run statements as the owner."""
     with psycopg.connect(databases[name], autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
 
 
 def overlay(folder: Path, name: DatabaseName, query: str, old: str, new: str) -> str:
-    """Our file with something else in it; the SQL_PATH to set."""
+    """Write a copy of a query file with a replaced text. Return the SQL_PATH to set."""
     path = folder / name / f"{query}.sql"
     path.parent.mkdir(exist_ok=True)
     text = (SQL_ROOT / name / f"{query}.sql").read_text()

@@ -1,4 +1,4 @@
-"""The service in a test: settings from a mapping, the app with its pools, whole rankings by paging."""
+"""The service in a test: settings from a mapping, the app with its pools, and whole rankings by paging."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 
-# Caps above anything in the test data: the answers must be exact.
+# Caps above all numbers in the test data, so that answers are exact.
 NO_CAPS = {
     "HISTORY_ITEMS": "1000000",
     "USERS_PER_ITEM": "1000000",
@@ -27,7 +27,7 @@ NO_CAPS = {
 _LOAD_WAIT_S = 5.0
 # On a busy machine the first connection may take longer than POOL_TIMEOUT_MS.
 _BUSY_LOAD_WAIT_S = 20.0
-# For tests to which a slow machine must not look like an outage.
+# Long timeouts, so that a slow machine does not look like an outage.
 PATIENT = {"POOL_TIMEOUT_MS": "10000", "TIME_BUDGET_MS": "20000"}
 
 
@@ -39,7 +39,7 @@ def no_progress(rows: Iterable[Sequence[object]], label: str, length: int) -> It
 
 def settings_for(urls: Urls, **variables: str) -> Settings:
     environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
-    # Outages are on purpose here, so timeouts are short.
+    # Tests make outages, so timeouts are short.
     patience = {"POOL_TIMEOUT_MS": "300"}
     # No trained model may answer for these databases.
     no_model = {"MODEL_PATH": "/nonexistent"}
@@ -58,7 +58,7 @@ def running_app(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> Iter
 @contextlib.contextmanager
 def running_client(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> Iterator[FlaskClient]:
     with running_app(urls, domain, **variables) as app:
-        # As a worker does: a slow machine must not look like one without an index.
+        # Wait as a worker does: a slow machine must not look like one without an index.
         container: Container = app.extensions["container"]
         container.open()
         container.wait_until_loaded(_LOAD_WAIT_S)
@@ -83,9 +83,9 @@ def get(client: FlaskClient, user_id: str, **arguments: Any) -> dict[str, Any]:
 
 
 def healthy_answer(client: FlaskClient, user_id: str, **arguments: Any) -> dict[str, Any]:
-    """Get an answer with nothing degraded, which the first ones on a busy machine may not be.
+    """Return an answer with nothing degraded; on a busy machine the first answers may be degraded.
 
-    For tests that need the short time limits of `settings_for`, and so cannot be `PATIENT`.
+    For tests that need the short timeouts of `settings_for`, and so cannot be `PATIENT`.
     """
     answers: list[dict[str, Any]] = []
 
@@ -105,7 +105,7 @@ def post_batch(client: FlaskClient, user_ids: list[str], limit: int = 10) -> dic
 
 
 def whole_ranking(client: FlaskClient, user_id: str) -> list[dict[str, Any]]:
-    """Every page of 100, one after the other."""
+    """Return the items of all pages of 100."""
     items: list[dict[str, Any]] = []
     while True:
         page = get(client, user_id, limit=100, offset=len(items))["recommendations"]

@@ -24,13 +24,13 @@ Run = Callable[..., Result]
 
 
 def variables(urls: Urls) -> dict[str, str]:
-    """An environment with these databases, exact answers, and no trained model."""
+    """Return an environment with these databases, exact answers, and no trained model."""
     named = {f"{name.upper()}_URL": urls[name] for name in DatabaseName}
     return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": "/nonexistent"}
 
 
 def runner(urls: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs commands on some databases."""
+    """Return a function that runs commands on some databases."""
     for name, value in variables(urls).items():
         monkeypatch.setenv(name, value)
 

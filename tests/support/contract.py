@@ -1,4 +1,4 @@
-"""The API's description as a contract: which answers it allows, to the letter."""
+"""Checks answers strictly against the API's description."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 Schema = dict[str, Any]
 
 _NDJSON = "application/x-ndjson"
-# Of HTTP itself or of every answer's security, and so not worth a word at each.
+# Headers of HTTP itself, and security headers of every answer, which the description leaves out.
 _UNDESCRIBED = {
     "cache-control",
     "connection",
@@ -31,13 +31,13 @@ _UNDESCRIBED = {
 
 @dataclass(frozen=True)
 class Contract:
-    """A description."""
+    """An API description."""
 
     document: Schema
 
     @cached_property
     def operations(self) -> dict[str, Schema]:
-        """By id, with `path` and `method`."""
+        """Return the operations by id, with `path` and `method`."""
         return {
             operation["operationId"]: {**operation, "path": path, "method": method.upper()}
             for path, methods in self.document["paths"].items()
@@ -45,14 +45,14 @@ class Contract:
         }
 
     def media_types(self) -> Iterator[tuple[str, str, str, Schema]]:
-        """Operation, status, content type, and what is said of an answer of that type."""
+        """Yield operation, status, content type and description of each answer."""
         for name, operation in self.operations.items():
             for status, response in operation["responses"].items():
                 for content_type, media_type in response.get("content", {}).items():
                     yield name, status, content_type, media_type
 
     def codes(self, name: str) -> set[str]:
-        """The codes of errors that an operation may tell."""
+        """Return the error codes that an operation may return."""
         return {
             code
             for found, _, _, media_type in self.media_types()
@@ -62,7 +62,7 @@ class Contract:
         }
 
     def objects(self, union: list[Schema]) -> list[Schema]:
-        """What a union is of, where it is objects or lists of them."""
+        """Return the object schemas of a union, also those of lists."""
         members = []
         for member in union:
             found = member.get("items", member)
@@ -71,7 +71,7 @@ class Contract:
         return members
 
     def check(self, name: str, response: TestResponse) -> None:
-        """The answer has a status, headers, a type and a body that the operation is said to have."""
+        """Assert that an answer has a status, headers, type and body that the operation declares."""
         described = self.operations[name]["responses"][str(response.status_code)]
         self._check_headers(described["headers"], response.headers)
         if "content" not in described:
@@ -85,7 +85,7 @@ class Contract:
             self.validate(schema, response.get_json() if response.is_json else response.text)
 
     def validate(self, schema: Schema, value: object) -> None:
-        """The value is of the schema, and an object has no key that the schema does not name."""
+        """Assert that a value matches the schema, and that no object has an undeclared key."""
         whole = {**_closed(schema), "components": self._closed_components}
         Draft202012Validator(whole, format_checker=FormatChecker()).validate(value)
 

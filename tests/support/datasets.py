@@ -18,7 +18,7 @@ ALL_TIME = Window(0, "-infinity")
 
 
 def dataset(histories: Mapping[str, Sequence[str]]) -> Dataset:
-    """Each user's items, the latest first, each liked once with the value 1."""
+    """Return a dataset of each user's items, latest first, each liked once with the value 1."""
     return dataset_of(
         (
             PositiveHistory(
@@ -41,7 +41,7 @@ def _none(_: str) -> Sequence[str]:
 def index_of(
     data: Dataset, others: Collection[str] = (), genres: Callable[[str], Sequence[str]] = _none
 ) -> CatalogIndex:
-    """A catalog of the items of a dataset and some others, with the popularity that they have in it."""
+    """Return a catalog index of a dataset's items and some others, with the popularity in the dataset."""
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity.of(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
     item_ids = sorted({*data.item_ids, *others})
@@ -53,7 +53,7 @@ def index_of(
 
 
 def context(user_id: str, item_ids: Sequence[str]) -> UserContext:
-    """A user with a history, the latest item first, all of it liked."""
+    """Return a user with a history of liked items, latest first."""
     return UserContext(
         user_id,
         {},
@@ -63,7 +63,7 @@ def context(user_id: str, item_ids: Sequence[str]) -> UserContext:
 
 
 def _key(text: str) -> bytes:
-    """The id as the databases have it in binary, where it is one of theirs."""
+    """Return the id in the binary form of the databases, if it is a valid id."""
     try:
         return uuid.UUID(text).bytes
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reads the direction of text off a page's HTML: what may turn the text around it."""
+"""Finds text in a page's HTML that may change the direction of the text around it."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -17,7 +17,7 @@ _VOID = {"img", "input", "meta", "link", "br", "hr"}
 
 
 def is_balanced(text: str) -> bool:
-    """Whether every line of a text ends the directions it begins, and no others."""
+    """Return whether every line of a text closes exactly the directions that it opens."""
     if set(text) & set("\r\x1c\x1d\x1e\x85\u2029"):
         return False
     for line in text.split("\n"):
@@ -40,7 +40,7 @@ def is_balanced(text: str) -> bool:
 
 @dataclass
 class _Reader(HTMLParser):
-    """Collects what directs text: where it is kept apart, and where it is not."""
+    """Collects texts with bidi controls, inside and outside of isolated elements."""
 
     isolated: list[str] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class _Reader(HTMLParser):
 
 
 def directions(html: str) -> tuple[list[str], list[str]]:
-    """Return the texts with bidi controls that are isolated, and those that turn what is around them."""
+    """Return the texts with bidi controls that are isolated, and those that affect their surroundings."""
     reader = _Reader()
     reader.feed(html)
     reader.close()

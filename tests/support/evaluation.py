@@ -1,4 +1,4 @@
-"""Made-up interactions in which taste repeats, and a comparison on them."""
+"""Made-up interactions with repeated tastes, and a comparison on them."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ ITEMS = [f"item{number:02}" for number in range(60)]
 
 
 def interactions(rows: Sequence[Row]) -> Interactions:
-    """Interactions of value 1."""
+    """Return interactions of value 1."""
     return interactions_of(
         InteractionArrays(user, [item], [kind], np.ones(1), np.array([time]), [True])
         for user, item, kind, time in rows
@@ -27,13 +27,13 @@ def interactions(rows: Sequence[Row]) -> Interactions:
 
 
 def source_of(rows: Sequence[Row]) -> Source:
-    """A source of these interactions, with a catalog of `ITEMS`."""
+    """Return a source of these interactions, with a catalog of `ITEMS`."""
     entries = [entry_of(item, [f"genre{number % 4}"]) for number, item in enumerate(ITEMS)]
     return Source("made up <&>", interactions(rows), entries)
 
 
 def two_tastes(users: int = 60) -> Source:
-    """Users who like items of one half of the catalog, mostly."""
+    """Return users who mostly like items of one half of the catalog."""
     generator = np.random.default_rng(5)
     rows: list[Row] = []
     for user in range(users):
@@ -47,7 +47,7 @@ def two_tastes(users: int = 60) -> Source:
 
 
 def histories_of_lengths(lengths: Mapping[str, int]) -> Source:
-    """Users of two tastes with so many likes each, and one more, the latest."""
+    """Return users of two tastes with these numbers of likes, and one more like at the end."""
     generator = np.random.default_rng(7)
     rows: list[Row] = []
     for number, (user, length) in enumerate(lengths.items()):
@@ -58,7 +58,7 @@ def histories_of_lengths(lengths: Mapping[str, int]) -> Source:
 
 @functools.cache
 def small_evaluation() -> Evaluation:
-    """A comparison of two models on these."""
+    """Return a comparison of two models on these interactions."""
     source = two_tastes()
     plan = Plan(split=SplitKind.LAST_PART)
     split = make_splits(source.interactions, plan.split).test

@@ -1,7 +1,7 @@
-"""The process that `tests.support.forked` starts: it forks for each line of JSON that it reads.
+"""The process that `tests.support.forked` starts. It forks for each line of JSON that it reads.
 
-What it forks is a master of Gunicorn's as if started anew, with an environment and a log of its own. Modules
-are imported, and that is all: no thread runs before the fork, and no setting has been read.
+Each fork becomes a Gunicorn master as if newly started, with its own environment and log. Only imports are
+shared: no thread runs before the fork, and no setting has been read.
 """
 
 import gc
@@ -20,7 +20,7 @@ from gunicorn.app import wsgiapp
 
 from recommender.id_table import warm_up
 
-# What config/gunicorn.conf.py and Gunicorn import for it.
+# The modules that config/gunicorn.conf.py and Gunicorn import.
 _IMPORTED = (
     "app",
     "config.guarded_worker",
@@ -33,9 +33,9 @@ _IMPORTED = (
 
 
 def main(folder: Path) -> None:
-    """Fork until there is nothing more to read, and note in a folder who was started and who has ended.
+    """Fork until the input ends. Write to a folder which processes were started and have ended.
 
-    The writer has then ended, and processes that still run are killed.
+    At the end of the input, processes that still run are killed.
     """
     running: dict[int, str] = {}
 
@@ -48,12 +48,12 @@ def main(folder: Path) -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
     warm_up()
-    # Once, and not in each process.
+    # Once here, instead of in each process.
     gc.collect()
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        # One that ends at once is to be known by then.
+        # A process that ends at once must be known by then.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
 
 
 def _become_gunicorn(request: dict[str, Any]) -> None:
-    """Take over what a process is given when it is started, and run Gunicorn to its end."""
+    """Set arguments, environment and log as for a new process, and run Gunicorn to its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
@@ -78,14 +78,14 @@ def _become_gunicorn(request: dict[str, Any]) -> None:
         os.dup2(descriptor, standard)
     os.environ.clear()
     os.environ.update(request["environment"])
-    # Which it may have looked up in another environment.
+    # Cached values may come from another environment.
     tempfile.tempdir = None
     sys.argv = ["gunicorn", *request["arguments"]]
     wsgiapp.run()
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file atomically."""
     draft = path.with_name(f"{path.name}.draft")
     draft.write_text(text)
     draft.rename(path)

@@ -1,4 +1,4 @@
-"""Gunicorn, started from a process that has imported what it serves: imports are most of a start."""
+"""Starts Gunicorn by a fork of a process with all imports done, because imports take most of a start."""
 
 import atexit
 import functools
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 class ForkedProcess:
-    """A process that the fork server started, with what is used of `subprocess.Popen`."""
+    """A process that the fork server started, with the used part of the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int, status: Path) -> None:
         self.pid = pid
@@ -35,10 +35,10 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self, timeout: float) -> int:
-        """Wait until it has ended, and return its exit status.
+        """Wait until the process has ended, and return its exit status.
 
         Raises:
-            TimeoutExpired: it still runs after so many seconds.
+            TimeoutExpired: it still runs after the given seconds.
         """
         ends_at = time.monotonic() + timeout
         while (status := self.poll()) is None:
@@ -53,11 +53,11 @@ class ForkedProcess:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it."""
+        """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -65,9 +65,9 @@ def fork_gunicorn(arguments: Sequence[str], environment: Mapping[str, str], log:
     """Start Gunicorn in the project's folder.
 
     Args:
-        arguments: what follows `gunicorn` on a command line.
-        environment: all variables, of which the interpreter has read its own before.
-        log: where it writes.
+        arguments: the arguments of the command `gunicorn`.
+        environment: all variables, except those that the interpreter reads at its start.
+        log: receives its output.
     """
     server, folder = _fork_server()
     answer = folder / str(next(_numbers))
@@ -90,13 +90,13 @@ def fork_gunicorn(arguments: Sequence[str], environment: Mapping[str, str], log:
 
 @functools.cache
 def _fork_server() -> tuple["subprocess.Popen[bytes]", Path]:
-    """Start the fork server, once for each process that tests, and where it writes its answers."""
+    """Start the fork server once per test process. Return it and the folder of its answers."""
     folder = tempfile.TemporaryDirectory(prefix="marquee-forks-", ignore_cleanup_errors=True)
     server = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "tests.support.fork_server", folder.name],
         cwd=ROOT,
         stdin=subprocess.PIPE,
-        # What ends the tests is not to end it, too: it has to end what it started.
+        # In its own session: a signal to the tests must not end it before it has ended its processes.
         start_new_session=True,
     )
 

@@ -66,7 +66,7 @@ HEADER_NAMES = [
 ]
 
 texts = st.one_of(st.sampled_from(NASTY), st.text(max_size=80))
-# As often right as wrong, or nothing would get past the first check.
+# Half of them valid, or no request would pass the first check.
 user_ids = st.sampled_from([USER, USER.upper()]) | texts
 parameters = st.dictionaries(
     st.sampled_from(["limit", "offset"]), st.sampled_from(["1", "100", "007"]) | texts, max_size=2
@@ -84,7 +84,7 @@ _values = st.recursive(
 
 @st.composite
 def _objects(draw: st.DrawFn) -> bytes:
-    """JSON objects with the right keys and wrong values, some keys twice, in an odd encoding at times."""
+    """Generate JSON objects with valid keys and wrong values, some with repeated keys or odd encodings."""
     names = draw(st.lists(st.sampled_from(["user_ids", "user_ids", "limit", "offset", ""]), max_size=3))
     ids = st.lists(st.just(USER) | user_ids, max_size=6)
     right = {"user_ids": ids, "limit": st.integers(1, 100)}
@@ -103,7 +103,7 @@ def _deep(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def _damaged(draw: st.DrawFn) -> bytes:
-    """A valid body with a piece cut out and another put in."""
+    """Generate valid bodies with a piece cut out and another inserted."""
     whole = json.dumps({"user_ids": [USER, USER], "limit": 3}).encode()
     start = draw(st.integers(0, len(whole)))
     end = draw(st.integers(start, len(whole)))
@@ -130,7 +130,7 @@ bodies = st.one_of(
     ),
 )
 
-# Bytes of a path as they stand in a request line, percent-encoded where they must be.
+# Bytes of a path as in a request line, percent-encoded where necessary.
 raw_paths = st.one_of(
     st.sampled_from(
         [
@@ -154,7 +154,7 @@ raw_paths = st.one_of(
 
 
 def assert_is_an_answer(status: int, headers: Mapping[str, str], body: bytes, *, head: bool = False) -> None:
-    """No fault, and errors in our one shape."""
+    """Assert that an answer is no 5xx, and that errors have the documented shape."""
     assert status < 500, (status, body)
     if "X-Injected" in headers:
         raise AssertionError(headers)

@@ -1,4 +1,4 @@
-"""The service as it runs in production: under Gunicorn, in processes of its own."""
+"""The service as in production: under Gunicorn, in its own processes."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ from tests.support.forked import ForkedProcess, fork_gunicorn
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 
-# What is obeyed before a program runs, and so not after a fork.
+# Variables that take effect before a program runs, and so not after a fork.
 _OF_ANY_PROCESS = {"LD_PRELOAD"}
 _START_S = 60.0
 _STOP_S = 40.0
@@ -38,7 +38,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came over the wire; `body` is parsed where it is JSON."""
+    """An answer. `body` is parsed if it is JSON."""
 
     status: int
     headers: Message
@@ -48,18 +48,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class GunicornServer:
-    """A running master."""
+    """A running Gunicorn master."""
 
     port: int
     process: "subprocess.Popen[bytes] | ForkedProcess"
     log: Path
 
     def get(self, path: str, timeout_s: float = 20.0) -> Answer:
-        """One GET over a connection of its own."""
+        """Send a GET over a new connection."""
         return self.request("GET", path, timeout_s=timeout_s)
 
     def post(self, path: str, content: object, timeout_s: float = 60.0) -> Answer:
-        """One POST of JSON over a connection of its own."""
+        """Send a POST of JSON over a new connection."""
         return self.request("POST", path, json.dumps(content).encode(), timeout_s=timeout_s)
 
     def request(
@@ -71,7 +71,7 @@ class GunicornServer:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 20.0,
     ) -> Answer:
-        """One request over a connection of its own."""
+        """Send a request over a new connection."""
         started = time.monotonic()
         sent = {**({"Content-Type": "application/json"} if body else {}), **(headers or {})}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
@@ -93,31 +93,31 @@ class GunicornServer:
     def ask(
         self, path: str, headers: Mapping[str, str] | None = None, body: object = None, method: str = ""
     ) -> Answer:
-        """One request, a POST of JSON where there is a body."""
+        """Send a request, a POST of JSON if there is a body."""
         data = None if body is None else json.dumps(body).encode()
         return self.request(method or ("POST" if data else "GET"), path, data, headers=headers)
 
     def logged(self, **fields: object) -> list[dict[str, Any]]:
-        """The JSON lines with these fields."""
+        """Return the JSON log lines with these fields."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [line for line in lines if fields.items() <= {k: line[k] for k in fields if k in line}.items()]
 
     def value(self, name: str, labels: Labels | None = None) -> float:
-        """The sum of a metric's samples with these labels."""
+        """Return the sum of a metric's samples with these labels."""
         return sum_of(self.get("/metrics").body.decode(), name, labels or {})
 
     def workers(self) -> dict[int, psutil.Process]:
-        """The worker processes, by pid."""
+        """Return the worker processes, by pid."""
         return {child.pid: child for child in psutil.Process(self.process.pid).children()}
 
     def stop(self) -> int:
-        """Ask the master to stop and wait for it; its exit status."""
+        """Stop the master, wait for it, and return its exit status."""
         self.process.terminate()
         return self.process.wait(_STOP_S)
 
 
 def sum_of(text: str, name: str, labels: Labels) -> float:
-    """The sum of a metric's samples in Prometheus' text format."""
+    """Return the sum of a metric's samples in Prometheus' text format."""
     return sum(
         sample.value
         for family in text_string_to_metric_families(text)
@@ -127,16 +127,16 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
 
 
 def settings_alone(**variables: str) -> dict[str, str]:
-    """Return environment variables with these settings and all others unset."""
+    """Return environment variables with these settings, and all others unset."""
     nothing_of_ours = dict.fromkeys(Settings.variables(), "")
     return {**nothing_of_ours, "MODEL_PATH": "/nonexistent", "TRAINING_SCHEDULE": "never", **variables}
 
 
 @contextlib.contextmanager
 def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
-    """Gunicorn on some databases, answering; killed at the end if it still runs.
+    """Start Gunicorn on some databases, and wait until it answers. It is killed at the end.
 
-    To stop as it is asked to takes it seconds, and is for the tests of stopping.
+    A graceful stop takes seconds; only tests of stopping wait for it.
     """
     with gunicorn_in(ROOT, urls, settings_alone(**variables)) as server:
         yield server
@@ -146,7 +146,7 @@ def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
 def gunicorn_in(
     root: Path, urls: Urls, variables: Mapping[str, str], *, command: Sequence[str] = _COMMAND
 ) -> Iterator[GunicornServer]:
-    """Likewise from a tree of files, by its own `.env` too, or by another command in any folder."""
+    """Start Gunicorn from another tree of files, with its `.env`, or by another command in any folder."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -154,7 +154,7 @@ def gunicorn_in(
         log = Path(folder) / "log"
         environment = {
             **os.environ,
-            # With which goes what a killed master leaves.
+            # Removing it removes the leftovers of a killed master.
             "TMPDIR": folder,
             **variables,
             **{f"{name.upper()}_URL": url for name, url in urls.items()},
@@ -170,7 +170,7 @@ def gunicorn_in(
         try:
             _wait_until_it_answers(server)
             if not variables.get("API_KEYS") and not variables.get("RATE_LIMIT"):
-                # Where it may be asked for, and does not count.
+                # Only if requests need no key and are not limited.
                 workers = int(variables.get("WORKERS") or "2")
                 assert eventually(
                     lambda: server.value("marquee_workers", {"status": "ready"}) == workers, _START_S
@@ -195,7 +195,7 @@ def _start(
 
 
 def _kill(process: "subprocess.Popen[bytes] | ForkedProcess") -> None:
-    """Kill a master, if it still runs, with its workers, and wait until they are gone."""
+    """Kill a master, if it still runs, with its workers, and wait until they have ended."""
     if process.poll() is None:
         workers = psutil.Process(process.pid).children()
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,12 +1,12 @@
-"""The size of the tests' made-up data, and their place in time."""
+"""The size and time of the tests' made-up data."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from recommender.demo.generate import DemoSize
 
-# A little of everything, and more dirt than any real database has. The data reaches back further than the
-# window, so that what lies outside of it has to be left out.
+# Some data of every kind, with more invalid rows than real databases have. It reaches back further than the
+# window, so that rows outside of the window must be left out.
 SMALL = DemoSize(
     items=160,
     users=280,
@@ -25,7 +25,7 @@ _TESTS_TAKE = timedelta(hours=2)
 
 
 def off_the_edges(at: Any, now: datetime) -> Any:
-    """A moment, or none; later, where it would fall out of a window while the tests run."""
+    """Return a moment (None stays None), moved if it would leave a window while the tests run."""
     if at is None:
         return None
     for days in (7, 30, 90):

@@ -19,15 +19,15 @@ _RUN_S = 300.0
 
 
 def installed_packages(source: Path) -> Path:
-    """A folder with the packages that are pinned in a folder, installed once for each list of them.
+    """Return a folder with the packages that are pinned in a folder, installed once per list of packages.
 
-    Without Node or a registry a test is skipped, but in CI it fails.
+    Without Node or a registry, the test is skipped; in CI it fails.
     """
     pinned = hashlib.sha256(b"".join((source / name).read_bytes() for name in _LISTS)).hexdigest()
     folder = ROOT / ".clients" / pinned[:16]
     if not folder.exists():
         folder.parent.mkdir(exist_ok=True)
-        # Elsewhere first: several processes of one test run may install at the same time.
+        # Install to a temporary folder first: several test processes may install at the same time.
         with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
             _install(source, Path(temporary) / "new")
             if not folder.exists():
@@ -36,12 +36,12 @@ def installed_packages(source: Path) -> Path:
 
 
 def npx(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """A command of an installed package, in a folder with a node_modules."""
+    """Run a command of an installed package, in a folder with a node_modules."""
     return _run("npx-cli.js", "--no-install", *arguments, folder=folder)
 
 
 def node(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """A program."""
+    """Run a program."""
     return subprocess.run(  # noqa: S603 - our own files
         [_node_folder() / "bin" / "node", *arguments],
         cwd=folder,

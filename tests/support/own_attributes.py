@@ -1,4 +1,4 @@
-"""Attributes of one's own in a test: our statements with more columns after ours, and their declaration."""
+"""An app's own attributes in a test: statements with more columns, and their declaration."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _COLUMNS = """,
     m.language::text AS language,
     m.age_rating::float8 AS age_rating,
     m.tags::text[] AS tag_names"""
-# Spellings of a name are one; so is a NULL in a list no name.
+# Spellings of a name are one name, and a NULL in a list is none.
 VALUES: tuple[tuple[str | None, float | None, list[str | None] | None], ...] = (
     ("French", 6, ["Noir", "award  winner"]),
     (" FRENCH ", 12, ["noir", None]),
@@ -52,7 +52,7 @@ def add_columns(urls: Urls) -> None:
 
 
 def declare(folder: Path) -> dict[str, str]:
-    """Write overlay and declaration; the variables to set."""
+    """Write overlay and declaration. Return the variables to set."""
     (folder / CATALOG).mkdir()
     statement = (SQL_ROOT / CATALOG / "fetch_media.sql").read_text()
     (folder / CATALOG / "fetch_media.sql").write_text(

@@ -21,12 +21,12 @@ _STOP_S = 10.0
 
 @contextlib.contextmanager
 def running_pgbouncer(server: PostgresServer, urls: Urls, settings: Mapping[str, str]) -> Iterator[Urls]:
-    """The URLs of the databases through a PgBouncer that lets the URLs' own roles in."""
+    """Return the URLs of the databases through a PgBouncer that accepts the URLs' roles."""
     binary = installed("pgbouncer", package="pgbouncer")
     info = server.get_postmaster_info()
     port = free_port()
     role = _role_of(next(iter(urls.values())))
-    # Not pytest's own folder, which PgBouncer, run by another user, may not enter.
+    # Not pytest's own folder, which PgBouncer's user may not enter.
     folder = Path(tempfile.mkdtemp(prefix="marquee-pgbouncer-"))
     ours = {
         "listen_addr": "127.0.0.1",
@@ -34,7 +34,7 @@ def running_pgbouncer(server: PostgresServer, urls: Urls, settings: Mapping[str,
         "unix_socket_dir": "",
         "auth_type": "any",
         "logfile": str(folder / "pgbouncer.log"),
-        # Where clients may share sessions, they have to.
+        # A small pool where clients can share sessions, so that they must.
         "default_pool_size": "2" if settings["pool_mode"] == "transaction" else "50",
         **settings,
     }
@@ -44,7 +44,7 @@ def running_pgbouncer(server: PostgresServer, urls: Urls, settings: Mapping[str,
     path.write_text("\n".join(lines) + "\n")
     as_other = []
     if os.geteuid() == 0:
-        # It does not run as root; PostgreSQL's own user may enter the folder of its socket.
+        # It does not run as root. PostgreSQL's user may enter the folder of its socket.
         owner = Path(info.socket_dir).owner()
         for owned in (folder, path):
             shutil.chown(owned, owner)

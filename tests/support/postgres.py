@@ -1,4 +1,4 @@
-"""Databases for tests: templates filled once a session, cloned for each test, and broken on purpose."""
+"""Databases for tests: templates filled once per session, clones for each test, and outages."""
 
 import contextlib
 import itertools
@@ -20,14 +20,14 @@ Urls = Mapping[DatabaseName, str]
 _clone_numbers = itertools.count(1)
 
 MAX_WAL_MB = 256
-# Of the write-ahead log and the databases of all test processes.
+# For the write-ahead log and the databases of all test processes.
 _ROOM_MB = 4000
 
 
 def folder_in_memory() -> Path | None:
-    """Linux' folder in memory, for data that may be lost; None where there is none, or too little room.
+    """Return Linux' folder in memory, for data that may be lost; None if it is missing or too small.
 
-    A database is some 300 files: on a disk it takes several times as long to copy one.
+    A database has some 300 files. Copying them on a disk takes several times as long.
     """
     folder = Path("/dev/shm")  # noqa: S108 - only the parent of folders with names of their own
     if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _ROOM_MB * 1_000_000:
@@ -36,7 +36,7 @@ def folder_in_memory() -> Path | None:
 
 
 def maintenance(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
-    """A connection as the owner, to none of the databases that are made and dropped."""
+    """Connect as the owner, to a database that is neither created nor dropped."""
     return psycopg.connect(server_url(server, "postgres"), autocommit=True)
 
 
@@ -49,7 +49,7 @@ class Templates:
 
     @contextlib.contextmanager
     def create(self) -> Iterator[Urls]:
-        """Empty template databases, to be filled before the first clone."""
+        """Create empty template databases, to be filled before the first clone."""
         with contextlib.ExitStack() as stack:
             for name in DatabaseName:
                 stack.enter_context(self._janitor(self._template(name)))
@@ -57,10 +57,10 @@ class Templates:
 
     @contextlib.contextmanager
     def clone(self) -> Iterator[Urls]:
-        """A fresh copy of all three, dropped at the end."""
+        """Clone all three databases, and drop them at the end."""
         number = next(_clone_numbers)
         copies = {name: f"{name}_{number}" for name in DatabaseName}
-        # As files, which is quickest in memory, and over one connection, as so many tests do it.
+        # Copy files, which is fastest in memory, over one connection, because many tests do it.
         with maintenance(self.server) as connection:
             for name, copy in copies.items():
                 connection.execute(
@@ -93,13 +93,13 @@ class Templates:
 
 @dataclass(frozen=True)
 class Outage:
-    """Takes single databases down as their own server would be down, and up again."""
+    """Makes single databases refuse connections, as if their server were down, and restores them."""
 
     server: PostgresServer
     urls: Urls
 
     def stop(self, *names: DatabaseName) -> None:
-        """Cut every connection and refuse new ones."""
+        """Close every connection and refuse new ones."""
         for name in names:
             self._allow_connections(name, allowed=False)
             with maintenance(self.server) as connection:

@@ -1,4 +1,4 @@
-"""Processes of the service that are not to run for long, or not at all."""
+"""Processes of the service that must end soon, or must not start."""
 
 import os
 import socket
@@ -20,16 +20,16 @@ def free_port() -> int:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment with settings as given, else empty; `.env` has no effect.
+    """Return this process's environment with the given settings and no others; `.env` has no effect.
 
-    Nothing is trained beside what is tested, unless a schedule is given.
+    The trainer does not run, unless a schedule is given.
     """
     nothing_of_ours = dict.fromkeys(Settings.variables(), "")
     return {**os.environ, **nothing_of_ours, "TRAINING_SCHEDULE": "never", **variables}
 
 
 def refusal(arguments: list[str], **variables: str) -> str:
-    """What a process prints that is to refuse to start."""
+    """Return the output of a process that must refuse to start."""
     result = subprocess.run(  # noqa: S603 - our own files
         [sys.executable, *arguments],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The content score by profile, read slowly and plainly over the raw tables."""
+"""The content score by profile, computed slowly and plainly from the raw tables."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class ProfileReference(Reference):
 
     @cached_property
     def genre_shares(self) -> dict[str, float]:
-        """p_g."""
+        """Return p_g."""
         counts: dict[str, float] = {}
         for item_id in self.catalog:
             genres = self.genres_of_items.get(item_id, set())
@@ -31,7 +31,7 @@ class ProfileReference(Reference):
         return max(self.popularity[item_id] for item_id in self.catalog)
 
     def genre_counts(self, stated: set[str], liked: set[str]) -> dict[str, float]:
-        """n_g."""
+        """Return n_g."""
         counts = {genre: 2.0 if genre in stated else 0.0 for genre in self.genre_shares}
         for item_id in liked & self.catalog:
             genres = self.genres_of_items.get(item_id, set())
@@ -53,7 +53,7 @@ class ProfileReference(Reference):
     def rank_by_profile(
         self, stated: set[str], liked: set[str], neighbours: list[str], seen: set[str]
     ) -> list[Scored]:
-        """The full ranking for a user of whom this is known."""
+        """Return the full ranking for a user with these stated genres and this history."""
         eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         counts = self.genre_counts(stated, liked)
@@ -66,7 +66,7 @@ class ProfileReference(Reference):
         return scored
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
-        """The full ranking; `without` databases that cannot be asked."""
+        """Return the full ranking, `without` the databases that are down."""
         stated = set() if DatabaseName.USER in without else self.genres_of_user.get(user, set())
         if DatabaseName.ENGAGEMENT in without:
             return self.rank_by_profile(stated, set(), [], set())

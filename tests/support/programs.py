@@ -1,4 +1,4 @@
-"""Programs that tests run and Debian installs."""
+"""Programs that tests run, from Debian packages."""
 
 import os
 import shutil
@@ -7,8 +7,8 @@ import pytest
 
 
 def installed(*names: str, package: str) -> str:
-    """The path of the first of these that there is. Without one a test is skipped, but in CI it fails."""
-    # Debian puts servers where only root looks for them.
+    """Return the path of the first installed one. Without any the test is skipped; in CI it fails."""
+    # Debian installs servers in folders that are only in root's PATH.
     places = f"{os.environ.get('PATH', '')}:/usr/sbin"
     for name in names:
         binary = shutil.which(name, path=places)

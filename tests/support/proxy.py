@@ -13,7 +13,7 @@ _TICK_S = 0.05
 
 
 class HangingProxy:
-    """Forwards connections to a server's socket, until told to keep everything to itself."""
+    """Forwards connections to a server's socket, until `hang` is called."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -25,15 +25,15 @@ class HangingProxy:
         self._threads[0].start()
 
     def url(self, database: str) -> str:
-        """The address of a database behind the proxy."""
+        """Return the URL of a database behind the proxy."""
         return f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/{quote(database)}"
 
     def hang(self) -> None:
-        """Accept connections and data, and let nothing through in either direction."""
+        """Accept connections and data, and forward nothing in either direction."""
         self._flowing.clear()
 
     def resume(self) -> None:
-        """Let everything through that has come in meanwhile, and go on."""
+        """Forward everything that has arrived meanwhile, and go on."""
         self._flowing.set()
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class HangingProxy:
 
 @contextlib.contextmanager
 def hanging_proxy(target: Path) -> Iterator[HangingProxy]:
-    """A proxy that is closed at the end."""
+    """Start a proxy, and close it at the end."""
     proxy = HangingProxy(target)
     try:
         yield proxy

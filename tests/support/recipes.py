@@ -1,4 +1,4 @@
-"""Another domain for tests: recipes, in tables with other words and bigint keys, and their reference."""
+"""Another domain for tests: recipes, in tables with other names and bigint keys, and their reference."""
 
 import random
 import re
@@ -52,7 +52,7 @@ _SCHEMA = {
         "at timestamp)"
     ),
 }
-# The app's tables by the names and columns that our statements use.
+# The app's tables and columns, by the names that our statements use.
 _TABLES = {
     "interaction": "SELECT id, cook AS user_id, recipe AS media_id, verdict AS type, "
     "stars AS interaction_value, at AS timestamp FROM meals",
@@ -83,7 +83,7 @@ _CATALOG_SQL = {
 
 
 def write_sql(folder: Path) -> Path:
-    """Write the query files of the app: ours over its tables, and three of its own."""
+    """Write the query files of the app: ours for its tables, and three of its own."""
     for name in DatabaseName:
         (folder / name).mkdir()
         for path in (SQL_ROOT / name).glob("*.sql"):
@@ -102,7 +102,7 @@ def _over_their_tables(text: str) -> str:
 
 
 def fill(urls: Urls) -> None:
-    """Make the tables, with 60 cooks, 90 recipes, and meals of the last weeks; spellings and gaps are odd."""
+    """Create the tables with 60 cooks, 90 recipes and meals of the last weeks, with spellings and gaps."""
     chance = random.Random(5)  # noqa: S311 - may be guessed
     pantry = ["Basil", "basil ", "RICE", "rice", "lemon", "Cr\u00e8me", "Cre\u0300me", "chili", "egg", "leek"]
     now = datetime.now(UTC).replace(tzinfo=None)

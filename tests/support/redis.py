@@ -1,4 +1,4 @@
-"""A real Redis, to be stopped and started."""
+"""A real Redis that can be stopped and started."""
 
 import signal
 import socket
@@ -14,7 +14,7 @@ _WAIT_S = 10.0
 
 
 def redis_binary() -> str:
-    """Where it is installed."""
+    """Return the path of Redis."""
     return installed("redis-server", package="redis-server")
 
 
@@ -55,7 +55,7 @@ class RedisServer:
         raise AssertionError("redis-server did not start")
 
     def hang(self) -> None:
-        """Connections are still accepted, by the kernel, and nothing is answered."""
+        """Suspend the server: the kernel still accepts connections, and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

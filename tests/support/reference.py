@@ -1,6 +1,6 @@
-"""The definitions of docs/explanation/algorithm.md, read slowly and plainly over the raw tables.
+"""The definitions of docs/explanation/algorithm.md, computed slowly and plainly from the raw tables.
 
-Shares no code, no SQL and no database driver with the service.
+Shares no code, SQL or database driver with the service.
 """
 
 import math
@@ -24,7 +24,7 @@ _GAP = re.compile("[\\s\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK
 
 
 def plain_name(name: str) -> str:
-    """A genre in the one spelling that all of its spellings have in common."""
+    """Return the one form that all spellings of a genre share."""
     decomposed = unicodedata.normalize("NFD", _GAP.sub(" ", name).strip(" "))
     return unicodedata.normalize("NFC", decomposed.casefold())
 
@@ -99,7 +99,7 @@ class Reference:
 
     @cached_property
     def window_rows(self) -> list[Row]:
-        """The interactions in the window that have a user and an item."""
+        """Return the interactions in the window that have a user and an item."""
         start = self.now - timedelta(days=self.window_days or 36_500)
         end = self.now + timedelta(days=1)
         return [
@@ -110,7 +110,7 @@ class Reference:
 
     @cached_property
     def disliked(self) -> set[tuple[str, str]]:
-        """Pairs of user and item whose latest verdict is a dislike."""
+        """Return pairs of user and item whose latest verdict is a dislike."""
         verdicts: dict[tuple[str, str], tuple[datetime, bool]] = {}
         for user, item_id, kind, _, at in self.window_rows:
             if kind in {"LIKE", "DISLIKE"}:
@@ -120,7 +120,7 @@ class Reference:
 
     @cached_property
     def positive_rows(self) -> list[tuple[str, str, Fraction]]:
-        """Likes and watches that count, with their values in billionths."""
+        """Return likes and watches that count, with their values in billionths."""
         return [
             (user, item_id, Fraction(round((value or 0.0) * 1e9), 10**9))
             for user, item_id, kind, value, _ in self.window_rows
@@ -129,7 +129,7 @@ class Reference:
 
     @cached_property
     def positive(self) -> dict[str, set[str]]:
-        """P(u)."""
+        """Return P(u)."""
         positive = defaultdict(set)
         for user, item_id, _ in self.positive_rows:
             positive[user].add(item_id)
@@ -156,7 +156,7 @@ class Reference:
 
     @cached_property
     def users(self) -> list[str]:
-        """All users of the databases."""
+        """Return all users of the databases."""
         return sorted(set(self.genres_of_user) | set(self.seen))
 
     def idf(self, item_id: str) -> float:
@@ -170,7 +170,7 @@ class Reference:
         return self.similar_to(self.positive.get(user, set()), but=user)
 
     def similar_to(self, liked: set[str], *, but: str = "") -> list[str]:
-        """The most similar users for these positive items."""
+        """Return the most similar users for these positive items."""
         similarities = {other: self.similarity(liked, other) for other in self.positive if other != but}
         ranked = sorted(
             (other for other in similarities if similarities[other] > 0),
@@ -184,7 +184,7 @@ class Reference:
         return Fraction(len(self.genres_of_items.get(item_id, set()) & stated), len(stated))
 
     def fans(self, neighbours: list[str], item_id: str) -> list[str]:
-        """The similar users who have an item."""
+        """Return the similar users who have an item."""
         return [other for other in neighbours if item_id in self.positive[other]]
 
     def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
@@ -197,14 +197,14 @@ class Reference:
         return {item_id: product / best if best > 0 else product for item_id, product in products.items()}
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
-        """The full ranking; `without` databases that cannot be asked."""
+        """Return the full ranking, `without` the databases that are down."""
         stated = set() if DatabaseName.USER in without else self.genres_of_user.get(user, set())
         if DatabaseName.ENGAGEMENT in without:
             return self.rank_for(stated, [], set())
         return self.rank_for(stated, self.similar(user), self.seen.get(user, set()))
 
     def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
-        """The full ranking for a user with these facts."""
+        """Return the full ranking for a user with these facts."""
         eligible = self.catalog - seen
         collaborative = self.collaborative_scores(neighbours, eligible)
         scored = []
@@ -216,7 +216,7 @@ class Reference:
         return scored
 
     def telling(self, liked: list[str], neighbours: list[str], item_id: str) -> list[tuple[float, str]]:
-        """The items of a history by their part in the similarity of an item's users, largest first."""
+        """Return the items of a history by their part in the similarity of an item's users, largest first."""
         fans = self.fans(neighbours, item_id)
         parts = [
             (
@@ -233,7 +233,7 @@ class Reference:
         return sorted((part for part in parts if part[0] > 0), key=lambda part: -part[0])
 
     def cosine(self, one: str, other: str) -> float:
-        """Over the users who have them."""
+        """Return the cosine similarity of two items, over the users who have them."""
         users, others = (
             {user for user, items in self.positive.items() if item_id in items} for item_id in (one, other)
         )

@@ -1,4 +1,4 @@
-"""A file system of little size, to be filled up."""
+"""A small file system that tests fill up."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _PIECE = 4096
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """Where it is mounted."""
+    """The mount point of a small file system."""
 
     path: Path
 
@@ -25,13 +25,13 @@ class SmallDisk:
                 pass
 
     def empty(self) -> None:
-        """Give back what `fill` took."""
+        """Free the space that `fill` took."""
         (self.path / "filling").unlink()
 
 
 @contextlib.contextmanager
 def mounted_small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
-    """Mount one. Where that is not allowed a test is skipped, but in CI it fails."""
+    """Mount a small file system. Where that is not allowed, the test is skipped; in CI it fails."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:  # noqa: S603 - no shell
         message = "only root may mount a file system"

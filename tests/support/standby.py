@@ -1,4 +1,4 @@
-"""A real streaming standby of the embedded PostgreSQL, and what conflicts with its queries."""
+"""A real streaming standby of the embedded PostgreSQL, and work that conflicts with its queries."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 _BIN = _commands.POSTGRES_BIN_PATH
 _START_S = 30
 _COPY_S = 120
-# What the standby does not wait for, and what makes it report to the primary often.
+# The standby does not wait for queries, and reports to the primary often.
 _SETTINGS = {
     "hot_standby": "on",
     "max_standby_streaming_delay": "0",
@@ -51,7 +51,7 @@ class Standby:
         return {name: self.url(url) for name, url in urls.items()}
 
     def catch_up(self) -> None:
-        """Wait until all that the primary has written so far is to be seen."""
+        """Wait until all that the primary has written so far is visible."""
         with psycopg.connect(server_url(self.primary, "postgres"), autocommit=True) as connection:
             row = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
             assert row is not None
@@ -60,7 +60,7 @@ class Standby:
             assert eventually(lambda: connection.execute(query, row).fetchone() == (True,), _START_S)
 
     def conflicts(self) -> int:
-        """Return how many queries have been ended for the sake of replay."""
+        """Return how many queries were cancelled because of replay."""
         with psycopg.connect(self.url("/postgres"), autocommit=True) as connection:
             row = connection.execute(
                 "SELECT sum(confl_lock + confl_snapshot + confl_bufferpin + confl_deadlock) "
@@ -72,7 +72,7 @@ class Standby:
 
 @contextmanager
 def running_standby(primary: PostgresServer) -> Iterator[Standby]:
-    """A standby of a running primary, in a folder that the server's user may enter; gone at the end."""
+    """Start a standby of a running primary, in a folder of the server's user, and remove it at the end."""
     user = primary.system_user
     with tempfile.TemporaryDirectory(prefix="marquee-standby-", ignore_cleanup_errors=True) as parent:
         folder = Path(parent) / "data"
@@ -103,7 +103,7 @@ def running_standby(primary: PostgresServer) -> Iterator[Standby]:
 
 
 def _run(user: str | None, program: str, *arguments: str) -> None:
-    # As root, a server runs as the primary's user does.
+    # Under root, the server runs as the primary's user.
     subprocess.run(  # noqa: S603 - PostgreSQL's own
         [str(_BIN / program), *arguments],
         check=True,
@@ -117,7 +117,7 @@ def _run(user: str | None, program: str, *arguments: str) -> None:
 
 @contextmanager
 def conflicting(urls: Urls, pause_s: float) -> Iterator[list[int]]:
-    """Vacuum updated rows of the primary and lock their table, again and again; yields the rounds."""
+    """Update and vacuum rows of the primary and lock their table, repeatedly. Yield the number of rounds."""
     done = threading.Event()
     rounds = [0]
 

@@ -18,11 +18,11 @@ def key(number: int) -> str:
 
 
 ASKER = key(1)
-# Others are users 10, 11, …; items 100, 101, … are shared with the asker, 200, 201, … are theirs alone.
+# Other users are 10, 11, …. They share items 100, 101, … with the asker; items 200, 201, … are only theirs.
 
 
 class Tiny:
-    """Three databases with a handful of rows, added hour by hour into the past."""
+    """Three databases with a handful of rows, whose ages are given in hours."""
 
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
@@ -58,7 +58,7 @@ class Tiny:
             )
 
     def answer(self, user: str = ASKER, **variables: str) -> dict[str, Any]:
-        """The asker's recommendations, explained, in a service without caps unless told otherwise."""
+        """Return the asker's recommendations, explained; without caps by default."""
         settings = {"EXACT_UP_TO_PAIRS": "0", **NO_CAPS, **PATIENT, **variables}
         with running_client(self.urls, **settings) as client:
             answer = get(client, user, limit=100, explain="true")
@@ -66,7 +66,7 @@ class Tiny:
         return answer
 
     def collaborative(self, user: str = ASKER, **variables: str) -> dict[str, float]:
-        """What the asker is given with a collaborative score, by item."""
+        """Return the collaborative scores of the asker's recommendations, by item."""
         items = self.answer(user, **variables)["recommendations"]
         scores = {item["id"]: item["collaborative_score"] for item in items}
         return {item: score for item, score in scores.items() if score > 0}

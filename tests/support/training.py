@@ -40,7 +40,7 @@ NAME = UserKnn.name
 def train_on(
     urls: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, name: str = NAME
 ) -> str:
-    """Train and publish; the version."""
+    """Train and publish a model. Return its version."""
     with monkeypatch.context() as patch:
         for database in DatabaseName:
             patch.setenv(f"{database.upper()}_URL", urls[database])
@@ -58,7 +58,7 @@ def answers_with(client: FlaskClient, user: str, version: str | None) -> bool:
 
 
 def copy_version(folder: Path, version: str, name: str) -> Path:
-    """Copy a version under another name, complete; its folder. It does not become the current one."""
+    """Copy a version to another name, which does not become current. Return its folder."""
     copied = folder / NAME / name
     shutil.copytree(folder / NAME / version, copied)
     change_metadata(copied, version=name)
@@ -71,7 +71,7 @@ def change_metadata(home: Path, **changes: Any) -> None:
 
 
 def change_arrays(home: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Put arrays in place of a version's own, with the right checksums and the counts that they have."""
+    """Replace arrays of a version, and update its checksums and counts."""
     metadata = json.loads((home / "metadata.json").read_text())
     for name, array in arrays.items():
         np.save(home / f"{name}.npy", array)

@@ -20,7 +20,7 @@ CHALLENGER, DEFAULT, POPULARITY = "ease 30/70 (profile)", "neighbours 40/60", "w
 
 
 def variant(name: str, model: str | None, mean: float | None = None, gain: float = 0.0) -> ComparedVariant:
-    """A variant that was measured with an interval of 0.02 to either side, or refused."""
+    """Return a variant with an interval of 0.02 to either side, or a refused one."""
     return ComparedVariant(
         name=name,
         model=model,
@@ -37,7 +37,7 @@ def variant(name: str, model: str | None, mean: float | None = None, gain: float
 def run(
     number: int, chosen: ComparedVariant, others: tuple[ComparedVariant, ...], **changes: object
 ) -> TrainingRun:
-    """A run that chose one variant among others."""
+    """Return a run that chose one variant among others."""
     return TrainingRun(
         number=number,
         started_at=(FIRST + timedelta(days=number)).isoformat(),
@@ -56,7 +56,7 @@ def run(
 
 
 def record_history(folder: Path) -> list[TrainingRun]:
-    """Record a first run, two in which the champion stays, one that failed, and one that a challenger won."""
+    """Record a first run, two in which the champion stays, a failed one, and one that a challenger won."""
     popularity = variant(POPULARITY, None, 0.06, -0.04)
     slow = variant("als 40/60", "als")
     nothing = TrainingRun(

@@ -8,7 +8,7 @@ _PAUSE_S = 0.02
 
 
 def eventually(check: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether a condition becomes true in time."""
+    """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if check():
