@@ -22,7 +22,7 @@ from tests.support.postgres import Urls
 
 @pytest.fixture
 def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Checker:
-    """Run the command both ways; they must agree, and neither may tell the password."""
+    """Run the command as text and as JSON. Assert that both agree and neither contains the password."""
 
     def run(urls: Urls, **variables: str) -> Report:
         for name in DatabaseName:
@@ -49,7 +49,7 @@ def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture(scope="module")
 def role(server: PostgresServer) -> Iterator[str]:
-    """The role of docs/how-to/connect-your-databases.md; what it is granted is for each database."""
+    """Create the role of docs/how-to/connect-your-databases.md. Grants are made for each database."""
     with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE marquee LOGIN PASSWORD '{PASSWORD}'".encode())
         yield "marquee"
@@ -58,7 +58,7 @@ def role(server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def urls(databases: Urls, role: str) -> Urls:
-    """The databases as that role sees them, with the grants that the document gives it."""
+    """Return URLs of the databases for that role, with the documented grants."""
     document = (ROOT / "docs" / "how-to" / "connect-your-databases.md").read_text()
     grants = re.findall(r"-- in (\w+)\n +(GRANT .*;)", document)
     assert len(grants) == 3
@@ -75,7 +75,7 @@ def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 @pytest.fixture
 def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     run = runner(databases, monkeypatch, capsys)
-    # Outages are on purpose here.
+    # Tests make outages here, so timeouts are short.
     monkeypatch.setenv("POOL_TIMEOUT_MS", "300")
     return run
 
@@ -87,7 +87,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], object]], None]:
-    """Call a function once, after so many users are done."""
+    """Call a function once, after the given number of users is done."""
 
     def arrange(users: int, act: Callable[[], object]) -> None:
         waiting = [act]

@@ -19,7 +19,7 @@ from tests.support.postgres import Urls
         ([9_223_372_036_854_775_807], "bigint"),
     ],
 )
-def test_a_list_arrives_as_it_is(
+def test_a_list_arrives_unchanged(
     shared_databases: Urls, values: list[str] | list[int], type_name: str
 ) -> None:
     with psycopg.connect(shared_databases[DatabaseName.ENGAGEMENT], prepare_threshold=0) as connection:

@@ -19,7 +19,7 @@ from tests.support.postgres import Templates, Urls
 from tests.support.waiting import wait_until
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
-# Rows of longer ago are in no window of the tests; the data goes back 120 days.
+# Older rows are in no window of the tests. The data goes back 120 days.
 MOMENT = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=25)
 LATER = (timedelta(), timedelta.resolution, timedelta(hours=1), timedelta(days=10))
 WAYS: Mapping[str, Mapping[str, str]] = {
@@ -75,7 +75,7 @@ def plant_later(urls: Urls) -> None:
 
 @pytest.fixture(scope="module")
 def eventful(templates: Templates) -> Iterator[Urls]:
-    """Databases in which much happened at the moment and after it."""
+    """Databases with many interactions at the moment and after it."""
     with templates.clone() as urls:
         keep_off_the_edges(urls)
         plant_later(urls)
@@ -118,7 +118,7 @@ def keep_off_the_edges(urls: Urls) -> None:
 
 
 def answers(container: Container, urls: Urls, most_users: int | None = None) -> list[str]:
-    """Everything that reads interactions, unrounded."""
+    """Return the results of everything that reads interactions, unrounded."""
     users, items = ids(urls, "user_id")[:most_users], ids(urls, "media_id")
     given = [
         repr(answer)
@@ -134,16 +134,16 @@ def answers(container: Container, urls: Urls, most_users: int | None = None) -> 
 
 
 def popular_in(container: Container, days: int) -> str:
-    """Popular items, once they are counted."""
+    """Return popular media, once they are counted."""
     wait_until(lambda: not container.items.popular(Page(1), window_days=days).is_counting)
     return repr(container.items.popular(Page(50), window_days=days))
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_past_moment_is_answered_as_by_a_service_that_knows_nothing_later(
+def test_a_past_moment_is_answered_as_without_later_interactions(
     eventful: Urls, uneventful: Urls, at_the_time: Urls, way: str
 ) -> None:
-    """The third service answers for its present, without a moment; the others must agree with it."""
+    """The third service answers for its present, without a moment. The others must agree with it."""
     variables = {**PATIENT, **WAYS[way]}
     with serving(settings_for(eventful, **variables), MOMENT) as container:
         found = answers(container, uneventful)
@@ -153,7 +153,7 @@ def test_a_past_moment_is_answered_as_by_a_service_that_knows_nothing_later(
         assert answers(container, uneventful) == found
 
 
-def test_the_present_is_another_than_the_past(eventful: Urls, uneventful: Urls) -> None:
+def test_the_present_differs_from_the_past(eventful: Urls, uneventful: Urls) -> None:
     users = ids(uneventful, "user_id")
 
     def recommended(as_of: datetime | None) -> list[list[str]]:
@@ -165,7 +165,7 @@ def test_the_present_is_another_than_the_past(eventful: Urls, uneventful: Urls) 
     assert all(now != then for now, then in zip(present, past, strict=True))
 
 
-def test_what_happened_a_microsecond_before_the_moment_is_known(databases: Urls) -> None:
+def test_an_interaction_a_microsecond_before_the_moment_counts(databases: Urls) -> None:
     settings = settings_for(databases, **PATIENT, **NO_CAPS)
     user = ids(databases, "user_id")[0]
 
@@ -184,7 +184,7 @@ def test_what_happened_a_microsecond_before_the_moment_is_known(databases: Urls)
     assert before[0] not in recommended()
 
 
-def test_without_a_time_a_row_excludes_at_any_moment_and_at_infinity_only_now(databases: Urls) -> None:
+def test_a_row_without_a_time_excludes_at_any_moment_and_one_at_infinity_only_now(databases: Urls) -> None:
     settings = settings_for(databases, **PATIENT, **NO_CAPS)
     user = ids(databases, "user_id")[0]
 
@@ -212,7 +212,7 @@ def test_the_moment_may_be_of_any_time_zone(databases: Urls) -> None:
 
 
 def earlier_overlay(folder: Path, name: str) -> Path:
-    """A statement as it was before it took a moment."""
+    """Return a statement without the parameter for the moment, as of earlier releases."""
     text = (SQL_ROOT / ENGAGEMENT / f"{name}.sql").read_text()
     text = text.replace(" known_until,", "", 1)
     text = re.sub(r"\n +AND \(i\.timestamp <= :known_until::timestamp\) IS NOT FALSE", "", text)

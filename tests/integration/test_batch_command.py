@@ -1,4 +1,4 @@
-"""`batch`: what the API would answer, for many users, in a file."""
+"""`batch` writes the answers of the API for many users to a file."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ from tests.support.reference import Reference
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
-def test_ndjson_is_byte_for_byte_what_the_api_streams(
+def test_ndjson_equals_the_stream_of_the_api_byte_for_byte(
     run: Run, client: FlaskClient, reference: Reference, tmp_path: Path
 ) -> None:
     users = [STRANGER, *reversed(reference.users)]
@@ -40,7 +40,7 @@ def test_ndjson_is_byte_for_byte_what_the_api_streams(
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_csv_and_parquet_carry_what_ndjson_does(
+def test_csv_and_parquet_hold_the_same_values_as_ndjson(
     run: Run,
     client: FlaskClient,
     reference: Reference,
@@ -61,13 +61,13 @@ def test_csv_and_parquet_carry_what_ndjson_does(
     ]
 
 
-def test_the_format_that_is_named_wins_over_the_outputs_name(run: Run, tmp_path: Path) -> None:
+def test_the_format_option_wins_over_the_suffix(run: Run, tmp_path: Path) -> None:
     file = ids_file(tmp_path, [STRANGER])
     assert run("batch", file, "--output", tmp_path / "out.csv", "--format", "ndjson").status == 0
     assert json.loads((tmp_path / "out.csv").read_text())["user_id"] == STRANGER
 
 
-def test_all_users_are_those_of_either_database_each_once(
+def test_all_users_of_both_databases_are_answered_once(
     run_alone: Run, databases: Urls, tmp_path: Path
 ) -> None:
     with psycopg.connect(databases[USER]) as connection:
@@ -84,7 +84,7 @@ def test_all_users_are_those_of_either_database_each_once(
     assert answered == sorted(all_users)
 
 
-def test_ids_are_taken_as_people_write_them_and_what_is_none_is_named(
+def test_ids_may_be_written_loosely_and_invalid_ones_are_reported(
     run: Run, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 1)
@@ -102,7 +102,9 @@ def test_ids_are_taken_as_people_write_them_and_what_is_none_is_named(
     assert "0 degraded, 14 skipped, 1 repeated" in result.out
 
 
-def test_standard_input_will_do(reference: Reference, tmp_path: Path, shared_databases: Urls) -> None:
+def test_ids_can_be_read_from_standard_input(
+    reference: Reference, tmp_path: Path, shared_databases: Urls
+) -> None:
     finished = subprocess.run(  # noqa: S603 - our own files
         [sys.executable, "-m", "recommender", "batch", "-", "--output", tmp_path / "out"],
         cwd=ROOT,
@@ -116,7 +118,7 @@ def test_standard_input_will_do(reference: Reference, tmp_path: Path, shared_dat
     assert "Recommending to 3 users" in finished.stderr
 
 
-def test_an_output_that_is_there_is_left_alone_unless_told(run: Run, tmp_path: Path) -> None:
+def test_an_existing_output_is_replaced_only_on_request(run: Run, tmp_path: Path) -> None:
     file, output = ids_file(tmp_path, [STRANGER]), tmp_path / "out"
     output.write_text("precious")
     refused = run("batch", file, "--output", output)
@@ -128,7 +130,7 @@ def test_an_output_that_is_there_is_left_alone_unless_told(run: Run, tmp_path: P
     assert output.read_text().startswith(f'{{"user_id":"{STRANGER}"')
 
 
-def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status(
+def test_degraded_answers_are_written_counted_and_change_the_status(
     run_alone: Run, outage: Outage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_run, "_USERS_AT_ONCE", 1)
@@ -154,7 +156,7 @@ def test_answers_that_lack_a_database_are_written_counted_and_told_by_the_status
         (["{ids}", "--limit", "101"], "must be from 1 to 100"),
     ],
 )
-def test_wrong_usage_is_a_line_and_status_2(
+def test_wrong_usage_prints_one_line_with_status_2(
     run: Run, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     file = ids_file(tmp_path, [STRANGER])
@@ -166,7 +168,7 @@ def test_wrong_usage_is_a_line_and_status_2(
     assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
 
 
-def test_without_its_package_parquet_says_what_to_install(
+def test_parquet_without_its_package_names_what_to_install(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "recommender.batch.parquet", None)
@@ -176,7 +178,7 @@ def test_without_its_package_parquet_says_what_to_install(
 
 
 @pytest.mark.parametrize("name", [USER, ENGAGEMENT])
-def test_an_overlay_that_does_not_sort_users_is_found_out(
+def test_an_overlay_that_does_not_sort_users_is_refused(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: DatabaseName
 ) -> None:
     folder = tmp_path / "sql"
@@ -188,7 +190,7 @@ def test_an_overlay_that_does_not_sort_users_is_found_out(
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_ids_that_no_request_could_name_are_skipped(
+def test_ids_that_requests_refuse_are_skipped(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: Reference
 ) -> None:
     monkeypatch.setenv("ID_PATTERN", "[0-7].*")
@@ -212,7 +214,7 @@ def test_all_users_need_both_databases(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_catalog_stops_the_job_with_a_sentence(
+def test_an_empty_catalog_stops_the_job_with_a_message(
     run_alone: Run, databases: Urls, tmp_path: Path
 ) -> None:
     with psycopg.connect(databases[CATALOG]) as connection:
@@ -230,7 +232,7 @@ LOSSES = {
 
 
 def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str, *, pause_s: float = 0.7) -> None:
-    """Have a job pause at each of many times, and a database changed after its first users."""
+    """Pause a job at several times, and change a database after its first users."""
     recommend, asked = RecommendationService.recommend, itertools.count()
 
     def slow(
@@ -247,7 +249,7 @@ def change_midway(monkeypatch: pytest.MonkeyPatch, url: str, statement: str, *, 
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_loss_under_the_running_job_is_told_by_the_status(
+def test_a_loss_during_the_job_changes_the_status(
     run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
 ) -> None:
     name, statement = LOSSES[loss]
@@ -260,7 +262,7 @@ def test_a_loss_under_the_running_job_is_told_by_the_status(
     assert "lacked much of what they held before" in result.err
 
 
-def test_a_catalog_still_being_filled_is_told_by_the_status(
+def test_a_catalog_that_is_still_filling_changes_the_status(
     run_alone: Run, databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = ids_file(tmp_path, Reference(databases).users[:180])

@@ -39,7 +39,7 @@ def set_titles(urls: Urls, titles: list[str | None]) -> list[str]:
     return Reference(urls).users[:4]
 
 
-def test_text_of_any_kind_is_read_as_it_was_written(run_alone: Run, databases: Urls, tmp_path: Path) -> None:
+def test_any_text_is_read_back_unchanged(run_alone: Run, databases: Urls, tmp_path: Path) -> None:
     file = ids_file(tmp_path, set_titles(databases, [*TEXTS, *FORMULAS, None]))
     for output in ("out.ndjson", "out.csv", "out.parquet"):
         arguments = ("--output", tmp_path / output, "--limit", 100, "--no-defuse-formulas")
@@ -52,9 +52,7 @@ def test_text_of_any_kind_is_read_as_it_was_written(run_alone: Run, databases: U
     assert read_parquet(tmp_path / "out.parquet")[1:] == expected
 
 
-def test_csv_quotes_what_a_reader_could_take_for_something_else(
-    run_alone: Run, databases: Urls, tmp_path: Path
-) -> None:
+def test_csv_quotes_ambiguous_text(run_alone: Run, databases: Urls, tmp_path: Path) -> None:
     file = ids_file(tmp_path, set_titles(databases, list(TEXTS)))
     assert run_alone("batch", file, "--output", tmp_path / "out.csv", "--limit", 100).status == 0
     written = (tmp_path / "out.csv").read_bytes()
@@ -68,7 +66,7 @@ def test_csv_quotes_what_a_reader_could_take_for_something_else(
 
 
 def unquoted(written: bytes) -> bytes:
-    """A CSV file without what is in quotes."""
+    """Return a CSV file without its quoted parts."""
     return b"".join(written.split(b'"')[::2])
 
 
@@ -96,7 +94,7 @@ def test_formulas_are_defused_in_text_and_nowhere_else(
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_whether_formulas_are_defused_is_part_of_the_job_where_it_matters(
+def test_a_csv_job_resumes_only_with_the_same_defusing(
     run: Run, at: Callable[..., None], tmp_path: Path
 ) -> None:
     for output, status in (("out.csv", 2), ("out.ndjson", 0)):
@@ -109,7 +107,7 @@ def test_whether_formulas_are_defused_is_part_of_the_job_where_it_matters(
 
 
 def held(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder: the content of files, and None for folders."""
+    """Return everything below a folder: the content of files, and None for folders."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
@@ -118,7 +116,7 @@ def held(folder: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 @pytest.mark.parametrize("content", [[], ["notes.txt"], ["users", "journal.json"], ["journal.json/users"]])
-def test_a_folder_in_place_of_the_jobs_own_is_refused_and_left_as_it_is(
+def test_a_foreign_folder_in_place_of_the_jobs_folder_is_refused_and_unchanged(
     run: Run, tmp_path: Path, content: list[str], overwrite: list[str]
 ) -> None:
     file = ids_file(tmp_path, STRANGERS)
@@ -151,9 +149,7 @@ def test_a_file_or_link_in_place_of_the_jobs_folder_is_refused(
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_files_that_were_put_into_the_jobs_folder_stay_there(
-    run: Run, at: Callable[..., None], tmp_path: Path
-) -> None:
+def test_foreign_files_in_the_jobs_folder_stay(run: Run, at: Callable[..., None], tmp_path: Path) -> None:
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
     interrupted(run, at, *arguments)
     (tmp_path / "out.resume" / "notes.txt").write_text("precious")
@@ -167,7 +163,7 @@ def test_files_that_were_put_into_the_jobs_folder_stay_there(
 
 
 @pytest.mark.parametrize("given", ["ids.txt", "-"])
-def test_the_list_of_ids_is_not_written_over(
+def test_the_list_of_ids_is_not_overwritten(
     run: Run, tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = ids_file(tmp_path, STRANGERS)
@@ -192,7 +188,7 @@ def test_an_output_without_a_name_is_refused(run: Run, tmp_path: Path, output: s
 
 @pytest.mark.usefixtures("few_at_once")
 @pytest.mark.parametrize("name", ["out", "out.csv", "out.parquet"])
-def test_another_file_in_place_of_the_output_is_not_gone_on_with(
+def test_a_job_does_not_resume_with_another_output_file(
     run: Run, at: Callable[..., None], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parquet.ParquetWriter.__init__, "__defaults__", (20,))
@@ -216,7 +212,7 @@ def test_another_file_in_place_of_the_output_is_not_gone_on_with(
 
 
 @pytest.mark.parametrize("name", ["out", "out.csv"])
-def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
+def test_a_foreign_output_file_is_not_truncated(
     run: Run, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
@@ -229,7 +225,7 @@ def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
         assert run(*arguments).status == 1
     journal = tmp_path / f"{name}.resume" / "journal.json"
     begun = json.loads(journal.read_text())
-    # As after a kill before the first users were done.
+    # The state after a kill before the first users were done.
     begun["progress"] |= {"position": 0, "fingerprint": ""}
     journal.write_text(json.dumps(begun))
     mine = (tmp_path / name).read_bytes()
@@ -242,9 +238,7 @@ def test_a_file_that_came_before_anything_was_written_is_not_cut_off(
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
-def test_a_folder_with_other_files_is_no_output_for_parquet(
-    run: Run, tmp_path: Path, overwrite: list[str]
-) -> None:
+def test_parquet_refuses_a_folder_with_other_files(run: Run, tmp_path: Path, overwrite: list[str]) -> None:
     file, output = ids_file(tmp_path, STRANGERS), tmp_path / "out.parquet"
     (output / "part-00000.parquet").mkdir(parents=True)
     (output / "part-00000.parquet" / "notes.txt").write_text("precious")

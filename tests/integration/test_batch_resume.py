@@ -32,7 +32,7 @@ from tests.support.reference import Reference
 
 _KILLED_S = 30.0
 
-# The command in a process of its own, a few users at a time so that there is something to break off.
+# The command in its own process, with a few users at a time, so that it can be interrupted between them.
 _SLOWED = """
 import sys, time
 from recommender.batch import run
@@ -44,7 +44,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
+def test_a_job_killed_at_any_moment_resumes_with_the_same_output(
     run: Run, client: FlaskClient, reference: Reference, tmp_path: Path, shared_databases: Urls
 ) -> None:
     output = tmp_path / "out"
@@ -63,7 +63,7 @@ def test_a_job_killed_at_any_moment_goes_on_as_if_nothing_had_happened(
         process.kill()
         assert process.wait(_KILLED_S) == -signal.SIGKILL
         with output.open("ab") as file:
-            # More than is left to write, so that the rest cannot overwrite all of it.
+            # Longer than the rest of the output, which therefore cannot overwrite all of it.
             file.write(b'{"user_id":"half a line' * 200_000)
     result = run(*arguments)
     assert result.status == 0
@@ -104,7 +104,7 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_parquet_goes_on_with_its_next_file(
+def test_parquet_resumes_with_the_next_file(
     run: Run,
     client: FlaskClient,
     reference: Reference,
@@ -131,7 +131,7 @@ def test_parquet_goes_on_with_its_next_file(
         (["--format", "csv"], "with format ndjson, not csv"),
     ],
 )
-def test_a_job_that_was_given_other_options_is_not_gone_on_with(
+def test_a_job_does_not_resume_with_other_options(
     run: Run,
     at: Callable[..., None],
     tmp_path: Path,
@@ -150,7 +150,7 @@ def test_a_job_that_was_given_other_options_is_not_gone_on_with(
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_a_job_for_other_users_is_not_gone_on_with(run: Run, at: Callable[..., None], tmp_path: Path) -> None:
+def test_a_job_does_not_resume_for_other_users(run: Run, at: Callable[..., None], tmp_path: Path) -> None:
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
     interrupted(run, at, *arguments)
     ids_file(tmp_path, [*STRANGERS, STRANGER])
@@ -163,7 +163,7 @@ def test_a_job_for_other_users_is_not_gone_on_with(run: Run, at: Callable[..., N
 
 
 @pytest.mark.usefixtures("few_at_once")
-def test_an_output_that_was_touched_meanwhile_is_not_gone_on_with(
+def test_a_job_does_not_resume_with_a_changed_output(
     run: Run, at: Callable[..., None], tmp_path: Path
 ) -> None:
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 NEW_USER = "11111111-1111-4111-8111-111111111111"
-# Restored rows count within this: a check every half second here, and slack for a slow machine.
+# Time until restored rows count: a check every half second here, plus time for a slow machine.
 _SECONDS = 8.0
 _LOOK_S = 0.5
 _LOSS_SECONDS = 3.0
@@ -59,7 +59,7 @@ def ready(client: FlaskClient) -> str:
 
 
 def status_of(client: FlaskClient, user: str) -> tuple[int, tuple[str, ...], int]:
-    """Status, degraded, and how many items; nothing of the last two with an error."""
+    """Return status, degraded databases and number of media; the last two are empty for an error."""
     response = client.get(f"/api/recommendations/{user}")
     body = response.get_json()
     return response.status_code, tuple(body.get("degraded", ())), body.get("count", 0)
@@ -82,7 +82,7 @@ EMPTIED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("how", EMPTIED)
-def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
+def test_an_emptied_catalog_is_answered_from_the_cache_until_it_is_back(
     live: FlaskClient, databases: Urls, how: str
 ) -> None:
     emptied, filled = EMPTIED[how]
@@ -92,7 +92,7 @@ def test_an_emptied_catalog_is_answered_from_what_is_cached_until_it_is_back(
     for _ in range(8):
         answer = get(live, user)
         assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
-        # All in all longer than two looks.
+        # Together longer than two checks.
         time.sleep(_LOOK_S / 3)
     assert ready(live) == "degraded"
     assert reason(live) == "empty"
@@ -156,7 +156,7 @@ def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, datab
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
 
 
-def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
+def test_a_lasting_loss_is_accepted(databases: Urls) -> None:
     with running_client(databases, CATALOG_LOSS_SECONDS=str(int(_LOSS_SECONDS)), **NO_CAPS) as client:
         get(client, NEW_USER)
         change(databases, CATALOG, "DELETE FROM medias WHERE id::text < 'c'")
@@ -167,20 +167,20 @@ def test_a_loss_that_lasts_is_believed(databases: Urls) -> None:
         assert ready(client) == "ready"
 
 
-def test_a_catalog_emptied_for_good_is_never_believed_while_another_serves(databases: Urls) -> None:
+def test_an_empty_catalog_never_replaces_a_filled_one(databases: Urls) -> None:
     variables = {"CATALOG_LOSS_SECONDS": "1", "CATALOG_REFRESH_SECONDS": "1"}
     with running_client(databases, **variables, **NO_CAPS) as client:
         before = get(client, NEW_USER)
         change(databases, CATALOG, "DELETE FROM medias")
         get(client, NEW_USER)
         assert eventually(lambda: reason(client) == "empty", _SECONDS)
-        # Twice as long as it is looked at again and a loss would be believed.
+        # Twice the time after which a loss is accepted.
         time.sleep(2.5)
         answer = get(client, NEW_USER)
         assert (ids(answer), answer["degraded"]) == (ids(before), ["catalog_db"])
 
 
-def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) -> None:
+def test_genres_stay_in_use_while_they_are_reloaded(databases: Urls) -> None:
     with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)
         before = get(client, user)
@@ -194,7 +194,7 @@ def test_genres_that_are_being_reloaded_are_not_lost_meanwhile(databases: Urls) 
         assert get(client, user) == before
 
 
-def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databases: Urls) -> None:
+def test_popularity_stays_while_interactions_are_reloaded(databases: Urls) -> None:
     with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
         before = get(client, NEW_USER, limit=30)
         change(
@@ -211,7 +211,7 @@ def test_interactions_that_are_being_reloaded_leave_popularity_as_it_was(databas
         assert ids(get(client, NEW_USER, limit=30)) == ids(before)
 
 
-def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_items(databases: Urls) -> None:
+def test_a_start_with_an_empty_catalog_is_unavailable_until_there_are_items(databases: Urls) -> None:
     change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
     with running_client(databases, **NO_CAPS) as client:
         response = client.get(f"/api/recommendations/{NEW_USER}")
@@ -222,7 +222,7 @@ def test_started_with_an_empty_catalog_it_is_unavailable_until_there_are_items(d
         assert eventually(lambda: ready(client) == "ready", _SECONDS)
 
 
-def test_started_while_the_catalog_is_being_filled_the_rest_counts_within_seconds(databases: Urls) -> None:
+def test_a_catalog_that_is_filled_after_the_start_is_used_within_seconds(databases: Urls) -> None:
     change(
         databases,
         CATALOG,
@@ -248,7 +248,7 @@ def recommended(client: FlaskClient) -> list[str]:
 def test_after_a_mass_deletion_pages_are_full_while_anything_is_left(
     databases: Urls, ask: Callable[[FlaskClient], list[str]]
 ) -> None:
-    # So many that a page and what is read to spare are gone at once.
+    # So many that a page and its spare items are all deleted.
     change(
         databases,
         CATALOG,
@@ -301,13 +301,13 @@ def test_a_filter_whose_items_are_all_deleted_is_an_empty_page_and_nothing_is_de
 
 
 @pytest.mark.parametrize("statement", ["TRUNCATE interaction", "DELETE FROM interaction"])
-def test_interactions_that_go_while_they_are_counted_leave_no_torn_index(
+def test_interactions_deleted_during_the_count_leave_a_consistent_index(
     databases: Urls, tmp_path: Path, statement: str
 ) -> None:
-    """Popularity and the number of users are of one state of the table, or every idf is wrong."""
+    """Popularity and the number of users come from one state of the table; otherwise every idf is wrong."""
     user = max(Reference(databases).positive.items(), key=lambda item: len(item[1]))[0]
     text = (SQL_ROOT / ENGAGEMENT / "count_positive_users.sql").read_text()
-    # The statement takes a second, as for some millions of rows.
+    # The statement takes a second, as with some millions of rows.
     slow = text.replace(
         "GROUP BY pair.media_id;", "WHERE (SELECT pg_sleep(1)) IS NOT NULL GROUP BY pair.media_id;"
     )

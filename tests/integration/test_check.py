@@ -20,7 +20,7 @@ from tests.support.proxy import hanging_proxy
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
-def test_healthy_databases_give_status_0_and_nothing_above_ok(check: Checker, urls: Urls) -> None:
+def test_healthy_databases_give_status_0_and_only_ok_findings(check: Checker, urls: Urls) -> None:
     report = check(urls)
     assert report.faults == set()
     assert report.status == 0
@@ -33,7 +33,7 @@ def test_healthy_databases_give_status_0_and_nothing_above_ok(check: Checker, ur
     assert "create_at" not in report.find("table medias")["means"], "no statement needs it"
 
 
-# What a header would say, and does not; what begins or ends something elsewhere; what parsers look for.
+# Texts that look like a header, that begin or end comments and quotes, or that parsers look for.
 _MISLEADING = """\
 -- Returns: one row
 --   title int, user_id bigint[], media_keys boolean
@@ -44,7 +44,7 @@ _MISLEADING = """\
 """
 
 
-def test_no_comment_changes_what_is_expected(
+def test_comments_do_not_change_the_expectations(
     check: Checker, urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "sql"
@@ -65,7 +65,7 @@ def test_without_configured_databases_it_says_what_to_set(capsys: pytest.Capture
     assert "DB_HOST" in capsys.readouterr().err
 
 
-def test_of_a_database_that_is_down_it_says_so_and_checks_the_others(
+def test_a_database_that_is_down_is_reported_and_the_others_are_checked(
     check: Checker, urls: Urls, outage: Outage
 ) -> None:
     outage.stop(CATALOG)
@@ -110,7 +110,7 @@ def test_a_renamed_column_is_named_with_the_statements_that_need_it(
     assert "fetch_media_of_users" in report.find("column interaction.interaction_value")["means"]
 
 
-def test_of_a_statement_that_reads_no_table_it_says_so(check: Checker, urls: Urls) -> None:
+def test_a_statement_without_a_table_is_reported_as_such(check: Checker, urls: Urls) -> None:
     assert check(urls).find("statement take_training_turn")["means"] == "prepares; reads no table"
 
 
@@ -120,7 +120,7 @@ def test_a_column_that_no_statement_needs_may_be_missing(check: Checker, urls: U
     assert check(urls).faults == set()
 
 
-def test_a_column_of_another_type_is_found_where_its_statement_fails(
+def test_a_column_of_a_wrong_type_is_reported_if_its_statement_fails(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(databases, USER, "ALTER TABLE tb_user_genre ALTER COLUMN user_id TYPE text")
@@ -146,14 +146,14 @@ def test_a_column_of_another_type_is_found_where_its_statement_fails(
         "CREATE DOMAIN address AS text; ALTER TABLE medias ALTER COLUMN cover_url TYPE address",
     ],
 )
-def test_a_type_that_makes_no_difference_is_accepted(
+def test_an_equivalent_type_is_accepted(
     check: Checker, urls: Urls, databases: Urls, change_type: str
 ) -> None:
     change(databases, CATALOG, change_type)
     assert check(urls).faults == set()
 
 
-def test_a_dropped_index_is_missed_and_its_statement_brings_it_back(
+def test_a_dropped_index_is_reported_with_the_statement_that_restores_it(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(databases, ENGAGEMENT, "DROP INDEX interaction_media_latest_idx")
@@ -181,9 +181,7 @@ def test_an_index_that_is_not_valid_counts_as_missing(check: Checker, urls: Urls
     assert check(urls).faults == set()
 
 
-def test_an_index_that_does_the_same_under_another_name_is_accepted(
-    check: Checker, urls: Urls, databases: Urls
-) -> None:
+def test_an_equivalent_index_of_another_name_is_accepted(check: Checker, urls: Urls, databases: Urls) -> None:
     change(databases, ENGAGEMENT, "ALTER INDEX interaction_user_recent_idx RENAME TO theirs")
     change(
         databases,
@@ -209,7 +207,7 @@ def test_an_index_that_does_the_same_under_another_name_is_accepted(
         "(media_id, timestamp DESC, user_id)",
     ],
 )
-def test_an_index_that_does_not_do_the_same_is_not_accepted(
+def test_an_index_that_is_not_equivalent_is_not_accepted(
     check: Checker, urls: Urls, databases: Urls, definition: str
 ) -> None:
     change(
@@ -320,7 +318,7 @@ def test_an_overlay_that_writes_is_an_error(check: Checker, databases: Urls, tmp
     assert (finding["level"], finding["means"][:6]) == ("error", "writes")
 
 
-def test_with_an_overlay_the_tables_are_the_apps_own(
+def test_with_an_overlay_tables_are_not_checked(
     check: Checker, urls: Urls, databases: Urls, tmp_path: Path
 ) -> None:
     change(databases, USER, "ALTER TABLE tb_user_genre RENAME TO tastes")
@@ -331,7 +329,7 @@ def test_with_an_overlay_the_tables_are_the_apps_own(
     assert str(tmp_path) in report.find("statement fetch_genre_preferences")["means"]
 
 
-def test_a_role_that_may_write_is_a_warning_and_the_revoke_mends_it(
+def test_a_role_that_may_write_is_a_warning_and_the_revoke_corrects_it(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(databases, ENGAGEMENT, "GRANT INSERT, TRUNCATE ON interaction TO marquee")
@@ -367,7 +365,7 @@ def test_a_role_that_may_not_read_is_an_error_with_the_grant(
     assert check(urls).faults == set()
 
 
-def test_rights_on_the_needed_columns_alone_will_do(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_rights_on_the_needed_columns_are_enough(check: Checker, urls: Urls, databases: Urls) -> None:
     change(
         databases,
         CATALOG,
@@ -387,7 +385,7 @@ def test_databases_without_tables_are_found(check: Checker, empty_databases: Url
 
 def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, urls: Urls) -> None:
     report = check(urls, POOL_SIZE="16", WORKERS="2")
-    # 2 × 16 for each of three databases, and in the background 2 × 1 and 2 × 2: 102, of 97.
+    # 2 × 16 for each of three databases, and 2 × 1 and 2 × 2 in the background: 102 of 97.
     assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
     assert "up to 102 " in report.find("connections")["means"]
     assert check(urls, POOL_SIZE="15", WORKERS="2").faults == set()
@@ -396,7 +394,7 @@ def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, ur
 def test_a_role_limit_below_what_workers_open_is_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
-    # 2 × 7 connections of requests for each of three databases, and in the background 2 × 1 and 2 × 2.
+    # 2 × 7 connections of requests for each of three databases, and 2 × 1 and 2 × 2 in the background.
     change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 47")
     try:
         report = check(urls)

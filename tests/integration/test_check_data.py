@@ -13,7 +13,7 @@ from tests.support.postgres import Urls
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
-def test_preferences_joined_on_the_wrong_column_are_told_from_strays_and_mended_by_an_overlay(
+def test_a_join_on_the_wrong_column_is_recognized_and_an_overlay_corrects_it(
     check: Checker, urls: Urls, databases: Urls, tmp_path: Path
 ) -> None:
     change(
@@ -70,7 +70,7 @@ def test_ids_of_other_users_are_a_warning(check: Checker, urls: Urls, databases:
     assert check(urls).faults == {("warning", f"{USER}, {ENGAGEMENT}", "histories")}
 
 
-def test_what_is_outside_of_the_window_or_has_no_date_is_a_warning(
+def test_interactions_outside_the_window_or_without_a_date_are_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(databases, ENGAGEMENT, "UPDATE interaction SET timestamp = timestamp - interval '200 days'")
@@ -98,7 +98,7 @@ def test_empty_tables_are_found(check: Checker, urls: Urls, databases: Urls) -> 
     }
 
 
-def test_types_in_other_spelling_are_a_warning_and_the_settings_mend_it(
+def test_types_in_other_spelling_are_a_warning_and_settings_correct_it(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(databases, ENGAGEMENT, "UPDATE interaction SET type = lower(type)")
@@ -116,7 +116,9 @@ def test_types_in_other_spelling_are_a_warning_and_the_settings_mend_it(
     assert check(urls, **settings).faults == set()
 
 
-def test_blanks_around_a_type_are_for_the_data_to_lose(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_blanks_around_a_type_must_be_corrected_in_the_data(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
     change(databases, ENGAGEMENT, "UPDATE interaction SET type = type || ' ' WHERE id % 10 = 0")
     report = check(urls)
     assert report.faults == {("warning", ENGAGEMENT, "spelling of types")}
@@ -151,7 +153,7 @@ def test_types_that_mean_nothing_and_exclude_are_a_warning(
     assert check(urls, EXCLUDING_TYPES="DISLIKE,LIKE,WATCH").faults == set()
 
 
-def test_types_that_the_settings_name_in_vain_are_a_warning(check: Checker, urls: Urls) -> None:
+def test_types_in_settings_that_do_not_occur_are_a_warning(check: Checker, urls: Urls) -> None:
     report = check(urls, LIKE_TYPES="LIKE,FAVOURITE")
     assert report.faults == {("warning", ENGAGEMENT, "types that do not occur")}
     assert "is FAVOURITE" in report.find("types that do not occur")["means"]
@@ -185,7 +187,7 @@ def test_positive_interactions_before_the_window_only_are_a_warning(
         "UPDATE interaction SET interaction_value = NULL WHERE type <> 'DISLIKE'",
     ],
 )
-def test_values_that_are_worth_nothing_are_a_warning(
+def test_positive_interactions_without_a_positive_value_are_a_warning(
     check: Checker, urls: Urls, databases: Urls, spoil: str
 ) -> None:
     change(databases, ENGAGEMENT, spoil)
@@ -280,7 +282,7 @@ def test_genres_that_differ_in_case_alone_are_the_same(check: Checker, urls: Url
     assert report.find("stated genres")["level"] == "ok"
 
 
-def test_with_an_overlay_types_and_genres_are_for_it_to_say(
+def test_with_an_overlay_types_and_genres_are_not_checked(
     check: Checker, urls: Urls, databases: Urls, tmp_path: Path
 ) -> None:
     change(databases, ENGAGEMENT, "UPDATE interaction SET type = 'VIEW'")
@@ -312,7 +314,7 @@ def test_a_view_and_a_large_table_are_sampled(
     assert "of the latest 1,000 rows" in report.find("types")["means"]
 
 
-def test_what_a_sample_does_not_show_is_looked_for_in_the_whole(
+def test_types_missing_from_the_sample_are_searched_in_the_whole_table(
     check: Checker, urls: Urls, databases: Urls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interaction_types, "_SAMPLE_ROWS", 1)

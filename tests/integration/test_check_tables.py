@@ -31,7 +31,7 @@ VIEW = (
 
 
 def indexes(report: Report) -> list[dict[str, str]]:
-    """What is said of the indexes on interaction."""
+    """Return the findings about the indexes on interaction."""
     return [
         finding
         for finding in report.findings
@@ -77,7 +77,7 @@ def test_an_index_missing_on_a_partitioned_table_is_created_on_the_parent(
     assert check(urls).faults == set()
 
 
-def test_an_index_on_each_partition_will_do(check: Checker, urls: Urls, databases: Urls) -> None:
+def test_an_index_on_each_partition_is_enough(check: Checker, urls: Urls, databases: Urls) -> None:
     change(databases, ENGAGEMENT, *PARTITIONED)
     create_indexes(databases)
     change(databases, ENGAGEMENT, "DROP INDEX interaction_user_recent_idx")
@@ -109,7 +109,7 @@ def test_an_index_on_the_parent_alone_is_not_valid(check: Checker, urls: Urls, d
 
 
 def test_partitions_read_whole_are_counted_together(check: Checker, urls: Urls, databases: Urls) -> None:
-    """Each partition is small, but all together are large."""
+    """Each partition is small, but all of them together are large."""
     change(
         databases,
         USER,
@@ -153,7 +153,7 @@ def test_an_index_missing_under_a_view_is_wanted_on_its_table(
     assert finding["to_do"].endswith("on the table events.")
 
 
-def test_under_a_view_that_renames_columns_the_plans_tell(
+def test_under_a_view_that_renames_columns_the_plans_show_the_index(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     change(

@@ -44,12 +44,12 @@ def test_help_says_what_exit_statuses_mean(name: str) -> None:
     assert [line.split()[0] for line in statuses.splitlines()][:3] == ["0", "1", "2"]
 
 
-def test_the_groups_help_gives_every_command_its_place() -> None:
+def test_the_help_of_the_group_lists_every_command() -> None:
     order = help_of().partition("\n  In this order:\n")[2]
     assert all(name in order for name in NAMES)
 
 
-def test_a_name_that_is_nearly_right_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelled_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recomend"]) == 2
     assert "No such command 'recomend'. Did you mean 'recommend'?" in capsys.readouterr().err
 
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_one_line(
     assert result.err.splitlines()[-1] == f"Error: {tmp_path}/file/models/neighbours: Not a directory"
 
 
-def test_ctrl_c_ends_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_prints_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert capsys.readouterr().err.strip() == "Interrupted."
 
 
-def test_a_reader_that_has_left_is_no_reason_for_a_traceback() -> None:
+def test_a_closed_pipe_causes_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing) as nobody:

@@ -36,7 +36,7 @@ def test_the_whole_ranking_agrees_with_the_definition(
         assert_agrees(whole_ranking(profile_client, user), reference.rank(user))
 
 
-def test_content_counts_where_there_are_stated_genres_or_a_history(
+def test_content_counts_with_stated_genres_or_a_history(
     profile_client: FlaskClient, reference: ProfileReference
 ) -> None:
     seen = set()
@@ -79,7 +79,7 @@ def test_a_preview_agrees_with_the_definition(
 
 
 @pytest.mark.parametrize("down", [(USER,), (ENGAGEMENT,), (USER, ENGAGEMENT)], ids="+".join)
-def test_with_databases_down_the_answer_is_right_for_what_is_left(
+def test_with_databases_down_answers_agree_with_the_definition(
     databases: Urls, outage: Outage, down: tuple[DatabaseName, ...]
 ) -> None:
     reference = ProfileReference(databases)
@@ -100,7 +100,7 @@ def test_with_databases_down_the_answer_is_right_for_what_is_left(
     )
 
 
-def test_started_without_engagement_db_stated_genres_count_alone(databases: Urls, outage: Outage) -> None:
+def test_a_start_without_engagement_db_scores_by_stated_genres_alone(databases: Urls, outage: Outage) -> None:
     reference = ProfileReference(databases)
     user, stated = next((user, stated) for user, stated in reference.genres_of_user.items() if stated)
     outage.stop(ENGAGEMENT)

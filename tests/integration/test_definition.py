@@ -49,7 +49,7 @@ def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases:
 
 
 def test_the_data_has_every_kind_of_dirt(reference: Reference) -> None:
-    """The data covers the cases that the agreement above is about."""
+    """The data has every kind of invalid row, so that the agreement above covers it."""
     kinds = {kind for _, _, kind, _, _ in reference.interactions}
     assert kinds == {"LIKE", "WATCH", "DISLIKE"}
     assert any(value is None for _, _, _, value, _ in reference.interactions)

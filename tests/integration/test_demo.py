@@ -30,7 +30,7 @@ def interactions(urls: Urls) -> int:
     return count
 
 
-def test_it_fills_empty_databases_and_leaves_filled_ones_alone(
+def test_demo_fills_empty_databases_and_leaves_filled_ones_alone(
     monkeypatch: pytest.MonkeyPatch, empty_databases: Urls
 ) -> None:
     result = run(monkeypatch, empty_databases, "--if-empty")
@@ -41,7 +41,7 @@ def test_it_fills_empty_databases_and_leaves_filled_ones_alone(
     assert again.output == "The databases already hold data: nothing is loaded.\n"
 
 
-def test_other_data_is_left_alone_unless_told(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:
+def test_other_data_is_replaced_only_on_request(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:
     before = interactions(databases)
     refused = run(monkeypatch, databases)
     assert isinstance(refused.exception, LoadError)

@@ -1,4 +1,4 @@
-"""Interactions as real databases have them: without ids, of other types, disliked later, from the future."""
+"""Interactions as in real databases: without ids, of other types, disliked later, from the future."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.support.tiny import ASKER, CATALOG, ENGAGEMENT, USER, Tiny, key
 
 @pytest.fixture
 def tiny(empty_databases: Urls) -> Tiny:
-    """The asker and user 10 share item 100, and user 10 has 200 besides; user 99 has nothing in common."""
+    """The asker and user 10 share medium 100. User 10 also has 200. User 99 shares nothing with them."""
     tiny = Tiny(empty_databases)
     tiny.add(99, 109, hours_ago=1)
     tiny.add(1, 100, hours_ago=1)
@@ -23,7 +23,7 @@ def tiny(empty_databases: Urls) -> Tiny:
 
 
 def train(tiny: Tiny, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Variables with which a service answers by a trained model."""
+    """Return variables with which a trained model answers."""
     for name, value in variables(tiny.urls).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MODEL_PATH", str(folder))
@@ -31,9 +31,7 @@ def train(tiny: Tiny, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     return {"MODEL_PATH": str(folder)}
 
 
-def test_rows_without_ids_count_for_nothing(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_without_ids_are_ignored(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny.execute(
         ENGAGEMENT, "ALTER TABLE interaction ALTER user_id DROP NOT NULL, ALTER media_id DROP NOT NULL"
     )
@@ -84,7 +82,7 @@ def test_other_column_types_make_no_difference(
     assert by_model["recommendations"] == before["recommendations"]
 
 
-def test_what_others_disliked_after_they_watched_it_is_not_recommended_by_them(
+def test_items_that_others_disliked_after_watching_are_not_recommended_by_them(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.add(10, 201, hours_ago=5, kind="LIKE")
@@ -93,7 +91,7 @@ def test_what_others_disliked_after_they_watched_it_is_not_recommended_by_them(
     assert set(tiny.collaborative(**train(tiny, tmp_path / "models", monkeypatch))) == {key(201)}
 
 
-def test_what_the_user_disliked_after_watching_is_no_reason_and_stays_excluded(tiny: Tiny) -> None:
+def test_an_item_disliked_after_watching_is_no_reason_and_stays_excluded(tiny: Tiny) -> None:
     tiny.add(1, 101, hours_ago=9)
     tiny.add(10, 101, hours_ago=9)
     own = {item["id"] for item in tiny.answer()["recommendations"][0]["because_you_liked"]}
@@ -112,7 +110,7 @@ def test_a_like_after_the_dislike_counts_again_and_a_watch_does_not(tiny: Tiny) 
     assert set(tiny.collaborative()) == {key(200)}
 
 
-def test_liked_is_said_where_there_is_a_like_and_else_watched(tiny: Tiny) -> None:
+def test_reasons_say_liked_for_a_like_and_otherwise_watched(tiny: Tiny) -> None:
     first = tiny.answer()["recommendations"][0]
     assert first["because_you_liked"] == [{"id": key(100), "title": "Title 100", "interaction": "watched"}]
     assert first["reason"].startswith("Because you watched “Title 100”: ")
@@ -123,7 +121,7 @@ def test_liked_is_said_where_there_is_a_like_and_else_watched(tiny: Tiny) -> Non
     assert first["reason"].startswith("Because you liked “Title 101” and watched “Title 100”: ")
 
 
-def test_what_was_disliked_is_neither_popular_nor_similar(tiny: Tiny) -> None:
+def test_disliked_items_are_neither_popular_nor_similar(tiny: Tiny) -> None:
     tiny.add(10, 200, hours_ago=1, kind="DISLIKE")
     with running_client(tiny.urls, EXACT_UP_TO_PAIRS="0") as client:
         similar = client.get(f"/api/media/{key(100)}/similar").get_json()
@@ -155,7 +153,7 @@ def test_rows_from_the_future_lie_in_no_window(
     assert by_model["recommendations"] == before["recommendations"]
 
 
-def test_clocks_that_differ_by_hours_are_no_future(tiny: Tiny) -> None:
+def test_timestamps_some_hours_ahead_count(tiny: Tiny) -> None:
     tiny.add(10, 203, hours_ago=-20)
     assert set(tiny.collaborative()) == {key(200), key(203)}
 

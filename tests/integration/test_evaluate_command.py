@@ -27,8 +27,8 @@ from tests.support.postgres import Urls
 
 @pytest.fixture(autouse=True)
 def models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where `run` keeps the last comparison."""
-    # Which sets a folder of its own.
+    """Return the folder in which `run` saves the last comparison."""
+    # `run` sets its own folder.
     request.getfixturevalue("run")
     monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
     return tmp_path / "models"
@@ -64,7 +64,7 @@ def test_evaluate_compares_on_the_databases(run: Run, tmp_path: Path, split: str
     assert "Ranking by item_knn" in result.err
 
 
-def test_the_last_comparison_is_kept_for_others_to_read_whatever_the_umask(
+def test_the_last_comparison_is_readable_for_others_with_any_umask(
     run: Run, models: Path, tmp_path: Path
 ) -> None:
     copies = {"evaluation.json": tmp_path / "copy.json", "evaluation.html": tmp_path / "copy.html"}
@@ -87,9 +87,7 @@ def test_the_last_comparison_is_kept_for_others_to_read_whatever_the_umask(
     assert {stat.S_IMODE(each.stat().st_mode) for each in kept.iterdir()} == {0o644}
 
 
-def test_where_nothing_can_be_kept_one_line_says_so_and_the_comparison_is_shown(
-    run: Run, models: Path
-) -> None:
+def test_a_comparison_that_cannot_be_saved_is_shown_with_a_warning(run: Run, models: Path) -> None:
     models.write_text("a file where the folder would be")
     result = run("evaluate", "--split", "last-part", "--models", "item_knn")
     assert result.status == 0
@@ -98,7 +96,7 @@ def test_where_nothing_can_be_kept_one_line_says_so_and_the_comparison_is_shown(
     assert line == f"The result cannot be saved in {models / 'evaluation'}: Not a directory."
 
 
-def test_what_is_positive_in_memory_is_what_models_are_trained_on(shared_databases: Urls) -> None:
+def test_evaluation_and_training_use_the_same_positive_items(shared_databases: Urls) -> None:
     settings = settings_for(shared_databases)
     database = Database(DatabaseName.ENGAGEMENT, settings.databases.for_command())
     database.open()
@@ -131,7 +129,7 @@ def test_tune_prints_settings_and_changes_nothing(run: Run, tmp_path: Path) -> N
     assert tuning["tried"] == 3 * 3 + 3 * 10
 
 
-def test_files_of_parquet_give_what_is_in_them(run: Run, tmp_path: Path) -> None:
+def test_parquet_files_are_read_completely(run: Run, tmp_path: Path) -> None:
     rows = two_tastes().interactions
     table = {
         "user_id": [rows.user_ids[user] for user in rows.user_idx],
@@ -165,7 +163,7 @@ def test_files_of_parquet_give_what_is_in_them(run: Run, tmp_path: Path) -> None
         ("--split", "last-part", "--moment", "2026-01-01"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(run: Run, options: tuple[str, ...]) -> None:
+def test_meaningless_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
     assert run("evaluate", *options).status == 2
 
 
@@ -192,7 +190,7 @@ def test_a_movielens_folder_gives_the_figures_of_the_split(
     assert found["neighbours 40/60"]["against"]["windowed popularity"]["ndcg@10"]["verdict"] == "better"
 
 
-# What simple models reach on real ratings; popularity is 0.066 and 0.087.
+# Results of simple models on real ratings; popularity has 0.066 and 0.087.
 LEAST = {
     "ml-latest-small": {
         "neighbours 40/60 (profile)": 0.106,
@@ -210,9 +208,7 @@ LEAST = {
 
 
 @pytest.mark.parametrize(("folder", "scale"), [("ml-latest-small", 5.0), ("movietweetings-100k", 10.0)])
-def test_models_find_far_more_of_what_users_like_than_popularity(
-    data_folder: Path, folder: str, scale: float
-) -> None:
+def test_models_are_far_better_than_popularity(data_folder: Path, folder: str, scale: float) -> None:
     source = movielens_source(data_folder / folder, scale)
     split = make_splits(source.interactions, SplitKind.LAST_PART).test
     variants = compared_variants(["neighbours", "ease", "ease_transitions"])

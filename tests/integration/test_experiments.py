@@ -73,7 +73,7 @@ def parsed(text: str) -> dict[str, Experiment]:
 
 @pytest.fixture
 def served(shared_databases: Urls, tmp_path: Path) -> Served:
-    """Serves with some experiments."""
+    """Start the service with some experiments."""
 
     @contextmanager
     def serve(text: str, **variables: str) -> Iterator[FlaskClient]:
@@ -115,7 +115,7 @@ def test_each_variant_answers_as_a_request_for_what_it_changes(
     assert len(names) == 9
 
 
-def test_a_request_for_weights_of_its_own_is_in_no_experiment_about_weights(
+def test_a_request_with_its_own_weights_is_in_no_experiment_about_weights(
     served: Served, client: FlaskClient, reference: Reference
 ) -> None:
     weights, page = Options(weights=Weights(0.2, 0.8)), Page(10)
@@ -149,14 +149,14 @@ def test_a_batch_answers_as_one_user_alone_and_reads_one_history_for_each_window
         lines.close()
         metrics = tried.get("/metrics").text
     assert [line.get("variant") for line in streamed] == [batch[user].get("variant") for user in users]
-    # Each of the windows: 90, 30 and 7 days.
+    # One for each window: 90, 30 and 7 days.
     assert counted["engagement_db.fetch_histories"] == 3
     assert counted["user_db.fetch_genre_preferences"] == counted["catalog_db.fetch_media"] == 1
     named = Counter(part for line in streamed if "variant" in line for part in line["variant"].split(","))
     for part, answered in named.items():
         experiment, variant = part.split(":")
         labels = {"experiment": experiment, "variant": variant}
-        # In one piece, alone, and streamed.
+        # As one answer, as single answers, and as a stream.
         assert sum_of(metrics, "marquee_variant_answers_total", labels) == 3 * answered
 
 
@@ -189,7 +189,7 @@ def _overlap(sets: list[set[str]]) -> float:
     return sum(len(first & second) / (len(first | second) or 1) for first, second in pairs)
 
 
-def test_an_interleaved_list_has_the_items_of_both_rankings_and_says_whose_each_is(
+def test_an_interleaved_list_has_items_of_both_rankings_and_names_the_team_of_each(
     served: Served, client: FlaskClient, reference: Reference, shared_databases: Urls
 ) -> None:
     user = reference.users[0]
@@ -214,7 +214,7 @@ def test_an_interleaved_list_has_the_items_of_both_rankings_and_says_whose_each_
         assert placement is not None
         assert (placement.experiment, placement.user_id) == ("ranker", user)
         assert (placement.item_id, placement.rank) == (item["id"], rank)
-        # The team's best that was left.
+        # The team's best item that was left.
         assert left[placement.team][0] == item["id"]
         for ranking in left.values():
             if item["id"] in ranking:
@@ -263,7 +263,7 @@ def test_ready_warns_of_a_model_that_an_experiment_names_and_that_does_not_answe
 
     def said(client: FlaskClient) -> Any:
         response = client.get("/ready")
-        # It is a warning: live SQL answers the users of that variant.
+        # A warning, because live SQL answers the users of that variant.
         assert (response.status_code, response.get_json()["status"]) == (200, "ready")
         assert all(get(client, user)["model"] == "live" for user in users)
         return response.get_json()["experiment_models"]
@@ -272,7 +272,7 @@ def test_ready_warns_of_a_model_that_an_experiment_names_and_that_does_not_answe
     with served(MODELS_COMPARED, MODEL="live", MODEL_PATH=str(folder)) as tried:
         nothing = {"version": None, "reason": "no version of it is published"}
         assert eventually(lambda: said(tried) == {"live": live, "item_knn": {**live, "refused": nothing}}, 20)
-        # Whole before it is published where the service looks.
+        # Complete before it is published in the folder that the service reads.
         version = train_on(shared_databases, tmp_path / "elsewhere", monkeypatch, name="item_knn")
         array = next((tmp_path / "elsewhere" / "item_knn" / version).glob("*.npy"))
         array.write_bytes(array.read_bytes() + b"x")

@@ -1,4 +1,4 @@
-"""Explanations reproduce the scores and name the items and genres behind them."""
+"""Explanations reproduce the scores, and name the items and genres behind them."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_the_parts_add_up_to_the_score_as_shown(client: FlaskClient, reference: 
             assert parts["collaborative"] == pytest.approx(0.6 * item["collaborative_score"], abs=1.1e-4)
 
 
-def test_what_is_named_agrees_with_the_definition(client: FlaskClient, reference: Reference) -> None:
+def test_named_items_and_genres_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
     named = 0
     for user in reference.users[::12]:
         answer = explained(client, user, limit=20)
@@ -74,7 +74,7 @@ def test_what_is_named_agrees_with_the_definition(client: FlaskClient, reference
     assert named > 300
 
 
-def test_explaining_costs_no_statement_and_changes_nothing_else(
+def test_explaining_runs_no_statement_and_changes_nothing_else(
     client: FlaskClient, reference: Reference
 ) -> None:
     user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
@@ -103,14 +103,14 @@ def test_a_batch_explains_as_single_requests_do(client: FlaskClient, reference: 
         assert {key: single[key] for key in result} == result
 
 
-def test_without_being_asked_nothing_is_explained(client: FlaskClient, reference: Reference) -> None:
+def test_without_explain_nothing_is_explained(client: FlaskClient, reference: Reference) -> None:
     answer = get(client, reference.users[0], explain="false")
     assert "basis" not in answer
     assert not any(key in item for item in answer["recommendations"] for key in EXPLAINED)
     assert not any(key in post_batch(client, reference.users[:1]) for key in EXPLAINED)
 
 
-def test_live_and_model_explain_alike(
+def test_live_and_model_give_the_same_explanations(
     databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = Reference(databases).users[::9]
@@ -126,9 +126,7 @@ def test_live_and_model_explain_alike(
             assert answer["basis"] == live[user]["basis"]
 
 
-def test_the_reason_is_a_sentence_that_says_what_there_is_to_say(
-    client: FlaskClient, reference: Reference
-) -> None:
+def test_the_reason_is_a_sentence_that_names_every_cause(client: FlaskClient, reference: Reference) -> None:
     seen = set()
     for user in reference.users[::4]:
         for item in explained(client, user)["recommendations"]:
@@ -149,7 +147,7 @@ def test_the_reason_is_a_sentence_that_says_what_there_is_to_say(
     assert len(seen) >= 4
 
 
-def test_a_stranger_is_told_that_items_are_popular(client: FlaskClient, reference: Reference) -> None:
+def test_an_unknown_user_gets_popularity_as_the_reason(client: FlaskClient, reference: Reference) -> None:
     answer = explained(client, UNKNOWN_USER, limit=1)
     assert answer["basis"]["stated_genres"] == []
     (item,) = answer["recommendations"]
@@ -170,7 +168,7 @@ def test_items_of_the_history_deleted_since_are_not_named(databases: Urls) -> No
     assert all(own["id"] != gone for item in after["recommendations"] for own in item["because_you_liked"])
 
 
-def test_explanations_remain_of_what_is_left_in_an_outage(databases: Urls, outage: Outage) -> None:
+def test_in_an_outage_the_remaining_scores_are_explained(databases: Urls, outage: Outage) -> None:
     reference = Reference(databases)
     user = next(
         user for user in reference.users if reference.similar(user) and user in reference.genres_of_user
@@ -199,7 +197,7 @@ def test_explanations_remain_of_what_is_left_in_an_outage(databases: Urls, outag
         (("0", "1"), "collaborative", ("people most like you", "as you asked for")),
     ],
 )
-def test_what_weighs_nothing_is_no_reason(
+def test_a_score_with_weight_0_is_no_reason(
     shared_databases: Urls,
     reference: Reference,
     weights: tuple[str, str],

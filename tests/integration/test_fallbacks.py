@@ -34,7 +34,7 @@ _RECOVERY_S = 5.0
 @pytest.fixture
 def live(databases: Urls) -> Iterator[FlaskClient]:
     with running_client(databases, **NO_CAPS) as client:
-        # On a busy machine the first load may find no connection in the short time that it has here.
+        # On a busy machine the first load may get no connection within the short timeout.
         assert eventually(lambda: client.get("/ready").get_json()["status"] == "ready")
         yield client
 
@@ -49,7 +49,7 @@ def eventually(check: Callable[[], bool]) -> bool:
 
 
 def user_with_everything(reference: Reference) -> str:
-    """A user whose ranking uses both stated genres and similar users."""
+    """Return a user whose ranking uses both stated genres and similar users."""
     return next(
         user
         for user in reference.users
@@ -70,7 +70,7 @@ def expected_strategy(reference: Reference, user: str, without: Sequence[Databas
 
 
 @pytest.mark.parametrize("down", EVERY_OUTAGE, ids="+".join)
-def test_with_databases_down_the_answer_is_right_for_what_is_left(
+def test_with_databases_down_answers_agree_with_the_definition(
     live: FlaskClient, databases: Urls, outage: Outage, down: tuple[DatabaseName, ...]
 ) -> None:
     reference = Reference(databases)
@@ -150,7 +150,7 @@ def test_details_lost_after_the_index_was_loaded_are_503_not_an_empty_list(
     assert live.get(f"/api/recommendations/{user}").status_code == 503
 
 
-def test_started_without_engagement_db_it_serves_content_and_then_recovers(
+def test_a_start_without_engagement_db_serves_content_and_then_recovers(
     databases: Urls, outage: Outage
 ) -> None:
     user = user_with_everything(Reference(databases))
@@ -262,7 +262,7 @@ def test_pages_after_deletions_neither_overlap_nor_skip(live: FlaskClient, datab
     assert pages == expected[:40]
 
 
-def test_a_page_is_filled_though_all_of_it_was_deleted(live: FlaskClient, databases: Urls) -> None:
+def test_a_page_is_filled_if_all_its_items_were_deleted(live: FlaskClient, databases: Urls) -> None:
     user = user_with_everything(Reference(databases))
     first = ids(get(live, user, limit=60))
     with psycopg.connect(databases[CATALOG]) as connection:
@@ -277,7 +277,7 @@ def test_a_page_is_filled_though_all_of_it_was_deleted(live: FlaskClient, databa
     assert len(statements) == 5, "what is gone is remembered"
 
 
-def test_started_while_engagement_db_is_locked_it_serves_content(
+def test_a_start_while_engagement_db_is_locked_serves_content(
     databases: Urls,
 ) -> None:
     user = user_with_everything(Reference(databases))
@@ -323,7 +323,7 @@ def test_connections_cut_while_idle_are_replaced_without_a_degraded_answer(
     assert get(live, user) == normal
 
 
-def test_while_popularity_cannot_be_counted_similar_users_are_said_to_be_missing(
+def test_while_popularity_cannot_be_counted_similar_users_are_reported_missing(
     databases: Urls, tmp_path: Path
 ) -> None:
     (tmp_path / "engagement_db").mkdir()

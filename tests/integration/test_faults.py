@@ -29,7 +29,7 @@ from tests.support.reference import Reference
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 _BUDGET_S = 1.0
-# Slack beyond a time budget, for a shared machine.
+# Time beyond a time budget, for a shared machine.
 _SLACK_S = 1.0
 _TABLES = {USER: "tb_user_genre", CATALOG: "medias", ENGAGEMENT: "interaction"}
 
@@ -52,7 +52,7 @@ def timed_get(client: FlaskClient, user: str, **arguments: int) -> tuple[dict[st
 
 @contextmanager
 def locked(urls: Urls, name: DatabaseName) -> Iterator[None]:
-    """Lock a table against all other readers."""
+    """Lock a table against all readers."""
     with psycopg.connect(urls[name]) as connection:
         connection.execute(f"LOCK TABLE {_TABLES[name]} IN ACCESS EXCLUSIVE MODE".encode())
         yield
@@ -110,7 +110,7 @@ def test_with_every_database_hanging_the_budget_covers_all_of_them_together(
 
 
 def test_a_batch_has_as_much_time_as_its_size_needs(databases: Urls) -> None:
-    """Twice the budget of one user for 26: enough for a lock that lasts longer than one budget."""
+    """26 users have twice the budget of one, which is longer than the lock lasts."""
     reference = Reference(databases)
     users = reference.users[:26]
     with running_client(databases, **NO_CAPS, TIME_BUDGET_MS="4000") as client:
@@ -155,7 +155,7 @@ def test_while_a_table_is_locked_only_the_first_requests_wait(databases: Urls, n
                 answers.append(timed_get(client, user))
             waits = [seconds for _, seconds in answers]
             assert {tuple(answer["degraded"]) for answer, _ in answers} == {(name,)}
-            # Twice the usual time, and what a busy machine may add to milliseconds.
+            # Twice the usual time, plus the delays of a busy machine.
             assert statistics.median(waits) < 2 * usual + 0.02
             assert sum(seconds > 0.3 for seconds in waits) <= 4
         assert eventually(lambda: get(client, user) == normal)

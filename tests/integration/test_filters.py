@@ -41,7 +41,7 @@ def passes(item: dict[str, Any], filters: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
-def test_a_filtered_ranking_is_what_passes_of_the_whole(
+def test_a_filtered_ranking_is_the_whole_ranking_without_failing_items(
     client: FlaskClient, reference: Reference, filters: dict[str, Any]
 ) -> None:
     for user in reference.users[::25]:
@@ -94,7 +94,7 @@ def test_filters_hold_while_catalog_db_is_down(databases: Urls, outage: Outage) 
         outage.stop(CATALOG)
         after = get(client, user, genre="DRAMA")
         assert (ids(after), after["degraded"]) == (ids(before), ["catalog_db"])
-        # What passes has no details that are known: an empty page would say that there is nothing.
+        # The items that pass have no cached details. An empty page would mean that no item passes.
         others = {"genre": "DRAMA", "exclude": ids(before)}
         assert client.get(f"/api/recommendations/{user}", query_string=others).status_code == 503
 
@@ -112,7 +112,7 @@ def test_filters_hold_while_catalog_db_is_down(databases: Urls, outage: Outage) 
         ("&".join(f"genre={n}" for n in range(51)), "genre must hold 0 to 50 names, got 51"),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused(client: FlaskClient, query: str, says: str) -> None:
+def test_an_invalid_filter_is_refused(client: FlaskClient, query: str, says: str) -> None:
     response = client.get(f"/api/recommendations/11111111-1111-4111-8111-111111111111?{query}")
     assert (response.status_code, response.get_json()["code"]) == (400, "invalid_parameter")
     assert response.get_json()["error"] == says

@@ -1,4 +1,4 @@
-"""`forget`: the next answer ignores what a user did, and no model file holds the id."""
+"""After `forget`, answers ignore the interactions of a user, and no model file holds the id."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def run(
 ) -> Run:
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
-    # Outages are on purpose here.
+    # Tests make outages here, so timeouts are short.
     monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
     return run
 
@@ -67,7 +67,7 @@ def trained(store: Path, folder: Path) -> None:
 
 @pytest.fixture
 def users(databases: Urls) -> list[str]:
-    """All users with interactions, those with most of them first."""
+    """Return all users with interactions, those with the most first."""
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         rows = connection.execute(
             "SELECT user_id::text FROM interaction GROUP BY 1 ORDER BY count(*) DESC, 1"
@@ -81,7 +81,7 @@ def delete_rows(databases: Urls, user: str) -> None:
 
 
 def traces(folder: Path, user: str) -> list[str]:
-    """The files that hold an id, as text, in binary, or as digits alone."""
+    """Return the files that hold an id, as text, in binary, or as digits alone."""
     known = uuid.UUID(user)
     forms = (user.encode(), known.bytes, known.hex.encode(), user.upper().encode())
     return [
@@ -98,7 +98,7 @@ def users_of(folder: Path, model: str) -> int:
 
 
 def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answers:
-    """Return all users' recommendations and the items similar to these; with scores, without versions."""
+    """Return all users' recommendations with scores, and the items similar to these, without versions."""
     with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
@@ -115,14 +115,14 @@ def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answer
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.usefixtures("trained")
-def test_every_answer_is_that_of_a_model_that_never_had_the_user(
+def test_answers_equal_those_of_a_model_trained_without_the_user(
     run: Run, databases: Urls, folder: Path, users: list[str], model: str
 ) -> None:
     forgotten, *others = users
     with_user = answers_of(databases, folder, model, others)
-    # The rows are still there: it is the command that leaves them out.
+    # The rows still exist: only the command leaves them out.
     assert run("forget", forgotten).status == 0
-    # Popularity, which PostgreSQL counts, is to be the same for both.
+    # PostgreSQL counts popularity, which must be the same for both.
     delete_rows(databases, forgotten)
     after = answers_of(databases, folder, model, others)
     never = folder.parent / "never"
@@ -133,9 +133,7 @@ def test_every_answer_is_that_of_a_model_that_never_had_the_user(
 
 
 @pytest.mark.usefixtures("trained")
-def test_no_file_holds_the_id_and_of_each_model_the_new_version_is_left(
-    run: Run, folder: Path, users: list[str]
-) -> None:
+def test_no_file_holds_the_id_and_only_new_versions_remain(run: Run, folder: Path, users: list[str]) -> None:
     before = {name: artifact.current_version(folder, name) for name in MODELS}
     assert any("neighbours" in trace for trace in traces(folder, users[0]))
     result = run("forget", users[0].upper(), users[1])
@@ -164,7 +162,7 @@ def test_a_model_whose_folder_is_a_link_to_another_disk_forgets_too(
     assert traces(disk, users[0]) == []
 
 
-def test_a_version_whose_folder_is_a_link_is_removed_with_what_it_leads_to(
+def test_a_version_whose_folder_is_a_link_is_removed_with_its_target(
     run: Run, folder: Path, users: list[str]
 ) -> None:
     assert run("train", "neighbours").status == 0
@@ -193,7 +191,7 @@ def test_the_model_that_served_serves_again_with_its_own_hyperparameters(
 
 
 @pytest.mark.usefixtures("trained")
-def test_later_trainings_leave_the_user_out_though_the_rows_are_there(
+def test_later_trainings_leave_the_user_out_though_the_rows_exist(
     run: Run, folder: Path, users: list[str]
 ) -> None:
     counted = users_of(folder, "neighbours")
@@ -205,7 +203,7 @@ def test_later_trainings_leave_the_user_out_though_the_rows_are_there(
 
 
 @pytest.mark.usefixtures("trained")
-def test_the_same_again_changes_nothing(run: Run, folder: Path, users: list[str]) -> None:
+def test_forgetting_a_user_twice_changes_nothing(run: Run, folder: Path, users: list[str]) -> None:
     run("forget", users[0])
     versions, content = versions_in(folder), (folder / FILE).read_bytes()
     result = run("forget", users[0])
@@ -262,7 +260,7 @@ def test_a_list_that_cannot_be_read_stops_trainings_and_the_command(
 
 
 @pytest.mark.usefixtures("trained")
-def test_without_databases_models_that_keep_users_are_rewritten_and_others_are_gone(
+def test_without_databases_models_with_users_are_rewritten_and_others_removed(
     run: Run, folder: Path, users: list[str], outage: Outage
 ) -> None:
     counted = users_of(folder, "neighbours")
@@ -297,7 +295,7 @@ def test_a_rewritten_model_answers_as_one_that_is_trained_without_the_user(
 
 
 @pytest.mark.usefixtures("trained")
-def test_databases_that_lost_most_are_not_learned_from_unless_that_is_accepted(
+def test_databases_that_lost_most_rows_are_trained_on_only_if_accepted(
     run: Run, databases: Urls, users: list[str]
 ) -> None:
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
@@ -311,7 +309,7 @@ def test_databases_that_lost_most_are_not_learned_from_unless_that_is_accepted(
 
 @pytest.mark.parametrize("killed_at", ["publish", "rename", "unlink"])
 @pytest.mark.usefixtures("trained")
-def test_what_is_killed_in_the_middle_is_completed_by_the_next_run(
+def test_an_interrupted_run_is_completed_by_the_next(
     run: Run, folder: Path, users: list[str], killed_at: str
 ) -> None:
     places = {
@@ -354,12 +352,12 @@ def test_the_next_answer_of_every_worker_has_no_trace(
         assert eventually(lambda: server.get(path).body["model_version"] == version, _PATIENCE_S)
 
 
-def test_live_sql_passes_the_user_over_though_the_rows_are_there(
+def test_live_sql_ignores_the_user_though_the_rows_exist(
     run: Run, databases: Urls, folder: Path, users: list[str]
 ) -> None:
     forgotten, *others = users
     with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
-        # The catalog index, and with it popularity, stays as it was.
+        # The catalog index, and so popularity, does not change.
         def answers() -> list[Any]:
             found = [get(client, user, limit=100, explain="true") for user in others[:40]]
             assert {answer["model"] for answer in found} == {"live"}

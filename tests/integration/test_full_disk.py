@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 REQUESTS = "marquee_request_duration_seconds_count"
 NOT_FOUND = {"endpoint": "none", "status": "404"}
 QUICK = {"CATALOG_REFRESH_SECONDS": "1"}
-# Of addresses and statuses that no request had before.
+# Addresses and statuses that no request had before.
 NEW_SERIES = (
     ("GET", "/nowhere", 404),
     ("DELETE", "/health", 405),
@@ -40,14 +40,14 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def open_new_series(server: GunicornServer) -> None:
-    """Ask over enough connections to reach each worker."""
+    """Send requests over enough connections to reach each worker."""
     for _ in range(6):
         for method, path, status in NEW_SERIES:
             assert server.request(method, path).status == status
 
 
 def replace_workers(server: GunicornServer, number: signal.Signals) -> None:
-    """Kill one, or reload."""
+    """Kill a worker, or reload."""
     before = set(server.workers())
     if number == signal.SIGHUP:
         server.process.send_signal(number)
@@ -88,7 +88,7 @@ def test_on_a_full_disk_workers_are_recycled(shared_databases: Urls, disk: Small
 
 
 @pytest.mark.parametrize("vanished", ["what is in it", "all of it"])
-def test_where_the_temporary_folder_vanishes_it_serves_and_counts_on(
+def test_without_the_temporary_folder_it_serves_and_counts(
     shared_databases: Urls, tmp_path: Path, vanished: str
 ) -> None:
     folder = tmp_path / "temporary"
@@ -105,7 +105,7 @@ def test_where_the_temporary_folder_vanishes_it_serves_and_counts_on(
         assert server.process.poll() is None
 
 
-def test_on_a_full_disk_each_worker_loads_the_catalog_for_itself(databases: Urls, disk: SmallDisk) -> None:
+def test_on_a_full_disk_each_worker_loads_the_catalog_on_its_own(databases: Urls, disk: SmallDisk) -> None:
     with running_gunicorn(databases, TMPDIR=str(disk.path), **QUICK) as server:
         disk.fill()
         add_an_item(databases)
@@ -113,7 +113,7 @@ def test_on_a_full_disk_each_worker_loads_the_catalog_for_itself(databases: Urls
         assert "this worker loads for itself" in server.log.read_text()
         assert not list(disk.path.glob("marquee-catalog-*/*/*.draft")), "it takes what little space there is"
         replace_workers(server, signal.SIGKILL)
-        # Until its first load it has the index that was announced while there was room.
+        # Until its first load it uses the index that was announced before the disk was full.
         assert eventually(lambda: all_have_all_items(server, databases), 20.0)
 
 

@@ -40,7 +40,7 @@ def wait_until(check: Callable[[], bool], seconds: float = 10.0) -> None:
 
 @contextmanager
 def asked_all_the_time(server: GunicornServer, path: str) -> Iterator[list[Answer]]:
-    """Two clients ask one request after the other meanwhile; an error fails the test."""
+    """Send requests from two clients meanwhile; an error fails the test."""
     answers: list[Answer] = []
     done = threading.Event()
 
@@ -65,7 +65,7 @@ def engagement_locked(urls: Urls) -> Iterator[None]:
         yield
 
 
-def test_asked_to_stop_it_finishes_what_is_in_flight(databases: Urls, path: str) -> None:
+def test_a_stop_finishes_requests_in_flight(databases: Urls, path: str) -> None:
     with running_gunicorn(databases) as server, ThreadPoolExecutor(1) as threads:
         server.get(path)
         with engagement_locked(databases):
@@ -80,7 +80,7 @@ def test_asked_to_stop_it_finishes_what_is_in_flight(databases: Urls, path: str)
 
 
 def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: Urls, path: str) -> None:
-    # New workers load their index while the test's own processes are busy with more than a host's would be.
+    # New workers load their index while the test's own processes load the machine.
     with running_gunicorn(shared_databases, **PATIENT) as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
@@ -95,8 +95,8 @@ def test_a_reload_replaces_every_worker_and_fails_no_request(shared_databases: U
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of what serves, with an `.env` and statements of its own, and compiled as it is."""
-    # Not what other processes are about to rename.
+    """Copy the files that the service needs, with an `.env`, statements and compiled code."""
+    # Without temporary files, which other processes rename meanwhile.
     drafts = shutil.ignore_patterns("*.pyc.*", "tmp*")
     for name in ("config", "recommender", "sql"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=drafts)
@@ -119,14 +119,14 @@ def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
         with asked_all_the_time(server, path) as answers:
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 30)
-            # One that starts later finds the same files.
+            # A worker that starts later reads the same files.
             victim = next(iter(server.workers().values()))
             victim.terminate()
             wait_until(lambda: len(server.workers()) == 2 and victim.pid not in server.workers())
             time.sleep(1.0)
         assert {answer.status for answer in answers} == {200}
         assert server.process.poll() is None
-        (said,) = [line["message"] for line in server.logged() if "changes nothing" in line["message"]]
+        (said,) = [line["message"] for line in server.logged() if "The reload failed" in line["message"]]
         assert ("POOL_SIZE" if file == ".env" else file) in said
 
 
@@ -139,7 +139,7 @@ def test_an_idle_connection_is_used_again_and_keeps_no_worker_from_stopping(
     ):
         connection.request("GET", path)
         connection.getresponse().read()
-        # Longer than Gunicorn keeps it by default.
+        # Longer than Gunicorn's default.
         time.sleep(3)
         own_socket = connection.sock
         connection.request("GET", path)
@@ -151,7 +151,7 @@ def test_an_idle_connection_is_used_again_and_keeps_no_worker_from_stopping(
         assert time.monotonic() - started < 10
 
 
-def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(shared_databases: Urls, path: str) -> None:
+def test_a_killed_worker_is_replaced_and_the_others_go_on(shared_databases: Urls, path: str) -> None:
     with running_gunicorn(shared_databases) as server:
         wait_until(lambda: len(server.workers()) == 2)
         victim = next(iter(server.workers().values()))
@@ -162,7 +162,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(shared_databas
         assert {answer.status for answer in answers} == {200}
 
 
-def test_workers_are_recycled_after_so_many_requests(shared_databases: Urls, path: str) -> None:
+def test_workers_are_recycled_after_max_requests(shared_databases: Urls, path: str) -> None:
     with running_gunicorn(shared_databases, MAX_REQUESTS="50") as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
@@ -173,7 +173,7 @@ def test_workers_are_recycled_after_so_many_requests(shared_databases: Urls, pat
 
 @pytest.fixture
 def stream() -> bytes:
-    """A request for a stream that is too long for the kernel to take before it is read."""
+    """Return a request for a stream that is too long for the buffers of the kernel."""
     strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(400)]
     return json.dumps({"user_ids": strangers, "limit": 100}).encode()
 
@@ -200,14 +200,12 @@ def test_a_worker_is_recycled_after_its_streams(shared_databases: Urls, path: st
         wait_until(lambda: before not in server.workers() and len(server.workers()) == 1, 30)
 
 
-def test_asked_to_stop_it_ends_streams_in_a_last_line_that_says_so(
-    shared_databases: Urls, stream: bytes
-) -> None:
+def test_a_stop_ends_streams_with_a_last_line_that_says_so(shared_databases: Urls, stream: bytes) -> None:
     with running_gunicorn(shared_databases, WORKERS="1") as server:
         with opened_stream(server, stream) as response:
             lines = [response.readline()]
             server.process.send_signal(signal.SIGTERM)
-            # As a reader does that is slow, and not too slow.
+            # Read slowly, but above the minimum rate.
             time.sleep(7)
             lines += response.readlines()
         assert server.process.wait(20) == 0
@@ -217,7 +215,7 @@ def test_asked_to_stop_it_ends_streams_in_a_last_line_that_says_so(
     assert "this server stops" in last["error"]
 
 
-def test_eight_long_batches_at_once_leave_pages_alone(shared_databases: Urls, path: str) -> None:
+def test_eight_long_batches_do_not_delay_pages(shared_databases: Urls, path: str) -> None:
     users = Reference(shared_databases).users
     strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(500 - len(users))]
     body = json.dumps({"user_ids": [*users, *strangers], "limit": 100}).encode()
@@ -229,14 +227,14 @@ def test_eight_long_batches_at_once_leave_pages_alone(shared_databases: Urls, pa
             open_connections.callback(connection.close)
             connection.request("POST", "/api/recommendations/batch", body, headers)
             batches.append(connection)
-        # Their answers are not read meanwhile: it is the service's time that counts, not the test's.
+        # Their answers are not read meanwhile, so that only the time of the service counts.
         answers = [server.get(path) for _ in range(40)]
         assert {connection.getresponse().status for connection in batches} <= {200, 503}
     assert {answer.status for answer in answers} == {200}
     assert sorted(answer.seconds for answer in answers)[len(answers) * 9 // 10] < 1.5
 
 
-def test_beyond_what_may_wait_requests_are_refused_at_once_and_monitors_are_not(
+def test_requests_beyond_the_queue_are_refused_at_once_and_monitors_are_not(
     databases: Urls, path: str
 ) -> None:
     with running_gunicorn(databases, WORKERS="1", THREADS="1", MAX_WAITING="2") as server:

@@ -1,4 +1,4 @@
-"""The item-based models serve like any other: trained by the command, picked up, explained, similar items."""
+"""Item-based models are trained by the command, serve, explain, and find similar items."""
 
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.support.reference import Reference
 from tests.support.training import answers_with, train_on
 from tests.support.waiting import wait_until
 
-# What only models that go by similar users can say.
+# Fields that only models based on similar users can fill.
 BY_SIMILAR_USERS = {"similar_user_count", "total_interaction_value"}
 
 
 @pytest.mark.parametrize("name", ["item_knn", "ease", "als", "transitions", "ease_transitions"])
-def test_a_model_of_items_answers_explains_and_says_what_is_similar(
+def test_an_item_model_answers_explains_and_finds_similar_items(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     version = train_on(shared_databases, tmp_path, monkeypatch, name=name)
@@ -65,7 +65,7 @@ def test_of_several_models_the_one_trained_last_answers(
             assert get(client, user)["model"] == name
 
 
-def test_live_sql_answers_where_a_model_fails_while_it_scores(
+def test_live_sql_answers_if_a_model_fails_while_it_scores(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     version = train_on(shared_databases, tmp_path, monkeypatch, name="item_knn")
@@ -85,7 +85,7 @@ def test_live_sql_answers_where_a_model_fails_while_it_scores(
 
 
 @pytest.mark.parametrize("name", ["popularity", "content"])
-def test_a_model_that_names_no_items_of_the_user_s_own_answers(
+def test_a_model_that_cannot_name_items_of_the_user_answers(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     version = train_on(shared_databases, tmp_path, monkeypatch, name=name)

@@ -16,7 +16,7 @@ LEARNED = {"weights": {"content": 0.25, "collaborative": 0.75}, "content": "stat
 
 @pytest.fixture
 def folder(databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A published version that says it was chosen with `LEARNED`."""
+    """Publish a version that says it was chosen with `LEARNED`."""
     version = train_on(databases, tmp_path, monkeypatch)
     home = tmp_path / NAME / version
     provenance = json.loads((home / "metadata.json").read_text())["provenance"]
@@ -33,7 +33,7 @@ def folder(databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ({"MODEL": NAME}, (0.4, 0.6)),
     ],
 )
-def test_scores_are_blended_as_learned_unless_that_is_set(
+def test_learned_weights_apply_unless_weights_are_configured(
     databases: Urls, folder: Path, settings: dict[str, str], weights: tuple[float, float]
 ) -> None:
     user = Reference(databases).users[0]

@@ -1,4 +1,4 @@
-"""What the live caps leave out, on a small data set."""
+"""Which interactions the live caps leave out, on a small data set."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.support.tiny import ENGAGEMENT, Tiny, key
 @pytest.fixture
 def tiny(empty_databases: Urls) -> Tiny:
     tiny = Tiny(empty_databases)
-    # A user with nothing in common, so that no idf is 0.
+    # A user who shares no item, so that no idf is 0.
     tiny.add(99, 109, hours_ago=1)
     return tiny
 
@@ -62,7 +62,7 @@ def test_items_that_the_user_watched_repeatedly_hide_no_similar_user(tiny: Tiny)
 
 
 @pytest.mark.parametrize("absurd", [1.7e308, -1.7e308, float("nan"), float("inf"), float("-inf")])
-def test_absurd_values_count_as_nothing(tiny: Tiny, absurd: float) -> None:
+def test_absurd_values_count_as_0(tiny: Tiny, absurd: float) -> None:
     tiny.add(1, 100, hours_ago=1)
     for user in (10, 11):
         tiny.add(user, 100, hours_ago=1)
@@ -71,7 +71,7 @@ def test_absurd_values_count_as_nothing(tiny: Tiny, absurd: float) -> None:
     assert tiny.collaborative() == {key(201): 1.0, key(202): 0.5}
 
 
-def test_caps_count_users_and_items_and_not_how_often_they_are_repeated(tiny: Tiny) -> None:
+def test_caps_count_users_and_items_and_not_repetitions(tiny: Tiny) -> None:
     """Repeated rows of a pair give the same answer as a single row."""
     pairs = [
         (user, item, 3 + 7 * user + item % 17)
@@ -84,13 +84,13 @@ def test_caps_count_users_and_items_and_not_how_often_they_are_repeated(tiny: Ti
     once = tiny.collaborative(**caps)
     for user, item, hours_ago in pairs:
         for repeat in range(1, 12):
-            # A burst for some, spread over weeks for others.
+            # Within a short time for some, and spread over weeks for others.
             tiny.add(user, item, hours_ago + repeat * (0.01 if item % 2 else 30))
     assert len(once) >= 3
     assert tiny.collaborative(**caps) == once
 
 
-def test_where_repetitions_take_too_long_to_read_fewer_are_read(tiny: Tiny, tmp_path: Path) -> None:
+def test_if_repetitions_take_too_long_fewer_are_read(tiny: Tiny, tmp_path: Path) -> None:
     for user in (1, 10, 11):
         for repeat in range(10):
             for item in (100, 200 + user % 2):

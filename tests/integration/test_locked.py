@@ -28,7 +28,7 @@ KEY, ENTRY = make_key("caller", [Scope.READ])
 ANYWHERE = "0.0.0.0"  # noqa: S104 - refused
 
 
-def test_without_keys_gunicorn_says_once_and_loudly_that_it_is_open(service: GunicornServer) -> None:
+def test_without_keys_gunicorn_warns_once_that_it_is_open(service: GunicornServer) -> None:
     assert len(service.workers()) == 2
     printed = service.log.read_text().splitlines()
     (line,) = [line for line in printed if "NO API KEYS ARE SET" in line]
@@ -36,11 +36,11 @@ def test_without_keys_gunicorn_says_once_and_loudly_that_it_is_open(service: Gun
     assert f"127.0.0.1:{service.port}" in line
 
 
-def test_with_keys_gunicorn_asks_for_one(shared_databases: Urls) -> None:
+def test_with_keys_gunicorn_requires_a_key(shared_databases: Urls) -> None:
     with running_gunicorn(shared_databases, API_KEYS=ENTRY.entry, WORKERS="1") as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE_S)
         for given, status in (({}, 401), ({"Authorization": f"Bearer {KEY}"}, 200)):
-            # One connection for all: a body that is refused unread does not spoil the request after it.
+            # One connection for all: a body that is refused unread does not corrupt the next request.
             for _ in range(2):
                 headers = {"Content-Type": "application/json", **given}
                 connection.request("POST", "/api/recommendations/batch", BODY, headers)
@@ -69,7 +69,7 @@ def test_workers_of_one_gunicorn_count_together_in_redis(shared_databases: Urls,
 
 
 @pytest.mark.parametrize("command", [GUNICORN, ["app.py"]], ids=["gunicorn", "serve"])
-def test_it_does_not_start_open_to_other_hosts(command: list[str], tmp_path: Path) -> None:
+def test_the_service_does_not_start_open_to_other_hosts(command: list[str], tmp_path: Path) -> None:
     demo = tmp_path / "demo"
     said = refusal(command, HOST=ANYWHERE, DB_HOST="localhost", DEMO_PATH=str(demo))
     assert "HOST: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said

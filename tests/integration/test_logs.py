@@ -1,4 +1,4 @@
-"""What Gunicorn's workers write: one JSON object a line, one line a request, an outage in few."""
+"""The log of Gunicorn's workers: one JSON object per line, one line per request, few lines in an outage."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_a_stream_is_one_line(service: GunicornServer, reference: Reference) -> 
     assert line["users"] == len(reference.users) == sum(line["strategies"].values())
 
 
-def test_a_fault_is_its_trace_and_its_request_under_one_id(shared_databases: Urls, tmp_path: Path) -> None:
+def test_a_fault_logs_a_traceback_and_the_request_with_one_id(shared_databases: Urls, tmp_path: Path) -> None:
     (tmp_path / "user_db").mkdir()
     (tmp_path / "user_db" / "fetch_genre_preferences.sql").write_text(
         "-- name: fetch_genre_preferences(user_ids)\nSELECT 1, 2, 3 WHERE :user_ids::text[] IS NOT NULL;\n"
@@ -66,10 +66,10 @@ def test_a_fault_is_its_trace_and_its_request_under_one_id(shared_databases: Url
     assert (request["status"], request["level"]) == (500, "WARNING")
 
 
-def test_an_outage_is_a_line_in_five_seconds_a_worker_and_database_that_counts_the_others(
+def test_an_outage_logs_one_line_in_five_seconds_per_worker_and_database(
     databases: Urls,
 ) -> None:
-    """A missing column fails at once: its statement runs for every request, without a breaker."""
+    """A missing column fails at once, so its statement runs for every request, without a breaker."""
     with running_gunicorn(databases) as server:
         with psycopg.connect(databases[ENGAGEMENT]) as connection:
             connection.execute("ALTER TABLE interaction RENAME COLUMN type TO kind")
@@ -95,18 +95,18 @@ def test_no_password_is_in_the_log_even_at_debug(databases: Urls) -> None:
         assert "hunter2" not in server.log.read_text()
 
 
-def test_the_level_is_obeyed_and_the_format_as_set(databases: Urls) -> None:
+def test_the_configured_level_and_format_apply(databases: Urls) -> None:
     with running_gunicorn(databases, LOG_FORMAT="plain", LOG_LEVEL="info") as server:
         server.ask(PATH, {"X-Request-ID": "plainly"})
         (line,) = [line for line in server.log.read_text().splitlines() if line.endswith("[plainly]")]
         assert re.search(rf"INFO .* marquee\.access: GET {PATH} 200 in [\d.]+ ms \[plainly\]$", line)
     with running_gunicorn(databases, LOG_LEVEL="WARNING") as server:
         server.ask(PATH)
-        # Gunicorn says that there are no keys.
+        # Gunicorn warns that no keys are set.
         assert {line["logger"] for line in server.logged()} <= {"gunicorn.error"}
 
 
-def test_lines_are_whole_though_two_workers_write_them(service: GunicornServer) -> None:
+def test_lines_of_two_workers_are_not_mixed(service: GunicornServer) -> None:
     before = len(service.log.read_text().splitlines())
     for _ in range(50):
         service.ask("/health")

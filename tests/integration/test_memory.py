@@ -11,7 +11,7 @@ from tests.support.reference import Reference
 
 USER, CATALOG, _ = DatabaseName
 LONG = 10_000_000
-# Of 20 items with 10 MB in each of two texts, which were 400 MB; what a request takes besides is 2 to 3 MB.
+# For 20 items with 10 MB in each of two texts, 400 MB in all. A request alone takes 2 to 3 MB.
 MAX_PEAK_BYTES = 12_000_000
 
 
@@ -56,7 +56,7 @@ def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
         assert (item["cover_url"], item["release_year"]) == (None, None)
 
 
-def test_an_item_is_found_by_what_is_shown_of_it(databases: Urls) -> None:
+def test_an_item_is_found_by_the_shown_part_of_a_long_text(databases: Urls) -> None:
     lengthen_texts(databases)
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute(

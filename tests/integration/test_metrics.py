@@ -112,7 +112,7 @@ def test_a_stream_counts_when_it_has_ended_with_all_its_users(
     assert eventually(lambda: service.value("marquee_answers_total") == before + len(reference.users))
 
 
-def test_both_workers_report_what_they_stand_on(service: GunicornServer, reference: Reference) -> None:
+def test_both_workers_report_databases_index_and_model(service: GunicornServer, reference: Reference) -> None:
     text = service.ask("/metrics").body.decode()
     assert sum_of(text, "marquee_workers", {"status": "ready"}) == 2
     for name in DatabaseName:
@@ -126,7 +126,7 @@ def test_both_workers_report_what_they_stand_on(service: GunicornServer, referen
     assert sum_of(text, "marquee_model_info", {"model": "live", "version": ""}) == 2
 
 
-def test_a_killed_worker_leaves_the_gauges_and_what_it_counted_stays(shared_databases: Urls) -> None:
+def test_the_counts_of_a_killed_worker_stay_and_its_gauges_do_not(shared_databases: Urls) -> None:
     with running_gunicorn(shared_databases) as server:
         labels = {"endpoint": "/health", "status": "200"}
         wanted = server.value(REQUESTS, labels) + 20
@@ -142,7 +142,7 @@ def test_a_killed_worker_leaves_the_gauges_and_what_it_counted_stays(shared_data
         assert server.value(REQUESTS, labels) == wanted
 
 
-def test_what_all_the_workers_before_have_counted_stays(shared_databases: Urls) -> None:
+def test_counts_of_replaced_workers_stay(shared_databases: Urls) -> None:
     with running_gunicorn(shared_databases) as server:
         counted = 0
         for _ in range(3):
@@ -159,8 +159,8 @@ def test_what_all_the_workers_before_have_counted_stays(shared_databases: Urls) 
 
 
 def test_every_series_that_requests_may_open_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every rule with every status that Flask or the service may give, and of every count beside."""
-    # Sharing sets it for the process.
+    """All rules with all statuses of Flask and the service, and all other counts."""
+    # Sharing changes it for the whole process.
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
     app = create_app(settings_for(dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")))
     metrics = app.extensions["metrics"]
@@ -202,7 +202,7 @@ def test_requests_in_flight_and_waiting_for_a_connection_are_seen_from_outside(d
             threads = [threading.Thread(target=server.ask, args=(path,)) for _ in range(8)]
             for thread in threads:
                 thread.start()
-            # The one that asks for this is in flight, too.
+            # The request for /metrics is in flight, too.
             assert eventually(lambda: server.value("marquee_requests_in_flight") == 9)
             assert eventually(
                 lambda: (
@@ -264,13 +264,13 @@ def test_items_that_fill_up_pages_and_empty_first_pages_are_counted(databases: U
         assert value(client, "marquee_empty_answers_total") == 1
 
 
-def test_the_model_and_its_age_are_told(
+def test_the_model_and_its_age_are_reported(
     databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(databases, tmp_path, monkeypatch)
     with running_gunicorn(databases, MODEL_PATH=str(tmp_path)) as server:
         trained = {"model": "neighbours", "version": version}
-        # In a fresh checkout each worker compiles the kernels first.
+        # In a new checkout each worker first compiles the kernels.
         assert eventually(lambda: server.value("marquee_model_info", trained) == 2, 120)
         assert server.value("marquee_model_info") == 2
         assert 0 < server.value("marquee_model_age_seconds") < 120
@@ -278,7 +278,7 @@ def test_the_model_and_its_age_are_told(
         assert server.value("marquee_answers_total", {"model": "neighbours"}) == 1
 
 
-def test_the_answer_is_prometheus_text_that_says_what_everything_is(service: GunicornServer) -> None:
+def test_the_answer_is_prometheus_text_with_help_for_each_metric(service: GunicornServer) -> None:
     answer = service.ask("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     text = answer.body.decode()

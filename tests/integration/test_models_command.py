@@ -23,7 +23,7 @@ from tests.support.small_disk import mounted_small_disk
 from tests.support.training import change_metadata, publish_made_up, record_run
 
 POPULARITY, CONTENT = "popularity", "content"
-# Nothing here asks a database.
+# No test here uses a database.
 NOWHERE = dict.fromkeys(DatabaseName, "postgresql://nobody@127.0.0.1:1/nowhere")
 UNKNOWN = "20200101T000000.000000Z"
 BY_VERSION = ("show", "promote")
@@ -47,7 +47,7 @@ def models(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.fixture
 def read_only(folder: Path) -> Iterator[Path]:
-    """A folder of models on a disk that cannot be written."""
+    """Make a folder of models on a disk that cannot be written."""
     folder.mkdir()
     with mounted_small_disk(folder, "8m"):
         publish_made_up(folder, POPULARITY)
@@ -117,10 +117,10 @@ def test_the_list_warns_of_a_current_that_names_nothing(models: Run, folder: Pat
 
 
 @pytest.mark.parametrize("place", ["", "file/models"])
-def test_an_empty_store_is_said_to_be_and_is_not_made(
+def test_an_empty_store_is_reported_and_not_created(
     models: Run, tmp_path: Path, folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where MODEL_PATH lies in what is no folder."""
+    """Also if MODEL_PATH is below a file."""
     (tmp_path / "file").touch()
     where = tmp_path / place if place else folder
     monkeypatch.setenv("MODEL_PATH", str(where))
@@ -139,7 +139,7 @@ def test_an_empty_store_is_said_to_be_and_is_not_made(
     assert not where.exists()
 
 
-def test_a_version_is_shown_with_all_that_it_says_of_itself(models: Run, folder: Path) -> None:
+def test_a_version_is_shown_with_all_its_metadata(models: Run, folder: Path) -> None:
     ref = publish_made_up(folder, POPULARITY, blend=Blend(Weights(0.25, 0.75), "profile"), accepted=True)
     result = models("show", ref.version)
     assert (result.status, result.err) == (0, "")
@@ -173,7 +173,7 @@ def test_a_damaged_version_is_shown_with_its_fault(models: Run, folder: Path) ->
 @pytest.mark.parametrize(
     "name", [UNKNOWN, "current", "../..", "/etc/passwd", f"popularity/../content/{UNKNOWN}", ""]
 )
-def test_what_names_no_version_changes_nothing(models: Run, folder: Path, command: str, name: str) -> None:
+def test_an_unknown_version_changes_nothing(models: Run, folder: Path, command: str, name: str) -> None:
     ref = publish_made_up(folder, POPULARITY)
     result = models(command, name)
     assert (result.status, result.out) == (1, "")
@@ -183,9 +183,7 @@ def test_what_names_no_version_changes_nothing(models: Run, folder: Path, comman
 
 
 @pytest.mark.parametrize("command", BY_VERSION)
-def test_a_name_that_two_models_have_is_asked_for_with_the_model(
-    models: Run, folder: Path, command: str
-) -> None:
+def test_a_version_name_of_two_models_needs_the_model(models: Run, folder: Path, command: str) -> None:
     first, second = publish_made_up(folder, CONTENT), publish_made_up(folder, POPULARITY)
     copied = folder / CONTENT / second.version
     shutil.copytree(folder / CONTENT / first.version, copied)
@@ -217,7 +215,7 @@ def test_promoting_makes_a_version_current_and_says_what_servers_do(
     assert "MODEL is live here" in models("promote", first.version).out
 
 
-def test_what_servers_would_refuse_is_not_promoted(models: Run, folder: Path) -> None:
+def test_a_version_that_servers_would_refuse_is_not_promoted(models: Run, folder: Path) -> None:
     small, large = publish_made_up(folder, POPULARITY, users=40), publish_made_up(folder, POPULARITY)
     result = models("promote", small.version)
     assert (result.status, result.out) == (1, "")
@@ -232,9 +230,7 @@ def test_what_servers_would_refuse_is_not_promoted(models: Run, folder: Path) ->
     assert linked_version(folder) == small
 
 
-def test_a_version_that_holds_a_forgotten_user_is_not_promoted_or_gone_back_to(
-    models: Run, folder: Path
-) -> None:
+def test_a_version_that_holds_a_forgotten_user_is_not_promoted_or_restored(models: Run, folder: Path) -> None:
     first, second = publish_made_up(folder, POPULARITY), publish_made_up(folder, POPULARITY)
     note_forgotten(folder, ["0001"])
     result = models("promote", first.version)
@@ -252,7 +248,7 @@ def test_a_version_that_holds_a_forgotten_user_is_not_promoted_or_gone_back_to(
     assert "the forgotten users are not known: forgotten.json is damaged or cannot be read" in result.err
 
 
-def test_going_back_says_to_what_and_in_the_end_that_there_is_nothing(models: Run, folder: Path) -> None:
+def test_a_rollback_names_its_version_or_says_that_none_is_left(models: Run, folder: Path) -> None:
     first, second, third, _ = [publish_made_up(folder, name) for name in (POPULARITY, CONTENT) * 2]
     result = models("rollback")
     assert (result.status, result.err) == (0, "")
@@ -266,7 +262,9 @@ def test_going_back_says_to_what_and_in_the_end_that_there_is_nothing(models: Ru
     assert linked_version(folder) == second
 
 
-def test_pruning_says_what_is_gone(models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_lists_the_removed_versions(
+    models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = [publish_made_up(folder, POPULARITY, kept_versions=9) for _ in range(6)]
     monkeypatch.setenv("KEPT_VERSIONS", "4")
     result = models("prune")
@@ -333,7 +331,7 @@ def test_the_history_lists_runs_and_one_of_them_in_full(models: Run, folder: Pat
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_run_without_a_record_is_said_to_have_none(models: Run, folder: Path, *, damaged: bool) -> None:
+def test_a_run_without_a_record_is_reported(models: Run, folder: Path, *, damaged: bool) -> None:
     record_run(folder, 1)
     if damaged:
         record_run(folder, 2)
@@ -347,7 +345,7 @@ def test_a_run_without_a_record_is_said_to_have_none(models: Run, folder: Path, 
     assert row[0] == "1"
 
 
-def test_a_folder_that_cannot_be_written_is_read_and_left_as_it_is(models: Run, read_only: Path) -> None:
+def test_a_read_only_folder_is_read_and_not_changed(models: Run, read_only: Path) -> None:
     newest, oldest = (each.ref for each in list_versions(read_only))
     for command in (("list",), ("show", oldest.version), ("history",), ("history", "1")):
         result = models(*command)
@@ -362,7 +360,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_left_as_it_is(models: Run, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("list",), ("history",), ("show", "{version}")])
-def test_a_reader_that_has_left_is_no_reason_for_a_traceback(folder: Path, command: tuple[str, ...]) -> None:
+def test_a_closed_pipe_causes_no_traceback(folder: Path, command: tuple[str, ...]) -> None:
     ref = publish_made_up(folder, POPULARITY)
     record_run(folder, 1)
     reading, writing = os.pipe()
@@ -385,7 +383,7 @@ def test_a_reader_that_has_left_is_no_reason_for_a_traceback(folder: Path, comma
     assert (process.returncode, process.stderr) == (1, b"")
 
 
-def test_the_store_can_be_looked_at_whatever_model_is_named(
+def test_commands_work_with_any_configured_model(
     models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref = publish_made_up(folder, POPULARITY)

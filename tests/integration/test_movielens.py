@@ -99,7 +99,7 @@ def test_ratings_become_interactions_and_movies_items(
     )
 
 
-def test_the_newest_rating_is_moved_to_now_and_a_long_span_is_pointed_out(
+def test_the_newest_rating_is_moved_to_now_and_a_long_span_is_reported(
     monkeypatch: pytest.MonkeyPatch, empty_databases: Urls, folder: Path
 ) -> None:
     ratings = folder / "ratings.csv"
@@ -126,7 +126,7 @@ def test_the_older_format_and_the_scale_to_10_are_read(empty_databases: Urls, tm
     assert titles == [("Amélie",), ("Se7en",)]
 
 
-def test_databases_that_hold_anything_else_are_left_alone_unless_told(
+def test_filled_databases_are_replaced_only_on_request(
     monkeypatch: pytest.MonkeyPatch, databases: Urls, folder: Path
 ) -> None:
     count = "SELECT count(*) FROM interaction"
@@ -165,7 +165,7 @@ def test_databases_that_hold_anything_else_are_left_alone_unless_told(
         (MOVIES, "userId,movieId,rating,timestamp\n", "hold no line that can be loaded"),
     ],
 )
-def test_a_folder_that_is_not_what_it_should_be_is_refused(
+def test_a_folder_without_valid_movielens_files_is_refused(
     empty_databases: Urls, tmp_path: Path, movies: str | None, ratings: str, message: str
 ) -> None:
     if movies is not None:

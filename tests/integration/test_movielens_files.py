@@ -1,4 +1,4 @@
-"""MovieLens files in various forms: readable lines are loaded, others are reported."""
+"""MovieLens files in various forms: readable lines are loaded, and others are reported."""
 
 import re
 from datetime import datetime
@@ -120,7 +120,7 @@ def test_times_are_unix_time_or_iso_8601_and_become_utc(
         "0001-01-01T00:00+14:00",
     ],
 )
-def test_a_time_that_may_be_anything_is_refused(empty_databases: Urls, tmp_path: Path, time: str) -> None:
+def test_an_ambiguous_time_is_refused(empty_databases: Urls, tmp_path: Path, time: str) -> None:
     report = load(empty_databases, tmp_path, ratings=f"{RATINGS}8,1,4,{time}\n")
     assert interactions(empty_databases) == LOADED
     ((reason, count, (line,)),) = report.skipped
@@ -149,7 +149,7 @@ def test_a_time_that_may_be_anything_is_refused(empty_databases: Urls, tmp_path:
         ("3,Ni\u2028x\x1co\x85n,Drama\n", ["Ni\u2028x\x1co\x85n"], ([], [])),
     ],
 )
-def test_every_line_that_is_not_loaded_as_it_stands_is_named(
+def test_every_skipped_or_changed_line_is_reported(
     empty_databases: Urls,
     tmp_path: Path,
     lines: str,
@@ -178,12 +178,12 @@ def test_lines_in_another_encoding_are_read_and_do_not_change_how_others_are(
     assert str(line) == "movies.dat, line 1: 1::Amélie (2001)::Comedy"
 
 
-def test_utf_16_is_refused_by_the_files_name(empty_databases: Urls, tmp_path: Path) -> None:
+def test_utf_16_is_refused_with_the_name_of_the_file(empty_databases: Urls, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=re.escape("ratings.csv is UTF-16; save it as UTF-8")):
         load(empty_databases, tmp_path, ratings=RATINGS.encode("utf-16"))
 
 
-def test_a_rating_counts_once_however_often_it_is_there_and_a_later_one_counts_too(
+def test_a_repeated_rating_counts_once_and_a_later_one_also_counts(
     empty_databases: Urls, tmp_path: Path
 ) -> None:
     again = "7,1,4.0,1000000000\n7,1,3,1000000001\n7,1,4,2001-09-09T01:46:40\n"

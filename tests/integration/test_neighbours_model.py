@@ -123,7 +123,7 @@ def test_items_and_users_newer_than_the_artifact_work(
     assert new_item not in ids(answer)
 
 
-def test_without_engagement_db_the_model_cannot_be_asked(
+def test_without_engagement_db_the_model_does_not_score(
     client_with_model: FlaskClient, databases: Urls, outage: Outage
 ) -> None:
     user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)

@@ -1,4 +1,4 @@
-"""Behind nginx, set up by the lines in docs/how-to/deploy.md."""
+"""The service behind nginx, configured by the lines in docs/how-to/deploy.md."""
 
 import contextlib
 import os
@@ -34,13 +34,13 @@ def documented_lines() -> str:
 
 @contextlib.contextmanager
 def behind_nginx(server: GunicornServer) -> Iterator[GunicornServer]:
-    """The service as it is reached through nginx."""
+    """Start the service behind nginx, and return its address there."""
     binary, port = installed("nginx", package="nginx-light"), free_port()
     lines = documented_lines()
     for documented, here in (
         ("127.0.0.1:5000", f"127.0.0.1:{server.port}"),
         ("listen 80", f"listen 127.0.0.1:{port}"),
-        # All the tests' clients have one address.
+        # All clients of the tests have one address.
         ("limit_conn clients 20", "limit_conn clients 1000"),
     ):
         assert documented in lines
@@ -93,7 +93,7 @@ def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> No
         answers = [proxied.get(f"/api/recommendations/{users[0]}") for _ in range(10)]
         assert {answer.status for answer in answers} == {200}
         assert max(answer.seconds for answer in answers) < 1.5
-        # nginx buffers incomplete heads and bodies before the service, and answers after it.
+        # nginx buffers incomplete headers and bodies of requests, and answers.
         assert eventually(
             lambda: all(counts["open"] == 0 for counts in server.get("/ready").body["load"].values())
         )

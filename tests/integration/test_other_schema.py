@@ -42,7 +42,7 @@ def use_integer_keys(urls: Urls) -> None:
 
 @pytest.fixture
 def integer_sql(tmp_path: Path) -> Path:
-    """Our SQL with `bigint` for `uuid`, and its binary form: all there is to change."""
+    """Write our SQL with `bigint` and its binary form in place of `uuid`; nothing else changes."""
     for name in DatabaseName:
         (tmp_path / name).mkdir()
         for path in (SQL_ROOT / name).glob("*.sql"):

@@ -23,7 +23,7 @@ ENGAGEMENT = DatabaseName.ENGAGEMENT
 
 
 def overlay(folder: Path, query: str, statement: str) -> Path:
-    """SQL_PATH with one statement of engagement_db replaced; `query` is its name with its parameters."""
+    """Replace a statement of engagement_db, and return SQL_PATH. `query`: its name with its parameters."""
     path = folder / ENGAGEMENT / f"{query.partition('(')[0]}.sql"
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"-- name: {query}\n{statement}\n")
@@ -59,9 +59,7 @@ def execute(urls: Urls, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_a_user_whose_history_takes_too_long_leaves_the_database_to_others(
-    databases: Urls, tmp_path: Path
-) -> None:
+def test_a_slow_history_does_not_take_the_database_from_other_users(databases: Urls, tmp_path: Path) -> None:
     reference = Reference(databases)
     heavy, *others = [user for user in reference.users if reference.positive.get(user)]
     sql_path = overlay(
@@ -113,7 +111,9 @@ def test_statements_that_are_given_up_are_cancelled_in_the_server(databases: Url
         wait_until(lambda: running_statements(databases) == 0)
 
 
-def test_what_takes_too_long_is_told_from_what_is_down(databases: Urls, tmp_path: Path) -> None:
+def test_a_slow_statement_is_distinguished_from_a_database_that_is_down(
+    databases: Urls, tmp_path: Path
+) -> None:
     sql_path = overlay(tmp_path, "fetch_example_user()", "SELECT pg_sleep(60)::text AS user_id;")
     with opened(databases, sql_path, size=1, breaker=True) as database:
         for _ in range(3):
@@ -151,8 +151,10 @@ def test_a_prepared_statement_that_a_pooler_has_lost_is_prepared_again(
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01"])
-def test_what_the_server_asks_to_try_again_is_tried_again(databases: Urls, tmp_path: Path, code: str) -> None:
-    """A conflict with recovery on a standby; here the first call on each connection."""
+def test_a_statement_is_repeated_if_the_server_asks_for_it(
+    databases: Urls, tmp_path: Path, code: str
+) -> None:
+    """A conflict with recovery on a standby, made here by the first call on each connection."""
     execute(
         databases,
         f"""CREATE FUNCTION conflict() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
@@ -172,7 +174,7 @@ def test_what_the_server_asks_to_try_again_is_tried_again(databases: Urls, tmp_p
 def test_a_search_without_caps_that_takes_too_long_falls_back_to_them(
     databases: Urls, tmp_path: Path
 ) -> None:
-    """Only the exact statement is slow: the answer is then that of the caps, without degradation."""
+    """Only the exact statement is slow, so the answer uses the caps and is not degraded."""
     reference = Reference(databases)
     user = max(reference.positive, key=lambda user: len(reference.positive[user]))
     text = load_queries(ENGAGEMENT)["fetch_media_of_users"].path.read_text()

@@ -107,7 +107,7 @@ def test_every_list_of_items_is_filtered_alike(
         assert all(passes(item, filters, check) for item in found)
 
 
-def test_values_are_shown_after_ours_as_names_are_and_nulls_as_null(own_client: FlaskClient) -> None:
+def test_own_attributes_follow_the_built_in_ones_and_null_stays_null(own_client: FlaskClient) -> None:
     items = own_client.get("/api/media/popular?limit=100").get_json()["media"]
     for item in items:
         assert list(item)[6:10] == ["genres", "language", "age_rating", "tags"]
@@ -138,13 +138,13 @@ def test_values_are_shown_after_ours_as_names_are_and_nulls_as_null(own_client: 
         ("exclude_tags=", "each of exclude_tags must be of 1 to 100 characters"),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_refused(own_client: FlaskClient, query: str, says: str) -> None:
+def test_an_invalid_filter_is_refused(own_client: FlaskClient, query: str, says: str) -> None:
     response = own_client.get(f"/api/media/popular?{query}")
     assert response.status_code == 400
     assert response.get_json()["error"].startswith(says)
 
 
-def test_the_description_says_what_is_declared_and_holds(own_client: FlaskClient, user: str) -> None:
+def test_the_description_covers_the_declared_attributes(own_client: FlaskClient, user: str) -> None:
     contract = Contract(own_client.get("/openapi.json").get_json())
     OpenAPIV31SpecValidator(contract.document).validate()
     properties = contract.document["components"]["schemas"]["Recommended"]["properties"]
@@ -167,7 +167,7 @@ def environment(own_databases: Urls, declared: dict[str, str], monkeypatch: pyte
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.usefixtures("environment")
-def test_files_have_them_as_the_last_columns(user: str, form: str, tmp_path: Path) -> None:
+def test_files_have_own_attributes_as_the_last_columns(user: str, form: str, tmp_path: Path) -> None:
     (tmp_path / "ids").write_text(user)
     output = tmp_path / f"out.{form}"
     assert main(["batch", str(tmp_path / "ids"), "--output", str(output), "--limit", "100"]) == 0
@@ -176,7 +176,7 @@ def test_files_have_them_as_the_last_columns(user: str, form: str, tmp_path: Pat
     assert ["français", "16.0", "Award Winner|NOIR"] in [row[-3:] for row in rows]
 
 
-def test_the_explorer_shows_and_filters_by_them(own_client: FlaskClient, user: str) -> None:
+def test_the_explorer_shows_and_filters_by_own_attributes(own_client: FlaskClient, user: str) -> None:
     page = own_client.get(f"/explorer/users/{user}").text
     assert 'name="language"' in page
     assert 'name="min_age_rating" type="number"' in page
@@ -217,7 +217,7 @@ def test_check_says_which_column_is_missing_or_of_a_wrong_type(
         assert says in report.find("statement fetch_media")["means"]
 
 
-def test_a_declaration_that_is_wrong_stops_the_start_and_is_said_by_check(
+def test_a_wrong_declaration_stops_the_start_and_is_reported_by_check(
     shared_databases: Urls,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -235,7 +235,9 @@ def test_a_declaration_that_is_wrong_stops_the_start_and_is_said_by_check(
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_command_shows_them_before_the_scores(user: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_own_attributes_before_the_scores(
+    user: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["recommend", user, "--limit", "100"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:8] == ["title", "year", "type", "genres", "language", "age", "rating", "tags"]
@@ -243,7 +245,7 @@ def test_the_command_shows_them_before_the_scores(user: str, capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("environment", "few_at_once")
-def test_a_job_goes_on_only_with_the_attributes_it_began_with(
+def test_a_job_resumes_only_with_the_same_attributes(
     own_databases: Urls, at: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ids").write_text("\n".join(Reference(own_databases).users[:60]))
@@ -257,7 +259,7 @@ def test_a_job_goes_on_only_with_the_attributes_it_began_with(
     assert main(command) == 0
 
 
-def test_a_column_that_is_declared_and_not_there_is_said_by_name_of_the_statement(
+def test_a_missing_declared_column_is_reported_with_the_statement(
     databases: Urls, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"ATTRIBUTES_PATH": declare(tmp_path)["ATTRIBUTES_PATH"]}
@@ -266,7 +268,7 @@ def test_a_column_that_is_declared_and_not_there_is_said_by_name_of_the_statemen
     assert "catalog_db/fetch_catalogue returns 5 columns, but 8 are declared" in caplog.text
 
 
-def test_a_line_of_a_stream_has_them_too(own_client: FlaskClient, user: str) -> None:
+def test_streams_contain_own_attributes(own_client: FlaskClient, user: str) -> None:
     headers = {"Accept": "application/x-ndjson"}
     body = {"user_ids": [user], "limit": 1, "language": ["German"]}
     response = own_client.post("/api/recommendations/batch", json=body, headers=headers)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 USER = DatabaseName.USER
 IGNORING = {"ignore_startup_parameters": "options"}
-# The ways that docs/how-to/run-behind-pgbouncer.md names, for each way to run PgBouncer.
+# The settings of docs/how-to/run-behind-pgbouncer.md, for each mode of PgBouncer.
 SESSION = "session", {"SESSION_SETTINGS_BY": "set"}
 TRANSACTION = "transaction", {"SESSION_SETTINGS_BY": "role", "PREPARED_STATEMENTS": "false"}
 WORKING = [(*SESSION, {}), (*SESSION, IGNORING), (*TRANSACTION, {}), (*TRANSACTION, IGNORING)]
@@ -32,7 +32,7 @@ WORKING = [(*SESSION, {}), (*SESSION, IGNORING), (*TRANSACTION, {}), (*TRANSACTI
 def pooled(
     request: pytest.FixtureRequest, server: PostgresServer, urls: Urls
 ) -> Iterator[tuple[Urls, dict[str, str]]]:
-    """URLs through a PgBouncer, with the settings for it; the role is as the documents have it."""
+    """Return URLs through a PgBouncer and its settings, with the documented role."""
     mode, variables, ignored = request.param
     by_role = variables["SESSION_SETTINGS_BY"] == "role"
     if by_role:
@@ -60,7 +60,7 @@ def change_role(urls: Urls, *statements: str) -> None:
     change({USER: urls[USER].replace(f"marquee:{PASSWORD}", "postgres")}, USER, *statements)
 
 
-def test_answers_through_it_are_the_same(
+def test_answers_through_pgbouncer_are_the_same(
     pooled: tuple[Urls, dict[str, str]], databases: Urls, caplog: pytest.LogCaptureFixture
 ) -> None:
     through, variables = pooled
@@ -74,7 +74,7 @@ def test_answers_through_it_are_the_same(
 
 
 @pytest.mark.parametrize("pooled", [WORKING[0], WORKING[-1]], indirect=True)
-def test_commands_through_it_work_more_than_once(
+def test_commands_through_pgbouncer_work_repeatedly(
     pooled: tuple[Urls, dict[str, str]], run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     through, variables = pooled
@@ -94,13 +94,13 @@ def test_commands_through_it_work_more_than_once(
 
 
 @pytest.mark.parametrize("pooled", [WORKING[0], WORKING[-1]], indirect=True)
-def test_check_through_it_finds_nothing_wrong(pooled: tuple[Urls, dict[str, str]], check: Checker) -> None:
+def test_check_through_pgbouncer_finds_no_fault(pooled: tuple[Urls, dict[str, str]], check: Checker) -> None:
     through, variables = pooled
     assert sessions(check(through, **variables)) == {("ok", name) for name in DatabaseName}
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_settings_that_it_drops_are_an_error_of_check_and_a_line_in_the_log(
+def test_settings_that_pgbouncer_drops_are_an_error_of_check_and_logged(
     mode: str,
     server: PostgresServer,
     urls: Urls,
@@ -117,12 +117,12 @@ def test_settings_that_it_drops_are_an_error_of_check_and_a_line_in_the_log(
         with running_client(through, **PATIENT):
             pass
     told = [record for record in caplog.records if "do not have the settings" in record.getMessage()]
-    # One of each pool that has connected, however many connections it has.
+    # One line for each pool, whatever its number of connections.
     assert 1 <= len(told) <= 5
     assert "statement_timeout is 0 instead of 120000" in caplog.text
 
 
-def test_settings_that_it_refuses_are_explained_by_check(
+def test_settings_that_pgbouncer_refuses_are_explained_by_check(
     server: PostgresServer, urls: Urls, check: Checker
 ) -> None:
     with running_pgbouncer(server, urls, {"pool_mode": "session"}) as through:
@@ -151,7 +151,9 @@ def test_a_url_that_contradicts_the_service_is_refused_at_start(
     assert "user_db" in str(caught.value)
 
 
-def test_so_is_an_environment_that_does(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_contradicts_the_service_is_refused_at_start(
+    shared_databases: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-write")
     with pytest.raises(ConfigurationError, match="PGTARGETSESSIONATTRS"):
         create_app(settings_for(shared_databases))
@@ -160,7 +162,7 @@ def test_so_is_an_environment_that_does(shared_databases: Urls, monkeypatch: pyt
 def test_options_of_a_url_are_kept_beside_the_services_own(
     shared_databases: Urls, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # A setting that shows by what it breaks.
+    # A setting whose effect is visible: it breaks statements.
     elsewhere = {**shared_databases, USER: f"{shared_databases[USER]}?options=-c%20search_path%3Dnowhere"}
     with running_client(elsewhere, **PATIENT) as client:
         assert get(client, Reference(shared_databases).users[0])["degraded"] == ["user_db"]

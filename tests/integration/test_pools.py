@@ -22,7 +22,7 @@ USER, ENGAGEMENT = DatabaseName.USER, DatabaseName.ENGAGEMENT
 
 
 def overlay(folder: Path, database: str, query: str, statement: str) -> str:
-    """A query file of the app's own; the SQL_PATH to set."""
+    """Write a query file of the app's own, and return the SQL_PATH."""
     path = folder / database / f"{query}.sql"
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"-- name: {query}(user_ids)\n{statement}\n")
@@ -101,7 +101,7 @@ def test_making_the_app_connects_to_nothing_and_starts_no_thread(databases: Urls
 
 
 def test_statements_are_prepared_unless_pgbouncer_forbids_it(databases: Urls, tmp_path: Path) -> None:
-    # A user's genres are the names of the statements prepared on the connection that is asked.
+    # The overlay returns the names of prepared statements on its connection as a user's genres.
     sql_path = overlay(
         tmp_path,
         "user_db",
@@ -140,7 +140,7 @@ def test_a_url_that_the_driver_cannot_read_is_refused_without_being_shown() -> N
 def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
     databases: Urls, statement_timeout_ms: int, *, answers: bool
 ) -> None:
-    """Longer than what the network is given on top of a statement's own timeout."""
+    """It takes longer than the time for the network that is added to a statement's timeout."""
     settings = settings_for(databases, POOL_SIZE="1").databases
     timeout = {"statement_timeout_ms": statement_timeout_ms}
     database = Database(ENGAGEMENT, settings.model_copy(update=timeout))

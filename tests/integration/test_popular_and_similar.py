@@ -251,6 +251,6 @@ def test_an_item_that_is_not_in_the_catalog_is_404(databases: Urls) -> None:
         ("popular?explain=true", "unknown_parameter"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(client: FlaskClient, path: str, code: str) -> None:
+def test_an_invalid_request_is_refused(client: FlaskClient, path: str, code: str) -> None:
     response = client.get(f"/api/media/{path}")
     assert (response.status_code, response.get_json()["code"]) == (400, code)

@@ -30,7 +30,7 @@ def test_a_preview_agrees_with_the_definition(client: FlaskClient, reference: Re
         liked = reference.positive.get(user, set())
         stated = reference.genres_of_user.get(user, set())
         answer = preview(client, genres=sorted(stated), liked=sorted(liked), limit=100)
-        # No user is excluded: the profile may be most similar to the user it was copied from.
+        # No user is excluded: the profile may be most similar to the user that it was copied from.
         expected = reference.rank_for(stated, reference.similar_to(liked), liked)[:100]
         assert_agrees(answer["recommendations"], expected)
         assert answer["degraded"] == []
@@ -61,9 +61,7 @@ def test_a_preview_has_the_documented_keys_and_takes_three_statements_at_most(
     assert (answer["count"], answer["strategy"], answer["model"]) == (3, "hybrid", "live")
 
 
-def test_genres_alone_or_likes_alone_or_nothing_at_all_will_do(
-    client: FlaskClient, reference: Reference
-) -> None:
+def test_genres_and_likes_are_each_optional(client: FlaskClient, reference: Reference) -> None:
     liked = [reference.popularity.most_common(1)[0][0]]
     assert preview(client, genres=["Drama"])["strategy"] == "content"
     assert preview(client, liked=liked)["strategy"] == "collaborative"
@@ -73,9 +71,7 @@ def test_genres_alone_or_likes_alone_or_nothing_at_all_will_do(
     assert nothing["recommendations"] == stranger["recommendations"]
 
 
-def test_liked_items_that_are_unknown_are_named_and_count_for_nothing(
-    client: FlaskClient, reference: Reference
-) -> None:
+def test_unknown_liked_items_are_named_and_ignored(client: FlaskClient, reference: Reference) -> None:
     liked = [reference.popularity.most_common(1)[0][0]]
     answer = preview(client, liked=[*liked, UNKNOWN.upper()])
     assert answer.pop("unknown_media") == [UNKNOWN]
@@ -94,7 +90,7 @@ def test_a_preview_can_be_filtered_and_explained(client: FlaskClient, reference:
     assert named <= set(liked)
 
 
-def test_a_preview_is_made_of_what_is_left_in_an_outage(databases: Urls, outage: Outage) -> None:
+def test_a_preview_in_an_outage_uses_the_remaining_databases(databases: Urls, outage: Outage) -> None:
     liked = [Reference(databases).popularity.most_common(1)[0][0]]
     with running_client(databases, **NO_CAPS) as client:
         preview(client, genres=["Drama"], liked=liked, limit=100)
@@ -118,12 +114,12 @@ def test_a_preview_is_made_of_what_is_left_in_an_outage(databases: Urls, outage:
         ({"likes": []}, "unknown key 'likes'; "),
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused(client: FlaskClient, body: dict[str, Any], says: str) -> None:
+def test_an_invalid_body_is_refused(client: FlaskClient, body: dict[str, Any], says: str) -> None:
     response = client.post(PATH, json=body)
     assert (response.status_code, response.get_json()["code"]) == (400, "invalid_body")
     assert response.get_json()["error"].startswith(says)
 
 
-def test_a_preview_cannot_be_got(client: FlaskClient) -> None:
+def test_a_preview_refuses_get(client: FlaskClient) -> None:
     response = client.get(PATH)
     assert (response.status_code, response.headers["Allow"]) == (405, "OPTIONS, POST")

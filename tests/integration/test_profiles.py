@@ -30,7 +30,7 @@ def reading(urls: Urls) -> Iterator[ProfileReader]:
 
 @pytest.fixture
 def profiles(databases: Urls) -> Iterator[ProfileReader]:
-    """On databases of the test's own."""
+    """Return a reader of profiles on the test's own databases."""
     with reading(databases) as reader:
         yield reader
 
@@ -52,7 +52,7 @@ def found(profiles: ProfileReader, prefix: str, top_k: int = 1000) -> list[str]:
     return [user.user_id for user in profiles.search(prefix, top_k).users]
 
 
-def test_a_search_finds_all_users_whose_id_begins_so_and_no_others(
+def test_a_search_finds_exactly_the_users_with_the_prefix(
     shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
     users = all_users(shared_databases)
@@ -116,7 +116,7 @@ def test_a_search_gives_as_many_as_asked_for_and_says_whether_there_are_more(
         "\n",
     ],
 )
-def test_whatever_is_typed_nothing_fails(shared_profiles: ProfileReader, prefix: str) -> None:
+def test_a_search_accepts_any_text(shared_profiles: ProfileReader, prefix: str) -> None:
     answer = shared_profiles.search(prefix, 5)
     assert answer.missing == ()
     assert not answer.users or prefix == "--"
@@ -157,7 +157,7 @@ def test_a_profile_shows_the_latest_interactions_in_order(profiles: ProfileReade
         assert (each.details is not None) == (each.item_id in reference.catalog)
 
 
-def test_timestamps_that_python_cannot_hold_are_no_moments(profiles: ProfileReader, databases: Urls) -> None:
+def test_timestamps_that_python_cannot_hold_are_left_out(profiles: ProfileReader, databases: Urls) -> None:
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         for number, moment in enumerate(("infinity", "12026-01-01", "2026-01-01 10:30:59", "-infinity")):
             connection.execute(
@@ -190,7 +190,7 @@ def test_a_database_that_is_down_leaves_its_part_empty_and_is_named(
     profile = profiles.read(user, 10)
     assert profile.missing == (down,)
     assert profile.genres == (() if down is USER else before.genres)
-    # What was shown once is remembered.
+    # Details that were shown once are cached.
     assert profile.interactions == (() if down is ENGAGEMENT else before.interactions)
     if down is ENGAGEMENT:
         with pytest.raises(DatabaseUnavailableError):

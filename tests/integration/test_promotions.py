@@ -33,18 +33,18 @@ pytestmark = pytest.mark.slow
 NDJSON = {"Accept": "application/x-ndjson", "Content-Type": "application/json"}
 PROMISED_S = 5.0
 LIMIT, STREAM_LIMIT = 20, 100
-# So many users are asked for alone.
+# The number of users in single requests.
 ALONE = 20
-# Worked on at a time.
+# The number of users that are ranked at once.
 CHUNK = 100
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-# Every user with a history is left to the trained model.
+# The trained model answers every user with a history.
 SETTINGS = {**NO_CAPS, **PATIENT, "MIN_HISTORY": "0"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer about a user, alone or as a line of a batch, and when it was asked for, in UTC."""
+    """An answer about a user, alone or as a line of a batch, and the time of the request, in UTC."""
 
     at: datetime
     status: int
@@ -63,7 +63,7 @@ class Expected:
 
 @dataclass
 class Store:
-    """A folder of models, of which several answer differently."""
+    """A folder with several models that answer differently."""
 
     urls: Urls
     folder: Path
@@ -94,7 +94,7 @@ def _named(urls: Urls) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def store(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Three versions, and what each of them answers while it is the only one that does."""
+    """Publish three versions, and record the answers of each while it is the only one."""
     folder = tmp_path_factory.mktemp("store") / "models"
     reference = Reference(shared_databases)
     users = [user for user in reference.users if reference.positive.get(user)]
@@ -109,7 +109,7 @@ def store(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 def _answers_of(store: Store, version: str) -> Expected:
-    """What the version answers that is current."""
+    """Return the answers of the current version."""
 
     def is_used() -> bool:
         return bool(client.get("/ready").get_json()["model"]["version"] == version)
@@ -135,7 +135,7 @@ def gunicorn(store: Store) -> Iterator[GunicornServer]:
 
 @pytest.fixture
 def refs(store: Store) -> list[VersionRef]:
-    """The versions, of which the first is current."""
+    """Return the versions. The first is current."""
     models = ("neighbours", "neighbours", "item_knn")
     found = [VersionRef(model, str(version)) for model, version in zip(models, store.expected, strict=True)]
     promote(store.folder, found[0])
@@ -144,7 +144,7 @@ def refs(store: Store) -> list[VersionRef]:
 
 @contextmanager
 def opened_stream(server: GunicornServer, store: Store) -> Iterator[HTTPResponse]:
-    """A batch of all users, whose lines are not read yet."""
+    """Request a batch of all users, without reading its lines yet."""
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", "/api/recommendations/batch", store.body, NDJSON)
         yield connection.getresponse()
@@ -152,7 +152,7 @@ def opened_stream(server: GunicornServer, store: Store) -> Iterator[HTTPResponse
 
 @contextmanager
 def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[Asked]]:
-    """Three clients ask one request after the other meanwhile: two for a user, one for batches."""
+    """Send requests from three clients meanwhile: two for single users, one for batches."""
     answers: list[Asked] = []
     done = threading.Event()
 
@@ -189,27 +189,27 @@ def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[As
 
 
 def taken_up(server: GunicornServer, ref: VersionRef, since: datetime) -> Mapping[int, float]:
-    """Return which processes have switched to a version since a moment, and after how many seconds."""
+    """Return the processes that have switched to a version since a moment, and after how many seconds."""
     lines = server.logged(message=f"model {ref.model} {ref.version}")
     times = {line["process"]: datetime.fromisoformat(line["time"]) for line in lines}
     return {process: (at - since).total_seconds() for process, at in times.items() if at >= since}
 
 
 def wait_until_taken_up(server: GunicornServer, ref: VersionRef, since: datetime) -> float:
-    """How many seconds it took until all workers used a version."""
+    """Wait until all workers use a version. Return how many seconds it took."""
     wait_until(lambda: set(taken_up(server, ref, since)) == set(server.workers()))
     return max(taken_up(server, ref, since).values())
 
 
 def assert_whole(answers: list[Asked], store: Store) -> None:
-    """Each answer is what the version that it names answers alone."""
+    """Assert that each answer is what its version answers alone."""
     assert {answer.status for answer in answers} == {200}
     for answer in answers:
         expected = store.expected[answer.body["model_version"]]
         assert answer.body == (expected.line if answer.is_line else expected.single)[answer.user]
 
 
-def test_a_promotion_and_a_return_take_effect_in_both_workers_and_mix_nothing(
+def test_a_promotion_and_a_rollback_reach_both_workers_without_mixed_answers(
     gunicorn: GunicornServer, store: Store, refs: list[VersionRef]
 ) -> None:
     wait_until_taken_up(gunicorn, refs[0], LONG_AGO)
@@ -220,7 +220,7 @@ def test_a_promotion_and_a_return_take_effect_in_both_workers_and_mix_nothing(
         (("rollback",), refs[1]),
         (("rollback",), refs[0]),
     ]
-    # From when to when all answers have to be of a version.
+    # The periods in which all answers must be of one version.
     spans: list[tuple[datetime, datetime, VersionRef]] = []
     with asked_all_the_time(gunicorn, store) as answers:
         for command, ref in steps:
@@ -241,7 +241,7 @@ def test_a_promotion_and_a_return_take_effect_in_both_workers_and_mix_nothing(
 
 
 @pytest.mark.parametrize("change", ["promote", "publish"])
-def test_a_batch_that_is_being_sent_ends_with_the_version_it_began_with(
+def test_a_batch_uses_one_version_from_start_to_end(
     gunicorn: GunicornServer, store: Store, refs: list[VersionRef], change: str
 ) -> None:
     wait_until_taken_up(gunicorn, refs[0], LONG_AGO)

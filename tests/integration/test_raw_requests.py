@@ -14,7 +14,7 @@ from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 
 _PATIENCE_S = 10.0
-# Not HTTP as far as Gunicorn can tell: it answers itself, and not in JSON.
+# Bytes that Gunicorn does not take for HTTP. It answers them itself, and not in JSON.
 _GUNICORNS_OWN = {400, 403, 414, 417, 431, 501}
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
 BATCH = "/api/recommendations/batch"
@@ -51,7 +51,7 @@ def request(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], bo
 
 
 def first_answer(received: bytes, *, head: bool = False) -> int:
-    """Return the status of the first answer, which is the service's or an error of Gunicorn's."""
+    """Return the status of the first answer, of the service or of Gunicorn."""
     match = _STATUS.match(received)
     assert match is not None, received[:200]
     status = int(match[1])
@@ -88,7 +88,7 @@ _wrong_headers = st.one_of(
 
 @st.composite
 def nearly_right(draw: st.DrawFn) -> bytes:
-    """A request that gets to us, with the headers of its body and what else callers send."""
+    """Generate a request that reaches the service, with headers for its body and others."""
     body = draw(bodies)
     method, path = draw(
         st.sampled_from([(b"POST", BATCH.encode())])
@@ -100,7 +100,7 @@ def nearly_right(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def flawed(draw: st.DrawFn) -> bytes:
-    """The same with a header that is wrong, or cut off somewhere."""
+    """Generate such a request with a wrong or truncated header."""
     whole = draw(nearly_right())
     if draw(st.booleans()):
         return whole[: draw(st.integers(0, len(whole)))]
@@ -114,13 +114,13 @@ hundreds = settings(max_examples=250, deadline=None, database=None, suppress_hea
 
 @hundreds
 @given(sent=nearly_right())
-def test_whatever_is_http_gets_an_answer(port: int, sent: bytes) -> None:
+def test_http_requests_get_an_answer(port: int, sent: bytes) -> None:
     assert within_patience(port, sent) is not None
 
 
 @hundreds
 @given(sent=flawed() | st.binary(max_size=300))
-def test_other_bytes_get_an_answer_or_a_hang_up(port: int, sent: bytes) -> None:
+def test_other_bytes_get_an_answer_or_a_closed_connection(port: int, sent: bytes) -> None:
     within_patience(port, sent)
 
 

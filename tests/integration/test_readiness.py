@@ -40,7 +40,7 @@ def live(databases: Urls) -> Iterator[FlaskClient]:
         yield client
 
 
-def test_ready_says_what_it_is_ready_with(live: FlaskClient, databases: Urls) -> None:
+def test_ready_reports_databases_index_and_model(live: FlaskClient, databases: Urls) -> None:
     assert eventually(lambda: says(live, 200, "ready"))
     body = ready(live)[1]
     age = body["catalogue"].pop("age_seconds")
@@ -83,7 +83,7 @@ def test_ready_names_the_trained_model(
 
 
 @pytest.mark.parametrize("down", [(USER,), (ENGAGEMENT,), (USER, ENGAGEMENT)], ids="+".join)
-def test_with_part_of_the_evidence_down_it_is_degraded_until_that_is_back(
+def test_with_user_db_or_engagement_db_down_it_is_degraded_until_recovery(
     live: FlaskClient, outage: Outage, down: tuple[DatabaseName, ...]
 ) -> None:
     assert eventually(lambda: says(live, 200, "ready"))
@@ -121,7 +121,7 @@ def test_a_database_that_goes_down_between_requests_is_noticed(live: FlaskClient
     assert eventually(lambda: says(live, 200, "degraded", user_db="down"))
 
 
-def test_started_with_everything_down_it_is_unavailable_and_gives_nothing_away(
+def test_a_start_with_all_databases_down_is_unavailable_and_reveals_no_secret(
     databases: Urls, outage: Outage
 ) -> None:
     outage.stop(*DatabaseName)
@@ -144,9 +144,7 @@ def test_until_popularity_is_counted_it_is_degraded(databases: Urls) -> None:
             assert eventually(lambda: says(client, 200, "ready"))
 
 
-def test_a_database_that_takes_long_is_slow_and_no_reason_to_stay_away(
-    databases: Urls, tmp_path: Path
-) -> None:
+def test_a_slow_database_does_not_make_it_unavailable(databases: Urls, tmp_path: Path) -> None:
     (tmp_path / "user_db").mkdir()
     (tmp_path / "user_db" / "fetch_genre_preferences.sql").write_text(
         "-- name: fetch_genre_preferences(user_ids)\n"

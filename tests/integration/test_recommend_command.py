@@ -1,4 +1,4 @@
-"""`recommend` shows what the API would answer."""
+"""`recommend` shows the answer of the API."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ USER, CATALOG, ENGAGEMENT = DatabaseName
 STRANGER = "11111111-1111-4111-8111-111111111111"
 
 
-def test_the_table_holds_what_the_api_answers_in_its_order(
+def test_the_table_shows_the_answer_of_the_api_in_its_order(
     run: Run, client: FlaskClient, reference: Reference
 ) -> None:
     user = next(user for user in reference.positive if reference.genres_of_user.get(user))
@@ -47,20 +47,20 @@ def test_an_unknown_user_gets_popular_items_and_a_note(run: Run) -> None:
         ([STRANGER, "--limit", "101"], "must be from 1 to 100 (MAX_LIMIT), got 101"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_asked(run: Run, arguments: list[str], words: str) -> None:
+def test_wrong_usage_is_reported_before_any_statement(run: Run, arguments: list[str], words: str) -> None:
     result = run("recommend", *arguments)
     assert (result.status, result.out) == (2, "")
     assert words in result.err
 
 
-def test_a_missing_database_is_told_in_words(run_alone: Run, outage: Outage) -> None:
+def test_a_missing_database_is_reported(run_alone: Run, outage: Outage) -> None:
     outage.stop(ENGAGEMENT)
     result = run_alone("recommend", STRANGER)
     assert result.status == 0
     assert "engagement_db did not answer: histories and similar users are not known" in result.out
 
 
-def test_without_any_database_it_says_so_in_a_line(run_alone: Run, outage: Outage) -> None:
+def test_without_any_database_one_line_says_so(run_alone: Run, outage: Outage) -> None:
     outage.stop(*DatabaseName)
     result = run_alone("recommend", STRANGER)
     assert (result.status, result.out) == (1, "")
@@ -76,7 +76,7 @@ def test_an_empty_catalog_is_nothing_to_recommend(run_alone: Run, databases: Url
     assert "the catalog is empty" in result.err
 
 
-def test_titles_cannot_steer_the_terminal(run_alone: Run, databases: Urls) -> None:
+def test_titles_cannot_control_the_terminal(run_alone: Run, databases: Urls) -> None:
     with psycopg.connect(databases[CATALOG]) as connection:
         connection.execute("UPDATE medias SET title = E'[red]A\\u001b[2Jtitle'")
     result = run_alone("recommend", STRANGER)
@@ -96,7 +96,7 @@ def test_without_databases_configured_it_says_what_to_set(
     assert said.count("\n") == 1
 
 
-def test_explained_the_table_says_why_and_what_the_numbers_refer_to(
+def test_with_explain_the_table_has_reasons_and_a_legend(
     run: Run, client: FlaskClient, reference: Reference
 ) -> None:
     user = next(user for user in reference.positive if reference.genres_of_user.get(user))
@@ -105,7 +105,7 @@ def test_explained_the_table_says_why_and_what_the_numbers_refer_to(
     assert result.status == 0
     told = " ".join(result.out.split())
     for item in answer["recommendations"]:
-        # The reasons wrap within their column, so only the words can be looked for.
+        # Reasons wrap within their column, so only single words can be compared.
         assert all(word in told for word in item["reason"].split())
     basis = answer["basis"]
     assert f"Stated genres: {', '.join(basis['stated_genres'])}. " in told

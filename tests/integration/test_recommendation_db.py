@@ -1,4 +1,4 @@
-"""The service's own database: migrated forward and back, filled at each publication, emptied by `forget`."""
+"""recommendation_db is migrated up and down, filled at each publication, and cleaned by `forget`."""
 
 import re
 import uuid
@@ -18,7 +18,7 @@ from tests.support.commands import Result, runner
 from tests.support.postgres import Urls, maintenance
 
 Run = Callable[..., Result]
-# No kernels, and few factors: quickly trained.
+# Trains quickly: no kernels, and few factors.
 FACTORS = 4
 ALS = ("train", "als", "--set", f"factors={FACTORS}", "--set", "iterations=1")
 TABLES = {"model_artifacts", "user_features"}
@@ -59,7 +59,7 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 
 def relations(url: str) -> set[object]:
-    """Everything that is not PostgreSQL's own."""
+    """Return all relations that are not PostgreSQL's own."""
     return {name for (name,) in rows(url, "SELECT relname FROM pg_class WHERE oid >= 16384")}
 
 
@@ -67,7 +67,7 @@ def current(folder: Path) -> str:
     return str(artifact.current_version(folder, "als"))
 
 
-def test_the_tables_are_made_and_gone_again_and_leave_nothing(run: Run, url: str) -> None:
+def test_migrations_create_all_tables_and_remove_them_again(run: Run, url: str) -> None:
     before = relations(url)
     assert "made: 0001_create_tables" in run("migrate", "up").out
     assert relations(url) >= TABLES
@@ -79,7 +79,7 @@ def test_the_tables_are_made_and_gone_again_and_leave_nothing(run: Run, url: str
     assert run("migrate", "up").status == 0
 
 
-def test_what_is_published_can_be_queried(run: Run, url: str, folder: Path) -> None:
+def test_published_models_can_be_queried(run: Run, url: str, folder: Path) -> None:
     run("migrate", "up")
     assert run(*ALS).status == 0
     assert run("train", "popularity").status == 0
@@ -115,7 +115,7 @@ def test_an_embedding_times_the_factors_of_an_item_is_its_score(run: Run, url: s
     assert (scores.max(axis=1) > 0).all()
 
 
-def test_rows_of_versions_that_are_gone_go_with_them(run: Run, url: str, folder: Path) -> None:
+def test_rows_of_removed_versions_are_deleted(run: Run, url: str, folder: Path) -> None:
     run("migrate", "up")
     for _ in range(4):
         assert run(*ALS).status == 0
@@ -138,11 +138,11 @@ def test_a_user_who_is_forgotten_is_in_no_row(run: Run, url: str, folder: Path) 
 
 
 def noted(url: str) -> dict[object, object]:
-    """Versions of als by name: whether each is the current one."""
+    """Return the versions of als by name, and whether each is current."""
     return dict(rows(url, "SELECT version, is_current FROM model_artifacts WHERE model = 'als'"))  # type: ignore[arg-type]
 
 
-def test_it_says_which_version_was_promoted_or_gone_back_to(run: Run, url: str, folder: Path) -> None:
+def test_the_promoted_or_restored_version_is_marked_current(run: Run, url: str, folder: Path) -> None:
     run("migrate", "up")
     run(*ALS)
     first = current(folder)
@@ -158,13 +158,13 @@ def test_it_says_which_version_was_promoted_or_gone_back_to(run: Run, url: str, 
         result = run("models", *command)
         assert (result.status, result.err) == (0, "")
         assert noted(url) == {first: is_first, second: not is_first}
-    # Those of before are left as they were, and so is the other model.
+    # Earlier rows and the other model do not change.
     query = "SELECT version, count(*) FROM user_features GROUP BY version ORDER BY version"
     assert rows(url, query) == embeddings
     assert rows(url, "SELECT is_current FROM model_artifacts WHERE model = 'popularity'") == [(True,)]
 
 
-def test_rows_of_versions_that_were_pruned_go(run: Run, url: str, folder: Path) -> None:
+def test_rows_of_pruned_versions_are_deleted(run: Run, url: str, folder: Path) -> None:
     run("migrate", "up")
     for _ in range(3):
         run(*ALS)
@@ -179,7 +179,7 @@ def test_rows_of_versions_that_were_pruned_go(run: Run, url: str, folder: Path) 
     assert len(rows(url, "SELECT * FROM model_artifacts WHERE model = 'popularity'")) == 1
 
 
-def test_pruning_a_folder_that_is_not_there_removes_no_row(
+def test_pruning_a_missing_folder_deletes_no_row(
     run: Run, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("migrate", "up")
@@ -189,7 +189,7 @@ def test_pruning_a_folder_that_is_not_there_removes_no_row(
     assert len(noted(url)) == 1
 
 
-def test_where_it_does_not_answer_the_store_changes_and_a_warning_says_how_to_catch_up(
+def test_without_the_database_the_store_changes_and_a_warning_says_how_to_catch_up(
     run: Run, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("migrate", "up")
@@ -218,7 +218,7 @@ def test_where_it_does_not_answer_the_store_changes_and_a_warning_says_how_to_ca
     assert set(noted(url)) == set(found[1:])
 
 
-def test_a_version_that_was_never_noted_is_when_it_is_promoted(
+def test_promoting_an_unrecorded_version_records_it(
     run: Run, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECOMMENDATION_DB_URL", "")
@@ -262,7 +262,7 @@ def test_migrating_without_a_url_or_to_a_wrong_one_says_so(run: Run, monkeypatch
 
 @pytest.fixture
 def role(server: PostgresServer) -> Iterator[str]:
-    """A role that may connect, and nothing else yet."""
+    """Create a role that may connect, and nothing else yet."""
     name = f"own_{uuid.uuid4().hex[:8]}"
     with maintenance(server) as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
@@ -278,7 +278,7 @@ def execute(url: str, statement: str) -> None:
 
 @pytest.fixture
 def as_role(url: str, role: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """What has the commands that follow connect as the role, with options of the URL."""
+    """Let the following commands connect as the role, with options of the URL."""
 
     def connect_so(options: str) -> None:
         monkeypatch.setenv("RECOMMENDATION_DB_URL", url.replace("postgres@", f"{role}@") + options)
@@ -294,7 +294,7 @@ def as_role(url: str, role: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
         ("?options=-cdefault_transaction_read_only%3Don", "the session is read-only"),
     ],
 )
-def test_who_may_not_migrate_is_told_why(
+def test_a_role_that_may_not_migrate_gets_a_reason(
     as_role: Callable[[str], None], run: Run, url: str, options: str, reason: str
 ) -> None:
     before = relations(url)
@@ -307,7 +307,7 @@ def test_who_may_not_migrate_is_told_why(
     assert relations(url) == before
 
 
-def test_a_lock_that_a_killed_migration_left_is_told_with_what_removes_it(run: Run, url: str) -> None:
+def test_a_leftover_migration_lock_is_reported_with_its_remedy(run: Run, url: str) -> None:
     run("migrate", "up")
     execute(url, "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 999999)")
     refused = run("migrate", "down")
@@ -319,7 +319,7 @@ def test_a_lock_that_a_killed_migration_left_is_told_with_what_removes_it(run: R
     assert run("migrate", "down").status == 0
 
 
-def test_removing_tables_that_are_read_is_given_up(run: Run, url: str) -> None:
+def test_removing_tables_in_use_times_out(run: Run, url: str) -> None:
     run("migrate", "up")
     with psycopg.connect(url) as connection:
         connection.execute("SELECT count(*) FROM user_features")

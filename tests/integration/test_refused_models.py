@@ -1,4 +1,4 @@
-"""Instead of an invalid model, the old one or live SQL answers, and /ready reports it."""
+"""If a model is invalid, the old one or live SQL answers, and /ready reports it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The service with a valid model; it tolerates lost interactions."""
+    """Start the service with a valid model. It tolerates lost interactions."""
     version = train_on(databases, folder, monkeypatch)
     with running_client(databases, MODEL_PATH=str(folder), CATALOG_MAX_LOSS="1", **NO_CAPS) as client:
         wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
@@ -54,7 +54,7 @@ def ready_model(client: FlaskClient) -> dict[str, Any]:
 
 
 def reason(client: FlaskClient, version: str) -> str:
-    """Why a version is refused, once it is."""
+    """Return why a version is refused, once it is."""
     wait_until(lambda: ready_model(client).get("refused", {}).get("version") == version)
     said: str = ready_model(client)["refused"]["reason"]
     return said
@@ -69,7 +69,7 @@ def put(name: str, place: Any, value: Any) -> Change:
     return change
 
 
-# Arrays that made kernels access foreign memory, or answers wrong.
+# Arrays that made kernels access foreign memory, or made answers wrong.
 WRONG: list[tuple[str, Change]] = [
     ("media_of_user", put("media_of_user", slice(None), 2**31 - 1)),
     ("users_of_media", put("users_of_media", slice(None), -(2**31))),
@@ -141,7 +141,7 @@ def test_a_model_that_arrives_late_is_used(client: FlaskClient, databases: Urls,
 def test_a_shrunken_model_is_refused_unless_that_was_accepted(
     client: FlaskClient, databases: Urls, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As copied from where the former version was not there to compare with."""
+    """As if copied from a host without the former version, where nothing was compared."""
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("DELETE FROM interaction WHERE id % 5 <> 0")
     smaller = train_on(databases, tmp_path / "elsewhere", monkeypatch)
@@ -153,7 +153,7 @@ def test_a_shrunken_model_is_refused_unless_that_was_accepted(
 
 
 def shift_ids(databases: Urls, digits: str) -> None:
-    """Give all items other ids, or their own ones back."""
+    """Give all media other ids, or restore their own."""
     with psycopg.connect(databases[CATALOG]) as connection:
         for table, column in (("medias", "id"), ("tb_media_genre", "media_id")):
             connection.execute(
@@ -162,7 +162,7 @@ def shift_ids(databases: Urls, digits: str) -> None:
             )
 
 
-def test_a_model_of_other_databases_is_not_used_until_the_catalog_is_its_own(
+def test_a_model_of_other_databases_is_not_used_until_the_catalog_matches(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(databases, folder, monkeypatch)

@@ -1,4 +1,4 @@
-"""Replays of a past moment, scored for live SQL and for models trained on the data of then."""
+"""Replays of a past moment, scored for live SQL and for models trained on earlier data."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +32,7 @@ def rankings(served: Replay) -> dict[str, tuple[str, ...]]:
     return {user.user_id: user.item_ids for user in served.users}
 
 
-def test_what_followed_is_liked_or_watched_later_and_was_not_seen(tiny: Tiny) -> None:
+def test_relevant_items_are_liked_or_watched_later_and_were_unseen(tiny: Tiny) -> None:
     tiny.add(1, 100, 20)
     tiny.add(1, 100, 5)  # seen before
     tiny.add(1, 102, 4, kind="LIKE")
@@ -64,14 +64,14 @@ def test_users_without_a_history_then_are_new(tiny: Tiny) -> None:
     assert score(served.users).personalised == 0
 
 
-def test_one_without_a_time_is_no_news(tiny: Tiny) -> None:
+def test_an_interaction_without_a_time_is_not_relevant(tiny: Tiny) -> None:
     tiny.add(1, 100, 5)
     tiny.execute(ENGAGEMENT, "UPDATE interaction SET timestamp = NULL")
     assert not ask_tiny(tiny).users
 
 
 @pytest.mark.parametrize("model", ["live", "neighbours", "item_knn", "ease"])
-def test_what_followed_changes_no_ranking(databases: Urls, model: str) -> None:
+def test_later_interactions_change_no_ranking(databases: Urls, model: str) -> None:
     settings = settings_for(databases, **PATIENT, **NO_CAPS)
     before = replay(settings, MOMENT, model=model)
     assert {user.model for user in before.users} == {model}
@@ -97,7 +97,7 @@ def test_the_same_users_are_asked_for_each_time(databases: Urls) -> None:
     assert few.users == all_of_them.users[:20]
 
 
-def test_a_replay_asks_what_a_batch_asks(databases: Urls) -> None:
+def test_a_replay_runs_the_statements_of_a_batch(databases: Urls) -> None:
     with recorded_statements() as runs:
         replay(settings_for(databases, **PATIENT, **NO_CAPS), MOMENT, users=100)
     asked = [run.name for run in runs if run.name.startswith("engagement_db")]
@@ -108,12 +108,12 @@ def test_a_replay_asks_what_a_batch_asks(databases: Urls) -> None:
     ]
 
 
-def test_a_moment_to_come_is_refused(shared_databases: Urls) -> None:
+def test_a_future_moment_is_refused(shared_databases: Urls) -> None:
     with pytest.raises(ReplayError, match="before now"):
         replay(settings_for(shared_databases), datetime.now(UTC) + timedelta(hours=1))
 
 
-def test_the_command_prints_scores_and_what_they_do_not_say(
+def test_the_command_prints_scores_and_their_limits(
     databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runner(databases, monkeypatch, capsys)

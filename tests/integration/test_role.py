@@ -32,7 +32,7 @@ _QUERIES = {
 
 
 def documented_role() -> tuple[str, dict[DatabaseName, list[str]]]:
-    """CREATE ROLE, and the grants for each database, as the guide has them."""
+    """Return CREATE ROLE and the grants for each database, as in the guide."""
     text = (ROOT / "docs" / "how-to" / "connect-your-databases.md").read_text()
     section = text.partition("## Create a read-only role\n")[2].partition("\n## ")[0]
     code = "\n".join(line.strip() for line in section.splitlines() if line.startswith("    "))
@@ -46,7 +46,7 @@ def documented_role() -> tuple[str, dict[DatabaseName, list[str]]]:
 
 @pytest.fixture
 def role(server: PostgresServer) -> Iterator[str]:
-    """The documented role, under a name of its own; gone once its databases are."""
+    """Create the documented role under another name, and drop it after its databases."""
     create, _ = documented_role()
     name = f"marquee_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
@@ -57,7 +57,7 @@ def role(server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def as_role(role: str, templates: Templates) -> Iterator[tuple[Urls, Urls]]:
-    """Databases with the documented grants: their URLs for the role, and for the superuser."""
+    """Create databases with the documented grants. Return URLs for the role, and for the superuser."""
     _, grants = documented_role()
     with templates.clone() as urls:
         for name, statements in grants.items():

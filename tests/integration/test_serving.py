@@ -1,4 +1,4 @@
-"""The ways to start the service, as a newcomer and as a deployment would use them."""
+"""The ways to start the service, of a new user and of a deployment."""
 
 import http.client
 import json
@@ -45,7 +45,7 @@ def start(arguments: list[str], variables: Mapping[str, str]) -> "subprocess.Pop
 
 
 def wait_for(process: "subprocess.Popen[str]", line: str) -> str:
-    """What the process printed up to and with a line."""
+    """Return the output of the process up to and with a line."""
     assert process.stdout is not None
     printed = ""
     deadline = time.monotonic() + _START_S
@@ -59,7 +59,7 @@ def wait_for(process: "subprocess.Popen[str]", line: str) -> str:
 
 
 def stop(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
-    """Signal the whole group, as a terminal does; what the process still printed."""
+    """Signal the whole process group, as a terminal does. Return the remaining output."""
     os.killpg(process.pid, number)
     return process.communicate(timeout=_STOP_S)[0]
 
@@ -92,7 +92,7 @@ def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, d
     variables = {"PORT": str(port), "DEMO_PATH": str(demo_folder)}
     users = []
     for first_time, number in ((True, signal.SIGINT), (False, signal.SIGTERM)):
-        # As a newcomer starts it, it begins to train; that once is enough.
+        # With the default settings it begins to train, which one test covers.
         schedule = {"TRAINING_SCHEDULE": ""} if first_time else {}
         process = start(["app.py"], {**variables, **schedule})
         try:
@@ -115,7 +115,7 @@ def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, d
     assert users[0] == users[1]
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_started(port: int, demo_folder: Path) -> None:
+def test_a_port_in_use_is_reported_before_the_start(port: int, demo_folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
@@ -140,7 +140,7 @@ def test_a_demo_folder_that_cannot_be_used_is_named(port: int, tmp_path: Path) -
         assert "Traceback" not in printed
 
 
-def test_a_demo_folder_with_something_else_in_it_is_left_alone(port: int, demo_folder: Path) -> None:
+def test_a_demo_folder_with_foreign_files_is_not_changed(port: int, demo_folder: Path) -> None:
     precious = demo_folder / "postgres" / "precious.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("not a demo")
@@ -175,7 +175,7 @@ def test_gunicorn_with_a_missing_or_wrong_configuration_says_so_and_exits(
     assert "Traceback" not in result.stderr
 
 
-def test_gunicorn_does_not_start_where_an_sql_overlay_is_broken(port: int, tmp_path: Path) -> None:
+def test_gunicorn_does_not_start_with_a_broken_sql_overlay(port: int, tmp_path: Path) -> None:
     (tmp_path / "user_db").mkdir()
     (tmp_path / "user_db" / "fetch_nothing.sql").write_text("-- name: fetch_nothing()\nSELECT 1;")
     variables = {"DB_HOST": "localhost", "SQL_PATH": str(tmp_path), "PORT": str(port)}

@@ -26,7 +26,7 @@ PATHS = ("/api/recommendations/11111111-1111-4111-8111-111111111111", "/api/medi
 
 @contextmanager
 def popularity_moving(urls: Urls) -> Iterator[None]:
-    """New users like items at the end of the ranking, all the time."""
+    """Insert new users who like media at the end of the ranking, continuously."""
     item_ids = sorted(Reference(urls).catalog)
     done = threading.Event()
 
@@ -55,7 +55,7 @@ def ids(body: dict[str, Any]) -> list[str]:
 
 
 def six_pages(server: GunicornServer, path: str) -> list[str]:
-    """Each page asks for the index that the first one named."""
+    """Read six pages by the index that the first one named."""
     first = server.get(f"{path}?limit=10").body
     seen = ids(first)
     for offset in range(10, 60, 10):
@@ -82,17 +82,17 @@ def test_workers_switch_to_the_same_index_at_the_same_moment(moving: GunicornSer
     versions: list[list[str]] = []
     stop = time.monotonic() + 8.0
     while time.monotonic() < stop:
-        # Connections of their own, so that either worker answers.
+        # New connections, so that either worker answers.
         versions.append([moving.get("/ready").body["catalogue"]["index"] for _ in range(6)])
         time.sleep(0.1)
     assert len({version for group in versions for version in group}) >= 3, "it did move"
-    # Where they differ at all, the switch fell in between: one change, and never back.
+    # If they differ, the switch was in between: one change, and none back.
     order = [version for version, _ in itertools.groupby(version for group in versions for version in group)]
     again = [version for version, times in Counter(order).items() if times > 1]
     assert len(again) <= 1, order
 
 
-def test_an_index_that_is_not_kept_is_answered_with_the_one_in_use(service: GunicornServer) -> None:
+def test_a_request_for_an_expired_index_uses_the_current_one(service: GunicornServer) -> None:
     for path in PATHS:
         current = service.get(path).body
         assert service.get(f"{path}?index=0123456789abcdef").body == current
@@ -106,7 +106,7 @@ def test_one_worker_reads_the_databases_for_all(shared_databases: Urls) -> None:
     assert len(readers) == 1
 
 
-def test_a_killed_reader_is_followed_by_another(databases: Urls) -> None:
+def test_another_worker_replaces_a_killed_reader(databases: Urls) -> None:
     with running_gunicorn(databases, LOG_FORMAT="json", **QUICK) as server:
         (reader,) = {line["process"] for line in server.logged(logger="recommender.catalog.refresh")}
         server.workers()[reader].kill()
@@ -123,7 +123,7 @@ def test_a_killed_reader_is_followed_by_another(databases: Urls) -> None:
         assert len(readers) == 2
 
 
-def test_a_folder_that_cannot_be_used_leaves_each_worker_to_itself(databases: Urls, tmp_path: Path) -> None:
+def test_without_the_shared_folder_each_worker_loads_on_its_own(databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(databases, TMPDIR=str(tmp_path), **QUICK) as server:
         (folder,) = tmp_path.glob("marquee-catalog-*/*")
         for path in folder.iterdir():
@@ -159,7 +159,7 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
         assert eventually(lambda: snapshot.exists() and snapshot.read_bytes() != damage), "written again"
 
 
-def test_nothing_is_left_behind(shared_databases: Urls, tmp_path: Path) -> None:
+def test_a_stopped_service_leaves_no_files(shared_databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(shared_databases, TMPDIR=str(tmp_path)) as server:
         assert server.get("/ready").status == 200
         assert list(tmp_path.glob("marquee-catalog-*/*/announcement.json"))

@@ -21,13 +21,13 @@ from tests.support.waiting import wait_until
 NAME = "ease"
 BOUND = 5
 PREVIEW = "/api/recommendations/preview"
-# Half of the last of four decimals, of each of two rounded scores.
+# Half of the fourth decimal, for each of two rounded scores.
 ROUNDING = 2e-4
 LIVE_STATEMENTS = ["engagement_db.fetch_media_of_users", "engagement_db.fetch_users_of_media"]
 
 
 def short_user(items: int) -> str:
-    """The id of a user with so many likes, who is not in the databases that others use."""
+    """Return the id of a user with this number of likes, who is not in the databases of others."""
     return f"55555555-5555-4555-8555-{items:012}"
 
 
@@ -93,7 +93,7 @@ def collaborative(client: FlaskClient, user: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("items", range(1, BOUND))
-def test_scores_are_those_of_both_in_their_shares(
+def test_scores_mix_both_models_by_their_shares(
     mixed: FlaskClient, trained: FlaskClient, live: FlaskClient, items: int
 ) -> None:
     user = short_user(items)
@@ -109,7 +109,7 @@ def test_scores_are_those_of_both_in_their_shares(
     )
 
 
-def test_from_the_bound_on_the_answer_is_that_of_the_trained_model(
+def test_from_min_history_on_the_trained_model_answers(
     mixed: FlaskClient, trained: FlaskClient, served: Served
 ) -> None:
     for user in (short_user(BOUND), served.experienced):
@@ -180,7 +180,7 @@ def test_a_preview_with_few_likes_is_mixed_and_with_enough_is_not(
     assert few["recommendations"] not in (ask(trained, 2)["recommendations"], ask(live, 2)["recommendations"])
 
 
-def test_where_live_sql_is_too_slow_the_trained_scores_serve_and_the_answer_says_so(
+def test_if_live_sql_is_too_slow_trained_scores_serve_and_the_answer_says_so(
     served: Served, trained: FlaskClient, tmp_path: Path
 ) -> None:
     pause = "coalesce(left(pg_sleep(9)::text, 0)::bytea, ''::bytea)"

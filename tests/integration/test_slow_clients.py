@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 BATCH = "/api/recommendations/batch"
 HEAD = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-# What the service waits for clients, in seconds: a third, for the tests to be over sooner.
+# How long the service waits for clients, in seconds: a third of the default, so that tests are shorter.
 HEAD_S, BODY_S, READER_S = 3.0, 8.0, 10.0
 CONFIGURATION = f"""
 from pathlib import Path
@@ -49,7 +49,7 @@ def request(content: dict[str, Any], accept: str = "*/*") -> bytes:
 
 @pytest.fixture(scope="module")
 def alone(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
-    """One worker."""
+    """Start one worker."""
     path = tmp_path_factory.mktemp("gunicorn") / "gunicorn.conf.py"
     path.write_text(CONFIGURATION)
     command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
@@ -62,7 +62,7 @@ def path(shared_databases: Urls) -> str:
     return f"/api/recommendations/{Reference(shared_databases).users[0]}"
 
 
-def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: GunicornServer, path: str) -> None:
+def test_slow_request_headers_hold_no_thread_and_time_out(alone: GunicornServer, path: str) -> None:
     with contextlib.ExitStack() as stack:
         slow = [connected(alone, stack) for _ in range(200)]
         dripping = threading.Event()
@@ -99,7 +99,7 @@ def test_slow_senders_of_heads_hold_no_thread_and_are_given_up_on(alone: Gunicor
     ],
     ids=["behind a whole one", "long"],
 )
-def test_half_a_head_holds_no_thread_however_it_comes(alone: GunicornServer, sent: bytes) -> None:
+def test_incomplete_headers_hold_no_thread(alone: GunicornServer, sent: bytes) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(120):
             connected(alone, stack, sent)
@@ -107,7 +107,7 @@ def test_half_a_head_holds_no_thread_however_it_comes(alone: GunicornServer, sen
         assert max(alone.get("/health").seconds for _ in range(5)) < 1.5
 
 
-def test_those_who_read_nothing_are_given_up_on_sooner_where_threads_run_short(alone: GunicornServer) -> None:
+def test_clients_that_read_nothing_are_closed_sooner_if_threads_run_short(alone: GunicornServer) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(120):
             connected(alone, stack, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
@@ -124,21 +124,21 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_head_that_comes_in_pieces_is_answered(alone: GunicornServer) -> None:
+def test_headers_sent_in_pieces_are_answered(alone: GunicornServer) -> None:
     with contextlib.ExitStack() as stack:
         connection = connected(alone, stack)
         for piece in (b"GET /hea", b"lth HTTP/1.1\r\nHo", b"st: localhost\r\n", b"\r", b"\n"):
             connection.sendall(piece)
             time.sleep(0.2)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-        # Then on the same connection two at once.
+        # Then two at once on the same connection.
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
         received = b""
         while received.count(b"HTTP/1.1 200") < 2:
             received += connection.recv(65536)
 
 
-def test_a_connection_that_ends_within_a_head_is_closed(alone: GunicornServer) -> None:
+def test_a_connection_that_ends_within_headers_is_closed(alone: GunicornServer) -> None:
     with contextlib.ExitStack() as stack:
         connection = connected(alone, stack, b"GET /health HT")
         time.sleep(0.3)
@@ -147,7 +147,7 @@ def test_a_connection_that_ends_within_a_head_is_closed(alone: GunicornServer) -
         assert connection.recv(65536) == b""
 
 
-def test_slow_senders_of_bodies_are_bounded_and_given_up_on(alone: GunicornServer, path: str) -> None:
+def test_slow_bodies_are_bounded_and_time_out(alone: GunicornServer, path: str) -> None:
     with contextlib.ExitStack() as stack:
         slow = [
             connected(alone, stack, f'{HEAD}Content-Length: 5000\r\n\r\n{{"user_ids"'.encode())
@@ -162,7 +162,7 @@ def test_slow_senders_of_bodies_are_bounded_and_given_up_on(alone: GunicornServe
         assert eventually(lambda: all(map(is_closed, slow[:5])), BODY_S + 5)
 
 
-def test_slow_readers_of_streams_leave_pages_and_batches_alone(
+def test_slow_readers_of_streams_do_not_delay_pages_and_batches(
     alone: GunicornServer, path: str, shared_databases: Urls
 ) -> None:
     users = Reference(shared_databases).users
@@ -180,14 +180,14 @@ def test_slow_readers_of_streams_leave_pages_and_batches_alone(
         assert batch.status == 200
         load = alone.get("/ready").body["load"]
         assert load["streams"]["open"] == load["streams"]["max_open"] == 8
-        # An answer that is sent but unread holds no place in the limiter.
+        # An answer that is sent but unread does not count against the limit.
         assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["working"] == 0, 20)
         started = [connection.recv(12, socket.MSG_PEEK) for connection in slow]
         assert sorted(started) == [b"HTTP/1.1 200"] * 8 + [b"HTTP/1.1 503"] * 8
     assert eventually(lambda: alone.get("/ready").body["load"]["streams"]["open"] == 0, 20)
 
 
-def test_a_reader_below_the_least_rate_is_given_up_on(alone: GunicornServer) -> None:
+def test_a_reader_below_the_minimum_rate_is_closed(alone: GunicornServer) -> None:
     strangers = [f"00000000-0000-4000-8000-{number:012}" for number in range(20_000)]
     stream = request({"user_ids": strangers, "limit": 100}, "application/x-ndjson")
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Spellings of a genre or a type that look alike are one, wherever genres and types are compared or shown."""
+"""Spellings of a genre or a type that look alike are one name, wherever names are compared or shown."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.support.reference import Reference
 
 USER, CATALOG, _ = DatabaseName
 
-# As PostgreSQL reads U&'...': one name, with its accent composed or not.
+# In PostgreSQL's notation U&'...': one name, with a composed or a separate accent.
 _SPELLINGS = (
     r"COM\00C9DIE NOIRE",
     r"com\00E9die noire ",
@@ -37,7 +37,7 @@ _SPELL = """
 
 
 def use_spellings(urls: Urls, name: DatabaseName, table: str, owner: str) -> None:
-    """Write each owner's DRAMA in another way or two, and add names that are blank."""
+    """Write DRAMA in one or two other spellings for each owner, and add blank names."""
     spellings, blanks = (
         sql.SQL(", ").join(sql.SQL(f"U&'{name}'") for name in names) for names in (_SPELLINGS, _BLANKS)
     )
@@ -106,7 +106,7 @@ def test_filters_find_every_spelling_of_a_type(dirty_client: FlaskClient) -> Non
     assert shown == {"Mini série", "MINI SÉRIE"}
 
 
-def test_what_is_blank_is_not_there(dirty_client: FlaskClient, dirty_reference: Reference) -> None:
+def test_blank_names_are_ignored(dirty_client: FlaskClient, dirty_reference: Reference) -> None:
     for user in dirty_reference.users[::20]:
         answer = get(dirty_client, user, limit=100, explain="true")
         stated = answer["basis"]["stated_genres"]

@@ -1,4 +1,4 @@
-"""The service reads from a hot standby that keeps cancelling queries because of replay conflicts."""
+"""The service reads from a hot standby, where replay conflicts keep cancelling its queries."""
 
 import threading
 import time

@@ -11,7 +11,7 @@ from tests.support.gunicorn import gunicorn_in, settings_alone
 from tests.support.postgres import Urls
 from tests.support.waiting import wait_until
 
-# As installed: unlike `python -m gunicorn`, it does not make the folder it is called in importable.
+# The installed command: unlike `python -m gunicorn`, it does not make the current folder importable.
 GUNICORN = str(Path(sys.executable).parent / "gunicorn")
 CONFIG = "config/gunicorn.conf.py"
 
@@ -26,7 +26,7 @@ CONFIG = "config/gunicorn.conf.py"
         (ROOT, ["-c", CONFIG]),
     ],
 )
-def test_it_starts_and_reloads_from_any_folder(
+def test_gunicorn_starts_and_reloads_from_any_folder(
     shared_databases: Urls, folder: Path, arguments: list[str]
 ) -> None:
     command = [GUNICORN, *arguments, "wsgi:app"]

@@ -31,7 +31,7 @@ def test_a_statement_is_repeated_on_one_connection(connection: BoundedConnection
 
 
 @pytest.mark.parametrize("was_used", [False, True])
-def test_the_reason_for_which_a_server_hung_up_is_known(
+def test_the_reason_of_a_closed_connection_is_known(
     connection: BoundedConnection, shared_databases: Urls, *, was_used: bool
 ) -> None:
     if was_used:
@@ -49,9 +49,7 @@ def test_after_an_error_the_connection_can_be_used(connection: BoundedConnection
     assert fetch_rows(connection, QUERY, UNKNOWN_USER) == []
 
 
-def test_no_answer_is_waited_for_past_the_deadline(
-    connection: BoundedConnection, shared_databases: Urls
-) -> None:
+def test_waiting_ends_at_the_deadline(connection: BoundedConnection, shared_databases: Urls) -> None:
     connection.deadline = Deadline.after(0.2)
     with psycopg.connect(shared_databases[NAME]) as other:
         other.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")

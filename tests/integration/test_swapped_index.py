@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogIndex]]:
-    """Every index that is built from now on, the latest last."""
+    """Collect every index that is built from now on, the latest last."""
     built: list[weakref.ref[CatalogIndex]] = []
 
     def build(*arguments: Any) -> CatalogIndex:
@@ -29,7 +29,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[CatalogIndex]]:
         return index
 
     monkeypatch.setattr(refresh, "index_of", build)
-    # For pages that ask for it, the one before is kept for as long as a refresh takes to come.
+    # The index before is kept for one refresh interval, for pages that request it.
     monkeypatch.setattr(refresh, "_KEEP_S", 0.0)
     return built
 

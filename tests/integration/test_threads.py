@@ -21,7 +21,7 @@ _start = threading.Thread.start
 
 @contextmanager
 def none_to_spare(monkeypatch: pytest.MonkeyPatch, *names: str) -> Iterator[None]:
-    """No thread can be started whose name has one of these in it."""
+    """Let no thread start whose name contains one of these."""
 
     def start(thread: threading.Thread) -> None:
         if any(name in thread.name for name in names):
@@ -39,7 +39,7 @@ def ready(client: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["user_db probe", "catalogue", "metrics", "model", "check catalog_db"])
-def test_a_part_that_cannot_start_is_named_until_it_can(
+def test_background_work_that_cannot_start_is_named_until_it_can(
     shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with running_app(shared_databases, **PATIENT) as app:

@@ -1,4 +1,4 @@
-"""A training run publishes only models that are surely better, and failures do not change serving."""
+"""A training run publishes only models that are significantly better, and failures do not change serving."""
 
 import fcntl
 import os
@@ -52,7 +52,7 @@ def command(
 ) -> Train:
     run = runner(databases, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
-    # Those that learn in a moment.
+    # Models that train quickly.
     monkeypatch.setattr(candidates, "MODELS", {name: MODELS[name] for name in QUICK_MODELS})
     return run
 
@@ -77,7 +77,7 @@ def execute(urls: Urls, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def test_what_is_surely_better_is_published_and_the_record_says_why(
+def test_a_significantly_better_challenger_is_published_with_the_reason(
     command: Train, train: Train, folder: Path
 ) -> None:
     assert command("train", "popularity").status == 0
@@ -108,7 +108,7 @@ def test_what_is_surely_better_is_published_and_the_record_says_why(
     assert run.reason in result.out
 
 
-def test_where_nothing_is_surely_better_the_champion_learns_from_all_data(
+def test_without_a_better_challenger_the_champion_is_trained_on_all_data(
     train: Train, databases: Urls, folder: Path
 ) -> None:
     assert train().status == 0
@@ -141,7 +141,7 @@ def test_the_first_start_publishes_and_without_enough_data_says_so(
     assert "too little data to compare" in last_run(folder).reason
 
 
-def test_a_blend_that_is_set_is_not_learned(
+def test_a_configured_blend_is_not_learned(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONTENT_WEIGHT", "0.25")
@@ -152,7 +152,7 @@ def test_a_blend_that_is_set_is_not_learned(
     assert weights == {0.25}
 
 
-def test_a_model_that_is_named_is_trained_and_nothing_is_compared(
+def test_a_configured_model_is_trained_without_a_comparison(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL", "popularity")
@@ -162,7 +162,7 @@ def test_a_model_that_is_named_is_trained_and_nothing_is_compared(
     assert train().status == 2
 
 
-def test_what_an_experiment_names_learns_too_and_does_not_serve(
+def test_a_model_of_an_experiment_is_trained_and_does_not_become_current(
     command: Train, train: Train, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "experiments.toml"
@@ -184,7 +184,7 @@ def test_what_an_experiment_names_learns_too_and_does_not_serve(
     assert (published(folder).model, last_run(folder).model) == ("popularity", "popularity")
 
 
-def test_what_an_experiment_names_and_cannot_learn_does_not_fail_the_run(
+def test_an_experiment_model_that_cannot_be_trained_does_not_fail_the_run(
     train: Train, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "experiments.toml"
@@ -218,7 +218,7 @@ def test_a_record_of_a_failure_names_no_folder(train: Train, folder: Path) -> No
     assert last_run(folder).reason.startswith("MODEL_PATH/forgotten.json was changed since `forget` wrote it")
 
 
-def test_data_that_have_shrunk_are_not_learned_from(train: Train, databases: Urls, folder: Path) -> None:
+def test_shrunken_data_are_not_trained_on(train: Train, databases: Urls, folder: Path) -> None:
     assert train().status == 0
     before = published(folder)
     execute(databases, "DELETE FROM interaction WHERE id % 5 <> 0")
@@ -237,7 +237,7 @@ def test_two_runs_do_not_train_at_the_same_time(train: Train, folder: Path) -> N
     assert not list(read_runs(folder, 1))
 
 
-def test_a_folder_that_cannot_be_written_is_said(
+def test_a_read_only_folder_is_reported(
     command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_written_is_said(
     assert "Not a directory" in result.err
 
 
-# What a run does first, and what it does last before the version can be seen.
+# The first step of a run, and the last one before the version is visible.
 STAGES = {
     "read": "from recommender.data import interactions as m; m.interactions_of = kill\n"
     "from recommender.evaluation import databases as d; d.interactions_of = kill",
@@ -316,9 +316,7 @@ def clock(tmp_path: Path) -> WallClock:
 
 
 @pytest.mark.usefixtures("train")
-def test_versions_and_records_count_on_after_the_clock_was_turned_back(
-    folder: Path, clock: WallClock
-) -> None:
+def test_numbers_increase_after_the_clock_was_set_back(folder: Path, clock: WallClock) -> None:
     versions, numbers = [], []
     for offset in (2 * 86_400, 0, -2 * 86_400):
         clock.step(offset)

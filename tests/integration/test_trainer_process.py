@@ -1,4 +1,4 @@
-"""Gunicorn's workers keep one trainer beside them: it is started again, and ends with the service."""
+"""Gunicorn's workers keep one trainer running: it is restarted, and ends with the service."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.gunicorn]
 
 DAILY = {"TRAINING_SCHEDULE": "0 3 * * *"}
-# Learns in a moment, and needs no compiler.
+# Trains quickly, and needs no compiler.
 QUICK = {**DAILY, "MODEL": "popularity"}
 
 
@@ -58,7 +58,7 @@ def wait_until_trained(folder: Path) -> None:
     wait_until(lambda: any(read_runs(folder, 1)))
 
 
-def test_a_service_that_is_left_alone_trains_and_uses_what_was_trained(
+def test_the_service_trains_and_uses_a_model_on_its_own(
     trained_service: GunicornServer, folder: Path
 ) -> None:
     assert trained_service.get("/ready").status == 200
@@ -73,7 +73,7 @@ def test_a_service_that_is_left_alone_trains_and_uses_what_was_trained(
     assert trained_service.value("marquee_training_blocked") == 0
 
 
-def test_one_that_is_killed_is_started_again_and_does_not_train_anew(
+def test_a_killed_trainer_is_restarted_and_does_not_train_again(
     trained_service: GunicornServer, folder: Path
 ) -> None:
     wait_until_trained(folder)
@@ -86,9 +86,7 @@ def test_one_that_is_killed_is_started_again_and_does_not_train_anew(
     assert [run.number for run in read_runs(folder, 5)] == [1]
 
 
-def test_the_death_of_a_worker_or_of_all_leaves_one_trainer(
-    trained_service: GunicornServer, folder: Path
-) -> None:
+def test_killed_workers_leave_one_trainer(trained_service: GunicornServer, folder: Path) -> None:
     wait_until_trained(folder)
     first = the_trainer(trained_service)
     for worker in trained_service.workers().values():
@@ -97,7 +95,7 @@ def test_the_death_of_a_worker_or_of_all_leaves_one_trainer(
     assert trainers(trained_service) == [first]
 
 
-def test_a_reload_brings_a_trainer_with_the_settings_of_then(
+def test_a_reload_starts_a_trainer_with_the_new_settings(
     trained_service: GunicornServer, folder: Path
 ) -> None:
     wait_until_trained(folder)
@@ -108,7 +106,7 @@ def test_a_reload_brings_a_trainer_with_the_settings_of_then(
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_it_ends_with_the_service_however_that_ends(
+def test_the_trainer_ends_with_the_service(
     trained_service: GunicornServer, folder: Path, how: signal.Signals
 ) -> None:
     the_trainer(trained_service)
@@ -149,7 +147,7 @@ def test_two_services_on_one_folder_have_one_trainer_and_the_second_takes_over(
     assert len(list(read_runs(folder, 5))) == 1
 
 
-def test_where_nothing_can_be_written_that_is_said_and_live_sql_answers(
+def test_without_a_writable_folder_live_sql_answers_and_the_log_says_so(
     shared_databases: Urls, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -164,7 +162,7 @@ def test_where_nothing_can_be_written_that_is_said_and_live_sql_answers(
 
 
 @pytest.mark.parametrize("variables", [{"MODEL": "live", **DAILY}, {"TRAINING_SCHEDULE": "never"}])
-def test_there_is_no_trainer_where_none_is_wanted(
+def test_no_trainer_starts_if_training_is_disabled(
     shared_databases: Urls, folder: Path, variables: dict[str, str]
 ) -> None:
     with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **variables) as server:

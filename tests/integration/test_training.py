@@ -66,7 +66,7 @@ def current(folder: Path) -> str | None:
     "emptied",
     ["TRUNCATE interaction", "UPDATE interaction SET timestamp = timestamp - interval '1 year'"],
 )
-def test_nothing_is_published_of_an_empty_window(
+def test_an_empty_window_publishes_nothing(
     train: Train, databases: Urls, folder: Path, emptied: str, option: list[str]
 ) -> None:
     assert train().status == 0
@@ -79,9 +79,7 @@ def test_nothing_is_published_of_an_empty_window(
     assert versions_in(folder) == [version]
 
 
-def test_the_first_model_of_an_empty_table_is_not_published_either(
-    train: Train, databases: Urls, folder: Path
-) -> None:
+def test_an_empty_table_publishes_no_first_model(train: Train, databases: Urls, folder: Path) -> None:
     execute(databases, "TRUNCATE interaction")
     assert train().status == 1
     assert current(folder) is None
@@ -127,7 +125,7 @@ def test_without_a_readable_current_version_the_newest_is_compared_with(
     assert "fewer" in train().err
 
 
-def test_versions_count_upwards_whatever_the_clock_says(train: Train, folder: Path) -> None:
+def test_versions_increase_with_any_clock(train: Train, folder: Path) -> None:
     """A clock that was set back leaves versions with future times."""
     train()
     first = current(folder)
@@ -145,7 +143,7 @@ def test_versions_count_upwards_whatever_the_clock_says(train: Train, folder: Pa
         assert artifact.read_metadata(folder, NAME, after).built_at < "2099"
 
 
-def test_a_current_version_without_a_folder_is_counted_on_from(train: Train, folder: Path) -> None:
+def test_versions_increase_from_a_current_version_without_a_folder(train: Train, folder: Path) -> None:
     train()
     make_current(folder, LATER)
     assert train().status == 0
@@ -155,7 +153,7 @@ def test_a_current_version_without_a_folder_is_counted_on_from(train: Train, fol
     assert (folder / NAME / after).is_dir()
 
 
-def test_where_no_version_can_be_later_that_is_said(train: Train, folder: Path) -> None:
+def test_the_latest_possible_version_name_is_an_error(train: Train, folder: Path) -> None:
     train()
     first = current(folder)
     assert first is not None
@@ -178,7 +176,7 @@ def test_two_runs_do_not_publish_at_the_same_time(train: Train, folder: Path) ->
     assert train().status == 0
 
 
-def test_what_a_killed_run_left_is_removed_and_nothing_else(train: Train, folder: Path) -> None:
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(train: Train, folder: Path) -> None:
     train()
     home = folder / NAME
     partial_folder = home / ".20250101T000000.000000Z.partial"
@@ -215,7 +213,7 @@ def test_foreign_files_in_an_old_version_stay(train: Train, folder: Path) -> Non
     assert [path.name for path in (folder / NAME / first).iterdir()] == ["notes.txt"]
 
 
-def test_a_run_that_is_killed_while_it_writes_leaves_nothing_for_good(train: Train, folder: Path) -> None:
+def test_a_run_killed_while_writing_leaves_nothing_permanent(train: Train, folder: Path) -> None:
     train()
     version = current(folder)
     script = (
@@ -234,7 +232,7 @@ def test_a_run_that_is_killed_while_it_writes_leaves_nothing_for_good(train: Tra
     assert not list((folder / NAME).glob(".*.partial"))
 
 
-def test_other_users_may_read_what_is_published_whatever_the_umask(
+def test_published_files_are_readable_for_others_with_any_umask(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     umask = os.umask(0o077)
@@ -249,7 +247,7 @@ def test_other_users_may_read_what_is_published_whatever_the_umask(
         assert stat.S_IMODE(path.stat().st_mode) == 0o644, path.name
 
 
-def test_the_rights_of_a_folder_that_was_there_are_left_alone(
+def test_the_rights_of_an_existing_folder_stay(
     databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(parents=True, mode=0o750)
@@ -285,7 +283,7 @@ def test_metadata_without_the_flag_can_be_read(
 
 
 @pytest.mark.parametrize(("prepared_statements", "expected"), [("true", 1), ("false", 0)])
-def test_training_prepares_statements_only_where_the_settings_allow_it(
+def test_training_prepares_statements_only_if_the_settings_allow_it(
     databases: Urls, tmp_path: Path, prepared_statements: str, expected: int
 ) -> None:
     (tmp_path / ENGAGEMENT).mkdir()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 _PATIENCE_S = 60
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 HOSTS = ("first", "second")
-# Of an advisory lock in pg_locks: the upper and the lower half of the key.
+# The upper and the lower half of the key of an advisory lock in pg_locks.
 TURN = "locktype = 'advisory' AND classid = 0 AND objid = 7107001"
 
 Run = Callable[..., "subprocess.Popen[str]"]
@@ -30,12 +30,12 @@ Run = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(databases: Urls, tmp_path: Path) -> Iterator[Run]:
-    """Starts a training run as on a host that has a MODEL_PATH of its own."""
+    """Start a training run as on a host that has its own MODEL_PATH."""
     with ExitStack() as started:
 
         def run(host: str, **variables: str) -> "subprocess.Popen[str]":
             named = {f"{name.upper()}_URL": url for name, url in databases.items()}
-            # A model that is named is trained, and nothing compared.
+            # A configured model is trained without a comparison.
             settings = settings_alone(MODEL="popularity", MODEL_PATH=str(tmp_path / host), **variables)
             process = subprocess.Popen(
                 [sys.executable, "-m", "recommender", "trainer", "--once"],
@@ -73,7 +73,7 @@ def holders(urls: Urls) -> int:
 
 
 def readers(urls: Urls) -> int:
-    """How many sessions read interactions, and wait for the table."""
+    """Return how many sessions read interactions, and wait for the table."""
     return count(
         urls,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -98,7 +98,7 @@ def test_two_hosts_read_one_after_the_other_and_each_publishes(
 ) -> None:
     with rows_locked(databases):
         runs = [start(host) for host in HOSTS]
-        # The session that locks is one, and each run has one.
+        # One session holds the lock, and each run has one.
         wait_until(lambda: sessions(databases) == 3 and readers(databases) == 1)
         for _ in range(20):
             assert (holders(databases), readers(databases)) == (1, 1), "the other one waits for its turn"

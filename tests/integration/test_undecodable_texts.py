@@ -20,7 +20,7 @@ from tests.support.commands import runner
 from tests.support.postgres import Urls
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-# Latin-1 in part, UTF-8 in part, and the first half of a letter of UTF-8.
+# Partly Latin-1, partly UTF-8, and the first half of a UTF-8 character.
 TITLE, TITLE_SHOWN = rb"Am\xe9lie \xc3\xa0 Paris \xc3", "Am\ufffdlie à Paris \ufffd"
 GENRE, GENRE_SHOWN = rb"Com\xe9die", "Com\ufffddie"
 
@@ -40,7 +40,7 @@ def urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
 
 
 def execute(url: str, statement: bytes) -> None:
-    """Run a statement as it is: a client of the same encoding sends and gets bytes."""
+    """Run a statement as bytes: a client of the same encoding sends and gets bytes."""
     with psycopg.connect(url) as connection:
         connection.execute(statement)
 
@@ -62,13 +62,13 @@ def users(urls: Urls) -> list[str]:
 
 @pytest.fixture(scope="module")
 def before(urls: Urls, users: list[str]) -> list[dict[str, Any]]:
-    """What they were recommended before."""
+    """Return the recommendations of the users before the change."""
     return answers(urls, users)
 
 
 @pytest.fixture(scope="module")
 def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
-    """Texts of every kind are not UTF-8; among the titles, that of one item."""
+    """Make texts of every kind invalid UTF-8; of the titles, that of one item."""
     item_id = before[0]["recommendations"][0]["id"].encode()
     execute(urls[CATALOG], b"UPDATE medias SET title = E'" + TITLE + b"' WHERE id = '" + item_id + b"'")
     execute(urls[CATALOG], b"UPDATE medias SET description = E'\\xff', media_type = E'S\\xe9rie'")
@@ -84,7 +84,7 @@ def spoiled(urls: Urls, before: list[dict[str, Any]]) -> Urls:
     return urls
 
 
-def test_one_title_costs_no_page_and_nothing_else_is_degraded(
+def test_an_undecodable_title_degrades_no_page(
     spoiled: Urls, users: list[str], before: list[dict[str, Any]]
 ) -> None:
     after = answers(spoiled, users)
@@ -104,7 +104,7 @@ def test_one_title_costs_no_page_and_nothing_else_is_degraded(
         }
 
 
-def test_every_part_of_the_service_reads_them(spoiled: Urls, users: list[str]) -> None:
+def test_every_part_of_the_service_reads_undecodable_texts(spoiled: Urls, users: list[str]) -> None:
     with running_client(spoiled, **NO_CAPS, **PATIENT) as client:
         assert post_batch(client, users)["total_users"] == len(users)
         answer = client.get("/api/media/popular", query_string={"genre": GENRE_SHOWN}).get_json()
@@ -116,7 +116,7 @@ def test_every_part_of_the_service_reads_them(spoiled: Urls, users: list[str]) -
             assert GENRE_SHOWN in response.text
 
 
-def test_commands_read_them(
+def test_commands_read_undecodable_texts(
     spoiled: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runner(spoiled, monkeypatch, capsys)
@@ -129,7 +129,7 @@ def test_commands_read_them(
     assert run("train", "neighbours").status == 0
 
 
-def test_check_reads_them(spoiled: Urls, check: Checker) -> None:
+def test_check_reads_undecodable_texts(spoiled: Urls, check: Checker) -> None:
     report = check(spoiled)
     assert "error" not in {finding["level"] for finding in report.findings}, report.findings
     assert "\ufffd" in json.dumps(report.findings, ensure_ascii=False)

@@ -22,7 +22,9 @@ USER = "11111111-1111-4111-8111-111111111111"
         pytest.param(["-m", "recommender", "recommend", USER], CONFIGURED, id="recommend"),
     ],
 )
-def test_it_names_the_models_there_are(command: list[str], databases: dict[str, str], tmp_path: Path) -> None:
+def test_the_error_of_an_unknown_model_lists_the_known_ones(
+    command: list[str], databases: dict[str, str], tmp_path: Path
+) -> None:
     demo = tmp_path / "demo"
     said = refusal(command, MODEL="eese", DEMO_PATH=str(demo), MODEL_PATH=str(tmp_path), **databases)
     (line,) = [line for line in said.splitlines() if "eese" in line]

@@ -9,19 +9,19 @@ from config.setting_types import ROOT
 
 pytestmark = pytest.mark.slow
 
-# What numba is imported as is then found missing.
+# An import of numba then fails.
 BLOCKED = "import sys; sys.modules['numba'] = None; "
 TESTS = [
     "tests/unit/ranking",
     "tests/unit/test_id_table.py",
     "tests/unit/models",
-    "tests/golden/test_golden.py::test_answers_of_the_neighbours_model_are_what_they_were",
-    "tests/golden/test_golden.py::test_answers_of_live_sql_are_what_they_were",
+    "tests/golden/test_golden.py::test_answers_of_the_neighbours_model_are_unchanged",
+    "tests/golden/test_golden.py::test_answers_of_live_sql_are_unchanged",
 ]
 
 
 def run(program: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program where numba cannot be imported."""
+    """Run a program in which numba cannot be imported."""
     return subprocess.run(  # noqa: S603 - our own
         [sys.executable, "-c", BLOCKED + program], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -34,7 +34,7 @@ def test_answers_are_the_same(tests: str) -> None:
     assert " passed" in done.stdout
 
 
-def test_check_says_what_that_costs() -> None:
+def test_check_warns_about_missing_numba() -> None:
     program = (
         "import os; os.environ.update(DB_HOST='127.0.0.1', DB_PORT='1', DB_USER='x', DB_PASSWORD='x'); "
         "from recommender.cli.main import main; sys.exit(main(['check']))"
