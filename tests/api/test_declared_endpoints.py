@@ -75,7 +75,7 @@ def limiter() -> ConcurrencyLimiter:
 
 @pytest.fixture
 def client(limiter: ConcurrencyLimiter) -> FlaskClient:
-    """An app with a blueprint that the service does not have."""
+    """Return a client of an app with a blueprint that the service does not have."""
     app = Flask("toys")
     register_error_handlers(app)
     entries = [

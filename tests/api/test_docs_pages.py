@@ -23,7 +23,7 @@ def guarded() -> Iterator[FlaskClient]:
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", *[f"/docs/{name}" for name in ASSETS]])
-def test_they_need_no_key_and_are_revalidated(guarded: FlaskClient, path: str) -> None:
+def test_docs_pages_need_no_key_and_are_revalidated(guarded: FlaskClient, path: str) -> None:
     first = guarded.get(path, buffered=True)
     assert first.status_code == 200
     assert first.headers["Cache-Control"] == "no-cache"
@@ -42,7 +42,7 @@ def test_the_page_names_every_asset_and_no_other_origin(guarded: FlaskClient) ->
     assert "<style" not in page.text
 
 
-def test_the_page_may_run_and_load_only_what_is_its_own(guarded: FlaskClient) -> None:
+def test_the_page_may_run_and_load_only_its_own_files(guarded: FlaskClient) -> None:
     policy = guarded.get("/docs", buffered=True).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -52,5 +52,5 @@ def test_the_page_may_run_and_load_only_what_is_its_own(guarded: FlaskClient) ->
 @pytest.mark.parametrize(
     "path", ["/docs/", "/docs/x", "/docs/reader.html", "/docs/..%2fpages.py", "/docs/a/b"]
 )
-def test_nothing_else_is_served_there(guarded: FlaskClient, path: str) -> None:
+def test_no_other_paths_are_served_below_docs(guarded: FlaskClient, path: str) -> None:
     assert guarded.get(path).status_code in (401, 404, 429)

@@ -100,7 +100,7 @@ def test_a_cover_is_a_picture_without_permissions(client: FlaskClient) -> None:
     assert "<script" not in response.text
 
 
-def test_the_panel_holds_what_the_api_answers(client: FlaskClient, user: str) -> None:
+def test_the_panel_shows_the_answer_of_the_api(client: FlaskClient, user: str) -> None:
     response = client.get(f"/explorer/users/{user}")
     assert response.status_code == 200
     assert shown(response) == ids(get(client, user, limit=12))

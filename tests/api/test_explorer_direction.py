@@ -15,13 +15,13 @@ from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-# Ends an isolate that it did not open, then opens one that it does not end.
+# Closes an isolate that it did not open, then opens one that it does not close.
 TURNING = "\u2069\u202c\u2069\u202e\u2067\u202d"
 
 
 @pytest.fixture(scope="module")
 def urls(templates: Templates) -> Iterator[Urls]:
-    """Databases in which every text has this prefix."""
+    """Create databases in which every text has this prefix."""
     with templates.clone() as urls:
         _execute(urls[USER], "UPDATE tb_user_genre SET genre_name = %s || genre_name")
         _execute(urls[CATALOG], "UPDATE tb_media_genre SET genre_name = %s || genre_name")
@@ -74,7 +74,7 @@ def test_every_text_of_a_database_is_isolated_and_balanced(turned_client: FlaskC
         assert isolated or path.endswith(quote(TURNING)), path
 
 
-def test_a_cover_holds_no_characters_that_direct(turned_client: FlaskClient) -> None:
+def test_a_cover_holds_no_bidi_controls(turned_client: FlaskClient) -> None:
     title, genre = quote("Turn\u202eed \u2067אבג!"), quote("Dra\u202ema")
     svg = turned_client.get(f"/explorer/covers/x.svg?title={title}&genre={genre}").text
     assert not set(svg) & CONTROLS

@@ -59,7 +59,7 @@ def test_every_answer_has_the_security_headers(app: Flask, method: str, path: st
     }
 
 
-def test_a_stream_has_them_too(app: Flask) -> None:
+def test_a_stream_has_the_security_headers(app: Flask) -> None:
     body = {"user_ids": [PATH.rpartition("/")[2]]}
     response = app.test_client().post(BATCH, json=body, headers={"Accept": "application/x-ndjson"})
     assert response.mimetype == "application/x-ndjson"
@@ -91,7 +91,7 @@ def test_a_page_of_an_allowed_origin_may_read_errors_too(locked: FlaskClient) ->
         assert exposed >= {"Retry-After", "WWW-Authenticate", "X-RateLimit-Remaining"}
 
 
-def test_a_browser_may_ask_without_a_key_whether_it_may_send_one(locked: FlaskClient) -> None:
+def test_preflight_requests_need_no_key(locked: FlaskClient) -> None:
     asked = {
         "Origin": ORIGIN,
         "Access-Control-Request-Method": "POST",

@@ -162,7 +162,7 @@ def test_a_limit_that_is_not_allowed_is_refused(served: FlaskClient, limit: str)
     assert "limit" in response.get_json()["error"]
 
 
-def test_what_serves_is_named_and_follows_a_promotion(
+def test_the_serving_model_is_named_and_follows_a_promotion(
     shared_databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = train_on(shared_databases, tmp_path, monkeypatch)
@@ -173,7 +173,7 @@ def test_what_serves_is_named_and_follows_a_promotion(
     assert (found["current"], found["version"], found["made"]["made_by"]) == (True, version, "train")
 
 
-def test_it_needs_a_key_with_the_scope_ops(shared_databases: Urls, tmp_path: Path) -> None:
+def test_the_endpoint_needs_a_key_with_the_scope_ops(shared_databases: Urls, tmp_path: Path) -> None:
     keys = {scope: make_key(f"holder-of-{scope.value}", [scope]) for scope in (Scope.READ, Scope.OPS)}
     entries = ",".join(entry.entry for _, entry in keys.values())
     publish_made_up(tmp_path, POPULARITY)

@@ -69,7 +69,7 @@ WRONG: list[tuple[str, dict[str, Any], ErrorCode]] = [
                 "json": None,
                 "input_stream": BytesIO(),
                 "content_type": "application/json",
-                # A length above that of the body, as if the caller had gone away.
+                # A length above that of the body, as if the client had disconnected.
                 "environ_overrides": {"CONTENT_LENGTH": "9"},
             },
             ErrorCode.BAD_REQUEST,
@@ -119,7 +119,7 @@ def test_the_description_is_valid_openapi(variables: dict[str, str]) -> None:
     assert document["info"]["version"] == __version__
 
 
-def test_no_text_says_anything_twice() -> None:
+def test_no_text_repeats_itself() -> None:
     texts = list(texts_of(described()))
 
     assert len(texts) > 50
@@ -415,7 +415,7 @@ def fault(**_: str) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(REQUESTS))
-def test_every_error_that_is_described_was_provoked_above(contract: Contract, name: str) -> None:
+def test_every_described_error_is_tested(contract: Contract, name: str) -> None:
     provoked = {code for found, _, code in WRONG if found == name}
     provoked |= {ErrorCode.METHOD_NOT_ALLOWED, ErrorCode.INTERNAL_ERROR}
     if name in GUARDED:

@@ -11,7 +11,7 @@ from recommender.api.recommendations import examples
 from tests.support.contract import Contract
 
 
-def test_the_types_in_a_union_of_answers_can_be_told_apart(contract: Contract) -> None:
+def test_the_types_in_a_union_of_answers_are_distinguishable(contract: Contract) -> None:
     # A generated client takes the first type that fits.
     answers = [contract.document["components"], *(found for *_, found in contract.media_types())]
     unions = [union for described in answers for union in unions_in(described)]

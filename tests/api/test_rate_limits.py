@@ -100,7 +100,7 @@ def test_the_recommendations_are_counted_and_a_batch_is_one_request(shared_datab
         assert client.get(f"/api/recommendations/{users[0]}").status_code == 429
 
 
-def test_each_key_has_a_limit_of_its_own_wherever_it_is_used() -> None:
+def test_each_key_has_its_own_limit_from_any_address() -> None:
     with running_client(NOWHERE, RATE_LIMIT="2/hour", API_KEYS=ENTRIES) as client:
         assert statuses(client, 2, "192.0.2.1", X_API_Key=ONE) == [404, 404]
         assert statuses(client, 1, "192.0.2.2", X_API_Key=ONE) == [429]
@@ -108,14 +108,14 @@ def test_each_key_has_a_limit_of_its_own_wherever_it_is_used() -> None:
         assert statuses(client, 2, "192.0.2.1", X_API_Key=TWO) == [404, 404]
 
 
-def test_trying_out_keys_counts_for_the_address() -> None:
+def test_invalid_keys_count_against_the_address() -> None:
     with running_client(NOWHERE, RATE_LIMIT="2/hour", API_KEYS=ENTRIES) as client:
         tried = [ask(client, X_API_Key=f"mq_{number}").status_code for number in range(4)]
         assert tried == [401, 401, 429, 429]
         assert ask(client, X_API_Key=ONE).status_code == 404
 
 
-def test_each_address_has_a_limit_of_its_own_and_an_ipv6_network_is_one() -> None:
+def test_each_address_and_ipv6_network_has_its_own_limit() -> None:
     with running_client(NOWHERE, RATE_LIMIT="1/hour") as client:
         for first, second, limited in (
             ("192.0.2.1", "192.0.2.2", False),
@@ -153,7 +153,7 @@ def test_a_forged_address_does_not_escape_the_limit() -> None:
         assert ask(client, Forwarded="for=198.51.100.9").status_code == 429
 
 
-def test_behind_a_trusted_proxy_the_address_it_adds_counts_and_no_other() -> None:
+def test_behind_a_trusted_proxy_only_the_address_it_adds_counts() -> None:
     with running_client(NOWHERE, RATE_LIMIT="1/hour", TRUSTED_PROXIES="1") as client:
         assert ask(client, X_Forwarded_For="198.51.100.1").status_code == 404
         assert ask(client, X_Forwarded_For="198.51.100.2").status_code == 404

@@ -1,4 +1,4 @@
-"""A thread that repeats its work outlives failures, can be hurried, and stops when told to."""
+"""A thread that repeats its work survives failures, can be woken, and stops on request."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def repeating(run: Callable[[], Pause]) -> Iterator[RepeatingThread]:
         thread.close()
 
 
-def test_it_outlives_what_a_run_raises(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_thread_survives_exceptions(caplog: pytest.LogCaptureFixture) -> None:
     third = threading.Event()
     runs: list[int] = []
 
@@ -38,7 +38,7 @@ def test_it_outlives_what_a_run_raises(caplog: pytest.LogCaptureFixture) -> None
     assert "RuntimeError: the reason" in caplog.text
 
 
-def test_hurried_it_does_not_wait_longer_than_it_must() -> None:
+def test_a_woken_thread_waits_only_the_shortest_pause() -> None:
     done = threading.Semaphore(0)
 
     def run() -> Pause:
@@ -54,7 +54,7 @@ def test_hurried_it_does_not_wait_longer_than_it_must() -> None:
         assert not done.acquire(timeout=0.2), "one wake is one run"
 
 
-def test_closed_it_stops_at_once_whatever_the_pause() -> None:
+def test_close_ends_a_pause_at_once() -> None:
     for pause in (Pause(LONG_S, LONG_S), Pause(0.0, LONG_S)):
         ran = threading.Event()
 
@@ -68,7 +68,7 @@ def test_closed_it_stops_at_once_whatever_the_pause() -> None:
         assert time.monotonic() - started < 5
 
 
-def test_closed_while_it_works_it_stops_after_that() -> None:
+def test_close_during_work_stops_after_it() -> None:
     working, go_on = threading.Event(), threading.Event()
 
     def run() -> Pause:
@@ -86,11 +86,11 @@ def test_closed_while_it_works_it_stops_after_that() -> None:
     assert not closing.is_alive()
 
 
-def test_what_was_never_started_can_be_closed() -> None:
+def test_a_thread_that_was_never_started_can_be_closed() -> None:
     RepeatingThread("worker", lambda: Pause(0.0, 0.0), retry_s=0.01).close()
 
 
-def test_what_would_end_a_thread_does_not_end_it() -> None:
+def test_system_exit_does_not_end_the_thread() -> None:
     third = threading.Event()
     runs: list[int] = []
 

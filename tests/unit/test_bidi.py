@@ -1,4 +1,4 @@
-"""Foreign text that turns its direction, and what is around it."""
+"""Text with bidi controls does not change the direction of the text around it."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_every_direction_that_is_begun_ends_and_no_other(text: str, expected: st
 
 
 @given(TEXTS)
-def test_any_text_can_be_balanced_and_then_stays_as_it_is(text: str) -> None:
+def test_any_text_can_be_balanced_and_is_not_changed_again(text: str) -> None:
     once = balanced(text)
     assert is_balanced(once)
     assert balanced(once) == once

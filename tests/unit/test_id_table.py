@@ -1,4 +1,4 @@
-"""Ids in arrays are found as a dictionary finds them, whatever they look like."""
+"""Ids in arrays are found as in a dictionary, whatever they contain."""
 
 import mmap
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_the_order_is_that_of_python(texts: list[str]) -> None:
     expected = sorted(range(len(texts)), key=texts.__getitem__)
     assert IdTexts.of(texts).order().tolist() == expected
     with pytest.MonkeyPatch.context() as patch:
-        # As for ids that are very different in length.
+        # The order that is used for ids of very different lengths.
         patch.setattr(id_table, "_MOST_PADDED_BYTES", -1)
         assert IdTexts.of(texts).order().tolist() == expected
 
@@ -57,7 +57,7 @@ def test_a_text_is_found_at_the_ends_and_no_further() -> None:
             texts[position]
 
 
-def test_what_is_no_unicode_is_no_id() -> None:
+def test_invalid_unicode_is_no_id() -> None:
     assert IdTable(IdTexts.of(["a"])).locate(["\ud800", "a"]).tolist() == [-1, 0]
 
 

@@ -1,4 +1,4 @@
-"""Ids are known in the form in which databases have them."""
+"""Ids are converted to the form that the databases have."""
 
 import pytest
 
@@ -11,9 +11,9 @@ from recommender.ids import IdForm
         ("(?i)[a-z]+", "ABC", "abc"),
         ("[a-z]+", "ABC", None),
         (".+", "Ü 💥", "Ü 💥"),
-        # What Python makes of an argument that is no UTF-8.
+        # Python's form of an argument that is not UTF-8.
         (".+", "\udcff", None),
     ],
 )
-def test_an_id_is_of_the_form_or_none(pattern: str, text: str, expected: str | None) -> None:
+def test_an_id_has_the_form_or_is_none(pattern: str, text: str, expected: str | None) -> None:
     assert IdForm.of_pattern(pattern).canonical(text) == expected

@@ -36,7 +36,7 @@ def test_other_names_have_other_keys(one: str, other: str) -> None:
 
 
 @given(DIRT | st.text(max_size=12))
-def test_a_name_as_shown_is_a_spelling_of_it_and_stays_as_it_is(text: str) -> None:
+def test_a_shown_name_is_one_of_its_spellings_and_is_not_changed_again(text: str) -> None:
     shown = shown_name(text)
     assert shown_name(shown) == shown
     assert name_key(shown) == name_key(text) == name_key(name_key(text))
@@ -45,14 +45,14 @@ def test_a_name_as_shown_is_a_spelling_of_it_and_stays_as_it_is(text: str) -> No
 
 
 @given(st.lists(DIRT, max_size=6))
-def test_what_is_shown_does_not_depend_on_the_order(names: list[str]) -> None:
+def test_the_shown_spelling_does_not_depend_on_the_order(names: list[str]) -> None:
     found = distinct_names(names)
     assert list(found) == sorted({name_key(name) for name in names} - {""})
     for order in itertools.islice(itertools.permutations(names), 24):
         assert list(distinct_names(order).items()) == list(found.items())
 
 
-def test_names_without_a_visible_character_are_none() -> None:
+def test_names_without_a_visible_character_are_ignored() -> None:
     assert distinct_names(["", " ", "\u00a0\t", "\u200b", "\ufeff \u2060"]) == {}
     assert distinct_names(None) == {}
 

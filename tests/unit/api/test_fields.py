@@ -1,4 +1,4 @@
-"""Each type of request field takes what it says, and refuses the rest in words."""
+"""Each type of request field accepts valid values, and refuses others with a message."""
 
 from typing import Annotated, Any
 
@@ -78,7 +78,7 @@ def test_a_body_is_read(name: str, value: object, found: object) -> None:
         ("ids", [[ID]], False, "each of <name> must be a string"),
     ],
 )
-def test_what_a_field_does_not_take_is_refused_in_words(
+def test_invalid_values_are_refused_with_a_message(
     name: str,
     value: object,
     query: bool,  # noqa: FBT001 - a parameter of the test

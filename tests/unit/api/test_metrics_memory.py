@@ -1,4 +1,4 @@
-"""Processes that count in one memory: what they count stays, whatever becomes of them."""
+"""Processes count in shared memory, and their counts stay when they end."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def memory() -> Iterator[CountsMemory]:
 
 
 class Worker:
-    """A process that does something, and then waits to be killed."""
+    """A process that counts, and then waits to be killed."""
 
     def __init__(self, memory: CountsMemory, act: Callable[[Slot | None], object]) -> None:
         read, write = os.pipe()
@@ -59,7 +59,7 @@ Start = Callable[[Callable[[Slot | None], object]], Worker]
 
 
 def count(slot: Slot | None) -> None:
-    """One of each of two series, and a gauge."""
+    """Count one of each of two series, and set a gauge."""
     assert slot is not None
     for key in (b"one", b"two"):
         idx = slot.series_idx(key)
@@ -76,9 +76,7 @@ def totals(memory: CountsMemory) -> Counter[bytes]:
 
 
 @pytest.mark.slow
-def test_what_all_have_counted_stays_and_gauges_are_of_those_that_live(
-    memory: CountsMemory, start: Start
-) -> None:
+def test_counts_of_ended_workers_stay_and_their_gauges_do_not(memory: CountsMemory, start: Start) -> None:
     workers = [start(count) for _ in range(3)]
     assert totals(memory) == {b"one": 3, b"two": 3}
     assert set(memory.gauges()) == {str(worker.pid).encode() for worker in workers}
@@ -88,12 +86,12 @@ def test_what_all_have_counted_stays_and_gauges_are_of_those_that_live(
 
 
 @pytest.mark.slow
-def test_a_worker_goes_on_in_the_slot_of_one_that_ended(memory: CountsMemory, start: Start) -> None:
+def test_a_worker_takes_over_the_slot_of_an_ended_one(memory: CountsMemory, start: Start) -> None:
     start(count)
     for _ in range(40):
         start(count).kill()
     assert totals(memory) == {b"one": 41, b"two": 41}
-    # Two keys in each of two slots, however many workers there have been.
+    # Two keys in each of two slots, whatever the number of workers so far.
     assert len(list(memory.counts())) == 4
 
 
@@ -133,7 +131,7 @@ def test_a_worker_that_is_taking_over_shows_no_gauges_of_the_one_before(
 
 
 @pytest.mark.slow
-def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, start: Start) -> None:
+def test_a_worker_keeps_its_slot_while_it_checks_the_others(memory: CountsMemory, start: Start) -> None:
     slot = memory.take_slot()
     count(slot)
     assert list(memory.gauges()) == [str(os.getpid()).encode()]
@@ -142,7 +140,7 @@ def test_the_own_slot_is_kept_while_looking_who_lives(memory: CountsMemory, star
 
 
 @pytest.mark.slow
-def test_with_all_slots_taken_there_is_none_until_a_worker_ends(memory: CountsMemory, start: Start) -> None:
+def test_a_full_memory_has_no_slot_until_a_worker_ends(memory: CountsMemory, start: Start) -> None:
     workers = [start(count) for _ in range(6)]
     start(lambda slot: slot is None or os._exit(2))
     workers[3].kill()
@@ -150,7 +148,7 @@ def test_with_all_slots_taken_there_is_none_until_a_worker_ends(memory: CountsMe
     assert totals(memory)[b"one"] == 7
 
 
-def test_a_slot_without_room_for_another_series_keeps_those_it_has(memory: CountsMemory) -> None:
+def test_a_full_slot_keeps_its_series(memory: CountsMemory) -> None:
     slot = memory.take_slot()
     assert slot is not None
     indices: list[int] = []
@@ -166,14 +164,14 @@ def test_a_slot_without_room_for_another_series_keeps_those_it_has(memory: Count
     assert list(memory.gauges()) == [], "too much of it"
 
 
-def test_a_slot_holds_so_many_short_series_and_no_more(memory: CountsMemory) -> None:
+def test_a_slot_holds_a_bounded_number_of_series(memory: CountsMemory) -> None:
     slot = memory.take_slot()
     assert slot is not None
     indices = [slot.series_idx(str(number).encode()) for number in range(20_000)]
     assert indices.count(None) == 20_000 - 16_384
 
 
-def test_where_the_system_has_no_files_in_memory_a_temporary_one_holds_the_locks(
+def test_without_files_in_memory_a_temporary_file_holds_the_locks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(os, "memfd_create")

@@ -1,4 +1,4 @@
-"""What several workers count becomes one."""
+"""The metrics of several workers are merged into one."""
 
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_gauges, pack_series
 
@@ -14,7 +14,7 @@ def test_counters_are_summed_by_their_labels_in_any_order() -> None:
     ]
 
 
-def test_buckets_hold_those_below_them_whichever_was_opened_first() -> None:
+def test_buckets_are_cumulative_in_any_order_of_opening() -> None:
     def bucket(bound: str) -> bytes:
         return pack_series("took", "took_bucket", {"stage": "x", "le": bound})
 
@@ -29,7 +29,7 @@ def test_buckets_hold_those_below_them_whichever_was_opened_first() -> None:
     ]
 
 
-def test_gauges_are_summed_unless_another_way_is_said() -> None:
+def test_gauges_are_summed_unless_declared_otherwise() -> None:
     workers = [pack_gauges([("up", {"status": "a"}, 1.0), ("age", {}, age)]) for age in (3.0, 9.0, 5.0)]
     assert list(merge_gauges(workers, {"age": max})) == [
         ("up", "up", {"status": "a"}, 3.0),

@@ -1,4 +1,4 @@
-"""Data that the disk has no room for is refused."""
+"""Data that is larger than the free space on the disk is refused."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from benchmarks.dataset import HUGE, disk_bytes, require_room, size_of
 
 
-def test_more_than_the_disk_has_room_for_is_refused_with_both_figures(tmp_path: Path) -> None:
+def test_data_larger_than_the_disk_is_refused_with_both_figures(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match=r"about [0-9.]+ GB of disk, and .* has [0-9.]+ GB free"):
         require_room(tmp_path, 10**15, 10**9)
 

@@ -1,4 +1,4 @@
-"""The load generator asks what it is told, and counts what is answered."""
+"""The load generator sends the given requests, and counts the answers."""
 
 import threading
 from collections import Counter
@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = sum(_asked.values()) % 7 == 0
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_all_requests_are_asked_and_every_answer_is_counted(port: int) -> None:
     assert 0 < timing.median_ms <= timing.p95_ms <= timing.p99_ms
 
 
-def test_each_client_asks_once_however_short_the_time_is(port: int) -> None:
+def test_each_client_sends_at_least_one_request(port: int) -> None:
     assert measure(port, [get_request("/a")], clients=3, seconds=0.0).requests == 3
 
 

@@ -1,4 +1,4 @@
-"""Interactions drawn in slices are as many, and in the order, as those drawn at once."""
+"""Interactions drawn in slices have the same number and order as those drawn at once."""
 
 from datetime import datetime
 

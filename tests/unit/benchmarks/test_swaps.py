@@ -1,4 +1,4 @@
-"""Which answers are the first after a swap."""
+"""The first answers after a swap of models."""
 
 from benchmarks.swaps import FIRST, Asked, after_swaps
 

@@ -1,4 +1,4 @@
-"""A run says truly what it has reached."""
+"""A benchmark reports correctly which targets it has reached."""
 
 from benchmarks.dataset import SMALL
 from benchmarks.results import CAPPED

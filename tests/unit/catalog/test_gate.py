@@ -1,10 +1,10 @@
-"""Which losses are held back, for how long, and when to look again soon."""
+"""Which losses are held back, for how long, and when the catalog is checked again soon."""
 
 from recommender.catalog.gate import CatalogGate, HoldReason, LossGate
 
 
 def gate(*counts: int) -> LossGate:
-    """One that has seen some counts, two seconds apart, up to the moment 0."""
+    """Return a gate that has seen some counts, two seconds apart, up to the moment 0."""
     found = LossGate(max_loss=0.2, patience_s=60)
     for number, count in enumerate(counts):
         found.admits(count, 2.0 * (number - len(counts)))
@@ -16,13 +16,13 @@ def test_a_small_loss_is_admitted_and_a_large_one_is_not() -> None:
     assert not gate(100, 100).admits(79, 0.0)
 
 
-def test_a_large_loss_is_admitted_once_it_has_lasted() -> None:
+def test_a_lasting_large_loss_is_admitted() -> None:
     found = gate(100, 100)
     assert [found.admits(50, moment) for moment in (0.0, 30.0, 59.0, 60.0)] == [False, False, False, True]
     assert not found.unsettled
 
 
-def test_a_loss_that_changes_begins_to_last_anew() -> None:
+def test_a_changing_loss_restarts_the_wait() -> None:
     found = gate(100, 100)
     assert not found.admits(10, 0.0)
     assert not found.admits(50, 50.0)
@@ -30,7 +30,7 @@ def test_a_loss_that_changes_begins_to_last_anew() -> None:
     assert found.admits(50, 110.0)
 
 
-def test_nothing_at_all_is_never_admitted_where_there_was_something() -> None:
+def test_an_empty_load_is_never_admitted_after_a_filled_one() -> None:
     found = gate(100, 100)
     assert not any(found.admits(0, moment) for moment in (0.0, 100.0, 10_000.0))
 
@@ -47,7 +47,7 @@ def test_a_count_that_falls_by_little_each_time_is_no_loss() -> None:
         assert not found.unsettled
 
 
-def test_a_first_count_and_a_loss_are_looked_at_again_until_they_are_steady() -> None:
+def test_a_first_count_and_a_loss_are_checked_again_until_they_are_steady() -> None:
     assert gate(100).unsettled
     assert gate(100, 200).unsettled
     assert not gate(100, 200, 200).unsettled

@@ -1,4 +1,4 @@
-"""The catalog index orders items, knows their genres, and weighs what is not in it."""
+"""The catalog index orders media, and knows their genres and the idf of other media."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def entries(**genres: list[str] | None) -> list[CatalogEntry]:
 POPULARITY = Popularity.of(positive_users={"b": 5, "c": 5, "gone": 2}, active_users=8)
 
 
-def test_items_stand_by_popularity_then_id() -> None:
+def test_items_are_ordered_by_popularity_then_id() -> None:
     index = build_index(entries(d=None, c=[], a=["X"], b=["Y"]), POPULARITY)
     assert index.item_ids == ["b", "c", "a", "d"]
 
@@ -79,14 +79,14 @@ def test_an_empty_catalog_is_an_index_too() -> None:
     assert len(count_matches(index.genre_masks, index.genre_mask(["x"]))) == 0
 
 
-def test_the_same_content_has_the_same_version_in_whatever_order_it_is_read() -> None:
+def test_the_same_content_has_the_same_version_in_any_order() -> None:
     items = entries(a=["X", "Y"], b=["Y"], c=None)
     version = build_index(items, POPULARITY).version
     later = Popularity.of({"gone": 2, "c": 5, "b": 5}, 8, window_start="2026-01-01")
     assert build_index(reversed(items), later).version == version
 
 
-def test_whatever_a_ranking_reads_changes_the_version() -> None:
+def test_any_data_that_a_ranking_reads_changes_the_version() -> None:
     items = entries(a=["X", "Y"], b=["Y"], c=None)
     others = [
         build_index(items, Popularity.of({"b": 5, "c": 5, "gone": 3}, 8)),
@@ -135,7 +135,7 @@ def test_the_window_starts_its_days_ago_in_utc_or_never() -> None:
     assert window_start(0, now) == "-infinity"
 
 
-def test_filters_mark_what_passes_all_of_them() -> None:
+def test_filters_mark_the_items_that_pass_all() -> None:
     index = build_index(
         [
             CatalogEntry((["Drama"], "MOVIE", 1999), "a", b"a" * 16),
@@ -178,7 +178,7 @@ def test_filters_mark_what_passes_all_of_them() -> None:
     assert passing(genres("drama"), types("series"), years(2000, 2005)) == ["b"]
 
 
-def test_a_number_that_is_none_or_no_number_is_in_no_range() -> None:
+def test_a_missing_number_or_nan_is_in_no_range() -> None:
     array = build_array(Kind.NUMBER, [None, math.nan, math.inf, 0.5])
     assert mask_of(array, RangeCondition("x", 0)).tolist() == [False, False, False, True]
 
@@ -216,7 +216,7 @@ def test_sets_with_many_names_match_as_those_with_few_do(
     assert mask_of(many, condition).tolist() == mask_of(few, condition).tolist()
 
 
-def test_many_names_take_room_for_those_that_items_have() -> None:
+def test_many_names_take_little_memory() -> None:
     array = build_array(Kind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(20_000)])
     assert isinstance(array, LargeSetArray)
     assert array.array.nbytes + array.starts.nbytes < 400_000

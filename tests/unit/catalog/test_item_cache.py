@@ -1,4 +1,4 @@
-"""The cache of details is bounded in number and in bytes, and forgets what it is told to."""
+"""The cache of details is bounded in number and in bytes, and drops items on request."""
 
 import tracemalloc
 
@@ -16,7 +16,7 @@ def item(item_id: str, description: str | None = None) -> Item:
     return Item(item_id, title, (), {"title": title, "description": description, "genres": ()})
 
 
-def test_the_details_shown_longest_ago_go_first() -> None:
+def test_the_least_recently_shown_details_are_dropped_first() -> None:
     cache = ItemCache(2, PLENTY)
     cache.remember({"a": item("a"), "b": item("b")})
     cache.remember({"a": item("a")})
@@ -33,7 +33,7 @@ def test_forgotten_items_are_not_recalled() -> None:
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_the_bytes_decide_where_the_number_would_allow_more() -> None:
+def test_the_limit_in_bytes_applies_before_that_of_the_number() -> None:
     cache = ItemCache(1000, 100_000)
     for number in range(100):
         cache.remember({str(number): item(str(number), "x" * 10_000)})
@@ -49,7 +49,7 @@ def test_details_that_changed_count_once() -> None:
     assert cache.bytes < 2_000
 
 
-def test_an_item_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None:
+def test_an_item_larger_than_the_budget_is_not_kept_and_displaces_no_other() -> None:
     cache = ItemCache(1000, 100_000)
     cache.remember({"a": item("a"), "b": item("b")})
     cache.remember({"a": item("a", "x" * 100_000)})
@@ -57,7 +57,7 @@ def test_an_item_larger_than_the_budget_is_not_kept_and_costs_no_other() -> None
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "ж", "語", "😀"])
-def test_what_is_counted_is_what_is_taken_and_no_less(letter: str) -> None:
+def test_the_counted_bytes_are_those_in_use(letter: str) -> None:
     cache = ItemCache(PLENTY, PLENTY)
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Ids in binary are found again, thousands at a time, however alike they look."""
+"""Binary ids are found again, thousands at a time, even if they are very similar."""
 
 import uuid
 
@@ -30,7 +30,7 @@ def test_unknown_keys_are_minus_one(kind: str) -> None:
     assert set(ItemKeys(known).locate(b"".join(unknown)).tolist()) == {-1}
 
 
-def test_nothing_is_found_where_there_is_nothing() -> None:
+def test_an_empty_table_finds_nothing() -> None:
     assert ItemKeys([]).locate(bytes(16)).tolist() == [-1, -1]
     assert ItemKeys([bytes(16)]).locate(b"").tolist() == []
 

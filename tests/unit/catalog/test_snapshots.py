@@ -1,4 +1,4 @@
-"""What one worker reads of the catalog reaches the others whole, or not at all."""
+"""A catalog that one worker has read reaches the other workers complete, or not at all."""
 
 import errno
 import os
@@ -47,7 +47,7 @@ def read(folder: SnapshotFolder, announcement: Announcement) -> CatalogIndex:
 
 
 def assert_same(index: CatalogIndex, other: CatalogIndex) -> None:
-    """They are alike in whatever requests read."""
+    """Assert that two indexes are equal in everything that requests read."""
     assert (index.version, index.item_ids) == (other.version, other.item_ids)
     ids = ["a", "b", "gone", "unheard of"]
     assert index.locate(ids).tolist() == other.locate(ids).tolist()
@@ -80,7 +80,7 @@ def announced(leader: SnapshotFolder) -> Announcement:
     return announcement
 
 
-def test_what_is_written_is_what_is_read(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
+def test_a_snapshot_is_read_as_written(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
     assert follower.news() is None
     announcement = announced(leader)
     assert follower.news() == announcement
@@ -110,7 +110,7 @@ def test_attributes_of_every_kind_can_be_written(
     assert_same(leader.read(index.version, leader.write(index)), index)
 
 
-def test_one_leads_until_it_lets_go(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
+def test_one_process_leads_until_it_closes(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
     assert not follower.try_to_lead()
     leader.close()
     assert follower.try_to_lead()
@@ -131,7 +131,7 @@ def test_a_folder_that_was_removed_is_made_again_for_its_owner_alone(
     assert follower.news() == announcement
 
 
-def test_where_a_folder_was_removed_one_leads_and_the_one_before_does_not(
+def test_after_the_folder_was_removed_only_the_new_leader_leads(
     leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / "shared")
@@ -149,7 +149,7 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytes
         SnapshotFolder(tmp_path / "shared").try_to_lead()
 
 
-def test_what_a_full_disk_did_not_take_is_removed(
+def test_an_incomplete_file_on_a_full_disk_is_removed(
     leader: SnapshotFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_self: Path, _target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Windows are counted once, in the background, and whatever goes wrong is over with the next attempt."""
+"""Windows are counted once, in the background, and the next attempt recovers from any failure."""
 
 import gc
 import threading
@@ -27,7 +27,7 @@ COUNTS = {"m": 3}
 
 
 class Engagement:
-    """Counts as it is told to; stands for engagement_db, of which nothing else is used."""
+    """Stands in for engagement_db, and counts as it is told to."""
 
     def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
         self.count = count
@@ -91,7 +91,7 @@ def test_only_the_first_request_waits_for_a_slow_count() -> None:
     assert len(engagement.asked) == 1
 
 
-def test_too_many_windows_at_a_time_are_put_off() -> None:
+def test_too_many_windows_at_a_time_are_postponed() -> None:
     go_on = threading.Event()
     engagement = Engagement(lambda: COUNTS if go_on.wait(5) else {})
     windows = popularity(engagement)
@@ -145,7 +145,7 @@ def test_an_old_count_serves_until_it_is_twice_as_old_as_fresh() -> None:
     assert ask_until(windows) == {"m": 2}
 
 
-def test_counts_are_put_in_the_order_of_whatever_index_is_in_use() -> None:
+def test_counts_are_in_the_order_of_the_index_in_use() -> None:
     engagement = Engagement(lambda: {"a": 1, "b": 2, "gone": 9, "new": 4})
     windows = popularity(engagement)
     for item_ids in (("b", "a", "c"), ("new", "a"), (), ("b", "a", "c")):
@@ -170,7 +170,7 @@ def test_an_index_that_was_swapped_out_is_not_kept() -> None:
     assert [index() for index in swapped_out] == [None] * 3
 
 
-def test_however_many_windows_are_asked_for_few_are_kept() -> None:
+def test_few_windows_are_kept() -> None:
     engagement = Engagement(lambda: {f"{number:036}": number for number in range(2_000)})
     windows = popularity(engagement)
     index = index_of(*(f"{number:036}" for number in range(2_000)))
@@ -189,7 +189,7 @@ def test_however_many_windows_are_asked_for_few_are_kept() -> None:
     assert engagement.asked == []
 
 
-def test_the_bytes_decide_where_the_number_would_allow_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_in_bytes_applies_before_that_of_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
     item_ids = [f"{number:036}" for number in range(1_000)]
     engagement = Engagement(lambda: dict.fromkeys(item_ids, 1))
     windows = popularity(engagement)

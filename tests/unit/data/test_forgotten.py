@@ -1,4 +1,4 @@
-"""Forgotten users are known by digests alone, and datasets without them are as if they had never been."""
+"""Forgotten users are stored only as digests, and datasets without them equal those of the other users."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_the_state_is_that_of_the_set_of_users() -> None:
     assert Forgotten(bytes(32)).with_users(["a"]).state not in states
 
 
-def test_a_dataset_without_them_is_that_of_the_others_alone() -> None:
+def test_a_dataset_without_forgotten_users_equals_that_of_the_others() -> None:
     left = listed("b", "c").leave_out(dataset(HISTORIES))
     alone = dataset({user: items for user, items in HISTORIES.items() if user not in {"b", "c"}})
     assert (left.user_ids, left.item_ids) == (alone.user_ids, alone.item_ids)
@@ -84,7 +84,7 @@ LARGE_FINGERPRINT = json.dumps({"key": KEY.hex(), "users": {"00": 1 << 40}})
 @pytest.mark.parametrize(
     "content", ["", "{}", '{"key": "00", "users": {}}', '{"key": 1, "users": []}', LARGE_FINGERPRINT]
 )
-def test_a_file_that_is_not_as_written_is_refused_by_name(tmp_path: Path, content: str) -> None:
+def test_a_changed_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ArtifactError, match=FILE):
         read_forgotten(tmp_path)

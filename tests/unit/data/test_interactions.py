@@ -61,13 +61,13 @@ def test_histories_are_latest_first_and_items_of_one_moment_by_id() -> None:
     assert history.liked == [False, True, True]
 
 
-def test_what_is_older_than_the_window_does_not_count() -> None:
+def test_interactions_before_the_window_do_not_count() -> None:
     rows = of_one_user(("a", LIKE, 1), ("b", LIKE, 2), ("b", DISLIKE, 1), ("c", OTHER, np.nan))
     pairs = positive_pairs(rows.since(2))
     assert [rows.item_ids[item] for item in pairs.item_idx] == ["b"]
 
 
-def test_what_is_there_twice_counts_once() -> None:
+def test_repeated_rows_count_once() -> None:
     rows = of_one_user(("a", LIKE, 1), ("b", LIKE, 1), ("a", LIKE, 1), ("a", WATCH, 1), ("a", LIKE, 2))
     kept = without_repeats(rows)
     assert sorted(zip(kept.item_idx.tolist(), kept.kinds.tolist(), kept.times.tolist(), strict=True)) == [

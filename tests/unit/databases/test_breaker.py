@@ -1,4 +1,4 @@
-"""The breaker opens only where a probe finds the database out, and closes when it answers again."""
+"""The breaker opens only if a probe finds the database down, and closes when it answers again."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 
 
 class Probed:
-    """A breaker whose probe says what `answers` says, and counts."""
+    """A breaker whose probe returns `answers`, and counts its calls."""
 
     def __init__(self) -> None:
         self.answers = True
@@ -45,14 +45,14 @@ def test_without_a_suspicion_nothing_is_probed(probed: Probed) -> None:
     assert not probed.asked.wait(0.1)
 
 
-def test_a_failure_of_one_request_opens_nothing_where_the_database_answers(probed: Probed) -> None:
+def test_a_failed_request_does_not_open_it_while_the_database_answers(probed: Probed) -> None:
     probed.breaker.suspect()
     assert probed.asked.wait(5)
     wait_until(lambda: probed.breaker.closed)
     assert probed.events == []
 
 
-def test_a_database_that_is_out_is_asked_no_more_until_it_answers(probed: Probed) -> None:
+def test_a_database_that_is_down_is_not_used_until_it_answers(probed: Probed) -> None:
     probed.answers = False
     probed.breaker.suspect()
     wait_until(lambda: probed.events == ["open"])
@@ -62,14 +62,14 @@ def test_a_database_that_is_out_is_asked_no_more_until_it_answers(probed: Probed
     assert probed.breaker.closed
 
 
-def test_many_suspicions_are_one(probed: Probed) -> None:
+def test_many_suspicions_cause_one_probe(probed: Probed) -> None:
     for _ in range(50):
         probed.breaker.suspect()
     wait_until(lambda: probed.probes >= 1)
     assert probed.probes <= 2
 
 
-def test_a_probe_that_hangs_does_not_let_requests_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_probe_does_not_delay_requests_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker_module, "_PATIENCE_S", 0.05)
     over = threading.Event()
     breaker = Breaker(DatabaseName.USER, lambda: over.wait(10), on_open=lambda: None, on_close=lambda: None)
@@ -83,7 +83,7 @@ def test_a_probe_that_hangs_does_not_let_requests_wait_for_long(monkeypatch: pyt
         breaker.close()
 
 
-def test_a_probe_that_raises_means_the_database_is_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_probe_that_raises_means_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> bool:
         raise RuntimeError
 

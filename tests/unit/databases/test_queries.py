@@ -1,4 +1,4 @@
-"""Query files are found, overlaid file by file, and refused with their path when they are wrong."""
+"""Query files are found, overlaid file by file, and refused with their path if they are wrong."""
 
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def test_the_bounds_of_a_slice_are_no_parameters(tmp_path: Path) -> None:
     assert query.statement == b"SELECT (%(a)s::int[])[1:2]"
 
 
-def test_a_file_is_parsed_once_while_it_stays_as_it_is(tmp_path: Path) -> None:
+def test_an_unchanged_file_is_parsed_once(tmp_path: Path) -> None:
     path = write(tmp_path, "q.sql", "-- name: q()\nSELECT 1;")
     first = parse_query_file(path)
     assert parse_query_file(path) is first

@@ -1,4 +1,4 @@
-"""SQL is split where PostgreSQL's own scanner splits it: comments, literals, quoted names, all the rest."""
+"""SQL is split as PostgreSQL's own scanner does: into comments, literals, quoted names and the rest."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def opaque(text: str) -> list[str]:
         ("/*+ SeqScan(m) */ SELECT 1", []),
     ],
 )
-def test_comments_are_found_and_nothing_else_is_taken_for_one(text: str, expected: list[str]) -> None:
+def test_exactly_the_comments_are_found(text: str, expected: list[str]) -> None:
     assert comments(text) == expected
 
 
@@ -39,11 +39,11 @@ def test_literals_quoted_names_and_hints_are_opaque() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "SELECT 1", "a 'b' -- c\n/* d */ $$e$$ \"f\""])
-def test_nothing_is_lost(text: str) -> None:
+def test_the_parts_join_to_the_original_text(text: str) -> None:
     assert "".join(token.text for token in tokens(text)) == text
 
 
 @pytest.mark.parametrize("text", ["\nSELECT 'a", '\nSELECT "a', "\n/* a /* b */", "\n$a$ $$", "\nE'a\\'"])
-def test_what_is_not_closed_is_refused_with_its_line(text: str) -> None:
+def test_unclosed_quotes_and_comments_are_refused_with_the_line(text: str) -> None:
     with pytest.raises(UnfinishedError, match="in line 2 is not closed"):
         list(tokens(text))

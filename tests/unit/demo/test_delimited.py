@@ -1,4 +1,4 @@
-"""Reading of CSV: whatever a file holds, each of its lines is either read or named."""
+"""Every line of a CSV file is either read or reported, whatever the file holds."""
 
 import csv
 import io
@@ -13,9 +13,9 @@ from recommender.demo.line_notes import ReadNotes
 
 COLUMNS = ("movieId", "title", "genres")
 HEADER = "movieId,title,genres\n"
-# Of few characters, so that quotes, commas and line breaks meet.
+# Few different characters, so that quotes, commas and line breaks are often adjacent.
 DAMAGED = st.text(alphabet='1a",\n\r \0', max_size=60)
-# Line breaks within a value are told from the next record by what follows: see the module.
+# The text after a line break decides whether it belongs to the value: see the module.
 VALUES = st.text(alphabet=st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), max_size=12)
 
 
@@ -34,16 +34,14 @@ def count(notes: ReadNotes) -> int:
 def test_no_line_disappears(tmp_path: Path, text: str) -> None:
     rows, notes = read(tmp_path / "movies.csv", (HEADER + text).encode())
     lines = [line for line in text.encode().splitlines() if line.replace(b"\0", b"").strip()]
-    # Only a line that is no record by itself may be the rest of a quoted value.
+    # Only a line that is not a record by itself may continue a quoted value.
     parts = sum(line.count(b",") < len(COLUMNS) - 1 for line in lines)
     assert 0 <= len(lines) - len(rows) - count(notes) <= parts
 
 
 @given(rows=st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_csv_as_others_write_it_is_read_as_it_was_written(
-    tmp_path: Path, rows: list[tuple[str, str, str]]
-) -> None:
+def test_csv_of_other_programs_is_read_unchanged(tmp_path: Path, rows: list[tuple[str, str, str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     read_rows, notes = read(tmp_path / "movies.csv", (HEADER + text.getvalue()).encode())
@@ -54,6 +52,6 @@ def test_csv_as_others_write_it_is_read_as_it_was_written(
 
 
 @pytest.mark.parametrize("text", ['1,"a,b\n2,c,d\n', '1,"a\n2,"b"\n3,c,d\n', '1,"a,b\n' * 30 + "2,c,d\n"])
-def test_a_stray_quote_swallows_no_record(tmp_path: Path, text: str) -> None:
+def test_an_unmatched_quote_swallows_no_record(tmp_path: Path, text: str) -> None:
     rows, _ = read(tmp_path / "movies.csv", (HEADER + text).encode())
     assert rows[-1][1:] == ["c", "d"]

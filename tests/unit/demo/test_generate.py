@@ -1,4 +1,4 @@
-"""Demo data is the same for the same seed, readable, long-tailed, and has tastes in it."""
+"""Demo data is the same for the same seed, readable and long-tailed, and its users have tastes."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ def test_the_same_seed_gives_the_same_rows() -> None:
     assert generate(size, 5, NOW) != generate(size, 6, NOW)
 
 
-def test_it_has_the_promised_size(demo: DemoData) -> None:
+def test_demo_data_has_the_promised_size(demo: DemoData) -> None:
     assert len(demo.interactions) == 200_000
     assert len(demo.user_preferences) == 5_000
     assert 1_900 < len(demo.items) <= 2_000

@@ -1,4 +1,4 @@
-"""A domain declares its items once; what an app declares beside is refused where it cannot be served."""
+"""A domain declares its items once, and an app's own declarations are refused if they cannot be served."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def declared(folder: Path, text: str) -> Domain:
 
 
 @pytest.mark.parametrize("name", ["fetch_media", "fetch_catalogue"])
-def test_what_the_media_domain_declares_is_what_our_statements_return(name: str) -> None:
+def test_the_declared_attributes_are_those_that_the_statements_return(name: str) -> None:
     wanted = MEDIA.returned_types(name)
     assert wanted is not None
     assert tuple(types[0] for types in wanted) == STATEMENTS[DatabaseName.CATALOG][name].returns
@@ -100,7 +100,7 @@ def test_a_wrong_declaration_is_refused_by_file_and_attribute(tmp_path: Path, te
     assert str(refused.value).startswith(f"{tmp_path / 'attributes.toml'}: {says}")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_declaration_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read"):
         with_own_attributes(MEDIA, tmp_path / "none.toml")
 
@@ -144,5 +144,5 @@ def test_an_attribute_named_like_a_part_of_requests_is_refused(tmp_path: Path, n
         make_all()
 
 
-def test_text_is_no_filter_whatever_is_said() -> None:
+def test_text_attributes_are_never_filters() -> None:
     assert Attribute("x", Kind.TEXT).parameters == ()

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say, and differences are paired."""
+"""Intervals contain the true value as often as they say, and differences are paired."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
     assert 3.6 * error < spread.high[0] - spread.low[0] < 4.2 * error
 
 
-def test_a_small_gain_of_every_user_is_sure_however_much_users_differ() -> None:
+def test_a_small_gain_of_every_user_is_significant_however_much_users_differ() -> None:
     base = np.random.default_rng(2).normal(scale=100.0, size=300)
     spread = Bootstrap(np.stack((base, base + 0.01), axis=1)).spread_against(np.array([0, 0]))
     assert np.allclose(spread.mean, [0.0, 0.01])
@@ -37,7 +37,7 @@ def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None
     assert not (bootstrap.joint_spread_against(against).low > 0).any()
 
 
-def test_better_and_worse_are_said_only_where_the_interval_excludes_0() -> None:
+def test_better_and_worse_require_an_interval_that_excludes_0() -> None:
     assert Difference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
     assert Difference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE
     assert Difference.of(0.1, -0.01, 0.2).verdict is Verdict.UNCLEAR

@@ -1,4 +1,4 @@
-"""Each metric gives what a pencil gives, and NDCG what scikit-learn gives."""
+"""Each metric equals its value computed by hand, and NDCG that of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sklearn.metrics import ndcg_score
 from recommender.evaluation import metrics
 
 LOG3 = np.log2(3)
-# Two users; the first finds ranks 1 and 3 of three relevant items, the second rank 2 of one.
+# Two users. The first has three relevant items, at ranks 1, 3 and none; the second one, at rank 2.
 RANKINGS = np.array([[4, 0, 2, 1], [3, 1, 0, -1]])
 RELEVANT = [np.array([2, 4, 5]), np.array([1])]
 HITS = np.array([[True, False, True, False], [False, True, False, False]])
@@ -29,7 +29,7 @@ def test_hits_are_the_relevant_items_of_the_users_own() -> None:
         ("hit_rate", [1.0, 1.0]),
     ],
 )
-def test_accuracy_at_three_is_what_a_pencil_gives(name: str, expected: list[float]) -> None:
+def test_accuracy_at_three_by_hand(name: str, expected: list[float]) -> None:
     assert metrics.accuracy(HITS, COUNTS, 3)[name] == pytest.approx(expected)
 
 
@@ -57,7 +57,7 @@ def test_ndcg_is_that_of_a_library() -> None:
     assert found == pytest.approx(expected)
 
 
-def test_coverage_and_gini_are_of_what_anyone_is_recommended() -> None:
+def test_coverage_and_gini_count_how_often_items_are_recommended() -> None:
     assert metrics.coverage(RANKINGS, 6) == 5 / 6
     # Exposures 0 1 1 1 2 2 of six items: Σ (2i - 7) x / (6 × 7).
     assert metrics.exposure_gini(RANKINGS, 6) == pytest.approx((-3 - 1 + 1 + 3 * 2 + 5 * 2) / 42)
@@ -70,7 +70,7 @@ def test_popularity_and_novelty_are_means_of_lists_without_what_is_missing() -> 
     assert metrics.novelty(RANKINGS, users, 8) == pytest.approx([(3 + 0 + 2 + 1) / 4, (3 + 1 + 0) / 3])
 
 
-def test_diversity_is_what_genres_do_not_share() -> None:
+def test_diversity_is_one_minus_the_overlap_of_genres() -> None:
     genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=np.bool_)
     found = metrics.intra_list_diversity(np.array([[0, 1, 2], [0, 1, -1], [0, -1, -1]]), genres)
     assert found[:2] == pytest.approx([1 - (1 / 2) / 3, 1 / 2])

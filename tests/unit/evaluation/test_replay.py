@@ -1,4 +1,4 @@
-"""What a replay is asked for, and what its scores mean."""
+"""The options of a replay, and the meaning of its scores."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_a_value_may_have_an_equals_sign() -> None:
 
 
 @pytest.mark.parametrize("assignment", ["CONTENT_WEIGHT", "=0.2", ""])
-def test_what_is_no_assignment_is_refused(assignment: str) -> None:
+def test_text_that_is_no_assignment_is_refused(assignment: str) -> None:
     with pytest.raises(ReplayError, match="NAME=VALUE"):
         replay_settings([assignment])
 
@@ -62,7 +62,7 @@ def test_ndcg_is_that_of_binary_relevance() -> None:
     assert score([user("abcd", "bdz")]).ndcg == pytest.approx(gained / ideal)
 
 
-def test_no_more_can_be_found_than_the_ranking_is_long() -> None:
+def test_the_ideal_ndcg_is_limited_by_the_length_of_the_ranking() -> None:
     assert score([user("ab", "abcdef")], k=2).ndcg == pytest.approx(1)
 
 

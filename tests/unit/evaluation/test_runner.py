@@ -1,4 +1,4 @@
-"""A comparison ranks as requests do, says what is sure, and goes on where a model is refused."""
+"""A comparison ranks as requests do, reports significance, and continues if a model is refused."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ from tests.support.evaluation import histories_of_lengths, small_evaluation, two
 PLAN = Plan(split=SplitKind.LAST_PART)
 
 
-def test_models_find_tastes_that_popularity_does_not_and_that_is_said() -> None:
+def test_models_find_tastes_that_popularity_does_not() -> None:
     evaluation = small_evaluation()
     by_name = {each.name: each for each in evaluation.measured}
     alone = evaluation.of_group(by_name["item_knn alone"])
@@ -47,7 +47,7 @@ def test_the_groups_by_length_of_history_make_up_all_with_a_history() -> None:
     assert sum(groups[name].users for name in ("light", "middle", "heavy")) == groups["with history"].users
 
 
-def test_short_histories_are_told_apart_from_longer_ones_at_the_bound() -> None:
+def test_min_history_separates_short_histories_from_longer_ones() -> None:
     source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
     split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
     plan = Plan(split=SplitKind.LEAVE_LAST_OUT, short=ShortHistory(3))
@@ -118,7 +118,7 @@ def test_the_same_data_gives_the_same_figures() -> None:
         assert (one.groups, one.beyond) == (other.groups, other.beyond)
 
 
-def test_fewer_users_are_drawn_alike_each_time() -> None:
+def test_a_sample_of_users_is_the_same_each_time() -> None:
     source = two_tastes()
     split = make_splits(source.interactions, PLAN.split).test
     plan = replace(PLAN, top_users=20)
@@ -127,7 +127,7 @@ def test_fewer_users_are_drawn_alike_each_time() -> None:
     assert found[0] == found[1]
 
 
-def test_what_is_the_same_for_every_user_is_not_personalised() -> None:
+def test_a_ranking_that_is_the_same_for_all_is_not_personalized() -> None:
     source = two_tastes()
     split = make_splits(source.interactions, PLAN.split).test
     evaluation = evaluate(source, split, compared_variants(["popularity", "item_knn"]), PLAN)
@@ -137,7 +137,7 @@ def test_what_is_the_same_for_every_user_is_not_personalised() -> None:
     assert shares["popularity 40/60 (profile)"] == 1.0
 
 
-def test_where_few_users_are_tested_on_the_table_says_so() -> None:
+def test_the_table_warns_if_few_users_are_tested() -> None:
     evaluation = small_evaluation()
     assert "Only 60 users with history: too few" in "\n".join(lines_of(evaluation))
 
@@ -151,13 +151,13 @@ def test_the_page_escapes_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_all_that_is_tried_of_a_model_are_hyperparameters_it_has(name: str) -> None:
+def test_the_search_space_has_only_known_hyperparameters(name: str) -> None:
     for fit in fits_of(name):
         config = MODELS[name].make(fit.hyperparameters).config.model_dump()
         assert {key: config[key] for key in fit.hyperparameters} == dict(fit.hyperparameters)
 
 
-def test_what_is_not_surely_better_than_popularity_is_not_chosen() -> None:
+def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chosen() -> None:
     variants = first_candidates(["neighbours"])[:2]
     unsure = Candidate(name=variants[0].name, mean=0.5, against_popularity=Difference.of(0.1, -0.1, 0.3))
     sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=Difference.of(0.1, 0.01, 0.3))
@@ -168,7 +168,7 @@ def test_what_is_not_surely_better_than_popularity_is_not_chosen() -> None:
     assert commands_of(POPULARITY) == ()
 
 
-def test_nothing_of_the_test_part_changes_what_is_chosen() -> None:
+def test_the_test_part_does_not_change_the_choice() -> None:
     source = two_tastes()
     splits = make_splits(source.interactions, PLAN.split)
     shuffled = splits.test.test

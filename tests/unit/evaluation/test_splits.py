@@ -1,4 +1,4 @@
-"""Splits leave the test part unknown: planted rows in it change nothing that is learned from."""
+"""Splits keep the test part unknown: rows added to it change nothing that is trained on."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def made_up() -> list[Row]:
 
 
 def known_of(part: TrainingPart) -> object:
-    """All that a model or a ranking could know."""
+    """Return all that a model or a ranking can know."""
     data, index = part.data, part.index
     return (
         list(data.user_ids),
@@ -33,7 +33,7 @@ def known_of(part: TrainingPart) -> object:
     )
 
 
-def test_rows_planted_at_the_moment_or_after_it_change_nothing_that_is_known() -> None:
+def test_rows_at_the_moment_or_later_change_nothing_that_is_trained_on() -> None:
     rows = made_up()
     planted: list[Row] = [
         (f"user{user}", item, kind, time)
@@ -55,7 +55,7 @@ def test_rows_planted_at_the_moment_or_after_it_change_nothing_that_is_known() -
     assert "planted" in second[-1]
 
 
-def test_a_row_planted_before_the_moment_is_known() -> None:
+def test_a_row_before_the_moment_is_trained_on() -> None:
     rows = made_up()
     planted: Row = ("planted", ITEMS[0], Kind.LIKE, 699.0)
     parts = [
@@ -66,7 +66,7 @@ def test_a_row_planted_before_the_moment_is_known() -> None:
 
 
 @pytest.mark.parametrize("kind", list(SplitKind))
-def test_validation_lies_within_what_the_test_trains_on(kind: SplitKind) -> None:
+def test_validation_lies_within_the_training_part_of_the_test(kind: SplitKind) -> None:
     rows = interactions(made_up())
     splits = make_splits(rows, kind)
     assert len(splits.test.train.times) + len(splits.test.test.times) == len(rows.times)
@@ -75,14 +75,14 @@ def test_validation_lies_within_what_the_test_trains_on(kind: SplitKind) -> None
     )
 
 
-def test_in_time_nothing_tested_is_before_anything_known() -> None:
+def test_a_split_in_time_tests_only_later_interactions() -> None:
     splits = make_splits(interactions(made_up()), SplitKind.TIME)
     for split in splits:
         assert split.moment is not None
         assert split.train.times.max() < split.moment <= split.test.times.min()
 
 
-def test_the_last_fifth_of_a_history_is_tested_where_there_are_five() -> None:
+def test_the_last_fifth_of_a_history_of_at_least_five_is_tested() -> None:
     rows = [("u", ITEMS[number], Kind.LIKE, float(number)) for number in range(10)]
     rows += [("v", ITEMS[number], Kind.LIKE, float(number)) for number in range(4)]
     split = make_splits(interactions(rows), SplitKind.LAST_PART).test
@@ -103,7 +103,7 @@ def test_the_last_one_of_each_user_with_more_is_left_out() -> None:
     ]
 
 
-def test_relevant_is_what_is_liked_last_and_new_to_the_user() -> None:
+def test_relevant_items_are_liked_last_and_new_to_the_user() -> None:
     rows: list[Row] = [
         ("u", ITEMS[0], Kind.LIKE, 1.0),
         ("u", ITEMS[0], Kind.LIKE, 10.0),

@@ -1,4 +1,4 @@
-"""A user's variant follows from names alone: in its share, apart from other experiments, and for good."""
+"""A user's variant follows from names: with its share, independent of other experiments, for good."""
 
 import math
 import uuid
@@ -37,7 +37,7 @@ def test_experiments_are_independent() -> None:
     assert abs(len(first & second) - len(USERS) * 0.12) < FAR * error
 
 
-def test_all_users_take_part_where_the_shares_add_up_to_1() -> None:
+def test_all_users_take_part_if_the_shares_add_up_to_1() -> None:
     assert not members("whole", [0.1, 0.2, 0.7], None)
     assert not members("tenths", [0.1] * 10, None)
 

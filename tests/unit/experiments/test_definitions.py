@@ -1,4 +1,4 @@
-"""What a file of experiments may say, and what a wrong one is told."""
+"""The content of a file of experiments, and the error messages of an invalid one."""
 
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def test_an_interleaving_experiment_has_two_variants_and_one_share() -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_told_where_it_is_wrong_and_what_is_allowed(text: str, words: str) -> None:
+def test_an_error_in_the_file_names_the_place_and_what_is_allowed(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         parse_experiments(text, MODELS)
 
@@ -136,7 +136,7 @@ def test_interleaving_needs_a_key(tmp_path: Path) -> None:
     assert ranker.name == "ranker"
 
 
-def test_a_description_changes_with_the_experiments_and_with_nothing_else() -> None:
+def test_a_description_changes_only_with_the_experiments() -> None:
     first, again = (parse_experiments(AB, MODELS) for _ in range(2))
     assert describe_experiments(first) == describe_experiments(again)
     other = parse_experiments(AB.replace("0.3", "0.4"), MODELS)

@@ -1,4 +1,4 @@
-"""Teams draft a list from two rankings, alike each time, and fairly."""
+"""Team drafts from two rankings are reproducible and fair."""
 
 from itertools import islice
 
@@ -40,7 +40,7 @@ def test_a_longer_list_begins_with_the_shorter_one(
     assert team_draft(first[:length], second[:length], length, seed) == whole[:length]
 
 
-def test_of_one_ranking_the_other_team_gets_what_is_left() -> None:
+def test_a_short_ranking_is_completed_from_the_other() -> None:
     drafted = team_draft([1], [2, 3, 4], 4, "seed")
     assert sorted(each.item for each in drafted) == [1, 2, 3, 4]
     assert team_draft([], [], 4, "seed") == []
@@ -51,6 +51,6 @@ def test_coins_are_the_same_for_a_seed_and_fair() -> None:
     assert flipped == list(islice(coins("seed"), 2_000))
     assert flipped != list(islice(coins("another"), 2_000))
     assert abs(sum(flipped) - 1_000) < 110
-    # Which team begins differs from user to user.
+    # The team that begins differs between users.
     firsts = [next(coins(f"user {number}")) for number in range(2_000)]
     assert abs(sum(firsts) - 1_000) < 110

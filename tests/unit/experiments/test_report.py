@@ -1,4 +1,4 @@
-"""What users did is counted for their variant, or for the ranking that an item was taken from."""
+"""Interactions are counted for the user's variant, or for the ranking that an item came from."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_users_are_won_by_the_team_with_more_items() -> None:
     assert found.preference.estimate == pytest.approx(2.5 / 4 - 0.5)
 
 
-def test_an_item_counts_once_by_the_first_interaction_and_only_where_it_is_positive() -> None:
+def test_an_item_counts_once_by_its_first_positive_interaction() -> None:
     found = read_interleaving(
         RANKER,
         [
@@ -74,7 +74,7 @@ def test_an_item_counts_once_by_the_first_interaction_and_only_where_it_is_posit
     ],
     ids=["forged", "of another user", "of another item", "no token", "before it was given"],
 )
-def test_a_false_token_counts_for_nothing_and_is_counted_as_refused(false: Exposure) -> None:
+def test_a_forged_token_is_ignored_and_counted_as_refused(false: Exposure) -> None:
     found = read_interleaving(RANKER, [false, exposure("u3", "x", "a")], SIGNER, {"LIKE"})
     assert (found.credits, found.wins, found.refused) == ((1, 0), (1, 0), 1)
 

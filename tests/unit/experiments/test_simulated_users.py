@@ -1,8 +1,8 @@
-"""Simulated users: a difference that is not there is rarely found, and one that is takes few users.
+"""Simulated users: a missing difference is rarely found, and an existing one needs few users.
 
-At each of some visits users go through a list of ten items, and like those they find relevant, the first ones
-more often. A ranking is the better, the further up it has what is relevant to them. Some users like much,
-most little: that is what an A/B test finds it hard to see a difference through.
+At each visit a user reads a list of ten items, and likes relevant ones, the first ones more often. A ranking
+is better if it has relevant items further up. Some users like much and most little, which makes differences
+hard to see in an A/B test.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ SIGNER = TokenSigner(["k" * 32])
     "[ranker]\nkind = 'interleaving'\n[ranker.variants.a]\n[ranker.variants.b]\ndiversity = 0.5\n", ()
 )
 GIVEN_AT = 1_000_000
-# How likely a user looks at each rank.
+# The probability that a user looks at each rank.
 SEEN = 1.0 / np.log2(np.arange(SHOWN) + 2.0)
 
 Random = np.random.Generator
@@ -52,7 +52,7 @@ class User:
 
 
 def interleaved(random: Random, users: int, skills: Skills) -> InterleavingReport:
-    """The report of an experiment in which users go through lists of both rankings."""
+    """Return the report of an experiment in which users get lists of both rankings."""
     exposures = []
     for number in range(users):
         user, name = User(random), f"user {number} {random.integers(1 << 60)}"
@@ -68,7 +68,7 @@ def interleaved(random: Random, users: int, skills: Skills) -> InterleavingRepor
 
 
 def hit_rate(random: Random, skill: float, users: int = 1_500) -> float:
-    """The share of users who like anything in the lists of a ranking."""
+    """Return the share of users who like anything in the lists of a ranking."""
     hits = 0
     for _ in range(users):
         user = User(random)
@@ -81,7 +81,7 @@ def hit_rate(random: Random, skill: float, users: int = 1_500) -> float:
 
 
 def compared(random: Random, users: int, rates: tuple[float, float]) -> Interval:
-    """The difference of an A/B test in which each half of the users gets the lists of one ranking."""
+    """Return the difference of an A/B test in which each half of the users gets the lists of one ranking."""
     half = users // 2
     first, second = random.binomial(half, rates).tolist()
     return share_difference((first, second), (half, half))
@@ -97,7 +97,7 @@ def random() -> Random:
 
 
 @pytest.mark.slow
-def test_two_rankings_that_are_alike_are_rarely_told_apart(random: Random) -> None:
+def test_two_equal_rankings_are_rarely_found_different(random: Random) -> None:
     runs = 80
     # At a rate of 5 %, more than this happens once in 1,000 times.
     most = 11
@@ -111,14 +111,14 @@ def test_interleaving_needs_a_quarter_of_the_users_of_an_ab_test_at_most(random:
     skills, users, runs = (0.7, 1.2), 1_500, 20
     report = interleaved(random, users, skills)
     assert report.power.users_needed is not None
-    # Those who like nothing are not counted in it.
+    # Users who like nothing are not counted.
     needed = round(report.power.users_needed * users / report.users)
     rates = (hit_rate(random, skills[0]), hit_rate(random, skills[1]))
     hits = (round(rates[0] * users), round(rates[1] * users))
     needed_by_halves = share_power(hits, (users, users)).users_needed
     assert needed_by_halves is not None
     assert needed < needed_by_halves / 4
-    # So many users do find the difference, and in an A/B test they hardly do.
+    # This many users find the difference, but hardly in an A/B test.
     by_lists = found(runs, lambda: interleaved(random, needed, skills).preference)
     by_halves = found(runs, lambda: compared(random, needed, rates))
     assert by_lists >= 0.6 * runs

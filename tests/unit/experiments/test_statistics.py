@@ -1,4 +1,4 @@
-"""Intervals hold as often as they say, and power is what it says."""
+"""Intervals contain the true value as often as they say, and so does the power."""
 
 import math
 from itertools import starmap
@@ -16,7 +16,7 @@ from recommender.experiments.statistics import (
     wilson,
 )
 
-# Of 1,000 experiments at a rate of 5 %, a number outside of these happens once in 10,000 times.
+# Of 1,000 experiments at a rate of 5 %, the number is outside of these bounds once in 10,000 times.
 FEWEST, MOST = 26, 79
 RUNS = 1_000
 

@@ -1,4 +1,4 @@
-"""A token counts only as it was signed."""
+"""A token counts only with a valid signature."""
 
 import base64
 import json
@@ -46,5 +46,5 @@ def test_another_team_under_the_same_signature_is_refused() -> None:
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "m1..", "m1.a.b", "ä.ö.ü", "x" * 5_000, "m1." * 3])
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_text_that_is_no_token_is_refused(token: str) -> None:
     assert SIGNER.read(token) is None

@@ -1,4 +1,4 @@
-"""A fingerprint tells datasets apart by their ids and times."""
+"""A fingerprint distinguishes datasets by their ids and times."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_without_times_there_is_no_span() -> None:
         assert (found.first_at, found.last_at) == (None, None)
 
 
-def test_a_time_that_no_calendar_has_is_none() -> None:
+def test_a_time_outside_the_calendar_is_none() -> None:
     data = dataset(HISTORIES)
     found = fingerprint_of(replace(data, times=np.full(len(data.times), 1e18)))
     assert (found.first_at, found.last_at) == (None, None)

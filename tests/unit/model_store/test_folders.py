@@ -1,4 +1,4 @@
-"""Files are replaced whole or stay as they are, and an error names the file."""
+"""Files are replaced completely or not at all, and an error names the file."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ import pytest
 from recommender.model_store.folders import replace_text
 
 
-def test_a_full_disk_leaves_the_old_file_and_is_told_with_its_name(
+def test_a_full_disk_leaves_the_old_file_and_the_error_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: int) -> None:

@@ -1,4 +1,4 @@
-"""What failed is tried again: at once where its files have settled into something else, else more rarely."""
+"""A failed load is retried: at once if its files have changed and settled, otherwise ever more rarely."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from recommender.model_store.retries import Retries
 
 
 class Clock:
-    """Stands in for the time module: it goes on when told to."""
+    """Stands in for the time module, and advances on request."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Attempts:
-    """Fails every time, and says when it was tried."""
+    """Fails every time, and records the times of its calls."""
 
     def __init__(self, clock: Clock, took_s: float = 0.0) -> None:
         self._clock = clock
@@ -52,7 +52,7 @@ def test_unchanged_files_are_tried_less_and_less_often(clock: Clock) -> None:
     assert attempts.times == [0, 2, 6, 14, 30, 60, 90, 120]
 
 
-def test_what_takes_long_to_read_is_tried_more_rarely(clock: Clock) -> None:
+def test_slow_reads_are_retried_more_rarely(clock: Clock) -> None:
     retried, attempts = Retries(), Attempts(clock, took_s=3.0)
     for _ in range(150):
         look(retried, attempts, "same")

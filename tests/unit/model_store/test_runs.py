@@ -77,7 +77,7 @@ def test_very_old_records_are_removed_and_nothing_else(
     assert names == ["000002.json", "000003.json", "notes.json"]
 
 
-def test_the_measure_is_that_of_what_serves_afterwards(tmp_path: Path) -> None:
+def test_the_measure_is_that_of_the_variant_that_serves_afterwards(tmp_path: Path) -> None:
     run = record_run(tmp_path, 1)
     assert run.measured_chosen == run.compared[0].metric
     assert record_run(tmp_path, 2, chosen="another").measured_chosen is None

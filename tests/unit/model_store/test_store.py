@@ -1,4 +1,4 @@
-"""The store counts versions upwards across models, goes forward and back, and keeps what is in use."""
+"""The store numbers versions upwards across models, promotes, rolls back, and keeps versions in use."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def left(folder: Path) -> list[VersionRef]:
     return sorted((each.ref for each in list_versions(folder)), key=lambda ref: ref.version)
 
 
-def test_what_is_published_is_current_of_its_model_and_of_all(folder: Path) -> None:
+def test_a_published_version_is_current_of_its_model_and_of_all(folder: Path) -> None:
     first = publish(folder)
     second = publish(folder, CONTENT)
     assert linked_version(folder) == second
@@ -57,7 +57,7 @@ def test_what_is_published_is_current_of_its_model_and_of_all(folder: Path) -> N
     assert by_ref[first].was_current
 
 
-def test_what_is_not_promoted_is_current_nowhere(folder: Path) -> None:
+def test_an_unpromoted_version_is_not_current(folder: Path) -> None:
     first = publish(folder)
     other = publish_made_up(folder, POPULARITY, promotion=Promotion.NONE)
     only = publish_made_up(folder, CONTENT, promotion=Promotion.NONE)
@@ -70,7 +70,7 @@ def test_what_is_not_promoted_is_current_nowhere(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("hour", [3, 0])
-def test_names_go_up_across_models_whatever_the_clock(
+def test_names_increase_across_models_with_any_clock(
     folder: Path, monkeypatch: pytest.MonkeyPatch, hour: int
 ) -> None:
     monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, 3, tzinfo=UTC))
@@ -80,9 +80,7 @@ def test_names_go_up_across_models_whatever_the_clock(
     assert found == sorted(set(found))
 
 
-def test_a_name_is_not_given_again_after_its_version_is_gone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_name_of_a_removed_version_is_not_reused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
     first = publish(folder)
     shutil.rmtree(folder / POPULARITY)
@@ -104,9 +102,7 @@ def test_a_lost_or_damaged_highest_name_breaks_nothing(
     assert publish(folder, CONTENT).version > first.version
 
 
-def test_two_who_publish_at_once_never_get_the_same_name(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_publications_get_different_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
     names: list[str] = []
 
@@ -145,7 +141,7 @@ def test_a_rollback_skips_missing_and_damaged_versions(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[{}]"])
-def test_without_a_log_one_goes_forward_and_from_there_back(folder: Path, content: bytes | None) -> None:
+def test_without_a_log_promotions_and_rollbacks_work(folder: Path, content: bytes | None) -> None:
     first = publish(folder)
     log = folder / "promotions.json"
     log.unlink()
@@ -155,7 +151,7 @@ def test_without_a_log_one_goes_forward_and_from_there_back(folder: Path, conten
     assert rollback(folder) == first
 
 
-def test_in_a_store_of_before_the_latest_of_the_models_counts_as_current(folder: Path) -> None:
+def test_in_a_store_of_an_earlier_release_the_latest_version_is_current(folder: Path) -> None:
     first, second = publish(folder), publish(folder, CONTENT)
     (folder / "current").unlink()
     (folder / "promotions.json").unlink()
@@ -196,7 +192,7 @@ def test_a_damaged_version_is_not_promoted(folder: Path) -> None:
     assert damaged.fault == "metadata.json cannot be read: No such file or directory"
 
 
-def test_an_unknown_version_is_said_to_be(folder: Path) -> None:
+def test_an_unknown_version_is_reported(folder: Path) -> None:
     known = publish(folder)
     assert find_version(folder, known.version) == known
     assert find_version(folder, f"{known.model}/{known.version}") == known
@@ -205,20 +201,20 @@ def test_an_unknown_version_is_said_to_be(folder: Path) -> None:
             find_version(folder, name)
 
 
-def test_pruning_keeps_what_is_in_use_what_was_and_the_latest(folder: Path) -> None:
+def test_pruning_keeps_current_former_and_latest_versions(folder: Path) -> None:
     found = [publish_made_up(folder, POPULARITY, kept_versions=9) for _ in range(6)]
     publish_made_up(folder, CONTENT)
     promote(folder, found[1])
     promote(folder, found[0])
     removed = prune(folder, keep=1)
     assert removed == found[2:5]
-    # Current; current before; the latest, and the only one of its model.
+    # Current; current before; the latest; the only one of its model.
     assert left(folder)[:3] == [found[0], found[1], found[5]]
     assert {each.model for each in left(folder)} == {POPULARITY, CONTENT}
     assert prune(folder, keep=0) == [found[5]]
 
 
-def test_publishing_keeps_so_many_versions_of_each_model(folder: Path) -> None:
+def test_publishing_keeps_a_fixed_number_of_versions_per_model(folder: Path) -> None:
     found = [publish_made_up(folder, POPULARITY, kept_versions=2) for _ in range(4)]
     assert left(folder) == found[2:]
 
@@ -270,14 +266,14 @@ def test_a_number_that_no_answer_can_hold_is_a_fault(folder: Path, field: str) -
 def test_models_whose_folder_cannot_be_read_can_be_left_out(folder: Path) -> None:
     ref, other = publish(folder), publish(folder, CONTENT)
     shutil.rmtree(folder / ref.model)
-    # As root, rights keep nothing from being read; this does.
+    # Under root, permissions do not prevent reading, but this does.
     (folder / ref.model).symlink_to(ref.model)
     assert [each.ref for each in list_versions(folder, unreadable_left_out=True)] == [other]
     with pytest.raises(OSError, match="symbolic links"):
         list_versions(folder)
 
 
-def test_a_version_that_cannot_be_reached_is_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_version_counts_as_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ref = publish(folder)
 
     def refuse(_: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The watcher uses what is good, keeps what was, says what it refuses and why, and looks at that again."""
+"""The watcher uses valid versions, keeps the one in use, reports refused ones, and checks them again."""
 
 import contextlib
 import logging
@@ -38,7 +38,7 @@ LATER, STILL_LATER = "20990101T000000.000000Z", "20990102T000000.000000Z"
 
 
 class Live:
-    """Stands in for live SQL, which the watcher only hands on."""
+    """Stands in for live SQL, which the watcher only returns."""
 
     name = "live"
     version: str | None = None
@@ -132,7 +132,7 @@ def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     watched.watcher.close()
 
 
-def test_what_is_published_is_used_and_nothing_is_refused(watched: Watched, folder: Path) -> None:
+def test_a_published_version_is_used_and_nothing_is_refused(watched: Watched, folder: Path) -> None:
     watched.uses(None)
     for _ in range(2):
         watched.uses(publish(folder))
@@ -156,7 +156,7 @@ def test_a_version_that_arrives_after_its_link_is_used_once_it_is_there(
     watched.uses(LATER)
 
 
-def test_a_file_that_could_not_be_read_is_looked_at_again(watched: Watched, folder: Path) -> None:
+def test_a_file_that_could_not_be_read_is_read_again(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     home = copy_version(folder, version, LATER)
@@ -178,7 +178,7 @@ def test_a_path_that_is_not_a_file_does_not_block_the_watcher(watched: Watched, 
     watched.refuses(LATER, "values.npy is not a file", using=version)
 
 
-def test_a_vanished_link_leaves_the_model_and_is_said(watched: Watched, folder: Path) -> None:
+def test_a_removed_link_keeps_the_model_and_is_reported(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     (folder / NAME / "current").unlink()
@@ -187,7 +187,7 @@ def test_a_vanished_link_leaves_the_model_and_is_said(watched: Watched, folder: 
     watched.uses(version)
 
 
-def test_a_vanished_folder_leaves_the_model_and_is_said(watched: Watched, folder: Path) -> None:
+def test_a_removed_folder_keeps_the_model_and_is_reported(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     shutil.rmtree(folder / NAME / version)
@@ -240,7 +240,7 @@ def test_wrong_metadata_is_refused(watched: Watched, folder: Path, changes: dict
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "null", "[" * 100_000, "\udcff", '{"model": "neighbours"}'])
-def test_metadata_that_is_no_metadata_is_refused(watched: Watched, folder: Path, text: str) -> None:
+def test_unreadable_metadata_is_refused(watched: Watched, folder: Path, text: str) -> None:
     version = publish(folder)
     watched.uses(version)
     home = copy_version(folder, version, LATER)
@@ -281,7 +281,7 @@ def test_a_new_model_of_other_items_leaves_the_one_in_use(watched: Watched, fold
 
 def test_a_model_waits_for_the_first_catalog_index(watched: Watched, folder: Path) -> None:
     watched.index = None
-    # A look that has begun may still have the index.
+    # A check that has begun may still use the old index.
     time.sleep(0.2)
     version = publish(folder, items=80)
     watched.watcher.wait_for_first_look(10)
@@ -305,7 +305,7 @@ def test_an_empty_catalog_is_no_reason_to_drop_a_model(
     assert "refused" not in caplog.text
 
 
-def test_a_reason_is_logged_once_and_tells_no_path(
+def test_a_reason_is_logged_once_and_contains_no_path(
     watched: Watched, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -346,7 +346,7 @@ def test_of_several_models_the_one_published_last_is_used(watched: Watched, fold
         watched.uses(publish_one(folder))
 
 
-def test_at_the_start_the_model_before_a_bad_one_is_used_and_the_bad_one_is_said(
+def test_at_the_start_the_model_before_a_bad_one_is_used_and_the_bad_one_is_reported(
     watched: Watched, folder: Path
 ) -> None:
     watched.watcher.close()
@@ -360,7 +360,7 @@ def test_at_the_start_the_model_before_a_bad_one_is_used_and_the_bad_one_is_said
         later.watcher.close()
 
 
-def test_a_model_in_use_whose_current_is_gone_is_not_replaced_by_an_older_one(
+def test_a_model_in_use_whose_link_is_removed_is_not_replaced_by_an_older_one(
     watched: Watched, folder: Path
 ) -> None:
     watched.uses(publish(folder))
@@ -370,7 +370,7 @@ def test_a_model_in_use_whose_current_is_gone_is_not_replaced_by_an_older_one(
     watched.refuses(None, "current is gone", using=version)
 
 
-def test_a_broken_current_of_another_model_is_said(watched: Watched, folder: Path) -> None:
+def test_a_broken_link_of_another_model_is_reported(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
     (folder / ItemKnn.name).mkdir()
@@ -378,9 +378,7 @@ def test_a_broken_current_of_another_model_is_said(watched: Watched, folder: Pat
     watched.refuses(None, "links to something that is not a version", using=version)
 
 
-def test_an_item_model_without_counts_is_refused_and_others_are_looked_at(
-    watched: Watched, folder: Path
-) -> None:
+def test_an_item_model_without_counts_is_refused_and_others_are_tried(watched: Watched, folder: Path) -> None:
     version = publish_items(folder)
     watched.uses(version)
     later = publish_items(folder)
@@ -391,7 +389,7 @@ def test_an_item_model_without_counts_is_refused_and_others_are_looked_at(
 
 
 def watching(folder: Path, wanted: str, *, may_learn_blend: bool = True) -> Watched:
-    """A watcher of the models that a setting names."""
+    """Return a watcher of the models that a setting names."""
     return Watched(folder, index_of(range(20)), wanted=wanted, may_learn_blend=may_learn_blend)
 
 
@@ -435,7 +433,7 @@ def test_a_current_of_all_that_is_no_version_is_refused(watched: Watched, folder
     watched.refuses(None, "current of all models links to something", using=version)
 
 
-def test_what_is_promoted_or_rolled_back_to_is_used(watched: Watched, folder: Path) -> None:
+def test_a_promoted_or_restored_version_is_used(watched: Watched, folder: Path) -> None:
     first, second = publish(folder), publish_items(folder)
     watched.uses(second)
     promote(folder, find_version(folder, first))
@@ -457,7 +455,7 @@ def test_a_model_that_holds_a_forgotten_user_answers_no_request_that_begins_afte
     version = publish(folder)
     watched.uses(version)
     begun = watched.watcher.selection()
-    # Whatever the thread has not yet seen.
+    # Even before the thread has noticed it.
     watched.watcher.close()
     note_forgotten(folder, ["0007"])
     assert watched.watcher.selection().trained is None
@@ -503,7 +501,7 @@ def test_a_model_that_cannot_score_is_refused(
     watched.watcher.prepare(index_of(range(20)))
 
 
-def test_a_model_knows_its_way_in_an_index_before_that_is_used(
+def test_a_model_is_prepared_for_an_index_before_its_use(
     watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.uses(publish(folder))

@@ -1,4 +1,4 @@
-"""als folds users in as the equations say, and explains by what the solution is the sum of."""
+"""als folds users in by its equations, and explains a score by the parts of the solution."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def model() -> Als:
 
 
 def embeddings(model: Als, folder: Path) -> tuple[list[str], np.ndarray]:
-    """What the model leaves for others to use."""
+    """Return the ids and factors of the items that the model saves."""
     model.save(folder)
     ids = [item_id.decode() for item_id in np.load(folder / "item_ids.npy").tolist()]
     return ids, np.load(folder / "factors.npy").astype(np.float64)
 
 
 def test_scores_are_those_of_the_equations(model: Als, tmp_path: Path) -> None:
-    """C is 2 for what the user has and 1 for the rest: x = (Yᵀ C Y + 0.5 I)⁻¹ Yᵀ C p."""
+    """C is 2 for the user's items and 1 for others: x = (Yᵀ C Y + 0.5 I)⁻¹ Yᵀ C p."""
     ids, factors = embeddings(model, tmp_path)
     liked = np.isin(ids, ["item 1", "item 4"]).astype(np.float64)
     confidence = np.diag(1.0 + liked)
@@ -46,8 +46,8 @@ def test_scores_are_those_of_the_equations(model: Als, tmp_path: Path) -> None:
     assert set(found) == {item_id for item_id, value in expected.items() if value > 1e-5}
 
 
-def test_the_factors_are_those_that_users_are_best_told_by(model: Als, tmp_path: Path) -> None:
-    """One more turn of the two steps changes next to nothing."""
+def test_the_factors_have_converged(model: Als, tmp_path: Path) -> None:
+    """One more iteration changes next to nothing."""
     ids, factors = embeddings(model, tmp_path)
     liked = np.array(
         [[item_id in items for item_id in ids] for items in HISTORIES.values()], dtype=np.float64

@@ -1,4 +1,4 @@
-"""ease learns the closed form whichever way it is computed, within the memory that it is given."""
+"""ease learns the closed form by each way to compute it, within its memory limit."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ MANY_USERS, FEW_USERS = (60, 30), (20, 50)
 
 
 def made_up(users: int, items: int) -> Dataset:
-    """Histories drawn at random, half of them likes; items 1 and 2 are liked by the same users."""
+    """Return random histories, half of them likes. The same users like items 1 and 2."""
     rng = np.random.default_rng(7)
     histories = {}
     for user in range(users):
@@ -33,7 +33,7 @@ def made_up(users: int, items: int) -> Dataset:
 
 
 def dense(weights: ItemWeights) -> np.ndarray:
-    """Weights from rows to columns, read both ways."""
+    """Return weights from rows to columns. Assert that both index directions agree."""
     items = len(weights.item_ids)
     by_source, by_target = np.zeros((2, items, items))
     for item in range(items):
@@ -46,7 +46,7 @@ def dense(weights: ItemWeights) -> np.ndarray:
 
 
 def expected(data: Dataset, watch_value: float) -> np.ndarray:
-    """The closed form by a direct inverse in float64."""
+    """Return the closed form by a direct inverse in float64."""
     matrix = np.zeros((len(data.user_ids), len(data.item_ids)))
     matrix[data.user_idx, data.item_idx] = np.where(data.liked, 1.0, watch_value)
     inverse = np.linalg.inv(matrix.T @ matrix + LAMBDA * np.eye(matrix.shape[1]))
@@ -57,7 +57,7 @@ def expected(data: Dataset, watch_value: float) -> np.ndarray:
 
 @pytest.mark.parametrize("watch_value", [0.5, 1.0])
 @pytest.mark.parametrize("shape", [MANY_USERS, FEW_USERS])
-def test_through_users_and_through_items_it_is_the_direct_inverse(
+def test_weights_equal_the_direct_inverse_through_users_and_items(
     shape: tuple[int, int], watch_value: float
 ) -> None:
     data = made_up(*shape)
@@ -85,7 +85,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             np.testing.assert_allclose(dense(model.learn(data, UNBOUNDED)), whole, atol=1e-6)
 
 
-def test_a_watch_of_the_history_counts_half_a_like_and_nothing_where_it_is_set_so() -> None:
+def test_a_watch_counts_half_a_like_or_as_configured() -> None:
     data = made_up(*MANY_USERS)
     index = index_of(data)
     liked = context("z", ["i003"])
@@ -108,7 +108,7 @@ def test_items_with_too_few_users_are_not_learned() -> None:
     assert list(model.items.item_ids) == ["a", "b"]
 
 
-def test_where_no_item_has_enough_users_those_with_the_most_are_learned() -> None:
+def test_if_no_item_has_enough_users_those_with_the_most_are_learned() -> None:
     model = Ease(EaseConfig(min_users=5))
     model.fit(dataset({"u": ["a", "b"], "v": ["a", "b", "c"]}))
     assert list(model.items.item_ids) == ["a", "b"]
@@ -128,7 +128,7 @@ def test_with_little_memory_the_most_popular_items_are_learned(monkeypatch: pyte
         model.fit(data, Fitting(memory_bytes=least - 1))
 
 
-def test_as_many_items_as_are_asked_for_are_learned_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_requested_number_of_items_is_learned_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease_module, "_FEWEST_ITEMS", 5)
     data = made_up(*MANY_USERS)
     model = Ease(EaseConfig(min_users=1, items=20))

@@ -1,4 +1,4 @@
-"""Training keeps within the memory it is given, and says how far it is."""
+"""Training keeps within its memory limit, and reports its progress."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What item-based models learn is what their formulas say, on data small enough to work out by hand."""
+"""Item-based models learn the weights of their formulas, on data that is small enough to compute by hand."""
 
 import math
 
@@ -19,7 +19,7 @@ ITEMS = ("a", "b", "c", "d")
 
 
 def matrix(model: ItemWeightsModel[ItemKnnConfig] | ItemWeightsModel[EaseConfig]) -> np.ndarray:
-    """The weights from rows to columns, in the order of `ITEMS`."""
+    """Return the weights from rows to columns, in the order of `ITEMS`."""
     found: ItemWeights = model.learn(DATA, UNBOUNDED)
     order = [ITEMS.index(item_id.decode()) for item_id in found.item_ids.tolist()]
     weights = np.zeros((len(ITEMS), len(ITEMS)))
@@ -75,7 +75,7 @@ def test_ease_leaves_out_all_but_the_most_popular_items() -> None:
     assert not scores.values.any()
 
 
-def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing() -> None:
+def test_negative_contributions_and_deleted_items_are_no_reasons() -> None:
     data = dataset(
         {f"u{n}": ["a", "c"] if n % 3 else ["a", "b"] for n in range(30)}
         | {"v": ["b", "c", "d"], "w": ["d", "a"]}
@@ -93,7 +93,7 @@ def test_what_lowers_a_score_does_not_explain_it_and_what_is_gone_hides_nothing(
     assert weights
     assert min(weights.values()) > 0
     assert set(weights) < {"a", "b", "d"}
-    # Two of the three largest are not in the catalog any more: the third is still told.
+    # Two of the three largest are not in the catalog any more. The third is still named.
     knn = ItemKnn(ItemKnnConfig(shrinkage=0.0))
     knn.fit(data)
     smaller = index_of(dataset({"u": ["c", "d"]}))
@@ -112,8 +112,8 @@ def test_only_the_latest_items_of_a_history_count() -> None:
     assert both.values.tolist() == latest.values.tolist()
 
 
-def test_items_similar_to_a_rare_one_are_those_that_it_is_most_like() -> None:
-    """The popular items of the rare one's users are similar to it, though it is not among their nearest."""
+def test_items_similar_to_a_rare_item_include_popular_ones() -> None:
+    """The popular items of the rare one's users are similar to it, but it is not among their nearest."""
     common = {f"u{n}": ["p", f"q{n % 7}"] for n in range(60)}
     data = dataset(common | {"r": ["rare", "p"]})
     model = ItemKnn(ItemKnnConfig(shrinkage=0.0, neighbours=1))
@@ -130,7 +130,7 @@ def test_the_weights_furthest_from_0_are_kept_with_their_signs() -> None:
     assert largest_weights(np.zeros(3), np.arange(3), 2).source_idx.size == 0
 
 
-def test_of_weights_as_far_from_0_the_first_are_kept_in_every_row() -> None:
+def test_of_equal_absolute_weights_the_first_are_kept_in_every_row() -> None:
     rows = np.array([[0.3, -0.3, 0.3, 0.3], [0.0, 0.1, 0.0, -0.2], [0.0, 0.0, 0.0, 0.0]])
     kept = largest_of_rows(rows, 2)
     assert [each.source_idx.tolist() for each in kept] == [[0, 1], [1, 3], []]

@@ -1,4 +1,4 @@
-"""Popularity counts users, those of lately for more where a half-life says so."""
+"""Popularity counts users, and recent ones more with a half-life."""
 
 import numpy as np
 import pytest
@@ -43,5 +43,5 @@ def test_each_user_counts_for_half_after_a_half_life(
         assert values == pytest.approx(expected)
 
 
-def test_it_is_not_explained_by_items_of_the_user() -> None:
+def test_popularity_is_not_explained_by_items_of_the_user() -> None:
     assert not isinstance(PopularityModel(), Explainer | SimilarItems)

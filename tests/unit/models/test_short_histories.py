@@ -1,4 +1,4 @@
-"""From no history to a long one, similar users give way to the trained model, step by step."""
+"""With a longer history, the trained model gradually replaces similar users."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -41,7 +41,7 @@ OWN = [item(1, number) for number in range(4)] + [item(2, number) for number in 
 
 
 class Live(ExplainsBySimilarUsers):
-    """Similar users from memory, in place of live SQL, and how often they were looked for."""
+    """Similar users from memory, in place of live SQL. Counts its calls."""
 
     name = "live"
     version: str | None = None
@@ -95,7 +95,7 @@ def user(items: int, name: str = STRANGER) -> UserContext:
 
 
 def dense(scores: ItemScores, who: UserContext | None = None) -> NDArray[np.float64]:
-    """Scores of all items; those the user has seen are 0."""
+    """Return scores of all items; those of seen items are 0."""
     values = np.zeros(len(INDEX.item_ids))
     places = slice(None) if scores.item_idx is None else scores.item_idx
     values[places] = scores.values / scores.steps
@@ -105,13 +105,13 @@ def dense(scores: ItemScores, who: UserContext | None = None) -> NDArray[np.floa
 
 
 def share_of(scores: ItemScores, who: UserContext) -> NDArray[np.float64]:
-    """Scores by the largest of what the user has not seen."""
+    """Return scores divided by the largest one of unseen items."""
     values = dense(scores, who)
     return np.asarray(values / (values.max() or 1.0))
 
 
 @pytest.mark.parametrize("items", range(1, BOUND))
-def test_below_the_bound_each_score_lies_between_those_of_both_in_their_shares(
+def test_below_min_history_scores_mix_both_models_by_their_shares(
     trained: TrainableModel, items: int
 ) -> None:
     live, who = Live(), user(items)
@@ -125,7 +125,7 @@ def test_below_the_bound_each_score_lies_between_those_of_both_in_their_shares(
 
 
 @pytest.mark.parametrize("items", [BOUND, BOUND + 1, len(OWN)])
-def test_from_the_bound_on_the_answer_is_exactly_that_of_the_trained_model(
+def test_from_min_history_on_scores_are_exactly_those_of_the_trained_model(
     trained: TrainableModel, items: int
 ) -> None:
     live, who = Live(), user(items)
@@ -135,7 +135,7 @@ def test_from_the_bound_on_the_answer_is_exactly_that_of_the_trained_model(
     assert live.asked == []
 
 
-def test_a_user_is_scored_alike_alone_and_among_others(trained: TrainableModel) -> None:
+def test_a_user_gets_the_same_scores_alone_and_in_a_batch(trained: TrainableModel) -> None:
     mixture = ShortHistories(trained, Live(), BOUND)
     users = [user(items, f"stranger {items}") for items in range(len(OWN) + 1)]
     for who, together in zip(users, mixture.score(users, INDEX, SOON), strict=True):
@@ -151,7 +151,7 @@ def test_similar_users_are_looked_for_once_and_only_for_short_histories(trained:
     assert live.asked == [3]
 
 
-def test_without_similar_users_the_trained_scores_stand_and_say_what_they_lack(
+def test_without_similar_users_the_trained_scores_serve_and_name_what_is_missing(
     trained: TrainableModel,
 ) -> None:
     down = Live(DatabaseName.ENGAGEMENT)
@@ -192,7 +192,7 @@ def test_the_largest_contributions_are_those_of_the_sum() -> None:
     assert few.contributions[0].item_idx.tolist() == whole.contributions[0].item_idx.tolist()[:2]
 
 
-def test_of_models_that_explain_nothing_similar_users_alone_are_explained() -> None:
+def test_with_a_model_that_explains_nothing_similar_users_are_explained() -> None:
     who = user(2)
     mixture = ShortHistories(Fixed({0: 1.0}), Live(), BOUND)
     (scores,) = mixture.score([who], INDEX, SOON)
@@ -233,7 +233,7 @@ def test_weights_pass_from_the_configured_ones_to_the_learned_ones(share: float,
         assert now == pytest.approx((1 - share) * ends[0] + share * ends[1], abs=0.001)
 
 
-def test_what_is_learned_without_content_ranks_short_histories_by_profile() -> None:
+def test_weights_learned_without_content_rank_short_histories_by_profile() -> None:
     alone = Blend(Weights(0.0, 1.0), "stated")
     assert passing_blend(CONFIGURED, alone, 0.5) == Blend(Weights(0.2, 0.8), "profile")
     assert passing_blend(alone, alone, 0.5) == alone
@@ -243,7 +243,7 @@ def selection(trained: TrainableModel | None, bound: int = BOUND) -> Selection:
     return Selection(Live(), trained, ALL_TIME.days, LEARNED, CONFIGURED, bound)
 
 
-def test_users_are_given_the_live_model_the_mixture_or_the_trained_one(trained: TrainableModel) -> None:
+def test_users_get_the_live_model_the_mixture_or_the_trained_one(trained: TrainableModel) -> None:
     models = selection(trained)
     choices = [models.select(user(items)) for items in range(BOUND + 1)]
     assert choices[0].scorer is models.live

@@ -1,4 +1,4 @@
-"""transitions and its mixture with ease are what their formulas say, on data small enough to work out."""
+"""transitions and its mixture with ease follow their formulas, on data that is computed by hand."""
 
 import math
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_the_latest_items_of_a_history_count_most() -> None:
     assert sums["c"] == pytest.approx(weights["b", "c"] + math.exp(-1 / 5) * weights["a", "c"])
 
 
-def test_similar_to_an_item_is_what_people_went_on_to() -> None:
+def test_similar_items_are_those_watched_next() -> None:
     model = Transitions()
     model.fit(DATA)
     index = index_of(DATA)
@@ -89,7 +89,7 @@ def scored(model: Ease | Transitions | EaseTransitions, history: list[str]) -> d
     return {index.item_ids[idx]: value for idx, value in zip(scores.item_idx, values.tolist(), strict=True)}
 
 
-def test_the_mixture_divides_each_part_by_its_largest_of_what_is_not_seen() -> None:
+def test_the_mixture_divides_each_part_by_its_largest_unseen_score() -> None:
     history = ["b", "a"]
     ease, transitions = Ease(EaseConfig(min_users=1, regularisation=1.0)), Transitions()
     index = index_of(DATA)
@@ -106,7 +106,7 @@ def test_the_mixture_divides_each_part_by_its_largest_of_what_is_not_seen() -> N
 
 
 @pytest.mark.parametrize(("share", "name"), [(0.0, "ease"), (1.0, "transitions")])
-def test_with_all_of_the_share_the_mixture_ranks_as_that_part_does(share: float, name: str) -> None:
+def test_with_the_whole_share_the_mixture_ranks_as_that_part(share: float, name: str) -> None:
     parts: dict[str, Ease | Transitions] = {
         "ease": Ease(EaseConfig(min_users=1, regularisation=1.0)),
         "transitions": Transitions(),

@@ -1,4 +1,4 @@
-"""The items of a model are found by id, and in whatever catalog index is asked with."""
+"""A model finds its items by id, and their positions in any catalog index."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from recommender.models.vocabulary import ItemVocabulary
 from tests.support.datasets import dataset, index_of
 
 
-def test_items_have_the_numbers_of_their_order_and_others_have_none() -> None:
+def test_known_items_have_a_position_and_unknown_ones_have_none() -> None:
     items = ItemVocabulary(["b", "a"])
     assert items.numbers_of(["a", "x", "b", "a"]).tolist() == [1, -1, 0, 1]
     assert (items.number_of("b"), items.number_of("x"), len(items)) == (0, -1, 2)

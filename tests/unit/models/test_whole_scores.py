@@ -1,4 +1,4 @@
-"""Sums of weights become the same whole scores, compiled or by numpy."""
+"""Sums of weights become the same integer scores, compiled or by numpy."""
 
 import numpy as np
 from hypothesis import given

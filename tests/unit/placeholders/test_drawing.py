@@ -1,4 +1,4 @@
-"""Placeholder covers: the same for the same item, well-formed, and only a picture."""
+"""Placeholder covers are the same for the same item, well-formed, and only a picture."""
 
 from xml.etree import ElementTree as ET
 
@@ -55,13 +55,13 @@ def test_the_same_item_gets_the_same_cover_and_others_get_others(genre: str) -> 
 
 
 @pytest.mark.parametrize("is_dark", [False, True])
-def test_writing_stands_out_from_what_is_behind_it_in_every_color(*, is_dark: bool) -> None:
+def test_text_has_enough_contrast_in_every_color(*, is_dark: bool) -> None:
     for hue in range(360):
         colors = palette(hue, is_dark=is_dark)
         assert contrast(colors.ground, colors.ink) >= 4.5, colors
 
 
-def test_a_genre_is_known_however_it_is_written() -> None:
+def test_a_genre_is_recognized_in_any_spelling() -> None:
     for written in ("Science Fiction", "science_fiction", "Sci-Fi", "SCIFI"):
         label = written.replace("_", " ").upper()
         known = placeholder_svg("x", "T", "SCIENCE_FICTION", None).replace("SCIENCE FICTION", label)
@@ -77,9 +77,7 @@ def test_a_genre_is_known_however_it_is_written() -> None:
     genre=st.text(max_size=40) | st.sampled_from(GENRES),
     year=st.none() | st.integers(0, 9999),
 )
-def test_whatever_it_is_made_of_it_is_a_picture(
-    item_id: str, title: str, genre: str, year: int | None
-) -> None:
+def test_any_input_gives_a_valid_picture(item_id: str, title: str, genre: str, year: int | None) -> None:
     root = parsed(placeholder_svg(item_id, title, genre, year))
     for element in root.iter():
         assert element.tag in DRAWN
@@ -96,7 +94,7 @@ def test_a_title_is_written_in_full(title: str) -> None:
     assert title_of(placeholder_svg("x", title, "DRAMA", 1999)) == title
 
 
-def test_a_title_without_end_is_cut() -> None:
+def test_a_very_long_title_is_cut() -> None:
     shown = title_of(placeholder_svg("x", "word " * 80, "DRAMA", 1999))
     assert shown.endswith("word…")
     assert len(shown) < 150

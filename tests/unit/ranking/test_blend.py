@@ -1,4 +1,4 @@
-"""Scores that are equal in exact arithmetic are equal in the blend, and the others are in their order."""
+"""Scores that are equal in exact arithmetic are equal in the blend, and others keep their order."""
 
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ VALUES = st.integers(0, 5) | st.integers(0, 10**30)
 
 
 def stated_of(matches: list[int], stated: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], int]:
-    """Return the masks of items with so many of the stated genres, that of these genres, and their number."""
+    """Return the masks of items by their number of stated genres, that of these genres, and their number."""
     first = GENRES - 2
     masks = pack_genres([[0, *range(first, first + count)] for count in matches], first + 5)
     return masks, pack_genres([list(range(first, first + 5))], first + 5)[0], stated
@@ -60,7 +60,7 @@ def test_keys_are_in_the_order_of_exact_scores(
 
 
 @given(items=st.lists(st.tuples(VALUES, st.booleans(), st.booleans()), max_size=100), is_dense=st.booleans())
-def test_what_is_offered_are_the_scores_of_eligible_items(
+def test_only_scores_of_eligible_items_are_offered(
     *, items: list[tuple[int, bool, bool]], is_dense: bool
 ) -> None:
     values = [value for value, _, _ in items]

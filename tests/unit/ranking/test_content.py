@@ -1,4 +1,4 @@
-"""The content score: the stated genres that an item has, or how much its genres are to a taste."""
+"""The content score: the stated genres that an item has, or how well its genres fit a profile."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_a_taste_by_hand() -> None:
     )
 
 
-def test_without_a_history_or_stated_genres_everything_is_as_much_to_the_taste() -> None:
+def test_without_history_or_stated_genres_all_items_score_alike() -> None:
     counts = count_genres(RATES, NO_ITEMS, NO_ITEMS)
     assert set_tastes(RATES, counts).tolist() == pytest.approx([0.5] * 4)
 
@@ -71,7 +71,7 @@ def test_other_weights_are_obeyed() -> None:
     assert set_tastes(RATES, counts, weights).tolist() == [0.5] * 4
 
 
-def test_with_no_popularity_at_all_every_item_counts_alike() -> None:
+def test_without_any_popularity_all_items_have_the_same_factor() -> None:
     rates = genre_rates(pack_genres([[0], [1], []], 2), 2, np.zeros(3, dtype=np.int64))
     assert rates.popularity.tolist() == [1.0] * 3
     assert rates.shares.tolist() == [0.5, 0.5]

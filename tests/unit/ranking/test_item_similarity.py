@@ -1,4 +1,4 @@
-"""How similar items are by their users and by their genres."""
+"""The similarity of items by their users and by their genres."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def test_cosines_of_users_read_whole_and_in_part() -> None:
     shared, users = np.array([4, 1, 0]), np.array([4, 16, 9])
     whole = cosine_similarities(shared, users, all_users=4, read_users=4)
     assert whole.tolist() == [1.0, 1 / 8, 0.0]
-    # Half of the users were read: what they share stands for the others.
+    # Half of the users were read. The others are assumed to share as much.
     half = cosine_similarities(np.array([1]), np.array([4]), all_users=4, read_users=2)
     assert half.tolist() == [0.5]
     assert cosine_similarities(shared, users, all_users=0, read_users=0).tolist() == [0, 0, 0]

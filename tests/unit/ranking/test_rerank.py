@@ -1,4 +1,4 @@
-"""Re-ranking puts different genres next to each other, as far as it is asked to."""
+"""Re-ranking puts different genres next to each other, as much as diversity asks for."""
 
 import numpy as np
 from hypothesis import given
@@ -17,7 +17,7 @@ def masks(*sets: list[int]) -> NDArray[np.uint64]:
 
 
 def reference(scores: list[float], sets: list[set[int]], diversity: float) -> list[int]:
-    """The formula as it is written, item by item."""
+    """Return the order by the formula as it is written, item by item."""
     order: list[int] = []
     largest = max(scores)
     while len(order) < len(scores):

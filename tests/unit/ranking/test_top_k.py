@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.ranking.top_k import top_k
 
-# Few distinct values, so that ties are the rule.
+# Few distinct values, so that most are ties.
 KEYS = hnp.arrays(
     np.int64, st.integers(0, 40) | st.integers(600, 900), elements=st.sampled_from([0, 1, 2, 4])
 )

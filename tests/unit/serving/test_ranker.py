@@ -1,4 +1,4 @@
-"""A page is ranked by the blend of both scores, among what the user may be given."""
+"""A page is ranked by the blend of both scores, among the eligible items."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_both_scores_count_by_their_weights(index: CatalogIndex) -> None:
     assert page.strategy is Strategy.HYBRID
 
 
-def test_what_was_seen_or_deleted_is_left_out_and_the_largest_score_is_of_the_rest(
+def test_seen_and_deleted_items_are_left_out_before_scores_are_scaled(
     index: CatalogIndex,
 ) -> None:
     given = scores(index, a=4.0, b=2.0, c=1.0)
@@ -155,7 +155,7 @@ def test_by_profile_a_history_alone_makes_content(index: CatalogIndex) -> None:
 
 
 def popularity(users: int) -> float:
-    """The factor of an item with so many users, where the most popular has 4."""
+    """Return the factor of an item with this number of users, if the most popular one has 4."""
     return float(np.sqrt(np.log1p(users) / np.log1p(4)))
 
 

@@ -1,4 +1,4 @@
-"""The clock that the soak steps."""
+"""The clock that the soak test steps."""
 
 import os
 import subprocess
@@ -22,7 +22,9 @@ for _ in sys.stdin:
 
 
 @pytest.mark.parametrize("steps", [(0, 172_800, -172_800, 0), (-1, 1), (10**9,)])
-def test_it_steps_the_wall_clock_and_leaves_the_monotonic_one(tmp_path: Path, steps: tuple[int, ...]) -> None:
+def test_the_wall_clock_is_stepped_and_the_monotonic_one_is_not(
+    tmp_path: Path, steps: tuple[int, ...]
+) -> None:
     clock = WallClock(tmp_path)
     if not clock.can_step and not os.environ.get("CI"):
         pytest.skip("without Linux and a C compiler there is no clock to step")

@@ -1,4 +1,4 @@
-"""What is tried suits the size of the data, the memory and the time there is."""
+"""The candidates suit the size of the data, the memory and the time."""
 
 from recommender.data.dataset import Dataset
 from recommender.evaluation.variants import Fit
@@ -17,13 +17,13 @@ def models_of(fits: list[Fit]) -> set[str]:
     return {fit.model for fit in fits}
 
 
-def test_all_models_are_tried_where_all_suit() -> None:
+def test_all_suitable_models_are_tried() -> None:
     suited = suited_fits(data_of(100), GENEROUS, {})
     assert models_of(suited.fits) == set(MODELS)
     assert not suited.left_out
 
 
-def test_few_users_are_not_compared_with_each_other_by_models_that_learn_from_many() -> None:
+def test_models_that_need_many_users_are_left_out_if_there_are_few() -> None:
     suited = suited_fits(data_of(49), GENEROUS, {})
     assert models_of(suited.fits) == {"popularity", "content", "neighbours"}
     assert set(suited.left_out) == set(MODELS) - models_of(suited.fits)
@@ -38,7 +38,7 @@ def test_a_model_that_needs_more_memory_is_left_out_with_the_reason() -> None:
     assert "memory" in suited.left_out[largest]
 
 
-def test_where_time_is_short_a_model_is_tried_once_or_not_at_all() -> None:
+def test_if_time_is_short_a_model_is_tried_once_or_not_at_all() -> None:
     data = data_of(100)
     estimates = {name: MODELS[name].make({}).estimate(data).seconds for name in MODELS}
     slowest = max(estimates, key=lambda name: estimates[name])
@@ -50,7 +50,7 @@ def test_where_time_is_short_a_model_is_tried_once_or_not_at_all() -> None:
     assert once.fits[0] == Fit(quickest)
 
 
-def test_a_fit_names_what_is_not_at_its_default() -> None:
+def test_a_fit_names_hyperparameters_that_differ_from_their_defaults() -> None:
     default = MODELS["neighbours"].make({}).config.model_dump()
     assert tidy_fit("neighbours", default, {}) == Fit("neighbours")
     assert tidy_fit("neighbours", {"similar_users": 7}, {}) == Fit("neighbours", {"similar_users": 7})

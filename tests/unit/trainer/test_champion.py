@@ -1,4 +1,4 @@
-"""Only a challenger that is surely better takes the champion's place."""
+"""Only a challenger that is significantly better takes the champion's place."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_a_champion_that_is_found_again_stays() -> None:
     assert "nothing better" in decision.reason
 
 
-def test_what_was_refused_is_not_published_and_a_refused_champion_is_replaced() -> None:
+def test_a_refused_variant_is_not_published_and_a_refused_champion_is_replaced() -> None:
     refused = evaluation_of(result_of(CHAMPION, NONE), result_of(CHALLENGER, None, "too large"))
     assert decide(CHAMPION, CHALLENGER, refused)[:2] == (
         CHAMPION,

@@ -1,4 +1,4 @@
-"""A lock has one holder, can be handed to another process, and is free once its last holder has ended."""
+"""A lock has one holder, can be passed to another process, and is free when its last holder has ended."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from recommender.errors import TrainingUnderWayError
 from recommender.trainer.locks import RUN_LOCK, is_held, is_lock_of, run_lock, take_lock
 
 
-def test_a_lock_is_taken_once_until_it_is_let_go(tmp_path: Path) -> None:
+def test_a_lock_is_taken_once_until_it_is_released(tmp_path: Path) -> None:
     path = tmp_path / "models" / "lock"
     assert not is_held(path)
     lock = take_lock(path)

@@ -1,4 +1,4 @@
-"""The trainer has each run made by another process, records what was killed, and ends with the service."""
+"""The trainer makes each run in another process, records killed runs, and ends with the service."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ ENDLESS = (
 
 
 class Working:
-    """A trainer at work in a thread, and the end of its lifeline that the service would hold."""
+    """A trainer in a thread, and the end of its lifeline that the service would hold."""
 
     def __init__(self, folder: Path, script: str, *, estimate: int | None = None) -> None:
         self.folder = folder
@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
 
 
-def test_it_ends_when_the_folder_is_another_one(tmp_path: Path) -> None:
+def test_the_trainer_ends_when_its_folder_is_replaced(tmp_path: Path) -> None:
     looks = iter([True, False])
     trainer = Trainer(
         tmp_path,
@@ -110,9 +110,7 @@ def test_it_ends_when_the_folder_is_another_one(tmp_path: Path) -> None:
     assert next(looks, None) is None
 
 
-def test_it_ends_with_the_service_and_so_does_the_run_under_way(
-    tmp_path: Path, working: list[Working]
-) -> None:
+def test_the_trainer_and_its_run_end_with_the_service(tmp_path: Path, working: list[Working]) -> None:
     working.append(Working(tmp_path, ENDLESS))
     pid_file = tmp_path / "pid"
     wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
@@ -122,7 +120,7 @@ def test_it_ends_with_the_service_and_so_does_the_run_under_way(
 
 
 @pytest.mark.parametrize(("estimate", "expected"), [(1_100, [Trigger.NEW_INTERACTIONS]), (1_099, [])])
-def test_it_trains_when_enough_interactions_have_come(
+def test_enough_new_interactions_start_a_training(
     tmp_path: Path,
     working: list[Working],
     monkeypatch: pytest.MonkeyPatch,

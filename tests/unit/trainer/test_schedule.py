@@ -1,4 +1,4 @@
-"""A training is due by the schedule, at the first start, after a failure and when interactions have come."""
+"""A training is due by the schedule, at the first start, after a failure, and after new interactions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ def timetable(last_start: datetime | None, *, is_published: bool = True, now: da
     return Timetable(AT_THREE, last_start=last_start, is_published=is_published, now=now)
 
 
-def test_it_is_due_at_the_moment_of_the_schedule_and_not_before() -> None:
+def test_a_training_is_due_at_the_scheduled_moment_and_not_before() -> None:
     table = timetable(NOON)
     upcoming = datetime(2026, 6, 4, 3, tzinfo=UTC)
     assert table.due(upcoming - timedelta(seconds=1), 0.0) is None
@@ -27,14 +27,14 @@ def test_it_is_due_at_the_moment_of_the_schedule_and_not_before() -> None:
     assert table.due(upcoming + DAY, 0.0) is Trigger.SCHEDULE
 
 
-def test_what_was_missed_while_nothing_ran_is_due_once() -> None:
+def test_missed_moments_are_due_once() -> None:
     table = timetable(NOON - 5 * DAY)
     assert table.due(NOON, 0.0) is Trigger.SCHEDULE
     table.ended(NOON, 0.0, failed=False, is_published=True)
     assert table.due(NOON, 0.0) is None
 
 
-def test_without_a_run_or_a_model_it_is_due_at_once() -> None:
+def test_without_a_run_or_a_model_a_training_is_due_at_once() -> None:
     assert timetable(None).due(NOON, 0.0) is Trigger.SCHEDULE
     assert timetable(NOON, is_published=False).due(NOON, 0.0) is Trigger.FIRST_START
 
@@ -52,7 +52,7 @@ def test_a_failure_is_tried_again_less_and_less_often() -> None:
     assert table.due(NOON, seconds + 10_000) is None
 
 
-def test_where_nothing_can_be_published_it_is_not_tried_without_a_pause() -> None:
+def test_after_a_run_without_a_model_the_next_waits() -> None:
     table = timetable(None, is_published=False)
     table.ended(NOON, 0.0, failed=False, is_published=False)
     assert table.due(NOON, 59.0) is None
@@ -60,7 +60,7 @@ def test_where_nothing_can_be_published_it_is_not_tried_without_a_pause() -> Non
 
 
 @pytest.mark.parametrize("turned", ["before the start", "while it runs"])
-def test_a_clock_that_was_turned_back_costs_no_more_than_a_day(turned: str) -> None:
+def test_a_clock_set_back_delays_a_training_by_a_day_at_most(turned: str) -> None:
     back = NOON - 100 * DAY
     if turned == "before the start":
         table = timetable(NOON, now=back)
@@ -84,7 +84,7 @@ def test_a_clock_that_was_turned_back_costs_no_more_than_a_day(turned: str) -> N
         (100, None, 0.1, False),
     ],
 )
-def test_it_has_grown_by_a_share_of_what_was_there(
+def test_growth_is_measured_as_a_share_of_the_earlier_number(
     now: int | None, then: int | None, share: float, *, expected: bool
 ) -> None:
     assert has_grown(now, then, share) is expected

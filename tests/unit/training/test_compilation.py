@@ -1,4 +1,4 @@
-"""What is compiled ahead of the first training is all that models score with."""
+"""Compiling ahead of the first training compiles everything that models score with."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from config.setting_types import ROOT
 
-# In a process of its own: other tests compile, too.
+# In its own process, because other tests compile, too.
 _PROGRAM = """
 import tempfile
 from pathlib import Path
@@ -31,7 +31,7 @@ print(sorted(name for name, count in before.items() if count))
 
 
 @pytest.mark.slow
-def test_publishing_compiles_nothing_that_is_not_compiled_ahead() -> None:
+def test_publishing_compiles_no_further_kernels() -> None:
     found = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _PROGRAM],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Where the measures of training runs stand on a plot over time."""
+"""Positions of the metrics of training runs on a plot over time."""
 
 import math
 
@@ -76,7 +76,7 @@ def test_an_axis_of_nothing_but_zeros_is_drawn() -> None:
     assert [value.text for value in plot_of(shown, served_points(shown)).values] == ["0", "1"]
 
 
-def test_each_model_is_a_series_and_what_has_no_model_is_one_by_its_name() -> None:
+def test_each_model_is_a_series_and_a_variant_without_a_model_is_its_own() -> None:
     shown = runs(2)
     plot = plot_of(shown, compared_points(shown))
     assert plot.series == ("ease", "neighbours", POPULARITY)
@@ -92,7 +92,7 @@ def test_the_line_of_a_model_follows_its_best_mark() -> None:
     assert plot.courses == (" ".join(f"{mark.x},{mark.mean}" for mark in best),)
 
 
-def test_what_served_is_filled_where_it_is_a_new_champion() -> None:
+def test_the_mark_of_a_new_champion_is_filled() -> None:
     shown = [run(1, LOW, (HIGH,)), run(2, HIGH, (LOW,), outcome=Outcome.PUBLISHED)]
     points = served_points(shown)
     assert [(point.variant.name, point.is_filled) for point in points] == [
@@ -101,7 +101,7 @@ def test_what_served_is_filled_where_it_is_a_new_champion() -> None:
     ]
 
 
-def test_of_what_was_compared_that_is_filled_which_served_afterwards() -> None:
+def test_the_mark_of_the_variant_that_served_afterwards_is_filled() -> None:
     assert [point.is_filled for point in compared_points(runs(1))] == [True, False, False]
 
 
@@ -119,7 +119,7 @@ def test_a_refused_variant_and_figures_that_are_no_numbers_have_no_mark() -> Non
     assert [point.variant.name for point in compared_points(shown)] == [CHALLENGER]
 
 
-def test_dates_are_few_and_none_is_there_twice_in_a_row() -> None:
+def test_dates_are_few_and_not_repeated_in_a_row() -> None:
     shown = runs(30)
     dates = [label.text for label in plot_of(shown, served_points(shown)).dates]
     assert (len(dates), dates[0], dates[-1]) == (5, "2026-11-02", "2026-12-01")

@@ -1,4 +1,4 @@
-"""How the explorer reads its sliders and words values."""
+"""Parameters of the explorer's sliders, and how values are shown in words."""
 
 from datetime import datetime
 
@@ -20,11 +20,11 @@ def parse(arguments: dict[str, str]) -> Tuning:
     return parse_query(MultiDict(arguments), tuning_query(100, MEDIA)).tuning(DEFAULTS)
 
 
-def test_what_is_not_said_is_as_configured() -> None:
+def test_missing_parameters_have_the_configured_values() -> None:
     assert parse({}) == DEFAULTS
 
 
-def test_what_is_said_comes_back_in_the_address() -> None:
+def test_given_parameters_return_in_the_address() -> None:
     given = {"content_weight": "0.25", "collaborative_weight": "1", "window_days": "0", "limit": "20"}
     tuning = parse(given)
     assert tuning == Tuning(Weights(0.25, 1.0), 0, 20)
@@ -49,7 +49,7 @@ def test_what_is_said_comes_back_in_the_address() -> None:
         ("limit", "9" * 5000),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(name: str, text: str) -> None:
+def test_impossible_values_are_refused_with_a_message(name: str, text: str) -> None:
     with pytest.raises(BadRequestError, match=f"{name} must be a .*number from") as refused:
         parse({name: text})
     assert len(str(refused.value)) < 130
@@ -79,14 +79,14 @@ def test_the_windows_to_choose_from_hold_the_configured_and_the_chosen_one() -> 
         ("http://[", None),
     ],
 )
-def test_a_cover_is_its_own_where_a_browser_may_be_sent_there(cover: str | None, shown: str | None) -> None:
+def test_a_cover_url_is_used_only_if_browsers_may_open_it(cover: str | None, shown: str | None) -> None:
     item = Item("m", "T", ("DRAMA",), {"cover_url": cover, "release_year": 2024})
     assert template_filters.cover(MEDIA, item) == (
         shown or "/explorer/covers/m.svg?title=T&genre=DRAMA&year=2024"
     )
 
 
-def test_values_are_worded() -> None:
+def test_values_are_shown_in_words() -> None:
     assert [template_filters.window(days) for days in (0, 1, 90)] == ["all time", "1 day", "90 days"]
     assert [name_of(name) for name in ("SCIENCE_FICTION", "drama", "Film-Noir", "TV")] == [
         "Science fiction",

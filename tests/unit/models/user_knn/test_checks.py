@@ -1,4 +1,4 @@
-"""The gate of the neighbours model: what was built passes, what would mislead the kernels does not."""
+"""The checks of the neighbours model accept built arrays, and refuse those that would mislead the kernels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,20 +41,20 @@ def refuses(arrays: Arrays) -> str:
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, NDArray[Any]]:
-    """Half of the items are popular and have bits; the others do not."""
+    """Build arrays in which half of the media are popular and have bits."""
     rng = np.random.default_rng(5)
     made = built(
         {user: {int(item) for item in rng.integers(0, 10, size=4)} | {10 + user % 40} for user in range(200)}
     )
     for array in made.values():
-        # Every test makes its change in a copy.
+        # Every test changes a copy.
         array.setflags(write=False)
     return made
 
 
 @pytest.fixture(params=[1, 7, 1 << 19])
 def stretch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """However much is looked at together."""
+    """Check the arrays in slices of different lengths."""
     size: int = request.param
     monkeypatch.setattr(checks, "_STRETCH", size)
     return size
@@ -63,13 +63,13 @@ def stretch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("stretch")
 @settings(max_examples=30)
 @given(histories=HISTORIES)
-def test_whatever_is_built_passes(histories: dict[int, set[int]]) -> None:
+def test_built_arrays_pass(histories: dict[int, set[int]]) -> None:
     arrays = built(histories)
     check_arrays(arrays)
 
 
 @pytest.mark.usefixtures("stretch")
-def test_the_arrays_that_are_changed_below_pass_as_they_are(arrays: dict[str, NDArray[Any]]) -> None:
+def test_the_unchanged_arrays_pass(arrays: dict[str, NDArray[Any]]) -> None:
     check_arrays(arrays)
 
 
@@ -161,7 +161,7 @@ def few_arrays() -> dict[str, NDArray[Any]]:
 def test_no_byte_of_the_structure_can_be_changed_unnoticed(
     few_arrays: dict[str, NDArray[Any]], data: st.DataObject
 ) -> None:
-    """Only values, and ids that stay in order and apart, are free; all else follows from the pairs."""
+    """Only values, and ids that stay sorted and distinct, may change. All else follows from the pairs."""
     name = data.draw(
         st.sampled_from([name for name in ARRAY_NAMES if name not in ("values", "user_ids", "media_ids")])
     )
@@ -172,12 +172,12 @@ def test_no_byte_of_the_structure_can_be_changed_unnoticed(
     refuses({**few_arrays, name: changed})
 
 
-def test_nothing_is_a_model_of_nothing() -> None:
+def test_arrays_without_users_are_refused() -> None:
     assert "no users" in refuses(built({}))
 
 
-def test_two_arrays_wrong_alike_are_refused(arrays: dict[str, NDArray[Any]]) -> None:
-    """One item more for one user and one less for another: every count of users still holds."""
+def test_two_consistently_wrong_arrays_are_refused(arrays: dict[str, NDArray[Any]]) -> None:
+    """One medium more for one user and one less for another, so that the total counts are right."""
     items_of_user = arrays["media_of_user"].copy()
     first, last = items_of_user[:5], items_of_user[-5:]
     only_first, only_last = np.setdiff1d(first, last)[0], np.setdiff1d(last, first)[0]

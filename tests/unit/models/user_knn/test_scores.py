@@ -1,4 +1,4 @@
-"""The scores by similar users, and which of a user's own items they are owed to."""
+"""Scores by similar users, and the user's own items that they come from."""
 
 import math
 import tracemalloc
@@ -59,14 +59,14 @@ def test_similar_users_items_are_counted_and_summed() -> None:
     assert (found.tolist(), counts.tolist(), sums.tolist()) == ([1, 4], [1, 2], [2.0, 1.5])
 
 
-def test_items_that_more_similar_users_came_by_tell_more() -> None:
+def test_items_of_more_similar_users_contribute_more() -> None:
     # Three similar users, of whom two have item 9: one shares 1 and 2 with the user, the other 2.
     histories = SimilarHistories(np.array([0, 3, 5, 7]), np.array([9, 1, 2, 9, 2, 3, 1]))
     telling = contributing(np.array([9, 3, 4]), np.array([1, 2, 5]), np.array([7, 7, 7]), histories, 3)
     assert [each.tolist() for each in telling] == [[2, 1], [1], []]
 
 
-def test_rare_items_tell_more_and_ties_go_to_the_latest() -> None:
+def test_rare_items_contribute_more_and_ties_go_to_the_latest() -> None:
     histories = SimilarHistories(np.array([0, 4]), np.array([9, 1, 2, 3]))
     rare = contributing(np.array([9]), np.array([1, 2, 3]), np.array([1, 5, 2]), histories, 2)
     assert [each.tolist() for each in rare] == [[2, 3]]
@@ -82,7 +82,7 @@ def test_items_of_all_users_and_unknown_items_have_no_weight() -> None:
 
 
 def test_a_long_history_takes_memory_only_for_what_similar_users_share() -> None:
-    """With a column for each item of the history it would be 50 × 200,000 numbers."""
+    """With a column for each medium of the history it would be 50 × 200,000 numbers."""
     rng = np.random.default_rng(5)
     histories = SimilarHistories(np.arange(0, 50 * 200 + 1, 200), rng.integers(0, 300_000, size=50 * 200))
     history = rng.permutation(300_000)[:200_000]

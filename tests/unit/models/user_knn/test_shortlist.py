@@ -1,4 +1,4 @@
-"""Who shares most with a user."""
+"""The users who share most with a user."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from recommender.models.user_knn.similar_users import PositiveItems
 
 
 def audiences(users_of_items: list[list[int]]) -> Audiences:
-    """User n has the id (n, 7), and a number in which nothing of that order is left."""
+    """Return audiences. User n has the id (n, 7), and a number that is in another order."""
     users = np.array([user for own in users_of_items for user in own], dtype=np.uint64)
     start = np.cumsum([0, *map(len, users_of_items)])
     pairs = PositiveItems(start, np.arange(len(users)), np.zeros(len(users)))
@@ -30,7 +30,7 @@ def found(
     users_per_item: int = 100,
     length: int = 100,
 ) -> dict[int, int]:
-    """Overlaps by user."""
+    """Return overlaps by user."""
     those = audiences(users_of_items)
     shortlist = draw_up_shortlist(
         those,
@@ -45,7 +45,7 @@ def found(
     return dict(zip(users, shortlist.overlaps.tolist(), strict=True))
 
 
-def test_overlaps_are_the_sums_of_the_idf_of_what_is_shared() -> None:
+def test_overlaps_are_sums_of_the_idf_of_shared_items() -> None:
     assert found([[1, 2], [2, 3], [2]], [10, 5, 1]) == {1: 10, 2: 16, 3: 5}
 
 

@@ -1,4 +1,4 @@
-"""What users have in their favour, and which of them are most similar."""
+"""The positive items of users, and which users are most similar."""
 
 from collections import defaultdict
 from fractions import Fraction
@@ -25,7 +25,7 @@ def interactions(*users: list[Row]) -> Interactions:
     items, times, kinds, values = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Interactions(
         np.array([len(user) for user in users], dtype=np.int64),
-        # As good as any number that tells items apart.
+        # Any number that distinguishes items.
         np.array(items, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15),
         np.array(times, dtype=np.int64),
         np.array(kinds, dtype=np.uint8),
@@ -34,7 +34,7 @@ def interactions(*users: list[Row]) -> Interactions:
 
 
 def totals(*users: list[Row], items_per_user: int = 1_000) -> list[dict[int, float]]:
-    """What is found: the total value of each item of each user."""
+    """Return the total value of each item of each user."""
     found = positive_items(interactions(*users), items_per_user)
     item_of_row = [row[0] for user in users for row in sorted(user, key=lambda row: -row[1])]
     ends = found.user_start.tolist()
@@ -66,7 +66,7 @@ def totals(*users: list[Row], items_per_user: int = 1_000) -> list[dict[int, flo
 def test_the_latest_verdict_decides_and_a_tie_is_a_dislike(
     rows: list[Row], expected: dict[int, float]
 ) -> None:
-    # Among those of others, who have the same item.
+    # Among rows of other users, who have the same item.
     before, found, after = totals([(7, 9, LIKE, 1.0)], rows, [(7, 9, WATCH, 1.0), (8, 1, LIKE, 1.0)])
     assert found == expected
     assert (before, after) == ({7: 1.0}, {7: 1.0, 8: 1.0})
@@ -118,7 +118,7 @@ def test_the_most_similar_come_first_and_ties_go_to_the_first(
 
 
 def test_similarities_that_are_equal_in_exact_arithmetic_tie() -> None:
-    # Overlaps of 1, 3, 5 with |P(v)| + 10 of 11, 99, 275: the same similarity, whatever floats make of it.
+    # Overlaps of 1, 3, 5 with |P(v)| + 10 of 11, 99, 275: equal, but for the rounding of floats.
     unit = 7_654_321
     overlaps, sizes = np.array([5, 1, 3]) * unit, np.array([265, 1, 89])
     for top_k in (1, 2, 3):

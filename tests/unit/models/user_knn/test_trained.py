@@ -1,4 +1,4 @@
-"""The compiled search finds whom the definition finds, on either side of every threshold in it."""
+"""The compiled search finds the users of the definition, on both sides of each of its thresholds."""
 
 import gc
 import weakref
@@ -23,7 +23,7 @@ USERS, MEDIA = 9_000, 300
 
 @pytest.fixture(scope="module")
 def histories() -> list[NDArray[np.int64]]:
-    """Long-tailed: some items have all users, some hardly any; user 0 has nearly all items."""
+    """Long-tailed: some items have all users, some hardly any. User 0 has nearly all items."""
     rng = np.random.default_rng(3)
     odds = np.linspace(0.5, 0.0, MEDIA) ** 3
     has = rng.random((USERS, MEDIA)) < odds * rng.lognormal(0.0, 0.7, size=(USERS, 1))
@@ -52,7 +52,7 @@ def fitted(histories: list[NDArray[np.int64]], similar_users: int) -> UserKnn:
 
 
 def most_similar(arrays: Arrays, user: int, top_k: int) -> list[int]:
-    """By the definition, over whole matrices."""
+    """Return the most similar users by the definition, over whole matrices."""
     has = np.zeros((len(arrays["user_ids"]), len(arrays["media_ids"])), dtype=np.int64)
     owners = np.repeat(np.arange(len(has)), np.diff(arrays["user_start"]))
     has[owners, arrays["media_of_user"]] = 1
@@ -96,7 +96,7 @@ def test_a_history_of_items_that_all_users_have_finds_no_similar_users(model: Us
     assert model._similar(np.empty(0, dtype=np.int64), -1).tolist() == []  # noqa: SLF001
 
 
-def test_a_catalog_index_that_was_replaced_is_let_go_of(model: UserKnn) -> None:
+def test_a_replaced_catalog_index_is_freed(model: UserKnn) -> None:
     index = build_index([], UNKNOWN_POPULARITY)
     model.score([context("u", [])], index, Deadline.after(1.0))
     alive = weakref.ref(index)
@@ -105,8 +105,6 @@ def test_a_catalog_index_that_was_replaced_is_let_go_of(model: UserKnn) -> None:
     assert alive() is None
 
 
-def test_as_many_similar_users_as_there_are_may_be_asked_for_and_more(
-    histories: list[NDArray[np.int64]], arrays: Arrays
-) -> None:
+def test_k_may_exceed_the_number_of_users(histories: list[NDArray[np.int64]], arrays: Arrays) -> None:
     greedy = fitted(histories, 2_000_000_000)
     assert found(greedy, arrays, 5) == most_similar(arrays, 5, len(arrays["user_ids"]))
