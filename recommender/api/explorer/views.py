@@ -116,12 +116,12 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     def get_asset(name: str) -> Response:
         return assets.answer(name, request.args.get("v"))
 
-    @blueprint.get("/covers/<item_id>.svg")
+    @blueprint.get("/covers/<media_id>.svg")
     @public
-    def get_cover(item_id: str) -> Response:
+    def get_cover(media_id: str) -> Response:
         year = request.args.get("year", "")
         svg = placeholder_svg(
-            item_id,
+            media_id,
             request.args.get("title", "")[:_TITLE_CHARACTERS],
             request.args.get("genre", "")[:_GENRE_CHARACTERS],
             int(year) if _YEAR.fullmatch(year) else None,
@@ -164,10 +164,10 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
         html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **shown)
         return _addressed(html, "Replace", _address(canonical_id, tuning, defaults))
 
-    @blueprint.get("/media/<item_id>/similar")
-    def get_similar(item_id: str) -> str:
+    @blueprint.get("/media/<media_id>/similar")
+    def get_similar(media_id: str) -> str:
         # An id of another form is kept as it is; the catalog does not have it.
-        canonical_id = parts.limits.item_id_form.canonical(item_id) or item_id
+        canonical_id = parts.limits.item_id_form.canonical(media_id) or media_id
         return render_template("explorer/similar.html", similar=parts.panels.similar(canonical_id))
 
     @blueprint.get("/health")
