@@ -23,7 +23,13 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 
 def chromium_binary() -> str:
     """Return the path of Chromium."""
-    return installed("chromium", "chromium-browser", package="chromium")
+    return installed(
+        # Without the windows of a desktop browser, a page takes a third of the CPU time.
+        "chromium-headless-shell",
+        "chromium",
+        "chromium-browser",
+        package="chromium-headless-shell",
+    )
 
 
 @dataclass
