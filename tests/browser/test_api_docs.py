@@ -49,11 +49,16 @@ def reading(browser: Browser, service: GunicornServer) -> Iterator[Page]:
 def test_every_operation_is_shown_completely(browser: Browser, locked: GunicornServer) -> None:
     with reading(browser, locked) as page:
         expect(page).to_have_title("Marquee API")
+        with_example = 0
+        # One after the other: each click draws all open operations again.
         for summary in page.locator(".opblock-summary-control").all():
             summary.click()
-        expect(page.locator(".responses-wrapper")).to_have_count(OPERATIONS, timeout=PATIENCE_MS)
-        expect(page.get_by_text("One Gunslinger for Tbilisi").first).to_be_visible()
-        expect(page.locator(".errors-wrapper")).to_have_count(0)
+            expect(page.locator(".responses-wrapper")).to_have_count(1, timeout=PATIENCE_MS)
+            with_example += page.get_by_text("One Gunslinger for Tbilisi").first.is_visible()
+            expect(page.locator(".errors-wrapper")).to_have_count(0)
+            summary.click()
+            expect(page.locator(".responses-wrapper")).to_have_count(0)
+        assert with_example > 0
 
 
 def test_colors_follow_the_preferred_scheme(browser: Browser, locked: GunicornServer) -> None:
