@@ -18,7 +18,7 @@ from recommender.api.explorer.panels import PanelReader
 from recommender.api.explorer.training import read_training
 from recommender.api.explorer.tuning import Tuning
 from recommender.api.explorer.views import ExplorerParts, explorer_blueprints
-from recommender.api.headers import refuse_other_hosts, register_cors, register_security_headers
+from recommender.api.headers import SecurityHeaders, refuse_other_hosts, register_cors
 from recommender.api.health.routes import health_blueprint, ready_blueprint
 from recommender.api.home.views import home_blueprint
 from recommender.api.items.routes import items_blueprint
@@ -139,13 +139,14 @@ def _guard(app: Flask, settings: Settings) -> None:
     if settings.serves_this_host_only:
         refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
     access = settings.access
-    auth = KeyAuth(access.api_keys)
-    app.before_request(auth.authenticate)
-    if access.rate_limit:
-        # Between the two: a known key has a limit of its own, and guesses at keys count for the address.
-        register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
-    app.before_request(auth.authorize)
-    register_security_headers(app)
+    if access.api_keys or access.rate_limit:
+        auth = KeyAuth(access.api_keys)
+        app.before_request(auth.authenticate)
+        if access.rate_limit:
+            # Between the two: a known key has a limit of its own, and guesses at keys count for the address.
+            register_rate_limit(app, access.rate_limit, access.rate_limit_storage)
+        app.before_request(auth.authorize)
+    app.wsgi_app = SecurityHeaders(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
     if access.cors_origins:
         register_cors(app, access.cors_origins)
     if access.trusted_proxies:

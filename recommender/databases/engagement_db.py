@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
 from recommender.clock import PRESENT, Clock
+from recommender.databases.arrays import array_text
 from recommender.databases.chunks import Chunks
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -132,12 +133,13 @@ class EngagementDatabase:
     ) -> None:
         self._database = database
         self.clock = clock
-        self._excluding_types = list(types.excluding)
+        # As PostgreSQL reads them: each statement takes the same.
+        self._excluding_types = array_text(types.excluding)
         self._positive_types: dict[str, Any] = {
-            "like_types": list(types.likes),
-            "watch_types": list(types.watches),
+            "like_types": array_text(types.likes),
+            "watch_types": array_text(types.watches),
         }
-        self._types = {**self._positive_types, "dislike_types": list(types.dislikes)}
+        self._types = {**self._positive_types, "dislike_types": array_text(types.dislikes)}
         # Parameters of all statements that read interactions in a window.
         self._read = {**self._types, "known_until": clock.known_until}
 
