@@ -4,15 +4,16 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from config.database_settings import DatabaseSettings
-from recommender.background import start_thread
 from recommender.databases.breaker import Breaker
 from recommender.databases.chunks import Chunks, chunks_of
 from recommender.databases.connections import (
@@ -22,7 +23,8 @@ from recommender.databases.connections import (
     set_for_transaction,
     statement_patience_s,
 )
-from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
+from recommender.databases.outcomes import Outcome, outcome_of
+from recommender.databases.pool import SentStatement, StatementError, StatementPool
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
 from recommender.databases.statements import fetch_rows
@@ -38,16 +40,13 @@ T = TypeVar("T")
 _PROBE_TIMEOUT_S = 1.0
 # How long a probe waits for a lock of another session, for which statements would have to wait, too.
 _PROBE_LOCK_TIMEOUT = "300ms"
-# How long a request to cancel a statement may take.
-_CANCEL_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
 # The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
+# With fewer free connections than that, one is left to other requests as soon as its rows are there.
+_FREE_TO_SEND = 2
 # How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
-# The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
-# is asked for a connection. Long, it would sleep through the end of an outage.
-_RECONNECT_TIMEOUT_S = 1.0
 # A database with a statement that takes longer counts as slow.
 _SLOW_S = 0.5
 # After this long without a statement, the state of the database is unknown.
@@ -79,18 +78,7 @@ class Database:
         # The statement that failed last, which the probe prepares.
         self._suspect: Query | None = None
         self._connector = Connector(name, settings)
-        self._pool: ConnectionPool[BoundedConnection] = ConnectionPool(
-            self._connector.url,
-            connection_class=BoundedConnection,
-            kwargs=self._connector.arguments,
-            min_size=0,
-            max_size=settings.pool_size,
-            timeout=settings.pool_timeout_ms / 1000,
-            reconnect_timeout=_RECONNECT_TIMEOUT_S,
-            open=False,
-            name=name.value,
-            configure=self._connector.configure,
-        )
+        self._pool = StatementPool(name, self._connector, settings)
         self._breaker = (
             Breaker(name, self._probe, on_open=self._pool.drain, on_close=self._note_recovery)
             if breaker
@@ -149,6 +137,36 @@ class Database:
         if deadline is None:
             deadline = Deadline.after(self._patience_s)
         return self._try(query, lambda connection: fetch_rows(connection, query, parameters), deadline)
+
+    @contextmanager
+    def sending(
+        self, query_name: str, deadline: Deadline, **parameters: object
+    ) -> Iterator[Callable[[], list[Row]]]:
+        """Send one query, and yield what waits for its rows: until then, other servers work at the same time.
+
+        Call that once. It retries, raises and records as `fetch` does. The time recorded is what this thread
+        has waited. The last free connections are not kept busy by the wait for another server: with one of
+        these, the query is run at once.
+        """
+        if self._pool.free_connections < _FREE_TO_SEND:
+            yield _settled(lambda: self.fetch(query_name, deadline, **parameters))
+            return
+        query = self._queries[query_name]
+        sent: SentStatement | None = None
+        first: Callable[[], list[Row]]
+        try:
+            self._refuse_in_vain(deadline)
+            sent = self._pool.send(query, parameters, deadline)
+            first = sent.receive
+        except (StatementError, DatabaseUnavailableError) as exc:
+            first = partial(_raise, exc)
+        try:
+            yield lambda: self._try(
+                query, lambda connection: fetch_rows(connection, query, parameters), deadline, first
+            )
+        finally:
+            if sent is not None:
+                sent.close()
 
     def read(self, query_name: str, collect: Callable[[Chunks], T], **parameters: object) -> T:
         """Run one query of many rows, pass them to `collect`, and return its result; restarted on a retry.
@@ -221,7 +239,7 @@ class Database:
     def _is_asked(self) -> bool:
         return self._breaker is None or self._breaker.closed
 
-    def _failure(self, query: Query, error: "_StatementError") -> DatabaseUnavailableError:
+    def _failure(self, query: Query, error: "StatementError") -> DatabaseUnavailableError:
         """Log a failed statement, suspect an outage if it may be one, and return the service's own error."""
         # One line without a traceback: in an outage many requests log this.
         reason = self._reason(error.reason)
@@ -245,34 +263,54 @@ class Database:
                 error = exc
         return " ".join(str(error).split()) or type(error).__name__
 
-    def _try(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
-        """Read on a connection, with retries where they are likely to help; errors name `query`."""
-        # A deadline that has already passed says nothing about the database.
-        if not deadline.remaining_s:
-            raise StatementTimeoutError(self.name)
-        if not self._is_asked:
-            raise DatabaseUnavailableError(self.name)
+    def _try(
+        self,
+        query: Query,
+        read: Callable[[BoundedConnection], T],
+        deadline: Deadline,
+        first: Callable[[], T] | None = None,
+    ) -> T:
+        """Read on a connection, with retries where they are likely to help; errors name `query`.
+
+        `first`: the first attempt, of a statement that was sent before.
+        """
+        if first is None:
+            self._refuse_in_vain(deadline)
+        attempt = first or (lambda: self._pool.run(read, deadline))
         failures = 0
         while True:
             try:
-                return self._run(query, read, deadline)
-            except _StatementError as exc:
+                return self._run(query, attempt)
+            except StatementError as exc:
                 failures += 1
                 if failures > exc.outcome.retries or not deadline.remaining_s:
                     raise self._failure(query, exc) from exc.reason
                 if exc.outcome.spoils_the_pool:
                     self._pool.drain()
+                attempt = lambda: self._pool.run(read, deadline)  # noqa: E731 - as the first one
             if failures > 1:
                 # The first retry is immediate, as the server asks for; later ones wait.
                 time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))
 
-    def _run(self, query: Query, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
+    def _refuse_in_vain(self, deadline: Deadline) -> None:
+        """Refuse to ask a database that is known to be down, or when there is no time left.
+
+        Raises:
+            StatementTimeoutError, DatabaseUnavailableError: it is so.
+        """
+        # A deadline that has already passed says nothing about the database.
+        if not deadline.remaining_s:
+            raise StatementTimeoutError(self.name)
+        if not self._is_asked:
+            raise DatabaseUnavailableError(self.name)
+
+    def _run(self, query: Query, attempt: Callable[[], T]) -> T:
         """Read, and record the duration and the state of the database."""
         started = time.perf_counter()
         outcome: Outcome | None = None
         try:
-            return self._execute(read, deadline)
-        except _StatementError as exc:
+            return attempt()
+        except StatementError as exc:
             outcome = exc.outcome
             raise
         finally:
@@ -291,50 +329,6 @@ class Database:
     def _note_recovery(self) -> None:
         self._state = DatabaseState.UP
         self._asked_at = time.monotonic()
-
-    def _execute(self, read: Callable[[BoundedConnection], T], deadline: Deadline) -> T:
-        patience_s = min(self._settings.pool_timeout_ms / 1000, deadline.remaining_s)
-        try:
-            connection = self._pool.getconn(timeout=patience_s)
-        except psycopg.Error as exc:
-            raise _StatementError(outcome_of(exc, connection_broken=False), exc) from exc
-        connection.deadline = deadline
-        try:
-            return read(connection)
-        except psycopg.Error as exc:
-            reason: Exception = exc
-            if not connection.broken and connection.info.transaction_status is TransactionStatus.ACTIVE:
-                reason = StatementAbandonedError("no answer before the deadline")
-            raise _StatementError(outcome_of(reason, connection_broken=connection.broken), reason) from exc
-        finally:
-            connection.deadline = None
-            self._give_back(connection)
-
-    def _give_back(self, connection: BoundedConnection) -> None:
-        """Return a connection to the pool, after cancelling a statement that still runs.
-
-        It keeps its place in the pool until then, so that never more statements run than the pool's size.
-        """
-        if connection.info.transaction_status is TransactionStatus.ACTIVE:
-            if start_thread(f"{self.name} cancel", self._cancel, connection) is None:
-                self._drop(connection)
-        else:
-            self._pool.putconn(connection)
-
-    def _cancel(self, connection: BoundedConnection) -> None:
-        try:
-            connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-        except psycopg.Error as exc:
-            logger.warning(
-                "%s: a statement could not be cancelled: %s", self.name, " ".join(str(exc).split())
-            )
-        finally:
-            self._drop(connection)
-
-    def _drop(self, connection: BoundedConnection) -> None:
-        """Close a connection whose statement still runs, and free its place in the pool."""
-        connection.close()
-        self._pool.putconn(connection)
 
     def _pool_answers(self) -> bool:
         """Return whether the pool gives a connection that answers."""
@@ -363,13 +357,17 @@ class Database:
             return False
 
 
-class _StatementError(Exception):
-    """A statement failed; `reason` is the driver's error."""
+def _settled(fetch: Callable[[], T]) -> Callable[[], T]:
+    """Fetch at once, and return what returns the result, or raises the error."""
+    try:
+        result = fetch()
+    except DatabaseUnavailableError as exc:
+        return partial(_raise, exc)
+    return lambda: result
 
-    def __init__(self, outcome: Outcome, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.outcome = outcome
-        self.reason = reason
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _prepares(connection: BoundedConnection, query: Query) -> bool:

@@ -23,7 +23,13 @@ _ROOM_OR_ANSWER = select.POLLIN | select.POLLOUT
 
 
 def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> list[Row]:
-    """Run a statement, and return its rows.
+    """Run a statement, and return its rows. Arguments and errors are those of `send` and `receive`."""
+    send(connection, query, parameters)
+    return receive(connection)
+
+
+def send(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> None:
+    """Send a statement, whose rows `receive` waits for.
 
     Args:
         connection: not used by another thread meanwhile.
@@ -31,8 +37,7 @@ def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[
         parameters: by name; those that the statement does not take are ignored.
 
     Raises:
-        psycopg.Error: the server refuses, the connection breaks, or its deadline passes; in the last case
-            the statement still runs.
+        psycopg.Error: the server refuses, the connection breaks, or its deadline passes.
     """
     transformer = Transformer(connection)
     values = transformer.dump_sequence(
@@ -43,7 +48,19 @@ def fetch_rows(connection: BoundedConnection, query: Query, parameters: Mapping[
     else:
         name = _prepare(connection, query)
         connection.pgconn.send_query_prepared(name, values, result_format=Format.BINARY)
+    # What the network does not take at once is sent by `receive`.
+    connection.pgconn.flush()
+
+
+def receive(connection: BoundedConnection) -> list[Row]:
+    """Wait for the rows of the statement that was sent last, and return them.
+
+    Raises:
+        psycopg.Error: the server refuses, the connection breaks, or its deadline passes; in the last case
+            the statement still runs.
+    """
     result = _result(connection)
+    transformer = Transformer(connection)
     transformer.set_pgresult(result, format=Format.BINARY)
     return transformer.load_rows(0, result.ntuples, tuple)
 

@@ -1,6 +1,7 @@
 """Read stated preferences from user_db."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
@@ -11,6 +12,14 @@ class UserDatabase:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @contextmanager
+    def sending_genre_preferences(
+        self, user_ids: Sequence[str], deadline: Deadline
+    ) -> Iterator[Callable[[], dict[str, list[str]]]]:
+        """Ask what `fetch_genre_preferences` returns, and yield what waits for it; call that once."""
+        with self._database.sending("fetch_genre_preferences", deadline, user_ids=list(user_ids)) as rows:
+            yield lambda: dict(rows())
 
     def fetch_genre_preferences(self, user_ids: Sequence[str], deadline: Deadline) -> dict[str, list[str]]:
         """Return stated genres as written, by user; users without any are absent."""

@@ -220,18 +220,20 @@ class RecommendationService:
         return _Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
-        """Read the contexts of users: one statement, and one for each window."""
+        """Read the contexts of users: one statement, and one for each window, which run at the same time."""
         deadline = chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
         histories: dict[str, History] = {}
         windows = {user_id: chunk.window_of(user_id) for user_id in user_ids}
-        with chunk.failures:
-            preferences = self._user_db.fetch_genre_preferences(user_ids, deadline.share(USER_DB_SHARE))
-        for window in dict.fromkeys(windows.values()):
-            own = [user_id for user_id in user_ids if windows[user_id] == window]
+        until = deadline.share(USER_DB_SHARE)
+        with self._user_db.sending_genre_preferences(user_ids, until) as receive_preferences:
+            for window in dict.fromkeys(windows.values()):
+                own = [user_id for user_id in user_ids if windows[user_id] == window]
+                with chunk.failures:
+                    until = deadline.share(ENGAGEMENT_DB_SHARE)
+                    histories |= self._engagement_db.fetch_histories(own, window.start, until)
             with chunk.failures:
-                until = deadline.share(ENGAGEMENT_DB_SHARE)
-                histories |= self._engagement_db.fetch_histories(own, window.start, until)
+                preferences = receive_preferences()
         return [
             UserContext(
                 user_id,
