@@ -1,7 +1,7 @@
 """The values that the parts exchange. Ids are opaque strings everywhere in Python."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -152,13 +152,14 @@ class Item:
 
     `attributes`: values by name, in the order of answers; the names of a set are distinct by
     `names.distinct_names`. They include `title` and `genres` (the set that users state preferences of) under
-    the domain's own names.
+    the domain's own names. `row`: as the database returned them, to recognize details that did not change.
     """
 
     id: str
     title: str | None
     genres: tuple[str, ...]
     attributes: Mapping[str, Value]
+    row: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
 
 class CatalogEntry(NamedTuple):

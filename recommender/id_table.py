@@ -95,6 +95,11 @@ class IdTexts(Sequence[str]):
         bounds = self._bounds
         return str(self._bytes[bounds[position] : bounds[position + 1]], "utf-8", "surrogatepass")
 
+    def texts_at(self, positions: Iterable[int]) -> list[str]:
+        """Return the texts at some positions, from 0, in their order."""
+        bounds, content = self._bounds, self._bytes
+        return [str(content[bounds[i] : bounds[i + 1]], "utf-8", "surrogatepass") for i in positions]
+
     def first(self, count: int) -> "IdTexts":
         """Return the first `count` texts, without a copy."""
         return IdTexts(self.starts[: count + 1], self.content)

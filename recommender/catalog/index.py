@@ -22,7 +22,7 @@ from recommender.catalog.item_keys import ItemKeys, arrays_of_keys
 from recommender.catalog.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import ANY_ITEM, CatalogEntry, ItemFilter
+from recommender.entities import ANY_ITEM, CatalogEntry, History, ItemFilter
 from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.content import GenreRates, genre_rates
 
@@ -67,6 +67,16 @@ class CatalogIndex:
         found[found >= len(self.item_ids)] = -1
         return found
 
+    def locate_history(self, history: History) -> "LocatedHistory":
+        """Return where the items of a history are; one search for both of its lists."""
+        seen = len(history.seen_ids)
+        found = self.popularity.ids.locate([*history.seen_ids, *history.positive_ids])
+        return LocatedHistory(self, found[:seen], found[seen:])
+
+    def catalog_only(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return those of some indices in `popularity.ids` that are of items in the catalog, in order."""
+        return found[(found >= 0) & (found < len(self.item_ids))]
+
     def located(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
         """Return the item_idx of those of `item_ids` that are in the catalog, in their order."""
         item_idx = self.locate(item_ids)
@@ -92,6 +102,18 @@ class CatalogIndex:
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
         """Return the bit mask of genres by their keys, without genres that no item has; shape (words,)."""
         return self.genres.mask_of(genres)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocatedHistory:
+    """Where the items of a history are in the `popularity.ids` of an index.
+
+    `seen_idx`, `positive_idx`: parallel to the ids of the history, -1 for those that are not there.
+    """
+
+    index: CatalogIndex
+    seen_idx: NDArray[np.intp]
+    positive_idx: NDArray[np.intp]
 
 
 def build_index(

@@ -37,12 +37,16 @@ class ItemCache:
         """An estimate of the bytes that the details take."""
         return self._bytes
 
+    @property
+    def known(self) -> Mapping[str, Item]:
+        """The details by id, which change with each `remember`."""
+        return self._items
+
     def remember(self, items: Mapping[str, Item]) -> None:
         """Keep details just read; an item larger than the budget is not kept."""
         with self._lock:
             for item_id, details in items.items():
-                # Comparing is faster than measuring, and details rarely change.
-                if self._items.get(item_id) == details:
+                if self._items.get(item_id) is details:
                     self._items.move_to_end(item_id)
                 else:
                     self._replace(item_id, details)
@@ -76,9 +80,16 @@ class ItemCache:
 def _bytes_of(item: Item) -> int:
     """Return an upper bound of the bytes that an item's details take."""
     values = item.attributes.values()
-    size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values)
+    size = _OVERHEAD_BYTES + _VALUE_BYTES * len(values) + sys.getsizeof(item.row)
     for text in (item.id, *chain.from_iterable(_texts(value) for value in values)):
         size += sys.getsizeof(text) if text.isascii() else _NOT_ASCII * sys.getsizeof(text)
+    # Most texts of its row are the same objects as the values.
+    counted = {id(item.id), *map(id, values)}
+    for value in item.row:
+        if isinstance(value, list):
+            size += sys.getsizeof(value) + sum(map(sys.getsizeof, value))
+        elif id(value) not in counted:
+            size += sys.getsizeof(value)
     return size
 
 

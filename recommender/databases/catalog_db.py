@@ -1,7 +1,7 @@
 """Read items and their details from catalog_db."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from recommender.errors import ConfigurationError
 from recommender.names import distinct_names, shown_name
 
 T = TypeVar("T")
+_NONE_KNOWN: Mapping[str, Item] = {}
 # Many items have the same set of genres, and every answer reads ten sets. At most 8 MB.
 _CACHED_SETS, _CACHED_CHARACTERS = 4096, 400
 
@@ -70,18 +71,30 @@ class CatalogDatabase:
         self._indexed = len(domain.indexed)
         self._own_indexed = len(domain.own_filtered)
 
-    def fetch_items(self, item_ids: Sequence[str], deadline: Deadline) -> dict[str, Item]:
-        """Return details by id; deleted and unknown items are absent."""
+    def fetch_items(
+        self, item_ids: Sequence[str], deadline: Deadline, known: Mapping[str, Item] = _NONE_KNOWN
+    ) -> dict[str, Item]:
+        """Return details by id; deleted and unknown items are absent.
+
+        Args:
+            item_ids: which items.
+            deadline: for the statement.
+            known: details read before, which are returned again for rows that did not change.
+        """
         rows = self._database.fetch("fetch_media", deadline, media_ids=list(item_ids))
         _check_columns("fetch_media", rows, 1 + len(self._names))
-        return {row[0]: self._item(row) for row in rows}
+        details = {}
+        for row in rows:
+            before = known.get(row[0])
+            details[row[0]] = before if before is not None and before.row == row else self._item(row)
+        return details
 
     def _item(self, row: Row) -> Item:
         values = list(row)
         for column, read in self._readers:
             values[column] = read(values[column])
         attributes = dict(zip(self._names, values[1:], strict=True))
-        return Item(values[0], values[self._title], values[self._genres], attributes)
+        return Item(values[0], values[self._title], values[self._genres], attributes, row)
 
     def fetch_existing_keys(self, deadline: Deadline) -> bytes:
         """Return the keys of all items that are not deleted, concatenated."""

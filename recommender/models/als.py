@@ -134,13 +134,13 @@ class Als(ConfiguredModel[AlsConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the products of the factors of users and items, without rounding errors."""
-        catalog_idx = self._items.positions_in(items)
-        return [self._score(user, catalog_idx) for user in users]
+        return [self._score(user, items) for user in users]
 
-    def _score(self, user: UserContext, catalog_idx: NDArray[np.intp]) -> ItemScores:
-        folded = self._fold_in(user)
+    def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
+        folded = self._fold_in(user, items)
         if not folded.history.size:
             return NO_SCORES
+        catalog_idx = self._items.positions_in(items)
         products = self._products(self._factors_of(folded))
         known = catalog_idx >= 0
         largest = float(products[known].max(initial=0.0))
@@ -160,7 +160,7 @@ class Als(ConfiguredModel[AlsConfig]):
         See section 5 of the paper.
         """
         catalog_idx = self._items.positions_in(items)
-        folded = self._fold_in(user)
+        folded = self._fold_in(user, items)
         source_idx = catalog_idx[folded.history]
         target_idx = self._items.numbers_of([items.item_ids[idx] for idx in item_idx])
         own = self._factors[folded.history].astype(np.float64)
@@ -213,8 +213,9 @@ class Als(ConfiguredModel[AlsConfig]):
         own = self._factors[folded.history].astype(np.float64).sum(axis=0)
         return np.asarray(np.linalg.solve(folded.system, self._config.alpha * own))
 
-    def _fold_in(self, user: UserContext) -> _FoldedIn:
-        model_idx = self._items.numbers_of(user.history.positive_ids[: self._config.history])
+    def _fold_in(self, user: UserContext, items: CatalogIndex) -> _FoldedIn:
+        found = user.located_in(items).positive_idx[: self._config.history]
+        model_idx = self._items.history_in(items, user.history.positive_ids, found)
         return self._system_of(model_idx[model_idx >= 0])
 
     def _system_of(self, history: NDArray[np.int64]) -> _FoldedIn:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from recommender.catalog.index import CatalogIndex
+from recommender.catalog.index import CatalogIndex, LocatedHistory
 from recommender.compiled import compiled_or
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
@@ -45,13 +45,21 @@ class UserContext:
     """A user's data for a request, the same for every model.
 
     `user_id`: empty for a user without an account. `stated_genres`: {key: as written}. `history`: read for
-    this request in `window`; empty if engagement_db did not answer.
+    this request in `window`; empty if engagement_db did not answer. `found`: where its items are in the index
+    of the request, if they were looked up.
     """
 
     user_id: str
     stated_genres: Mapping[str, str]
     history: History
     window: Window
+    found: LocatedHistory | None = None
+
+    def located_in(self, index: CatalogIndex) -> LocatedHistory:
+        """Return where the items of the history are in an index."""
+        if self.found is not None and self.found.index is index:
+            return self.found
+        return index.locate_history(self.history)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,10 @@ class ContentModel(ConfiguredModel[ContentConfig]):
     def _score(self, user: UserContext, items: CatalogIndex, found: NDArray[np.intp]) -> ItemScores:
         rates = items.genre_rates
         weights = TasteWeights(self._config.prior, self._config.stated, self._config.slope)
-        own, stated = items.located(user.history.positive_ids), items.genres.numbers_of(user.stated_genres)
+        own, stated = (
+            items.catalog_only(user.located_in(items).positive_idx),
+            items.genres.numbers_of(user.stated_genres),
+        )
         counts = count_genres(rates, own, stated, weights)
         if not counts.any():
             return NO_SCORES

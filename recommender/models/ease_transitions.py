@@ -158,7 +158,7 @@ class EaseTransitions:
         unseen = ~items.mask(user.history.seen_ids)
         scored = []
         for part, share in self._parts:
-            history = part.known_history(user.history)
+            history = part.known_history(user, items)
             sums = part.sums(history)
             catalog_idx = part.items.positions_in(items)
             offered = (catalog_idx >= 0) & unseen[catalog_idx]

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.entities import History
 from recommender.id_table import IdTexts
 from recommender.models.base import (
     Contributions,
@@ -133,10 +132,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     ) -> Scores:
         """Return the weighted sums of the weights from each user's history."""
         positions = self._items.positions_in(items)
-        return [self._score(user, positions) for user in users]
-
-    def _score(self, user: UserContext, positions: NDArray[np.intp]) -> ItemScores:
-        return scores_of_sums(self.sums(self.known_history(user.history)), positions)
+        return [scores_of_sums(self.sums(self.known_history(user, items)), positions) for user in users]
 
     def sums(self, history: WeightedHistory) -> NDArray[np.float64]:
         """Return the score of each item it knows, with its sign; shape (items,)."""
@@ -146,12 +142,13 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         add_weights(sums, counted, weights.source_start, weights.target_idx, weights.weights)
         return sums
 
-    def known_history(self, history: History) -> WeightedHistory:
+    def known_history(self, user: UserContext, items: CatalogIndex) -> WeightedHistory:
         """Return what counts of a user's history."""
-        item_ids = history.positive_ids[: self.config.history]
-        numbers = self._items.numbers_of(item_ids)
+        most = self.config.history
+        found = user.located_in(items).positive_idx[:most]
+        numbers = self._items.history_in(items, user.history.positive_ids, found)
         ranks = np.flatnonzero(numbers >= 0)
-        liked = np.asarray(history.positive_liked[: len(item_ids)], dtype=np.bool_)[ranks]
+        liked = np.asarray(user.history.positive_liked[:most], dtype=np.bool_)[ranks]
         return WeightedHistory(ranks, numbers[ranks], self.history_weights(liked))
 
     def explain(
@@ -163,7 +160,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         top_k: int,
     ) -> ScoreExplanation:
         """Return the largest of the products that each score is the sum of, without those below 0."""
-        history = self.known_history(user.history)
+        history = self.known_history(user, items)
         parts = self.parts(history, item_idx, items)
         own_idx = self._items.positions_in(items)[history.numbers]
         return ScoreExplanation(largest_contributions(parts[:, history.ranks], own_idx, top_k))

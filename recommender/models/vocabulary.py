@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,22 @@ from recommender.errors import ArtifactError
 from recommender.id_table import IdTable, IdTexts
 
 _KEPT_INDEXES = 3
+_UNKNOWN = -1
 # Ids processed together.
 _STRETCH = 10_000
+
+
+class _InIndex(NamedTuple):
+    """The items of a model and those of a catalog index.
+
+    `catalog`: a weak reference, so that a replaced index does not stay in memory. `catalog_idx`: the index in
+    the catalog of each of the model's items, -1 for none. `model_idx`: by index in `popularity.ids`, the
+    model's index, -1 for none; its last entry is that of no item.
+    """
+
+    catalog: "weakref.ref[CatalogIndex]"
+    catalog_idx: NDArray[np.intp]
+    model_idx: NDArray[np.int32]
 
 
 class ItemVocabulary:
@@ -21,9 +36,8 @@ class ItemVocabulary:
     def __init__(self, item_ids: Sequence[str]) -> None:
         self.item_ids = item_ids if isinstance(item_ids, IdTexts) else IdTexts.of(item_ids)
         self._table = IdTable(self.item_ids)
-        # For the last indexes: the one in use, and the next one. References are weak, so that a replaced
-        # index does not stay in memory.
-        self._placed: tuple[tuple[weakref.ref[CatalogIndex], NDArray[np.intp]], ...] = ()
+        # For the last indexes: the one in use, and the next one.
+        self._known: tuple[_InIndex, ...] = ()
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -38,14 +52,39 @@ class ItemVocabulary:
 
     def positions_in(self, index: CatalogIndex) -> NDArray[np.intp]:
         """Return the item_idx of each item in a catalog index, -1 for none; shape (items,)."""
-        placed = self._placed
-        for known, positions in placed:
-            if known() is index:
-                return positions
-        positions = index.locate(self.item_ids)
-        alive = [each for each in placed if each[0]() is not None]
-        self._placed = ((weakref.ref(index), positions), *alive)[:_KEPT_INDEXES]
-        return positions
+        return self._in(index).catalog_idx
+
+    def history_in(
+        self, index: CatalogIndex, item_ids: Sequence[str], found: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """Return what `numbers_of` does, without another search for ids that the index has.
+
+        Args:
+            index: where they were searched before.
+            item_ids: the ids.
+            found: parallel, their indices in its `popularity.ids`, -1 for none.
+        """
+        model_idx = self._in(index).model_idx[found].astype(np.int64)
+        unknown = np.flatnonzero(found < 0)
+        if unknown.size:
+            model_idx[unknown] = self.numbers_of([item_ids[i] for i in unknown.tolist()])
+        return model_idx
+
+    def _in(self, index: CatalogIndex) -> _InIndex:
+        before = self._known
+        for known in before:
+            if known.catalog() is index:
+                return known
+        ids = index.popularity.ids
+        found = ids.locate(self.item_ids)
+        model_idx = np.full(len(ids) + 1, _UNKNOWN, dtype=np.int32)
+        model_idx[found] = np.arange(len(found))
+        model_idx[-1] = _UNKNOWN
+        found[found >= len(index.item_ids)] = _UNKNOWN
+        made = _InIndex(weakref.ref(index), found, model_idx)
+        alive = [known for known in before if known.catalog() is not None]
+        self._known = (made, *alive)[:_KEPT_INDEXES]
+        return made
 
     def known_share(self, index: CatalogIndex) -> float:
         """Return the share of the items that are in a catalog index, 0 to 1."""

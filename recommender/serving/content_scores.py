@@ -68,9 +68,8 @@ class ProfileScores:
 
     def __init__(self, user: UserContext, index: CatalogIndex) -> None:
         self._rates = index.genre_rates
-        counts = count_genres(
-            self._rates, index.located(user.history.positive_ids), index.genres.numbers_of(user.stated_genres)
-        )
+        own = index.catalog_only(user.located_in(index).positive_idx)
+        counts = count_genres(self._rates, own, index.genres.numbers_of(user.stated_genres))
         self._known = bool(counts.any())
         self._tastes = set_tastes(self._rates, counts)
 

@@ -119,7 +119,7 @@ class Hydration:
         Raises:
             NothingToRecommendFromError: catalog_db does not answer and no details are cached.
         """
-        item_ids = [self._index.item_ids[idx] for idx in np.unique(shown_idx).tolist()]
+        item_ids = self._index.item_ids.texts_at(sorted(set(shown_idx.tolist())))
         try:
             return self._round(item_ids)
         except DatabaseUnavailableError as exc:
@@ -156,8 +156,9 @@ class Hydration:
         """Fetch details that are not read yet; return false if some items do not exist."""
         unread = [item_id for item_id in item_ids if item_id not in self.details]
         if unread:
-            found = self._hydrator.catalog_db.fetch_items(unread, self._deadline)
-            self._hydrator.item_cache.remember(found)
+            cache = self._hydrator.item_cache
+            found = self._hydrator.catalog_db.fetch_items(unread, self._deadline, cache.known)
+            cache.remember(found)
             self.details |= found
         missing = [item_id for item_id in unread if item_id not in self.details]
         if missing:

@@ -145,7 +145,7 @@ class ProfileReader:
             return {}
         distinct = list(dict.fromkeys(item_ids))
         with failures:
-            details = self._catalog_db.fetch_items(distinct, deadline)
+            details = self._catalog_db.fetch_items(distinct, deadline, self._item_cache.known)
             self._item_cache.remember(details)
             return details
         return self._item_cache.snapshot()

@@ -88,7 +88,7 @@ class Ranking:
         self._index = index
         self._explained = explained
         self._eligible = scope.existing.copy()
-        self._eligible[index.located(user.history.seen_ids)] = False
+        self._eligible[index.catalog_only(user.located_in(index).seen_idx)] = False
         self._content = CONTENT_SCORERS[choice.blend.content](user, index)
         self._values, self._largest = offer(scores.values, scores.item_idx, self._eligible)
         self._keys = self._content.blend((self._values, self._largest), choice.blend.weights)

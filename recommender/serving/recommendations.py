@@ -178,11 +178,12 @@ class RecommendationService:
         request = self._request(page, options)
         chunk = self._chunk(request, 1, asked_at)
         liked = profile.liked_ids
-        user = UserContext(
+        user = _context(
             ANONYMOUS_USER_ID,
             distinct_names(profile.genres),
             History(liked, liked, [1] * len(liked), [True] * len(liked)),
             chunk.window_of(ANONYMOUS_USER_ID),
+            chunk.index,
         )
         unknown = chunk.index.locate(liked) < 0
         with stage(SERVICE):
@@ -235,11 +236,12 @@ class RecommendationService:
             with chunk.failures:
                 preferences = receive_preferences()
         return [
-            UserContext(
+            _context(
                 user_id,
                 distinct_names(preferences.get(user_id)),
                 histories.get(user_id, _NO_HISTORY),
                 windows[user_id],
+                chunk.index,
             )
             for user_id in user_ids
         ]
@@ -271,6 +273,13 @@ class RecommendationService:
 
 
 _NO_HISTORY = History()
+
+
+def _context(
+    user_id: str, stated_genres: Mapping[str, str], history: History, window: Window, index: CatalogIndex
+) -> UserContext:
+    """Return a user's context, with the history's items looked up in the index of the request."""
+    return UserContext(user_id, stated_genres, history, window, index.locate_history(history))
 
 
 def _choose(user: UserContext, request: _Request) -> Choice:

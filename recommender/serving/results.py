@@ -8,8 +8,8 @@ from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
 from recommender.entities import DatabaseName, Item, Recommendation, UserRecommendations
 from recommender.experiments.tokens import Placement, TokenSigner
-from recommender.models.base import Choice
-from recommender.serving.drafts import Place, UserList
+from recommender.models.base import Choice, Draft
+from recommender.serving.drafts import UserList
 from recommender.serving.explanations import PageExplainer
 from recommender.serving.ranker import RankedPage
 
@@ -41,14 +41,17 @@ def result_of(listed: UserList, choice: Choice, shown: Shown) -> UserRecommendat
     """
     explainers = [_explainer(page, shown) for page in listed.pages]
     first, explainer = listed.pages[0], explainers[0]
-    items = []
-    for number, place in enumerate(listed.places, start=shown.offset + 1):
-        item = _recommendation(listed.pages[place.page], place.rank, explainers[place.page], shown)
-        if item is not None:
-            items.append((number, place, item))
+    by_page = [_recommendations(*each, shown) for each in zip(listed.pages, explainers, strict=True)]
+    items = [by_page[place.page][place.rank] for place in listed.places]
+    if choice.draft is not None and shown.signer is not None:
+        tokens = _tokens(listed, choice.draft, shown.signer, shown)
+        items = [
+            item if item is None or token is None else replace(item, token=token)
+            for item, token in zip(items, tokens, strict=True)
+        ]
     return UserRecommendations(
         user_id=first.user.user_id,
-        items=tuple(_signed(items, choice, first.user.user_id, shown)),
+        items=tuple(item for item in items if item is not None),
         strategy=first.strategy,
         degraded=shown.degraded,
         model=choice.scorer.name,
@@ -65,37 +68,36 @@ def _explainer(page: RankedPage, shown: Shown) -> PageExplainer | None:
     return PageExplainer(page, page.explanation, shown.details, index=shown.index, verbs=shown.verbs)
 
 
-def _recommendation(
-    page: RankedPage, rank: int, explainer: PageExplainer | None, shown: Shown
-) -> Recommendation | None:
-    """Return the item at a rank of a page; None where its details cannot be had."""
-    details = shown.details.get(shown.index.item_ids[page.item_idx[rank]])
-    if details is None:
-        return None
-    return Recommendation(
-        details=details,
-        recommendation_score=float(page.recommendation[rank]),
-        content_score=float(page.content[rank]),
-        collaborative_score=float(page.collaborative[rank]),
-        explanation=None if explainer is None else explainer.explain(rank, details),
-    )
+def _recommendations(
+    page: RankedPage, explainer: PageExplainer | None, shown: Shown
+) -> list[Recommendation | None]:
+    """Return the items of a page by rank; None where the details of one cannot be had."""
+    item_ids = shown.index.item_ids.texts_at(page.item_idx.tolist())
+    scores = (page.recommendation.tolist(), page.content.tolist(), page.collaborative.tolist())
+    found: list[Recommendation | None] = []
+    for rank, (item_id, score, content, collaborative) in enumerate(zip(item_ids, *scores, strict=True)):
+        details = shown.details.get(item_id)
+        if details is None:
+            found.append(None)
+            continue
+        explanation = None if explainer is None else explainer.explain(rank, details)
+        found.append(Recommendation(details, score, content, collaborative, explanation))
+    return found
 
 
-def _signed(
-    items: list[tuple[int, Place, Recommendation]], choice: Choice, user_id: str, shown: Shown
-) -> Iterator[Recommendation]:
-    """Yield the items, each with a token where it is of a team."""
-    draft, signer = choice.draft, shown.signer
-    for number, place, item in items:
-        if draft is None or signer is None or place.team is None:
-            yield item
+def _tokens(listed: UserList, draft: Draft, signer: TokenSigner, shown: Shown) -> Iterator[str | None]:
+    """Yield a token for each place of a list; None for one that is not of a team."""
+    for rank, place in enumerate(listed.places, start=shown.offset + 1):
+        page = listed.pages[place.page]
+        if place.team is None:
+            yield None
             continue
         placement = Placement(
             experiment=draft.experiment,
             team=draft.teams[place.team],
-            user_id=user_id,
-            item_id=item.details.id,
-            rank=number,
+            user_id=page.user.user_id,
+            item_id=shown.index.item_ids[page.item_idx[place.rank]],
+            rank=rank,
             given_at=int(shown.given_at.timestamp()),
         )
-        yield replace(item, token=signer.sign(placement))
+        yield signer.sign(placement)

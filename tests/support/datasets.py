@@ -39,12 +39,18 @@ def _none(_: str) -> Sequence[str]:
 
 
 def index_of(
-    data: Dataset, others: Collection[str] = (), genres: Callable[[str], Sequence[str]] = _none
+    data: Dataset,
+    others: Collection[str] = (),
+    genres: Callable[[str], Sequence[str]] = _none,
+    without: Collection[str] = (),
 ) -> CatalogIndex:
-    """Return a catalog index of a dataset's items and some others, with the popularity in the dataset."""
+    """Return a catalog index of a dataset's items and some others, with the popularity in the dataset.
+
+    `without`: items of the dataset that the catalog does not have.
+    """
     counts = np.bincount(data.item_idx, minlength=len(data.item_ids)).tolist()
     popularity = Popularity.of(dict(zip(data.item_ids, counts, strict=True)), len(data.user_ids))
-    item_ids = sorted({*data.item_ids, *others})
+    item_ids = sorted({*data.item_ids, *others} - set(without))
     others_unknown = (None,) * (len(MEDIA.indexed) - 1)
     entries = [
         CatalogEntry((genres(item_id), *others_unknown), item_id, _key(item_id)) for item_id in item_ids

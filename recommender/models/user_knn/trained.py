@@ -149,10 +149,9 @@ class UserKnn(ExplainsBySimilarUsers):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return exact scores by the formula, always for the window of the training."""
-        catalog_idx = self._items.positions_in(items)
 
         def score(user: UserContext) -> ItemScores:
-            return self._score(user, catalog_idx)
+            return self._score(user, items)
 
         if len(users) < _USERS_WORTH_A_THREAD:
             return [score(user) for user in users]
@@ -184,10 +183,12 @@ class UserKnn(ExplainsBySimilarUsers):
             catalog_idx[found], cosine_similarities(shared, user_counts, len(users), len(users)), shared
         )
 
-    def _score(self, user: UserContext, catalog_idx: NDArray[np.intp]) -> ItemScores:
-        if not user.history.positive_ids:
+    def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
+        positive_ids = user.history.positive_ids
+        if not positive_ids:
             return NO_SCORES
-        history = self._items.numbers_of(user.history.positive_ids)
+        catalog_idx = self._items.positions_in(items)
+        history = self._items.history_in(items, positive_ids, user.located_in(items).positive_idx)
         similar = self._similar(history[history >= 0], self._user_idx(user.user_id))
         counts, totals = self._sum(similar)
         found = np.flatnonzero(counts)

@@ -73,7 +73,9 @@ def test_the_counted_bytes_are_those_in_use(letter: str) -> None:
                 "cover_url": None,
                 "genres": genres,
             }
-            details = Item(f"{number:036}", title, genres, attributes)
+            row = (item_id := f"{number:036}", title, attributes["description"], 2000, f" {number}", None)
+            names = [f" {number}" + letter * 9, f" {number}" + letter * 10]
+            details = Item(item_id, title, genres, attributes, (*row, names))
             cache.remember({details.id: details})
             orjson.dumps(attributes)
         after, _ = tracemalloc.get_traced_memory()

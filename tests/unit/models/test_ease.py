@@ -92,7 +92,7 @@ def test_a_watch_counts_half_a_like_or_as_configured() -> None:
     watched = dataclasses.replace(liked, history=dataclasses.replace(liked.history, positive_liked=[False]))
     model = Ease(EaseConfig(regularisation=LAMBDA, min_users=1))
     model.fit(data)
-    for_like, for_watch = (model.sums(model.known_history(who.history)) for who in (liked, watched))
+    for_like, for_watch = (model.sums(model.known_history(who, index)) for who in (liked, watched))
     assert for_like.any()
     np.testing.assert_allclose(for_watch, for_like / 2)
     without = Ease(EaseConfig(regularisation=LAMBDA, min_users=1, watch_value=0.0))

@@ -62,7 +62,7 @@ def test_the_latest_items_of_a_history_count_most() -> None:
     model = Transitions()
     model.fit(DATA)
     weights = weights_of(model)
-    history = model.known_history(context("z", ["b", "unknown", "a"]).history)
+    history = model.known_history(context("z", ["b", "unknown", "a"]), index_of(DATA))
     sums = dict(zip(model.items.item_ids, model.sums(history).tolist(), strict=True))
     assert sums["c"] == pytest.approx(weights["b", "c"] + math.exp(-1 / 5) * weights["a", "c"])
 
@@ -96,7 +96,7 @@ def test_the_mixture_divides_each_part_by_its_largest_unseen_score() -> None:
     expected = np.zeros(len(index.item_ids))
     for part, share in ((ease, 0.6), (transitions, 0.4)):
         part.fit(DATA)
-        sums = part.sums(part.known_history(context("z", history).history))
+        sums = part.sums(part.known_history(context("z", history), index))
         by_item = dict(zip(part.items.item_ids, sums.tolist(), strict=True))
         largest = max(value for item, value in by_item.items() if item not in history)
         expected += [share * by_item[item] / largest for item in index.item_ids]

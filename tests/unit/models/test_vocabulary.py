@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recommender.entities import History
 from recommender.models.vocabulary import ItemVocabulary
 from tests.support.datasets import dataset, index_of
 
@@ -21,6 +22,18 @@ def test_positions_are_those_of_the_index_asked_with() -> None:
         positions = items.positions_in(index)
         assert [index.item_ids[position] for position in positions[:2].tolist()] == ["b", "a"]
         assert positions[2] == -1
+
+
+def test_a_history_searched_in_an_index_is_found_as_by_its_ids() -> None:
+    items = ItemVocabulary(["b", "only the model has it", "a", "deleted"])
+    index = index_of(dataset({"u": ["a", "deleted"], "v": ["a", "b", "c"]}), without=["deleted"])
+    history = ["c", "a", "unknown", "deleted", "only the model has it", "b", "a"]
+    found = index.locate_history(History(seen_ids=["b"], positive_ids=history))
+    assert found.positive_idx[3] >= len(index.item_ids)
+    assert items.history_in(index, history, found.positive_idx).tolist() == items.numbers_of(history).tolist()
+    assert items.history_in(index, [], found.positive_idx[:0]).dtype == np.int64
+    assert index.catalog_only(found.positive_idx).tolist() == index.located(history).tolist()
+    assert found.seen_idx.tolist() == index.located(["b"]).tolist()
 
 
 def test_the_known_share_is_of_the_models_items() -> None:
