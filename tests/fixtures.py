@@ -33,7 +33,7 @@ def server() -> Iterator[PostgresServer]:
         embedded_server(Path(folder) / "postgres") as server,
     ):
         with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection:
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            for name in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
             connection.execute(f"ALTER SYSTEM SET max_wal_size = '{MAX_WAL_MB}MB'".encode())
             connection.execute("SELECT pg_reload_conf()")
