@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import PQGen, Transformer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn
@@ -71,6 +71,14 @@ class BoundedConnection(psycopg.Connection[Row]):
         super().__init__(pgconn, row_factory)
         # Names of the statements that `statements.py` has prepared.
         self.prepared: set[bytes] = set()
+
+    @functools.cached_property
+    def transformer(self) -> Transformer:
+        """What `statements.py` converts parameters and rows with; it remembers how, by type.
+
+        Made after the connection's own adapters are registered.
+        """
+        return psycopg.adapt.Transformer(self)
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Run one of the driver's waits with the deadline; the driver calls this for each of its waits."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 
 import psycopg
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
@@ -39,8 +39,7 @@ def send(connection: BoundedConnection, query: Query, parameters: Mapping[str, o
     Raises:
         psycopg.Error: the server refuses, the connection breaks, or its deadline passes.
     """
-    transformer = Transformer(connection)
-    values = transformer.dump_sequence(
+    values = connection.transformer.dump_sequence(
         [parameters[name] for name in query.parameters], [PyFormat.TEXT] * len(query.parameters)
     )
     if connection.prepare_threshold is None:
@@ -60,9 +59,13 @@ def receive(connection: BoundedConnection) -> list[Row]:
             the statement still runs.
     """
     result = _result(connection)
-    transformer = Transformer(connection)
+    transformer = connection.transformer
     transformer.set_pgresult(result, format=Format.BINARY)
-    return transformer.load_rows(0, result.ntuples, tuple)
+    try:
+        return transformer.load_rows(0, result.ntuples, tuple)
+    finally:
+        # A result may take megabytes, and the connection lives on.
+        transformer.set_pgresult(None)
 
 
 def _prepare(connection: BoundedConnection, query: Query) -> bytes:
