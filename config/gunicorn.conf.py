@@ -133,12 +133,12 @@ def when_ready(server: Any) -> None:
         )
 
 
-# How long a new worker waits for its index before it takes requests; others answer meanwhile.
+# How long a new worker waits for its index and model before it takes requests; others answer meanwhile.
 _LOAD_WAIT_S = 15.0
 
 
 def post_worker_init(worker: Any) -> None:
-    """Open the pools and load the catalog index before the first request."""
+    """Open the pools, and load the catalog index and the model before the first request."""
     _obey_the_first_request_to_stop()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
@@ -148,7 +148,9 @@ def post_worker_init(worker: Any) -> None:
         container.share_catalog(folder)
     _keep_trainer(container)
     container.open()
-    container.wait_until_loaded(_LOAD_WAIT_S)
+    container.warm_up(_LOAD_WAIT_S)
+    # Werkzeug sorts the routes at the first request.
+    worker.flask_app.url_map.update()
 
 
 def _keep_trainer(container: Any) -> None:

@@ -1,5 +1,6 @@
 """Build, open and close the parts without HTTP, for the app and the commands that recommend."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,8 @@ from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
-from recommender.entities import Blend, DatabaseName
+from recommender.entities import DEFAULT_LIMIT, Blend, DatabaseName, Page
+from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError
 from recommender.experiments.definitions import Experiment, named_models
 from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
@@ -42,6 +44,8 @@ from recommender.serving.items import ItemService
 from recommender.serving.profiles import ProfileReader
 from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
+
+logger = logging.getLogger(__name__)
 
 
 class Container:
@@ -113,6 +117,26 @@ class Container:
         for part in self._others:
             if isinstance(part, ModelWatcher):
                 part.wait_for_first_look(max(0.0, ends_at - time.monotonic()))
+
+    def warm_up(self, timeout_s: float) -> None:
+        """Load the catalog index and the model, and answer once, at most for the timeout.
+
+        The first answer opens connections and prepares statements, for which a caller would have to wait.
+        """
+        ends_at = time.monotonic() + timeout_s
+        self.wait_until_loaded(timeout_s)
+        self.wait_for_model(max(0.0, ends_at - time.monotonic()))
+        if time.monotonic() >= ends_at or self.status.read().catalog is None:
+            return
+        try:
+            user_id = self.profiles.surprise()
+            if user_id is not None:
+                list(self.service.recommend([user_id], Page(DEFAULT_LIMIT)))
+        except (DatabaseUnavailableError, NothingToRecommendFromError):
+            # Logged where it happened; requests are answered degraded.
+            return
+        except Exception:
+            logger.exception("the first answer failed")
 
     def served_blend(self) -> Blend:
         """Return the blend in use: that of the model in use, or the configured one."""

@@ -11,7 +11,7 @@ from recommender.api.concurrency import StreamEnd
 def make_hostable(app: Flask, open_parts: Callable[[], None] = lambda: None) -> None:
     """Give an app parts that do nothing, save that `open_parts` is called in each worker."""
     app.extensions["container"] = SimpleNamespace(
-        open=open_parts, wait_until_loaded=lambda _: None, share_catalog=lambda _: None
+        open=open_parts, warm_up=lambda _: None, share_catalog=lambda _: None
     )
     app.extensions["metrics"] = SimpleNamespace(share=lambda _: None)
     app.extensions["limiters"] = SimpleNamespace(stream_end=StreamEnd(0.0, 0.0))

@@ -110,7 +110,7 @@ def test_on_a_full_disk_each_worker_loads_the_catalog_on_its_own(databases: Urls
         disk.fill()
         add_an_item(databases)
         assert eventually(lambda: all_have_all_items(server, databases), 20.0)
-        assert "this worker loads for itself" in server.log.read_text()
+        assert "this worker loads the catalog on its own" in server.log.read_text()
         assert not list(disk.path.glob("marquee-catalog-*/*/*.draft")), "it takes what little space there is"
         replace_workers(server, signal.SIGKILL)
         # Until its first load it uses the index that was announced before the disk was full.

@@ -136,7 +136,7 @@ def test_without_the_shared_folder_each_worker_loads_on_its_own(databases: Urls,
         assert eventually(
             lambda: {server.get("/ready").body["catalogue"]["media"] for _ in range(8)} == {item_count}, 20.0
         )
-        assert "this worker loads for itself" in server.log.read_text()
+        assert "this worker loads the catalog on its own" in server.log.read_text()
         folder.unlink()
 
 
