@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 from click.exceptions import NoSuchCommand
@@ -19,27 +20,61 @@ from recommender.errors import (
 )
 
 _INTERRUPTED = 130
+# Of a command's line in the help of the group: before and between the columns, as in click's own.
+_MARGINS = 6
 _CHECK = f"`{PROGRAM} check` says what is wrong with the databases."
 
 
-# By name: the module, and the function of the same name in it.
+class _Unimported(NamedTuple):
+    """A command that is imported when it is called.
+
+    `module`: its module, and the function of the same name in it. `summary`: the first paragraph of its help.
+    """
+
+    module: str
+    summary: str
+
+
 _COMMANDS = {
-    "batch": "batch",
-    "check": "check",
-    "compile": "compile_models",
-    "demo": "demo",
-    "evaluate": "evaluate",
-    "experiments": "experiments",
-    "forget": "forget",
-    "load-movielens": "load_movielens",
-    "make-key": "make_key",
-    "migrate": "migrate",
-    "models": "models",
-    "recommend": "recommend",
-    "serve": "serve",
-    "train": "train",
-    "trainer": "trainer",
-    "tune": "tune",
+    "batch": _Unimported(
+        "batch", "Write recommendations for the users in FILE, or for all users, to a file."
+    ),
+    "check": _Unimported(
+        "check", "Check the three databases: say what is wrong, what it means and what to do."
+    ),
+    "compile": _Unimported(
+        "compile_models", "Compile the code that models score with, so that the first training need not."
+    ),
+    "demo": _Unimported("demo", "Fill the three configured databases with generated demo data."),
+    "evaluate": _Unimported(
+        "evaluate",
+        "Compare models by what users did later: popularity, and each model alone and blended 40/60.",
+    ),
+    "experiments": _Unimported("experiments", "Show the experiments of EXPERIMENTS_PATH, and their results."),
+    "forget": _Unimported(
+        "forget", "Ignore the interactions of USERs from now on, and remove them from every model on disk."
+    ),
+    "load-movielens": _Unimported(
+        "load_movielens", "Fill the three configured databases from the MovieLens files in FOLDER."
+    ),
+    "make-key": _Unimported(
+        "make_key", "Make an API key for NAME and print it, with its entry for API_KEYS."
+    ),
+    "migrate": _Unimported("migrate", "Create the tables of RECOMMENDATION_DB_URL, or remove them."),
+    "models": _Unimported(
+        "models", "Show the trained models in MODEL_PATH, and choose which version serves."
+    ),
+    "recommend": _Unimported(
+        "recommend", "Show the recommendations of USER, with scores and how they were ranked."
+    ),
+    "serve": _Unimported("serve", "Serve recommendations on HOST and PORT."),
+    "train": _Unimported(
+        "train", "Build a model from engagement_db; running servers pick it up within seconds."
+    ),
+    "trainer": _Unimported("trainer", "Train by TRAINING_SCHEDULE, and after enough new interactions."),
+    "tune": _Unimported(
+        "tune", "Search for the model, hyperparameters and weights that best find what users liked later."
+    ),
 }
 
 
@@ -50,11 +85,22 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        name = _COMMANDS.get(cmd_name)
-        if name is None:
+        found = _COMMANDS.get(cmd_name)
+        if found is None:
             return None
-        command: click.Command = getattr(import_module(f"recommender.cli.{name}"), name)
+        command: click.Command = getattr(import_module(f"recommender.cli.{found.module}"), found.module)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        # By default click imports each command for its summary.
+        limit = formatter.width - _MARGINS - max(map(len, _COMMANDS))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, click.Command(name, help=each.summary).get_short_help_str(limit))
+                    for name, each in _COMMANDS.items()
+                ]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

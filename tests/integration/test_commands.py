@@ -49,6 +49,25 @@ def test_the_help_of_the_group_lists_every_command() -> None:
     assert all(name in order for name in NAMES)
 
 
+def test_the_help_of_the_group_has_the_lines_that_click_makes_of_the_commands() -> None:
+    context = click.Context(commands)
+    ours, of_click = context.make_formatter(), context.make_formatter()
+    commands.format_commands(context, ours)
+    click.Group.format_commands(commands, context, of_click)
+    assert ours.getvalue() == of_click.getvalue()
+
+
+def test_the_help_of_the_group_imports_no_command() -> None:
+    program = (
+        "import sys; from recommender.cli.main import main; main(['--help']); "
+        "print(*(name for name in ('numba', 'numpy', 'psycopg') if name in sys.modules), file=sys.stderr)"
+    )
+    shown = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stderr == "\n"
+
+
 def test_a_misspelled_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recomend"]) == 2
     assert "No such command 'recomend'. Did you mean 'recommend'?" in capsys.readouterr().err
