@@ -5,8 +5,6 @@ import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,6 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from tests.support.batches import (
     STRANGER,
@@ -26,6 +23,7 @@ from tests.support.batches import (
     streamed,
 )
 from tests.support.commands import Result, Run, variables
+from tests.support.forked import fork
 from tests.support.postgres import Outage, Urls
 from tests.support.processes import environment
 from tests.support.reference import Reference
@@ -50,12 +48,8 @@ def test_a_job_killed_at_any_moment_resumes_with_the_same_output(
     output = tmp_path / "out"
     arguments = ["batch", "--all-users", "--output", str(output)]
     for share in (0.2, 0.5):
-        process = subprocess.Popen(  # noqa: S603 - our own files
-            [sys.executable, "-c", _SLOWED, *arguments],
-            cwd=ROOT,
-            env=environment(**variables(shared_databases)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        process = fork(
+            ["-c", _SLOWED, *arguments], environment(**variables(shared_databases)), tmp_path / "log"
         )
         wait_for_users(output, share * len(reference.users))
         # Not always just after a line.

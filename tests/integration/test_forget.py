@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.setting_types import ROOT
 from recommender.data.forgotten import FILE
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
 from tests.support.commands import Result, runner
+from tests.support.forked import run_forked
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls
 from tests.support.training import train_on, versions_in
@@ -325,9 +323,7 @@ def test_an_interrupted_run_is_completed_by_the_next(
         f"setattr(pydoc.locate({module!r}), {name!r}, kill)\n"
         f"main(['forget', {users[0]!r}])\n"
     )
-    killed = subprocess.run(  # noqa: S603 - the test's own words
-        [sys.executable, "-c", script], cwd=ROOT, check=False, env=dict(os.environ), capture_output=True
-    )
+    killed = run_forked(["-c", script], os.environ)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert traces(folder, users[0]), "there was something left to do"
     assert run("forget", users[0]).status == 0

@@ -1,8 +1,6 @@
 """While versions change under load, no request fails and no answer mixes two versions."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from recommender.model_store.currents import VersionRef, serving_version
 from recommender.model_store.promotions import read_promotions
 from recommender.model_store.store import promote
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
+from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn, settings_alone
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -35,6 +33,8 @@ PROMISED_S = 5.0
 LIMIT, STREAM_LIMIT = 20, 100
 # The number of users in single requests.
 ALONE = 20
+# Between the requests of a client: enough of them fall into each change, and leave the cores to the service.
+PAUSE_S, BATCH_PAUSE_S = 0.1, 0.5
 # The number of users that are ranked at once.
 CHUNK = 100
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -75,14 +75,10 @@ class Store:
         return json.dumps({"user_ids": self.users, "limit": STREAM_LIMIT}).encode()
 
     def command(self, *arguments: str) -> datetime:
-        """Run a command in a shell, and return when its version became current."""
-        done = subprocess.run(  # noqa: S603 - our own files
-            [sys.executable, "-m", "recommender", *arguments],
-            cwd=ROOT,
-            env={**settings_alone(MODEL_PATH=str(self.folder)), **_named(self.urls)},
-            capture_output=True,
-            text=True,
-            check=False,
+        """Run a command in a process of its own, and return when its version became current."""
+        done = run_forked(
+            ["-m", "recommender", *arguments],
+            {**settings_alone(MODEL_PATH=str(self.folder)), **_named(self.urls)},
         )
         assert done.returncode == 0, done.stderr
         return datetime.fromisoformat(read_promotions(self.folder)[-1].at)
@@ -163,6 +159,7 @@ def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[As
             answer = server.get(f"/api/recommendations/{user}?limit={LIMIT}")
             answers.append(Asked(at, answer.status, user, answer.body))
             number += 1
+            done.wait(PAUSE_S)
 
     def ask_for_all() -> None:
         while not done.is_set():
@@ -172,6 +169,7 @@ def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[As
             assert len({line["model_version"] for line in lines}) == 1, "a batch is of one version"
             assert [line["user_id"] for line in lines] == store.users
             answers.extend(Asked(at, response.status, line["user_id"], line, is_line=True) for line in lines)
+            done.wait(BATCH_PAUSE_S)
 
     with ThreadPoolExecutor(3) as threads:
         tasks: list[Callable[[], None]] = [

@@ -22,6 +22,7 @@ from recommender.trainer.champion import latest_published
 from recommender.trainer.locks import RUN_LOCK
 from tests.soak.wall_clock import WallClock
 from tests.support.commands import Result, runner
+from tests.support.forked import run_forked
 from tests.support.postgres import Urls
 from tests.support.small_disk import mounted_small_disk
 from tests.support.tiny import Tiny
@@ -272,9 +273,7 @@ def test_a_run_that_is_killed_changes_nothing_and_the_next_one_tidies_up(
         "from recommender.cli.main import main\n"
         "main(['trainer', '--once'])\n"
     )
-    killed = subprocess.run(  # noqa: S603 - the test's own words
-        [sys.executable, "-c", script], cwd=ROOT, check=False, env=dict(os.environ), timeout=60
-    )
+    killed = run_forked(["-c", script], os.environ)
     assert killed.returncode == -9
     assert published(folder) == before
     artifact.verify(folder / NEIGHBOURS / before.version, before)

@@ -4,17 +4,15 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from config.setting_types import ROOT
 from recommender.model_store.runs import Outcome, Trigger, read_runs
 from recommender.trainer.locks import TRAINER_LOCK, is_held, take_lock
+from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.processes import environment
@@ -121,14 +119,8 @@ def test_a_second_trainer_for_the_same_folder_does_not_start(
 ) -> None:
     the_trainer(trained_service)
     urls = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
-    second = subprocess.run(
-        [sys.executable, "-m", "recommender", "trainer"],
-        cwd=ROOT,
-        env=environment(**urls, **QUICK, MODEL_PATH=str(folder)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    second = run_forked(
+        ["-m", "recommender", "trainer"], environment(**urls, **QUICK, MODEL_PATH=str(folder))
     )
     assert second.returncode == 1
     assert "another trainer is running already" in second.stderr

@@ -4,8 +4,6 @@ import fcntl
 import os
 import re
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,13 +11,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.setting_types import ROOT
 from recommender.cli.common import patient_database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from tests.support.clients import settings_for
 from tests.support.commands import Result, runner
+from tests.support.forked import run_forked
 from tests.support.postgres import Urls
 from tests.support.training import NAME, change_metadata, copy_version, make_current, train_on, versions_in
 
@@ -222,9 +220,7 @@ def test_a_run_killed_while_writing_leaves_nothing_permanent(train: Train, folde
         "from recommender.cli.main import main\n"
         "main(['train', 'neighbours'])\n"
     )
-    killed = subprocess.run(  # noqa: S603 - the test's own words
-        [sys.executable, "-c", script], cwd=ROOT, check=False, env=dict(os.environ)
-    )
+    killed = run_forked(["-c", script], os.environ)
     assert killed.returncode < 0
     assert list((folder / NAME).glob(".*.partial"))
     assert current(folder) == version

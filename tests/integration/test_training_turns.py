@@ -1,8 +1,6 @@
 """Hosts without a shared MODEL_PATH train separately, but read the databases one at a time."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from recommender.model_store.runs import Outcome, read_runs
+from tests.support.forked import ForkedProcess, fork
 from tests.support.gunicorn import settings_alone
 from tests.support.postgres import Urls
 from tests.support.waiting import wait_until
@@ -25,7 +23,7 @@ HOSTS = ("first", "second")
 # The upper and the lower half of the key of an advisory lock in pg_locks.
 TURN = "locktype = 'advisory' AND classid = 0 AND objid = 7107001"
 
-Run = Callable[..., "subprocess.Popen[str]"]
+Run = Callable[..., ForkedProcess]
 
 
 @pytest.fixture
@@ -33,19 +31,15 @@ def start(databases: Urls, tmp_path: Path) -> Iterator[Run]:
     """Start a training run as on a host that has its own MODEL_PATH."""
     with ExitStack() as started:
 
-        def run(host: str, **variables: str) -> "subprocess.Popen[str]":
+        def run(host: str, **variables: str) -> ForkedProcess:
             named = {f"{name.upper()}_URL": url for name, url in databases.items()}
             # A configured model is trained without a comparison.
             settings = settings_alone(MODEL="popularity", MODEL_PATH=str(tmp_path / host), **variables)
-            process = subprocess.Popen(
-                [sys.executable, "-m", "recommender", "trainer", "--once"],
-                cwd=ROOT,
-                env={**os.environ, **settings, **named},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+            process = fork(
+                ["-m", "recommender", "trainer", "--once"],
+                {**os.environ, **settings, **named},
+                tmp_path / f"{host}-log",
             )
-            started.enter_context(process)
             started.callback(process.kill)
             return process
 

@@ -1,13 +1,14 @@
 """The process that `tests.support.forked` starts. It forks for each line of JSON that it reads.
 
-Each fork becomes a Gunicorn master as if newly started, with its own environment and log. Only imports are
-shared: no thread runs before the fork, and no setting has been read.
+Each fork runs what an interpreter's arguments name, as if newly started, with its own environment and
+outputs. Imports and caches are shared: no thread runs before the fork, and no setting has been read.
 """
 
 import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import sys
 import tempfile
@@ -16,18 +17,26 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gunicorn.app import wsgiapp
-
+from app import create_app
+from config.settings import load_settings
+from recommender.entities import DatabaseName
 from recommender.id_table import warm_up
+from recommender.ranking.warm_up import warm_up_ranking
 
-# The modules that config/gunicorn.conf.py and Gunicorn import.
+# The modules that Gunicorn, config/gunicorn.conf.py and the commands import.
 _IMPORTED = (
-    "app",
+    "gunicorn.app.wsgiapp",
     "config.guarded_worker",
     "config.lifeline",
     "config.logging",
     "config.tried_app",
     "config.worker_catalog",
+    "recommender.cli.batch",
+    "recommender.cli.models",
+    "recommender.cli.recommend",
+    "recommender.cli.serve",
+    "recommender.cli.train",
+    "recommender.cli.trainer",
     "recommender.trainer.keeper",
 )
 
@@ -48,8 +57,11 @@ def main(folder: Path) -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
     warm_up()
+    warm_up_ranking()
+    _fill_caches()
     # Once here, instead of in each process.
     gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -57,7 +69,7 @@ def main(folder: Path) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
-            _become_gunicorn(request)
+            _become(request)
             return
         running[pid] = request["answer"]
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
@@ -67,21 +79,41 @@ def main(folder: Path) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _become_gunicorn(request: dict[str, Any]) -> None:
-    """Set arguments, environment and log as for a new process, and run Gunicorn to its end."""
+def _fill_caches() -> None:
+    """Make an app, which parses the SQL files and makes the request models. Nothing connects."""
+    urls = {f"{name.upper()}_URL": "postgresql://127.0.0.1:1/nowhere" for name in DatabaseName}
+    create_app(load_settings(urls, dotenv_path=None))
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Set arguments, environment and outputs as for a new process, and run the program to its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
-    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND)
+    out, err = (os.open(request[name], os.O_WRONLY | os.O_APPEND) for name in ("out", "err"))
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, standard in ((nothing, 0), (log, 1), (log, 2)):
+    for descriptor, standard in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(descriptor, standard)
+        os.close(descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     # Cached values may come from another environment.
     tempfile.tempdir = None
-    sys.argv = ["gunicorn", *request["arguments"]]
-    wsgiapp.run()
+    _run(request["arguments"])
+
+
+def _run(arguments: list[str]) -> None:
+    """Do what an interpreter does with these arguments: `-m`, `-c`, or a file."""
+    match arguments:
+        case ["-m", module, *rest]:
+            sys.argv = [module, *rest]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-c", program, *rest]:
+            sys.argv = ["-c", *rest]
+            exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the test's own
+        case [path, *rest]:
+            sys.argv = [path, *rest]
+            runpy.run_path(path, run_name="__main__")
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Starts Gunicorn by a fork of a process with all imports done, because imports take most of a start."""
+"""Starts the service and commands by a fork of a process with all imports done: they take most of a start."""
 
 import atexit
 import functools
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from config.setting_types import ROOT
@@ -43,7 +44,7 @@ class ForkedProcess:
         ends_at = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > ends_at:
-                raise subprocess.TimeoutExpired("gunicorn", timeout)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(_PAUSE_S)
         return status
 
@@ -61,22 +62,28 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def fork_gunicorn(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> ForkedProcess:
-    """Start Gunicorn in the project's folder.
+def fork(
+    arguments: Sequence[str], environment: Mapping[str, str], out: Path, err: Path | None = None
+) -> ForkedProcess:
+    """Start a program in the project's folder and in a session of its own, without standard input.
 
     Args:
-        arguments: the arguments of the command `gunicorn`.
+        arguments: what follows `python` on a command line: `-m`, `-c`, or a file.
         environment: all variables, except those that the interpreter reads at its start.
-        log: receives its output.
+        out: the file that receives its standard output.
+        err: the file that receives its standard error; by default the same.
     """
     server, folder = _fork_server()
     answer = folder / str(next(_numbers))
     request = {
         "arguments": list(arguments),
         "environment": dict(environment),
-        "log": str(log),
+        "out": str(out),
+        "err": str(err or out),
         "answer": answer.name,
     }
+    for file in (out, err or out):
+        file.touch()
     assert server.stdin is not None
     server.stdin.write(json.dumps(request).encode() + b"\n")
     server.stdin.flush()
@@ -86,6 +93,30 @@ def fork_gunicorn(arguments: Sequence[str], environment: Mapping[str, str], log:
         assert time.monotonic() < ends_at, "the fork server does not answer"
         time.sleep(_PAUSE_S)
     return ForkedProcess(int(answer.read_text()), folder / f"{answer.name}-ended")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The exit status of a program that has ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_forked(
+    arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = _PATIENCE_S
+) -> Finished:
+    """Run a program as `fork` starts it, and wait for its end."""
+    with tempfile.TemporaryDirectory(prefix="marquee-forked-") as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        process = fork(arguments, environment, out, err)
+        try:
+            process.wait(timeout_s)
+        finally:
+            process.kill()
+        assert process.returncode is not None
+        return Finished(process.returncode, out.read_text(), err.read_text())
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.setting_types import ROOT
 from config.settings import Settings
-from tests.support.forked import ForkedProcess, fork_gunicorn
+from tests.support.forked import ForkedProcess, fork
 from tests.support.postgres import Urls
 from tests.support.waiting import eventually
 
@@ -29,8 +29,8 @@ from tests.support.waiting import eventually
 _OF_ANY_PROCESS = {"LD_PRELOAD"}
 _START_S = 60.0
 _STOP_S = 40.0
-_ARGUMENTS = ("-c", "config/gunicorn.conf.py", "wsgi:app")
-_COMMAND = (sys.executable, "-m", "gunicorn", *_ARGUMENTS)
+_ARGUMENTS = ("-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
+_COMMAND = (sys.executable, *_ARGUMENTS)
 _PAUSE_S = 0.02
 
 Labels = Mapping[str, str]
@@ -161,9 +161,8 @@ def gunicorn_in(
             "PORT": str(port),
         }
         process: subprocess.Popen[bytes] | ForkedProcess
-        log.touch()
         if (root, command) == (ROOT, _COMMAND) and not _OF_ANY_PROCESS & variables.keys():
-            process = fork_gunicorn(_ARGUMENTS, environment, log)
+            process = fork(_ARGUMENTS, environment, log)
         else:
             process = _start(command, root, environment, log)
         server = GunicornServer(port, process, log)

@@ -2,11 +2,9 @@
 
 import os
 import socket
-import subprocess
-import sys
 
-from config.setting_types import ROOT
 from config.settings import Settings
+from tests.support.forked import run_forked
 
 _REFUSAL_S = 60.0
 GUNICORN = ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
@@ -30,15 +28,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 def refusal(arguments: list[str], **variables: str) -> str:
     """Return the output of a process that must refuse to start."""
-    result = subprocess.run(  # noqa: S603 - our own files
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=_REFUSAL_S,
-        check=False,
-    )
+    result = run_forked(arguments, environment(**variables), _REFUSAL_S)
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     return result.stderr
