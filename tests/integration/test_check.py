@@ -20,8 +20,13 @@ from tests.support.proxy import hanging_proxy
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
-def test_healthy_databases_give_status_0_and_only_ok_findings(check: Checker, urls: Urls) -> None:
+def test_healthy_databases_give_status_0_and_only_ok_findings(
+    check: Checker, urls: Urls, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = check(urls)
+    assert main(["check"]) == report.status
+    text = capsys.readouterr().out
+    assert all(f"  {finding['level']:<8} {finding['about']}: " in text for finding in report.findings)
     assert report.faults == set()
     assert report.status == 0
     subjects = {(finding["database"], finding["about"]) for finding in report.findings}
