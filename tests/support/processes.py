@@ -27,8 +27,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def refusal(arguments: list[str], **variables: str) -> str:
-    """Return the output of a process that must refuse to start."""
+    """Return the errors of a process that must refuse to start."""
     result = run_forked(arguments, environment(**variables), _REFUSAL_S)
-    assert result.returncode != 0
+    assert result.returncode == 1, result
     assert "Traceback" not in result.stderr
     return result.stderr
