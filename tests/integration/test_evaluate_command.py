@@ -211,7 +211,9 @@ LEAST = {
 def test_models_are_far_better_than_popularity(data_folder: Path, folder: str, scale: float) -> None:
     source = movielens_source(data_folder / folder, scale)
     split = make_splits(source.interactions, SplitKind.LAST_PART).test
-    variants = compared_variants(["neighbours", "ease", "ease_transitions"])
+    compared = compared_variants(["neighbours", "ease", "ease_transitions"])
+    # Nothing is asserted of the others.
+    variants = [each for each in compared if not each.name.endswith("40/60")]
     evaluation = evaluate(source, split, variants, Plan(SplitKind.LAST_PART, ks=(10,)))
     found = {each.name: evaluation.of_group(each) for each in evaluation.measured}
     for name, least in LEAST[folder].items():
