@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 import numpy as np
 import psycopg
-from sklearn.metrics import ndcg_score
 
 from benchmarks.dataset import BENCH_SQL
 from config.settings import Settings, load_settings
@@ -86,6 +85,8 @@ def split_ratings(source: Path, target: Path) -> Split:
 
 def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
     """Return NDCG@10 of a list against a set; the ideal includes liked items that are not listed."""
+    from sklearn.metrics import ndcg_score  # noqa: PLC0415 - takes a second, which tests of other things need not wait
+
     missed = [item for item in liked if item not in ranked]
     relevance = np.array([[item in liked for item in (*ranked, *missed)]], dtype=float)
     order = np.arange(relevance.size, 0, -1, dtype=float)[np.newaxis]

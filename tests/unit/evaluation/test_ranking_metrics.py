@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import ndcg_score
 
 from recommender.evaluation import metrics
 
@@ -46,6 +45,8 @@ def test_at_one_only_the_first_rank_counts() -> None:
 
 
 def test_ndcg_is_that_of_a_library() -> None:
+    from sklearn.metrics import ndcg_score  # noqa: PLC0415 - takes a second, which other tests need not wait
+
     generator = np.random.default_rng(3)
     relevance = generator.random((20, 30)) < 0.2
     relevance[:, 0] = True
