@@ -24,6 +24,8 @@ from tests.support.reference import Reference
 pytestmark = pytest.mark.slow
 
 ENGAGEMENT = DatabaseName.ENGAGEMENT
+# Between the requests of a client, so that the cores are left to the service.
+_PAUSE_S = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,7 @@ def asked_all_the_time(server: GunicornServer, path: str) -> Iterator[list[Answe
     def ask() -> None:
         while not done.is_set():
             answers.append(server.get(path))
+            done.wait(_PAUSE_S)
 
     with ThreadPoolExecutor(2) as threads:
         clients: list[Future[None]] = [threads.submit(ask) for _ in range(2)]
