@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,27 @@ QUICK = {**DAILY, "MODEL": "popularity"}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
+
+
+@pytest.fixture(scope="module")
+def trained_folder(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models in which one run has ended, after which none is due."""
+    folder = tmp_path_factory.mktemp("trained") / "models"
+    urls = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
+    done = run_forked(
+        ["-m", "recommender", "trainer", "--once"],
+        environment(**urls, **QUICK, MODEL_PATH=str(folder)),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def later_service(shared_databases: Urls, trained_folder: Path, folder: Path) -> Iterator[GunicornServer]:
+    """A service that is started on a folder with a trained model."""
+    shutil.copytree(trained_folder, folder, symlinks=True)
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as server:
+        yield server
 
 
 @pytest.fixture
@@ -72,52 +94,47 @@ def test_the_service_trains_and_uses_a_model_on_its_own(
 
 
 def test_a_killed_trainer_is_restarted_and_does_not_train_again(
-    trained_service: GunicornServer, folder: Path
+    later_service: GunicornServer, folder: Path
 ) -> None:
-    wait_until_trained(folder)
-    first = the_trainer(trained_service)
-    workers = set(trained_service.workers())
+    first = the_trainer(later_service)
+    workers = set(later_service.workers())
     first.kill()
-    wait_until(lambda: bool(trainers(trained_service)) and first not in trainers(trained_service))
-    assert set(trained_service.workers()) == workers
-    assert len(trainers(trained_service)) == 1
+    wait_until(lambda: bool(trainers(later_service)) and first not in trainers(later_service))
+    assert set(later_service.workers()) == workers
+    assert len(trainers(later_service)) == 1
     assert [run.number for run in read_runs(folder, 5)] == [1]
 
 
-def test_killed_workers_leave_one_trainer(trained_service: GunicornServer, folder: Path) -> None:
-    wait_until_trained(folder)
-    first = the_trainer(trained_service)
-    for worker in trained_service.workers().values():
+def test_killed_workers_leave_one_trainer(later_service: GunicornServer) -> None:
+    first = the_trainer(later_service)
+    for worker in later_service.workers().values():
         worker.kill()
-    wait_until(lambda: trained_service.value("marquee_workers", {"status": "ready"}) == 2)
-    assert trainers(trained_service) == [first]
+    wait_until(lambda: later_service.value("marquee_workers", {"status": "ready"}) == 2)
+    assert trainers(later_service) == [first]
 
 
-def test_a_reload_starts_a_trainer_with_the_new_settings(
-    trained_service: GunicornServer, folder: Path
-) -> None:
-    wait_until_trained(folder)
-    first = the_trainer(trained_service)
-    trained_service.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: bool(trainers(trained_service)) and first not in trainers(trained_service))
-    assert len(trainers(trained_service)) == 1
+def test_a_reload_starts_a_trainer_with_the_new_settings(later_service: GunicornServer) -> None:
+    first = the_trainer(later_service)
+    later_service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: bool(trainers(later_service)) and first not in trainers(later_service))
+    assert len(trainers(later_service)) == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_the_trainer_ends_with_the_service(
-    trained_service: GunicornServer, folder: Path, how: signal.Signals
+    later_service: GunicornServer, folder: Path, how: signal.Signals
 ) -> None:
-    the_trainer(trained_service)
-    trained_service.process.send_signal(how)
-    trained_service.process.wait(40)
-    wait_until(lambda: not trainers(trained_service))
+    the_trainer(later_service)
+    later_service.process.send_signal(how)
+    later_service.process.wait(40)
+    wait_until(lambda: not trainers(later_service))
     wait_until(lambda: not is_held(folder / TRAINER_LOCK))
 
 
 def test_a_second_trainer_for_the_same_folder_does_not_start(
-    trained_service: GunicornServer, shared_databases: Urls, folder: Path
+    later_service: GunicornServer, shared_databases: Urls, folder: Path
 ) -> None:
-    the_trainer(trained_service)
+    the_trainer(later_service)
     urls = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
     second = run_forked(
         ["-m", "recommender", "trainer"], environment(**urls, **QUICK, MODEL_PATH=str(folder))
