@@ -63,7 +63,9 @@ def running_client(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> I
         container.open()
         container.wait_until_loaded(_LOAD_WAIT_S)
         if container.status.read().catalog is None and _lets_in(urls[DatabaseName.CATALOG]):
-            eventually(lambda: container.status.read().catalog is not None, _BUSY_LOAD_WAIT_S)
+            is_patient = variables.items() >= PATIENT.items()
+            wait_s = _BUSY_LOAD_WAIT_S if is_patient else _LOAD_WAIT_S
+            eventually(lambda: container.status.read().catalog is not None, wait_s)
         yield app.test_client()
 
 

@@ -17,7 +17,7 @@ from recommender.catalog.popularity import UNKNOWN_POPULARITY
 from recommender.data.forgotten import FILE, read_forgotten
 from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogEntry, Weights
-from recommender.id_table import IdTexts
+from recommender.id_table import IdTable, IdTexts
 from recommender.model_store import artifact, retries, watcher
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
@@ -505,21 +505,23 @@ def test_a_model_is_prepared_for_an_index_before_its_use(
     watched: Watched, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.uses(publish(folder))
-    located: list[CatalogIndex] = []
-    locate = CatalogIndex.locate
+    searched: list[IdTable] = []
+    locate = IdTable.locate
 
-    def noting(index: CatalogIndex, item_ids: IdTexts | Sequence[str]) -> NDArray[np.intp]:
-        located.append(index)
-        return locate(index, item_ids)
+    def noting(table: IdTable, texts: IdTexts | Sequence[str]) -> NDArray[np.intp]:
+        # The items of the model, and not those of a user's history.
+        if isinstance(texts, IdTexts):
+            searched.append(table)
+        return locate(table, texts)
 
     following = index_of(range(1, 20))
-    monkeypatch.setattr(CatalogIndex, "locate", noting)
+    monkeypatch.setattr(IdTable, "locate", noting)
     watched.watcher.prepare(following)
-    assert following in located
-    located.clear()
+    assert following.popularity.ids in searched
+    searched.clear()
     trained = watched.watcher.selection().trained
     assert trained is not None
     for index in (following, watched.index):
         assert index is not None
         try_out(trained, index)
-    assert located == []
+    assert searched == []
