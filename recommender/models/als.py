@@ -140,7 +140,7 @@ class Als(ConfiguredModel[AlsConfig]):
         folded = self._fold_in(user, items)
         if not folded.history.size:
             return NO_SCORES
-        catalog_idx = self._items.positions_in(items)
+        catalog_idx = self._items.catalog_idx_in(items)
         products = self._products(self._factors_of(folded))
         known = catalog_idx >= 0
         largest = float(products[known].max(initial=0.0))
@@ -159,10 +159,10 @@ class Als(ConfiguredModel[AlsConfig]):
 
         See section 5 of the paper.
         """
-        catalog_idx = self._items.positions_in(items)
+        catalog_idx = self._items.catalog_idx_in(items)
         folded = self._fold_in(user, items)
         source_idx = catalog_idx[folded.history]
-        target_idx = self._items.numbers_of([items.item_ids[idx] for idx in item_idx])
+        target_idx = self._items.indices_of([items.item_ids[idx] for idx in item_idx])
         own = self._factors[folded.history].astype(np.float64)
         solved = np.linalg.solve(folded.system, self._factors[target_idx].astype(np.float64).T)
         parts = self._config.alpha * (own @ solved).T
@@ -178,8 +178,8 @@ class Als(ConfiguredModel[AlsConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the positive cosines of the item's factors with those of all others."""
-        model_idx = self._items.number_of(item_id)
-        catalog_idx = self._items.positions_in(items)
+        model_idx = self._items.index_of(item_id)
+        catalog_idx = self._items.catalog_idx_in(items)
         if model_idx < 0:
             return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
         norms = np.sqrt(np.einsum("if,if->i", self._factors, self._factors))
@@ -201,7 +201,7 @@ class Als(ConfiguredModel[AlsConfig]):
         An item's score is the product of its own factors and these.
         """
         found = np.zeros((len(data.user_ids), self._config.factors), dtype=np.float32)
-        model_idx_of = self._items.numbers_of(data.item_ids)
+        model_idx_of = self._items.indices_of(data.item_ids)
         for user in range(len(found)):
             # The latest come first.
             latest = data.item_idx[data.user_start[user] : data.user_start[user + 1]][: self._config.history]
@@ -215,7 +215,7 @@ class Als(ConfiguredModel[AlsConfig]):
 
     def _fold_in(self, user: UserContext, items: CatalogIndex) -> _FoldedIn:
         found = user.located_in(items).positive_idx[: self._config.history]
-        model_idx = self._items.history_in(items, user.history.positive_ids, found)
+        model_idx = self._items.indices_of_history(items, user.history.positive_ids, found)
         return self._system_of(model_idx[model_idx >= 0])
 
     def _system_of(self, history: NDArray[np.int64]) -> _FoldedIn:

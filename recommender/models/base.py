@@ -94,38 +94,38 @@ def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.int
     return ItemScores(values=whole, item_idx=item_idx, steps=steps)
 
 
-def scores_of_sums(sums: NDArray[np.float64], positions: NDArray[np.intp]) -> ItemScores:
+def scores_of_sums(sums: NDArray[np.float64], catalog_idx: NDArray[np.intp]) -> ItemScores:
     """Return what `scores_of_floats` does of the sums above 0 of items that are in a catalog index.
 
     Args:
         sums: shape (items of a model,).
-        positions: parallel, in the catalog index, -1 for those that are not there.
+        catalog_idx: parallel, indices in the catalog index, -1 for those that are not there.
     """
     values, item_idx = np.empty(len(sums), dtype=np.int64), np.empty(len(sums), dtype=np.intp)
-    found, steps = write_whole_scores(sums, positions, _FLOAT_STEPS, values, item_idx)
+    found, steps = write_whole_scores(sums, catalog_idx, _FLOAT_STEPS, values, item_idx)
     return ItemScores(values=values[:found], item_idx=item_idx[:found], steps=steps) if found else NO_SCORES
 
 
 def _write_whole_scores_in_numpy(
     sums: NDArray[np.float64],
-    positions: NDArray[np.intp],
+    catalog_idx: NDArray[np.intp],
     most: float,
     values: NDArray[np.int64],
     item_idx: NDArray[np.intp],
 ) -> tuple[int, float]:
-    found = np.flatnonzero((sums > 0.0) & (positions >= 0))
+    found = np.flatnonzero((sums > 0.0) & (catalog_idx >= 0))
     if not found.size:
         return 0, 1.0
     steps = most / float(sums[found].max())
     values[: found.size] = np.rint(sums[found] * steps)
-    item_idx[: found.size] = positions[found]
+    item_idx[: found.size] = catalog_idx[found]
     return int(found.size), steps
 
 
 @compiled_or(_write_whole_scores_in_numpy)
 def write_whole_scores(
     sums: NDArray[np.float64],
-    positions: NDArray[np.intp],
+    catalog_idx: NDArray[np.intp],
     most: float,
     values: NDArray[np.int64],
     item_idx: NDArray[np.intp],
@@ -137,16 +137,16 @@ def write_whole_scores(
     """
     largest = 0.0
     for item in range(sums.size):
-        if positions[item] >= 0:
+        if catalog_idx[item] >= 0:
             largest = max(largest, sums[item])
     if largest <= 0.0:
         return 0, 1.0
     steps = most / largest
     found = 0
     for item in range(sums.size):
-        if positions[item] >= 0 and sums[item] > 0.0:
+        if catalog_idx[item] >= 0 and sums[item] > 0.0:
             values[found] = np.int64(np.rint(sums[item] * steps))
-            item_idx[found] = positions[item]
+            item_idx[found] = catalog_idx[item]
             found += 1
     return found, steps
 

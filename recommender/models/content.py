@@ -91,7 +91,7 @@ class ContentModel(ConfiguredModel[ContentConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return how well known items match each user's profile; no scores without a profile."""
-        catalog_idx = self._items.positions_in(items)
+        catalog_idx = self._items.catalog_idx_in(items)
         found = catalog_idx[catalog_idx >= 0]
         return [self._score(user, items, found) for user in users]
 

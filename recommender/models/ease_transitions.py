@@ -150,7 +150,7 @@ class EaseTransitions:
         # One more than there are items, for those that are not in the catalog.
         mixed = np.zeros(len(items.item_ids) + 1)
         for part, _, sums, factor in self._scored(user, items):
-            mixed[part.items.positions_in(items)] += factor * sums
+            mixed[part.items.catalog_idx_in(items)] += factor * sums
         found = np.flatnonzero(mixed[:-1] > 0.0)
         return scores_of_floats(mixed[found], found)
 
@@ -160,7 +160,7 @@ class EaseTransitions:
         for part, share in self._parts:
             history = part.known_history(user, items)
             sums = part.sums(history)
-            catalog_idx = part.items.positions_in(items)
+            catalog_idx = part.items.catalog_idx_in(items)
             offered = (catalog_idx >= 0) & unseen[catalog_idx]
             largest = float(sums[offered].max(initial=0.0))
             scored.append(_Scored(part, history, sums, share / largest if largest > 0.0 else 0.0))
@@ -192,7 +192,7 @@ class EaseTransitions:
         """Return the mixture of both parts' similarities, each divided by its largest; in [0, 1]."""
         mixed = np.zeros(len(items.item_ids))
         for part, share in self._parts:
-            item_idx, weights = part.similar_positions(item_id, items)
+            item_idx, weights = part.similar_idx(item_id, items)
             mixed[item_idx] += share * weights / weights.max(initial=np.finfo(np.float64).tiny)
         found = np.flatnonzero(mixed)
         return ItemSimilarities(found, np.minimum(mixed[found], 1.0))

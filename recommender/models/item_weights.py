@@ -48,11 +48,12 @@ class ItemWeightsConfig(BaseModel):
 class WeightedHistory(NamedTuple):
     """The items of a user's history that a model knows, the latest first; parallel arrays.
 
-    `ranks`: which items of the history, from 0. `numbers`: the model's. `weights`: how much each counts.
+    `ranks`: which items of the history, from 0. `model_idx`: their indices in the arrays of the model.
+    `weights`: how much each counts.
     """
 
     ranks: NDArray[np.intp]
-    numbers: NDArray[np.int64]
+    model_idx: NDArray[np.int64]
     weights: NDArray[np.float64]
 
 
@@ -75,9 +76,9 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         """
         return np.ones(len(liked))
 
-    def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return which items are similar to one, by number, and how much: here, by the weights to it."""
-        return self._weights.of_target(number)
+    def similar_weights(self, model_idx: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the indices of items that are similar to one, and how much: here, the weights to it."""
+        return self._weights.of_target(model_idx)
 
     @property
     def weights(self) -> ItemWeights:
@@ -131,14 +132,14 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the weighted sums of the weights from each user's history."""
-        positions = self._items.positions_in(items)
-        return [scores_of_sums(self.sums(self.known_history(user, items)), positions) for user in users]
+        catalog_idx = self._items.catalog_idx_in(items)
+        return [scores_of_sums(self.sums(self.known_history(user, items)), catalog_idx) for user in users]
 
     def sums(self, history: WeightedHistory) -> NDArray[np.float64]:
         """Return the score of each item it knows, with its sign; shape (items,)."""
         sums = np.zeros(len(self._items))
         weights = self._weights
-        counted = history.numbers, history.weights
+        counted = history.model_idx, history.weights
         add_weights(sums, counted, weights.source_start, weights.target_idx, weights.weights)
         return sums
 
@@ -146,10 +147,10 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         """Return what counts of a user's history."""
         most = self.config.history
         found = user.located_in(items).positive_idx[:most]
-        numbers = self._items.history_in(items, user.history.positive_ids, found)
-        ranks = np.flatnonzero(numbers >= 0)
+        model_idx = self._items.indices_of_history(items, user.history.positive_ids, found)
+        ranks = np.flatnonzero(model_idx >= 0)
         liked = np.asarray(user.history.positive_liked[:most], dtype=np.bool_)[ranks]
-        return WeightedHistory(ranks, numbers[ranks], self.history_weights(liked))
+        return WeightedHistory(ranks, model_idx[ranks], self.history_weights(liked))
 
     def explain(
         self,
@@ -162,7 +163,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         """Return the largest of the products that each score is the sum of, without those below 0."""
         history = self.known_history(user, items)
         parts = self.parts(history, item_idx, items)
-        own_idx = self._items.positions_in(items)[history.numbers]
+        own_idx = self._items.catalog_idx_in(items)[history.model_idx]
         return ScoreExplanation(largest_contributions(parts[:, history.ranks], own_idx, top_k))
 
     def parts(
@@ -173,12 +174,12 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         Shape (items asked about, as many of the history as have a rank).
         """
         row_of = np.full(len(self._items), -1, dtype=np.intp)
-        row_of[history.numbers] = np.arange(len(history.numbers))
+        row_of[history.model_idx] = np.arange(len(history.model_idx))
         parts = np.zeros((len(item_idx), int(history.ranks.max(initial=-1)) + 1))
-        numbers = self._items.numbers_of([items.item_ids[idx] for idx in item_idx.tolist()])
-        for row, number in enumerate(numbers.tolist()):
-            if number >= 0:
-                sources, weights = self._weights.of_target(number)
+        target_idx = self._items.indices_of([items.item_ids[idx] for idx in item_idx.tolist()])
+        for row, model_idx in enumerate(target_idx.tolist()):
+            if model_idx >= 0:
+                sources, weights = self._weights.of_target(model_idx)
                 rows = row_of[sources]
                 known = rows >= 0
                 own = rows[known]
@@ -193,20 +194,18 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the weights that say which items are similar, those above 0, at most 1."""
-        item_idx, weights = self.similar_positions(item_id, items)
+        item_idx, weights = self.similar_idx(item_id, items)
         return ItemSimilarities(item_idx, np.minimum(weights, 1.0))
 
-    def similar_positions(
-        self, item_id: str, items: CatalogIndex
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def similar_idx(self, item_id: str, items: CatalogIndex) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the items in a catalog index that are similar to one, and parallel weights above 0."""
-        number = self._items.number_of(item_id)
-        if number < 0:
+        model_idx = self._items.index_of(item_id)
+        if model_idx < 0:
             return np.empty(0, dtype=np.intp), np.empty(0)
-        numbers, weights = self.similar_weights(number)
-        positions = self._items.positions_in(items)[numbers]
-        found = (weights > 0.0) & (positions >= 0)
-        return positions[found], weights[found]
+        similar, weights = self.similar_weights(model_idx)
+        catalog_idx = self._items.catalog_idx_in(items)[similar]
+        found = (weights > 0.0) & (catalog_idx >= 0)
+        return catalog_idx[found], weights[found]
 
 
 def largest_contributions(
@@ -216,7 +215,7 @@ def largest_contributions(
 
     Args:
         parts: shape (scores, items of the history, the latest first), what each adds.
-        own_idx: parallel to the history, positions in the catalog index; what is at -1 is not named.
+        own_idx: parallel to the history, indices in the catalog index; -1 is not named.
         top_k: the most to give for each score.
     """
     contributions = []

@@ -88,6 +88,6 @@ class PopularityModel(ConfiguredModel[PopularityConfig]):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> Scores:
         """Return the sums, the same for every user."""
-        catalog_idx = self._items.positions_in(items)
+        catalog_idx = self._items.catalog_idx_in(items)
         found = np.flatnonzero(catalog_idx >= 0)
         return [scores_of_floats(self._sums[found], catalog_idx[found])] * len(users)

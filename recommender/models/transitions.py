@@ -54,9 +54,9 @@ class Transitions(ItemWeightsModel[TransitionsConfig]):
         """Return the weights of the items of a history by rank, the latest first."""
         return np.exp(-np.arange(len(liked)) / self.config.recency)
 
-    def similar_weights(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def similar_weights(self, model_idx: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the weights of transitions from an item."""
-        return self._weights.of_source(number)
+        return self._weights.of_source(model_idx)
 
     def estimate(self, data: Dataset) -> Estimate:
         """Return the time and memory of adding all transitions: each item of a history times the gaps."""

@@ -31,7 +31,7 @@ class _InIndex(NamedTuple):
 
 
 class ItemVocabulary:
-    """Number the items of a model in the order of its arrays."""
+    """The items of a model, in the order of its arrays."""
 
     def __init__(self, item_ids: Sequence[str]) -> None:
         self.item_ids = item_ids if isinstance(item_ids, IdTexts) else IdTexts.of(item_ids)
@@ -42,35 +42,35 @@ class ItemVocabulary:
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def number_of(self, item_id: str) -> int:
-        """Return the number of an item, -1 for an unknown one."""
+    def index_of(self, item_id: str) -> int:
+        """Return the index of an item, -1 for an unknown one."""
         return int(self._table.locate([item_id])[0])
 
-    def numbers_of(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return the number of each item, -1 for unknown ones; same length."""
+    def indices_of(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the index of each item, -1 for unknown ones; same length."""
         return self._table.locate(item_ids)
 
-    def positions_in(self, index: CatalogIndex) -> NDArray[np.intp]:
+    def catalog_idx_in(self, index: CatalogIndex) -> NDArray[np.intp]:
         """Return the item_idx of each item in a catalog index, -1 for none; shape (items,)."""
-        return self._in(index).catalog_idx
+        return self._placed_in(index).catalog_idx
 
-    def history_in(
+    def indices_of_history(
         self, index: CatalogIndex, item_ids: Sequence[str], found: NDArray[np.intp]
     ) -> NDArray[np.int64]:
-        """Return what `numbers_of` does, without another search for ids that the index has.
+        """Return what `indices_of` does, without another search for ids that the index has.
 
         Args:
             index: where they were searched before.
             item_ids: the ids.
             found: parallel, their indices in its `popularity.ids`, -1 for none.
         """
-        model_idx = self._in(index).model_idx[found].astype(np.int64)
+        model_idx = self._placed_in(index).model_idx[found].astype(np.int64)
         unknown = np.flatnonzero(found < 0)
         if unknown.size:
-            model_idx[unknown] = self.numbers_of([item_ids[i] for i in unknown.tolist()])
+            model_idx[unknown] = self.indices_of([item_ids[i] for i in unknown.tolist()])
         return model_idx
 
-    def _in(self, index: CatalogIndex) -> _InIndex:
+    def _placed_in(self, index: CatalogIndex) -> _InIndex:
         before = self._known
         for known in before:
             if known.catalog() is index:
@@ -88,7 +88,7 @@ class ItemVocabulary:
 
     def known_share(self, index: CatalogIndex) -> float:
         """Return the share of the items that are in a catalog index, 0 to 1."""
-        return float((self.positions_in(index) >= 0).mean()) if self.item_ids else 0.0
+        return float((self.catalog_idx_in(index) >= 0).mean()) if self.item_ids else 0.0
 
 
 def encode_item_ids(item_ids: Sequence[str]) -> NDArray[np.bytes_]:

@@ -48,7 +48,7 @@ class TargetWeights(NamedTuple):
 def largest_weights(
     weights: NDArray[np.floating[Any]], source_idx: NDArray[np.integer[Any]], top_k: int
 ) -> TargetWeights:
-    """Return the `top_k` weights that are furthest from 0, without those that are 0; ties by position.
+    """Return the `top_k` weights that are furthest from 0, without those that are 0; ties by index.
 
     Args:
         weights, source_idx: parallel, the weights to one item; `source_idx` ascending.
@@ -139,13 +139,13 @@ def add_weights(
 
     Args:
         sums: shape (items,), added to in place, always in the order of the history.
-        history: parallel, items by number, and how much each of them counts.
+        history: parallel, indices of items, and how much each of them counts.
         source_start, target_idx, weights: of `ItemWeights`.
     """
     sources, counts = history
-    for place in range(sources.size):
+    for i in range(sources.size):
         # Without a sign: the loop need not look whether an index counts from the end.
-        source, count = np.uint64(sources[place]), counts[place]
+        source, count = np.uint64(sources[i]), counts[i]
         start, end = np.uint64(source_start[source]), np.uint64(source_start[source + np.uint64(1)])
         for entry in range(start, end):
             sums[np.uint32(target_idx[entry])] += count * weights[entry]

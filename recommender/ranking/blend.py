@@ -26,7 +26,7 @@ def offer(
 
     Args:
         values: whole, non-negative: int64, or Python's integers where int64 is too small.
-        item_idx: parallel, the items by position, each once; None where there is a value for every item.
+        item_idx: parallel, indices of the items, each once; None where there is a value for every item.
         eligible: shape (items,), which items may be given.
     """
     if values.dtype == np.int64:
@@ -134,10 +134,10 @@ def _blend_matches_in_numpy(
 def offer_all(values: NDArray[np.int64], eligible: NDArray[np.bool_], offered: NDArray[np.int64]) -> int:
     """Write the values of eligible items into zeros, and return the largest."""
     largest = 0
-    for position in range(offered.size):
-        if eligible[position]:
-            offered[position] = values[position]
-            largest = max(largest, values[position])
+    for item in range(offered.size):
+        if eligible[item]:
+            offered[item] = values[item]
+            largest = max(largest, values[item])
     return largest
 
 
@@ -150,11 +150,11 @@ def offer_some(
 ) -> int:
     """Write the values of those of some items that are eligible into zeros, and return the largest."""
     largest = 0
-    for place in range(item_idx.size):
-        position = item_idx[place]
-        if eligible[position]:
-            offered[position] = values[place]
-            largest = max(largest, values[place])
+    for i in range(item_idx.size):
+        item = item_idx[i]
+        if eligible[item]:
+            offered[item] = values[i]
+            largest = max(largest, values[i])
     return largest
 
 
@@ -175,11 +175,11 @@ def blend_matches(
         keys: shape (items,), written to.
     """
     masks, stated = genres
-    for position in range(keys.size):
+    for item in range(keys.size):
         matches = 0
         for word in range(stated.size):
-            matches += count_bits(masks[position, word] & stated[word])
-        keys[position] = matches * content_factor + values[position] * value_factor
+            matches += count_bits(masks[item, word] & stated[word])
+        keys[item] = matches * content_factor + values[item] * value_factor
 
 
 @compiled

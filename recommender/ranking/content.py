@@ -59,10 +59,10 @@ def _is_matched_in_numpy(
 @compiled_or(_is_matched_in_numpy)
 def is_matched(masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], eligible: NDArray[np.bool_]) -> bool:
     """Return whether an eligible item has a genre of the mask; most often one of the first has."""
-    for position in range(eligible.size):
-        if eligible[position]:
+    for item in range(eligible.size):
+        if eligible[item]:
             for word in range(user_mask.size):
-                if masks[position, word] & user_mask[word]:
+                if masks[item, word] & user_mask[word]:
                     return True
     return False
 

@@ -9,10 +9,10 @@ from recommender.compiled import compiled, compiled_or
 def top_k(
     keys: NDArray[np.int64], eligible: NDArray[np.bool_], limit: int, offset: int = 0
 ) -> NDArray[np.intp]:
-    """Return the positions of the items at ranks `offset` to `offset + limit`, the best first.
+    """Return the indices of the items at ranks `offset` to `offset + limit`, the best first.
 
-    Items stand in the arrays by popularity descending, then id ascending, which makes the position the
-    tie-break: the order is key descending, then position ascending. Items with key 0 follow in order of
+    Items stand in the arrays by popularity descending, then id ascending, which makes the index the
+    tie-break: the order is key descending, then index ascending. Items with key 0 follow in order of
     popularity; that is the fill-up. Shorter than `limit` where the ranking ends.
 
     Args:
@@ -33,43 +33,43 @@ def _find_best_in_numpy(keys: NDArray[np.int64], eligible: NDArray[np.bool_], be
 
 @compiled_or(_find_best_in_numpy)
 def find_best(keys: NDArray[np.int64], eligible: NDArray[np.bool_], best: NDArray[np.intp]) -> int:
-    """Write the positions of the best items, in their order, and return how many there are.
+    """Write the indices of the best items, in their order, and return how many there are.
 
     They are kept in a heap whose first entry is the worst of them, and are taken out of it from the last.
     """
     kept = 0
-    for position in range(keys.size):
-        if not eligible[position]:
+    for item in range(keys.size):
+        if not eligible[item]:
             continue
         if kept < best.size:
-            place = kept
+            entry = kept
             kept += 1
-            while place > 0 and is_worse(keys, position, best[(place - 1) // 2]):
-                best[place] = best[(place - 1) // 2]
-                place = (place - 1) // 2
-            best[place] = position
-        elif kept > 0 and keys[position] > keys[best[0]]:
-            sift_down(keys, best, kept, position)
+            while entry > 0 and is_worse(keys, item, best[(entry - 1) // 2]):
+                best[entry] = best[(entry - 1) // 2]
+                entry = (entry - 1) // 2
+            best[entry] = item
+        elif kept > 0 and keys[item] > keys[best[0]]:
+            sift_down(keys, best, kept, item)
     for last in range(kept - 1, 0, -1):
-        position = best[last]
+        item = best[last]
         best[last] = best[0]
-        sift_down(keys, best, last, position)
+        sift_down(keys, best, last, item)
     return kept
 
 
 @compiled
-def sift_down(keys: NDArray[np.int64], heap: NDArray[np.intp], size: int, position: int) -> None:
-    """Put an item in the place of the first entry of a heap of some size, and restore the order."""
-    place = 0
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
+def sift_down(keys: NDArray[np.int64], heap: NDArray[np.intp], size: int, item: int) -> None:
+    """Put an item in place of the first entry of a heap of some size, and restore the order."""
+    entry = 0
+    while 2 * entry + 1 < size:
+        child = 2 * entry + 1
         if child + 1 < size and is_worse(keys, heap[child + 1], heap[child]):
             child += 1
-        if not is_worse(keys, heap[child], position):
+        if not is_worse(keys, heap[child], item):
             break
-        heap[place] = heap[child]
-        place = child
-    heap[place] = position
+        heap[entry] = heap[child]
+        entry = child
+    heap[entry] = item
 
 
 @compiled

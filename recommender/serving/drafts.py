@@ -25,8 +25,8 @@ class Scored(NamedTuple):
     scores: ItemScores
 
 
-class Place(NamedTuple):
-    """A place in a list: the number of its page, the rank in that page, and the team, if there is one."""
+class Entry(NamedTuple):
+    """An entry of a list: which of its pages, the rank in that page, and the team, if there is one."""
 
     page: int
     rank: int
@@ -35,10 +35,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UserList:
-    """A user's list, in `places`. `pages`: what it takes of its one ranking, or of its two."""
+    """A user's list, in `entries`. `pages`: what it takes of its one ranking, or of its two."""
 
     pages: Sequence[RankedPage]
-    places: Sequence[Place]
+    entries: Sequence[Entry]
 
     @property
     def shown_idx(self) -> NDArray[np.intp]:
@@ -61,7 +61,7 @@ def list_for(
     """
     if len(scored) == 1:
         ranked = ranker.rank(user, *scored[0], scope, page)
-        return UserList([ranked], [Place(0, rank, None) for rank in range(len(ranked.item_idx))])
+        return UserList([ranked], [Entry(0, rank, None) for rank in range(len(ranked.item_idx))])
     rankings = [ranker.ranking(user, *each, scope) for each in scored]
     end = page.offset + page.limit
     tops = [ranking.items(Page(end)) for ranking in rankings]
@@ -71,7 +71,7 @@ def list_for(
     item_idx, teams = item_idx[page.offset : end], teams[page.offset : end]
     owners = np.maximum(teams, 0)
     pages = [ranking.describe(item_idx[owners == number]) for number, ranking in enumerate(rankings)]
-    return UserList(pages, list(_places(owners.tolist(), teams.tolist())))
+    return UserList(pages, list(_entries(owners.tolist(), teams.tolist())))
 
 
 def _drafted(
@@ -89,8 +89,8 @@ def _drafted(
     return item_idx, teams
 
 
-def _places(owners: Sequence[int], teams: Sequence[int]) -> Iterator[Place]:
+def _entries(owners: Sequence[int], teams: Sequence[int]) -> Iterator[Entry]:
     ranks = [0, 0]
     for owner, team in zip(owners, teams, strict=True):
-        yield Place(owner, ranks[owner], None if team == _NO_TEAM else team)
+        yield Entry(owner, ranks[owner], None if team == _NO_TEAM else team)
         ranks[owner] += 1

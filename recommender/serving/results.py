@@ -42,7 +42,7 @@ def result_of(listed: UserList, choice: Choice, shown: Shown) -> UserRecommendat
     explainers = [_explainer(page, shown) for page in listed.pages]
     first, explainer = listed.pages[0], explainers[0]
     by_page = [_recommendations(*each, shown) for each in zip(listed.pages, explainers, strict=True)]
-    items = [by_page[place.page][place.rank] for place in listed.places]
+    items = [by_page[entry.page][entry.rank] for entry in listed.entries]
     if choice.draft is not None and shown.signer is not None:
         tokens = _tokens(listed, choice.draft, shown.signer, shown)
         items = [
@@ -86,17 +86,17 @@ def _recommendations(
 
 
 def _tokens(listed: UserList, draft: Draft, signer: TokenSigner, shown: Shown) -> Iterator[str | None]:
-    """Yield a token for each place of a list; None for one that is not of a team."""
-    for rank, place in enumerate(listed.places, start=shown.offset + 1):
-        page = listed.pages[place.page]
-        if place.team is None:
+    """Yield a token for each entry of a list; None for one that is not of a team."""
+    for rank, entry in enumerate(listed.entries, start=shown.offset + 1):
+        page = listed.pages[entry.page]
+        if entry.team is None:
             yield None
             continue
         placement = Placement(
             experiment=draft.experiment,
-            team=draft.teams[place.team],
+            team=draft.teams[entry.team],
             user_id=page.user.user_id,
-            item_id=shown.index.item_ids[page.item_idx[place.rank]],
+            item_id=shown.index.item_ids[page.item_idx[entry.rank]],
             rank=rank,
             given_at=int(shown.given_at.timestamp()),
         )

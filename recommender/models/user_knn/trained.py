@@ -169,11 +169,11 @@ class UserKnn(ExplainsBySimilarUsers):
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
         """Return the cosine over all users of the item, as of the training."""
-        model_idx = self._items.number_of(item_id)
+        model_idx = self._items.index_of(item_id)
         users = np.empty(0, dtype=np.int32)
         if model_idx >= 0:
             users = self._users_of_item[self._item_start[model_idx] : self._item_start[model_idx + 1]]
-        catalog_idx = self._items.positions_in(items)
+        catalog_idx = self._items.catalog_idx_in(items)
         counts, _ = self._sum(users.astype(np.int64))
         found = np.flatnonzero(counts)
         found = found[catalog_idx[found] >= 0]
@@ -187,8 +187,8 @@ class UserKnn(ExplainsBySimilarUsers):
         positive_ids = user.history.positive_ids
         if not positive_ids:
             return NO_SCORES
-        catalog_idx = self._items.positions_in(items)
-        history = self._items.history_in(items, positive_ids, user.located_in(items).positive_idx)
+        catalog_idx = self._items.catalog_idx_in(items)
+        history = self._items.indices_of_history(items, positive_ids, user.located_in(items).positive_idx)
         similar = self._similar(history[history >= 0], self._user_idx(user.user_id))
         counts, totals = self._sum(similar)
         found = np.flatnonzero(counts)

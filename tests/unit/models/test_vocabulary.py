@@ -9,9 +9,9 @@ from tests.support.datasets import dataset, index_of
 
 def test_known_items_have_a_position_and_unknown_ones_have_none() -> None:
     items = ItemVocabulary(["b", "a"])
-    assert items.numbers_of(["a", "x", "b", "a"]).tolist() == [1, -1, 0, 1]
-    assert (items.number_of("b"), items.number_of("x"), len(items)) == (0, -1, 2)
-    assert items.numbers_of([]).dtype == np.int64
+    assert items.indices_of(["a", "x", "b", "a"]).tolist() == [1, -1, 0, 1]
+    assert (items.index_of("b"), items.index_of("x"), len(items)) == (0, -1, 2)
+    assert items.indices_of([]).dtype == np.int64
 
 
 def test_positions_are_those_of_the_index_asked_with() -> None:
@@ -19,7 +19,7 @@ def test_positions_are_those_of_the_index_asked_with() -> None:
     first = index_of(dataset({"u": ["a"], "v": ["a", "b"]}))
     second = index_of(dataset({"u": ["b"], "v": ["a", "b"]}))
     for index in (first, second, first):
-        positions = items.positions_in(index)
+        positions = items.catalog_idx_in(index)
         assert [index.item_ids[position] for position in positions[:2].tolist()] == ["b", "a"]
         assert positions[2] == -1
 
@@ -30,8 +30,11 @@ def test_a_history_searched_in_an_index_is_found_as_by_its_ids() -> None:
     history = ["c", "a", "unknown", "deleted", "only the model has it", "b", "a"]
     found = index.locate_history(History(seen_ids=["b"], positive_ids=history))
     assert found.positive_idx[3] >= len(index.item_ids)
-    assert items.history_in(index, history, found.positive_idx).tolist() == items.numbers_of(history).tolist()
-    assert items.history_in(index, [], found.positive_idx[:0]).dtype == np.int64
+    assert (
+        items.indices_of_history(index, history, found.positive_idx).tolist()
+        == items.indices_of(history).tolist()
+    )
+    assert items.indices_of_history(index, [], found.positive_idx[:0]).dtype == np.int64
     assert index.catalog_only(found.positive_idx).tolist() == index.located(history).tolist()
     assert found.seen_idx.tolist() == index.located(["b"]).tolist()
 
