@@ -76,7 +76,7 @@ class IdTexts(Sequence[str]):
 
     def __getitem__(self, position: int | slice) -> str | list[str]:
         if isinstance(position, slice):
-            return [self._text(each) for each in range(*position.indices(len(self)))]
+            return self.texts_at(range(*position.indices(len(self))))
         if position < 0:
             position += len(self)
         if position < 0:

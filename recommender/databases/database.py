@@ -43,7 +43,8 @@ _PROBE_LOCK_TIMEOUT = "300ms"
 _STREAM_ROWS = 500
 # The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
-# With fewer free connections than that, one is left to other requests as soon as its rows are there.
+# A statement is sent ahead only with so many free connections: its own is busy until the rows are received,
+# and other requests need one.
 _FREE_TO_SEND = 2
 # How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
@@ -276,7 +277,8 @@ class Database:
         """
         if first is None:
             self._refuse_in_vain(deadline)
-        attempt = first or (lambda: self._pool.run(read, deadline))
+        again = partial(self._pool.run, read, deadline)
+        attempt = first or again
         failures = 0
         while True:
             try:
@@ -287,7 +289,7 @@ class Database:
                     raise self._failure(query, exc) from exc.reason
                 if exc.outcome.spoils_the_pool:
                     self._pool.drain()
-                attempt = lambda: self._pool.run(read, deadline)  # noqa: E731 - as the first one
+                attempt = again
             if failures > 1:
                 # The first retry is immediate, as the server asks for; later ones wait.
                 time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))

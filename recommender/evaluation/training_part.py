@@ -109,11 +109,12 @@ def prepare(
     stated = _stated_genres(source, list(wanted), pairs, split.train)
     seen = _seen_items(split.train, wanted)
     contexts = [
-        UserContext(
+        UserContext.located(
             user_id,
             distinct_names(stated.get(user_id, ())),
             _history(user_id, histories.get(user_id), seen.get(user_id, [])),
             window,
+            index,
         )
         for user_id in wanted
     ]

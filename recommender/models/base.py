@@ -55,6 +55,18 @@ class UserContext:
     window: Window
     found: LocatedHistory | None = None
 
+    @classmethod
+    def located(
+        cls,
+        user_id: str,
+        stated_genres: Mapping[str, str],
+        history: History,
+        window: Window,
+        index: CatalogIndex,
+    ) -> Self:
+        """Return a context whose history was looked up in an index, once for all that use it."""
+        return cls(user_id, stated_genres, history, window, index.locate_history(history))
+
     def located_in(self, index: CatalogIndex) -> LocatedHistory:
         """Return where the items of the history are in an index."""
         if self.found is not None and self.found.index is index:

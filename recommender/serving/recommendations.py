@@ -178,7 +178,7 @@ class RecommendationService:
         request = self._request(page, options)
         chunk = self._chunk(request, 1, asked_at)
         liked = profile.liked_ids
-        user = _context(
+        user = UserContext.located(
             ANONYMOUS_USER_ID,
             distinct_names(profile.genres),
             History(liked, liked, [1] * len(liked), [True] * len(liked)),
@@ -236,7 +236,7 @@ class RecommendationService:
             with chunk.failures:
                 preferences = receive_preferences()
         return [
-            _context(
+            UserContext.located(
                 user_id,
                 distinct_names(preferences.get(user_id)),
                 histories.get(user_id, _NO_HISTORY),
@@ -273,13 +273,6 @@ class RecommendationService:
 
 
 _NO_HISTORY = History()
-
-
-def _context(
-    user_id: str, stated_genres: Mapping[str, str], history: History, window: Window, index: CatalogIndex
-) -> UserContext:
-    """Return a user's context, with the history's items looked up in the index of the request."""
-    return UserContext(user_id, stated_genres, history, window, index.locate_history(history))
 
 
 def _choose(user: UserContext, request: _Request) -> Choice:
