@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,16 @@ class InteractionLists(NamedTuple):
     times: NDArray[np.int64]
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
+
+    def followed_by(self, others: Self) -> "InteractionLists":
+        """Return these lists and others, concatenated."""
+        return InteractionLists(
+            sizes=np.concatenate((self.sizes, others.sizes)),
+            keys=self.keys + others.keys,
+            times=np.concatenate((self.times, others.times)),
+            kinds=np.concatenate((self.kinds, others.kinds)),
+            values=np.concatenate((self.values, others.values)),
+        )
 
 
 class SharedItems(NamedTuple):

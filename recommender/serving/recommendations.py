@@ -141,7 +141,7 @@ class RecommendationService:
     ) -> Iterator[UserRecommendations]:
         """Yield a page for each distinct user, in the order of the ids.
 
-        Runs at most 8 statements per 100 users, and two more for each live search that was given up. Each
+        Runs at most 9 statements per 100 users, and three more for each live search that was given up. Each
         window of an experiment takes one more, and those of its model. Computes 100 users at a time, when
         their results are consumed. One model answers for all, or one for each variant of an experiment.
 

@@ -17,8 +17,12 @@ from recommender.deadline import Deadline
 from recommender.errors import StatementTimeoutError
 from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.user_knn.live_arrays import (
+    Candidates,
+    ReadUsers,
     ask_about,
-    find_neighbours,
+    find_candidates,
+    first_to_read,
+    left_to_read,
     scores_by_user,
     without_forgotten,
 )
@@ -55,6 +59,11 @@ class _Reads:
     popularity: Popularity | None
     typical_repeats: int
     max_repeats: int = _MAX_REPEATS
+
+    @property
+    def are_all(self) -> bool:
+        """Return whether everything is read."""
+        return self.popularity is None
 
     @property
     def bounds(self) -> _Bounds:
@@ -157,18 +166,33 @@ class UserKnnSql(ExplainsBySimilarUsers):
             deadline,
             enough_users=reads.caps.users_per_item if repeated else None,
         )
-        neighbours = find_neighbours(asked, without_forgotten(lists, self._forgotten()), reads.caps)
-        if not neighbours.user_keys:
+        candidates = find_candidates(asked, without_forgotten(lists, self._forgotten()), reads.caps)
+        if not candidates.user_keys:
             return [NO_SCORES] * len(users)
-        others = self._engagement_db.fetch_items_of_users(
-            neighbours.user_keys,
+        read_idx = first_to_read(candidates) if reads.are_all else np.arange(len(candidates.user_keys))
+        read = self._read_users(candidates, read_idx, window_start, reads, deadline)
+        left_idx = left_to_read(candidates, read, items, reads.caps.similar_users)
+        if left_idx.size:
+            read = read.followed_by(self._read_users(candidates, left_idx, window_start, reads, deadline))
+        found = scores_by_user(asked, candidates, read, items, reads.caps)
+        return [found.get(user_idx, NO_SCORES) for user_idx in range(len(users))]
+
+    def _read_users(
+        self,
+        candidates: Candidates,
+        user_idx: NDArray[np.intp],
+        window_start: str,
+        reads: _Reads,
+        deadline: Deadline,
+    ) -> ReadUsers:
+        lists = self._engagement_db.fetch_items_of_users(
+            [candidates.user_keys[idx] for idx in user_idx.tolist()],
             window_start,
             reads.rows_of_user,
             deadline,
             repeated=reads.typical_repeats > 1,
         )
-        found = scores_by_user(asked, neighbours, others, items, reads.caps)
-        return [found.get(user_idx, NO_SCORES) for user_idx in range(len(users))]
+        return ReadUsers(user_idx, lists)
 
     def similar_items(
         self, item_id: str, items: CatalogIndex, window: Window, deadline: Deadline

@@ -1,4 +1,4 @@
-"""Compute the live search between and after its two statements, in numpy."""
+"""Compute the live search between and after its statements, in numpy."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -24,10 +24,14 @@ from recommender.models.user_knn.similar_users import (
     PositiveItems,
     most_similar,
     positive_items,
+    reached_by_top,
+    similarities,
 )
 from recommender.models.user_knn.similarity import idf_weights
 
 _WORD = np.dtype(">u8")
+# Up to this many candidates are read with one statement. Of more, so many of each user are read first.
+_READ_AT_ONCE, _READ_FIRST = 500, 100
 
 
 class AskedUser(NamedTuple):
@@ -49,15 +53,38 @@ class AskedItems(NamedTuple):
     row_limits: Sequence[int]
 
 
-class Neighbours(NamedTuple):
+class Overlaps(NamedTuple):
+    """The users who share items with one user of the request.
+
+    `user_idx`: ascending indices in `Candidates.user_keys`. Parallel to these, `sums`: the sums of the idf of
+    the shared items, and `shared_counts`: how many items that are.
+    """
+
+    user_idx: NDArray[np.intp]
+    sums: NDArray[np.int64]
+    shared_counts: NDArray[np.int64]
+
+
+class Candidates(NamedTuple):
     """The users with the largest overlaps with the request's users.
 
-    `user_keys`: each of them once, in the order of their ids. `of_asked`: for each user of the request,
-    ascending indices in `user_keys`, and parallel to these the sums of the idf of the shared items.
+    `user_keys`: each of them once, in the order of their ids. `overlaps`: of each user of the request.
     """
 
     user_keys: Sequence[bytes]
-    of_asked: Sequence[tuple[NDArray[np.intp], NDArray[np.int64]]]
+    overlaps: Sequence[Overlaps]
+
+
+class ReadUsers(NamedTuple):
+    """Candidates that were read, by index in `Candidates.user_keys`; parallel, the interactions of each."""
+
+    user_idx: NDArray[np.intp]
+    lists: InteractionLists
+
+    def followed_by(self, others: "ReadUsers") -> "ReadUsers":
+        """Return these users and others."""
+        user_idx = np.concatenate((self.user_idx, others.user_idx))
+        return ReadUsers(user_idx, self.lists.followed_by(others.lists))
 
 
 def ask_about(
@@ -105,12 +132,13 @@ def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> I
     )
 
 
-def find_neighbours(
+def find_candidates(
     asked: Sequence[AskedUser], users: InteractionLists, caps: NeighbourSearchSettings
-) -> Neighbours:
+) -> Candidates:
     """Return the users with the largest overlaps with each user, from the latest users of their items."""
     if not users.kinds.size:
-        return Neighbours([], [(np.empty(0, np.intp), np.empty(0, np.int64))] * len(asked))
+        nobody = Overlaps(np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.int64))
+        return Candidates([], [nobody] * len(asked))
     words = np.frombuffer(users.keys, dtype=_WORD).reshape(len(users.kinds), -1)
     folded = fold_keys(users.keys, words.shape[1])
     # One more than needed: the user of the request may be among them.
@@ -135,40 +163,96 @@ def find_neighbours(
     by_id = np.lexsort(keys.T[::-1])
     rank_of = np.empty(len(by_id), dtype=np.intp)
     rank_of[by_id] = np.arange(len(by_id))
-    of_asked = []
+    overlaps = []
     ends = np.cumsum([len(own.pairs) for own in lists])
     for own, end in zip(lists, ends.tolist(), strict=True):
-        others = rank_of[user_of_pair[end - len(own.pairs) : end]]
-        order = np.argsort(others)
-        of_asked.append((others[order], own.overlaps[order]))
-    return Neighbours([key.tobytes() for key in keys[by_id]], of_asked)
+        user_idx = rank_of[user_of_pair[end - len(own.pairs) : end]]
+        order = np.argsort(user_idx)
+        overlaps.append(Overlaps(user_idx[order], own.overlaps[order], own.shared_counts[order]))
+    return Candidates([key.tobytes() for key in keys[by_id]], overlaps)
+
+
+def first_to_read(candidates: Candidates) -> NDArray[np.intp]:
+    """Return the candidates to read first: those with the largest overlaps, or all if they are few.
+
+    Returns:
+        Ascending indices in `Candidates.user_keys`.
+    """
+    everyone = np.arange(len(candidates.user_keys))
+    if len(everyone) <= _READ_AT_ONCE:
+        return everyone
+    is_first = np.zeros(len(everyone), dtype=np.bool_)
+    for own in candidates.overlaps:
+        cut = max(0, len(own.sums) - _READ_FIRST)
+        is_first[own.user_idx[np.argpartition(own.sums, cut)[cut:]]] = True
+    # For many users of a request, one statement reads nearly as little.
+    return np.flatnonzero(is_first) if 2 * is_first.sum() < len(everyone) else everyone
+
+
+def left_to_read(
+    candidates: Candidates, read: ReadUsers, items: CatalogIndex, top_k: int
+) -> NDArray[np.intp]:
+    """Return the other candidates that may be among the `top_k` most similar users of any user.
+
+    A candidate has at least the items that are shared, so that its similarity is at most
+    overlap / sqrt(shared items + 10). It is not read if `top_k` others are known to be more similar.
+
+    Args:
+        candidates: all of them.
+        read: those that were read, with all their interactions.
+        items: the catalog index.
+        top_k: how many similar users are wanted.
+
+    Returns:
+        Ascending indices in `Candidates.user_keys`.
+    """
+    if len(read.user_idx) == len(candidates.user_keys):
+        return np.empty(0, dtype=np.intp)
+    # 0 for those without a positive item, and for those that were not read.
+    sizes = np.zeros(len(candidates.user_keys), dtype=np.int64)
+    sizes[read.user_idx] = positive_items(_interactions(read.lists, items), len(read.lists.kinds)).sizes
+    is_left = np.zeros(len(sizes), dtype=np.bool_)
+    for own in candidates.overlaps:
+        known = sizes[own.user_idx] > 0
+        reached = reached_by_top(similarities(own.sums[known], sizes[own.user_idx[known]]), top_k)
+        is_left[own.user_idx[similarities(own.sums, own.shared_counts) >= reached]] = True
+    is_left[read.user_idx] = False
+    return np.flatnonzero(is_left)
 
 
 def scores_by_user(
     asked: Sequence[AskedUser],
-    neighbours: Neighbours,
-    lists: InteractionLists,
+    candidates: Candidates,
+    read: ReadUsers,
     items: CatalogIndex,
     caps: NeighbourSearchSettings,
 ) -> dict[int, SimilarUserScores]:
-    """Return scores by index of the user, from the latest interactions of the users with large overlaps.
+    """Return scores by index of the user, from the latest interactions of the candidates that were read.
 
-    `lists`: one for each of `neighbours.user_keys`. Users without similar users are absent.
+    Users without similar users are absent.
     """
-    keys = items.item_keys.fold(lists.keys)
-    interactions = Interactions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
+    interactions = _interactions(read.lists, items)
     positive = positive_items(interactions, caps.items_per_user)
-    item_idx = items.item_keys.locate_folded(keys[positive.rows])
-    sizes = positive.sizes
+    item_idx = items.item_keys.locate_folded(interactions.items[positive.rows])
+    # The place of each candidate in the lists, -1 for those that were not read.
+    place_of = np.full(len(candidates.user_keys), -1, dtype=np.intp)
+    # Users without a positive item among their latest interactions have no size.
+    known = np.flatnonzero(positive.sizes)
+    place_of[read.user_idx[known]] = known
     found = {}
-    for user, (others, overlaps) in zip(asked, neighbours.of_asked, strict=True):
-        # Users without a positive item among their latest interactions have no size.
-        counts = sizes[others] > 0
-        others, overlaps = others[counts], overlaps[counts]  # noqa: PLW2901 - the rest of them
-        similar = others[most_similar(overlaps, sizes[others], caps.similar_users)]
+    for user, own in zip(asked, candidates.overlaps, strict=True):
+        # In the order of the ids, which decides between equally similar users.
+        places = place_of[own.user_idx]
+        overlaps, places = own.sums[places >= 0], places[places >= 0]
+        similar = places[most_similar(overlaps, positive.sizes[places], caps.similar_users)]
         if similar.size:
             found[user.user_idx] = _scores(similar, positive, item_idx, len(items.item_ids))
     return found
+
+
+def _interactions(lists: InteractionLists, items: CatalogIndex) -> Interactions:
+    keys = items.item_keys.fold(lists.keys)
+    return Interactions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
 
 
 def _scores(

@@ -24,11 +24,13 @@ class Audiences(NamedTuple):
 class Shortlist(NamedTuple):
     """Users who share items with one user: a pair of `Audiences` for each of them, and the overlap.
 
-    `overlaps`: parallel to `pairs`, the sums of the idf of the shared items, in fixed point.
+    Parallel to `pairs`, `overlaps`: the sums of the idf of the shared items, in fixed point, and
+    `shared_counts`: how many items that are.
     """
 
     pairs: NDArray[np.int64]
     overlaps: NDArray[np.int64]
+    shared_counts: NDArray[np.int64]
 
 
 def draw_up_shortlist(
@@ -64,15 +66,15 @@ def draw_up_shortlist(
     order = np.flatnonzero(counts)
     order = order[np.argsort(folded[order])]
     if not order.size:
-        return Shortlist(np.empty(0, np.int64), np.empty(0, np.int64))
+        return Shortlist(*(np.empty(0, np.int64) for _ in Shortlist._fields))
     folded = folded[order]
     first = np.flatnonzero(np.concatenate(([True], folded[1:] != folded[:-1])))
     overlaps = np.add.reduceat(idf_weights[history_idx[order]], first)
-    found = pairs[order[first]]
-    if len(found) > length:
-        chosen = _largest(overlaps, audiences.keys, found, length)
-        found, overlaps = found[chosen], overlaps[chosen]
-    return Shortlist(found, overlaps)
+    found = Shortlist(pairs[order[first]], overlaps, np.diff(first, append=len(order)))
+    if len(overlaps) > length:
+        chosen = _largest(overlaps, audiences.keys, found.pairs, length)
+        found = Shortlist(*(array[chosen] for array in found))
+    return found
 
 
 def _largest(

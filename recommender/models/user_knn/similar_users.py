@@ -113,14 +113,13 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
         sizes: shape (users,), |P(v)|.
         top_k: how many users to return.
     """
-    similarities = overlaps / np.sqrt(sizes + DAMPING)
+    found = similarities(overlaps, sizes)
     if len(overlaps) > _WORTH_A_PARTITION + top_k:
-        kth = len(overlaps) - top_k
-        contenders = np.flatnonzero(similarities >= np.partition(similarities, kth)[kth] * _ROUNDING)
-        order = contenders[np.argsort(-similarities[contenders], kind="stable")]
+        contenders = np.flatnonzero(found >= reached_by_top(found, top_k))
+        order = contenders[np.argsort(-found[contenders], kind="stable")]
     else:
-        order = contenders = np.argsort(-similarities, kind="stable")
-    if not _any_tie(order[: top_k + 1], similarities, overlaps, sizes):
+        order = contenders = np.argsort(-found, kind="stable")
+    if not _any_tie(order[: top_k + 1], found, overlaps, sizes):
         return order[:top_k]
     contenders.sort()
     # The square of a similarity is a fraction of integers; 64 more bits distinguish all fractions.
@@ -131,6 +130,19 @@ def most_similar(overlaps: NDArray[np.int64], sizes: NDArray[np.int64], top_k: i
     # A reversed stable sort keeps the order of equals.
     ranked = sorted(range(len(exact)), key=exact.__getitem__, reverse=True)
     return contenders[ranked[:top_k]]
+
+
+def similarities(overlaps: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return overlap / sqrt(|P(v)| + 10) of each user, as floats; see `most_similar`."""
+    return np.asarray(overlaps / np.sqrt(sizes + DAMPING))
+
+
+def reached_by_top(similarities: NDArray[np.float64], top_k: int) -> float:
+    """Return a number that the `top_k` largest similarities reach, even if rounded; 0 if there are fewer."""
+    if len(similarities) < top_k:
+        return 0.0
+    kth = len(similarities) - top_k
+    return float(np.partition(similarities, kth)[kth]) * _ROUNDING
 
 
 def _any_tie(
