@@ -13,7 +13,8 @@ _SERVED = {"service", "gunicorn"}
 
 # The time of an example depends on the load of the machine, not only on the code.
 hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# Examples take a third of the time of the fast tests, which are run after each change; all tests draw more.
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=25)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     More threads than cores would wait for each other and use CPU time.
     """
+    hypothesis.settings.load_profile("fast" if config.option.markexpr == "fast" else "patient")
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     else:

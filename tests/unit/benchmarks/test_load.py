@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
 def port() -> Iterator[int]:
     _asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_address[1]
         server.shutdown()

@@ -44,6 +44,7 @@ def test_at_one_only_the_first_rank_counts() -> None:
     }
 
 
+@pytest.mark.slow
 def test_ndcg_is_that_of_a_library() -> None:
     from sklearn.metrics import ndcg_score  # noqa: PLC0415 - takes a second, which other tests need not wait
 
