@@ -168,6 +168,7 @@ def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chose
     assert commands_of(POPULARITY) == ()
 
 
+@pytest.mark.slow
 def test_the_test_part_does_not_change_the_choice() -> None:
     source = two_tastes()
     splits = make_splits(source.interactions, PLAN.split)

@@ -69,7 +69,7 @@ def test_a_genre_is_recognized_in_any_spelling() -> None:
     assert placeholder_svg("x", "T", "Kitchen sink", None) == placeholder_svg("x", "T", "Kitchen sink", None)
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     item_id=st.text(max_size=40),
     title=st.text(max_size=300)
@@ -101,7 +101,6 @@ def test_a_very_long_title_is_cut() -> None:
 
 
 @given(item_id=st.text(max_size=60), title=st.text(max_size=300))
-@settings(max_examples=100, deadline=None, database=None)
 def test_addresses_of_covers_are_short_and_of_one_path_segment(item_id: str, title: str) -> None:
     if any("\ud800" <= character <= "\udfff" for character in item_id + title):
         return

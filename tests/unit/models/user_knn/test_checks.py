@@ -156,7 +156,7 @@ def few_arrays() -> dict[str, NDArray[Any]]:
     return built({user: {user % 5, user % 7 + 5, user % 11 + 12} for user in range(40)})
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(data=st.data())
 def test_no_byte_of_the_structure_can_be_changed_unnoticed(
     few_arrays: dict[str, NDArray[Any]], data: st.DataObject
