@@ -12,7 +12,7 @@ import pytest
 from config.settings import Settings
 from recommender.container import Container, build_container
 from recommender.databases.queries import SQL_ROOT
-from recommender.entities import DatabaseName, Options, Page
+from recommender.entities import DatabaseName, Options, Page, PopularItemsPage
 from recommender.errors import ConfigurationError
 from tests.support.clients import NO_CAPS, PATIENT, settings_for
 from tests.support.postgres import Templates, Urls
@@ -117,26 +117,25 @@ def keep_off_the_edges(urls: Urls) -> None:
         )
 
 
-def answers(container: Container, urls: Urls, most_users: int | None = None) -> list[str]:
+def answers(container: Container, urls: Urls, most_users: int | None = None) -> list[object]:
     """Return the results of everything that reads interactions, unrounded."""
     users, items = ids(urls, "user_id")[:most_users], ids(urls, "media_id")
     given = [
-        repr(answer)
-        for explained in (False, True)
-        for answer in container.service.recommend(users, Page(20), Options(explained=explained))
+        *container.service.recommend(users, Page(20)),
+        *container.service.recommend(users[::3], Page(20), Options(explained=True)),
     ]
-    assert all("degraded=()" in answer for answer in given)
-    catalogd = {item.details.id for item in container.items.popular(Page(100)).items}
-    similar = [repr(container.items.similar(item, Page(20))) for item in items[:40] if item in catalogd]
+    assert not any(answer.degraded for answer in given)
+    in_catalog = {item.details.id for item in container.items.popular(Page(100)).items}
+    similar = [container.items.similar(item, Page(20)) for item in items[:40] if item in in_catalog]
     popular = [popular_in(container, days) for days in (0, 7, 30, 90)]
     assert similar
     return [*given, *similar, *popular]
 
 
-def popular_in(container: Container, days: int) -> str:
+def popular_in(container: Container, days: int) -> PopularItemsPage:
     """Return popular media, once they are counted."""
     wait_until(lambda: not container.items.popular(Page(1), window_days=days).is_counting)
-    return repr(container.items.popular(Page(50), window_days=days))
+    return container.items.popular(Page(50), window_days=days)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -233,8 +232,8 @@ def test_an_overlay_without_the_moment_serves_the_present_and_no_past_one(
         shared_databases, **PATIENT, **NO_CAPS, SQL_PATH=str(earlier_overlay(tmp_path, name))
     )
     with serving(plain) as ours, serving(overlaid) as theirs:
-        expected = list(map(repr, ours.service.recommend(users, Page(10))))
-        assert list(map(repr, theirs.service.recommend(users, Page(10)))) == expected
+        expected = list(ours.service.recommend(users, Page(10)))
+        assert list(theirs.service.recommend(users, Page(10))) == expected
     with pytest.raises(ConfigurationError, match=rf"{name}\.sql: {name} does not take known_until"):
         build_container(overlaid, as_of=MOMENT)
 
