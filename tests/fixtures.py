@@ -1,5 +1,6 @@
 """Fixtures: one embedded PostgreSQL per session, template databases, and apps on clones of them."""
 
+import logging
 import os
 import tempfile
 import uuid
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from _pytest.logging import LogCaptureHandler
 from flask.testing import FlaskClient
 
 from recommender.demo.embedded import PostgresServer, embedded_server, server_url
@@ -20,6 +22,22 @@ from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.made_up import SMALL, off_the_edges
 from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
 from tests.support.reference import Reference
+
+
+@pytest.fixture(autouse=True)
+def well_formed_log_messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which a log message does not fit its arguments, in whatever thread.
+
+    A logger ignores such a message, and threads that go on after errors hide what pytest raises there.
+    """
+    wrong: list[logging.LogRecord] = []
+
+    def note(_handler: logging.Handler, record: logging.LogRecord) -> None:
+        wrong.append(record)
+
+    monkeypatch.setattr(LogCaptureHandler, "handleError", note)
+    yield
+    assert [(record.msg, record.args) for record in wrong] == []
 
 
 @pytest.fixture(scope="session")

@@ -314,8 +314,8 @@ class CatalogRefresher:
         if held_back is not None and (before is None or before.reason is not held_back.reason):
             logger.warning(
                 "catalog index: a load with %d media is held back (%s); the earlier index stays in use",
-                held_back.reason,
                 held_back.item_count,
+                held_back.reason,
             )
 
     def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:

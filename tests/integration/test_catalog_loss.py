@@ -137,7 +137,9 @@ def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, da
     assert eventually(lambda: ready(live) == "ready", _SECONDS)
 
 
-def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, databases: Urls) -> None:
+def test_half_a_catalog_is_held_back_and_pages_are_full(
+    live: FlaskClient, databases: Urls, caplog: pytest.LogCaptureFixture
+) -> None:
     user = Reference(databases).users[0]
     before, item_count = get(live, user, limit=30), catalog(live)["media"]
     change(
@@ -150,6 +152,8 @@ def test_half_a_catalog_is_held_back_and_pages_are_full(live: FlaskClient, datab
     assert ids(get(live, user, limit=30)) == expected[:30]
     assert eventually(lambda: reason(live) == "fewer_media", _SECONDS)
     assert (ready(live), catalog(live)["media"]) == ("degraded", item_count)
+    left = catalog(live)["held_back"]["media"]
+    assert f"a load with {left} media is held back (fewer_media)" in caplog.text
     assert ids(get(live, user, limit=30)) == expected[:30]
     change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
     assert eventually(lambda: get(live, user, limit=30) == before, _SECONDS)
