@@ -34,7 +34,7 @@ _SAMPLED_USERS = 20_000
 _BYTES_AN_INTERACTION = 300
 # The rows of a user, and the list of 100 items that one of the peers reads.
 _BYTES_A_USER = 15_000
-# At most; max_wal_size, below.
+# At most: max_wal_size below.
 _BYTES_OF_LOG = 16_000_000_000
 
 # Settings for a server of this size; durability is off, as no benchmark is about crashes.

@@ -22,7 +22,7 @@ from recommender.model_store.store import promote
 _STARTS = 3
 _GETS_FOR_THE_MEDIAN = 200
 _REFRESH_S = 10
-# So that a few interactions a second leave the window, and each refresh makes another index.
+# Short enough that interactions leave it all the time: each refresh makes a new index.
 _WINDOW_DAYS = "40"
 _SWAP_EVERY_S = 5.0
 

@@ -59,7 +59,7 @@ class Population:
         return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
 
     def item_id(self, item_idx: int) -> str:
-        """A item's id."""
+        """An item's id."""
         return str(UUID(bytes=self.item_keys[item_idx].tobytes()))
 
     def preference_rows(self) -> Iterator[Row]:

@@ -13,7 +13,7 @@ _DEFAULT, _PRECOMPUTED = "neighbours", "precomputed"
 _PEERS = ("floor", _PRECOMPUTED, "als_redis, cold", "als_redis, warm", "naive")
 # How old the data behind an answer may be.
 _STALE_BY = {
-    "floor": "it rests on nothing",
+    "floor": "constant answer",
     _PRECOMPUTED: "all by a day",
     "als_redis, cold": "all by the time since training",
     "als_redis, warm": "all by the time since training, and an hour",
@@ -21,7 +21,7 @@ _STALE_BY = {
     LIVE: "popularity by 5 minutes",
 }
 _STALE_BY[CAPPED] = _STALE_BY[LIVE]
-_MODELS_STALE_BY = "other users by the time since training, the asking user's history by nothing"
+_MODELS_STALE_BY = "other users by the time since training; not the user's own history"
 # A trained model is compared by these; of a timing, the median and the rate.
 _MODEL_MEASURES = (
     "GET, 1 client",
@@ -45,7 +45,7 @@ Figures = Mapping[str, Mapping[str, Any]]
 
 
 def as_table(machine: Mapping[str, Any], figures: Figures, best_model: str) -> str:
-    """Return a line about the machine, a table a size with a row a server, ratios, and what is to reach."""
+    """Return Markdown: the machine, a table per size with a row per server, ratios, and targets."""
     about = ", ".join(f"{key} {value}" for key, value in machine.items())
     sizes = [size for size in (DEMO, SMALL, LARGE, HUGE) if _servers(figures, size)]
     tables = [row for size in sizes for row in (*_figure_rows(figures, size), "")]
@@ -61,7 +61,7 @@ def as_table(machine: Mapping[str, Any], figures: Figures, best_model: str) -> s
             "|---|---|",
             *ratios,
             "",
-            f"To reach, where the best model is {best_model}:",
+            f"Targets (best model: {best_model}):",
             "",
             "| data | ratio | wanted | measured | reached |",
             "|---|---|---|---|---|",

@@ -80,7 +80,11 @@ def serving(
 
 
 def wait_for_model(server: Server, user_id: str, model: str) -> None:
-    """Each of the workers must have come to the model, which one hears only by asking often enough."""
+    """Wait for 20 answers in a row by the model: then all workers most likely have it.
+
+    Raises:
+        TimeoutError: there are none.
+    """
     in_a_row = 0
     deadline = time.monotonic() + 180
     while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
@@ -92,6 +96,8 @@ def wait_for_model(server: Server, user_id: str, model: str) -> None:
         except RuntimeError:
             in_a_row = 0
         time.sleep(0.05)
+    if in_a_row < 20:  # noqa: PLR2004 - see above
+        raise TimeoutError(f"{model} does not answer")
 
 
 def _cpu_seconds(pid: int) -> float:

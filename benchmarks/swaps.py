@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.load import Client
 
 CLIENTS = 2
-# Answers that follow a swap, which each worker gives from what it has not ranked by before.
+# How many answers after a swap are measured, the first that are ranked by the new version.
 FIRST = 4
 INDEX = re.compile(rb'"index":"([0-9a-f]+)"')
 MODEL = re.compile(rb'"model_version":"([^"]+)"')
@@ -57,7 +57,7 @@ def ask(port: int, requests: Sequence[bytes], seconds: float, ranked_by: re.Patt
 
 
 def after_swaps(asked: Asked) -> list[list[float]]:
-    """Return, for each swap, how many seconds the first answers took that were ranked by what is new.
+    """Return, for each swap, the seconds of the first answers ranked by the new version.
 
     A version may come back: it is new where it was not in use for a while. Workers swap within that time,
     each by itself.

@@ -31,7 +31,7 @@ def train(model: str, data: BenchmarkData, folder: Path) -> Trained | None:
     before = time.perf_counter()
     command = [sys.executable, "-m", "recommender", "train", model]
     process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603 - our own files
-    # Of this child alone; subprocess has only the largest of all children.
+    # Memory of this child; `resource` has only the maximum over all.
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -1,4 +1,4 @@
-"""The upper limit of speed: Flask under Gunicorn with ten constant items."""
+"""The floor of latency: Flask under Gunicorn with ten constant items."""
 
 import orjson
 from flask import Flask, Response

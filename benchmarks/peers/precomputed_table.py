@@ -19,7 +19,7 @@ _FETCHED = 10_000
 def fill_precomputed(data: BenchmarkData) -> None:
     """Fill the table with a list for each user, unless it is there.
 
-    The lists are random: to read them costs as much as any.
+    Random lists cost as much to read as real ones.
     """
     with (
         psycopg.connect(data.urls[DatabaseName.USER]) as users,
