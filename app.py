@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
         ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
     """
     settings = load_settings() if settings is None else settings
-    settings.refuse_to_serve_strangers()
+    settings.require_api_keys()
     container = build_container(settings, domain)
     metrics = Metrics(
         container.status.read,
@@ -101,8 +101,8 @@ def _concurrency_limits(http: HttpSettings, requests: RequestSettings) -> Concur
         pages=ConcurrencyLimiter(
             http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2
         ),
-        batches=ConcurrencyLimiter(http.lists_at_once, http.max_batches, _LIST_PATIENCE_S),
-        streams=ConcurrencyLimiter(http.lists_at_once, http.max_streams, _LIST_PATIENCE_S),
+        batches=ConcurrencyLimiter(http.batch_slots, http.max_batches, _LIST_PATIENCE_S),
+        streams=ConcurrencyLimiter(http.batch_slots, http.max_streams, _LIST_PATIENCE_S),
         bodies=ConcurrencyLimiter(http.max_bodies, http.max_bodies, patience_s=0),
         stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
     )

@@ -3,13 +3,13 @@
 import sys
 
 from app import create_app
+from config.prepared_app import latest_prepared_app
 from config.setting_types import SettingsError
-from config.tried_app import latest_tried_app
 
 # Gunicorn's status for a worker that cannot start; after any other it would restart workers for ever.
 _WORKER_BOOT_ERROR = 3
 
-_tried = latest_tried_app()
+_tried = latest_prepared_app()
 try:
     # With our Gunicorn configuration the master has made one, so that every worker serves with the same
     # settings and statements, even if files have changed since.

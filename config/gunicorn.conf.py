@@ -18,35 +18,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from app import create_app
 from config.lifeline import renew_lifeline
 from config.logging import logging_config
+from config.prepared_app import PreparedApp, keep_prepared_app, latest_prepared_app
 from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
-from config.tried_app import TriedApp, keep_tried_app, latest_tried_app
-from config.worker_catalog import catalog_folder, remove_catalog
+from config.worker_catalog import catalog_folder, remove_catalog_folder
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
 from recommender.trainer.keeper import TrainerKeeper
 
 
-def _make_app() -> TriedApp:
+def _make_app() -> PreparedApp:
     """Make an app from the current settings.
 
     In the master, so that an error is one message and not a traceback per worker. Nothing connects.
     """
     settings = load_settings()
-    return TriedApp(settings, create_app(settings), given_variables())
+    return PreparedApp(settings, create_app(settings), given_variables())
 
 
-def _served_app() -> TriedApp:
+def _served_app() -> PreparedApp:
     """Return the app that workers serve; if a reload finds invalid settings, the previous app.
 
     Raises:
         SettingsError: the settings, or files they name, are invalid, and there is no previous app.
     """
     try:
-        return keep_tried_app(_make_app)
+        return keep_prepared_app(_make_app)
     except SettingsError as exc:
-        before = latest_tried_app()
+        before = latest_prepared_app()
         if before is None:
             raise
         logging.getLogger("gunicorn.error").error(
@@ -65,7 +65,7 @@ class _ErrorLog(Logger):
 try:
     _settings, _app, _variables = _served_app()
 except SettingsError as exc:
-    remove_catalog()
+    remove_catalog_folder()
     sys.exit(f"Marquee cannot start.\n{exc}")
 
 _http, _logs = _settings.http, _settings.logging
@@ -83,7 +83,7 @@ logger_class = _ErrorLog
 logconfig_dict = logging_config(
     "DEBUG" if _logs.debug else _logs.log_level, _logs.log_format, _app.extensions["log_filters"]
 )
-# Of the worker as a whole; a thread may take longer over a request.
+# Seconds without a heartbeat of the worker; one request may take longer.
 timeout = 60
 graceful_timeout = 30
 # The pools open after the fork, in each worker.
@@ -139,7 +139,7 @@ _LOAD_WAIT_S = 15.0
 
 def post_worker_init(worker: Any) -> None:
     """Open the pools, and load the catalog index and the model before the first request."""
-    _obey_the_first_request_to_stop()
+    _ignore_repeated_stop_signals()
     if _counts is not None:
         worker.flask_app.extensions["metrics"].share(_counts)
     container = worker.flask_app.extensions["container"]
@@ -163,10 +163,10 @@ def on_exit(_server: Any) -> None:
     """Leave nothing behind."""
     if _counts is not None:
         _counts.close()
-    remove_catalog()
+    remove_catalog_folder()
 
 
-def _obey_the_first_request_to_stop() -> None:
+def _ignore_repeated_stop_signals() -> None:
     """Ignore the second signal: terminals and service managers send it to master and worker alike.
 
     A threaded worker that is interrupted while it stops would wait for a lock that it holds itself.

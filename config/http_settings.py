@@ -31,19 +31,19 @@ class HttpSettings(SettingsGroup):
             return self.host == "localhost"
 
     @property
-    def lists_at_once(self) -> int:
+    def batch_slots(self) -> int:
         """How many batches, and how many streams, a process serves beside `threads` other requests."""
         return max(1, self.threads // 4)
 
     @property
     def requests_at_once(self) -> int:
         """How many requests of all kinds a process serves at a time."""
-        return self.threads + 2 * self.lists_at_once
+        return self.threads + 2 * self.batch_slots
 
     @property
     def max_batches(self) -> int:
         """How many batches a process has open at a time."""
-        return self.lists_at_once + self.max_waiting
+        return self.batch_slots + self.max_waiting
 
     @property
     def max_bodies(self) -> int:

@@ -26,7 +26,7 @@ class JsonFormatter(OrjsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Return the fields of a line; the library's own search of all record attributes is slow."""
+        """Set the fields of a line; the library's own search of all record attributes is slow."""
         log_data["time"] = datetime.fromtimestamp(record.created, UTC)
         log_data["level"] = record.levelname
         log_data["logger"] = record.name

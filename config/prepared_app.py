@@ -8,7 +8,7 @@ from wsgiref.types import WSGIApplication
 from config.settings import Settings
 
 
-class TriedApp(NamedTuple):
+class PreparedApp(NamedTuple):
     """An app, its settings, and the environment variables that give the same settings again."""
 
     settings: Settings
@@ -16,15 +16,15 @@ class TriedApp(NamedTuple):
     variables: Mapping[str, str] = MappingProxyType({})
 
 
-_latest: TriedApp | None = None
+_latest: PreparedApp | None = None
 
 
-def latest_tried_app() -> TriedApp | None:
+def latest_prepared_app() -> PreparedApp | None:
     """Return the last app made in this process or in the parent that it was forked from."""
     return _latest
 
 
-def keep_tried_app(make: Callable[[], TriedApp]) -> TriedApp:
+def keep_prepared_app(make: Callable[[], PreparedApp]) -> PreparedApp:
     """Make an app and keep it for the workers that are forked later.
 
     If `make` raises, its exception passes on, and the previous app is kept.

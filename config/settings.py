@@ -116,7 +116,7 @@ class Settings(BaseModel):
         """Whether models are trained by schedule: live SQL needs none."""
         return self.training.trains and self.models.model != "live"
 
-    def refuse_to_serve_strangers(self) -> None:
+    def require_api_keys(self) -> None:
         """Require API keys if other machines can reach the service.
 
         Raises:

@@ -18,7 +18,7 @@ def catalog_folder() -> Path | None:
         return None
 
 
-def remove_catalog() -> None:
+def remove_catalog_folder() -> None:
     """Remove the folder."""
     folder = catalog_folder()
     if folder is not None:

@@ -48,7 +48,7 @@ def serve() -> int:
     the end.
     """
     settings = load_settings()
-    settings.refuse_to_serve_strangers()
+    settings.require_api_keys()
     # Before loading a demo, which takes longer.
     refuse_unknown_model(settings.models.model)
     logs = settings.logging

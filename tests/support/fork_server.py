@@ -29,7 +29,7 @@ _IMPORTED = (
     "config.guarded_worker",
     "config.lifeline",
     "config.logging",
-    "config.tried_app",
+    "config.prepared_app",
     "config.worker_catalog",
     "recommender.cli.batch",
     "recommender.cli.models",

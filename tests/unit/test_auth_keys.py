@@ -109,12 +109,12 @@ def test_the_command_refuses_invalid_names_and_scopes(arguments: list[str], says
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_needs_no_keys(host: str) -> None:
-    load(HOST=host).refuse_to_serve_strangers()
+    load(HOST=host).require_api_keys()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "db.internal", "localhost.example"])  # noqa: S104 - not bound
 def test_other_addresses_need_keys_or_allow_anonymous(host: str) -> None:
     with pytest.raises(SettingsError, match=rf"HOST: {re.escape(host)} .*API_KEYS.*ALLOW_ANONYMOUS=true"):
-        load(HOST=host).refuse_to_serve_strangers()
-    load(HOST=host, API_KEYS=f"a:read:{HASH}").refuse_to_serve_strangers()
-    load(HOST=host, ALLOW_ANONYMOUS="true").refuse_to_serve_strangers()
+        load(HOST=host).require_api_keys()
+    load(HOST=host, API_KEYS=f"a:read:{HASH}").require_api_keys()
+    load(HOST=host, ALLOW_ANONYMOUS="true").require_api_keys()
