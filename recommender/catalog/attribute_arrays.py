@@ -162,5 +162,5 @@ def mask_of(array: AttributeArray, condition: NamesCondition | RangeCondition) -
             raise TypeError(f"{condition.attribute} is a number, and takes a range")
         return array.matching(condition)
     if not isinstance(condition, NamesCondition):
-        raise TypeError(f"{condition.attribute} has names, and takes some")
+        raise TypeError(f"{condition.attribute} has names, not a range")
     return array.matching(condition)

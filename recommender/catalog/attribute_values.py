@@ -5,7 +5,7 @@ Only numbers are kept: the rows as Python objects would take many times the memo
 
 from array import array
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,6 @@ class NumberedNames(NamedTuple):
     names: list[str]
     starts: NDArray[np.int64]
     numbers: NDArray[np.int32]
-
-
-class AttributeValues(Protocol):
-    """Collect the values of one attribute."""
-
-    def add(self, values: Sequence[Any]) -> None:
-        """Add the values of more items, as the database returns them."""
-        ...
 
 
 class SetValues:

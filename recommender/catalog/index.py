@@ -34,8 +34,8 @@ class CatalogIndex:
     """All items that may be recommended; immutable, swapped whole.
 
     Items are in the order of popularity descending, then id ascending: the order of popular items and of
-    ties. `item_idx` is an index in this order. All arrays follow it: `attributes` by name, `genres` (the one
-    that users state preferences of), and `user_counts` (the popularity).
+    ties. `item_idx` is an index in this order. All arrays follow it: `attributes` by name, `genres` (that
+    users state preferences for), and `user_counts` (the popularity).
 
     `version`: a hash of all that a ranking reads, so that equal content has the same version. `genre_rates`:
     the base rates of the genres, which preferences are compared with. The ids of `popularity` are `item_ids`,
@@ -74,7 +74,7 @@ class CatalogIndex:
         return LocatedHistory(self, found[:seen], found[seen:])
 
     def catalog_only(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return those of some indices in `popularity.ids` that are of items in the catalog, in order."""
+        """Return the indices in `popularity.ids` that belong to catalog items, in order."""
         return found[(found >= 0) & (found < len(self.item_ids))]
 
     def located(self, item_ids: Sequence[str]) -> NDArray[np.intp]:

@@ -39,7 +39,7 @@ _RETRY_S = 2.0
 _KEEP_S = 60.0
 # How often a worker looks for the announcement of another one.
 _TICK_S = 0.2
-# How long before its switch an index is announced: at least this, and so many times its build time.
+# Seconds, and multiples of its build time, that an index is announced before its switch.
 _LEAD_S, _LEAD_BUILDS = 1.0, 3.0
 # How long each worker loads for itself after the shared folder has failed.
 _UNSHARED_S = 60.0
@@ -230,18 +230,18 @@ class CatalogRefresher:
     def _follow(self, shared: SnapshotFolder) -> None:
         """Switch to the announced index at its moment."""
         try:
-            news = shared.news()
-            if news is None:
+            new_announcement = shared.new_announcement()
+            if new_announcement is None:
                 return
-            if news.version is not None:
-                index = self._versions.find(news.version)
+            if new_announcement.version is not None:
+                index = self._versions.find(new_announcement.version)
                 if index is None:
-                    index = shared.read(news.version, news.checksum)
+                    index = shared.read(new_announcement.version, new_announcement.checksum)
                     self._prepare(index)
-                self._checksum = news.checksum
-                self._versions.schedule(Loaded(index, news.loaded_at), news.starts_at)
-            self._held_back = news.held_back
-            if news.complete:
+                self._checksum = new_announcement.checksum
+                self._versions.schedule(Loaded(index, new_announcement.loaded_at), new_announcement.starts_at)
+            self._held_back = new_announcement.held_back
+            if new_announcement.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
             logger.warning("catalog index: %s; this worker loads the catalog on its own", exc)

@@ -137,7 +137,7 @@ class SnapshotFolder:
         content = orjson.dumps({"format": _FORMAT, **asdict(announcement)})
         self._replace(self._announcement, lambda file: file.write(content))
 
-    def news(self) -> Announcement | None:
+    def new_announcement(self) -> Announcement | None:
         """Return the last announcement, None if there is none, or if it has been returned already.
 
         Raises:
@@ -183,7 +183,7 @@ class SnapshotFolder:
         return sorted(self._path.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def _replace(self, path: Path, write: Callable[[IO[bytes]], T]) -> T:
-        """Write aside, then rename: readers see all or nothing, and mapped files of others stay."""
+        """Write a draft, then rename it: readers see all or nothing, and mapped files of others stay."""
         draft = path.with_name(f"{path.name}.draft")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -31,7 +31,7 @@ from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName, Page
 from recommender.errors import BatchError
-from recommender.experiments.definitions import Experiment, describe_experiments
+from recommender.experiments.definitions import Experiment, experiments_fingerprint
 from recommender.ids import IdForm
 
 _INVALID_SHOWN = 10
@@ -145,7 +145,7 @@ def batch(
 def _made_by(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
     """Describe what a job's ranking depends on: settings, own attributes and experiments."""
     own = ",".join(attribute.name for attribute in domain.own)
-    parts = (settings.describe_ranking(), own, describe_experiments(experiments))
+    parts = (settings.describe_ranking(), own, experiments_fingerprint(experiments))
     return ", ".join(part for part in parts if part)
 
 

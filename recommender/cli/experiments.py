@@ -119,7 +119,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
     if not found.users:
         return
     yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference)}."
-    yield f"By chance, wins at least as far apart have a probability of {found.chance:.3f} (sign test)."
+    yield f"By chance, wins at least as far apart have a probability of {found.p_value:.3f} (sign test)."
     yield _power_line(found.power, "such users")
 
 
@@ -144,7 +144,7 @@ def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
 
 
 def _shown(interval: Interval) -> str:
-    sure = "a significant difference" if interval.is_away_from_0 else "no significant difference"
+    sure = "a significant difference" if interval.excludes_zero else "no significant difference"
     return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
 
 

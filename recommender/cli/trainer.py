@@ -26,7 +26,7 @@ from recommender.model_store.runs import Outcome, TrainingRun, Trigger
 from recommender.models.base import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.trainer.locks import TRAINER_LOCK, is_lock_of, take_lock
-from recommender.trainer.priority import end_with, stand_back
+from recommender.trainer.priority import exit_when_closed, lower_priority
 from recommender.trainer.process import Trainer
 
 _STATUSES = {
@@ -65,8 +65,8 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
     if trigger is not None:
         # Started by a trainer: log as the service does, and end with the trainer.
         _log_as_the_service(settings)
-        end_with(_STANDARD_INPUT)
-        run = _run(settings, Trigger(trigger), stand_back)
+        exit_when_closed(_STANDARD_INPUT)
+        run = _run(settings, Trigger(trigger), lower_priority)
         return int(run.outcome is Outcome.FAILED)
     run = _run(settings, Trigger.COMMAND, lambda: None)
     click.echo(f"Run {run.number}: {run.outcome}. {run.reason}")
@@ -75,16 +75,16 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
     return int(run.outcome is Outcome.FAILED)
 
 
-def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -> TrainingRun:
+def _run(settings: Settings, trigger: Trigger, lower_priority: Callable[[], None]) -> TrainingRun:
     # They import the training libraries, which a waiting process does not need.
     from recommender.domains.declaration import with_own_attributes  # noqa: PLC0415 - see above
     from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
     from recommender.experiments.definitions import named_models  # noqa: PLC0415 - see above
-    from recommender.trainer.run import TrainingOrder, run_training  # noqa: PLC0415 - see above
+    from recommender.trainer.run import TrainingTask, run_training  # noqa: PLC0415 - see above
     from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
 
     databases = settings.databases
-    order = TrainingOrder(
+    task = TrainingTask(
         folder=settings.models.model_path,
         model=settings.models.model,
         blend=configured_blend(settings.ranking),
@@ -104,7 +104,7 @@ def _run(settings: Settings, trigger: Trigger, stand_back: Callable[[], None]) -
             name for name in named_models(configured_experiments(settings.experiments)) if name in MODELS
         ),
     )
-    return run_training(order, trigger, stand_back)
+    return run_training(task, trigger, lower_priority)
 
 
 def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -> None:

@@ -182,7 +182,7 @@ class Connector:
 
     def _is_fulfilled(self, setting: str, wanted: str, found: str) -> bool:
         if setting == _TIMEOUT and self._settings_by == "role":
-            # One for requests and for what is read whole; each is bounded on this side, too.
+            # One timeout for short and whole-table reads; the client bounds each, too.
             return found not in {"", "0"} or wanted == "0"
         if setting == "work_mem":
             return found.isdecimal() and int(found) >= int(wanted)

@@ -101,7 +101,7 @@ class Database:
     @property
     def state(self) -> DatabaseState:
         """Return how the last statement went; down before the first one and while the breaker is open."""
-        return self._state if self._is_asked else DatabaseState.DOWN
+        return self._state if self._may_query else DatabaseState.DOWN
 
     def has_query(self, query_name: str) -> bool:
         """Return whether there is a query of a name; optional queries exist only with an overlay."""
@@ -116,7 +116,7 @@ class Database:
         if time.monotonic() - self._asked_at < _IDLE_S and self.state is not DatabaseState.DOWN:
             return
         # While the breaker is open, its own probe updates the state.
-        if not self._is_asked:
+        if not self._may_query:
             return
         started = time.perf_counter()
         answers = self._pool_answers()
@@ -143,11 +143,11 @@ class Database:
     def sending(
         self, query_name: str, deadline: Deadline, **parameters: object
     ) -> Iterator[Callable[[], list[Row]]]:
-        """Send one query, and yield what waits for its rows: until then, other servers work at the same time.
+        """Send one query, and yield a function that waits for its rows; meanwhile other servers can work.
 
         Call that once. It retries, raises and records as `fetch` does. The time recorded is what this thread
-        has waited. The last free connections are not kept busy by the wait for another server: with one of
-        these, the query is run at once.
+        has waited. If few connections are free, the query is run at once: none is then kept busy while
+        another server works.
         """
         if self._pool.free_connections < _FREE_TO_SEND:
             yield _settled(lambda: self.fetch(query_name, deadline, **parameters))
@@ -156,7 +156,7 @@ class Database:
         sent: SentStatement | None = None
         first: Callable[[], list[Row]]
         try:
-            self._refuse_in_vain(deadline)
+            self._require_reachable(deadline)
             sent = self._pool.send(query, parameters, deadline)
             first = sent.receive
         except (StatementError, DatabaseUnavailableError) as exc:
@@ -237,7 +237,7 @@ class Database:
         set_for_transaction(connection, session)
 
     @property
-    def _is_asked(self) -> bool:
+    def _may_query(self) -> bool:
         return self._breaker is None or self._breaker.closed
 
     def _failure(self, query: Query, error: "StatementError") -> DatabaseUnavailableError:
@@ -276,7 +276,7 @@ class Database:
         `first`: the first attempt, of a statement that was sent before.
         """
         if first is None:
-            self._refuse_in_vain(deadline)
+            self._require_reachable(deadline)
         again = partial(self._pool.run, read, deadline)
         attempt = first or again
         failures = 0
@@ -294,16 +294,17 @@ class Database:
                 # The first retry is immediate, as the server asks for; later ones wait.
                 time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))
 
-    def _refuse_in_vain(self, deadline: Deadline) -> None:
+    def _require_reachable(self, deadline: Deadline) -> None:
         """Refuse to ask a database that is known to be down, or when there is no time left.
 
         Raises:
-            StatementTimeoutError, DatabaseUnavailableError: it is so.
+            StatementTimeoutError: there is no time left.
+            DatabaseUnavailableError: the database is known to be down.
         """
         # A deadline that has already passed says nothing about the database.
         if not deadline.remaining_s:
             raise StatementTimeoutError(self.name)
-        if not self._is_asked:
+        if not self._may_query:
             raise DatabaseUnavailableError(self.name)
 
     def _run(self, query: Query, attempt: Callable[[], T]) -> T:
@@ -360,7 +361,7 @@ class Database:
 
 
 def _settled(fetch: Callable[[], T]) -> Callable[[], T]:
-    """Fetch at once, and return what returns the result, or raises the error."""
+    """Fetch at once; return a function that returns the result or raises the error."""
     try:
         result = fetch()
     except DatabaseUnavailableError as exc:

@@ -143,7 +143,7 @@ class EngagementDatabase:
     ) -> None:
         self._database = database
         self.clock = clock
-        # As PostgreSQL reads them: each statement takes the same.
+        # In PostgreSQL's format, made once for all statements.
         self._excluding_types = array_text(types.excluding)
         self._positive_types: dict[str, Any] = {
             "like_types": array_text(types.likes),
@@ -340,8 +340,8 @@ class EngagementDatabase:
 
     def take_training_turn(self) -> bool:
         """Take the lock for reading all training data, until the session ends; return whether it was free."""
-        ((is_taken,),) = self._database.fetch("take_training_turn")
-        return bool(is_taken)
+        ((is_acquired,),) = self._database.fetch("take_training_turn")
+        return bool(is_acquired)
 
     def stream_users(self) -> Generator[str]:
         """Yield all users with interactions in the order of their ids, a few hundred at a time."""

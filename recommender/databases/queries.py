@@ -103,7 +103,7 @@ def _read(text: str) -> _Source:
                 is_declared = True
                 parts.append(token.text)
             elif not token.text.startswith("--"):
-                # As to PostgreSQL, which a comment separates words for.
+                # To PostgreSQL, a comment separates words.
                 parts.append(" ")
         elif token.is_opaque:
             parts.append(keep(token.text))

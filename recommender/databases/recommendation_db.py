@@ -31,7 +31,7 @@ class RecommendationDatabase:
             kept_versions: all versions of the model that remain.
         """
         model, version = artifact["model"], artifact["version"]
-        # Of a version that is there already nothing is left, either.
+        # A version that is stored already is deleted first, too.
         others = [kept for kept in kept_versions if kept != version]
         with WritableDatabase(NAME, self._url) as database, database.transaction():
             _note_current(database, artifact, others)

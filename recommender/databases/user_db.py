@@ -17,7 +17,7 @@ class UserDatabase:
     def sending_genre_preferences(
         self, user_ids: Sequence[str], deadline: Deadline
     ) -> Iterator[Callable[[], dict[str, list[str]]]]:
-        """Ask what `fetch_genre_preferences` returns, and yield what waits for it; call that once."""
+        """Send `fetch_genre_preferences`; yield a function that waits for it, to be called once."""
         with self._database.sending("fetch_genre_preferences", deadline, user_ids=list(user_ids)) as rows:
             yield lambda: dict(rows())
 

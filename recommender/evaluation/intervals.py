@@ -15,7 +15,7 @@ _SEED = 20_260_101
 _DRAWS_AT_ONCE = 4_000_000
 
 
-class Spread(NamedTuple):
+class MeanIntervals(NamedTuple):
     """Means of columns with their intervals; shape (columns,) each."""
 
     mean: NDArray[np.float64]
@@ -46,15 +46,17 @@ class Bootstrap:
         self._means = values.mean(axis=0)
         self._resampled = np.concatenate(parts)
 
-    def spread(self) -> Spread:
+    def intervals(self) -> MeanIntervals:
         """Return the mean of each column."""
-        return _spread(self._means, self._resampled)
+        return _mean_intervals(self._means, self._resampled)
 
-    def spread_against(self, baseline: NDArray[np.intp]) -> Spread:
+    def intervals_against(self, baseline: NDArray[np.intp]) -> MeanIntervals:
         """Return the mean difference of each column from its baseline; `baseline`: indices of columns."""
-        return _spread(self._means - self._means[baseline], self._resampled - self._resampled[:, baseline])
+        return _mean_intervals(
+            self._means - self._means[baseline], self._resampled - self._resampled[:, baseline]
+        )
 
-    def joint_spread_against(self, baseline: NDArray[np.intp]) -> Spread:
+    def joint_intervals_against(self, baseline: NDArray[np.intp]) -> MeanIntervals:
         """Return the differences with intervals that hold simultaneously for all columns.
 
         The best of many looks better than it is. Each interval is as many standard errors wide as the largest
@@ -65,10 +67,10 @@ class Bootstrap:
         errors = resampled.std(axis=0)
         deviations = np.abs(resampled - means) / np.where(errors > 0.0, errors, 1.0)
         width = np.quantile(deviations.max(axis=1), CONFIDENCE) * errors
-        return Spread(means, means - width, means + width)
+        return MeanIntervals(means, means - width, means + width)
 
 
-def _spread(means: NDArray[np.float64], resampled: NDArray[np.float64]) -> Spread:
+def _mean_intervals(means: NDArray[np.float64], resampled: NDArray[np.float64]) -> MeanIntervals:
     tail = (1.0 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1.0 - tail), axis=0)
-    return Spread(means, low, high)
+    return MeanIntervals(means, low, high)

@@ -21,7 +21,7 @@ from recommender.evaluation.variants import Fit, Variant
 from recommender.models.base import NO_SCORES, Choice, Scorer, Scores, TrainableModel, UserContext
 from recommender.models.fitting import Fitting
 from recommender.models.registry import DEFAULT_MODEL, MODELS
-from recommender.models.short_histories import ShortHistories, passing_blend, trained_share
+from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import Ranker
 
@@ -47,12 +47,12 @@ class ShortHistory:
 
     def blend_for(self, user: UserContext, variant: Variant) -> Blend:
         """Return the blend of a variant for a user."""
-        if self.configured_blend is None or variant.fit is None or not needs_history(variant.fit):
+        if self.configured_blend is None or variant.fit is None or not mixes_similar_users(variant.fit):
             return variant.blend
         share = trained_share(user.history, self.min_history)
         if share <= 0.0:
             return self.configured_blend
-        return passing_blend(self.configured_blend, variant.blend, share)
+        return interpolated_blend(self.configured_blend, variant.blend, share)
 
 
 # The defaults of the settings.
@@ -90,9 +90,9 @@ class _Unscored:
         return [NO_SCORES] * len(users)
 
 
-def needs_history(fit: Fit) -> bool:
+def mixes_similar_users(fit: Fit) -> bool:
     """Whether similar users are mixed in for users with short histories."""
-    return MODELS[fit.model].needs_history
+    return MODELS[fit.model].mixes_similar_users
 
 
 class _Fitter:
@@ -117,7 +117,7 @@ class _Fitter:
         model = self._learn(fit)
         seconds = time.monotonic() - started
         lengths = self._part.users.history_lengths
-        if not needs_history(fit) or (lengths >= self._min_history).all():
+        if not mixes_similar_users(fit) or (lengths >= self._min_history).all():
             return _Fitted(model, seconds)
         if self._neighbours is None:
             self._neighbours = self._learn(Fit(DEFAULT_MODEL))
@@ -190,7 +190,7 @@ def _rank(
     scorer = fitted.scorer
     impersonal = {Strategy.POPULAR}
     if scorer.name == _Unscored.name:
-        # The selector returns this one scorer for every user.
+        # Popularity scores are the same for every user.
         impersonal.add(Strategy.COLLABORATIVE)
     label = f"Ranking by {variants[0].fit.label if variants[0].fit else 'popularity'}"
     at_once = max(1, min(_MOST_USERS_AT_ONCE, _SCORES_AT_ONCE // item_count))
@@ -205,5 +205,5 @@ def _rank(
                 rankings[variant_idx, row, : len(ranked.item_idx)] = ranked.item_idx
                 personalised[variant_idx, row] = ranked.strategy not in impersonal
     report(label, len(users), len(users))
-    for variant, item_idx, rests_on_more in zip(variants, rankings, personalised, strict=True):
-        yield Rankings(variant, item_idx, rests_on_more, fitted.seconds)
+    for variant, item_idx, is_personalised in zip(variants, rankings, personalised, strict=True):
+        yield Rankings(variant, item_idx, is_personalised, fitted.seconds)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 from recommender.evaluation import metrics
-from recommender.evaluation.intervals import Bootstrap, Spread
+from recommender.evaluation.intervals import Bootstrap, MeanIntervals
 from recommender.evaluation.ranking import AS_SERVED, Rankings, Report, ShortHistory, rank_variants
 from recommender.evaluation.results import (
     ALL_USERS,
@@ -183,16 +183,16 @@ def _measure_group(
     bootstrap = Bootstrap(np.stack(columns, axis=1))
     width = len(names)
     against = {
-        baseline: bootstrap.spread_against(
+        baseline: bootstrap.intervals_against(
             np.concatenate([idx * width + np.arange(width) for idx in opponent_idx])
         )
         for baseline, opponent_idx in _opponents([each.variant for each in measured], baselines).items()
     }
-    spread = bootstrap.spread()
+    intervals = bootstrap.intervals()
     return [
         GroupResult(
             users=len(users),
-            metrics=_intervals(spread, names, variant_idx * width),
+            metrics=_intervals(intervals, names, variant_idx * width),
             against={
                 baseline: {
                     name: Difference.of(*row) for name, row in _rows(differences, names, variant_idx * width)
@@ -215,16 +215,16 @@ def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[st
 
 
 def _rows(
-    spread: Spread, names: Sequence[str], start: int
+    intervals: MeanIntervals, names: Sequence[str], start: int
 ) -> Iterable[tuple[str, tuple[float, float, float]]]:
     for idx, name in enumerate(names, start=start):
-        yield name, (float(spread.mean[idx]), float(spread.low[idx]), float(spread.high[idx]))
+        yield name, (float(intervals.mean[idx]), float(intervals.low[idx]), float(intervals.high[idx]))
 
 
-def _intervals(spread: Spread, names: Sequence[str], start: int) -> dict[str, Interval]:
+def _intervals(intervals: MeanIntervals, names: Sequence[str], start: int) -> dict[str, Interval]:
     return {
         name: Interval(mean=mean, low=low, high=high)
-        for name, (mean, low, high) in _rows(spread, names, start)
+        for name, (mean, low, high) in _rows(intervals, names, start)
     }
 
 

@@ -15,10 +15,10 @@ from recommender.models.registry import MODELS
 _BLENDS = tuple(Weights(tenths / 10, (10 - tenths) / 10) for tenths in range(7))
 # The first blends for every fit.
 _FIRST_BLENDS = (ALONE, DEFAULT_WEIGHTS)
-# So many of the best fits in these blends are tried in all blends.
+# How many of the best fits are then tried in all blends.
 BEST_FITS = 3
 
-# For models whose config defines none; for a model in neither, only weights are tried.
+# For models whose config has no `search`; for others, only weights are tried.
 _VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "neighbours": {"similar_users": (50, 100, 200)},
     "item_knn": {"shrinkage": (5.0, 20.0, 100.0)},
@@ -35,11 +35,6 @@ def fits_of(model: str) -> Iterator[Fit]:
     values: Mapping[str, Sequence[Any]] = getattr(config, "search", _VALUES.get(model, {}))
     for chosen in product(*values.values()):
         yield Fit(model, dict(zip(values, chosen, strict=True)))
-
-
-def first_candidates(models: Sequence[str]) -> list[Variant]:
-    """Return every fit of some models, or of all registered ones, alone and by 40/60."""
-    return first_blends([fit for model in models or tuple(MODELS) for fit in fits_of(model)])
 
 
 def first_blends(fits: Sequence[Fit], fixed: Blend | None = None) -> list[Variant]:

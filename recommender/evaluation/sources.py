@@ -23,9 +23,8 @@ from recommender.entities import CatalogEntry
 from recommender.errors import EvaluationError
 
 _KEY_BYTES = 16
-_USERS_A_STATEMENT = 1_000
-# Users per statement.
-_PATIENCE_S = 600.0
+# Users, and seconds, per statement.
+_USERS_A_STATEMENT, _PATIENCE_S = 1_000, 600.0
 _KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
 
 

@@ -97,7 +97,7 @@ def _split(interactions: Interactions, later: NDArray[np.bool_], moment: float |
 
 
 def _ranks_from_last(interactions: Interactions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return for each interaction how many of its user's are later, and how many the user has."""
+    """Return for each interaction how many of the same user are later, and how many there are."""
     # Interactions without a time sort first.
     times = np.nan_to_num(interactions.times, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     order = np.lexsort((interactions.item_idx, times, interactions.user_idx))

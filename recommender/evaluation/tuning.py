@@ -178,8 +178,8 @@ def _compared(values: Sequence[tuple[Variant, NDArray[np.float64]]]) -> tuple[li
     """Return the measured variants except popularity, the first, with their differences to it."""
     variants = [variant for variant, _ in values]
     bootstrap = Bootstrap(np.stack([column for _, column in values], axis=1))
-    against = bootstrap.joint_spread_against(np.zeros(len(values), dtype=np.intp))
-    means = bootstrap.spread().mean.tolist()
+    against = bootstrap.joint_intervals_against(np.zeros(len(values), dtype=np.intp))
+    means = bootstrap.intervals().mean.tolist()
     differences = zip(*(numbers.tolist() for numbers in against), strict=True)
     measured = [
         Candidate(name=variant.name, mean=mean, against_popularity=Difference.of(*difference))

@@ -60,7 +60,7 @@ NO_CHANGES = Changes()
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A variant of an experiment. `share`: of all users; 0 if the experiment has the share."""
+    """A variant of an experiment. `share`: of all users; 0 for interleaving, where the experiment has one."""
 
     name: str
     changes: Changes
@@ -276,7 +276,7 @@ def find_experiment(experiments: Sequence[Experiment], name: str) -> Experiment 
     return next((each for each in experiments if each.name == name), None)
 
 
-def describe_experiments(experiments: Sequence[Experiment]) -> str:
+def experiments_fingerprint(experiments: Sequence[Experiment]) -> str:
     """Return a text that changes with the experiments; empty without any."""
     if not experiments:
         return ""

@@ -36,7 +36,9 @@ def team_draft(first: Sequence[int], second: Sequence[int], length: int, seed: s
 
     Args:
         first, second: rankings, best first, without repeats; each has at least `length` items or is
-            complete. length: of the list; less if both rankings end. seed: of the random bits.
+            complete.
+        length: of the list; less if both rankings end.
+        seed: of the random bits.
     """
     rankings = (iter(first), iter(second))
     sizes = [0, 0]

@@ -33,7 +33,7 @@ class InterleavingReport:
 
     `credits`: items that users liked or watched, by team. `wins`: users with more items of the first team,
     and of the second. `refused`: interactions whose token is forged, altered, or of another user, item or
-    time. `preference`: of the second ranking over the first, from -0.5 to 0.5. `chance`: probability of such
+    time. `preference`: of the second ranking over the first, from -0.5 to 0.5. `p_value`: probability of such
     wins without a difference.
     """
 
@@ -44,7 +44,7 @@ class InterleavingReport:
     refused: int
     preference: Interval
     power: Power
-    chance: float
+    p_value: float
 
     @property
     def users(self) -> int:
@@ -114,7 +114,7 @@ def read_interleaving(
         refused=refused,
         preference=preference(wins, signs[0]),
         power=preference_power(wins, signs[0]),
-        chance=sign_test(wins),
+        p_value=sign_test(wins),
     )
 
 
@@ -123,7 +123,7 @@ def read_ab(
 ) -> Sequence[VariantReport]:
     """Return the number of users of each variant who liked or watched an item since a time.
 
-    The users are all with interactions, of any time; their ids decide their variants.
+    `users` are all with interactions of any time; their ids decide their variants.
 
     Args:
         experiment: of kind ab.

@@ -24,7 +24,7 @@ class Interval(NamedTuple):
     high: float
 
     @property
-    def is_away_from_0(self) -> bool:
+    def excludes_zero(self) -> bool:
         """Return whether the interval excludes 0; true for 5 % of experiments without a difference."""
         return self.low > 0.0 or self.high < 0.0
 

@@ -58,7 +58,7 @@ def _held(folder: Path, patience_s: float, busy: str) -> Iterator[None]:
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
     try:
         deadline = time.monotonic() + patience_s
-        while not _is_taken(lock):
+        while not _try_lock(lock):
             if time.monotonic() >= deadline:
                 raise ArtifactError(busy)
             time.sleep(_POLL_S)
@@ -67,7 +67,7 @@ def _held(folder: Path, patience_s: float, busy: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _is_taken(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -139,7 +139,7 @@ class Publisher:
             aside.mkdir()
         try:
             model.save(aside)
-            # As the servers will: what they could not use is not published, and kernels are compiled before.
+            # Load it as servers will: an unusable model is not published, and kernels are compiled.
             type(model).load(aside)
             metadata = Metadata(
                 model=name,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from recommender.entities import Blend
 from recommender.models.base import Choice, Scorer, SimilarItems, TrainableModel, UserContext
-from recommender.models.short_histories import ShortHistories, passing_blend, trained_share
+from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 
 
 class LiveModel(Scorer, SimilarItems, Protocol):
@@ -59,7 +59,7 @@ class Selection:
             return Choice(self.trained, self.blend)
         if share <= 0.0:
             return Choice(self.live, self.configured_blend)
-        return Choice(self._mixture, passing_blend(self.configured_blend, self.blend, share))
+        return Choice(self._mixture, interpolated_blend(self.configured_blend, self.blend, share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def read_small_json(path: Path) -> bytes:
     The caller checks whether it is JSON of the right form.
 
     Raises:
-        ArtifactError: it is not a regular file, or has a number that no answer can hold. The message names
+        ArtifactError: it is not a regular file, or has a number of over 64 bits. The message names
             it, without its folder.
         OSError: it cannot be read.
     """

@@ -95,7 +95,7 @@ def list_versions(folder: Path, *, unreadable_left_out: bool = False) -> list[St
 
 
 def find_version(folder: Path, name: str) -> VersionRef:
-    """Return the version of a name.
+    """Return the named version.
 
     Args:
         folder: of all models.
@@ -193,7 +193,7 @@ def make_current(folder: Path, ref: VersionRef, how: How) -> None:
     """Make a version current and log it; the store's lock must be held.
 
     Raises:
-        ArtifactError: a `current` is there that is no link.
+        ArtifactError: a `current` is not a link.
         OSError: the folder cannot be written.
     """
     # Log first: on a full disk, nothing changes.

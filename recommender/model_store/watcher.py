@@ -150,7 +150,7 @@ class ModelWatcher:
             self._window_days,
             self._blend_of(in_use),
             self._blend,
-            self._min_history if MODELS[in_use.model.name].needs_history else 0,
+            self._min_history if MODELS[in_use.model.name].mixes_similar_users else 0,
         )
 
     def state(self) -> ModelState:
@@ -267,7 +267,7 @@ class ModelWatcher:
         """
         if not artifact.is_there(self._folder, name, version):
             raise ArtifactError(f"{artifact.CURRENT} names a version that is not there")
-        loaded = self._sound(name, version)
+        loaded = self._checked(name, version)
         if loaded is self._in_use:
             return True
         if index is None:
@@ -279,7 +279,7 @@ class ModelWatcher:
         logger.info("model %s %s", name, version)
         return True
 
-    def _sound(self, name: str, version: str) -> _Loaded:
+    def _checked(self, name: str, version: str) -> _Loaded:
         """Return the checked model of a version, from memory if it is loaded.
 
         Raises:

@@ -43,7 +43,7 @@ _LEAST_SIMILARITY = 1e-3
 _BYTES_A_PAIR, _BYTES_A_FACTOR = 40, 12
 # Measured with 32, 64 and 128 factors: for small systems, the calls cost more than the computation.
 _SECONDS_A_PAIR_AND_FACTORS_SQUARED, _SECONDS_A_ROW_AND_FACTOR = 1e-10, 4e-7
-_BITS = 1 << 32
+_SEEDS = 1 << 32
 
 
 class AlsConfig(BaseModel):
@@ -61,7 +61,7 @@ class AlsConfig(BaseModel):
     """The weight of a like or watch; a missing one has the weight 1."""
     history: int = Field(default=1_000, ge=1)
     """How many of a user's latest items count. Read when scoring: a change needs no training."""
-    seed: int = Field(default=0, ge=0, lt=_BITS)
+    seed: int = Field(default=0, ge=0, lt=_SEEDS)
     """The seed of the initial factors."""
 
 

@@ -107,7 +107,7 @@ def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.int
 
 
 def scores_of_sums(sums: NDArray[np.float64], catalog_idx: NDArray[np.intp]) -> ItemScores:
-    """Return what `scores_of_floats` does of the sums above 0 of items that are in a catalog index.
+    """Do as `scores_of_floats`, for the sums above 0 of items in a catalog index.
 
     Args:
         sums: shape (items of a model,).
@@ -142,10 +142,10 @@ def write_whole_scores(
     values: NDArray[np.int64],
     item_idx: NDArray[np.intp],
 ) -> tuple[int, float]:
-    """Write the scores above 0 so that the largest is `most`, and where they stand.
+    """Write scores above 0, scaled to a largest of `most`, and their item_idx.
 
     Returns:
-        How many there are, and the steps that a score of 1 has.
+        The number of scores, and the steps per unit of score.
     """
     largest = 0.0
     for item in range(sums.size):

@@ -147,7 +147,7 @@ class EaseTransitions:
         return [self._score(user, items) for user in users]
 
     def _score(self, user: UserContext, items: CatalogIndex) -> ItemScores:
-        # One more than there are items, for those that are not in the catalog.
+        # One extra element: unknown items have the index -1.
         mixed = np.zeros(len(items.item_ids) + 1)
         for part, _, sums, factor in self._scored(user, items):
             mixed[part.items.catalog_idx_in(items)] += factor * sums

@@ -60,8 +60,8 @@ class WeightedHistory(NamedTuple):
 class ItemWeightsModel(ConfiguredModel[Config], ABC):
     """A model that is weights between items; a subclass says how they are learned.
 
-    Serves users it has never seen from their live history, explains a score by the products it is the sum of,
-    and takes the weights to an item for similarities.
+    Serves users it has never seen from their live history, explains a score by its summands,
+    and uses the weights to an item as similarities.
     """
 
     @abstractmethod
@@ -69,7 +69,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         """Return the weights that a dataset gives."""
 
     def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return how much each item of a history counts, the latest first: here, one as much as another.
+        """Return the weight of each item of a history, the latest first: here, 1 for all.
 
         Args:
             liked: whether there is a like among the interactions with it, and not only watches.
@@ -116,7 +116,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         return model
 
     def use(self, weights: ItemWeights) -> None:
-        """Score by these weights, which are right, from now on."""
+        """Use these weights, which are valid, from now on."""
         self._weights = weights
         self._items = ItemVocabulary(IdTexts.of_byte_strings(weights.item_ids))
 
@@ -171,7 +171,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     ) -> NDArray[np.float64]:
         """Return what each item of a history adds to the scores of some items, with its sign.
 
-        Shape (items asked about, as many of the history as have a rank).
+        Shape (len(item_idx), largest rank in the history + 1).
         """
         row_of = np.full(len(self._items), -1, dtype=np.intp)
         row_of[history.model_idx] = np.arange(len(history.model_idx))
@@ -193,7 +193,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         window: Window,  # noqa: ARG002 - its window is the one it was trained with
         deadline: Deadline,  # noqa: ARG002 - no database is asked
     ) -> ItemSimilarities:
-        """Return the weights that say which items are similar, those above 0, at most 1."""
+        """Return the similar items, with their weights, above 0 and at most 1."""
         item_idx, weights = self.similar_idx(item_id, items)
         return ItemSimilarities(item_idx, np.minimum(weights, 1.0))
 

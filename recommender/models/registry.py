@@ -17,7 +17,7 @@ from recommender.models.base import TrainableModel
 class Registered:
     """A model: its module and class, and its description for `train`.
 
-    `needs_history`: whether similar users are mixed in for users with short histories. False for models that
+    `mixes_similar_users`: whether similar users are mixed in for short histories. False for models that
     use similar users themselves, or that need no history. `package`: needed only for learning; `extra`: the
     extra that installs it.
     """
@@ -25,7 +25,7 @@ class Registered:
     module: str
     class_name: str
     summary: str
-    needs_history: bool = True
+    mixes_similar_users: bool = True
     extra: str | None = None
     package: str | None = None
 
@@ -65,13 +65,13 @@ MODELS: Mapping[str, Registered] = {
         "popularity",
         "PopularityModel",
         "What most users liked or watched, the same for all users.",
-        needs_history=False,
+        mixes_similar_users=False,
     ),
     "content": Registered(
         "content",
         "ContentModel",
         "Items of the genres that a user states, likes or watches.",
-        needs_history=False,
+        mixes_similar_users=False,
     ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
     "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
@@ -92,6 +92,6 @@ MODELS: Mapping[str, Registered] = {
         "user_knn.trained",
         "UserKnn",
         "All users' likes and watches in memory: similar users exactly, in a millisecond or two.",
-        needs_history=False,
+        mixes_similar_users=False,
     ),
 }

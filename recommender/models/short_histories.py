@@ -60,7 +60,7 @@ def trained_share(history: History, min_history: int) -> float:
     return 1.0 if items >= min_history else math.sqrt(items / min_history)
 
 
-def passing_blend(configured: Blend, learned: Blend, share: float) -> Blend:
+def interpolated_blend(configured: Blend, learned: Blend, share: float) -> Blend:
     """Return a blend between the configured one and that of a trained version.
 
     The weights are interpolated by the share. The content score is the version's kind; if the version gives

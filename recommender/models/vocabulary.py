@@ -14,7 +14,7 @@ from recommender.id_table import IdTable, IdTexts
 _KEPT_INDEXES = 3
 _UNKNOWN = -1
 # Ids processed together.
-_STRETCH = 10_000
+_CHUNK = 10_000
 
 
 class _InIndex(NamedTuple):
@@ -22,7 +22,7 @@ class _InIndex(NamedTuple):
 
     `catalog`: a weak reference, so that a replaced index does not stay in memory. `catalog_idx`: the index in
     the catalog of each of the model's items, -1 for none. `model_idx`: by index in `popularity.ids`, the
-    model's index, -1 for none; its last entry is that of no item.
+    model's index, -1 for none; the last entry is -1.
     """
 
     catalog: "weakref.ref[CatalogIndex]"
@@ -36,7 +36,7 @@ class ItemVocabulary:
     def __init__(self, item_ids: Sequence[str]) -> None:
         self.item_ids = item_ids if isinstance(item_ids, IdTexts) else IdTexts.of(item_ids)
         self._table = IdTable(self.item_ids)
-        # For the last indexes: the one in use, and the next one.
+        # For the latest `_KEPT_INDEXES` catalog indexes seen.
         self._known: tuple[_InIndex, ...] = ()
 
     def __len__(self) -> int:
@@ -119,10 +119,10 @@ def are_distinct(texts: NDArray[np.bytes_]) -> bool:
 
 def are_utf8(texts: NDArray[np.bytes_]) -> bool:
     """Return whether all byte strings are valid UTF-8."""
-    for start in range(0, len(texts), _STRETCH):
+    for start in range(0, len(texts), _CHUNK):
         try:
             # Joined by a byte that is never a part of a character.
-            b"\n".join(texts[start : start + _STRETCH].tolist()).decode()
+            b"\n".join(texts[start : start + _CHUNK].tolist()).decode()
         except UnicodeDecodeError:
             return False
     return True

@@ -27,13 +27,13 @@ class ItemWeights(NamedTuple):
     to_target: NDArray[np.int64]
 
     def of_target(self, target: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return from which items there are weights to one, ascending, and parallel these weights."""
+        """Return the source items of the weights to an item, ascending, and the weights."""
         entries = self.to_target[self.target_start[target] : self.target_start[target + 1]]
         sources = np.searchsorted(self.source_start, entries, side="right") - 1
         return sources, self.weights[entries].astype(np.float64)
 
     def of_source(self, source: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return to which items there are weights from one, ascending, and parallel these weights."""
+        """Return the target items of the weights from an item, ascending, and the weights."""
         entries = slice(self.source_start[source], self.source_start[source + 1])
         return self.target_idx[entries].astype(np.intp), self.weights[entries].astype(np.float64)
 
@@ -77,7 +77,7 @@ def _furthest_from_0(rows: NDArray[np.floating[Any]], top_k: int) -> NDArray[np.
         return np.asarray(sizes > 0)
     least = np.partition(sizes, columns - top_k, axis=1)[:, columns - top_k, None]
     kept = sizes >= least
-    # Of those that are as far from 0 as the last one, the first are kept.
+    # Of ties with the last one kept, keep the first.
     for row in np.flatnonzero(np.count_nonzero(kept, axis=1) > top_k):
         level = np.flatnonzero(sizes[row] == least[row])
         kept[row, level[top_k - np.count_nonzero(kept[row]) :]] = False
@@ -99,7 +99,7 @@ def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights])
     source_idx = np.concatenate([each.source_idx for each in given])
     weights = np.concatenate([each.weights for each in given])
     target_start = np.concatenate(([0], np.cumsum([len(each.weights) for each in given]))).astype(np.int64)
-    # Another format is a sort by counting: several times as fast as one by comparing.
+    # Converting is a counting sort: several times as fast as a comparison sort.
     by_source = csr_array(csc_array((weights, source_idx, target_start), shape=(items, items)))
     numbers = np.arange(len(weights), dtype=np.int64)
     to_target = csc_array(csr_array((numbers, by_source.indices, by_source.indptr), shape=(items, items)))
@@ -123,7 +123,7 @@ def _add_weights_in_numpy(
     """Do what `add_weights` does, for where there is no compiler."""
     for source, count in zip(*history, strict=True):
         part = slice(source_start[source], source_start[source + 1])
-        # An item leads to another one once.
+        # Each target occurs once in a part.
         sums[target_idx[part]] += count * weights[part]
 
 
@@ -144,7 +144,7 @@ def add_weights(
     """
     sources, counts = history
     for i in range(sources.size):
-        # Without a sign: the loop need not look whether an index counts from the end.
+        # Unsigned: the loop need not check for negative indices.
         source, count = np.uint64(sources[i]), counts[i]
         start, end = np.uint64(source_start[source]), np.uint64(source_start[source + np.uint64(1)])
         for entry in range(start, end):

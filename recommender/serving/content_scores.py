@@ -1,4 +1,4 @@
-"""The ways of working out content_score: by the stated genres alone, or by the history, too."""
+"""Content scores, by the stated genres alone, or by these and the history."""
 
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class ContentScores(Protocol):
         """Return the content scores of some items, in [0, 1]; same shape."""
         ...
 
-    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+    def is_informative(self, eligible: NDArray[np.bool_]) -> bool:
         """Return whether what is known of the user tells eligible items apart from what is popular."""
         ...
 
@@ -58,13 +58,13 @@ class StatedScores:
         matches = count_matches(self._masks[item_idx], self._mask)
         return np.asarray(matches / np.float64(max(1, self._stated)))
 
-    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+    def is_informative(self, eligible: NDArray[np.bool_]) -> bool:
         """Return whether an eligible item has a stated genre."""
         return has_match(self._masks, self._mask, eligible)
 
 
 class ProfileScores:
-    """How much an item's genres are to a user's taste, by history and stated genres, times its popularity."""
+    """How well an item's genres fit a user's history and stated genres, times its popularity."""
 
     def __init__(self, user: UserContext, index: CatalogIndex) -> None:
         self._rates = index.genre_rates
@@ -83,7 +83,7 @@ class ProfileScores:
         """Return taste times popularity."""
         return np.asarray(self._tastes[self._rates.set_idx[item_idx]] * self._rates.popularity[item_idx])
 
-    def count_among(self, eligible: NDArray[np.bool_]) -> bool:
+    def is_informative(self, eligible: NDArray[np.bool_]) -> bool:
         """Return whether there is a taste, and an eligible item that it counts for.
 
         Without one, the scores are half the popularity.

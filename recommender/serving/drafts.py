@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UserList:
-    """A user's list, in `entries`. `pages`: what it takes of its one ranking, or of its two."""
+    """A user's list: `entries` in order. `pages`: its items by ranking, of which there are one or two."""
 
     pages: Sequence[RankedPage]
     entries: Sequence[Entry]
@@ -54,7 +54,7 @@ def list_for(
     Args:
         ranker: of the request.
         user: whose list.
-        scored: the choice; and the second one of its draft, where it has one.
+        scored: the user's choice; in a draft, also the second one.
         scope: which items count.
         page: which part of the list.
         day: of the request: a draft is the same for all of it.

@@ -136,16 +136,16 @@ class Hydration:
     def _read_spare(self, item_ids: Sequence[str]) -> bool:
         self._fetch(item_ids)
         self.page = self._page
-        self._round = self._settle
+        self._round = self._check_page
         if not self.details:
-            self._look_what_exists()
+            self._prepare_last_round()
         return False
 
-    def _settle(self, item_ids: Sequence[str]) -> bool:
+    def _check_page(self, item_ids: Sequence[str]) -> bool:
         if self.details.keys() >= set(item_ids):
             self._note_deleted(self._missing, self._asked_at)
             return True
-        self._look_what_exists()
+        self._prepare_last_round()
         return False
 
     def _read_what_exists(self, item_ids: Sequence[str]) -> bool:
@@ -166,7 +166,7 @@ class Hydration:
             self.scope = _among(self.scope.existing & ~self._index.mask(missing))
         return not missing
 
-    def _look_what_exists(self) -> None:
+    def _prepare_last_round(self) -> None:
         """Let the last round rank the items that exist.
 
         Raises:

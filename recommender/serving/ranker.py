@@ -99,8 +99,7 @@ class Ranking:
     def items(self, page: Page) -> NDArray[np.intp]:
         """Return the items of a page; those of consecutive pages neither overlap nor skip.
 
-        Where the user's lists are re-ranked, it is the first `RERANKED_ITEMS` of the ranking that move;
-        what follows them keeps its rank.
+        Re-ranking moves only the first `RERANKED_ITEMS`; later items keep their rank.
         """
         if not self._choice.diversity or page.offset >= RERANKED_ITEMS:
             return top_k(self._keys, self._showable, page.limit, page.offset)
@@ -123,7 +122,7 @@ class Ranking:
             content=content,
             collaborative=collaborative,
             strategy=_strategy(
-                has_content=bool(weights.content) and self._content.count_among(self._eligible),
+                has_content=bool(weights.content) and self._content.is_informative(self._eligible),
                 has_collaborative=bool(weights.collaborative and self._largest),
             ),
             max_score=self._largest / self._scores.steps,

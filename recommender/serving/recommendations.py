@@ -50,7 +50,7 @@ from recommender.serving.drafts import Scored, list_for
 from recommender.serving.failures import Failures
 from recommender.serving.hydration import Hydrator
 from recommender.serving.ranker import Ranker
-from recommender.serving.results import Shown, result_of
+from recommender.serving.results import ResultContext, result_of
 from recommender.telemetry import SERVICE, stage
 
 logger = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ class RecommendationService:
         return _Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: _Chunk) -> list[UserContext]:
-        """Read the contexts of users: one statement, and one for each window, which run at the same time."""
+        """Read contexts: one statement of user_db, and meanwhile one of engagement_db per window."""
         deadline = chunk.deadline
         preferences: Mapping[str, Sequence[str]] = {}
         histories: dict[str, History] = {}
@@ -260,7 +260,7 @@ class RecommendationService:
                 for user, own in zip(users, scored, strict=True)
             ]
             complete = hydration.read(np.concatenate([each.shown_idx for each in lists]))
-        shown = Shown(
+        context = ResultContext(
             index=index,
             details=hydration.details,
             degraded=chunk.failures.names,
@@ -269,7 +269,7 @@ class RecommendationService:
             given_at=chunk.now,
             offset=request.page.offset,
         )
-        return [result_of(each, own[0].choice, shown) for each, own in zip(lists, scored, strict=True)]
+        return [result_of(each, own[0].choice, context) for each, own in zip(lists, scored, strict=True)]
 
 
 _NO_HISTORY = History()

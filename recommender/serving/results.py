@@ -1,4 +1,4 @@
-"""From a user's list to the result that is handed out."""
+"""Builds a user's result from the list."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from recommender.serving.ranker import RankedPage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ResultContext:
     """What the results of a request have in common.
 
     `details`: by item id, of all that is shown. `degraded`: the databases that did not answer. `signer`: of
@@ -31,20 +31,20 @@ class Shown:
     offset: int
 
 
-def result_of(listed: UserList, choice: Choice, shown: Shown) -> UserRecommendations:
+def result_of(listed: UserList, choice: Choice, context: ResultContext) -> UserRecommendations:
     """Return a user's result: the items of the list whose details can be had.
 
     Args:
         listed: the list.
         choice: how it was ranked; with a draft, its first ranking.
-        shown: what it has in common with the other results.
+        context: what it has in common with the other results.
     """
-    explainers = [_explainer(page, shown) for page in listed.pages]
+    explainers = [_explainer(page, context) for page in listed.pages]
     first, explainer = listed.pages[0], explainers[0]
-    by_page = [_recommendations(*each, shown) for each in zip(listed.pages, explainers, strict=True)]
+    by_page = [_recommendations(*each, context) for each in zip(listed.pages, explainers, strict=True)]
     items = [by_page[entry.page][entry.rank] for entry in listed.entries]
-    if choice.draft is not None and shown.signer is not None:
-        tokens = _tokens(listed, choice.draft, shown.signer, shown)
+    if choice.draft is not None and context.signer is not None:
+        tokens = _tokens(listed, choice.draft, context.signer, context)
         items = [
             item if item is None or token is None else replace(item, token=token)
             for item, token in zip(items, tokens, strict=True)
@@ -53,30 +53,30 @@ def result_of(listed: UserList, choice: Choice, shown: Shown) -> UserRecommendat
         user_id=first.user.user_id,
         items=tuple(item for item in items if item is not None),
         strategy=first.strategy,
-        degraded=shown.degraded,
+        degraded=context.degraded,
         model=choice.scorer.name,
         model_version=choice.scorer.version,
-        index_version=shown.index.version,
+        index_version=context.index.version,
         basis=None if explainer is None else explainer.basis(),
         variants=choice.variants,
     )
 
 
-def _explainer(page: RankedPage, shown: Shown) -> PageExplainer | None:
+def _explainer(page: RankedPage, context: ResultContext) -> PageExplainer | None:
     if page.explanation is None:
         return None
-    return PageExplainer(page, page.explanation, shown.details, index=shown.index, verbs=shown.verbs)
+    return PageExplainer(page, page.explanation, context.details, index=context.index, verbs=context.verbs)
 
 
 def _recommendations(
-    page: RankedPage, explainer: PageExplainer | None, shown: Shown
+    page: RankedPage, explainer: PageExplainer | None, context: ResultContext
 ) -> list[Recommendation | None]:
     """Return the items of a page by rank; None where the details of one cannot be had."""
-    item_ids = shown.index.item_ids.texts_at(page.item_idx.tolist())
+    item_ids = context.index.item_ids.texts_at(page.item_idx.tolist())
     scores = (page.recommendation.tolist(), page.content.tolist(), page.collaborative.tolist())
     found: list[Recommendation | None] = []
     for rank, (item_id, score, content, collaborative) in enumerate(zip(item_ids, *scores, strict=True)):
-        details = shown.details.get(item_id)
+        details = context.details.get(item_id)
         if details is None:
             found.append(None)
             continue
@@ -85,9 +85,11 @@ def _recommendations(
     return found
 
 
-def _tokens(listed: UserList, draft: Draft, signer: TokenSigner, shown: Shown) -> Iterator[str | None]:
+def _tokens(
+    listed: UserList, draft: Draft, signer: TokenSigner, context: ResultContext
+) -> Iterator[str | None]:
     """Yield a token for each entry of a list; None for one that is not of a team."""
-    for rank, entry in enumerate(listed.entries, start=shown.offset + 1):
+    for rank, entry in enumerate(listed.entries, start=context.offset + 1):
         page = listed.pages[entry.page]
         if entry.team is None:
             yield None
@@ -96,8 +98,8 @@ def _tokens(listed: UserList, draft: Draft, signer: TokenSigner, shown: Shown) -
             experiment=draft.experiment,
             team=draft.teams[entry.team],
             user_id=page.user.user_id,
-            item_id=shown.index.item_ids[page.item_idx[entry.rank]],
+            item_id=context.index.item_ids[page.item_idx[entry.rank]],
             rank=rank,
-            given_at=int(shown.given_at.timestamp()),
+            given_at=int(context.given_at.timestamp()),
         )
         yield signer.sign(placement)

@@ -12,7 +12,7 @@ from recommender.models.registry import MODELS
 
 # The time limit for learning all models, by their own estimates.
 SEARCH_S = 900.0
-# With fewer, what users have in common is chance: only models that do not compare users are tried.
+# With fewer, what users have in common is chance: only the models in `_SIMPLE` are tried.
 LEAST_USERS, LEAST_PAIRS = 50, 500
 _SIMPLE = ("popularity", "content", "neighbours")
 
@@ -29,7 +29,7 @@ class Suited(NamedTuple):
 def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: float = SEARCH_S) -> Suited:
     """Return the fits that suit the size of a dataset, the quickest first.
 
-    A model is left out if it compares users or items and the dataset is very small, if it needs more memory
+    A model is left out if it is not one of `_SIMPLE` and the dataset is very small, if it needs more memory
     than allowed, if a package is missing, or if learning it once takes longer than the remaining time. It is
     tried with its default hyperparameters only if all combinations take too long.
 

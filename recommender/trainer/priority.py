@@ -10,7 +10,7 @@ _NICENESS = 10
 _KILLED_FIRST = "800"
 
 
-def stand_back() -> None:
+def lower_priority() -> None:
     """Lower this process's CPU and disk priority, and let the kernel kill it first when memory is short."""
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
@@ -23,7 +23,7 @@ def stand_back() -> None:
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
 
 
-def end_with(descriptor: int) -> None:
+def exit_when_closed(descriptor: int) -> None:
     """End this process as soon as the other end of a pipe is closed."""
 
     def wait() -> None:

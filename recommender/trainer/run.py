@@ -60,7 +60,7 @@ _RECORDED_CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingOrder:
+class TrainingTask:
     """The task of a training run.
 
     `folder`: of the models. `model`: AUTO for the best, or the name of the only one. `blend`: as configured;
@@ -93,14 +93,14 @@ class TrainingOrder:
 
 
 def run_training(
-    order: TrainingOrder, trigger: Trigger, stand_back: Callable[[], None] = lambda: None
+    task: TrainingTask, trigger: Trigger, lower_priority: Callable[[], None] = lambda: None
 ) -> TrainingRun:
     """Make a training run, and record it.
 
     Args:
-        order: the task.
+        task: what to train, and how.
         trigger: why the run began.
-        stand_back: lowers the priority; called once there is a model, as the run is no longer urgent.
+        lower_priority: lowers the priority; called once there is a model, as the run is no longer urgent.
 
     Returns:
         The record, also of a failed run.
@@ -109,8 +109,8 @@ def run_training(
         TrainingUnderWayError: another run is under way.
         OSError: the folder of the models cannot be written.
     """
-    with run_lock(order.folder):
-        run = _Run(order, next_run_number(order.folder), stand_back)
+    with run_lock(task.folder):
+        run = _Run(task, next_run_number(task.folder), lower_priority)
         began = _now()
         logger.info("training run %d begins: %s", run.number, trigger.value)
         try:
@@ -118,7 +118,7 @@ def run_training(
             run.train_for_experiments(found.get("model"))
         except (MarqueeError, OSError, MemoryError) as exc:
             logger.error("training run %d failed: %s", run.number, exc)
-            found = run.failed(_reason_of(exc, order.folder))
+            found = run.failed(_reason_of(exc, task.folder))
         except Exception as exc:
             # Catch all: the run must leave a record, and the trainer must go on.
             logger.exception("training run %d failed", run.number)
@@ -132,7 +132,7 @@ def run_training(
             host=platform.node(),
             **found,
         )
-        write_run(order.folder, record)
+        write_run(task.folder, record)
         logger.info("training run %d: %s. %s", record.number, record.outcome.value, record.reason)
         return record
 
@@ -156,17 +156,17 @@ def _reason_of(exc: Exception, folder: Path) -> str:
 class _Run:
     """A run under way, and its results so far."""
 
-    def __init__(self, order: TrainingOrder, number: int, stand_back: Callable[[], None]) -> None:
+    def __init__(self, task: TrainingTask, number: int, lower_priority: Callable[[], None]) -> None:
         self.number = number
-        self._stand_back = stand_back
-        self._order = order
+        self._stand_back = lower_priority
+        self._task = task
         self._counts: dict[str, int] = {}
         self._published: Metadata | None = None
         self._data: Dataset | None = None
 
     def make(self) -> dict[str, Any]:
         """Train, and return the record."""
-        former = latest_published(self._order.folder, self._order.models)
+        former = latest_published(self._task.folder, self._task.models)
         if former is not None:
             self._stand_back()
         with self._source() as source:
@@ -179,8 +179,8 @@ class _Run:
                 # Publish the default first: it is available soon, while the comparison takes longer.
                 self._published = self._publish(champion, data, None)
                 self._stand_back()
-            if self._order.model != AUTO:
-                reason = f"MODEL names {self._order.model}, which was trained on all data."
+            if self._task.model != AUTO:
+                reason = f"MODEL names {self._task.model}, which was trained on all data."
                 return self._refitted(champion, data, None, reason)
             try:
                 compared = self._compare(source, data, champion)
@@ -207,19 +207,19 @@ class _Run:
         Args:
             serving: the model that serves all users, which has been fitted already.
         """
-        order, data = self._order, self._data
-        for name in order.experiment_models:
+        task, data = self._task, self._data
+        for name in task.experiment_models:
             if data is None or name == serving:
                 continue
-            former = latest_published(order.folder, (name,))
-            fit = tidy_fit(name, {} if former is None else former.hyperparameters, order.pinned)
+            former = latest_published(task.folder, (name,))
+            fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
                 self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), Promotion.MODEL)
             except (MarqueeError, OSError, MemoryError) as exc:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
-        """Return the record of a run that failed before, or after, its first model."""
+        """Return the record of a failed run, with what it published, if anything."""
         return self._found(Outcome.FAILED, reason, self._published)
 
     def _refitted(
@@ -242,20 +242,20 @@ class _Run:
         return {**found, **version, "fingerprint": published.fingerprint}
 
     def _champion(self, former: Metadata | None) -> Variant:
-        order = self._order
-        if former is None and order.model != AUTO:
-            return in_blend(tidy_fit(order.model, {}, order.pinned), order.blend)
-        return variant_of(former, order.blend, order.pinned, learns_blend=order.learns_blend)
+        task = self._task
+        if former is None and task.model != AUTO:
+            return in_blend(tidy_fit(task.model, {}, task.pinned), task.blend)
+        return variant_of(former, task.blend, task.pinned, learns_blend=task.learns_blend)
 
     def _compare(self, source: Source, data: Dataset, champion: Variant) -> Comparison:
-        order = self._order
+        task = self._task
         conditions = Conditions(
             champion=champion,
-            default=variant_of(None, order.blend, order.pinned, learns_blend=order.learns_blend),
-            fixed=None if order.learns_blend else order.blend,
-            pinned=order.pinned,
-            short=ShortHistory(order.min_history, order.blend if order.learns_blend else None),
-            memory_bytes=order.memory_bytes,
+            default=variant_of(None, task.blend, task.pinned, learns_blend=task.learns_blend),
+            fixed=None if task.learns_blend else task.blend,
+            pinned=task.pinned,
+            short=ShortHistory(task.min_history, task.blend if task.learns_blend else None),
+            memory_bytes=task.memory_bytes,
             seed=self.number,
         )
         return compare(source, data, conditions, _log_step())
@@ -264,7 +264,7 @@ class _Run:
         provenance = Provenance(
             made_by=MADE_BY,
             run=self.number,
-            blend=variant.blend if self._order.learns_blend else None,
+            blend=variant.blend if self._task.learns_blend else None,
             metrics={} if evaluation is None else _metrics_of(evaluation, variant),
         )
         return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, Promotion.ALL)
@@ -272,26 +272,26 @@ class _Run:
     def _learn(self, fit: Fit, data: Dataset, provenance: Provenance, promotion: Promotion) -> Metadata:
         return train(
             fit.model,
-            self._order.folder,
+            self._task.folder,
             lambda: data,
             hyperparameters=fit.hyperparameters,
-            fitting=Fitting(self._order.memory_bytes),
-            kept_versions=self._order.kept_versions,
-            record=self._order.record,
+            fitting=Fitting(self._task.memory_bytes),
+            kept_versions=self._task.kept_versions,
+            record=self._task.record,
             provenance=provenance,
             promotion=promotion,
         )
 
     def _source(self) -> AbstractContextManager[Source]:
-        order = self._order
-        return databases_source(order.databases, order.types, order.domain, order.window_days, self._read)
+        task = self._task
+        return databases_source(task.databases, task.types, task.domain, task.window_days, self._read)
 
     def _read(self, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
         estimated = engagement_db.estimate_interactions()
         if estimated is not None:
             self._counts["estimated_interactions"] = estimated
-        rows = in_turn(engagement_db) if self._order.takes_turns else engagement_db.stream_interactions()
-        return read_forgotten(self._order.folder).rows_of_others(rows)
+        rows = in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
+        return read_forgotten(self._task.folder).rows_of_others(rows)
 
 
 def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from recommender.model_store.runs import FOLDER, Outcome, TrainingRun, read_runs
 from recommender.trainer.locks import RUN_LOCK, is_held
 
-_LOOKED_AT = 100
+_RUNS_READ = 100
 _SUCCESSES = (Outcome.PUBLISHED, Outcome.REFITTED)
 
 
@@ -45,7 +45,7 @@ class TrainingReader:
         """Return the present state."""
         changed = _changed_at(self._folder / FOLDER)
         if changed != self._seen:
-            self._known = _state_of(list(read_runs(self._folder, _LOOKED_AT)))
+            self._known = _state_of(list(read_runs(self._folder, _RUNS_READ)))
             self._seen = changed
         return self._known._replace(
             running=is_held(self._folder / RUN_LOCK),

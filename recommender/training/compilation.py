@@ -1,7 +1,7 @@
-"""Compiles what models score with, ahead of the first training.
+"""Compiles the kernels of models before the first training.
 
-Compiling takes as long on a small data set as on a large one, and is kept on disk. So it can be done while
-other things are awaited.
+Compiling takes as long on a small data set as on a large one, and is kept on disk. So it can run before
+there is any data.
 """
 
 import tempfile

@@ -32,9 +32,9 @@ def build_arrays(data: Dataset) -> Arrays:
     """Return the arrays of a model.
 
     `values` are sums of values in integer steps of 10^-9. Users are in the order of their ids, so that ties
-    by index are ties by id. `items_of_user` and `users_of_item` hold the same pairs by user and by item, with
-    the bounds `user_start` and `item_start`; `bits_row` and `user_bits` repeat the users of popular items as
-    bits.
+    by index are ties by id. `media_of_user` and `users_of_media` hold the same pairs, by user and by item,
+    with the bounds `user_start` and `media_start`. `bits_row` and `user_bits` repeat the users of popular
+    items as bits.
     """
     users = len(data.user_ids)
     positive_users = np.bincount(data.item_idx, minlength=len(data.item_ids))

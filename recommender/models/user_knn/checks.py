@@ -17,7 +17,7 @@ from recommender.models.user_knn.similarity import DAMPING, idf_weight
 from recommender.models.vocabulary import are_distinct, are_utf8
 
 # Entries that are checked together.
-_STRETCH = 1 << 19
+_CHUNK = 1 << 19
 # Above any sum of interaction values, each below 1e100; sums of values below this stay finite.
 _MAX_VALUE = 1e150
 
@@ -94,7 +94,7 @@ def _check_starts(name: str, starts: NDArray[np.int64], pairs: int) -> None:
     if starts[0] != 0 or starts[-1] != pairs:
         _refuse(name, f"must begin with 0 and end with {pairs}")
     # Compare neighbours: differences could overflow.
-    if any((starts[1:][part] < starts[:-1][part]).any() for part in _stretches(len(starts) - 1)):
+    if any((starts[1:][part] < starts[:-1][part]).any() for part in _chunks(len(starts) - 1)):
         _refuse(name, "must not decrease")
 
 
@@ -105,7 +105,7 @@ def _check_range(name: str, array: NDArray[np.int32], low: int, high: int) -> No
 
 def _check_ids(arrays: Arrays) -> None:
     user_ids = arrays["user_ids"]
-    if any((user_ids[1:][part] <= user_ids[:-1][part]).any() for part in _stretches(len(user_ids) - 1)):
+    if any((user_ids[1:][part] <= user_ids[:-1][part]).any() for part in _chunks(len(user_ids) - 1)):
         _refuse("user_ids", "must be sorted and not repeat")
     if not are_distinct(arrays["media_ids"]):
         _refuse("media_ids", "must not repeat")
@@ -114,7 +114,7 @@ def _check_ids(arrays: Arrays) -> None:
 
 
 def _check_values(values: NDArray[np.float64]) -> None:
-    for part in _stretches(len(values)):
+    for part in _chunks(len(values)):
         # False for NaN, too.
         if not (np.abs(values[part]) <= _MAX_VALUE).all():
             _refuse("values", f"must be finite, and at most {_MAX_VALUE:g}")
@@ -123,15 +123,15 @@ def _check_values(values: NDArray[np.float64]) -> None:
 def _check_directions(arrays: Arrays) -> None:
     """Require that both directions hold the same pairs, and each pair once."""
     item_start, users_of_item = arrays["media_start"], arrays["users_of_media"]
-    for part in _stretches(len(users_of_item) - 1):
+    for part in _chunks(len(users_of_item) - 1):
         later = np.flatnonzero(users_of_item[1:][part] <= users_of_item[:-1][part]) + part.start + 1
-        # Only where another item begins may the next user stand before the last one.
+        # Only where another item begins may users not increase.
         if (item_start[np.searchsorted(item_start, later)] != later).any():
             _refuse("users_of_media", "the users of an item must be sorted and not repeat")
     by_user = _digest(arrays["user_start"], arrays["media_of_user"], lambda user, item: (user, item))
     by_item = _digest(item_start, users_of_item, lambda item, user: (user, item))
     if by_user != by_item:
-        _refuse("users_of_media", "must hold the same pairs as items_of_user")
+        _refuse("users_of_media", "must hold the same pairs as media_of_user")
 
 
 def _check_weights(arrays: Arrays) -> None:
@@ -146,7 +146,7 @@ def _check_weights(arrays: Arrays) -> None:
 
 
 def _check_bits(arrays: Arrays) -> None:
-    """Require that the rows of bits hold the same users as `users_of_item`."""
+    """Require that the rows of bits hold the same users as `users_of_media`."""
     rows, user_bits, item_start = arrays["bits_row"], arrays["user_bits"], arrays["media_start"]
     popular = np.flatnonzero(rows != -1)
     if not np.array_equal(np.sort(rows[popular]), np.arange(len(user_bits))):
@@ -158,7 +158,7 @@ def _check_bits(arrays: Arrays) -> None:
         bit, word = np.divmod(users, words)
         are_set = row[word] >> bit.astype(np.uint16) & np.uint16(1)
         if not are_set.all() or np.bitwise_count(row).sum(dtype=np.int64) != len(users):
-            _refuse("user_bits", "must match users_of_item")
+            _refuse("user_bits", "must match users_of_media")
 
 
 def _digest(
@@ -188,12 +188,12 @@ def _scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _owner_stretches(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield ranges of owners, first to below last, whose entries are about one stretch."""
-    cuts = np.searchsorted(starts, np.arange(0, int(starts[-1]), _STRETCH))
+    cuts = np.searchsorted(starts, np.arange(0, int(starts[-1]), _CHUNK))
     bounds = np.unique(np.concatenate((cuts, [0, len(starts) - 1])))
     for first, last in itertools.pairwise(bounds):
         yield int(first), int(last)
 
 
-def _stretches(length: int) -> Iterator[slice]:
-    for start in range(0, length, _STRETCH):
-        yield slice(start, min(start + _STRETCH, length))
+def _chunks(length: int) -> Iterator[slice]:
+    for start in range(0, length, _CHUNK):
+        yield slice(start, min(start + _CHUNK, length))

@@ -19,9 +19,9 @@ from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, U
 from recommender.models.user_knn.live_arrays import (
     Candidates,
     ReadUsers,
-    ask_about,
     find_candidates,
     first_to_read,
+    items_to_read,
     left_to_read,
     scores_by_user,
     without_forgotten,
@@ -32,7 +32,7 @@ from recommender.ranking.item_similarity import cosine_similarities
 # PostgreSQL's largest int: no cap.
 _EVERYTHING = 2_147_483_647
 # For repeated interactions, a cap counts each pair of user and item once, and at most this many interactions
-# per pair are read; or only the smaller number, if time is short.
+# per pair are read; if time is short, `_FEW_REPEATS`.
 _MAX_REPEATS, _FEW_REPEATS = 40, 2
 # With more interactions per user of an item than this, most of them are repetitions.
 _REPEATED = 2
@@ -155,7 +155,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         reads: _Reads,
         deadline: Deadline,
     ) -> Scores:
-        asked, asked_items = ask_about(users, items, reads.caps.history_items, reads.rows_of_items)
+        asked, asked_items = items_to_read(users, items, reads.caps.history_items, reads.rows_of_items)
         if not asked:
             return [NO_SCORES] * len(users)
         repeated = reads.are_repeated(asked_items.item_ids)

@@ -1,4 +1,4 @@
-"""Compute the live search between and after its statements, in numpy."""
+"""The numpy steps of the live search, around its statements."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from recommender.models.user_knn.similar_users import (
 from recommender.models.user_knn.similarity import idf_weights
 
 _WORD = np.dtype(">u8")
-# Up to this many candidates are read with one statement. Of more, so many of each user are read first.
+# Up to `_READ_AT_ONCE` candidates are read at once; of more, `_READ_FIRST` per user are read first.
 _READ_AT_ONCE, _READ_FIRST = 500, 100
 
 
@@ -87,7 +87,7 @@ class ReadUsers(NamedTuple):
         return ReadUsers(user_idx, self.lists.followed_by(others.lists))
 
 
-def ask_about(
+def items_to_read(
     users: Sequence[UserContext],
     items: CatalogIndex,
     history_items: int,
@@ -235,16 +235,16 @@ def scores_by_user(
     positive = positive_items(interactions, caps.items_per_user)
     item_idx = items.item_keys.locate_folded(interactions.items[positive.rows])
     # The place of each candidate in the lists, -1 for those that were not read.
-    place_of = np.full(len(candidates.user_keys), -1, dtype=np.intp)
+    list_idx_of = np.full(len(candidates.user_keys), -1, dtype=np.intp)
     # Users without a positive item among their latest interactions have no size.
     known = np.flatnonzero(positive.sizes)
-    place_of[read.user_idx[known]] = known
+    list_idx_of[read.user_idx[known]] = known
     found = {}
     for user, own in zip(asked, candidates.overlaps, strict=True):
         # In the order of the ids, which decides between equally similar users.
-        places = place_of[own.user_idx]
-        overlaps, places = own.sums[places >= 0], places[places >= 0]
-        similar = places[most_similar(overlaps, positive.sizes[places], caps.similar_users)]
+        list_idx = list_idx_of[own.user_idx]
+        overlaps, list_idx = own.sums[list_idx >= 0], list_idx[list_idx >= 0]
+        similar = list_idx[most_similar(overlaps, positive.sizes[list_idx], caps.similar_users)]
         if similar.size:
             found[user.user_idx] = _scores(similar, positive, item_idx, len(items.item_ids))
     return found

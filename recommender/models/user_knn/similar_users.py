@@ -56,7 +56,7 @@ class PositiveItems(NamedTuple):
         return np.diff(self.user_start)
 
     def of_users(self, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the concatenated indices of the pairs of some users, and where each user's begin."""
+        """Return where each user's pairs begin, and the concatenated indices of the pairs."""
         starts = self.user_start[users]
         sizes = self.user_start[users + 1] - starts
         user_start = _starts(sizes)
@@ -138,7 +138,7 @@ def similarities(overlaps: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArr
 
 
 def reached_by_top(similarities: NDArray[np.float64], top_k: int) -> float:
-    """Return a number that the `top_k` largest similarities reach, even if rounded; 0 if there are fewer."""
+    """Return a lower bound of the `top_k` largest similarities, even if rounded; 0 if there are fewer."""
     if len(similarities) < top_k:
         return 0.0
     kth = len(similarities) - top_k

@@ -38,11 +38,10 @@ from recommender.ranking.item_similarity import cosine_similarities
 
 # From this many items on, 16 bits are too coarse to rule out many users.
 _LONG_HISTORY = 4_096
-# Kernels run in parallel; for a few users, the overhead of threads exceeds the gain.
-_THREADS = os.cpu_count() or 1
 # The time and memory of sorting the pairs, measured with 20 million.
 _SECONDS_A_PAIR, _BYTES_A_PAIR = 5e-7, 64
-_USERS_WORTH_A_THREAD = 8
+# Kernels run in parallel; for a few users, the overhead of threads exceeds the gain.
+_THREADS, _USERS_WORTH_A_THREAD = os.cpu_count() or 1, 8
 
 
 class UserKnnConfig(BaseModel):

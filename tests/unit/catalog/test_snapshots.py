@@ -81,10 +81,10 @@ def announced(leader: SnapshotFolder) -> Announcement:
 
 
 def test_a_snapshot_is_read_as_written(leader: SnapshotFolder, follower: SnapshotFolder) -> None:
-    assert follower.news() is None
+    assert follower.new_announcement() is None
     announcement = announced(leader)
-    assert follower.news() == announcement
-    assert follower.news() is None, "it is told once"
+    assert follower.new_announcement() == announcement
+    assert follower.new_announcement() is None, "it is told once"
     assert_same(read(follower, announcement), INDEX)
 
 
@@ -126,9 +126,9 @@ def test_a_folder_that_was_removed_is_made_again_for_its_owner_alone(
     assert not leader.is_announced()
     assert not follower.try_to_lead()
     assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o700
-    assert follower.news() is None
+    assert follower.new_announcement() is None
     announcement = announced(leader)
-    assert follower.news() == announcement
+    assert follower.new_announcement() == announcement
 
 
 def test_after_the_folder_was_removed_only_the_new_leader_leads(
@@ -180,7 +180,7 @@ def test_a_damaged_announcement_is_refused(
     announced(leader)
     (tmp_path / "shared" / "announcement.json").write_bytes(damage)
     with pytest.raises(SnapshotError):
-        follower.news()
+        follower.new_announcement()
 
 
 def test_a_load_is_asked_for_once(leader: SnapshotFolder, follower: SnapshotFolder) -> None:

@@ -8,23 +8,23 @@ from recommender.evaluation.results import Difference, Verdict
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
     values = np.random.default_rng(1).normal(size=(2_000, 1))
-    spread = Bootstrap(values).spread()
+    intervals = Bootstrap(values).intervals()
     error = values.std() / np.sqrt(2_000)
-    assert spread.mean[0] == values.mean()
-    assert 3.6 * error < spread.high[0] - spread.low[0] < 4.2 * error
+    assert intervals.mean[0] == values.mean()
+    assert 3.6 * error < intervals.high[0] - intervals.low[0] < 4.2 * error
 
 
 def test_a_small_gain_of_every_user_is_significant_however_much_users_differ() -> None:
     base = np.random.default_rng(2).normal(scale=100.0, size=300)
-    spread = Bootstrap(np.stack((base, base + 0.01), axis=1)).spread_against(np.array([0, 0]))
-    assert np.allclose(spread.mean, [0.0, 0.01])
-    assert spread.low[0] == spread.high[0] == 0.0
-    assert 0.009 < spread.low[1] <= spread.high[1] < 0.011
+    intervals = Bootstrap(np.stack((base, base + 0.01), axis=1)).intervals_against(np.array([0, 0]))
+    assert np.allclose(intervals.mean, [0.0, 0.01])
+    assert intervals.low[0] == intervals.high[0] == 0.0
+    assert 0.009 < intervals.low[1] <= intervals.high[1] < 0.011
 
 
 def test_intervals_of_the_same_values_are_the_same() -> None:
     values = np.random.default_rng(3).random((50, 2))
-    assert Bootstrap(values).spread().low.tolist() == Bootstrap(values).spread().low.tolist()
+    assert Bootstrap(values).intervals().low.tolist() == Bootstrap(values).intervals().low.tolist()
 
 
 def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None:
@@ -33,8 +33,8 @@ def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None
     noise[:, 0] = 0.0
     bootstrap = Bootstrap(noise)
     against = np.zeros(200, dtype=np.intp)
-    assert (bootstrap.spread_against(against).low > 0).any()
-    assert not (bootstrap.joint_spread_against(against).low > 0).any()
+    assert (bootstrap.intervals_against(against).low > 0).any()
+    assert not (bootstrap.joint_intervals_against(against).low > 0).any()
 
 
 def test_better_and_worse_require_an_interval_that_excludes_0() -> None:

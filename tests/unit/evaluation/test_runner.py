@@ -11,7 +11,7 @@ from recommender.evaluation.ranking import ShortHistory, rank_variants
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import Difference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
-from recommender.evaluation.search_space import first_candidates, fits_of
+from recommender.evaluation.search_space import first_blends, fits_of
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.table import lines_of
 from recommender.evaluation.training_part import prepare
@@ -158,7 +158,7 @@ def test_the_search_space_has_only_known_hyperparameters(name: str) -> None:
 
 
 def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chosen() -> None:
-    variants = first_candidates(["neighbours"])[:2]
+    variants = first_blends(list(fits_of("neighbours")))[:2]
     unsure = Candidate(name=variants[0].name, mean=0.5, against_popularity=Difference.of(0.1, -0.1, 0.3))
     sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=Difference.of(0.1, 0.01, 0.3))
     assert choose(variants, [unsure, sure]) is variants[1]

@@ -11,7 +11,7 @@ from recommender.errors import ConfigurationError
 from recommender.experiments.definitions import (
     Changes,
     Kind,
-    describe_experiments,
+    experiments_fingerprint,
     load_experiments,
     parse_experiments,
 )
@@ -138,7 +138,7 @@ def test_interleaving_needs_a_key(tmp_path: Path) -> None:
 
 def test_a_description_changes_only_with_the_experiments() -> None:
     first, again = (parse_experiments(AB, MODELS) for _ in range(2))
-    assert describe_experiments(first) == describe_experiments(again)
+    assert experiments_fingerprint(first) == experiments_fingerprint(again)
     other = parse_experiments(AB.replace("0.3", "0.4"), MODELS)
-    assert describe_experiments(first) != describe_experiments(other)
-    assert describe_experiments(()) == ""
+    assert experiments_fingerprint(first) != experiments_fingerprint(other)
+    assert experiments_fingerprint(()) == ""

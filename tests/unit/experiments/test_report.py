@@ -111,4 +111,4 @@ def test_an_ab_test_counts_users_of_each_variant_with_anything_positive_since() 
     assert first.difference is None
     assert second.difference is not None
     assert second.difference.estimate == pytest.approx(1.0 - first.rate.estimate)
-    assert second.difference.is_away_from_0
+    assert second.difference.excludes_zero

@@ -88,7 +88,7 @@ def compared(random: Random, users: int, rates: tuple[float, float]) -> Interval
 
 
 def found(runs: int, run: Callable[[], Interval]) -> int:
-    return sum(run().is_away_from_0 for _ in range(runs))
+    return sum(run().excludes_zero for _ in range(runs))
 
 
 @pytest.fixture

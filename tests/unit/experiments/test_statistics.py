@@ -54,14 +54,14 @@ def test_a_preference_counts_half_of_the_ties() -> None:
 
 def test_without_a_difference_one_in_twenty_comparisons_of_shares_finds_one() -> None:
     hits = np.random.default_rng(1).binomial(400, 0.3, size=(RUNS, 2)).tolist()
-    found = sum(share_difference((first, second), (400, 400)).is_away_from_0 for first, second in hits)
+    found = sum(share_difference((first, second), (400, 400)).excludes_zero for first, second in hits)
     assert FEWEST <= found <= MOST
 
 
 @pytest.mark.slow
 def test_without_a_difference_one_in_twenty_preferences_is_found() -> None:
     outcomes = np.random.default_rng(2).multinomial(300, [0.35, 0.3, 0.35], size=RUNS).tolist()
-    found = sum(preference((first, second), ties).is_away_from_0 for first, ties, second in outcomes)
+    found = sum(preference((first, second), ties).excludes_zero for first, ties, second in outcomes)
     assert FEWEST <= found <= MOST
 
 
@@ -69,10 +69,10 @@ def test_without_a_difference_one_in_twenty_preferences_is_found() -> None:
 def test_power_is_the_share_of_experiments_that_find_the_difference() -> None:
     draws = np.random.default_rng(3)
     outcomes = draws.multinomial(400, [0.3, 0.3, 0.4], size=RUNS).tolist()
-    found = sum(preference((first, second), ties).is_away_from_0 for first, ties, second in outcomes) / RUNS
+    found = sum(preference((first, second), ties).excludes_zero for first, ties, second in outcomes) / RUNS
     assert preference_power((120, 160), 120).reached == pytest.approx(found, abs=0.05)
     hits = draws.binomial(400, [0.3, 0.4], size=(RUNS, 2)).tolist()
-    found = sum(each.is_away_from_0 for each in starmap(_compared, hits)) / RUNS
+    found = sum(each.excludes_zero for each in starmap(_compared, hits)) / RUNS
     assert share_power((120, 160), (400, 400)).reached == pytest.approx(found, abs=0.05)
 
 

@@ -25,7 +25,7 @@ from recommender.models.base import (
 )
 from recommender.models.popularity import PopularityModel
 from recommender.models.registry import MODELS
-from recommender.models.short_histories import ShortHistories, passing_blend, trained_share
+from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
 from tests.contract.cases import checkerboard, fitted, item
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
@@ -223,7 +223,7 @@ def test_the_share_rises_with_every_item_up_to_one(items: int, bound: int) -> No
 
 @given(st.floats(0, 1), st.sampled_from([LEARNED, CONFIGURED, Blend(Weights(0.0, 1.0))]))
 def test_weights_pass_from_the_configured_ones_to_the_learned_ones(share: float, learned: Blend) -> None:
-    weights = passing_blend(CONFIGURED, learned, share).weights
+    weights = interpolated_blend(CONFIGURED, learned, share).weights
     for now, ends in zip(
         (weights.content, weights.collaborative),
         ((0.4, learned.weights.content), (0.6, learned.weights.collaborative)),
@@ -235,8 +235,8 @@ def test_weights_pass_from_the_configured_ones_to_the_learned_ones(share: float,
 
 def test_weights_learned_without_content_rank_short_histories_by_profile() -> None:
     alone = Blend(Weights(0.0, 1.0), "stated")
-    assert passing_blend(CONFIGURED, alone, 0.5) == Blend(Weights(0.2, 0.8), "profile")
-    assert passing_blend(alone, alone, 0.5) == alone
+    assert interpolated_blend(CONFIGURED, alone, 0.5) == Blend(Weights(0.2, 0.8), "profile")
+    assert interpolated_blend(alone, alone, 0.5) == alone
 
 
 def selection(trained: TrainableModel | None, bound: int = BOUND) -> Selection:
@@ -266,7 +266,7 @@ def test_without_a_bound_every_user_is_given_the_trained_model(trained: Trainabl
 
 
 def test_models_that_need_no_history_are_those_that_do_not_learn_from_one_alone() -> None:
-    assert {name for name, each in MODELS.items() if not each.needs_history} == {
+    assert {name for name, each in MODELS.items() if not each.mixes_similar_users} == {
         PopularityModel.name,
         "content",
         "neighbours",

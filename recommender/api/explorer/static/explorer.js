@@ -120,17 +120,17 @@ listen("htmx:afterSwap", ({ detail }) => {
 });
 
 // Late matches replace the focused link: focus the same user again, or the search field.
-let heldMatch = null;
+let focusedHref = null;
 listen("htmx:beforeSwap", ({ detail: { target } }) => {
-  heldMatch = target.id === "found" && target.contains(document.activeElement) ? document.activeElement.href : null;
+  focusedHref = target.id === "found" && target.contains(document.activeElement) ? document.activeElement.href : null;
 });
 listen("htmx:afterSwap", ({ detail: { target } }) => {
-  if (!heldMatch) return;
-  const same = [...target.querySelectorAll("a")].find((link) => link.href === heldMatch);
+  if (!focusedHref) return;
+  const same = [...target.querySelectorAll("a")].find((link) => link.href === focusedHref);
   // The list is hidden unless the finder has the focus, and a hidden link cannot be focused.
   byId("finder-input").focus();
   same?.focus();
-  heldMatch = null;
+  focusedHref = null;
 });
 
 // The list of matches: arrows move through it, Escape leaves it.

@@ -56,7 +56,7 @@ def arrays() -> dict[str, NDArray[Any]]:
 def stretch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Check the arrays in slices of different lengths."""
     size: int = request.param
-    monkeypatch.setattr(checks, "_STRETCH", size)
+    monkeypatch.setattr(checks, "_CHUNK", size)
     return size
 
 
