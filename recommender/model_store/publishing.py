@@ -18,7 +18,6 @@ from recommender.model_store.artifact import (
     CURRENT,
     KNOWN_ITEMS,
     METADATA,
-    OWN_SUFFIXES,
     VERSION,
     Metadata,
     Provenance,
@@ -95,21 +94,12 @@ class Publisher:
             (self._home / CURRENT).unlink(missing_ok=True)
 
     def remove(self, version: str) -> None:
-        """Remove a version's files, and its folder if nothing else is in it.
-
-        If the folder is a link, the files behind it are removed, then the link.
+        """Remove a version; see `remove_version`.
 
         Raises:
             OSError: a file cannot be removed.
         """
-        path = self._home / version
-        for file in path.iterdir():
-            if file.suffix in OWN_SUFFIXES:
-                file.unlink()
-        if path.is_symlink():
-            path.unlink()
-        elif not any(path.iterdir()):
-            path.rmdir()
+        remove_version(self._home / version)
 
     def publish(
         self,
@@ -204,7 +194,8 @@ def _remove_leftovers(home: Path) -> None:
     _remove_links(home)
     for path in home.iterdir():
         if not path.is_symlink() and path.is_dir() and _PARTIAL.fullmatch(path.name):
-            remove_version(path)
+            with contextlib.suppress(OSError):
+                remove_version(path)
 
 
 def _remove_links(folder: Path) -> None:

@@ -207,13 +207,16 @@ def history_of(folder: Path) -> list[Promotion]:
 
 
 def prune_model(folder: Path, model: str, keep: int) -> list[VersionRef]:
-    """Remove old versions of a model; its lock and the store's must be held."""
+    """Remove old versions of a model, and return them; its lock and the lock of the store must be held."""
     kept = set(_in_use(folder))
     latest = versions_of(folder / model)
-    old = [VersionRef(model, version) for version in latest[: max(0, len(latest) - keep)]]
-    removed = [ref for ref in old if ref not in kept]
-    for ref in removed:
-        remove_version(folder / ref.model / ref.version)
+    removed = []
+    for version in latest[: max(0, len(latest) - keep)]:
+        ref = VersionRef(model, version)
+        if ref not in kept:
+            with contextlib.suppress(OSError):
+                remove_version(folder / model / version)
+                removed.append(ref)
     return removed
 
 

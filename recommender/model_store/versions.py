@@ -105,10 +105,16 @@ def _time_of(name: str) -> datetime | None:
 def remove_version(home: Path) -> None:
     """Remove a version's files, and its folder if nothing else is in it.
 
-    Files that a process has mapped stay readable for it until it unmaps them.
+    If the folder is a link, the files behind it are removed, then the link. Files that a process has mapped
+    stay readable for it until it unmaps them.
+
+    Raises:
+        OSError: a file cannot be removed.
     """
-    with contextlib.suppress(OSError):
-        for file in home.iterdir():
-            if file.suffix in OWN_SUFFIXES:
-                file.unlink()
+    for file in home.iterdir():
+        if file.suffix in OWN_SUFFIXES:
+            file.unlink()
+    if home.is_symlink():
+        home.unlink()
+    elif not any(home.iterdir()):
         home.rmdir()

@@ -214,6 +214,22 @@ def test_pruning_keeps_current_former_and_latest_versions(folder: Path) -> None:
     assert prune(folder, keep=0) == [found[5]]
 
 
+def test_versions_that_cannot_be_removed_are_not_reported_as_removed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [publish_made_up(folder, POPULARITY, kept_versions=9) for _ in range(4)]
+    unlink = Path.unlink
+
+    def failing(path: Path, *, missing_ok: bool = False) -> None:
+        if path.parent.name == found[0].version:
+            raise PermissionError(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", failing)
+    assert prune(folder, keep=2) == [found[1]]
+    assert found[0] in left(folder)
+
+
 def test_publishing_keeps_a_fixed_number_of_versions_per_model(folder: Path) -> None:
     found = [publish_made_up(folder, POPULARITY, kept_versions=2) for _ in range(4)]
     assert left(folder) == found[2:]
