@@ -17,7 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 IS_COMPILING = njit is not None
 WITHOUT_COMPILER = (
-    "numba is not installed: ids are looked up and models score in numpy. Answers are the same, but slower"
+    "numba is not installed: ids are looked up and models score in numpy. Answers are the same, but those of "
+    "trained models take about twice as long"
 )
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_OFFSET_BASIS, _PRIME, _MIX, _SHIFT = 0xCBF29CE484222325, 0x100000001B3, 0x9E3779B97F4A7C15, 29
+# FNV-1a, 64 bits, and how its result is mixed.
+OFFSET_BASIS, PRIME = 0xCBF29CE484222325, 0x100000001B3
+MIX, SHIFT = 0x9E3779B97F4A7C15, 29
 _64_BITS = (1 << 64) - 1
 # Up to this many texts, Python integers are faster than numpy.
 _FEW_TEXTS = 32
@@ -22,20 +24,20 @@ def hash_texts(
     begins = starts[:-1][longest_first]
     # How many of the texts, sorted by length, have a byte at each offset.
     counts = lengths.size - np.searchsorted(np.sort(lengths), np.arange(int(lengths.max())), side="right")
-    values = np.full(hashes.size, _OFFSET_BASIS ^ int(secret), dtype=np.uint64)
-    prime, shift = np.uint64(_PRIME), np.uint64(_SHIFT)
+    values = np.full(hashes.size, OFFSET_BASIS ^ int(secret), dtype=np.uint64)
+    prime, shift = np.uint64(PRIME), np.uint64(SHIFT)
     for offset, count in enumerate(counts):
         values[:count] = (values[:count] ^ content[begins[:count] + offset]) * prime
-    values = (values ^ (values >> shift)) * np.uint64(_MIX)
+    values = (values ^ (values >> shift)) * np.uint64(MIX)
     hashes[longest_first] = values ^ (values >> shift)
 
 
 def _hash_one(text: bytes, secret: int) -> int:
-    value = _OFFSET_BASIS ^ secret
+    value = OFFSET_BASIS ^ secret
     for byte in text:
-        value = ((value ^ byte) * _PRIME) & _64_BITS
-    value = ((value ^ (value >> _SHIFT)) * _MIX) & _64_BITS
-    return value ^ (value >> _SHIFT)
+        value = ((value ^ byte) * PRIME) & _64_BITS
+    value = ((value ^ (value >> SHIFT)) * MIX) & _64_BITS
+    return value ^ (value >> SHIFT)
 
 
 def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDArray[np.int32]) -> None:

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from recommender import id_arrays
 from recommender.compiled import compiled, compiled_or, read_only
 
-# FNV-1a, 64 bits.
-_OFFSET_BASIS = np.uint64(0xCBF29CE484222325)
-_PRIME = np.uint64(0x100000001B3)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
+# Compiled code takes them as constants of 64 bits.
+_OFFSET_BASIS, _PRIME = np.uint64(id_arrays.OFFSET_BASIS), np.uint64(id_arrays.PRIME)
+_MIX, _SHIFT = np.uint64(id_arrays.MIX), np.uint64(id_arrays.SHIFT)
 _ONE = np.uint64(1)
 _NONE = -1
 # Ids that are very different in length are sorted one by one.
