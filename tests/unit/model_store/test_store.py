@@ -30,11 +30,6 @@ from tests.support.training import publish_made_up
 POPULARITY, CONTENT = "popularity", "content"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
 def publish(folder: Path, name: str = POPULARITY, users: int = 100, *, items: int = 20) -> VersionRef:
     return publish_made_up(folder, name, users=users, items=items)
 

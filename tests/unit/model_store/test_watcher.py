@@ -1,135 +1,30 @@
 """The watcher uses valid versions, keeps the one in use, reports refused ones, and checks them again."""
 
-import contextlib
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.catalog.index import CatalogIndex, build_index
-from recommender.catalog.popularity import UNKNOWN_POPULARITY
-from recommender.data.forgotten import FILE, read_forgotten
-from recommender.deadline import Deadline
-from recommender.entities import Blend, CatalogEntry, Weights
+from recommender.data.forgotten import FILE
 from recommender.id_table import IdTable, IdTexts
-from recommender.model_store import artifact, retries, watcher
-from recommender.model_store.publishing import publishing
-from recommender.model_store.selection import Refusal
-from recommender.model_store.store import find_version, promote, rollback
-from recommender.model_store.watcher import ModelWatcher, try_out
-from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
-from recommender.models.item_knn import ItemKnn
+from recommender.model_store import artifact
+from recommender.model_store.watcher import try_out
+from recommender.models.base import Scores
 from recommender.models.user_knn.trained import UserKnn
 from recommender.training.forgetting import note_forgotten
-from recommender.training.train import BY_COMMAND
-from tests.support.datasets import dataset
-from tests.support.training import NAME, change_metadata, copy_version, make_current, publish_made_up
+from tests.support.training import NAME, change_metadata, copy_version, make_current
 from tests.support.waiting import wait_until
+from tests.support.watched import Watched, index_of, publish
 
 pytestmark = pytest.mark.slow
 
 LATER, STILL_LATER = "20990101T000000.000000Z", "20990102T000000.000000Z"
-
-
-class Live:
-    """Stands in for live SQL, which the watcher only returns."""
-
-    name = "live"
-    version: str | None = None
-
-    def score(
-        self,
-        users: Sequence[UserContext],
-        items: CatalogIndex,  # noqa: ARG002 - the interface
-        deadline: Deadline,  # noqa: ARG002
-    ) -> Scores:
-        return [NO_SCORES] * len(users)
-
-    def similar_items(
-        self,
-        item_id: str,  # noqa: ARG002 - the interface
-        items: CatalogIndex,  # noqa: ARG002
-        window: Window,  # noqa: ARG002
-        deadline: Deadline,  # noqa: ARG002
-    ) -> ItemSimilarities:
-        return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
-
-
-class Watched:
-    """A watcher of a folder, and the catalog index that it judges by."""
-
-    def __init__(
-        self,
-        folder: Path,
-        index: CatalogIndex | None,
-        *,
-        wanted: str = AUTO,
-        may_learn_blend: bool = True,
-    ) -> None:
-        self.index = index
-        self.watcher = ModelWatcher(
-            Live(),
-            folder,
-            wanted=wanted,
-            window_days=90,
-            current_index=lambda: self.index,
-            blend=Blend(Weights(0.4, 0.6)),
-            may_learn_blend=may_learn_blend,
-        )
-
-    @property
-    def state(self) -> tuple[str | None, Refusal | None]:
-        state = self.watcher.state()
-        return state.version, state.refused
-
-    def uses(self, version: str | None) -> None:
-        wait_until(lambda: self.state == (version, None))
-
-    def refuses(self, version: str | None, reason: str, *, using: str | None) -> None:
-        def found() -> bool:
-            state = self.watcher.state()
-            if state.refused is None or reason not in state.refused.reason:
-                return False
-            return (state.refused.version, state.version) == (version, using)
-
-        wait_until(found)
-
-
-def index_of(items: Iterable[int]) -> CatalogIndex:
-    entries = [CatalogEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in items]
-    return build_index(entries, UNKNOWN_POPULARITY)
-
-
-def publish(folder: Path, users: int = 100, *, items: int = 20, accepted: bool = False) -> str:
-    data = read_forgotten(folder).leave_out(
-        dataset({f"{user:04}": [f"{(user * 3 + n) % items:04}" for n in range(5)] for user in range(users)})
-    )
-    model = UserKnn()
-    model.fit(data)
-    with publishing(folder, NAME) as publisher:
-        return publisher.publish(model, data, BY_COMMAND, shrinkage_accepted=accepted).version
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr(watcher, "_POLL_S", 0.02)
-    monkeypatch.setattr(retries, "_FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(retries, "_PAUSE_BY_DURATION", 0.0)
-    watched = Watched(folder, index_of(range(20)))
-    watched.watcher.open()
-    yield watched
-    watched.watcher.close()
 
 
 def test_a_published_version_is_used_and_nothing_is_refused(watched: Watched, folder: Path) -> None:
@@ -331,115 +226,6 @@ def test_a_reason_is_logged_once_and_contains_no_path(
     refused = watched.watcher.state().refused
     assert refused is not None
     assert str(folder) not in refused.reason
-
-
-def publish_items(folder: Path) -> str:
-    data = dataset({f"{user:04}": [f"{(user + n) % 20:04}" for n in range(5)] for user in range(100)})
-    model = ItemKnn()
-    model.fit(data)
-    with publishing(folder, ItemKnn.name) as publisher:
-        return publisher.publish(model, data, BY_COMMAND).version
-
-
-def test_of_several_models_the_one_published_last_is_used(watched: Watched, folder: Path) -> None:
-    for publish_one in (publish, publish_items, publish):
-        watched.uses(publish_one(folder))
-
-
-def test_at_the_start_the_model_before_a_bad_one_is_used_and_the_bad_one_is_reported(
-    watched: Watched, folder: Path
-) -> None:
-    watched.watcher.close()
-    version, bad = publish(folder), publish_items(folder)
-    (folder / ItemKnn.name / bad / "weights.npy").write_bytes(b"half")
-    later = Watched(folder, watched.index)
-    later.watcher.open()
-    try:
-        later.refuses(bad, "weights.npy: the checksum is wrong", using=version)
-    finally:
-        later.watcher.close()
-
-
-def test_a_model_in_use_whose_link_is_removed_is_not_replaced_by_an_older_one(
-    watched: Watched, folder: Path
-) -> None:
-    watched.uses(publish(folder))
-    version = publish_items(folder)
-    watched.uses(version)
-    (folder / ItemKnn.name / "current").unlink()
-    watched.refuses(None, "current is gone", using=version)
-
-
-def test_a_broken_link_of_another_model_is_reported(watched: Watched, folder: Path) -> None:
-    version = publish(folder)
-    watched.uses(version)
-    (folder / ItemKnn.name).mkdir()
-    (folder / ItemKnn.name / "current").symlink_to("nowhere")
-    watched.refuses(None, "links to something that is not a version", using=version)
-
-
-def test_an_item_model_without_counts_is_refused_and_others_are_tried(watched: Watched, folder: Path) -> None:
-    version = publish_items(folder)
-    watched.uses(version)
-    later = publish_items(folder)
-    watched.uses(later)
-    change_metadata(folder / ItemKnn.name / later, counts={"media": 20})
-    again = publish(folder)
-    watched.uses(again)
-
-
-def watching(folder: Path, wanted: str, *, may_learn_blend: bool = True) -> Watched:
-    """Return a watcher of the models that a setting names."""
-    return Watched(folder, index_of(range(20)), wanted=wanted, may_learn_blend=may_learn_blend)
-
-
-def test_live_ignores_what_is_published(watched: Watched, folder: Path) -> None:
-    watched.uses(publish(folder))
-    with contextlib.closing(watching(folder, "live").watcher) as other:
-        other.open()
-        other.wait_for_first_look(10)
-        assert (other.state().name, other.state().refused) == ("live", None)
-
-
-def test_a_name_follows_only_the_model_of_that_name(watched: Watched, folder: Path) -> None:
-    version = publish(folder)
-    named = watching(folder, NAME)
-    with contextlib.closing(named.watcher):
-        named.watcher.open()
-        named.uses(version)
-        watched.uses(publish_items(folder))
-        time.sleep(0.2)
-        assert named.state == (version, None)
-
-
-@pytest.mark.parametrize(("may_learn", "expected"), [(True, Weights(0.1, 0.9)), (False, Weights(0.4, 0.6))])
-def test_the_blend_of_a_version_is_used_unless_one_is_configured(
-    folder: Path, *, may_learn: bool, expected: Weights
-) -> None:
-    ref = publish_made_up(folder, blend=Blend(Weights(0.1, 0.9), "profile"))
-    watched = watching(folder, AUTO, may_learn_blend=may_learn)
-    with contextlib.closing(watched.watcher):
-        watched.watcher.open()
-        watched.uses(ref.version)
-        assert watched.watcher.selection().blend.weights == expected
-
-
-@pytest.mark.parametrize("target", ["nowhere", "/etc/passwd", "../neighbours/20990101T000000.000000Z"])
-def test_a_current_of_all_that_is_no_version_is_refused(watched: Watched, folder: Path, target: str) -> None:
-    version = publish(folder)
-    watched.uses(version)
-    (folder / "current").unlink()
-    (folder / "current").symlink_to(target)
-    watched.refuses(None, "current of all models links to something", using=version)
-
-
-def test_a_promoted_or_restored_version_is_used(watched: Watched, folder: Path) -> None:
-    first, second = publish(folder), publish_items(folder)
-    watched.uses(second)
-    promote(folder, find_version(folder, first))
-    watched.uses(first)
-    assert rollback(folder).version == second
-    watched.uses(second)
 
 
 def test_a_model_of_far_fewer_items_is_refused(watched: Watched, folder: Path) -> None:
