@@ -13,7 +13,7 @@ from recommender.models.fitting import Fitting
 DEFAULT_USERS = 1_000
 
 _CAVEATS = (
-    "Logs favor items that were shown: users can hardly like what they were not shown.",
+    "Interactions favor items that were shown: users can hardly like what they were not shown.",
     "Catalog and stated genres are of today: items deleted since are missing, and genres stated since count.",
 )
 # Options of comparisons that a replay rejects.

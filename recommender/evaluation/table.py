@@ -23,10 +23,10 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
     users = evaluation.of_group(evaluation.measured[0]).users
     if users < _FEW_USERS:
         yield (
-            f"Only {users:,} users {evaluation.group}: too few to tell much. A split by each user's own "
+            f"Only {users:,} users ({evaluation.group}): too few to tell much. A split by each user's own "
             "history (--split last-part) tests on more."
         )
-    yield "better, worse: the 95 % interval of the paired differences excludes 0. Logs favor what was shown."
+    yield "better, worse: the 95 % interval of the paired differences excludes 0. Interactions favor what was shown."
 
 
 def shown_metric(name: str) -> str:
