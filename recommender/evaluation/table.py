@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from recommender.evaluation.results import Difference, Evaluation, VariantResult, Verdict
+from recommender.evaluation.results import ALL_USERS, Difference, Evaluation, VariantResult, Verdict
 
 _HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
 # With fewer users, intervals are too wide to distinguish most variants.
@@ -22,11 +22,15 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
     yield ""
     users = evaluation.of_group(evaluation.measured[0]).users
     if users < _FEW_USERS:
+        group = "" if evaluation.group == ALL_USERS else f" {evaluation.group}"
         yield (
-            f"Only {users:,} users ({evaluation.group}): too few to tell much. A split by each user's own "
+            f"Only {users:,} users{group}: too few to tell much. A split by each user's own "
             "history (--split last-part) tests on more."
         )
-    yield "better, worse: the 95 % interval of the paired differences excludes 0. Interactions favor what was shown."
+    yield (
+        "better, worse: the 95 % interval of the paired differences excludes 0. Interactions favor what was "
+        "shown."
+    )
 
 
 def shown_metric(name: str) -> str:
