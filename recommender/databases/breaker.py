@@ -49,11 +49,11 @@ class Breaker:
         suspected_at = self._suspected_at
         return not self._is_open and (suspected_at is None or time.monotonic() - suspected_at < _PATIENCE_S)
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Start the probing thread."""
         self._thread.open()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop probing permanently; a running probe ends by itself."""
         self._thread.stop()
 

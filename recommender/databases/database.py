@@ -90,12 +90,12 @@ class Database:
         """Start the pool; safe to call twice. Does not wait for a connection."""
         self._pool.open()
         if self._breaker is not None:
-            self._breaker.open()
+            self._breaker.start()
 
     def close(self) -> None:
         """Close all connections; the instance cannot be opened again."""
         if self._breaker is not None:
-            self._breaker.close()
+            self._breaker.stop()
         self._pool.close()
 
     @property

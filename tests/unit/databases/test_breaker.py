@@ -35,9 +35,9 @@ class Probed:
 @pytest.fixture
 def probed() -> Iterator[Probed]:
     probed = Probed()
-    probed.breaker.open()
+    probed.breaker.start()
     yield probed
-    probed.breaker.close()
+    probed.breaker.stop()
 
 
 def test_without_a_suspicion_nothing_is_probed(probed: Probed) -> None:
@@ -73,14 +73,14 @@ def test_a_hanging_probe_does_not_delay_requests_for_long(monkeypatch: pytest.Mo
     monkeypatch.setattr(breaker_module, "_PATIENCE_S", 0.05)
     over = threading.Event()
     breaker = Breaker(DatabaseName.USER, lambda: over.wait(10), on_open=lambda: None, on_close=lambda: None)
-    breaker.open()
+    breaker.start()
     try:
         breaker.suspect()
         assert breaker.closed
         wait_until(lambda: not breaker.closed)
     finally:
         over.set()
-        breaker.close()
+        breaker.stop()
 
 
 def test_a_probe_that_raises_means_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
@@ -89,10 +89,10 @@ def test_a_probe_that_raises_means_the_database_is_down(caplog: pytest.LogCaptur
 
     opened = threading.Event()
     breaker = Breaker(DatabaseName.USER, fails, on_open=opened.set, on_close=lambda: None)
-    breaker.open()
+    breaker.start()
     try:
         breaker.suspect()
         assert opened.wait(5)
     finally:
-        breaker.close()
+        breaker.stop()
     assert "the probe failed" in caplog.text
