@@ -169,9 +169,11 @@ class UserKnnSql(ExplainsBySimilarUsers):
         candidates = find_candidates(asked, without_forgotten(lists, self._forgotten()), reads.caps)
         if not candidates.user_keys:
             return [NO_SCORES] * len(users)
-        read_idx = first_to_read(candidates) if reads.are_all else np.arange(len(candidates.user_keys))
+        top_k = reads.caps.similar_users
+        everyone = np.arange(len(candidates.user_keys))
+        read_idx = first_to_read(candidates, top_k) if reads.are_all else everyone
         read = self._read_users(candidates, read_idx, window_start, reads, deadline)
-        left_idx = left_to_read(candidates, read, items, reads.caps.similar_users)
+        left_idx = left_to_read(candidates, read, items, top_k)
         if left_idx.size:
             read = read.followed_by(self._read_users(candidates, left_idx, window_start, reads, deadline))
         found = scores_by_user(asked, candidates, read, items, reads.caps)

@@ -30,8 +30,10 @@ from recommender.models.user_knn.similar_users import (
 from recommender.models.user_knn.similarity import idf_weights
 
 _WORD = np.dtype(">u8")
-# Up to `_READ_AT_ONCE` candidates are read at once; of more, `_READ_FIRST` per user are read first.
-_READ_AT_ONCE, _READ_FIRST = 500, 100
+# Up to so many candidates are read with one statement.
+_READ_AT_ONCE = 500
+# Of more, so many times as many as are wanted are read first: most of the wanted ones are among them.
+_READ_FIRST = 2
 
 
 class AskedUser(NamedTuple):
@@ -172,8 +174,12 @@ def find_candidates(
     return Candidates([key.tobytes() for key in keys[by_id]], overlaps)
 
 
-def first_to_read(candidates: Candidates) -> NDArray[np.intp]:
+def first_to_read(candidates: Candidates, top_k: int) -> NDArray[np.intp]:
     """Return the candidates to read first: those with the largest overlaps, or all if they are few.
+
+    Args:
+        candidates: all of them.
+        top_k: how many similar users are wanted.
 
     Returns:
         Ascending indices in `Candidates.user_keys`.
@@ -183,7 +189,7 @@ def first_to_read(candidates: Candidates) -> NDArray[np.intp]:
         return everyone
     is_first = np.zeros(len(everyone), dtype=np.bool_)
     for own in candidates.overlaps:
-        cut = max(0, len(own.sums) - _READ_FIRST)
+        cut = max(0, len(own.sums) - _READ_FIRST * top_k)
         is_first[own.user_idx[np.argpartition(own.sums, cut)[cut:]]] = True
     # For many users of a request, one statement reads nearly as little.
     return np.flatnonzero(is_first) if 2 * is_first.sum() < len(everyone) else everyone

@@ -82,7 +82,9 @@ class _Data:
 @pytest.mark.parametrize("asked", [1, 3])
 def test_all_of_the_most_similar_users_are_read_and_few_others(index: CatalogIndex, asked: int) -> None:
     data = _Data(3_000, asked)
-    first = first_to_read(data.candidates)
+    # The last of several shares nothing with anyone.
+    data.histories[1:][-1:] = False
+    first = first_to_read(data.candidates, _TOP_K)
     left = left_to_read(data.candidates, data.read(first), index, _TOP_K)
     assert not set(first) & set(left)
     read = {*first.tolist(), *left.tolist()}
@@ -100,7 +102,7 @@ def test_a_user_who_may_be_as_similar_as_the_last_one_is_read(index: CatalogInde
     data.positive[:599, :150] = True
     data.positive[599, 3:10] = True
     candidates = data.candidates
-    first = first_to_read(candidates)
+    first = first_to_read(candidates, _TOP_K)
     assert 599 not in first
     # 100 / sqrt(150 + 10) is less than 70 / sqrt(7 + 10).
     assert 599 in left_to_read(candidates, data.read(first), index, _TOP_K)
@@ -109,13 +111,13 @@ def test_a_user_who_may_be_as_similar_as_the_last_one_is_read(index: CatalogInde
 
 def test_everyone_is_read_while_too_few_of_those_read_are_similar(index: CatalogIndex) -> None:
     data = _Data(1_000, 1)
-    first = first_to_read(data.candidates)
+    first = first_to_read(data.candidates, _TOP_K)
     left = left_to_read(data.candidates, data.read(first), index, len(first) + 1)
     assert len(first) + len(left) == len(data.candidates.overlaps[0].user_idx)
 
 
 def test_few_users_are_read_at_once(index: CatalogIndex) -> None:
     data = _Data(500, 2)
-    first = first_to_read(data.candidates)
+    first = first_to_read(data.candidates, _TOP_K)
     assert first.tolist() == list(range(500))
     assert left_to_read(data.candidates, data.read(first), index, _TOP_K).tolist() == []
