@@ -175,6 +175,8 @@ def gunicorn_in(
                     lambda: server.value("marquee_workers", {"status": "ready"}) == workers, _START_S
                 )
             yield server
+            # What logging itself writes of a message that does not fit its arguments.
+            assert "--- Logging error ---" not in log.read_text(errors="replace")
         finally:
             _kill(process)
 
