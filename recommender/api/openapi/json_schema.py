@@ -21,8 +21,13 @@ def reference(name: str) -> Schema:
 
 
 def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]:
-    """Return the schemas of typed dicts and of their parts, by name, for items of a domain."""
+    """Return the schemas of typed dicts and of their parts, by name, for items of a domain.
+
+    Raises:
+        ValueError: two of them have the same name.
+    """
     kinds = list(dict.fromkeys(part for answer in answers for part in _parts(answer)))
+    _refuse_equal_names(kinds)
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in kinds
     ]
@@ -31,6 +36,17 @@ def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]
     _inherit_descriptions(kinds, schemas)
     _add_attributes(kinds, schemas, domain)
     return schemas
+
+
+def _refuse_equal_names(kinds: Iterable[type]) -> None:
+    by_name: dict[str, type] = {}
+    for kind in kinds:
+        other = by_name.setdefault(kind.__name__, kind)
+        if other is not kind:
+            raise ValueError(
+                f"{other.__module__} and {kind.__module__} both have a {kind.__name__}: the names of answers "
+                "must differ"
+            )
 
 
 def _parts(kind: Any) -> Iterator[type]:
