@@ -1,6 +1,6 @@
 """The registry of all trainable models by name.
 
-A new model needs a module, an entry here, and an entry in `tests/contract/cases.py`.
+CONTRIBUTING.md says what else a new model needs.
 """
 
 from collections.abc import Mapping

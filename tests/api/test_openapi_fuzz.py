@@ -42,8 +42,10 @@ def test_any_request_is_answered_as_described(client: FlaskClient, mode: Generat
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
+        if not (list(operation.iter_parameters()) or operation.body):
+            continue
         statuses[operation.label] = answered(operation.as_strategy(generation_mode=mode), mode)
-    assert len(statuses) == 6
+    assert len(statuses) >= 6
     wanted = {200, 404} if mode is GenerationMode.POSITIVE else {400}
     assert all(seen & wanted for seen in statuses.values()), statuses
 

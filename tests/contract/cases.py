@@ -1,6 +1,6 @@
 """The models under test, and the small data that they are trained on.
 
-A new model needs one more entry in `TRAINED`.
+CONTRIBUTING.md says what a new model adds here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -109,6 +109,12 @@ def by_item(scores: ItemScores, index: CatalogIndex) -> dict[str, int]:
     return {index.item_ids[position]: int(value) for position, value in found if value > 0}
 
 
+def test_what_learning_takes_is_estimated(trained: TrainableModel, data: Dataset) -> None:
+    estimate = trained.estimate(data)
+    assert estimate.seconds > 0
+    assert 0 < estimate.least_bytes <= estimate.memory_bytes
+
+
 def scored(model: Scorer, who: UserContext, index: CatalogIndex) -> dict[str, int]:
     (scores,) = score(model, [who], index)
     return by_item(scores, index)

@@ -82,6 +82,5 @@ def test_every_limit_has_a_total_order(path: Path) -> None:
         keys = re.findall(r"(\w+) (?:ASC|DESC)", clause)
         # A user may have several interactions with an item at one instant: type and value
         # belong to the order, if the subquery returns them. Grouped by item, that is enough.
-        assert keys[-1] in ("user_id", "other_id", "id", "media_id", "type", "interaction_value"), (
-            f"LIMIT after {clause!r}"
-        )
+        unique = ("user_id", "other_id", "id", "media_id", "type", "interaction_value")
+        assert keys[-1] in unique, f"LIMIT after {clause!r}, which must end with a unique column: {unique}"

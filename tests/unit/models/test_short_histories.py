@@ -23,7 +23,6 @@ from recommender.models.base import (
     Window,
     scores_of_floats,
 )
-from recommender.models.popularity import PopularityModel
 from recommender.models.registry import MODELS
 from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
@@ -265,9 +264,7 @@ def test_without_a_bound_every_user_is_given_the_trained_model(trained: Trainabl
         assert choice.blend == LEARNED
 
 
-def test_models_that_need_no_history_are_those_that_do_not_learn_from_one_alone() -> None:
-    assert {name for name, each in MODELS.items() if not each.mixes_similar_users} == {
-        PopularityModel.name,
-        "content",
-        "neighbours",
-    }
+def test_similar_users_are_mixed_into_models_that_learn_from_histories_alone() -> None:
+    mixing = {name for name, each in MODELS.items() if each.mixes_similar_users}
+    assert mixing >= {"item_knn", "ease", "transitions", "ease_transitions", "als"}
+    assert not mixing & {"popularity", "content", "neighbours"}
