@@ -37,7 +37,5 @@ def test_every_reference_of_the_description_leads_somewhere(app: Flask) -> None:
 
 
 def test_answers_with_the_same_name_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"models\.schemas and .* both have a VersionAnswer"
-    ):
+    with pytest.raises(ValueError, match=r"models\.schemas and .* both have a VersionAnswer"):
         answer_schemas([ModelVersion, VersionAnswer], MEDIA)
