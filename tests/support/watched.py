@@ -1,49 +1,23 @@
 """A watcher of published models, and models to publish."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
 
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import UNKNOWN_POPULARITY
 from recommender.data.forgotten import read_forgotten
-from recommender.deadline import Deadline
 from recommender.entities import Blend, CatalogEntry, Weights
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import AUTO, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.base import AUTO
 from recommender.models.item_knn import ItemKnn
 from recommender.models.user_knn.trained import UserKnn
 from recommender.training.train import BY_COMMAND
 from tests.support.datasets import dataset
+from tests.support.scorers import EmptyScorer
 from tests.support.training import NAME
 from tests.support.waiting import wait_until
-
-
-class Live:
-    """Stands in for live SQL, which the watcher only returns."""
-
-    name = "live"
-    version: str | None = None
-
-    def score(
-        self,
-        users: Sequence[UserContext],
-        items: CatalogIndex,  # noqa: ARG002 - the interface
-        deadline: Deadline,  # noqa: ARG002
-    ) -> Scores:
-        return [NO_SCORES] * len(users)
-
-    def similar_items(
-        self,
-        item_id: str,  # noqa: ARG002 - the interface
-        items: CatalogIndex,  # noqa: ARG002
-        window: Window,  # noqa: ARG002
-        deadline: Deadline,  # noqa: ARG002
-    ) -> ItemSimilarities:
-        return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
 
 
 class Watched:
@@ -59,7 +33,7 @@ class Watched:
     ) -> None:
         self.index = index
         self.watcher = ModelWatcher(
-            Live(),
+            EmptyScorer(),
             folder,
             wanted=wanted,
             window_days=90,

@@ -16,11 +16,9 @@ from recommender.errors import DatabaseUnavailableError
 from recommender.model_store.selection import Selection
 from recommender.models.base import (
     ItemScores,
-    ItemSimilarities,
     Scores,
     TrainableModel,
     UserContext,
-    Window,
     scores_of_floats,
 )
 from recommender.models.registry import MODELS
@@ -28,6 +26,7 @@ from recommender.models.short_histories import ShortHistories, interpolated_blen
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
 from tests.contract.cases import checkerboard, fitted, item
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
+from tests.support.scorers import EmptyScorer
 
 BOUND = 5
 SOON = Deadline.after(60)
@@ -39,11 +38,8 @@ STRANGER = "a stranger"
 OWN = [item(1, number) for number in range(4)] + [item(2, number) for number in range(4)]
 
 
-class Live(ExplainsBySimilarUsers):
+class Live(ExplainsBySimilarUsers, EmptyScorer):
     """Similar users from memory, in place of live SQL. Counts its calls."""
-
-    name = "live"
-    version: str | None = None
 
     def __init__(self, down: DatabaseName | None = None) -> None:
         self.asked: list[int] = []
@@ -55,15 +51,6 @@ class Live(ExplainsBySimilarUsers):
         if self._down is not None:
             raise DatabaseUnavailableError(self._down)
         return self._model.score(users, items, deadline)
-
-    def similar_items(
-        self,
-        item_id: str,  # noqa: ARG002 - the interface
-        items: CatalogIndex,  # noqa: ARG002
-        window: Window,  # noqa: ARG002
-        deadline: Deadline,  # noqa: ARG002
-    ) -> ItemSimilarities:
-        return ItemSimilarities(np.empty(0, dtype=np.intp), np.empty(0))
 
 
 class Fixed:

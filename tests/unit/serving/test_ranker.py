@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import Popularity
-from recommender.deadline import Deadline
 from recommender.entities import (
     Blend,
     CatalogEntry,
@@ -18,31 +17,17 @@ from recommender.entities import (
     Strategy,
     Weights,
 )
-from recommender.models.base import NO_SCORES, Choice, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.models.base import NO_SCORES, Choice, ItemScores, UserContext, scores_of_floats
 from recommender.serving.hydration import Scope
 from recommender.serving.ranker import RankedPage, Ranker
 from tests.support.datasets import ALL_TIME
+from tests.support.scorers import EmptyScorer
 
 GENRES = {"a": ["Action"], "b": ["Drama"], "c": ["Action", "Drama"], "d": None}
 # By popularity: d, c, b, a.
 POPULARITY = Popularity.of({"a": 1, "b": 2, "c": 3, "d": 4}, 10)
 WEIGHTS = Weights(0.4, 0.6)
 PAGE = Page(10)
-
-
-class Model:
-    """A model that explains nothing."""
-
-    name = "model"
-    version: str | None = None
-
-    def score(
-        self,
-        users: list[UserContext],
-        items: CatalogIndex,  # noqa: ARG002 - the interface
-        deadline: Deadline,  # noqa: ARG002
-    ) -> Scores:
-        return [NO_SCORES] * len(users)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +60,7 @@ def rank(
     options: Options | None = None,
     content: Content = "stated",
 ) -> RankedPage:
-    choice = Choice(Model(), Blend(WEIGHTS, content))  # type: ignore[arg-type]  # takes lists
+    choice = Choice(EmptyScorer(), Blend(WEIGHTS, content))
     return Ranker(index, options or Options()).rank(who, choice, given, scope(index, *missing), PAGE)
 
 
