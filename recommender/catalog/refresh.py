@@ -230,18 +230,18 @@ class CatalogRefresher:
     def _follow(self, shared: SnapshotFolder) -> None:
         """Switch to the announced index at its moment."""
         try:
-            new_announcement = shared.new_announcement()
-            if new_announcement is None:
+            announcement = shared.new_announcement()
+            if announcement is None:
                 return
-            if new_announcement.version is not None:
-                index = self._versions.find(new_announcement.version)
+            if announcement.version is not None:
+                index = self._versions.find(announcement.version)
                 if index is None:
-                    index = shared.read(new_announcement.version, new_announcement.checksum)
+                    index = shared.read(announcement.version, announcement.checksum)
                     self._prepare(index)
-                self._checksum = new_announcement.checksum
-                self._versions.schedule(Loaded(index, new_announcement.loaded_at), new_announcement.starts_at)
-            self._held_back = new_announcement.held_back
-            if new_announcement.complete:
+                self._checksum = announcement.checksum
+                self._versions.schedule(Loaded(index, announcement.loaded_at), announcement.starts_at)
+            self._held_back = announcement.held_back
+            if announcement.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
             logger.warning("catalog index: %s; this worker loads the catalog on its own", exc)

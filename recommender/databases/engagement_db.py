@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class InteractionLists(NamedTuple):
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
 
-    def followed_by(self, others: Self) -> "InteractionLists":
+    def followed_by(self, others: "InteractionLists") -> "InteractionLists":
         """Return these lists and others, concatenated."""
         return InteractionLists(
             sizes=np.concatenate((self.sizes, others.sizes)),

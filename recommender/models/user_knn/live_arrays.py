@@ -70,7 +70,8 @@ class Overlaps(NamedTuple):
 class Candidates(NamedTuple):
     """The users with the largest overlaps with the request's users.
 
-    `user_keys`: each of them once, in the order of their ids. `overlaps`: of each user of the request.
+    `user_keys`: each of them once, in the order of their ids. `overlaps`: of each user of the request; empty
+    if nobody shares an item.
     """
 
     user_keys: Sequence[bytes]
@@ -139,8 +140,7 @@ def find_candidates(
 ) -> Candidates:
     """Return the users with the largest overlaps with each user, from the latest users of their items."""
     if not users.kinds.size:
-        nobody = Overlaps(np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.int64))
-        return Candidates([], [nobody] * len(asked))
+        return Candidates([], [])
     words = np.frombuffer(users.keys, dtype=_WORD).reshape(len(users.kinds), -1)
     folded = fold_keys(users.keys, words.shape[1])
     # One more than needed: the user of the request may be among them.
@@ -191,7 +191,7 @@ def first_to_read(candidates: Candidates, top_k: int) -> NDArray[np.intp]:
     for own in candidates.overlaps:
         cut = max(0, len(own.sums) - _READ_FIRST * top_k)
         is_first[own.user_idx[np.argpartition(own.sums, cut)[cut:]]] = True
-    # For many users of a request, one statement reads nearly as little.
+    # A batch may have to read most of them first: then one statement for all costs less than two.
     return np.flatnonzero(is_first) if 2 * is_first.sum() < len(everyone) else everyone
 
 
@@ -240,7 +240,7 @@ def scores_by_user(
     interactions = _interactions(read.lists, items)
     positive = positive_items(interactions, caps.items_per_user)
     item_idx = items.item_keys.locate_folded(interactions.items[positive.rows])
-    # The place of each candidate in the lists, -1 for those that were not read.
+    # The index of each candidate in the lists, -1 for those that were not read.
     list_idx_of = np.full(len(candidates.user_keys), -1, dtype=np.intp)
     # Users without a positive item among their latest interactions have no size.
     known = np.flatnonzero(positive.sizes)
