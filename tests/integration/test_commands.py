@@ -94,6 +94,7 @@ def test_databases_that_cannot_be_reached_are_an_error_of_one_line(
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1700000000\n")
     run = runner(NOWHERE, monkeypatch, capsys)
     monkeypatch.setenv("POOL_TIMEOUT_MS", "50")
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
     result = run(*(argument.format(folder=tmp_path) for argument in arguments))
     errors = [line for line in result.err.splitlines() if not line.startswith("Reading")]
     assert (result.status, len(errors)) == (1, 1)

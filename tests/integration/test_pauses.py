@@ -110,6 +110,7 @@ def test_batch_says_why_users_cannot_be_listed(
         with psycopg.connect(databases[USER]) as connection:
             connection.execute("DROP ROLE nobody_else")
     outage.stop(ENGAGEMENT)
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
     result = run_alone("train", "neighbours")
     assert result.status == 1
     assert "is not currently accepting connections" in result.err

@@ -15,6 +15,7 @@ from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
+from tests.support.processes import NO_MODELS
 from tests.support.waiting import eventually
 
 # Caps above all numbers in the test data, so that answers are exact.
@@ -42,7 +43,7 @@ def settings_for(urls: Urls, **variables: str) -> Settings:
     # Tests make outages, so timeouts are short.
     patience = {"POOL_TIMEOUT_MS": "300"}
     # No trained model may answer for these databases.
-    no_model = {"MODEL_PATH": "/nonexistent"}
+    no_model = {"MODEL_PATH": NO_MODELS}
     return load_settings({**environment, **patience, **no_model, **variables}, dotenv_path=None)
 
 

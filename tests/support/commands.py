@@ -9,6 +9,7 @@ from recommender.cli.main import main
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT
 from tests.support.postgres import Urls
+from tests.support.processes import NO_MODELS
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ Run = Callable[..., Result]
 def variables(urls: Urls) -> dict[str, str]:
     """Return an environment with these databases, exact answers, and no trained model."""
     named = {f"{name.upper()}_URL": urls[name] for name in DatabaseName}
-    return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": "/nonexistent"}
+    return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": NO_MODELS}
 
 
 def runner(urls: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:

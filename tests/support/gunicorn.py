@@ -23,6 +23,7 @@ from config.setting_types import ROOT
 from config.settings import Settings
 from tests.support.forked import ForkedProcess, fork
 from tests.support.postgres import Urls
+from tests.support.processes import NO_MODELS
 from tests.support.waiting import eventually
 
 # Variables that take effect before a program runs, and so not after a fork.
@@ -129,7 +130,7 @@ def sum_of(text: str, name: str, labels: Labels) -> float:
 def settings_alone(**variables: str) -> dict[str, str]:
     """Return environment variables with these settings, and all others unset."""
     nothing_of_ours = dict.fromkeys(Settings.variables(), "")
-    return {**nothing_of_ours, "MODEL_PATH": "/nonexistent", "TRAINING_SCHEDULE": "never", **variables}
+    return {**nothing_of_ours, "MODEL_PATH": NO_MODELS, "TRAINING_SCHEDULE": "never", **variables}
 
 
 @contextlib.contextmanager

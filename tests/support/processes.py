@@ -6,6 +6,8 @@ import socket
 from config.settings import Settings
 from tests.support.forked import run_forked
 
+# MODEL_PATH of tests without models. Not even root can make this folder: a test that trains needs its own.
+NO_MODELS = "/proc/nonexistent"
 _REFUSAL_S = 60.0
 GUNICORN = ["-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
