@@ -13,6 +13,7 @@ from config.ranking_settings import NeighbourSearchSettings
 from recommender.clock import PRESENT, Clock
 from recommender.databases.arrays import array_text
 from recommender.databases.chunks import Chunks
+from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
@@ -191,7 +192,7 @@ class EngagementDatabase:
         query_name, parameters = "fetch_users_of_media", {}
         if enough_users is not None:
             query_name, parameters = "fetch_users_of_media_repeated", {"users_per_item": enough_users}
-        (row,) = self._database.fetch(
+        rows = self._database.fetch(
             query_name,
             deadline,
             media_ids=list(item_ids),
@@ -200,7 +201,7 @@ class EngagementDatabase:
             **parameters,
             **self._read,
         )
-        return _lists(*row)
+        return _lists(rows)
 
     def fetch_items_of_users(
         self,
@@ -216,7 +217,7 @@ class EngagementDatabase:
         With `repeated`, for users with many repeated interactions, each item appears once per kind, with the
         sum of the values.
         """
-        (row,) = self._database.fetch(
+        rows = self._database.fetch(
             "fetch_media_of_users_repeated" if repeated else "fetch_media_of_users",
             deadline,
             user_keys=[key.hex() for key in user_keys],
@@ -224,7 +225,7 @@ class EngagementDatabase:
             rows_per_user=rows_per_user,
             **self._read,
         )
-        return _lists(*row)
+        return _lists(rows)
 
     def fetch_shared_users(
         self,
@@ -349,19 +350,16 @@ class EngagementDatabase:
             yield user_id
 
 
-def _lists(
-    sizes: bytes | None,
-    keys: bytes | None,
-    times: bytes | None,
-    kinds: bytes | None,
-    values: bytes | None = None,
-) -> InteractionLists:
+def _lists(rows: Sequence[Row]) -> InteractionLists:
+    """Concatenate rows of lists: sizes, keys, times, kinds, and values if the statement returns them."""
+    columns = zip(*rows, strict=True) if rows else [()] * 4
+    sizes, keys, times, kinds, *values = (b"".join(filter(None, column)) for column in columns)
     return InteractionLists(
-        sizes=np.frombuffer(sizes or b"", dtype=_SIZE).astype(np.int64),
-        keys=keys or b"",
-        times=np.frombuffer(times or b"", dtype=_TIME),
-        kinds=np.frombuffer(kinds or b"", dtype=np.uint8),
-        values=np.zeros(len(kinds or b"")) if values is None else np.frombuffer(values, dtype=_VALUE),
+        sizes=np.frombuffer(sizes, dtype=_SIZE).astype(np.int64),
+        keys=keys,
+        times=np.frombuffer(times, dtype=_TIME),
+        kinds=np.frombuffer(kinds, dtype=np.uint8),
+        values=np.frombuffer(values[0], dtype=_VALUE) if values else np.zeros(len(kinds)),
     )
 
 

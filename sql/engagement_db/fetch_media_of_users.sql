@@ -9,7 +9,7 @@
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   rows_per_user int   how many of a user's latest interactions are read
--- Returns: one row
+-- Returns: a row for each 500 users; the caller concatenates rows, of which there may be any number
 --   sizes bytea         how many interactions of each user there are, in the order of user_keys, as int4send
 --                       writes them
 --   media_keys bytea, times bytea, kinds bytea, interaction_values bytea
@@ -19,7 +19,8 @@
 -- Index: interaction_user_recent_idx
 -- Why: each user is a bounded stretch of one index, whose entries hold every column: the LIMIT comes before any
 --   filter by type or medium. The caller computes the positive media: numpy groups the rows in a tenth of the
---   time.
+--   time. The driver keeps a buffer of the size of the largest row for as long as the connection lives, hence
+--   several rows; one for each user would wake the caller too often.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.media_keys, ''::bytea) AS media_keys,
@@ -27,7 +28,9 @@ SELECT
     string_agg(list.kinds, ''::bytea) AS kinds,
     string_agg(list.interaction_values, ''::bytea) AS interaction_values
 FROM (
-    SELECT own.*
+    SELECT
+        own.*,
+        (asked.number - 1) / 500 AS slice
     FROM (
         SELECT
             given.number,
@@ -71,5 +74,7 @@ FROM (
                 latest.media_id IS NOT NULL
                 AND latest.kind IS NOT NULL
         ) AS own
-    ORDER BY asked.number
-) AS list;
+    ORDER BY slice, asked.number
+) AS list
+GROUP BY list.slice
+ORDER BY list.slice;

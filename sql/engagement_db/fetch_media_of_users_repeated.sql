@@ -9,7 +9,7 @@
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   rows_per_user int   how many of a user's latest interactions are combined
--- Returns: one row
+-- Returns: a row for each 500 users; the caller concatenates rows, of which there may be any number
 --   sizes bytea, media_keys bytea, times bytea, kinds bytea, interaction_values bytea
 --                       as fetch_media_of_users returns them, but each medium of a user once per type and value,
 --                       with the latest time and the sum of the repeated values
@@ -23,7 +23,9 @@ SELECT
     string_agg(list.kinds, ''::bytea) AS kinds,
     string_agg(list.interaction_values, ''::bytea) AS interaction_values
 FROM (
-    SELECT own.*
+    SELECT
+        own.*,
+        (asked.number - 1) / 500 AS slice
     FROM (
         SELECT
             given.number,
@@ -90,5 +92,7 @@ FROM (
             ) AS per_kind
             WHERE per_kind.kind IS NOT NULL
         ) AS own
-    ORDER BY asked.number
-) AS list;
+    ORDER BY slice, asked.number
+) AS list
+GROUP BY list.slice
+ORDER BY list.slice;

@@ -9,7 +9,7 @@
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
--- Returns: one row
+-- Returns: a row for each 100 media; the caller concatenates rows, of which there may be any number
 --   sizes bytea         how many interactions of each medium there are, in the order of the arrays, as int4send
 --                       writes them
 --   user_keys bytea, times bytea, kinds bytea
@@ -20,15 +20,17 @@
 -- Why: each medium is a bounded stretch of one index, however large the table and however often an interaction
 --   is repeated: the LIMIT comes before any filter by type or user. The caller computes positive users and
 --   overlaps: numpy takes a tenth of the time, and a medium of a hundred users is read once. Binary columns
---   take a fraction of the time of text. One row is faster than many, which are sent as they are found and wake
---   the caller each time.
+--   take a fraction of the time of text. Rows are of many media, because each wakes the caller, but not of
+--   all: the driver keeps a buffer of the size of the largest row for as long as the connection lives.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,
     string_agg(list.times, ''::bytea) AS times,
     string_agg(list.kinds, ''::bytea) AS kinds
 FROM (
-    SELECT own.*
+    SELECT
+        own.*,
+        (asked.number - 1) / 100 AS slice
     FROM
         unnest(:media_ids::text[]::uuid[], :row_limits::int[])
         WITH ORDINALITY AS asked (media_id, row_limit, number)
@@ -61,5 +63,7 @@ FROM (
                 latest.user_id IS NOT NULL
                 AND latest.kind IS NOT NULL
         ) AS own
-    ORDER BY asked.number
-) AS list;
+    ORDER BY slice, asked.number
+) AS list
+GROUP BY list.slice
+ORDER BY list.slice;

@@ -10,7 +10,7 @@
 --   like_types text[], watch_types text[], dislike_types text[]
 --                       what the types of interactions mean; other types mean nothing
 --   users_per_item int  how many of a medium's latest users count
--- Returns: one row
+-- Returns: a row for each 100 media; the caller concatenates rows, of which there may be any number
 --   sizes bytea, user_keys bytea, times bytea, kinds bytea
 --                       as fetch_users_of_media returns them, but each user of a medium once per type, with the
 --                       latest time
@@ -25,7 +25,9 @@ SELECT
     string_agg(list.times, ''::bytea) AS times,
     string_agg(list.kinds, ''::bytea) AS kinds
 FROM (
-    SELECT own.*
+    SELECT
+        own.*,
+        (asked.number - 1) / 100 AS slice
     FROM
         unnest(:media_ids::text[]::uuid[], :row_limits::int[])
         WITH ORDINALITY AS asked (media_id, row_limit, number)
@@ -98,5 +100,7 @@ FROM (
             ) AS per_kind
             WHERE per_kind.kind IS NOT NULL
         ) AS own
-    ORDER BY asked.number
-) AS list;
+    ORDER BY slice, asked.number
+) AS list
+GROUP BY list.slice
+ORDER BY list.slice;
