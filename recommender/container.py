@@ -36,6 +36,7 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 from recommender.experiments.definitions import Experiment, named_models
 from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
+from recommender.memory import FreedMemoryReturner
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO
 from recommender.models.user_knn.live import UserKnnSql
@@ -207,7 +208,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         catalog=catalog,
         catalog_source=_catalog_source(settings, domain, clock),
         models=models,
-        others=(DatabaseChecker(list(serving.values())), *tried.values()),
+        others=(DatabaseChecker(list(serving.values())), FreedMemoryReturner(), *tried.values()),
         service=service,
         items=_items(settings, models, catalog, hydrator, background_engagement_db),
         profiles=ProfileReader(

@@ -1,0 +1,70 @@
+"""Return freed memory to the operating system.
+
+The arrays of a large batch or of a refresh are freed, but small objects in between live on. The malloc of
+glibc then keeps the memory, in an arena per thread, until it is told to return it.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from recommender.background import Pause, RepeatingThread
+
+_LOOK = Pause(least_s=5.0, most_s=5.0)
+# Returning takes up to 30 ms, in which other threads may have to wait for memory.
+_WORTH_RETURNING_BYTES = 32_000_000
+# Sizes in pages: total, resident, and the part of it that belongs to files and shared memory.
+_SIZES = Path("/proc/self/statm")
+
+
+class FreedMemoryReturner:
+    """A thread that returns freed memory when the process has grown. Does nothing without glibc and /proc."""
+
+    def __init__(self) -> None:
+        trim = _find_trim()
+        self._thread = None if trim is None else RepeatingThread("memory", self.look, _LOOK.most_s)
+        self._trim = trim
+        self._kept_bytes = 0
+
+    def open(self) -> None:
+        """Start looking."""
+        if self._thread is not None:
+            self._thread.open()
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._thread is not None:
+            self._thread.close()
+
+    def look(self) -> Pause:
+        """Return freed memory if the process has grown since the last time; return the pause until the next.
+
+        Raises:
+            OSError: the memory of the process cannot be read.
+        """
+        if self._trim is not None and private_bytes() > self._kept_bytes + _WORTH_RETURNING_BYTES:
+            self._trim(0)
+            self._kept_bytes = private_bytes()
+        else:
+            self._kept_bytes = min(self._kept_bytes, private_bytes())
+        return _LOOK
+
+
+def private_bytes() -> int:
+    """Return how much memory of the process is not shared with other processes, or is shared until written.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    _, resident, shared, *_ = map(int, _SIZES.read_text().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _find_trim() -> Callable[[int], int] | None:
+    """Return glibc's `malloc_trim`; None with another C library or operating system."""
+    if sys.platform != "linux" or not _SIZES.exists():
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
