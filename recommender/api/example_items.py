@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 
@@ -45,7 +45,7 @@ def _with_attributes(value: Any, domain: Domain) -> Any:
     if not GUNSLINGER.keys() <= value.keys():
         return {key: _with_attributes(part, domain) for key, part in value.items()}
     empty: dict[str, Any] = {
-        attribute.name: [] if attribute.kind is Kind.SET else None
+        attribute.name: [] if attribute.kind is AttributeKind.SET else None
         for attribute in domain.shown
         if attribute.name not in GUNSLINGER
     }

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValueError
-from recommender.domains.attributes import MATCH, Attribute, FilterWords, Kind
+from recommender.domains.attributes import MATCH, Attribute, AttributeKind, FilterWords
 from recommender.domains.base import Domain
 from recommender.entities import ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.errors import ConfigurationError
@@ -63,7 +63,7 @@ def refuse_taken_names(domain: Domain, base: type[BaseModel]) -> None:
 def filter_fields(domain: Domain) -> dict[str, Any]:
     """Return the fields of a domain's filters for `create_model`, in the order of the attributes."""
     fields: dict[str, Any] = {}
-    sets = [attribute.parameter for attribute in domain.filtered if attribute.kind is Kind.SET]
+    sets = [attribute.parameter for attribute in domain.filtered if attribute.kind is AttributeKind.SET]
     for attribute in domain.filtered:
         words = attribute.filter_words or _usual_words(attribute, domain)
         kind, default = _type_of(attribute)
@@ -78,14 +78,14 @@ def bind_filters(model: type[F], domain: Domain) -> type[F]:
     """Bind a model to the fields that `filter_fields` made for it, and return it."""
     model.readers = tuple(_reader(attribute) for attribute in domain.filtered)
     model.ranges = tuple(
-        attribute.parameters for attribute in domain.filtered if attribute.kind is Kind.NUMBER
+        attribute.parameters for attribute in domain.filtered if attribute.kind is AttributeKind.NUMBER
     )
     return model
 
 
 def _type_of(attribute: Attribute) -> tuple[Any, Any]:
     """Return the type of an attribute's parameters, and their default."""
-    if attribute.kind is not Kind.NUMBER:
+    if attribute.kind is not AttributeKind.NUMBER:
         return Names, ()
     if attribute.whole:
         return Annotated[int | None, WholeNumber(*attribute.bounds)], None
@@ -94,7 +94,7 @@ def _type_of(attribute: Attribute) -> tuple[Any, Any]:
 
 def _usual_words(attribute: Attribute, domain: Domain) -> FilterWords:
     items, name = domain.plural.capitalize(), attribute.label
-    if attribute.kind is Kind.NUMBER:
+    if attribute.kind is AttributeKind.NUMBER:
         return FilterWords(f"{items} whose {name} is this or more.", f"{items} whose {name} is this or less.")
     spelled = "without regard to case or white space."
     return FilterWords(
@@ -116,10 +116,10 @@ def _reader(attribute: Attribute) -> _Reader:
         found: list[Condition] = []
         if names:
             # An item has one category, so no item could have all of several.
-            wanted = Wanted(getattr(model, MATCH)) if attribute.kind is Kind.SET else Wanted.ANY
+            wanted = Wanted(getattr(model, MATCH)) if attribute.kind is AttributeKind.SET else Wanted.ANY
             found.append(NamesCondition(name, names, wanted))
         if unwanted:
             found.append(NamesCondition(name, unwanted, Wanted.NONE))
         return found
 
-    return read_range if attribute.kind is Kind.NUMBER else read_names
+    return read_range if attribute.kind is AttributeKind.NUMBER else read_names

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
 from recommender.batch.writers import NOT_OURS, Safe
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 
@@ -30,7 +30,7 @@ def _schema(maker: RowMaker) -> pa.Schema:
     numbers = {
         attribute.name: pa.int32() if attribute.whole else pa.float64()
         for attribute in (*maker.ours, *maker.own)
-        if attribute.kind is Kind.NUMBER
+        if attribute.kind is AttributeKind.NUMBER
     }
     types = _TYPES | numbers
     return pa.schema([(name, types.get(name, pa.string())) for name in maker.columns])

@@ -14,7 +14,7 @@ from recommender.catalog.attribute_values import (
     SetValues,
     values_of,
 )
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.entities import NamesCondition, RangeCondition, Wanted
 from recommender.names import name_key
 from recommender.ranking.content import pack_genres, words_of
@@ -106,7 +106,7 @@ class NumberArray:
 AttributeArray = SetArray | LargeSetArray | CategoryArray | NumberArray
 
 
-def build_array(kind: Kind, values: Sequence[Any]) -> AttributeArray:
+def build_array(kind: AttributeKind, values: Sequence[Any]) -> AttributeArray:
     """Make the array of an attribute; spellings with the same key are one name.
 
     Args:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.names import distinct_names, name_key
 
 NO_NAME = -1
@@ -119,14 +119,14 @@ class NumberValues:
         return numbers
 
 
-_COLLECTORS: dict[Kind, type[SetValues | CategoryValues | NumberValues]] = {
-    Kind.SET: SetValues,
-    Kind.CATEGORY: CategoryValues,
-    Kind.NUMBER: NumberValues,
+_COLLECTORS: dict[AttributeKind, type[SetValues | CategoryValues | NumberValues]] = {
+    AttributeKind.SET: SetValues,
+    AttributeKind.CATEGORY: CategoryValues,
+    AttributeKind.NUMBER: NumberValues,
 }
 
 
-def values_of(kind: Kind) -> SetValues | CategoryValues | NumberValues:
+def values_of(kind: AttributeKind) -> SetValues | CategoryValues | NumberValues:
     """Return an empty collector for a kind of attribute: set, category or number."""
     return _COLLECTORS[kind]()
 

@@ -13,7 +13,7 @@ from config.setting_types import PROGRAM
 from config.settings import load_settings
 from recommender.cli.common import check_limit, opened
 from recommender.cli.epilog import epilog
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import (
     DatabaseName,
@@ -49,9 +49,9 @@ _WHY = _Column("why", lambda item: item.explanation.reason if item.explanation e
 
 def _columns(domain: Domain, *, explained: bool) -> Sequence[_Column]:
     """Return the columns of the table; reasons replace names."""
-    named = [attribute for attribute in domain.shown if attribute.kind is not Kind.TEXT]
+    named = [attribute for attribute in domain.shown if attribute.kind is not AttributeKind.TEXT]
     if explained:
-        numbers = [_column(attribute) for attribute in named if attribute.kind is Kind.NUMBER]
+        numbers = [_column(attribute) for attribute in named if attribute.kind is AttributeKind.NUMBER]
         return (_TITLE, *numbers, *_SCORES, _WHY)
     return (_TITLE, *map(_column, named), *_SCORES)
 
@@ -63,7 +63,7 @@ def _column(attribute: Attribute) -> _Column:
             return ""
         return ", ".join(value) if isinstance(value, tuple) else str(value)
 
-    return _Column(attribute.label, cell, is_number=attribute.kind is Kind.NUMBER)
+    return _Column(attribute.label, cell, is_number=attribute.kind is AttributeKind.NUMBER)
 
 
 @click.command(

@@ -15,7 +15,7 @@ from recommender.databases.engagement_db import InteractionArrays, PositiveHisto
 _STEPS = 1e9
 
 
-class Kind(IntEnum):
+class InteractionKind(IntEnum):
     """The meaning of an interaction; `OTHER` does not score, but may exclude the item."""
 
     OTHER = 0
@@ -29,8 +29,8 @@ class Interactions:
     """Interactions, one entry each.
 
     `user_ids`, `item_ids`: vocabularies, ascending. Parallel: `user_idx` and `item_idx`, indices of these;
-    `kinds`, numbers of `Kind`; `values`; `times`, seconds since 1970 UTC, NaN if unknown; `excluding`,
-    whether the interaction excludes the item from recommendations.
+    `kinds`, numbers of `InteractionKind`; `values`; `times`, seconds since 1970 UTC, NaN if unknown;
+    `excluding`, whether the interaction excludes the item from recommendations.
     """
 
     user_ids: Sequence[str]
@@ -146,12 +146,12 @@ def positive_pairs(interactions: Interactions) -> PositivePairs:
 
     The latest like or dislike of an item decides; a dislike wins against a like at the same moment.
     """
-    counted = interactions.select(interactions.kinds != Kind.OTHER)
+    counted = interactions.select(interactions.kinds != InteractionKind.OTHER)
     item_count = max(1, len(counted.item_ids))
     keys, pair_idx = np.unique(
         counted.user_idx.astype(np.int64) * item_count + counted.item_idx, return_inverse=True
     )
-    likes, dislikes = counted.kinds == Kind.LIKE, counted.kinds == Kind.DISLIKE
+    likes, dislikes = counted.kinds == InteractionKind.LIKE, counted.kinds == InteractionKind.DISLIKE
     disliked = _any(pair_idx, dislikes, len(keys))
     liked = _any(pair_idx, likes, len(keys))
     liked_last = _latest(pair_idx, counted.times, likes, len(keys)) > _latest(

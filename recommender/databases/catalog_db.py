@@ -10,7 +10,7 @@ from config.setting_types import PROGRAM
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry, Item
 from recommender.errors import ConfigurationError
@@ -46,10 +46,10 @@ def _read_number(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-_READERS: dict[Kind, Callable[[Any], Any]] = {
-    Kind.CATEGORY: _read_category,
-    Kind.SET: _read_set,
-    Kind.NUMBER: _read_number,
+_READERS: dict[AttributeKind, Callable[[Any], Any]] = {
+    AttributeKind.CATEGORY: _read_category,
+    AttributeKind.SET: _read_set,
+    AttributeKind.NUMBER: _read_number,
 }
 
 

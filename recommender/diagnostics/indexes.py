@@ -8,7 +8,7 @@ from recommender.diagnostics.findings import Finding, Level
 from recommender.diagnostics.tables import (
     FoundIndex,
     FoundTable,
-    Kind,
+    TableKind,
     leaves_of,
     look_at_indexes,
     tables_under,
@@ -36,9 +36,9 @@ def check_indexes(
             if overlaid:
                 means = f"does not apply: there is no {wanted.table}"
                 yield Finding(Level.OK, name, f"index {wanted.name}", means)
-        elif table.kind is Kind.VIEW:
+        elif table.kind is TableKind.VIEW:
             yield _on_view(name, inspection, wanted)
-        elif table.kind is Kind.FOREIGN:
+        elif table.kind is TableKind.FOREIGN:
             means = f"does not apply: {table.name} is a foreign table; create indexes on its own server"
             yield Finding(Level.OK, name, f"index {wanted.name}", means)
         else:
@@ -55,7 +55,7 @@ def _on_table(
     if serving is not None:
         means = "exists" if serving.name == wanted.name else f"{serving.name} does the same"
         return Finding(Level.OK, name, about, means)
-    if table.kind is Kind.PARTITIONED:
+    if table.kind is TableKind.PARTITIONED:
         return _on_partitions(name, inspection, wanted, found)
     namesake = next((index for index in whole if index.name == wanted.name), None)
     if namesake is None:
@@ -99,7 +99,7 @@ def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Findi
         return Finding(Level.OK, name, about, f"{serving.name} is on {serving.table}, under a view")
     columns = _columns(wanted)
     on = next(
-        (base for base in bases if set(columns) <= set(base.columns) and base.kind != Kind.FOREIGN), None
+        (base for base in bases if set(columns) <= set(base.columns) and base.kind != TableKind.FOREIGN), None
     )
     if on is None:
         means = (

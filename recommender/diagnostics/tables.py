@@ -10,7 +10,7 @@ from recommender.diagnostics.expectations import Index
 from recommender.errors import InspectionError
 
 
-class Kind(StrEnum):
+class TableKind(StrEnum):
     """The kind of a table, as in pg_class.relkind."""
 
     TABLE = "r"
@@ -27,7 +27,7 @@ class FoundTable:
     name: str
     row_estimate: int | None
     is_sampleable: bool
-    kind: Kind
+    kind: TableKind
     write_rights: list[str]
     is_owned: bool
     sql_name: str
@@ -78,7 +78,7 @@ def look_at_tables(inspection: Inspection, names: Sequence[str]) -> dict[str, Fo
     """
     found = {}
     for name, rows, is_sampleable, kind, *others in inspection.fetch("fetch_tables", table_names=list(names)):
-        table = FoundTable(name, rows, is_sampleable, Kind(kind), *others)
+        table = FoundTable(name, rows, is_sampleable, TableKind(kind), *others)
         found[name] = table if rows is not None else _planned(inspection, table)
     return found
 

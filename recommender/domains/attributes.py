@@ -7,7 +7,7 @@ from enum import StrEnum
 MATCH = "match"
 
 
-class Kind(StrEnum):
+class AttributeKind(StrEnum):
     """The values of an attribute: several names, one name, a number, or text that is only shown."""
 
     SET = "set"
@@ -18,10 +18,10 @@ class Kind(StrEnum):
 
 # The column types of each kind, by the names that `check` compares; our SQL casts to the first.
 COLUMN_TYPES = {
-    Kind.SET: ("text[]",),
-    Kind.CATEGORY: ("text",),
-    Kind.NUMBER: ("float8", "float4", "int"),
-    Kind.TEXT: ("text",),
+    AttributeKind.SET: ("text[]",),
+    AttributeKind.CATEGORY: ("text",),
+    AttributeKind.NUMBER: ("float8", "float4", "int"),
+    AttributeKind.TEXT: ("text",),
 }
 
 
@@ -44,7 +44,7 @@ class Attribute:
     """
 
     name: str
-    kind: Kind
+    kind: AttributeKind
     column: str = ""
     parameter: str = ""
     label: str = ""
@@ -60,14 +60,14 @@ class Attribute:
         object.__setattr__(self, "column", self.column or self.name)
         object.__setattr__(self, "parameter", self.parameter or self.name)
         object.__setattr__(self, "label", self.label or self.name.replace("_", " "))
-        object.__setattr__(self, "filterable", self.filterable and self.kind is not Kind.TEXT)
+        object.__setattr__(self, "filterable", self.filterable and self.kind is not AttributeKind.TEXT)
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters that filter by it: any and none of some names, or the ends of a range."""
         if not self.filterable:
             return ()
-        if self.kind is Kind.NUMBER:
+        if self.kind is AttributeKind.NUMBER:
             return (f"min_{self.parameter}", f"max_{self.parameter}")
         return (self.parameter, f"exclude_{self.parameter}")
 

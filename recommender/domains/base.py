@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from recommender.domains.attributes import MATCH, Attribute, Kind
+from recommender.domains.attributes import MATCH, Attribute, AttributeKind
 from recommender.errors import ConfigurationError
 
 # Names in answers and files that are not attributes.
@@ -106,7 +106,7 @@ class Domain:
         missing = [name for name in (*self.indexed, *roles) if name not in known]
         if missing:
             raise ConfigurationError(f"{self.plural}: no attribute is called {', '.join(missing)}")
-        if not self.indexed or known[self.indexed[0]].kind is not Kind.SET:
+        if not self.indexed or known[self.indexed[0]].kind is not AttributeKind.SET:
             raise ConfigurationError(f"{self.plural}: the first indexed attribute must be a set")
         _refuse_repeated(self.shown)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.errors import ConfigurationError
 
@@ -19,7 +19,7 @@ class _Declared(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Kind
+    kind: AttributeKind
     column: str = Field(default="", max_length=63)
     filterable: bool | None = Field(default=None, strict=True)
     description: str = ""
@@ -53,7 +53,7 @@ def _attribute(name: str, table: Any) -> Attribute:
         declared = _Declared.model_validate(table)
     except ValidationError as exc:
         raise ConfigurationError(f"{name}: {_described(exc)}") from exc
-    if declared.filterable and declared.kind is Kind.TEXT:
+    if declared.filterable and declared.kind is AttributeKind.TEXT:
         raise ConfigurationError(f"{name}: text is only shown; only set, category and number are filterable")
     return Attribute(
         name,
@@ -71,7 +71,7 @@ def _described(exc: ValidationError) -> str:
     if error["type"] == "extra_forbidden":
         return f"there is no {key}; {', '.join(_Declared.model_fields)} are allowed"
     if error["type"] == "missing":
-        return f"{key} is missing; it must be one of {', '.join(Kind)}"
+        return f"{key} is missing; it must be one of {', '.join(AttributeKind)}"
     if key == "kind":
-        return f"kind must be one of {', '.join(Kind)}, got {error['input']!r}"
+        return f"kind must be one of {', '.join(AttributeKind)}, got {error['input']!r}"
     return f"{key}: {error['msg']}, got {error['input']!r}"

@@ -1,17 +1,17 @@
 """The default domain: media, with genres, a type and a year."""
 
-from recommender.domains.attributes import Attribute, FilterWords, Kind
+from recommender.domains.attributes import Attribute, AttributeKind, FilterWords
 from recommender.domains.base import Domain
 
 MEDIA = Domain(
     singular="medium",
     plural="media",
     attributes=(
-        Attribute("title", Kind.TEXT),
-        Attribute("description", Kind.TEXT, in_files=False),
+        Attribute("title", AttributeKind.TEXT),
+        Attribute("description", AttributeKind.TEXT, in_files=False),
         Attribute(
             "release_year",
-            Kind.NUMBER,
+            AttributeKind.NUMBER,
             parameter="year",
             label="year",
             whole=True,
@@ -20,17 +20,17 @@ MEDIA = Domain(
         ),
         Attribute(
             "media_type",
-            Kind.CATEGORY,
+            AttributeKind.CATEGORY,
             label="type",
             filter_words=FilterWords(
                 "Media of any of these types, without regard to case or white space.",
                 "Media of none of these types, without regard to case or white space.",
             ),
         ),
-        Attribute("cover_url", Kind.TEXT, in_files=False),
+        Attribute("cover_url", AttributeKind.TEXT, in_files=False),
         Attribute(
             "genres",
-            Kind.SET,
+            AttributeKind.SET,
             column="genre_names",
             parameter="genre",
             description="Distinct without regard to case and white space.",

@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recommender.data.interactions import Interactions, Kind, indexed_interactions
+from recommender.data.interactions import InteractionKind, Interactions, indexed_interactions
 from recommender.demo.movielens import interaction_of
 from recommender.entities import InteractionTypes
 from recommender.errors import EvaluationError
 from recommender.evaluation.sources import Source, entry_of
 
 _FIVE_STARS = 5.0
-_KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
+_KINDS = {"LIKE": InteractionKind.LIKE, "WATCH": InteractionKind.WATCH, "DISLIKE": InteractionKind.DISLIKE}
 # The year 1973 in milliseconds; in seconds it would be the year 5138.
 _EARLIEST_MILLISECONDS = 1e11
 _MICROSECONDS = 1e6
@@ -68,7 +68,7 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
     except pa.ArrowException as exc:
         raise EvaluationError(f"interactions.parquet: {exc}") from exc
     # Drop interactions without user or item; those without a time are in no window.
-    kinds[np.isnan(times)] = Kind.OTHER
+    kinds[np.isnan(times)] = InteractionKind.OTHER
     known = (user_idx >= 0) & (item_idx >= 0)
     return indexed_interactions(
         users,
@@ -95,24 +95,24 @@ def _kinds_and_values(
         stars, codes = np.unique(ratings, return_inverse=True)
         rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
         meaning = [
-            Kind.OTHER if np.isnan(number) else _KINDS[kind]
+            InteractionKind.OTHER if np.isnan(number) else _KINDS[kind]
             for number, (kind, _) in zip(stars, rated, strict=True)
         ]
         values = np.array([value for _, value in rated])[codes] if rated else np.empty(0)
     else:
         raise EvaluationError("interactions.parquet has neither a column type nor a column rating")
-    kinds = np.array([*meaning, Kind.OTHER], dtype=np.uint8)[codes]
+    kinds = np.array([*meaning, InteractionKind.OTHER], dtype=np.uint8)[codes]
     if "value" in table.column_names:
         values = np.nan_to_num(_numbers(table["value"]), posinf=0.0, neginf=0.0)
     return kinds, values
 
 
-def _kind_of(name: str, types: InteractionTypes) -> Kind:
+def _kind_of(name: str, types: InteractionTypes) -> InteractionKind:
     if name in types.likes:
-        return Kind.LIKE
+        return InteractionKind.LIKE
     if name in types.watches:
-        return Kind.WATCH
-    return Kind.DISLIKE if name in types.dislikes else Kind.OTHER
+        return InteractionKind.WATCH
+    return InteractionKind.DISLIKE if name in types.dislikes else InteractionKind.OTHER
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from recommender.data.interactions import Interactions, Kind, interactions_of, without_repeats
+from recommender.data.interactions import InteractionKind, Interactions, interactions_of, without_repeats
 from recommender.databases.engagement_db import InteractionArrays
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
@@ -25,7 +25,7 @@ from recommender.errors import EvaluationError
 _KEY_BYTES = 16
 # Users, and seconds, per statement.
 _USERS_A_STATEMENT, _PATIENCE_S = 1_000, 600.0
-_KINDS = {"LIKE": Kind.LIKE, "WATCH": Kind.WATCH, "DISLIKE": Kind.DISLIKE}
+_KINDS = {"LIKE": InteractionKind.LIKE, "WATCH": InteractionKind.WATCH, "DISLIKE": InteractionKind.DISLIKE}
 
 
 class StatedGenres(Protocol):

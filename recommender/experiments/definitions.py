@@ -24,7 +24,7 @@ _TEAMS = 2
 T = TypeVar("T", bound=BaseModel)
 
 
-class Kind(StrEnum):
+class ExperimentKind(StrEnum):
     """How the variants of an experiment are compared.
 
     `AB`: each user gets the list of one variant. `INTERLEAVING`: each user gets the lists of two in one.
@@ -72,7 +72,7 @@ class Experiment:
     """An experiment. `share`: of all users, if each user is in both variants."""
 
     name: str
-    kind: Kind
+    kind: ExperimentKind
     variants: tuple[Variant, ...]
     share: float = 1.0
     changed: frozenset[str] = field(init=False, repr=False)
@@ -84,7 +84,7 @@ class Experiment:
     @property
     def is_interleaving(self) -> bool:
         """Return whether the lists of two variants are interleaved."""
-        return self.kind is Kind.INTERLEAVING
+        return self.kind is ExperimentKind.INTERLEAVING
 
     def variant_for(self, user_id: str) -> Variant | None:
         """Return the variant of a user, None if the user takes no part; for interleaving the first one."""
@@ -125,7 +125,7 @@ class _VariantTable(_Table):
 
 
 class _ExperimentTable(_Table):
-    kind: Annotated[Kind, Field(strict=False)] = Kind.AB
+    kind: Annotated[ExperimentKind, Field(strict=False)] = ExperimentKind.AB
     share: _PositivePart | None = None
     variants: dict[str, dict[str, Any]]
 
@@ -202,7 +202,7 @@ def _experiment(name: str, table: Any, models: Collection[str]) -> Experiment:
         each: _variant(f"{name}.variants.{each}", each, values, models)
         for each, values in found.variants.items()
     }
-    if found.kind is Kind.INTERLEAVING:
+    if found.kind is ExperimentKind.INTERLEAVING:
         return _interleaving(name, found, variants)
     return _ab(name, found, variants)
 
@@ -233,7 +233,7 @@ def _ab(name: str, table: _ExperimentTable, variants: Mapping[str, _VariantTable
         raise ConfigurationError(
             f"{name}: the shares of the variants must add up to at most 1, got {total:g}"
         )
-    return Experiment(name, Kind.AB, tuple(made))
+    return Experiment(name, ExperimentKind.AB, tuple(made))
 
 
 def _interleaving(name: str, table: _ExperimentTable, variants: Mapping[str, _VariantTable]) -> Experiment:
@@ -249,7 +249,7 @@ def _interleaving(name: str, table: _ExperimentTable, variants: Mapping[str, _Va
             # A user's history is read once, so both lists have the same window.
             raise ConfigurationError(f"{place}: window_days is not allowed where kind is interleaving")
     made = tuple(Variant(each, values.changes) for each, values in variants.items())
-    return Experiment(name, Kind.INTERLEAVING, made, 1.0 if table.share is None else table.share)
+    return Experiment(name, ExperimentKind.INTERLEAVING, made, 1.0 if table.share is None else table.share)
 
 
 def _validated(model: type[T], place: str, values: Mapping[str, Any]) -> T:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recommender.data.interactions import Interactions, Kind, interactions_of
+from recommender.data.interactions import InteractionKind, Interactions, interactions_of
 from recommender.databases.engagement_db import InteractionArrays
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import Plan, evaluate
@@ -13,7 +13,7 @@ from recommender.evaluation.sources import Source, entry_of
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.variants import compared_variants
 
-Row = tuple[str, str, Kind, float]
+Row = tuple[str, str, InteractionKind, float]
 # Half of them for each of two kinds of users.
 ITEMS = [f"item{number:02}" for number in range(60)]
 
@@ -40,7 +40,7 @@ def two_tastes(users: int = 60) -> Source:
         count = int(generator.integers(8, 25))
         half = 30 * (user % 2)
         rows += [
-            (f"user{user:02}", ITEMS[half + item], Kind.LIKE, float(generator.integers(0, 1_000)))
+            (f"user{user:02}", ITEMS[half + item], InteractionKind.LIKE, float(generator.integers(0, 1_000)))
             for item in generator.permutation(30)[:count]
         ]
     return source_of(rows)
@@ -52,7 +52,7 @@ def histories_of_lengths(lengths: Mapping[str, int]) -> Source:
     rows: list[Row] = []
     for number, (user, length) in enumerate(lengths.items()):
         items = generator.permutation(30)[: length + 1] + 30 * (number % 2)
-        rows += [(user, ITEMS[item], Kind.LIKE, float(time)) for time, item in enumerate(items)]
+        rows += [(user, ITEMS[item], InteractionKind.LIKE, float(time)) for time, item in enumerate(items)]
     return source_of(rows)
 
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from recommender.databases.queries import SQL_ROOT
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain, Verbs
 from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
@@ -24,10 +24,10 @@ RECIPES = Domain(
     plural="recipes",
     verbs=Verbs("loved", "cooked"),
     attributes=(
-        Attribute("name", Kind.TEXT),
-        Attribute("minutes", Kind.NUMBER, whole=True, bounds=(1, 10_000)),
-        Attribute("cuisine", Kind.CATEGORY),
-        Attribute("ingredients", Kind.SET, column="ingredient_names", parameter="ingredient"),
+        Attribute("name", AttributeKind.TEXT),
+        Attribute("minutes", AttributeKind.NUMBER, whole=True, bounds=(1, 10_000)),
+        Attribute("cuisine", AttributeKind.CATEGORY),
+        Attribute("ingredients", AttributeKind.SET, column="ingredient_names", parameter="ingredient"),
     ),
     indexed=("ingredients", "cuisine", "minutes"),
     title="name",

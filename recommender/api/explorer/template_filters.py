@@ -8,7 +8,7 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 from recommender.bidi import balanced, isolated
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.table import shown_metric
@@ -92,7 +92,7 @@ def facts(domain: Domain, item: Item) -> list[tuple[str, bool]]:
     return [
         (name_of(value) if isinstance(value, str) else str(value), isinstance(value, str))
         for attribute in domain.attributes
-        if attribute.kind in (Kind.NUMBER, Kind.CATEGORY)
+        if attribute.kind in (AttributeKind.NUMBER, AttributeKind.CATEGORY)
         and (value := item.attributes[attribute.name]) is not None
     ]
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import get_type_hints, is_typeddict
 
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.result_schemas import MediaAnswer
 
@@ -110,10 +110,10 @@ def _is_item(kind: Any) -> bool:
 
 def _attribute_schema(attribute: Attribute) -> Schema:
     described = {"description": attribute.description} if attribute.description else {}
-    if attribute.kind is Kind.SET:
+    if attribute.kind is AttributeKind.SET:
         return {"items": {"type": "string"}, "type": "array", **described}
     number = "integer" if attribute.whole else "number"
-    return {"type": [number if attribute.kind is Kind.NUMBER else "string", "null"], **described}
+    return {"type": [number if attribute.kind is AttributeKind.NUMBER else "string", "null"], **described}
 
 
 def _tidy(schema: Any) -> Any:

@@ -14,7 +14,7 @@ from recommender.catalog.attribute_arrays import LargeSetArray, SetArray, build_
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.index import build_index, index_of, window_start
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
-from recommender.domains.attributes import Kind
+from recommender.domains.attributes import AttributeKind
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry, ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
@@ -179,7 +179,7 @@ def test_filters_mark_the_items_that_pass_all() -> None:
 
 
 def test_a_missing_number_or_nan_is_in_no_range() -> None:
-    array = build_array(Kind.NUMBER, [None, math.nan, math.inf, 0.5])
+    array = build_array(AttributeKind.NUMBER, [None, math.nan, math.inf, 0.5])
     assert mask_of(array, RangeCondition("x", 0)).tolist() == [False, False, False, True]
 
 
@@ -207,17 +207,19 @@ def test_sets_with_many_names_match_as_those_with_few_do(
     values: list[list[str | None] | None], names: tuple[str, ...], wanted: Wanted
 ) -> None:
     condition = NamesCondition("tags", names, wanted)
-    few = build_array(Kind.SET, values)
+    few = build_array(AttributeKind.SET, values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attribute_arrays, "_MOST_BITS", -1)
-        many = build_array(Kind.SET, values)
+        many = build_array(AttributeKind.SET, values)
     assert isinstance(few, SetArray)
     assert isinstance(many, LargeSetArray)
     assert mask_of(many, condition).tolist() == mask_of(few, condition).tolist()
 
 
 def test_many_names_take_little_memory() -> None:
-    array = build_array(Kind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(20_000)])
+    array = build_array(
+        AttributeKind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(20_000)]
+    )
     assert isinstance(array, LargeSetArray)
     assert array.array.nbytes + array.starts.nbytes < 400_000
     found = mask_of(array, NamesCondition("tags", ("TAG 7",), Wanted.ANY))

@@ -15,7 +15,7 @@ from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry
 from recommender.ranking.content import GenreRates
@@ -103,7 +103,7 @@ def test_attributes_of_every_kind_can_be_written(
     leader: SnapshotFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attribute_arrays, "_MOST_BITS", 1)
-    tags = Attribute("tags", Kind.SET)
+    tags = Attribute("tags", AttributeKind.SET)
     entries = [entry._replace(values=(*entry.values, ["Ö", "b"])) for entry in ENTRIES]
     index = build_index(entries, POPULARITY, MEDIA.extended([tags]))
     assert isinstance(index.attributes["tags"], LargeSetArray)

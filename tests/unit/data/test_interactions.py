@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recommender.data.interactions import (
+    InteractionKind,
     Interactions,
-    Kind,
     histories_of,
     interactions_of,
     positive_pairs,
@@ -13,10 +13,15 @@ from recommender.data.interactions import (
 )
 from recommender.databases.engagement_db import InteractionArrays
 
-LIKE, WATCH, DISLIKE, OTHER = Kind.LIKE, Kind.WATCH, Kind.DISLIKE, Kind.OTHER
+LIKE, WATCH, DISLIKE, OTHER = (
+    InteractionKind.LIKE,
+    InteractionKind.WATCH,
+    InteractionKind.DISLIKE,
+    InteractionKind.OTHER,
+)
 
 
-def of_one_user(*rows: tuple[str, Kind, float]) -> Interactions:
+def of_one_user(*rows: tuple[str, InteractionKind, float]) -> Interactions:
     items, kinds, times = zip(*rows, strict=True)
     values = [1.0] * len(rows)
     return interactions_of(
@@ -42,7 +47,7 @@ def of_one_user(*rows: tuple[str, Kind, float]) -> Interactions:
         ([(WATCH, 1), (DISLIKE, 2), (LIKE, 3), (WATCH, 4)], True),
     ],
 )
-def test_the_latest_verdict_decides(rows: list[tuple[Kind, float]], is_positive: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
+def test_the_latest_verdict_decides(rows: list[tuple[InteractionKind, float]], is_positive: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     pairs = positive_pairs(of_one_user(*(("a", kind, time) for kind, time in rows)))
     assert len(pairs.item_idx) == is_positive
 

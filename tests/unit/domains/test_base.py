@@ -21,7 +21,7 @@ from recommender.api.recommendations.requests import (
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.batch.rows import RowMaker
 from recommender.diagnostics.expectations import STATEMENTS
-from recommender.domains.attributes import Attribute, Kind
+from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import RESERVED_FIELDS, RESERVED_PARAMETERS, Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
@@ -145,4 +145,4 @@ def test_an_attribute_named_like_a_part_of_requests_is_refused(tmp_path: Path, n
 
 
 def test_text_attributes_are_never_filters() -> None:
-    assert Attribute("x", Kind.TEXT).parameters == ()
+    assert Attribute("x", AttributeKind.TEXT).parameters == ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recommender.data.interactions import Kind
+from recommender.data.interactions import InteractionKind
 from recommender.errors import EvaluationError
 from recommender.evaluation.splits import SplitKind, make_splits, split_at
 from recommender.evaluation.training_part import TrainingPart, prepare
@@ -13,7 +13,12 @@ from tests.support.evaluation import ITEMS, Row, interactions, source_of
 def made_up() -> list[Row]:
     generator = np.random.default_rng(7)
     return [
-        (f"user{user}", ITEMS[item], Kind(int(generator.integers(1, 4))), float(generator.integers(0, 1_000)))
+        (
+            f"user{user}",
+            ITEMS[item],
+            InteractionKind(int(generator.integers(1, 4))),
+            float(generator.integers(0, 1_000)),
+        )
         for user in range(12)
         for item in generator.permutation(len(ITEMS))[:15]
     ]
@@ -39,9 +44,13 @@ def test_rows_at_the_moment_or_later_change_nothing_that_is_trained_on() -> None
         (f"user{user}", item, kind, time)
         for user in range(12)
         for item in ITEMS[:10]
-        for kind, time in ((Kind.DISLIKE, 700.0), (Kind.LIKE, 900.0), (Kind.OTHER, 1_500.0))
+        for kind, time in (
+            (InteractionKind.DISLIKE, 700.0),
+            (InteractionKind.LIKE, 900.0),
+            (InteractionKind.OTHER, 1_500.0),
+        )
     ]
-    planted.append(("planted", ITEMS[0], Kind.LIKE, 700.0))
+    planted.append(("planted", ITEMS[0], InteractionKind.LIKE, 700.0))
     parts = [
         prepare(source, split_at(source.interactions, 700.0))
         for source in (source_of(rows), source_of([*rows, *planted]))
@@ -57,7 +66,7 @@ def test_rows_at_the_moment_or_later_change_nothing_that_is_trained_on() -> None
 
 def test_a_row_before_the_moment_is_trained_on() -> None:
     rows = made_up()
-    planted: Row = ("planted", ITEMS[0], Kind.LIKE, 699.0)
+    planted: Row = ("planted", ITEMS[0], InteractionKind.LIKE, 699.0)
     parts = [
         prepare(source, split_at(source.interactions, 700.0))
         for source in (source_of(rows), source_of([*rows, planted]))
@@ -83,18 +92,18 @@ def test_a_split_in_time_tests_only_later_interactions() -> None:
 
 
 def test_the_last_fifth_of_a_history_of_at_least_five_is_tested() -> None:
-    rows = [("u", ITEMS[number], Kind.LIKE, float(number)) for number in range(10)]
-    rows += [("v", ITEMS[number], Kind.LIKE, float(number)) for number in range(4)]
+    rows = [("u", ITEMS[number], InteractionKind.LIKE, float(number)) for number in range(10)]
+    rows += [("v", ITEMS[number], InteractionKind.LIKE, float(number)) for number in range(4)]
     split = make_splits(interactions(rows), SplitKind.LAST_PART).test
     assert [split.test.item_ids[item] for item in split.test.item_idx] == ITEMS[8:10]
 
 
 def test_the_last_one_of_each_user_with_more_is_left_out() -> None:
-    rows = [("u", ITEMS[number], Kind.LIKE, float(number)) for number in range(3)]
+    rows = [("u", ITEMS[number], InteractionKind.LIKE, float(number)) for number in range(3)]
     rows += [
-        ("v", ITEMS[5], Kind.LIKE, 0.0),
-        ("w", ITEMS[6], Kind.LIKE, 1.0),
-        ("w", ITEMS[7], Kind.LIKE, 0.0),
+        ("v", ITEMS[5], InteractionKind.LIKE, 0.0),
+        ("w", ITEMS[6], InteractionKind.LIKE, 1.0),
+        ("w", ITEMS[7], InteractionKind.LIKE, 0.0),
     ]
     splits = make_splits(interactions(rows), SplitKind.LEAVE_LAST_OUT)
     assert [splits.test.test.item_ids[item] for item in splits.test.test.item_idx] == [
@@ -105,13 +114,13 @@ def test_the_last_one_of_each_user_with_more_is_left_out() -> None:
 
 def test_relevant_items_are_liked_last_and_new_to_the_user() -> None:
     rows: list[Row] = [
-        ("u", ITEMS[0], Kind.LIKE, 1.0),
-        ("u", ITEMS[0], Kind.LIKE, 10.0),
-        ("u", ITEMS[1], Kind.LIKE, 11.0),
-        ("u", ITEMS[2], Kind.WATCH, 12.0),
-        ("u", ITEMS[3], Kind.LIKE, 13.0),
-        ("u", ITEMS[3], Kind.DISLIKE, 14.0),
-        ("u", "deleted", Kind.LIKE, 15.0),
+        ("u", ITEMS[0], InteractionKind.LIKE, 1.0),
+        ("u", ITEMS[0], InteractionKind.LIKE, 10.0),
+        ("u", ITEMS[1], InteractionKind.LIKE, 11.0),
+        ("u", ITEMS[2], InteractionKind.WATCH, 12.0),
+        ("u", ITEMS[3], InteractionKind.LIKE, 13.0),
+        ("u", ITEMS[3], InteractionKind.DISLIKE, 14.0),
+        ("u", "deleted", InteractionKind.LIKE, 15.0),
     ]
     source = source_of(rows)
     part = prepare(source, split_at(source.interactions, 10.0))

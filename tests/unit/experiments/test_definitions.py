@@ -10,7 +10,7 @@ from recommender.entities import Weights
 from recommender.errors import ConfigurationError
 from recommender.experiments.definitions import (
     Changes,
-    Kind,
+    ExperimentKind,
     experiments_fingerprint,
     load_experiments,
     parse_experiments,
@@ -57,7 +57,7 @@ def test_the_file_that_comes_with_the_service_has_no_experiments() -> None:
 
 def test_variants_have_shares_and_change_settings() -> None:
     (lists,) = parse_experiments(AB, MODELS)
-    assert (lists.name, lists.kind, lists.is_interleaving) == ("lists", Kind.AB, False)
+    assert (lists.name, lists.kind, lists.is_interleaving) == ("lists", ExperimentKind.AB, False)
     assert [(each.name, each.share) for each in lists.variants] == [("control", 0.5), ("diverse", 0.25)]
     assert [each.changes for each in lists.variants] == [Changes(), Changes(diversity=0.3)]
     (weighted,) = parse_experiments(variant("content_weight = 0\ncollaborative_weight = 1"), MODELS)
@@ -66,7 +66,7 @@ def test_variants_have_shares_and_change_settings() -> None:
 
 def test_an_interleaving_experiment_has_two_variants_and_one_share() -> None:
     (ranker,) = parse_experiments(DRAFT, MODELS)
-    assert (ranker.kind, ranker.share) == (Kind.INTERLEAVING, 0.5)
+    assert (ranker.kind, ranker.share) == (ExperimentKind.INTERLEAVING, 0.5)
     users = [ranker.variant_for(str(number)) for number in range(200)]
     assert {each.name if each else None for each in users} == {"present", None}
 
