@@ -22,7 +22,7 @@ from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.movielens import MovieLensFolder, interaction_of, item_id, user_id
-from recommender.demo.progress import Progress
+from recommender.demo.progress import ProgressBar
 from recommender.entities import DatabaseName, Page
 
 TOP_K = 10
@@ -121,7 +121,7 @@ def service_ndcg(split: Split, settings: Settings) -> float:
 
 
 @contextmanager
-def loaded(split: Split, progress: Progress) -> Iterator[Mapping[DatabaseName, str]]:
+def loaded(split: Split, progress: ProgressBar) -> Iterator[Mapping[DatabaseName, str]]:
     """The first part of the ratings in three databases of their own."""
     with (
         tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,

@@ -17,7 +17,7 @@ _ENTRY = re.compile(
 _ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
 
 
-class Scope(StrEnum):
+class KeyScope(StrEnum):
     """What a key gives access to."""
 
     READ = "read"
@@ -29,7 +29,7 @@ class ApiKey:
     """One entry of API_KEYS. Entries of one name share a rate limit, so that a key can be replaced."""
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[KeyScope]
     digest: bytes = field(repr=False)
 
     @property
@@ -46,9 +46,9 @@ def parse_entry(text: str) -> ApiKey:
     """
     match = _ENTRY.fullmatch(text)
     scopes = set(match["scopes"].split("+")) if match else set()
-    if match is None or not scopes <= set(Scope):
+    if match is None or not scopes <= set(KeyScope):
         raise ValueError("an entry is not of the form name:scopes:hash, as make-key prints it")
-    return ApiKey(match["name"], frozenset(map(Scope, scopes)), bytes.fromhex(match["digest"]))
+    return ApiKey(match["name"], frozenset(map(KeyScope, scopes)), bytes.fromhex(match["digest"]))
 
 
 def _parse_keys(value: object) -> object:

@@ -5,14 +5,14 @@ import secrets
 from collections.abc import Iterable
 from hmac import compare_digest
 
-from config.access_settings import ApiKey, Scope, parse_entry
+from config.access_settings import ApiKey, KeyScope, parse_entry
 
 # Scanners for leaked secrets recognize keys by a prefix.
 _KEY_PREFIX = "mq_"
 _KEY_BYTES = 32
 
 
-def make_key(name: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
+def make_key(name: str, scopes: Iterable[KeyScope]) -> tuple[str, ApiKey]:
     """Make a random key; return it and its entry.
 
     Raises:

@@ -6,7 +6,7 @@ from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from config.access_settings import ApiKey, Scope
+from config.access_settings import ApiKey, KeyScope
 from recommender.api.endpoints import needed_scope
 from recommender.auth_keys import find_key
 
@@ -50,7 +50,7 @@ def known_key() -> ApiKey | None:
     return key
 
 
-def _scope_of_request() -> Scope | None:
+def _scope_of_request() -> KeyScope | None:
     # Browsers send preflight requests (OPTIONS) without a key.
     if request.method == "OPTIONS":
         return None

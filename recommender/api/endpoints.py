@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, request
 from pydantic import BaseModel
 from werkzeug.datastructures import MIMEAccept
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.errors import ErrorCode
 from recommender.api.parsing import MAX_BODY_BYTES, parse_body, parse_id, parse_query
@@ -114,7 +114,7 @@ class Endpoint:
     body: Body | None = None
     stream: Stream | None = None
     errors: tuple[ErrorCode, ...] = ()
-    scope: Scope | None = Scope.READ
+    scope: KeyScope | None = KeyScope.READ
     limiter: ConcurrencyLimiter | None = None
 
     def __call__(self, view: Callable[..., Response | Mapping[str, object]]) -> Callable[..., Response]:
@@ -182,12 +182,12 @@ def public(view: V) -> V:
     return view
 
 
-def needed_scope(view: Callable[..., Any] | None) -> Scope | None:
+def needed_scope(view: Callable[..., Any] | None) -> KeyScope | None:
     """Return the scope that a view needs, None if it needs no key. The default is `read`."""
     declared = getattr(view, _DECLARATION, None)
     if isinstance(declared, Endpoint):
         return declared.scope
-    return None if getattr(view, _IS_PUBLIC, False) else Scope.READ
+    return None if getattr(view, _IS_PUBLIC, False) else KeyScope.READ
 
 
 def declared_endpoints(app: Flask) -> Iterator[tuple[str, Endpoint]]:

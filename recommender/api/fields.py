@@ -107,7 +107,7 @@ class Number(_Field):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(_Field):
+class OneOfWords(_Field):
     """One of a fixed set of words."""
 
     words: tuple[str, ...]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recommender.api.fields import Choice, Number, Texts, WholeNumber, WrongValueError
+from recommender.api.fields import Number, OneOfWords, Texts, WholeNumber, WrongValueError
 from recommender.domains.attributes import MATCH, Attribute, AttributeKind, FilterWords
 from recommender.domains.base import Domain
 from recommender.entities import ItemFilter, NamesCondition, RangeCondition, Wanted
@@ -70,7 +70,7 @@ def filter_fields(domain: Domain) -> dict[str, Any]:
         for name, description in zip(attribute.parameters, (words.first, words.second), strict=True):
             fields[name] = (kind, Field(default, description=description))
     match = f"`all`: items must have all that is given for {' or '.join(sets)}, not `any` of it."
-    fields[MATCH] = (Annotated[str, Choice(_MATCHES)], Field(_MATCHES[0], description=match))
+    fields[MATCH] = (Annotated[str, OneOfWords(_MATCHES)], Field(_MATCHES[0], description=match))
     return fields
 
 

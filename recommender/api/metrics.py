@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.metrics_memory import CountsMemory, Slot, shared_counts
 from recommender.api.metrics_merging import pack_gauges
@@ -199,7 +199,7 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
         summary="Metrics for Prometheus",
         description="The metrics of all workers together.",
         answers=(Answer({"type": "string"}, {"excerpt": _EXCERPT}, content_type="text/plain"),),
-        scope=Scope.OPS,
+        scope=KeyScope.OPS,
     )
     def get_metrics() -> Response:
         return Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from recommender.batch.users import UserList
+from recommender.batch.users import UserListSummary
 from recommender.errors import BatchError
 
 _VERSION = 3
@@ -37,7 +37,7 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """The part of a job that is done and safe on disk.
 
     `list_bytes`: how much of the user list is done. `position`: the length of its output, in bytes or
@@ -59,8 +59,8 @@ class Journal:
     """A job, its users and its progress."""
 
     options: JobOptions
-    user_list: UserList
-    progress: Progress
+    user_list: UserListSummary
+    progress: JobProgress
 
 
 class JobFolder:
@@ -110,8 +110,8 @@ class JobFolder:
                 raise BatchError(f"{self._journal} was written by another version of Marquee")
             return Journal(
                 JobOptions(**content["options"]),
-                UserList(**content["user_list"]),
-                Progress(**content["progress"]),
+                UserListSummary(**content["user_list"]),
+                JobProgress(**content["progress"]),
             )
         except FileNotFoundError:
             return None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from recommender.batch.journal import JobFolder, JobOptions, Journal, Progress
+from recommender.batch.journal import JobFolder, JobOptions, JobProgress, Journal
 from recommender.batch.users import InvalidIds, read_list, write_list
 from recommender.batch.writers import Safe, Writer
 from recommender.catalog.refresh import CatalogStatus
@@ -32,7 +32,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """The state after a run, and why it stopped before the end, if it did.
 
     `grown`: the catalog was incomplete when the run began.
@@ -96,9 +96,9 @@ def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid:
             # In this order a kill leaves either no job and no output, or a job to resume.
             folder.forget()
             draft.replace(folder.user_list)
-            return _created(Journal(options, user_list, Progress()), target)
+            return _created(Journal(options, user_list, JobProgress()), target)
         draft.unlink()
-    return left if _resumed(left, target) else _created(replace(left, progress=Progress()), target)
+    return left if _resumed(left, target) else _created(replace(left, progress=JobProgress()), target)
 
 
 def work(
@@ -109,7 +109,7 @@ def work(
     catalog: CatalogUse,
     stop_asked: Callable[[], bool],
     show: Callable[[int], None],
-) -> Outcome:
+) -> BatchOutcome:
     """Recommend to the remaining users, until the end or an interruption.
 
     Args:
@@ -140,11 +140,11 @@ def work(
             journal = _committed(journal, done, target)
         except OSError as exc:
             # The last write may be incomplete: the next run cuts it off.
-            return Outcome(journal, f"{exc.strerror or exc}")
+            return BatchOutcome(journal, f"{exc.strerror or exc}")
     if stopped is None:
         target.folder.forget()
     catalog.note()
-    return Outcome(journal, stopped, catalog.grown)
+    return BatchOutcome(journal, stopped, catalog.grown)
 
 
 def _earlier_journal(options: JobOptions, target: Target) -> Journal | None:
@@ -223,8 +223,8 @@ def _is_meaningless(answer: UserRecommendations) -> bool:
 
 
 def _advanced(
-    done: Progress, answers: list[UserRecommendations], list_bytes: int, *, held_back: bool
-) -> Progress:
+    done: JobProgress, answers: list[UserRecommendations], list_bytes: int, *, held_back: bool
+) -> JobProgress:
     return replace(
         done,
         users=done.users + len(answers),
@@ -235,7 +235,7 @@ def _advanced(
     )
 
 
-def _committed(journal: Journal, done: Progress, target: Target) -> Journal:
+def _committed(journal: Journal, done: JobProgress, target: Target) -> Journal:
     """Commit the output, then save the journal: the next run cuts off what the journal does not cover."""
     position, fingerprint = target.writer.commit()
     safe = replace(journal, progress=replace(done, position=position, fingerprint=fingerprint))

@@ -27,7 +27,7 @@ class InvalidId:
 
 
 @dataclass(frozen=True, slots=True)
-class UserList:
+class UserListSummary:
     """Counts and digest of a list; `invalid` and `repeated` lines are not on it."""
 
     digest: str
@@ -81,7 +81,7 @@ def merged(streams: Iterable[Iterable[str]], form: IdForm, invalid: InvalidIds) 
             invalid.add(number, user_id)
 
 
-def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> UserList:
+def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> UserListSummary:
     """Write a list, one id a line, without repetitions; takes 16 bytes of memory per user.
 
     Raises:
@@ -102,7 +102,7 @@ def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> User
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    return UserList(digest, len(keys) - len(again), invalid.count, len(again))
+    return UserListSummary(digest, len(keys) - len(again), invalid.count, len(again))
 
 
 def read_list(path: Path, offset: int, at_once: int) -> Iterator[tuple[list[str], int]]:

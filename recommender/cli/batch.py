@@ -16,7 +16,16 @@ from config.setting_types import PROGRAM, how_to_install
 from config.settings import Settings, load_settings
 from recommender.batch.journal import JobFolder, JobOptions, Journal
 from recommender.batch.rows import RowMaker
-from recommender.batch.run import ALL_USERS, AS_THEY_ARE, DEFUSED, CatalogUse, Outcome, Target, begin, work
+from recommender.batch.run import (
+    ALL_USERS,
+    AS_THEY_ARE,
+    DEFUSED,
+    BatchOutcome,
+    CatalogUse,
+    Target,
+    begin,
+    work,
+)
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened, patient_database
@@ -203,7 +212,7 @@ def _all_users(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterato
         yield from merged((stating, interacting), form, invalid)
 
 
-def _work(journal: Journal, settings: Settings, target: Target) -> Outcome:
+def _work(journal: Journal, settings: Settings, target: Target) -> BatchOutcome:
     users, done = journal.user_list.users, journal.progress.users
     if done:
         click.echo(f"Continuing after {done:,} of {users:,} users.", err=True)
@@ -247,7 +256,7 @@ def _stop_signals() -> Iterator[threading.Event]:
         restore()
 
 
-def _report(outcome: Outcome, done_before: int, seconds: float) -> int:
+def _report(outcome: BatchOutcome, done_before: int, seconds: float) -> int:
     users, done = outcome.journal.user_list, outcome.journal.progress
     now = done.users - done_before
     click.echo(

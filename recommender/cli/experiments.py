@@ -19,7 +19,7 @@ from recommender.experiments.report import (
     read_ab,
     read_interleaving,
 )
-from recommender.experiments.statistics import Interval, Power
+from recommender.experiments.statistics import IntervalEstimate, Power
 from recommender.experiments.tokens import TokenSigner
 
 _EVER = "-infinity"
@@ -143,7 +143,7 @@ def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
         yield f"    {_power_line(found.power, 'users of both')}"
 
 
-def _shown(interval: Interval) -> str:
+def _shown(interval: IntervalEstimate) -> str:
     sure = "a significant difference" if interval.excludes_zero else "no significant difference"
     return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key as new_key
 from recommender.cli.epilog import epilog
 
@@ -14,7 +14,7 @@ from recommender.cli.epilog import epilog
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice([scope.value for scope in Scope]),
+    type=click.Choice([scope.value for scope in KeyScope]),
     multiple=True,
     required=True,
     help="What the key gives access to: read for the API, ops for /metrics and /api/models. Repeatable.",
@@ -26,7 +26,7 @@ def make_key(*, name: str, scopes: Sequence[str]) -> None:
     entry is not secret.
     """
     try:
-        key, known = new_key(name, map(Scope, scopes))
+        key, known = new_key(name, map(KeyScope, scopes))
     except ValueError as exc:
         raise click.BadParameter(
             "must be up to 64 letters, digits and . _ -, a letter or digit first", param_hint="NAME"

@@ -12,7 +12,7 @@ from recommender.cli.epilog import epilog
 from recommender.cli.output import warn
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import VersionRef, current_faults
-from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun, read_run, read_runs
+from recommender.model_store.runs import ComparedVariant, MetricInterval, TrainingRun, read_run, read_runs
 from recommender.model_store.store import (
     StoredVersion,
     find_version,
@@ -250,7 +250,7 @@ def _compared(each: ComparedVariant) -> tuple[str, ...]:
     return each.name, _measured(each.metric), against, each.model or "-", weights, each.refused or ""
 
 
-def _measured(found: Interval | None, form: str = ".4f") -> str:
+def _measured(found: MetricInterval | None, form: str = ".4f") -> str:
     if found is None:
         return "-"
     return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"

@@ -13,11 +13,11 @@ from recommender.cli.output import warn
 from recommender.cli.progress import Show, progress
 from recommender.cli.training_data import read_dataset
 from recommender.model_store.artifact import KNOWN_ITEMS
-from recommender.model_store.currents import Promotion
+from recommender.model_store.currents import PromotionScope
 from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
-from recommender.training.publication import Record
+from recommender.training.publication import RecordPublication
 from recommender.training.recording import recording_in
 from recommender.training.train import train as train_model
 
@@ -61,7 +61,7 @@ def _command(name: str, summary: str) -> click.Command:
             name,
             _hyperparameters(name, given),
             accept_shrinkage=accept_shrinkage,
-            promotion=Promotion.MODEL if keep_serving else Promotion.ALL,
+            promotion=PromotionScope.MODEL if keep_serving else PromotionScope.ALL,
         )
 
     return click.command(
@@ -90,7 +90,7 @@ def _hyperparameters(name: str, given: Sequence[str]) -> dict[str, str]:
 
 
 def _train(
-    name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: bool, promotion: Promotion
+    name: str, hyperparameters: Mapping[str, str], *, accept_shrinkage: bool, promotion: PromotionScope
 ) -> None:
     settings = load_settings()
     started = time.monotonic()
@@ -135,6 +135,6 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
         yield Fitting(memory_bytes, lambda share: show(round(100 * share))), announce
 
 
-def record_of(settings: Settings) -> Record:
+def record_of(settings: Settings) -> RecordPublication:
     """Return what records versions in recommendation_db, if there is one; failures are warnings."""
     return recording_in(settings.databases.recommendation_url, warn)

@@ -22,7 +22,7 @@ from recommender.configured import (
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
 from recommender.log_filters import LOG_FILTERS
-from recommender.model_store.runs import Outcome, TrainingRun, Trigger
+from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
 from recommender.models.base import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.trainer.locks import TRAINER_LOCK, is_lock_of, take_lock
@@ -67,12 +67,12 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
         _log_as_the_service(settings)
         exit_when_closed(_STANDARD_INPUT)
         run = _run(settings, Trigger(trigger), lower_priority)
-        return int(run.outcome is Outcome.FAILED)
+        return int(run.outcome is TrainingOutcome.FAILED)
     run = _run(settings, Trigger.COMMAND, lambda: None)
     click.echo(f"Run {run.number}: {run.outcome}. {run.reason}")
     if run.version is not None:
         click.echo(f"Published {run.model} {run.version}.")
-    return int(run.outcome is Outcome.FAILED)
+    return int(run.outcome is TrainingOutcome.FAILED)
 
 
 def _run(settings: Settings, trigger: Trigger, lower_priority: Callable[[], None]) -> TrainingRun:

@@ -18,7 +18,7 @@ from recommender.cli.evaluation_options import (
 )
 from recommender.evaluation.splits import make_splits
 from recommender.evaluation.table import shown_difference, shown_metric
-from recommender.evaluation.tuning import Tuning
+from recommender.evaluation.tuning import TuningResult
 from recommender.evaluation.tuning import tune as search
 
 _STATUSES = {
@@ -56,7 +56,7 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
         click.echo(line)
 
 
-def _lines(tuning: Tuning) -> Iterator[str]:
+def _lines(tuning: TuningResult) -> Iterator[str]:
     metric = tuning.test.metric
     by = shown_metric(metric)
     yield f"Best of {tuning.tried:,} on the validation period, by {by}, with the difference to popularity:"

@@ -88,7 +88,7 @@ class BoundedConnection(psycopg.Connection[Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """A session setting with another value than wanted; `wanted` and `found` are without units."""
 
     setting: str
@@ -116,7 +116,7 @@ class Connector:
         self._session = {**SESSION_SETTINGS, _TIMEOUT: str(settings.statement_timeout_ms)}
         if not settings.prepared_statements:
             del self._session["plan_cache_mode"]
-        self._told: frozenset[Difference] = frozenset()
+        self._told: frozenset[SettingDifference] = frozenset()
         self.arguments = {
             **_common_arguments("marquee", settings.statement_timeout_ms),
             "prepare_threshold": 0 if settings.prepared_statements else None,
@@ -164,7 +164,7 @@ class Connector:
                 listed,
             )
 
-    def differences(self, connection: BoundedConnection) -> list[Difference]:
+    def differences(self, connection: BoundedConnection) -> list[SettingDifference]:
         """Return the settings of a session that do not have the wanted value.
 
         Raises:
@@ -175,7 +175,7 @@ class Connector:
         rows = connection.execute(statement, {"setting_names": list(self._session)}, prepare=False)
         found: dict[str, str] = dict(rows.fetchall())
         return [
-            Difference(setting, wanted, found.get(setting, ""))
+            SettingDifference(setting, wanted, found.get(setting, ""))
             for setting, wanted in self._session.items()
             if not self._is_fulfilled(setting, wanted, found.get(setting, ""))
         ]

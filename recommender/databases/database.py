@@ -23,7 +23,7 @@ from recommender.databases.connections import (
     set_for_transaction,
     statement_patience_s,
 )
-from recommender.databases.outcomes import Outcome, outcome_of
+from recommender.databases.outcomes import StatementOutcome, outcome_of
 from recommender.databases.pool import SentStatement, StatementError, StatementPool
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
@@ -120,7 +120,7 @@ class Database:
             return
         started = time.perf_counter()
         answers = self._pool_answers()
-        self._note(started, None if answers else Outcome.NO_CONNECTION)
+        self._note(started, None if answers else StatementOutcome.NO_CONNECTION)
 
     def fetch(self, query_name: str, deadline: Deadline | None = None, **parameters: object) -> list[Row]:
         """Run one query and return its rows, or fail at the deadline.
@@ -248,7 +248,7 @@ class Database:
         if self._breaker is not None and error.outcome.may_be_an_outage:
             self._suspect = query
             self._breaker.suspect()
-        is_slow = error.outcome is Outcome.SLOW
+        is_slow = error.outcome is StatementOutcome.SLOW
         kind = StatementTimeoutError if is_slow else DatabaseUnavailableError
         return kind(self.name, reason)
 
@@ -310,7 +310,7 @@ class Database:
     def _run(self, query: Query, attempt: Callable[[], T]) -> T:
         """Read, and record the duration and the state of the database."""
         started = time.perf_counter()
-        outcome: Outcome | None = None
+        outcome: StatementOutcome | None = None
         try:
             return attempt()
         except StatementError as exc:
@@ -320,12 +320,12 @@ class Database:
             run = StatementRun(f"{self.name}.{query.name}", self._note(started, outcome))
             record(run)
 
-    def _note(self, started: float, outcome: Outcome | None) -> float:
+    def _note(self, started: float, outcome: StatementOutcome | None) -> float:
         seconds = time.perf_counter() - started
         if outcome is None:
             self._state = DatabaseState.UP if seconds <= _SLOW_S else DatabaseState.SLOW
         else:
-            self._state = DatabaseState.SLOW if outcome is Outcome.SLOW else DatabaseState.DOWN
+            self._state = DatabaseState.SLOW if outcome is StatementOutcome.SLOW else DatabaseState.DOWN
         self._asked_at = time.monotonic()
         return seconds
 

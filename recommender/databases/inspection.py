@@ -14,8 +14,8 @@ from psycopg.pq import TransactionStatus
 from config.database_settings import DatabaseSettings
 from recommender.databases.connections import (
     Connector,
-    Difference,
     Row,
+    SettingDifference,
     set_for_transaction,
     statement_patience_s,
 )
@@ -84,7 +84,7 @@ class Inspection:
         with self._transaction(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
 
-    def settings_missed(self) -> list[Difference]:
+    def settings_missed(self) -> list[SettingDifference]:
         """Return the session settings that do not have the wanted value."""
         with self._transaction():
             return self._connector.differences(self._connection)

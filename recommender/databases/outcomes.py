@@ -8,7 +8,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 _CONFLICT_RETRIES = 5
 
 
-class Outcome(StrEnum):
+class StatementOutcome(StrEnum):
     """How a statement failed.
 
     `no_connection`: there was none in time. `connection_lost`: it broke while the statement ran.
@@ -27,7 +27,11 @@ class Outcome(StrEnum):
     @property
     def may_be_an_outage(self) -> bool:
         """Return whether the database may be down for all requests, so that it must be probed."""
-        return self in {Outcome.NO_CONNECTION, Outcome.CONNECTION_LOST, Outcome.SLOW}
+        return self in {
+            StatementOutcome.NO_CONNECTION,
+            StatementOutcome.CONNECTION_LOST,
+            StatementOutcome.SLOW,
+        }
 
     @property
     def retries(self) -> int:
@@ -35,30 +39,30 @@ class Outcome(StrEnum):
 
         A standby that replays vacuums and locks of its primary may cancel several statements in a row.
         """
-        if self is Outcome.TRY_AGAIN:
+        if self is StatementOutcome.TRY_AGAIN:
             return _CONFLICT_RETRIES
         return 1 if self.spoils_the_pool else 0
 
     @property
     def spoils_the_pool(self) -> bool:
         """Return whether other connections of the pool most likely fail in the same way."""
-        return self in {Outcome.CONNECTION_LOST, Outcome.STALE_PLAN}
+        return self in {StatementOutcome.CONNECTION_LOST, StatementOutcome.STALE_PLAN}
 
 
 _BY_CODE = {
-    "57014": Outcome.SLOW,  # query_canceled
-    "55P03": Outcome.SLOW,  # lock_not_available
-    "40001": Outcome.TRY_AGAIN,  # serialization_failure, as in a conflict with recovery
-    "40P01": Outcome.TRY_AGAIN,  # deadlock_detected
-    "25P04": Outcome.SLOW,  # transaction_timeout
-    "25P03": Outcome.CONNECTION_LOST,  # idle_in_transaction_session_timeout
-    "26000": Outcome.STALE_PLAN,  # invalid_sql_statement_name
-    "42P05": Outcome.STALE_PLAN,  # duplicate_prepared_statement
-    "57P01": Outcome.CONNECTION_LOST,  # admin_shutdown
-    "57P02": Outcome.CONNECTION_LOST,  # crash_shutdown
-    "57P03": Outcome.CONNECTION_LOST,  # cannot_connect_now
-    "57P04": Outcome.CONNECTION_LOST,  # database_dropped
-    "57P05": Outcome.CONNECTION_LOST,  # idle_session_timeout
+    "57014": StatementOutcome.SLOW,  # query_canceled
+    "55P03": StatementOutcome.SLOW,  # lock_not_available
+    "40001": StatementOutcome.TRY_AGAIN,  # serialization_failure, as in a conflict with recovery
+    "40P01": StatementOutcome.TRY_AGAIN,  # deadlock_detected
+    "25P04": StatementOutcome.SLOW,  # transaction_timeout
+    "25P03": StatementOutcome.CONNECTION_LOST,  # idle_in_transaction_session_timeout
+    "26000": StatementOutcome.STALE_PLAN,  # invalid_sql_statement_name
+    "42P05": StatementOutcome.STALE_PLAN,  # duplicate_prepared_statement
+    "57P01": StatementOutcome.CONNECTION_LOST,  # admin_shutdown
+    "57P02": StatementOutcome.CONNECTION_LOST,  # crash_shutdown
+    "57P03": StatementOutcome.CONNECTION_LOST,  # cannot_connect_now
+    "57P04": StatementOutcome.CONNECTION_LOST,  # database_dropped
+    "57P05": StatementOutcome.CONNECTION_LOST,  # idle_session_timeout
 }
 _CONNECTION_EXCEPTIONS = "08"
 
@@ -67,18 +71,18 @@ class StatementAbandonedError(Exception):
     """The deadline came before the answer."""
 
 
-def outcome_of(error: Exception, *, connection_broken: bool) -> Outcome:
+def outcome_of(error: Exception, *, connection_broken: bool) -> StatementOutcome:
     """Classify an error of a statement, or of getting a connection for it."""
     if isinstance(error, StatementAbandonedError):
-        return Outcome.SLOW
+        return StatementOutcome.SLOW
     if isinstance(error, PoolTimeout | PoolClosed | TooManyRequests):
-        return Outcome.NO_CONNECTION
+        return StatementOutcome.NO_CONNECTION
     code = getattr(error, "sqlstate", None) or ""
     if code in _BY_CODE:
         return _BY_CODE[code]
     # feature_not_supported: "cached plan must not change result type".
     if code == "0A000" and "cached plan" in str(error):
-        return Outcome.STALE_PLAN
+        return StatementOutcome.STALE_PLAN
     without_code = not code and isinstance(error, psycopg.OperationalError)
     is_lost = connection_broken or without_code or code.startswith(_CONNECTION_EXCEPTIONS)
-    return Outcome.CONNECTION_LOST if is_lost else Outcome.FAULT
+    return StatementOutcome.CONNECTION_LOST if is_lost else StatementOutcome.FAULT

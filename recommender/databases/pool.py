@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from config.database_settings import DatabaseSettings
 from recommender.background import start_thread
 from recommender.databases.connections import BoundedConnection, Connector, Row
-from recommender.databases.outcomes import Outcome, StatementAbandonedError, outcome_of
+from recommender.databases.outcomes import StatementAbandonedError, StatementOutcome, outcome_of
 from recommender.databases.queries import Query
 from recommender.databases.statements import receive, send
 from recommender.deadline import Deadline
@@ -31,7 +31,7 @@ _RECONNECT_TIMEOUT_S = 1.0
 class StatementError(Exception):
     """A statement failed; `reason` is the driver's error."""
 
-    def __init__(self, outcome: Outcome, reason: Exception) -> None:
+    def __init__(self, outcome: StatementOutcome, reason: Exception) -> None:
         super().__init__(str(reason))
         self.outcome = outcome
         self.reason = reason

@@ -13,7 +13,7 @@ from recommender.databases.loading import WritableDatabase, create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.generate import DEMO_SEED, DEMO_SIZE, DemoSize, generate
 from recommender.demo.load import load_demo
-from recommender.demo.progress import Progress
+from recommender.demo.progress import ProgressBar
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 
@@ -28,7 +28,7 @@ _STALE_AFTER = timedelta(hours=12)
 
 @contextmanager
 def demo_databases(
-    folder: Path, progress: Progress, size: DemoSize = DEMO_SIZE
+    folder: Path, progress: ProgressBar, size: DemoSize = DEMO_SIZE
 ) -> Iterator[Mapping[DatabaseName, str]]:
     """Yield the URLs of the three demo databases on an embedded server; missing ones are made in this size.
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from recommender.demo.generate import DemoData
-from recommender.demo.progress import Progress
+from recommender.demo.progress import ProgressBar
 from recommender.demo.target import LoadTarget
 from recommender.entities import DatabaseName
 
 
 def load_demo(
-    urls: Mapping[DatabaseName, str], data: DemoData, progress: Progress, *, replace: bool = False
+    urls: Mapping[DatabaseName, str], data: DemoData, progress: ProgressBar, *, replace: bool = False
 ) -> None:
     """Fill the three databases; missing tables and indexes are created.
 

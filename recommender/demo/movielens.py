@@ -16,7 +16,7 @@ import numpy as np
 
 from recommender.demo.delimited import DelimitedFile
 from recommender.demo.line_notes import Line, LineNotes, ReadNotes
-from recommender.demo.progress import Progress, Row
+from recommender.demo.progress import ProgressBar, Row
 from recommender.demo.target import LoadTarget
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
@@ -147,7 +147,7 @@ class MovieLensFolder:
     def load(
         self,
         urls: Mapping[DatabaseName, str],
-        progress: Progress,
+        progress: ProgressBar,
         *,
         replace: bool = False,
         now: datetime | None = None,
@@ -174,7 +174,9 @@ class MovieLensFolder:
             self._copy(survey, target, progress, now)
         return report
 
-    def _copy(self, survey: "_Survey", target: LoadTarget, progress: Progress, now: datetime | None) -> None:
+    def _copy(
+        self, survey: "_Survey", target: LoadTarget, progress: ProgressBar, now: datetime | None
+    ) -> None:
         movies = self.movies.values()
         user_genres = list(survey.user_genre_rows())
         item_genres = [(item_id(movie.key), genre) for movie in movies for genre in movie.genres]

@@ -6,7 +6,7 @@ from typing import Protocol
 Row = Sequence[object]
 
 
-class Progress(Protocol):
+class ProgressBar(Protocol):
     """Yields rows and shows progress."""
 
     def __call__(self, rows: Iterable[Row], label: str, length: int) -> Iterable[Row]:

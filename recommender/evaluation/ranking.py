@@ -17,12 +17,12 @@ from recommender.deadline import Deadline
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.errors import TrainingMemoryError
 from recommender.evaluation.training_part import TrainingPart
-from recommender.evaluation.variants import Fit, Variant
+from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.models.base import NO_SCORES, Choice, Scorer, Scores, TrainableModel, UserContext
 from recommender.models.fitting import Fitting
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
-from recommender.serving.hydration import Scope
+from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import Ranker
 
 # The most numbers in the dense scores of a chunk of users.
@@ -45,7 +45,7 @@ class ShortHistory:
     min_history: int = 5
     configured_blend: Blend | None = None
 
-    def blend_for(self, user: UserContext, variant: Variant) -> Blend:
+    def blend_for(self, user: UserContext, variant: RankingVariant) -> Blend:
         """Return the blend of a variant for a user."""
         if self.configured_blend is None or variant.fit is None or not mixes_similar_users(variant.fit):
             return variant.blend
@@ -67,7 +67,7 @@ class Rankings:
     than popularity was used. `refused`: why there are none.
     """
 
-    variant: Variant
+    variant: RankingVariant
     item_idx: NDArray[np.intp]
     personalised: NDArray[np.bool_]
     fit_seconds: float | None = None
@@ -137,7 +137,7 @@ class _Fitter:
 
 def rank_variants(
     part: TrainingPart,
-    variants: Sequence[Variant],
+    variants: Sequence[RankingVariant],
     ranks: int,
     fitting: Fitting,
     report: Report,
@@ -156,7 +156,7 @@ def rank_variants(
         report: called with the current step, the amount done and the total.
         short: how users with short histories are ranked.
     """
-    by_fit: dict[str, list[Variant]] = {}
+    by_fit: dict[str, list[RankingVariant]] = {}
     for variant in variants:
         by_fit.setdefault(repr(variant.fit), []).append(variant)
     fitter = _Fitter(part, fitting, short, report)
@@ -173,7 +173,7 @@ def rank_variants(
 
 def _rank(
     part: TrainingPart,
-    variants: Sequence[Variant],
+    variants: Sequence[RankingVariant],
     fitted: _Fitted,
     *,
     ranks: int,
@@ -186,7 +186,7 @@ def _rank(
     personalised = np.zeros((len(variants), len(users)), dtype=np.bool_)
     ranker = Ranker(index, Options())
     everything = np.ones(item_count, dtype=np.bool_)
-    scope, page = Scope(everything, everything), Page(ranks)
+    scope, page = ItemScope(everything, everything), Page(ranks)
     scorer = fitted.scorer
     impersonal = {Strategy.POPULAR}
     if scorer.name == _Unscored.name:

@@ -15,8 +15,8 @@ from recommender.evaluation.results import (
     SHORT_HISTORY,
     THE_MODEL_ALONE,
     WITH_HISTORY,
-    Difference,
     Evaluation,
+    MetricDifference,
     VariantResult,
     Verdict,
 )
@@ -76,7 +76,7 @@ class ComparedRow:
     """A difference in words and drawn. `about`: the variant or users. `zero`: the x coordinate of 0."""
 
     about: str
-    difference: Difference
+    difference: MetricDifference
     bar: Bar
     zero: float
     users: int
@@ -148,7 +148,7 @@ def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
     return found
 
 
-def _claim(name: str, baseline: str, difference: Difference, base: float) -> str:
+def _claim(name: str, baseline: str, difference: MetricDifference, base: float) -> str:
     if difference.verdict is Verdict.UNCLEAR:
         return f"These users do not show whether {name} is better than {baseline}."
     share = f" by {abs(difference.mean) / base:.0%}" if base > 0 else ""
@@ -156,7 +156,7 @@ def _claim(name: str, baseline: str, difference: Difference, base: float) -> str
     return f"{name} is {difference.verdict.value} than {baseline}{share} (95 % interval: {low} to {high})."
 
 
-def _ends(difference: Difference, base: float) -> tuple[str, str]:
+def _ends(difference: MetricDifference, base: float) -> tuple[str, str]:
     """Return the ends of an interval, as shares of the baseline if that is above 0."""
     if base > 0:
         return f"{difference.low / base:+.0%}", f"{difference.high / base:+.0%}"
@@ -185,7 +185,7 @@ def _blends(evaluation: Evaluation) -> list[ComparedRow]:
     return _drawn(rows)
 
 
-def _drawn(rows: Sequence[tuple[str, Difference, int]]) -> list[ComparedRow]:
+def _drawn(rows: Sequence[tuple[str, MetricDifference, int]]) -> list[ComparedRow]:
     if not rows:
         return []
     scale = Scale.of([end for _, each, _ in rows for end in (each.low, each.high)])
@@ -203,5 +203,5 @@ def _signed(value: float) -> str:
     return f"{value:+.4f}"
 
 
-def _word(difference: Difference) -> str:
+def _word(difference: MetricDifference) -> str:
     return difference.verdict.value

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from recommender.model_store.runs import Interval, VariantRecord
+from recommender.model_store.runs import MetricInterval, VariantRecord
 
 ALL_USERS = "all"
 WITH_HISTORY = "with history"
@@ -29,13 +29,13 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Difference(Interval):
+class MetricDifference(MetricInterval):
     """A mean of paired differences per user; above 0 is better than the baseline."""
 
     verdict: Verdict
 
     @classmethod
-    def of(cls, mean: float, low: float, high: float) -> "Difference":
+    def of(cls, mean: float, low: float, high: float) -> "MetricDifference":
         """Return the difference with its verdict: unclear if the interval includes 0."""
         verdict = Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.UNCLEAR
         return cls(mean=mean, low=low, high=high, verdict=verdict)
@@ -45,8 +45,8 @@ class GroupResult(_Result):
     """Accuracy for a group of users. `metrics`: by name, like `ndcg@10`; `against`: by baseline and name."""
 
     users: int
-    metrics: Mapping[str, Interval]
-    against: Mapping[str, Mapping[str, Difference]]
+    metrics: Mapping[str, MetricInterval]
+    against: Mapping[str, Mapping[str, MetricDifference]]
 
 
 class VariantResult(VariantRecord):

@@ -19,16 +19,16 @@ from recommender.evaluation.results import (
     THE_MODEL_ALONE,
     WITH_HISTORY,
     Description,
-    Difference,
     Evaluation,
     GroupResult,
+    MetricDifference,
     VariantResult,
 )
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Split, SplitKind
 from recommender.evaluation.training_part import Relevant, TestUsers, TrainingPart, prepare
-from recommender.evaluation.variants import DEFAULT, POPULARITY, Variant
-from recommender.model_store.runs import Interval
+from recommender.evaluation.variants import DEFAULT, POPULARITY, RankingVariant
+from recommender.model_store.runs import MetricInterval
 from recommender.models.fitting import UNBOUNDED, Fitting
 
 DEFAULT_KS = (5, 10, 20)
@@ -51,7 +51,7 @@ class Plan:
     seed: int = 0
     fitting: Fitting = UNBOUNDED
     short: ShortHistory = AS_SERVED
-    baselines: tuple[Variant, ...] = (POPULARITY, DEFAULT)
+    baselines: tuple[RankingVariant, ...] = (POPULARITY, DEFAULT)
 
     @property
     def metric(self) -> str:
@@ -64,7 +64,7 @@ def _quiet(_label: str, _done: int, _total: int) -> None:
 
 
 def evaluate(
-    source: Source, split: Split, variants: Sequence[Variant], plan: Plan, report: Report = _quiet
+    source: Source, split: Split, variants: Sequence[RankingVariant], plan: Plan, report: Report = _quiet
 ) -> Evaluation:
     """Compare variants on a split.
 
@@ -83,7 +83,11 @@ def evaluate(
 
 
 def evaluate_part(
-    part: TrainingPart, variants: Sequence[Variant], plan: Plan, description: Description, report: Report
+    part: TrainingPart,
+    variants: Sequence[RankingVariant],
+    plan: Plan,
+    description: Description,
+    report: Report,
 ) -> Evaluation:
     """Compare variants on prepared data; see `evaluate`."""
     ranked = list(rank_variants(part, variants, plan.ks[-1], plan.fitting, report, short=plan.short))
@@ -195,7 +199,8 @@ def _measure_group(
             metrics=_intervals(intervals, names, variant_idx * width),
             against={
                 baseline: {
-                    name: Difference.of(*row) for name, row in _rows(differences, names, variant_idx * width)
+                    name: MetricDifference.of(*row)
+                    for name, row in _rows(differences, names, variant_idx * width)
                 }
                 for baseline, differences in against.items()
             },
@@ -204,7 +209,7 @@ def _measure_group(
     ]
 
 
-def _opponents(variants: Sequence[Variant], baselines: Sequence[str]) -> dict[str, list[int]]:
+def _opponents(variants: Sequence[RankingVariant], baselines: Sequence[str]) -> dict[str, list[int]]:
     """Return by baseline the index of the variant to compare each variant with; itself if none."""
     names = [variant.name for variant in variants]
     alone = {repr(each.fit): idx for idx, each in enumerate(variants) if not each.weights.content}
@@ -221,9 +226,9 @@ def _rows(
         yield name, (float(intervals.mean[idx]), float(intervals.low[idx]), float(intervals.high[idx]))
 
 
-def _intervals(intervals: MeanIntervals, names: Sequence[str], start: int) -> dict[str, Interval]:
+def _intervals(intervals: MeanIntervals, names: Sequence[str], start: int) -> dict[str, MetricInterval]:
     return {
-        name: Interval(mean=mean, low=low, high=high)
+        name: MetricInterval(mean=mean, low=low, high=high)
         for name, (mean, low, high) in _rows(intervals, names, start)
     }
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from recommender.entities import Blend, Weights
-from recommender.evaluation.variants import ALONE, DEFAULT_WEIGHTS, Fit, Variant, name_of, variants_of
+from recommender.evaluation.variants import ALONE, DEFAULT_WEIGHTS, Fit, RankingVariant, name_of, variants_of
 from recommender.models.registry import MODELS
 
 # Content from 0 to 0.6, as exact decimals: weights are compared as they are written.
@@ -37,18 +37,18 @@ def fits_of(model: str) -> Iterator[Fit]:
         yield Fit(model, dict(zip(values, chosen, strict=True)))
 
 
-def first_blends(fits: Sequence[Fit], fixed: Blend | None = None) -> list[Variant]:
+def first_blends(fits: Sequence[Fit], fixed: Blend | None = None) -> list[RankingVariant]:
     """Return fits alone and by 40/60, or only in the fixed blend."""
     if fixed is not None:
         return [in_blend(fit, fixed) for fit in fits]
     return [variant for fit in fits for variant in variants_of(fit, _FIRST_BLENDS)]
 
 
-def in_blend(fit: Fit, blend: Blend) -> Variant:
+def in_blend(fit: Fit, blend: Blend) -> RankingVariant:
     """Return a fit in a blend."""
-    return Variant(name_of(fit, blend.weights, blend.content), fit, blend.weights, blend.content)
+    return RankingVariant(name_of(fit, blend.weights, blend.content), fit, blend.weights, blend.content)
 
 
-def further_candidates(fit: Fit) -> list[Variant]:
+def further_candidates(fit: Fit) -> list[RankingVariant]:
     """Return the other blends of a fit."""
     return variants_of(fit, [weights for weights in _BLENDS if weights not in _FIRST_BLENDS])

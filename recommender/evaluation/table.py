@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from recommender.evaluation.results import ALL_USERS, Difference, Evaluation, VariantResult, Verdict
+from recommender.evaluation.results import ALL_USERS, Evaluation, MetricDifference, VariantResult, Verdict
 
 _HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
 # With fewer users, intervals are too wide to distinguish most variants.
@@ -40,7 +40,7 @@ def shown_metric(name: str) -> str:
     return f"{words.get(metric, metric.capitalize())}@{k}"
 
 
-def shown_difference(difference: Difference) -> str:
+def shown_difference(difference: MetricDifference) -> str:
     """Return a difference with its interval and verdict."""
     return (
         f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_SIGNS[difference.verdict]}"

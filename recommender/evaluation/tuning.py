@@ -12,13 +12,13 @@ from recommender.entities import Blend
 from recommender.evaluation import metrics
 from recommender.evaluation.intervals import Bootstrap
 from recommender.evaluation.ranking import Report, rank_variants
-from recommender.evaluation.results import Difference, Evaluation, Verdict
+from recommender.evaluation.results import Evaluation, MetricDifference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of, further_candidates
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
 from recommender.evaluation.training_part import TrainingPart, prepare
-from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Fit, Variant
+from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Fit, RankingVariant
 from recommender.models.registry import MODELS
 
 _SHOWN = 10
@@ -33,10 +33,10 @@ class Candidate(_Outcome):
 
     name: str
     mean: float
-    against_popularity: Difference
+    against_popularity: MetricDifference
 
 
-class Tuning(_Outcome):
+class TuningResult(_Outcome):
     """The choice. `is_fallback`: nothing was significantly better than popularity.
 
     `settings`: lines for `.env`. `commands`: to run. `best`: the best candidates, best first. `tried`: the
@@ -59,7 +59,7 @@ class Found(NamedTuple):
     `candidates`: parallel to `variants`. `refused`: fits that failed, with reasons.
     """
 
-    variants: list[Variant]
+    variants: list[RankingVariant]
     candidates: list[Candidate]
     refused: list[str]
 
@@ -67,11 +67,11 @@ class Found(NamedTuple):
 class _Measured(NamedTuple):
     """The main metric of variants by user, and the fits that failed."""
 
-    values: list[tuple[Variant, NDArray[np.float64]]]
+    values: list[tuple[RankingVariant, NDArray[np.float64]]]
     refused: list[str]
 
 
-def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, report: Report) -> Tuning:
+def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, report: Report) -> TuningResult:
     """Choose the best variant on the validation period, and measure it on the test.
 
     Args:
@@ -89,7 +89,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
     chosen = choose(found.variants, found.candidates)
     compared = [POPULARITY, DEFAULT, *([] if chosen in (POPULARITY, DEFAULT) else [chosen])]
     ranked = sorted(found.candidates, key=lambda each: -each.mean)
-    return Tuning(
+    return TuningResult(
         chosen=chosen.name,
         is_fallback=chosen is POPULARITY,
         settings=settings_of(chosen),
@@ -101,7 +101,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
     )
 
 
-def choose(variants: Sequence[Variant], measured: Sequence[Candidate]) -> Variant:
+def choose(variants: Sequence[RankingVariant], measured: Sequence[Candidate]) -> RankingVariant:
     """Return the best of the variants that are significantly better than popularity, else popularity.
 
     The best has the largest mean; among equals, it is the first.
@@ -113,7 +113,7 @@ def choose(variants: Sequence[Variant], measured: Sequence[Candidate]) -> Varian
     return variants[[each.name for each in measured].index(best.name)]
 
 
-def settings_of(variant: Variant) -> tuple[str, ...]:
+def settings_of(variant: RankingVariant) -> tuple[str, ...]:
     """Return the lines of `.env` that serve a variant."""
     lines = [
         f"CONTENT_WEIGHT={variant.weights.content:g}",
@@ -124,7 +124,7 @@ def settings_of(variant: Variant) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def commands_of(variant: Variant) -> tuple[str, ...]:
+def commands_of(variant: RankingVariant) -> tuple[str, ...]:
     """Return the commands that train the model of a variant."""
     if variant.fit is None:
         return ()
@@ -155,13 +155,13 @@ def search(
     return Found(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
 
 
-def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report: Report) -> _Measured:
+def _measure(part: TrainingPart, variants: Sequence[RankingVariant], plan: Plan, report: Report) -> _Measured:
     """Measure variants on the validation period, for users with a history there (else for all)."""
     known = part.users.history_lengths > 0
     users = np.flatnonzero(known if known.any() else ~known)
     relevant = [part.users.relevant[user] for user in users.tolist()]
     metric, _, k = plan.metric.partition("@")
-    values: list[tuple[Variant, NDArray[np.float64]]] = []
+    values: list[tuple[RankingVariant, NDArray[np.float64]]] = []
     refused = []
     for ranked in rank_variants(part, variants, int(k), plan.fitting, report, short=plan.short):
         if ranked.refused is not None:
@@ -174,7 +174,9 @@ def _measure(part: TrainingPart, variants: Sequence[Variant], plan: Plan, report
     return _Measured(values, refused)
 
 
-def _compared(values: Sequence[tuple[Variant, NDArray[np.float64]]]) -> tuple[list[Variant], list[Candidate]]:
+def _compared(
+    values: Sequence[tuple[RankingVariant, NDArray[np.float64]]],
+) -> tuple[list[RankingVariant], list[Candidate]]:
     """Return the measured variants except popularity, the first, with their differences to it."""
     variants = [variant for variant, _ in values]
     bootstrap = Bootstrap(np.stack([column for _, column in values], axis=1))
@@ -182,7 +184,7 @@ def _compared(values: Sequence[tuple[Variant, NDArray[np.float64]]]) -> tuple[li
     means = bootstrap.intervals().mean.tolist()
     differences = zip(*(numbers.tolist() for numbers in against), strict=True)
     measured = [
-        Candidate(name=variant.name, mean=mean, against_popularity=Difference.of(*difference))
+        Candidate(name=variant.name, mean=mean, against_popularity=MetricDifference.of(*difference))
         for variant, mean, difference in zip(variants, means, differences, strict=True)
     ]
     return variants[1:], measured[1:]

@@ -31,7 +31,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class RankingVariant:
     """One way of ranking. `fit`: None for popularity."""
 
     name: str
@@ -45,7 +45,7 @@ class Variant:
         return Blend(self.weights, self.content)
 
 
-POPULARITY = Variant("windowed popularity", None, Weights(0.0, 0.0))
+POPULARITY = RankingVariant("windowed popularity", None, Weights(0.0, 0.0))
 
 
 def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
@@ -58,22 +58,24 @@ def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
 
 def variants_of(
     fit: Fit, weights: Iterable[Weights], contents: Iterable[Content] = CONTENT_KINDS
-) -> list[Variant]:
+) -> list[RankingVariant]:
     """Return a fit in every blend; without a content weight, the content source makes no difference."""
     kinds = tuple(contents)
     return [
-        Variant(name_of(fit, each, content), fit, each, content)
+        RankingVariant(name_of(fit, each, content), fit, each, content)
         for each in weights
         for content in (kinds if each.content else kinds[:1])
     ]
 
 
-DEFAULT = Variant(name_of(Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS, STATED)
+DEFAULT = RankingVariant(
+    name_of(Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS), Fit(DEFAULT_MODEL), DEFAULT_WEIGHTS, STATED
+)
 # In days, beside popularity without decay.
 _HALF_LIVES = (30.0, 7.0)
 
 
-def compared_variants(models: Iterable[str]) -> list[Variant]:
+def compared_variants(models: Iterable[str]) -> list[RankingVariant]:
     """Return windowed popularity, and each model alone and by 40/60; always including the default.
 
     Popularity is compared with half-lives, too.

@@ -10,7 +10,7 @@ import numpy as np
 from recommender.databases.engagement_db import Exposure, InteractionArrays
 from recommender.experiments.definitions import Experiment
 from recommender.experiments.statistics import (
-    Interval,
+    IntervalEstimate,
     Power,
     preference,
     preference_power,
@@ -42,7 +42,7 @@ class InterleavingReport:
     wins: tuple[int, int]
     ties: int
     refused: int
-    preference: Interval
+    preference: IntervalEstimate
     power: Power
     p_value: float
 
@@ -62,8 +62,8 @@ class VariantReport:
     name: str
     users: int
     positive_users: int
-    rate: Interval
-    difference: Interval | None = None
+    rate: IntervalEstimate
+    difference: IntervalEstimate | None = None
     power: Power | None = None
 
 

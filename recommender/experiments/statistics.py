@@ -16,7 +16,7 @@ _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
 
 
-class Interval(NamedTuple):
+class IntervalEstimate(NamedTuple):
     """An estimate with its 95 % interval."""
 
     estimate: float
@@ -39,25 +39,25 @@ class Power(NamedTuple):
     users_needed: int | None
 
 
-def wilson(hits: int, trials: int) -> Interval:
+def wilson(hits: int, trials: int) -> IntervalEstimate:
     """Return a share with its interval (Wilson 1927); of no users, the interval is [0, 1]."""
     if not trials:
-        return Interval(0.0, 0.0, 1.0)
+        return IntervalEstimate(0.0, 0.0, 1.0)
     share, z2 = hits / trials, _Z * _Z
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = _Z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    return IntervalEstimate(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> Interval:
+def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> IntervalEstimate:
     """Return the second share minus the first, with an interval (Newcombe 1998, by Wilson's intervals)."""
     first, second = (wilson(*each) for each in zip(hits, trials, strict=True))
     difference = second.estimate - first.estimate
     if not all(trials):
-        return Interval(difference, -1.0, 1.0)
+        return IntervalEstimate(difference, -1.0, 1.0)
     low = math.hypot(second.estimate - second.low, first.high - first.estimate)
     high = math.hypot(second.high - second.estimate, first.estimate - first.low)
-    return Interval(difference, difference - low, difference + high)
+    return IntervalEstimate(difference, difference - low, difference + high)
 
 
 def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
@@ -69,7 +69,7 @@ def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
     return _power(second - first, math.sqrt(sum(variances)), sum(trials))
 
 
-def preference(wins: tuple[int, int], ties: int) -> Interval:
+def preference(wins: tuple[int, int], ties: int) -> IntervalEstimate:
     """Return the preference for the second ranking, -0.5 to 0.5, with a bootstrap interval over users.
 
     It is Δ = (wins of the second + ties / 2) / users - 0.5 (Chapelle, Joachims, Radlinski, Yue 2012, section
@@ -81,12 +81,12 @@ def preference(wins: tuple[int, int], ties: int) -> Interval:
     """
     users = sum(wins) + ties
     if not users:
-        return Interval(0.0, -0.5, 0.5)
+        return IntervalEstimate(0.0, -0.5, 0.5)
     counts = np.array([wins[0], ties, wins[1]])
     drawn = np.random.default_rng(_SEED).multinomial(users, counts / users, size=_RESAMPLES)
     resampled = (drawn[:, 2] - drawn[:, 0]) / (2 * users)
     low, high = np.quantile(resampled, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return Interval((wins[1] - wins[0]) / (2 * users), float(low), float(high))
+    return IntervalEstimate((wins[1] - wins[0]) / (2 * users), float(low), float(high))
 
 
 def preference_power(wins: tuple[int, int], ties: int) -> Power:

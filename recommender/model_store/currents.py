@@ -18,7 +18,7 @@ from recommender.models.registry import MODELS
 _PARTS = 2
 
 
-class Promotion(Enum):
+class PromotionScope(Enum):
     """Which `current` links a new version gets.
 
     `ALL`: that of its model and that of all models. `MODEL`: that of its model only, as for an experiment.

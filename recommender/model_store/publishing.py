@@ -26,7 +26,7 @@ from recommender.model_store.artifact import (
     read_metadata,
 )
 from recommender.model_store.currents import (
-    Promotion,
+    PromotionScope,
     VersionRef,
     linked_version,
     point_model_to,
@@ -108,7 +108,7 @@ class Publisher:
         provenance: Provenance,
         *,
         shrinkage_accepted: bool = False,
-        promotion: Promotion = Promotion.ALL,
+        promotion: PromotionScope = PromotionScope.ALL,
     ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
@@ -155,9 +155,9 @@ class Publisher:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         with store_lock(folder):
-            if promotion is Promotion.ALL:
+            if promotion is PromotionScope.ALL:
                 make_current(folder, VersionRef(name, version), How.PUBLISHED)
-            elif promotion is Promotion.MODEL:
+            elif promotion is PromotionScope.MODEL:
                 point_model_to(folder, VersionRef(name, version))
             prune_model(folder, name, self._kept_versions)
         return metadata

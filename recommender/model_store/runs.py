@@ -34,7 +34,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Outcome(StrEnum):
+class TrainingOutcome(StrEnum):
     """The outcome of a training run.
 
     `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and was
@@ -56,7 +56,7 @@ class Trigger(StrEnum):
     COMMAND = "command"
 
 
-class Interval(_Record):
+class MetricInterval(_Record):
     """A mean over users, and the 95 % interval of a bootstrap over users."""
 
     mean: float
@@ -83,8 +83,8 @@ class ComparedVariant(VariantRecord):
     paired over users.
     """
 
-    metric: Interval | None = None
-    against_champion: Interval | None = None
+    metric: MetricInterval | None = None
+    against_champion: MetricInterval | None = None
 
 
 class SearchedVariant(_Record):
@@ -95,7 +95,7 @@ class SearchedVariant(_Record):
 
     name: str
     mean: float
-    against_popularity: Interval
+    against_popularity: MetricInterval
 
 
 class TrainingRun(_Record):
@@ -112,7 +112,7 @@ class TrainingRun(_Record):
     started_at: _Moment
     ended_at: _Moment
     trigger: Trigger
-    outcome: Outcome
+    outcome: TrainingOutcome
     reason: str
     champion: str | None = None
     chosen: str | None = None
@@ -133,10 +133,10 @@ class TrainingRun(_Record):
     @property
     def is_new_champion(self) -> bool:
         """Whether a challenger became the champion."""
-        return self.outcome is Outcome.PUBLISHED
+        return self.outcome is TrainingOutcome.PUBLISHED
 
     @property
-    def measured_chosen(self) -> Interval | None:
+    def measured_chosen(self) -> MetricInterval | None:
         """The result of the variant that serves afterwards; None if it was not measured."""
         return next((each.metric for each in self.compared if each.name == self.chosen), None)
 

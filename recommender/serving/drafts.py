@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recommender.entities import Page
 from recommender.experiments.interleaving import team_draft
 from recommender.models.base import Choice, ItemScores, UserContext
-from recommender.serving.hydration import Scope
+from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import RankedPage, Ranker
 
 # How many items are drafted; what follows them is of the first ranking, without a team.
@@ -47,7 +47,7 @@ class UserList:
 
 
 def list_for(
-    ranker: Ranker, user: UserContext, scored: Sequence[Scored], *, scope: Scope, page: Page, day: str
+    ranker: Ranker, user: UserContext, scored: Sequence[Scored], *, scope: ItemScope, page: Page, day: str
 ) -> UserList:
     """Return a user's list.
 

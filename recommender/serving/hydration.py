@@ -22,7 +22,7 @@ _SPARE_ITEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ItemScope:
     """Masks over the items of the catalog index, shape (items,).
 
     `existing`: not deleted since the index was loaded. `showable`: details are available.
@@ -192,7 +192,7 @@ class Hydration:
         """Let the last round rank the items whose details are cached."""
         self._failures.add(failed)
         self.details = self._hydrator.item_cache.snapshot()
-        self.scope = Scope(
+        self.scope = ItemScope(
             existing=self._hydrator.catalog.existing(self._index),
             showable=self._index.mask(list(self.details)),
         )
@@ -202,8 +202,8 @@ class Hydration:
         self._round = _are_complete
 
 
-def _among(existing: NDArray[np.bool_]) -> Scope:
-    return Scope(existing=existing, showable=existing)
+def _among(existing: NDArray[np.bool_]) -> ItemScope:
+    return ItemScope(existing=existing, showable=existing)
 
 
 def _are_complete(item_ids: Sequence[str]) -> bool:  # noqa: ARG001 - as the other rounds

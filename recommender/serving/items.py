@@ -28,7 +28,7 @@ from recommender.models.base import ItemSimilarities, ModelSource, SimilarItems,
 from recommender.ranking.item_similarity import genre_overlaps
 from recommender.ranking.top_k import top_k
 from recommender.serving.failures import Failures
-from recommender.serving.hydration import Hydrator, Scope
+from recommender.serving.hydration import Hydrator, ItemScope
 from recommender.telemetry import SERVICE, stage
 
 
@@ -199,7 +199,7 @@ class _SimilarRanker:
         matching = index.matching(filters)
         self._wanted = wanted if matching is None else wanted & matching
 
-    def rank(self, scope: Scope, page: Page) -> _SimilarPage:
+    def rank(self, scope: ItemScope, page: Page) -> _SimilarPage:
         """Return a page of the items in `scope`."""
         found = np.flatnonzero(self._wanted & scope.showable)
         order = np.lexsort((-self._overlaps[found], -self._similarities[found]))

@@ -12,7 +12,7 @@ from recommender.ranking.blend import by_largest, offer
 from recommender.ranking.rerank import rerank_by_genres
 from recommender.ranking.top_k import top_k
 from recommender.serving.content_scores import CONTENT_SCORERS
-from recommender.serving.hydration import Scope
+from recommender.serving.hydration import ItemScope
 
 # How many items of the user's own an explanation names.
 _EXPLAINED_BY = 3
@@ -55,13 +55,13 @@ class Ranker:
         self._matching = index.matching(options.filters)
 
     def rank(
-        self, user: UserContext, choice: Choice, scores: ItemScores, scope: Scope, page: Page
+        self, user: UserContext, choice: Choice, scores: ItemScores, scope: ItemScope, page: Page
     ) -> RankedPage:
         """Return the user's page, of the items in `scope`, by the `scores` of the model that was chosen."""
         ranking = self.ranking(user, choice, scores, scope)
         return ranking.describe(ranking.items(page))
 
-    def ranking(self, user: UserContext, choice: Choice, scores: ItemScores, scope: Scope) -> "Ranking":
+    def ranking(self, user: UserContext, choice: Choice, scores: ItemScores, scope: ItemScope) -> "Ranking":
         """Return a user's ranking of the items in `scope`, of which any page can be taken."""
         return Ranking(
             user, choice, scores, scope, index=self._index, matching=self._matching, explained=self._explained
@@ -76,7 +76,7 @@ class Ranking:
         user: UserContext,
         choice: Choice,
         scores: ItemScores,
-        scope: Scope,
+        scope: ItemScope,
         *,
         index: CatalogIndex,
         matching: NDArray[np.bool_] | None,

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from recommender.entities import Blend
 from recommender.errors import ArtifactError
-from recommender.evaluation.results import Difference, Evaluation, Verdict
+from recommender.evaluation.results import Evaluation, MetricDifference, Verdict
 from recommender.evaluation.search_space import in_blend
-from recommender.evaluation.variants import ALONE, Fit, Variant
+from recommender.evaluation.variants import ALONE, Fit, RankingVariant
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import serving_version
@@ -22,7 +22,7 @@ _POPULARITY_MODEL = "popularity"
 class Decision(NamedTuple):
     """The variant that serves from now on, and the reason. `is_new`: it is the challenger."""
 
-    winner: Variant
+    winner: RankingVariant
     reason: str
     is_new: bool = False
 
@@ -53,7 +53,7 @@ def latest_published(folder: Path, models: Iterable[str]) -> Metadata | None:
 
 def variant_of(
     metadata: Metadata | None, configured: Blend, pinned: Pinned, *, learns_blend: bool
-) -> Variant:
+) -> RankingVariant:
     """Return the variant of a version; without a version, the default model in the configured blend."""
     if metadata is None:
         return in_blend(tidy_fit(DEFAULT_MODEL, {}, pinned), configured)
@@ -61,7 +61,7 @@ def variant_of(
     return in_blend(tidy_fit(metadata.model, metadata.hyperparameters, pinned), learned or configured)
 
 
-def challenger_of(chosen: Variant, champion: Variant, *, learns_blend: bool) -> Variant:
+def challenger_of(chosen: RankingVariant, champion: RankingVariant, *, learns_blend: bool) -> RankingVariant:
     """Return the chosen variant of a search in its published form: popularity is its own model, unblended.
 
     With a fixed blend, popularity cannot stand alone: then the champion is its own challenger.
@@ -71,7 +71,7 @@ def challenger_of(chosen: Variant, champion: Variant, *, learns_blend: bool) -> 
     return in_blend(Fit(_POPULARITY_MODEL), Blend(ALONE)) if learns_blend else champion
 
 
-def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> Decision:
+def decide(champion: RankingVariant, challenger: RankingVariant, evaluation: Evaluation) -> Decision:
     """Return the challenger if it is significantly better than the champion, else the champion.
 
     Args:
@@ -95,7 +95,7 @@ def decide(champion: Variant, challenger: Variant, evaluation: Evaluation) -> De
     return Decision(champion, reason)
 
 
-def difference_of(evaluation: Evaluation, variant: str, champion: str) -> Difference:
+def difference_of(evaluation: Evaluation, variant: str, champion: str) -> MetricDifference:
     """Return the difference of a measured variant to the champion, paired over users."""
     (result,) = (each for each in evaluation.measured if each.name == variant)
     return evaluation.of_group(result).against[champion][evaluation.metric]

@@ -14,7 +14,7 @@ from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.training_part import prepare
 from recommender.evaluation.tuning import Candidate, choose, search
-from recommender.evaluation.variants import POPULARITY, Variant
+from recommender.evaluation.variants import POPULARITY, RankingVariant
 from recommender.models.fitting import Fitting
 from recommender.trainer.candidates import Pinned, suited_fits
 from recommender.trainer.champion import challenger_of
@@ -36,8 +36,8 @@ class Conditions:
     `seed`: of the draw of users.
     """
 
-    champion: Variant
-    default: Variant
+    champion: RankingVariant
+    default: RankingVariant
     fixed: Blend | None
     pinned: Pinned
     short: ShortHistory
@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
     and why.
     """
 
-    challenger: Variant
+    challenger: RankingVariant
     evaluation: Evaluation
     searched: tuple[Candidate, ...]
     left_out: tuple[str, ...]

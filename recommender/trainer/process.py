@@ -18,7 +18,14 @@ from apscheduler.triggers.cron import CronTrigger
 from config.setting_types import HOME
 from recommender import __version__
 from recommender.errors import MarqueeError
-from recommender.model_store.runs import Outcome, TrainingRun, Trigger, next_run_number, read_runs, write_run
+from recommender.model_store.runs import (
+    TrainingOutcome,
+    TrainingRun,
+    Trigger,
+    next_run_number,
+    read_runs,
+    write_run,
+)
 from recommender.trainer.champion import latest_published
 from recommender.trainer.schedule import Timetable, has_grown
 
@@ -114,7 +121,7 @@ class Trainer:
         self._timetable.ended(
             began,
             time.monotonic(),
-            failed=last is None or last.number < number or last.outcome is Outcome.FAILED,
+            failed=last is None or last.number < number or last.outcome is TrainingOutcome.FAILED,
             is_published=self._is_published(),
         )
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
@@ -141,7 +148,7 @@ class Trainer:
                     started_at=began.isoformat(),
                     ended_at=_now().isoformat(),
                     trigger=trigger,
-                    outcome=Outcome.FAILED,
+                    outcome=TrainingOutcome.FAILED,
                     reason=f"It was killed by {name}.",
                     code_version=__version__,
                 ),

@@ -24,18 +24,18 @@ from recommender.entities import Blend, InteractionTypes
 from recommender.errors import ArtifactError, DatabaseUnavailableError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
-from recommender.evaluation.results import Difference, Evaluation, VariantResult
+from recommender.evaluation.results import Evaluation, MetricDifference, VariantResult
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
 from recommender.evaluation.tuning import Candidate
-from recommender.evaluation.variants import Fit, Variant
+from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
-from recommender.model_store.currents import Promotion
+from recommender.model_store.currents import PromotionScope
 from recommender.model_store.runs import (
     ComparedVariant,
-    Interval,
-    Outcome,
+    MetricInterval,
     SearchedVariant,
+    TrainingOutcome,
     TrainingRun,
     Trigger,
     VariantRecord,
@@ -50,7 +50,7 @@ from recommender.trainer.candidates import Pinned, tidy_fit
 from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
 from recommender.trainer.locks import run_lock
-from recommender.training.publication import Record, record_nothing
+from recommender.training.publication import RecordPublication, record_nothing
 from recommender.training.train import train
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class TrainingTask:
     window_days: int
     min_history: int
     kept_versions: int
-    record: Record = record_nothing
+    record: RecordPublication = record_nothing
     takes_turns: bool = True
     experiment_models: tuple[str, ...] = ()
 
@@ -193,7 +193,7 @@ class _Run:
             return self._refitted(champion, data, compared, decision.reason)
         published = self._publish(decision.winner, data, compared.evaluation)
         return {
-            **self._found(Outcome.PUBLISHED, decision.reason, published),
+            **self._found(TrainingOutcome.PUBLISHED, decision.reason, published),
             "champion": champion.name,
             "chosen": decision.winner.name,
             **_compared_as(compared, champion),
@@ -214,40 +214,40 @@ class _Run:
             former = latest_published(task.folder, (name,))
             fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
-                self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), Promotion.MODEL)
+                self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), PromotionScope.MODEL)
             except (MarqueeError, OSError, MemoryError) as exc:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
         """Return the record of a failed run, with what it published, if anything."""
-        return self._found(Outcome.FAILED, reason, self._published)
+        return self._found(TrainingOutcome.FAILED, reason, self._published)
 
     def _refitted(
-        self, champion: Variant, data: Dataset, compared: Comparison | None, reason: str
+        self, champion: RankingVariant, data: Dataset, compared: Comparison | None, reason: str
     ) -> dict[str, Any]:
         evaluation = None if compared is None else compared.evaluation
         published = self._published or self._publish(champion, data, evaluation)
         return {
-            **self._found(Outcome.REFITTED, reason, published),
+            **self._found(TrainingOutcome.REFITTED, reason, published),
             "champion": champion.name,
             "chosen": champion.name,
             **({} if compared is None else _compared_as(compared, champion)),
         }
 
-    def _found(self, outcome: Outcome, reason: str, published: Metadata | None) -> dict[str, Any]:
+    def _found(self, outcome: TrainingOutcome, reason: str, published: Metadata | None) -> dict[str, Any]:
         found = {"outcome": outcome, "reason": reason, "counts": self._counts}
         if published is None:
             return found
         version = {"model": published.model, "version": published.version}
         return {**found, **version, "fingerprint": published.fingerprint}
 
-    def _champion(self, former: Metadata | None) -> Variant:
+    def _champion(self, former: Metadata | None) -> RankingVariant:
         task = self._task
         if former is None and task.model != AUTO:
             return in_blend(tidy_fit(task.model, {}, task.pinned), task.blend)
         return variant_of(former, task.blend, task.pinned, learns_blend=task.learns_blend)
 
-    def _compare(self, source: Source, data: Dataset, champion: Variant) -> Comparison:
+    def _compare(self, source: Source, data: Dataset, champion: RankingVariant) -> Comparison:
         task = self._task
         conditions = Conditions(
             champion=champion,
@@ -260,16 +260,16 @@ class _Run:
         )
         return compare(source, data, conditions, _log_step())
 
-    def _publish(self, variant: Variant, data: Dataset, evaluation: Evaluation | None) -> Metadata:
+    def _publish(self, variant: RankingVariant, data: Dataset, evaluation: Evaluation | None) -> Metadata:
         provenance = Provenance(
             made_by=MADE_BY,
             run=self.number,
             blend=variant.blend if self._task.learns_blend else None,
             metrics={} if evaluation is None else _metrics_of(evaluation, variant),
         )
-        return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, Promotion.ALL)
+        return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, PromotionScope.ALL)
 
-    def _learn(self, fit: Fit, data: Dataset, provenance: Provenance, promotion: Promotion) -> Metadata:
+    def _learn(self, fit: Fit, data: Dataset, provenance: Provenance, promotion: PromotionScope) -> Metadata:
         return train(
             fit.model,
             self._task.folder,
@@ -314,7 +314,7 @@ def _all_of(source: Source) -> Dataset:
     return dataset_of(histories_of(pairs, source.interactions), start)
 
 
-def _metrics_of(evaluation: Evaluation, variant: Variant) -> Mapping[str, tuple[float, float, float]]:
+def _metrics_of(evaluation: Evaluation, variant: RankingVariant) -> Mapping[str, tuple[float, float, float]]:
     for each in evaluation.measured:
         if each.name == variant.name:
             found = evaluation.of_group(each).metrics
@@ -322,7 +322,7 @@ def _metrics_of(evaluation: Evaluation, variant: Variant) -> Mapping[str, tuple[
     return {}
 
 
-def _compared_as(compared: Comparison, champion: Variant) -> dict[str, Any]:
+def _compared_as(compared: Comparison, champion: RankingVariant) -> dict[str, Any]:
     evaluation = compared.evaluation
     measured = evaluation.measured
     has_champion = champion.name in evaluation.baselines
@@ -362,9 +362,9 @@ def _described(result: VariantResult) -> dict[str, Any]:
     return {name: getattr(result, name) for name in VariantRecord.model_fields}
 
 
-def _interval(difference: Difference) -> Interval:
+def _interval(difference: MetricDifference) -> MetricInterval:
     # Without its label: a record holds numbers.
-    return Interval(mean=difference.mean, low=difference.low, high=difference.high)
+    return MetricInterval(mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def _log_step() -> Any:

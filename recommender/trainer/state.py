@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from recommender.model_store.runs import FOLDER, Outcome, TrainingRun, read_runs
+from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
 from recommender.trainer.locks import RUN_LOCK, is_held
 
 _RUNS_READ = 100
-_SUCCESSES = (Outcome.PUBLISHED, Outcome.REFITTED)
+_SUCCESSES = (TrainingOutcome.PUBLISHED, TrainingOutcome.REFITTED)
 
 
 class TrainingState(NamedTuple):

@@ -22,14 +22,14 @@ from recommender.model_store.artifact import (
     read_metadata,
     verify,
 )
-from recommender.model_store.currents import Promotion, serving_version
+from recommender.model_store.currents import PromotionScope, serving_version
 from recommender.model_store.folders import make_readable_folder, replace_text
 from recommender.model_store.publishing import Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import KeepsInteractions
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
-from recommender.training.publication import Publication, Record, record_nothing
+from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 _LOCK = f".{FILE}.lock"
 _LOCK_MODE = 0o644
@@ -117,7 +117,7 @@ def remake_models(
     *,
     fitting: Fitting = UNBOUNDED,
     accept_shrinkage: bool = False,
-    record: Record = record_nothing,
+    record: RecordPublication = record_nothing,
     announce: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Remade]:
     """Replace or remove every version that was made before users were forgotten, one model at a time.
@@ -208,7 +208,7 @@ def _remake(
     *,
     fitting: Fitting,
     accept_shrinkage: bool,
-    record: Record,
+    record: RecordPublication,
 ) -> Remade:
     former = publisher.current()
     stale = _stale_versions(home, forgotten)
@@ -284,6 +284,6 @@ def _publish(
     provenance = replace(former.provenance, made_by=_MADE_BY)
     serving = serving_version(folder)
     serves = serving is None or serving.model == former.model
-    promotion = Promotion.ALL if serves else Promotion.MODEL
+    promotion = PromotionScope.ALL if serves else PromotionScope.MODEL
     metadata = publisher.publish(model, data, provenance, shrinkage_accepted=True, promotion=promotion)
     return Publication(model, data, metadata, [metadata.version]), ""

@@ -20,11 +20,11 @@ class Publication(NamedTuple):
     versions: Sequence[str]
 
 
-class Record(Protocol):
-    """Record publications; must not raise, as that would stop the publishing."""
+class RecordPublication(Protocol):
+    """RecordPublication publications; must not raise, as that would stop the publishing."""
 
     def __call__(self, publication: Publication) -> None:
-        """Record a publication."""
+        """RecordPublication a publication."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Record publications in recommendation_db."""
+"""RecordPublication publications in recommendation_db."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,10 +16,10 @@ from recommender.model_store.currents import VersionRef
 from recommender.model_store.versions import versions_of
 from recommender.models.base import UserEmbeddings
 from recommender.models.registry import MODELS
-from recommender.training.publication import Publication, Record, record_nothing
+from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 
-def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
+def recording_in(url: str | None, warn: Callable[[str], None]) -> RecordPublication:
     """Return a recorder for published versions and for their users' embeddings, if they have any.
 
     Args:
@@ -46,7 +46,7 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> Record:
 
 
 def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callable[[str], None]) -> None:
-    """Record that an earlier version is the current one of its model.
+    """RecordPublication that an earlier version is the current one of its model.
 
     Args:
         url: of recommendation_db; None if there is none.

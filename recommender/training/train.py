@@ -10,13 +10,13 @@ from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
-from recommender.model_store.currents import Promotion
+from recommender.model_store.currents import PromotionScope
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
-from recommender.training.publication import Publication, Record, record_nothing
+from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 BY_COMMAND = Provenance(made_by="train")
 
@@ -31,9 +31,9 @@ def train(
     fitting: Fitting = UNBOUNDED,
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
-    promotion: Promotion = Promotion.ALL,
+    promotion: PromotionScope = PromotionScope.ALL,
     kept_versions: int = KEPT_VERSIONS,
-    record: Record = record_nothing,
+    record: RecordPublication = record_nothing,
 ) -> Metadata:
     """Train a registered model without forgotten users, and publish it; one run at a time per model.
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 from werkzeug.test import TestResponse
 
-from config.access_settings import ApiKey, Scope
+from config.access_settings import ApiKey, KeyScope
 from config.request_settings import UUID_PATTERN
 from recommender.api.auth import KeyAuth
 from recommender.api.concurrency import ConcurrencyLimiter
@@ -29,7 +29,7 @@ from tests.support.clients import running_app
 from tests.support.contract import Contract
 
 ID = "11111111-1111-4111-8111-111111111111"
-KEYS = {scope: f"mq_{scope}" for scope in Scope}
+KEYS = {scope: f"mq_{scope}" for scope in KeyScope}
 TOYS = Tag("Toys", "To play with.")
 ID_FORM = IdForm.of_pattern(UUID_PATTERN)
 
@@ -126,7 +126,7 @@ def toys_blueprint(limiter: ConcurrencyLimiter) -> Blueprint:
         description="It stays there.",
         body=Body(ToyBody, limiter, {"page": 1}),
         answers=(Answer({"type": "object"}, {"plain": {"size": 2}}),),
-        scope=Scope.OPS,
+        scope=KeyScope.OPS,
     )
     def post_toy(*, body: ToyBody) -> Mapping[str, object]:
         return {"size": body.size}
@@ -157,7 +157,7 @@ def toys_blueprint(limiter: ConcurrencyLimiter) -> Blueprint:
     return blueprint
 
 
-def ask(client: FlaskClient, path: str, key: Scope | None = Scope.READ, **request: Any) -> TestResponse:
+def ask(client: FlaskClient, path: str, key: KeyScope | None = KeyScope.READ, **request: Any) -> TestResponse:
     headers = {} if key is None else {"X-API-Key": KEYS[key]}
     return client.open(path, headers=headers, **request)
 
@@ -173,7 +173,7 @@ def refused(response: TestResponse, status: int, code: ErrorCode) -> str:
 def test_a_request_is_validated_and_its_view_gets_what_is_declared(client: FlaskClient) -> None:
     response = ask(client, f"/toys/{ID.upper()}?size=1&colour=red&colour=blue")
     assert response.get_json() == {"id": ID, "size": 1, "parts": [{"name": "red"}, {"name": "blue"}]}
-    assert ask(client, "/toys", Scope.OPS, method="POST", json={"page": 3}).get_json() == {"size": 2}
+    assert ask(client, "/toys", KeyScope.OPS, method="POST", json={"page": 3}).get_json() == {"size": 2}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_wrong_body_is_refused_in_the_shape_of_all_errors(client: FlaskClient)
         ({"page": 0}, "page must be a whole number from 1 to 3, got 0"),
         ({"page": 1, "x": 0}, "unknown key 'x'; page and size are allowed"),
     ):
-        response = ask(client, "/toys", Scope.OPS, method="POST", json=body)
+        response = ask(client, "/toys", KeyScope.OPS, method="POST", json=body)
         assert refused(response, 400, ErrorCode.INVALID_BODY) == words
 
 
@@ -223,17 +223,17 @@ def test_a_full_limiter_is_reported_before_a_body_is_read(
 ) -> None:
     with limiter.limit():
         refused(ask(client, f"/toys/{ID}"), 503, ErrorCode.OVERLOADED)
-        refused(ask(client, "/toys", Scope.OPS, method="POST", data="no JSON"), 503, ErrorCode.OVERLOADED)
+        refused(ask(client, "/toys", KeyScope.OPS, method="POST", data="no JSON"), 503, ErrorCode.OVERLOADED)
     assert ask(client, f"/toys/{ID}").status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "scope"), [(f"/toys/{ID}", "GET", Scope.READ), ("/toys", "POST", Scope.OPS)]
+    ("path", "method", "scope"), [(f"/toys/{ID}", "GET", KeyScope.READ), ("/toys", "POST", KeyScope.OPS)]
 )
 def test_an_endpoint_needs_a_key_of_its_scope(
-    client: FlaskClient, path: str, method: str, scope: Scope
+    client: FlaskClient, path: str, method: str, scope: KeyScope
 ) -> None:
-    (other,) = set(Scope) - {scope}
+    (other,) = set(KeyScope) - {scope}
     refused(ask(client, path, None, method=method, json={"page": 1}), 401, ErrorCode.UNAUTHORIZED)
     refused(ask(client, path, other, method=method, json={"page": 1}), 403, ErrorCode.FORBIDDEN)
     assert ask(client, path, scope, method=method, json={"page": 1}).status_code == 200
@@ -246,7 +246,7 @@ def test_a_public_view_needs_no_key(client: FlaskClient, path: str) -> None:
 
 def test_an_undeclared_route_needs_a_key_with_the_read_scope(client: FlaskClient) -> None:
     refused(ask(client, "/toys/silent", None), 401, ErrorCode.UNAUTHORIZED)
-    refused(ask(client, "/toys/silent", Scope.OPS), 403, ErrorCode.FORBIDDEN)
+    refused(ask(client, "/toys/silent", KeyScope.OPS), 403, ErrorCode.FORBIDDEN)
     assert ask(client, "/toys/silent").status_code == 200
 
 
@@ -315,9 +315,9 @@ def test_these_are_all_public_routes(served: Flask) -> None:
             for rule in served.url_map.iter_rules()
             if needed_scope(served.view_functions[rule.endpoint]) is scope
         }
-        for scope in (None, Scope.OPS)
+        for scope in (None, KeyScope.OPS)
     }
-    assert by_scope[Scope.OPS] == {"/api/models", "/metrics"}
+    assert by_scope[KeyScope.OPS] == {"/api/models", "/metrics"}
     assert by_scope[None] == {
         "/",
         "/docs",

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
 from tests.support.clients import running_client
 
-_, ENTRY = make_key("frontend", [Scope.READ])
+_, ENTRY = make_key("frontend", [KeyScope.READ])
 ASSETS = ["favicon-32x32.png", "reader.css", "reader.js", "swagger-ui-bundle.js", "swagger-ui.css"]
 
 

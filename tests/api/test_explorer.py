@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recording import recorded_statements
@@ -18,8 +18,8 @@ from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 from tests.support.waiting import wait_until
 
-READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
-OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
+READ_KEY, READ_ENTRY = make_key("page", [KeyScope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [KeyScope.OPS])
 UNKNOWN_USER = "00000000-0000-4000-8000-000000000000"
 OPEN = ["/", "/explorer", "/explorer/covers/x.svg", "/explorer/static/explorer.js"]
 FRAGMENTS = [

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.databases.recording import recorded_statements
 from recommender.evaluation import last_result
@@ -24,7 +24,7 @@ from tests.support.clients import NO_CAPS, PATIENT, running_client
 from tests.support.evaluation import small_evaluation
 from tests.support.postgres import Urls
 
-READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
+READ_KEY, READ_ENTRY = make_key("page", [KeyScope.READ])
 PATH = "/explorer/evaluation"
 NONE_YET = "No comparison yet. Run <code>python -m recommender evaluate</code>."
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, running_client
@@ -28,7 +28,7 @@ from tests.support.reference import Reference
 pytestmark = pytest.mark.slow
 
 BATCH = "/api/recommendations/batch"
-KEY, ENTRY = make_key("fuzzer", [Scope.READ])
+KEY, ENTRY = make_key("fuzzer", [KeyScope.READ])
 # An answer takes milliseconds; the limit allows for a busy machine.
 _SOON_S = 5.0
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.api.headers import SECURITY_HEADERS
 from recommender.auth_keys import make_key
 from tests.support.clients import PATIENT, running_app, running_client
@@ -15,7 +15,7 @@ from tests.support.postgres import Urls
 PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
 BATCH = "/api/recommendations/batch"
 ORIGIN = "https://a.example"
-KEY, ENTRY = make_key("page", [Scope.READ])
+KEY, ENTRY = make_key("page", [KeyScope.READ])
 
 
 @pytest.fixture(scope="module")

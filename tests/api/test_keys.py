@@ -9,21 +9,21 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.access_settings import ApiKey, Scope
+from config.access_settings import ApiKey, KeyScope
 from recommender.databases.recording import recorded_statements
 from tests.support.clients import PATIENT, running_app
 from tests.support.postgres import Urls
 
 
-def known(name: str, *scopes: Scope) -> tuple[str, ApiKey]:
+def known(name: str, *scopes: KeyScope) -> tuple[str, ApiKey]:
     """Return a key and its entry. The key is constant, because names of tests contain it."""
     key = f"mq_{name * 8}"
     return key, ApiKey(name, frozenset(scopes), hashlib.sha256(key.encode()).digest())
 
 
-READ_KEY, READ_ENTRY = known("frontend", Scope.READ)
-OPS_KEY, OPS_ENTRY = known("monitor", Scope.OPS)
-BOTH_KEY, BOTH_ENTRY = known("admin", Scope.READ, Scope.OPS)
+READ_KEY, READ_ENTRY = known("frontend", KeyScope.READ)
+OPS_KEY, OPS_ENTRY = known("monitor", KeyScope.OPS)
+BOTH_KEY, BOTH_ENTRY = known("admin", KeyScope.READ, KeyScope.OPS)
 PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
 BATCH = "/api/recommendations/batch"
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.databases.recording import recorded_statements
 from recommender.entities import Blend, Weights
 from recommender.model_store.artifact import Fingerprint
-from recommender.model_store.runs import Outcome, TrainingRun
+from recommender.model_store.runs import TrainingOutcome, TrainingRun
 from recommender.model_store.store import list_versions
 from recommender.training.forgetting import note_forgotten
 from tests.support.clients import PATIENT, running_app, running_client
@@ -119,7 +119,7 @@ def test_all_fields_of_a_record_are_answered(answers_of: Any, folder: Path) -> N
     failed = record_run(
         folder,
         3,
-        outcome=Outcome.FAILED,
+        outcome=TrainingOutcome.FAILED,
         reason="no room",
         compared=(),
         model=None,
@@ -174,16 +174,16 @@ def test_the_serving_model_is_named_and_follows_a_promotion(
 
 
 def test_the_endpoint_needs_a_key_with_the_scope_ops(shared_databases: Urls, tmp_path: Path) -> None:
-    keys = {scope: make_key(f"holder-of-{scope.value}", [scope]) for scope in (Scope.READ, Scope.OPS)}
+    keys = {scope: make_key(f"holder-of-{scope.value}", [scope]) for scope in (KeyScope.READ, KeyScope.OPS)}
     entries = ",".join(entry.entry for _, entry in keys.values())
     publish_made_up(tmp_path, POPULARITY)
     with running_app(shared_databases, API_KEYS=entries, MODEL_PATH=str(tmp_path), **PATIENT) as app:
         client = app.test_client()
         bearer = {scope: {"Authorization": f"Bearer {key}"} for scope, (key, _) in keys.items()}
         assert client.get("/api/models").status_code == 401
-        refused = client.get("/api/models", headers=bearer[Scope.READ])
+        refused = client.get("/api/models", headers=bearer[KeyScope.READ])
         assert (refused.status_code, set(refused.get_json())) == (403, {"error", "code"})
-        allowed = client.get("/api/models", headers=bearer[Scope.OPS])
+        allowed = client.get("/api/models", headers=bearer[KeyScope.OPS])
     assert allowed.status_code == 200
     assert len(allowed.get_json()["versions"]) == 1
 

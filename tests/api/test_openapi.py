@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from app import create_app
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender import __version__
 from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError
 from recommender.api.errors import ERROR_KINDS, ErrorCode
@@ -26,8 +26,8 @@ from tests.support.reference import Reference
 
 NOWHERE: Urls = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
 USER = "11111111-1111-4111-8111-111111111111"
-READ_KEY, READ_ENTRY = make_key("frontend", [Scope.READ])
-OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
+READ_KEY, READ_ENTRY = make_key("frontend", [KeyScope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [KeyScope.OPS])
 KEYS = {"API_KEYS": f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"}
 # Pages for people, which the description leaves out.
 PAGES = re.compile(r"/|/(docs|explorer)(/.*)?")

@@ -10,7 +10,7 @@ from flask import Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.api.concurrency import OverloadedError
 from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
@@ -21,9 +21,9 @@ from tests.support.redis import RedisServer, redis_binary
 # Refused before any statement.
 NOWHERE: Urls = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
 PATH = "/nothing"
-ONE, ONE_ENTRY = make_key("one", [Scope.READ])
-TWO, TWO_ENTRY = make_key("two", [Scope.READ])
-NEW_ONE, NEW_ONE_ENTRY = make_key("one", [Scope.READ])
+ONE, ONE_ENTRY = make_key("one", [KeyScope.READ])
+TWO, TWO_ENTRY = make_key("two", [KeyScope.READ])
+NEW_ONE, NEW_ONE_ENTRY = make_key("one", [KeyScope.READ])
 ENTRIES = ",".join(key.entry for key in (ONE_ENTRY, TWO_ENTRY, NEW_ONE_ENTRY))
 
 

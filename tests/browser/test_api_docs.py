@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 
-KEY, ENTRY = make_key("reader", [Scope.READ])
+KEY, ENTRY = make_key("reader", [KeyScope.READ])
 OPERATIONS = 10
 # Rendering all operations takes long on a busy machine.
 PATIENCE_MS = 20_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.evaluation.last_result import keep
 from tests.support.browser import visiting
@@ -14,7 +14,7 @@ from tests.support.evaluation import small_evaluation
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 
-READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
+READ_KEY, READ_ENTRY = make_key("page", [KeyScope.READ])
 
 
 @pytest.fixture(scope="module")

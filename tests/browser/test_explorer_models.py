@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.runs import write_run
@@ -23,7 +23,7 @@ from tests.support.training_history import (
     variant,
 )
 
-READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
+READ_KEY, READ_ENTRY = make_key("page", [KeyScope.READ])
 PATH = "/explorer?tab=models"
 TABS = ("Recommendations", "Evaluation", "Models", "Health")
 TURNING = "\u2069\u202e\u2067\u202e"

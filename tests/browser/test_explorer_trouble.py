@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Browser, expect
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
 from tests.support.browser import visiting
@@ -12,8 +12,8 @@ from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
-READ_KEY, READ_ENTRY = make_key("page", [Scope.READ])
-OPS_KEY, OPS_ENTRY = make_key("monitor", [Scope.OPS])
+READ_KEY, READ_ENTRY = make_key("page", [KeyScope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [KeyScope.OPS])
 
 
 def test_an_outage_is_shown_until_it_is_over(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from config.setting_types import ROOT
 from recommender.auth_keys import make_key
 from tests.support.gunicorn import GunicornServer, running_gunicorn
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 _PATIENCE_S = 30.0
 BODY = '{"user_ids": ["11111111-1111-4111-8111-111111111111"]}'
-KEY, ENTRY = make_key("caller", [Scope.READ])
+KEY, ENTRY = make_key("caller", [KeyScope.READ])
 ANYWHERE = "0.0.0.0"  # noqa: S104 - refused
 
 

@@ -14,7 +14,7 @@ from recommender.entities import Blend, DatabaseName, Weights
 from recommender.model_store.artifact import current_version
 from recommender.model_store.currents import VersionRef, linked_version
 from recommender.model_store.locks import model_lock
-from recommender.model_store.runs import Outcome
+from recommender.model_store.runs import TrainingOutcome
 from recommender.model_store.store import list_versions
 from recommender.training.forgetting import note_forgotten
 from tests.support.commands import Result, Run, runner
@@ -285,7 +285,7 @@ def test_the_history_lists_runs_and_one_of_them_in_full(models: Run, folder: Pat
     record_run(
         folder,
         2,
-        outcome=Outcome.FAILED,
+        outcome=TrainingOutcome.FAILED,
         reason="no room",
         compared=(),
         chosen=None,

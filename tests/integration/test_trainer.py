@@ -15,7 +15,7 @@ from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
-from recommender.model_store.runs import Outcome, TrainingRun, Trigger, read_runs
+from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
 from recommender.models.registry import MODELS
 from recommender.trainer import candidates
 from recommender.trainer.champion import latest_published
@@ -85,7 +85,7 @@ def test_a_significantly_better_challenger_is_published_with_the_reason(
     result = train()
     assert (result.status, result.err) == (0, "")
     run, version = last_run(folder), published(folder)
-    assert (run.outcome, run.trigger, run.number) == (Outcome.PUBLISHED, Trigger.COMMAND, 1)
+    assert (run.outcome, run.trigger, run.number) == (TrainingOutcome.PUBLISHED, Trigger.COMMAND, 1)
     assert run.champion == "popularity 40/60"
     assert version.model != "popularity"
     assert (run.model, run.version, run.fingerprint) == (version.model, version.version, version.fingerprint)
@@ -121,7 +121,7 @@ def test_without_a_better_challenger_the_champion_is_trained_on_all_data(
     )
     assert train().status == 0
     run, after = last_run(folder), published(folder)
-    assert run.outcome is Outcome.REFITTED
+    assert run.outcome is TrainingOutcome.REFITTED
     assert run.chosen == run.champion
     assert (after.model, after.hyperparameters) == (before.model, before.hyperparameters)
     assert after.provenance.blend == before.provenance.blend
@@ -138,7 +138,7 @@ def test_the_first_start_publishes_and_without_enough_data_says_so(
     run = runner(tiny.urls, monkeypatch, capsys)
     monkeypatch.setenv("MODEL_PATH", str(folder))
     assert run("trainer", "--once").status == 0
-    assert (published(folder).model, last_run(folder).outcome) == (NEIGHBOURS, Outcome.REFITTED)
+    assert (published(folder).model, last_run(folder).outcome) == (NEIGHBOURS, TrainingOutcome.REFITTED)
     assert "too little data to compare" in last_run(folder).reason
 
 
@@ -194,7 +194,7 @@ def test_an_experiment_model_that_cannot_be_trained_does_not_fail_the_run(
         monkeypatch.setenv(variable, value)
     (folder / "neighbours" / "current").mkdir(parents=True)
     assert train().status == 0
-    assert (last_run(folder).outcome, last_run(folder).model) == (Outcome.REFITTED, "popularity")
+    assert (last_run(folder).outcome, last_run(folder).model) == (TrainingOutcome.REFITTED, "popularity")
 
 
 def test_a_failure_is_recorded_and_changes_nothing(
@@ -206,7 +206,7 @@ def test_a_failure_is_recorded_and_changes_nothing(
     monkeypatch.setenv("POOL_TIMEOUT_MS", "100")
     result = train()
     assert result.status == 1
-    assert (last_run(folder).outcome, last_run(folder).version) == (Outcome.FAILED, None)
+    assert (last_run(folder).outcome, last_run(folder).version) == (TrainingOutcome.FAILED, None)
     assert last_run(folder).reason == "engagement_db did not answer.", "nor its host"
     assert published(folder) == before
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recommender.model_store.runs import Outcome, Trigger, read_runs
+from recommender.model_store.runs import TrainingOutcome, Trigger, read_runs
 from recommender.trainer.locks import TRAINER_LOCK, is_held, take_lock
 from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn
@@ -85,7 +85,7 @@ def test_the_service_trains_and_uses_a_model_on_its_own(
     wait_until(lambda: trained_service.get("/ready").body["model"]["name"] == "popularity")
     wait_until_trained(folder)
     (run,) = read_runs(folder, 5)
-    assert (run.outcome, run.trigger) == (Outcome.REFITTED, Trigger.FIRST_START)
+    assert (run.outcome, run.trigger) == (TrainingOutcome.REFITTED, Trigger.FIRST_START)
     trainer = the_trainer(trained_service)
     assert trainer.pid not in trained_service.workers()
     wait_until(lambda: trained_service.value("marquee_training_last_success_timestamp_seconds") > 0)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from recommender.entities import DatabaseName
-from recommender.model_store.runs import Outcome, read_runs
+from recommender.model_store.runs import TrainingOutcome, read_runs
 from tests.support.forked import ForkedProcess, fork
 from tests.support.gunicorn import settings_alone
 from tests.support.postgres import Urls
@@ -83,7 +83,7 @@ def sessions(urls: Urls) -> int:
     )
 
 
-def outcomes(tmp_path: Path) -> list[list[Outcome]]:
+def outcomes(tmp_path: Path) -> list[list[TrainingOutcome]]:
     return [[run.outcome for run in read_runs(tmp_path / host, 9)] for host in HOSTS]
 
 
@@ -98,7 +98,7 @@ def test_two_hosts_read_one_after_the_other_and_each_publishes(
             assert (holders(databases), readers(databases)) == (1, 1), "the other one waits for its turn"
         assert all(run.poll() is None for run in runs)
     assert [run.wait(_PATIENCE_S) for run in runs] == [0, 0]
-    assert outcomes(tmp_path) == [[Outcome.REFITTED], [Outcome.REFITTED]]
+    assert outcomes(tmp_path) == [[TrainingOutcome.REFITTED], [TrainingOutcome.REFITTED]]
     assert holders(databases) == 0, "nothing keeps the next one from reading"
 
 
@@ -113,7 +113,7 @@ def test_a_host_that_dies_while_it_reads_gives_its_turn_away(
         first.kill()
         first.wait(_PATIENCE_S)
     assert second.wait(_PATIENCE_S) == 0
-    assert outcomes(tmp_path) == [[], [Outcome.REFITTED]]
+    assert outcomes(tmp_path) == [[], [TrainingOutcome.REFITTED]]
 
 
 @pytest.mark.parametrize("variables", [{"PREPARED_STATEMENTS": "false"}, {"SESSION_SETTINGS_BY": "role"}])

@@ -11,7 +11,7 @@ from pathlib import Path
 from config.setting_types import ROOT
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
-from recommender.model_store.runs import Outcome, Trigger, read_runs
+from recommender.model_store.runs import TrainingOutcome, Trigger, read_runs
 from tests.support.gunicorn import settings_alone
 from tests.support.postgres import Urls
 
@@ -56,7 +56,7 @@ class Training:
 
     def problems(self) -> Iterator[str]:
         """Return what is wrong: nothing was published, or a version is incomplete."""
-        if not self.outcomes()[Outcome.REFITTED.value]:
+        if not self.outcomes()[TrainingOutcome.REFITTED.value]:
             yield "no training published anything"
             return
         version = artifact.current_version(self._folder, _MODEL)

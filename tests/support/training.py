@@ -17,13 +17,13 @@ from recommender.cli.train import train
 from recommender.entities import Blend, DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Provenance
-from recommender.model_store.currents import Promotion, VersionRef
+from recommender.model_store.currents import PromotionScope, VersionRef
 from recommender.model_store.publishing import publishing
 from recommender.model_store.runs import (
     ComparedVariant,
-    Interval,
-    Outcome,
+    MetricInterval,
     SearchedVariant,
+    TrainingOutcome,
     TrainingRun,
     Trigger,
     write_run,
@@ -104,7 +104,7 @@ def publish_made_up(
     items: int = 20,
     blend: Blend | None = None,
     accepted: bool = False,
-    promotion: Promotion = Promotion.ALL,
+    promotion: PromotionScope = PromotionScope.ALL,
     kept_versions: int = 3,
 ) -> VersionRef:
     """Publish a model of made-up users, each of whom likes five items."""
@@ -123,8 +123,8 @@ def publish_made_up(
 
 def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
     """Record a training run in which a challenger won."""
-    interval = Interval(mean=0.2, low=0.15, high=0.25)
-    better = Interval(mean=0.05, low=0.01, high=0.09)
+    interval = MetricInterval(mean=0.2, low=0.15, high=0.25)
+    better = MetricInterval(mean=0.05, low=0.01, high=0.09)
 
     def compared(name: str, **measured: Any) -> ComparedVariant:
         return ComparedVariant(
@@ -142,7 +142,7 @@ def record_run(folder: Path, number: int, **changes: Any) -> TrainingRun:
         started_at="2026-11-20T03:00:00+00:00",
         ended_at="2026-11-20T03:15:00+00:00",
         trigger=Trigger.SCHEDULE,
-        outcome=Outcome.PUBLISHED,
+        outcome=TrainingOutcome.PUBLISHED,
         reason="the challenger <&> is significantly better",
         champion="the former",
         chosen="the challenger",

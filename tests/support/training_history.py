@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from recommender.entities import Blend, Weights
-from recommender.model_store.currents import Promotion, VersionRef
+from recommender.model_store.currents import PromotionScope, VersionRef
 from recommender.model_store.runs import (
     ComparedVariant,
-    Interval,
-    Outcome,
+    MetricInterval,
+    TrainingOutcome,
     TrainingRun,
     Trigger,
     write_run,
@@ -28,8 +28,10 @@ def variant(name: str, model: str | None, mean: float | None = None, gain: float
         content_weight=0.4,
         collaborative_weight=0.6,
         content="stated",
-        metric=None if mean is None else Interval(mean=mean, low=mean - 0.02, high=mean + 0.02),
-        against_champion=(None if mean is None else Interval(mean=gain, low=gain - 0.01, high=gain + 0.01)),
+        metric=None if mean is None else MetricInterval(mean=mean, low=mean - 0.02, high=mean + 0.02),
+        against_champion=(
+            None if mean is None else MetricInterval(mean=gain, low=gain - 0.01, high=gain + 0.01)
+        ),
         refused="it needs 9,000 MB of memory" if mean is None else None,
     )
 
@@ -43,7 +45,7 @@ def run(
         started_at=(FIRST + timedelta(days=number)).isoformat(),
         ended_at=(FIRST + timedelta(days=number, minutes=15)).isoformat(),
         trigger=Trigger.SCHEDULE,
-        outcome=Outcome.REFITTED,
+        outcome=TrainingOutcome.REFITTED,
         reason=f"{CHALLENGER} is not significantly better than {chosen.name}, which stays.",
         champion=chosen.name,
         chosen=chosen.name,
@@ -64,7 +66,7 @@ def record_history(folder: Path) -> list[TrainingRun]:
         started_at=(FIRST + timedelta(days=4)).isoformat(),
         ended_at=(FIRST + timedelta(days=4)).isoformat(),
         trigger=Trigger.NEW_INTERACTIONS,
-        outcome=Outcome.FAILED,
+        outcome=TrainingOutcome.FAILED,
         reason="engagement_db does not answer.",
     )
     default = variant(DEFAULT, "neighbours", 0.10)
@@ -77,7 +79,7 @@ def record_history(folder: Path) -> list[TrainingRun]:
             5,
             variant(CHALLENGER, "ease", 0.15, 0.05),
             (default, popularity, slow),
-            outcome=Outcome.PUBLISHED,
+            outcome=TrainingOutcome.PUBLISHED,
             champion=DEFAULT,
             reason=f"{CHALLENGER} is significantly better than {DEFAULT}: ndcg@10 +0.0500.",
         ),
@@ -92,7 +94,7 @@ def publish_versions(folder: Path) -> list[VersionRef]:
     versions = [
         publish_made_up(folder, "neighbours"),
         publish_made_up(folder, "ease", blend=Blend(Weights(0.3, 0.7), "profile")),
-        publish_made_up(folder, "popularity", promotion=Promotion.NONE),
+        publish_made_up(folder, "popularity", promotion=PromotionScope.NONE),
     ]
     (folder / "popularity" / versions[2].version / "metadata.json").write_text("{")
     return versions

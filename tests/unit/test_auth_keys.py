@@ -5,7 +5,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from config.access_settings import ApiKey, Scope, parse_entry
+from config.access_settings import ApiKey, KeyScope, parse_entry
 from config.setting_types import SettingsError
 from config.settings import Settings, load_settings
 from recommender import auth_keys
@@ -21,7 +21,7 @@ def load(**variables: str) -> Settings:
 
 def test_an_entry_is_name_scopes_and_hash() -> None:
     key = parse_entry(f"front-end.2:read+ops:{HASH}")
-    assert (key.name, key.scopes) == ("front-end.2", frozenset(Scope))
+    assert (key.name, key.scopes) == ("front-end.2", frozenset(KeyScope))
     assert parse_entry(key.entry) == key
 
 
@@ -56,7 +56,7 @@ def test_several_entries_are_separated_by_commas_and_must_differ() -> None:
 
 
 def test_a_made_key_is_long_random_and_found_by_its_hash_alone() -> None:
-    made = [make_key(f"caller{number}", [Scope.READ]) for number in range(50)]
+    made = [make_key(f"caller{number}", [KeyScope.READ]) for number in range(50)]
     known = [key for _, key in made]
     assert len({text for text, _ in made}) == 50
     for text, key in made:
@@ -76,7 +76,7 @@ def test_a_key_is_compared_with_every_entry(monkeypatch: pytest.MonkeyPatch) -> 
         return known == given
 
     monkeypatch.setattr(auth_keys, "compare_digest", counting)
-    made = [make_key("caller", [Scope.READ]) for _ in range(5)]
+    made = [make_key("caller", [KeyScope.READ]) for _ in range(5)]
     known: list[ApiKey] = [key for _, key in made]
     for text in (made[0][0], made[-1][0], "nobody's"):
         compared.clear()
@@ -90,7 +90,7 @@ def test_the_command_prints_the_key_and_an_entry_that_knows_it() -> None:
     key, entry = re.findall(r": +(\S+)$", result.output, re.MULTILINE)
     (known,) = load(API_KEYS=entry).access.api_keys
     assert find_key([known], key) == known
-    assert (known.name, known.scopes) == ("frontend", frozenset(Scope))
+    assert (known.name, known.scopes) == ("frontend", frozenset(KeyScope))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankingPanel:
     """A user's recommendations, and popular items to compare.
 
     `result`, `popular`: None if catalog_db does not answer and the cache is empty. `timings`: ms by stage.
@@ -89,14 +89,16 @@ class PanelReader:
         """Return the id of a random user; None if there are no interactions."""
         return self._in_turn(self._profiles.surprise)
 
-    def user(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[Profile, Ranking]:
+    def user(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[Profile, RankingPanel]:
         """Return a user's profile and ranking, compared with the ranking that is served."""
         profile = self._in_turn(lambda: self._profiles.read(user_id, SHOWN_INTERACTIONS))
         served = replace(defaults, limit=tuning.limit)
         baseline = () if tuning == served else self._ids(user_id, served, defaults)
         return profile, self.ranking(user_id, tuning, defaults, baseline)
 
-    def ranking(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: Sequence[str]) -> Ranking:
+    def ranking(
+        self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: Sequence[str]
+    ) -> RankingPanel:
         """Return a user's ranking, compared with `baseline` (item ids, best first)."""
         return self._rank(user_id, tuning, defaults, tuple(baseline))
 
@@ -112,14 +114,16 @@ class PanelReader:
         with self._limiter.limit():
             return work()
 
-    def _rank(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: tuple[str, ...]) -> Ranking:
+    def _rank(
+        self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: tuple[str, ...]
+    ) -> RankingPanel:
         timings: dict[str, float] = {}
         result = self._recommend(user_id, tuning, defaults, timings)
         items = () if result is None else result.items
         if not baseline:
             baseline = tuple(item.details.id for item in items)
         was = {item_id: rank for rank, item_id in enumerate(baseline, start=1)}
-        return Ranking(
+        return RankingPanel(
             tuning=tuning,
             result=result,
             cards=tuple(

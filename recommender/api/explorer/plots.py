@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from recommender.model_store.runs import ComparedVariant, Interval, TrainingRun
+from recommender.model_store.runs import ComparedVariant, MetricInterval, TrainingRun
 
 # Size of a plot and its margins, in SVG units.
 WIDTH, HEIGHT = 760, 260
@@ -22,7 +22,7 @@ class Point(NamedTuple):
 
     run: TrainingRun
     variant: ComparedVariant
-    measured: Interval
+    measured: MetricInterval
     is_filled: bool
 
     @property
@@ -118,7 +118,7 @@ def plot_of(runs: Sequence[TrainingRun], points: Sequence[Point], *, from_zero: 
     )
 
 
-def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, Interval]]:
+def _measured(run: TrainingRun) -> Iterator[tuple[ComparedVariant, MetricInterval]]:
     """Yield the variants that a run measured, except values that cannot be drawn."""
     for each in run.compared:
         found = each.metric

@@ -13,16 +13,16 @@ from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.table import shown_metric
 from recommender.labels import name_of
-from recommender.model_store.runs import Outcome
+from recommender.model_store.runs import TrainingOutcome
 from recommender.placeholders.urls import PLACEHOLDERS_PATH, placeholder_url
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _DECIMALS = 2
 _OUTCOMES = {
-    Outcome.PUBLISHED: "a new champion",
-    Outcome.REFITTED: "the champion was trained again",
-    Outcome.KEPT: "nothing was published",
-    Outcome.FAILED: "failed",
+    TrainingOutcome.PUBLISHED: "a new champion",
+    TrainingOutcome.REFITTED: "the champion was trained again",
+    TrainingOutcome.KEPT: "nothing was published",
+    TrainingOutcome.FAILED: "failed",
 }
 
 
@@ -123,7 +123,7 @@ def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
             yield piece, idx % 2 == 1
 
 
-def outcome(found: Outcome) -> str:
+def outcome(found: TrainingOutcome) -> str:
     """Describe the outcome of a training run."""
     return _OUTCOMES[found]
 

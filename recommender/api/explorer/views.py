@@ -15,7 +15,7 @@ from recommender.api.errors import ErrorCode
 from recommender.api.explorer import template_filters
 from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.fragment_errors import register_fragment_errors
-from recommender.api.explorer.panels import PanelReader, Ranking
+from recommender.api.explorer.panels import PanelReader, RankingPanel
 from recommender.api.explorer.training import TrainingPage
 from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
@@ -205,7 +205,7 @@ def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
     return _addressed(html, "Replace" if known else "Push", address)
 
 
-def _shown(ranking: Ranking, defaults: Tuning) -> dict[str, object]:
+def _shown(ranking: RankingPanel, defaults: Tuning) -> dict[str, object]:
     return {
         "ranking": ranking,
         "tuning": ranking.tuning,

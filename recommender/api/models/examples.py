@@ -14,7 +14,7 @@ from recommender.api.models.schemas import (
     TrainingRunAnswer,
     VersionAnswer,
 )
-from recommender.model_store.runs import Outcome, Trigger
+from recommender.model_store.runs import TrainingOutcome, Trigger
 
 _VERSION = "20261120T031502.104833Z"
 _METRIC = "ndcg@10"
@@ -31,7 +31,7 @@ _RUN = TrainingRunAnswer(
     started_at="2026-11-20T03:00:00.004211+00:00",
     ended_at="2026-11-20T03:15:02.617320+00:00",
     trigger=Trigger.SCHEDULE,
-    outcome=Outcome.PUBLISHED,
+    outcome=TrainingOutcome.PUBLISHED,
     reason="ease, 20/80 by profile is better than neighbours, 40/60 by more than its uncertainty",
     champion="neighbours, 40/60",
     chosen="ease, 20/80 by profile",

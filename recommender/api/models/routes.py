@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Blueprint
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.health.routes import model_of
 from recommender.api.models import examples
@@ -32,7 +32,7 @@ def models_blueprint(folder: Path, status_reader: StatusReader) -> Blueprint:
         "latest training runs compared. Queries no database.",
         query=ModelsQuery,
         answers=(Answer(ModelsAnswer, examples.MODELS),),
-        scope=Scope.OPS,
+        scope=KeyScope.OPS,
     )
     def get_models(*, query: ModelsQuery) -> ModelsAnswer:
         return ModelsAnswer(

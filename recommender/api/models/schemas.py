@@ -6,7 +6,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # Required by pydantic before Python 3.12.
 
 from recommender.api.health.schemas import ModelAnswer
-from recommender.model_store.runs import Outcome, Trigger
+from recommender.model_store.runs import TrainingOutcome, Trigger
 
 _described = with_config(use_attribute_docstrings=True)
 
@@ -116,7 +116,7 @@ class TrainingRunAnswer(TypedDict):
     started_at: str
     ended_at: str
     trigger: Trigger
-    outcome: Outcome
+    outcome: TrainingOutcome
     reason: str
     """Why a version was published, or none."""
     champion: str | None

@@ -12,7 +12,7 @@ from recommender.api.models.schemas import (
 )
 from recommender.entities import Blend
 from recommender.model_store.artifact import Fingerprint, Metadata
-from recommender.model_store.runs import ComparedVariant, Interval, SearchedVariant, TrainingRun
+from recommender.model_store.runs import ComparedVariant, MetricInterval, SearchedVariant, TrainingRun
 from recommender.model_store.store import StoredVersion
 
 
@@ -116,5 +116,5 @@ def _searched_of(each: SearchedVariant) -> SearchedAnswer:
     )
 
 
-def _interval_of(found: Interval | None) -> IntervalAnswer | None:
+def _interval_of(found: MetricInterval | None) -> IntervalAnswer | None:
     return None if found is None else IntervalAnswer(mean=found.mean, low=found.low, high=found.high)

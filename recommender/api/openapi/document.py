@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from config.access_settings import Scope
+from config.access_settings import KeyScope
 from recommender import __version__
 from recommender.api.endpoints import JSON, Answer, Body, Endpoint, PathId
 from recommender.api.errors import ERROR_KINDS, ErrorCode, Problem
@@ -162,7 +162,7 @@ def _accepts_its_example(body: Body) -> bool:
     return True
 
 
-def _scope_words(scope: Scope | None) -> str:
+def _scope_words(scope: KeyScope | None) -> str:
     if scope is None:
         return " Needs no key."
     return f" Where keys are set, needs one with the scope `{scope.value}`."

@@ -20,7 +20,7 @@ from recommender.models.user_knn.scores import (
 )
 from recommender.models.user_knn.shortlist import Audiences, draw_up_shortlist
 from recommender.models.user_knn.similar_users import (
-    Interactions,
+    ConcatenatedInteractions,
     PositiveItems,
     most_similar,
     positive_items,
@@ -145,7 +145,8 @@ def find_candidates(
     folded = fold_keys(users.keys, words.shape[1])
     # One more than needed: the user of the request may be among them.
     positive = positive_items(
-        Interactions(users.sizes, folded, users.times, users.kinds, users.values), caps.users_per_item + 1
+        ConcatenatedInteractions(users.sizes, folded, users.times, users.kinds, users.values),
+        caps.users_per_item + 1,
     )
     audiences = Audiences(positive, folded[positive.rows], words[positive.rows])
     lists = [
@@ -256,9 +257,9 @@ def scores_by_user(
     return found
 
 
-def _interactions(lists: InteractionLists, items: CatalogIndex) -> Interactions:
+def _interactions(lists: InteractionLists, items: CatalogIndex) -> ConcatenatedInteractions:
     keys = items.item_keys.fold(lists.keys)
-    return Interactions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
+    return ConcatenatedInteractions(lists.sizes, keys, lists.times, lists.kinds, lists.values)
 
 
 def _scores(

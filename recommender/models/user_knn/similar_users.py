@@ -23,8 +23,8 @@ _WORTH_A_PARTITION = 200
 _ROUNDING = 1.0 - 1e-12
 
 
-class Interactions(NamedTuple):
-    """Interactions of users, concatenated by user, latest first.
+class ConcatenatedInteractions(NamedTuple):
+    """ConcatenatedInteractions of users, concatenated by user, latest first.
 
     `user_sizes`: the number of interactions of each user, shape (users,). The others are parallel, one entry
     per interaction: `items`, numbers that identify them, and `times`, in microseconds. The class also holds
@@ -72,7 +72,7 @@ def value_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.rint(native, out=native)
 
 
-def positive_items(interactions: Interactions, items_per_user: int) -> PositiveItems:
+def positive_items(interactions: ConcatenatedInteractions, items_per_user: int) -> PositiveItems:
     """Compute P(v) of users from their interactions.
 
     An item is in P(v) if v liked or watched it, unless its latest like or dislike is a dislike; a dislike

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender.evaluation.intervals import Bootstrap
-from recommender.evaluation.results import Difference, Verdict
+from recommender.evaluation.results import MetricDifference, Verdict
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
@@ -38,7 +38,7 @@ def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None
 
 
 def test_better_and_worse_require_an_interval_that_excludes_0() -> None:
-    assert Difference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
-    assert Difference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE
-    assert Difference.of(0.1, -0.01, 0.2).verdict is Verdict.UNCLEAR
-    assert Difference.of(0.0, 0.0, 0.0).verdict is Verdict.UNCLEAR
+    assert MetricDifference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
+    assert MetricDifference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE
+    assert MetricDifference.of(0.1, -0.01, 0.2).verdict is Verdict.UNCLEAR
+    assert MetricDifference.of(0.0, 0.0, 0.0).verdict is Verdict.UNCLEAR

@@ -9,19 +9,19 @@ from recommender.deadline import Deadline
 from recommender.entities import Blend, Options, Page, Weights
 from recommender.evaluation.ranking import ShortHistory, rank_variants
 from recommender.evaluation.report import render_page
-from recommender.evaluation.results import Difference, Verdict
+from recommender.evaluation.results import MetricDifference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import first_blends, fits_of
 from recommender.evaluation.splits import SplitKind, make_splits
 from recommender.evaluation.table import lines_of
 from recommender.evaluation.training_part import prepare
 from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
-from recommender.evaluation.variants import ALONE, DEFAULT, POPULARITY, Fit, Variant, compared_variants
+from recommender.evaluation.variants import ALONE, DEFAULT, POPULARITY, Fit, RankingVariant, compared_variants
 from recommender.model_store.selection import Selection
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
 from recommender.models.user_knn.trained import UserKnn
-from recommender.serving.hydration import Scope
+from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import Ranker
 from tests.support.evaluation import histories_of_lengths, small_evaluation, two_tastes
 
@@ -61,7 +61,7 @@ def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(nam
     source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
     split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
     part = prepare(source, split)
-    learned = Variant("learned", Fit(name), Weights(0.2, 0.8), "profile")
+    learned = RankingVariant("learned", Fit(name), Weights(0.2, 0.8), "profile")
     configured = Blend(Weights(0.4, 0.6), "stated")
     short = ShortHistory(5, configured)
     (ranked,) = rank_variants(part, [learned], 10, UNBOUNDED, lambda *_: None, short=short)
@@ -74,7 +74,7 @@ def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(nam
     for row, user in zip(ranked.item_idx, part.users.contexts, strict=True):
         choice = served.select(user)
         (scores,) = choice.scorer.score([user], part.index, Deadline.after(60))
-        page = ranker.rank(user, choice, scores, Scope(everything, everything), Page(10))
+        page = ranker.rank(user, choice, scores, ItemScope(everything, everything), Page(10))
         assert row[row >= 0].tolist() == page.item_idx.tolist()
 
 
@@ -82,7 +82,7 @@ def test_similar_users_change_what_is_measured_for_short_histories_alone() -> No
     source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
     split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
     part = prepare(source, split)
-    variants = [Variant("ease", Fit("ease", {"min_users": 1}), ALONE), POPULARITY, DEFAULT]
+    variants = [RankingVariant("ease", Fit("ease", {"min_users": 1}), ALONE), POPULARITY, DEFAULT]
     mixed, alone = (
         [
             each.item_idx
@@ -159,8 +159,10 @@ def test_the_search_space_has_only_known_hyperparameters(name: str) -> None:
 
 def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chosen() -> None:
     variants = first_blends(list(fits_of("neighbours")))[:2]
-    unsure = Candidate(name=variants[0].name, mean=0.5, against_popularity=Difference.of(0.1, -0.1, 0.3))
-    sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=Difference.of(0.1, 0.01, 0.3))
+    unsure = Candidate(
+        name=variants[0].name, mean=0.5, against_popularity=MetricDifference.of(0.1, -0.1, 0.3)
+    )
+    sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=MetricDifference.of(0.1, 0.01, 0.3))
     assert choose(variants, [unsure, sure]) is variants[1]
     assert choose(variants[:1], [unsure]) is POPULARITY
     assert choose([], []) is POPULARITY

@@ -16,7 +16,7 @@ from recommender.databases.engagement_db import Exposure
 from recommender.experiments.definitions import parse_experiments
 from recommender.experiments.interleaving import team_draft
 from recommender.experiments.report import InterleavingReport, read_interleaving
-from recommender.experiments.statistics import Interval, share_difference, share_power
+from recommender.experiments.statistics import IntervalEstimate, share_difference, share_power
 from recommender.experiments.tokens import Placement, TokenSigner
 
 ITEMS, SHOWN, RELEVANT, VISITS = 30, 10, 5, 4
@@ -80,14 +80,14 @@ def hit_rate(random: Random, skill: float, users: int = 1_500) -> float:
     return hits / users
 
 
-def compared(random: Random, users: int, rates: tuple[float, float]) -> Interval:
+def compared(random: Random, users: int, rates: tuple[float, float]) -> IntervalEstimate:
     """Return the difference of an A/B test in which each half of the users gets the lists of one ranking."""
     half = users // 2
     first, second = random.binomial(half, rates).tolist()
     return share_difference((first, second), (half, half))
 
 
-def found(runs: int, run: Callable[[], Interval]) -> int:
+def found(runs: int, run: Callable[[], IntervalEstimate]) -> int:
     return sum(run().excludes_zero for _ in range(runs))
 
 

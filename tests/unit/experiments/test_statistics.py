@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.experiments.statistics import (
-    Interval,
+    IntervalEstimate,
     preference,
     preference_power,
     share_difference,
@@ -29,7 +29,7 @@ def test_the_interval_of_a_share_is_that_of_wilson() -> None:
 
 
 def test_the_interval_of_a_difference_is_that_of_newcombe() -> None:
-    # Newcombe (1998), "Interval estimation for the difference", table II, method 10: 56/70 - 48/80.
+    # Newcombe (1998), "IntervalEstimate estimation for the difference", table II, method 10: 56/70 - 48/80.
     assert share_difference((48, 56), (80, 70)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
     assert share_difference((0, 1), (0, 1)) == (1.0, -1.0, 1.0)
 
@@ -76,7 +76,7 @@ def test_power_is_the_share_of_experiments_that_find_the_difference() -> None:
     assert share_power((120, 160), (400, 400)).reached == pytest.approx(found, abs=0.05)
 
 
-def _compared(first: int, second: int) -> Interval:
+def _compared(first: int, second: int) -> IntervalEstimate:
     return share_difference((first, second), (400, 400))
 
 

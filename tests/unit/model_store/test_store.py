@@ -11,7 +11,7 @@ import pytest
 from recommender.errors import ArtifactError
 from recommender.model_store import versions
 from recommender.model_store.artifact import current_version, is_there, read_metadata
-from recommender.model_store.currents import Promotion, VersionRef, linked_version, serving_version
+from recommender.model_store.currents import PromotionScope, VersionRef, linked_version, serving_version
 from recommender.model_store.locks import store_lock
 from recommender.model_store.promotions import How, read_promotions
 from recommender.model_store.publishing import publishing
@@ -54,8 +54,8 @@ def test_a_published_version_is_current_of_its_model_and_of_all(folder: Path) ->
 
 def test_an_unpromoted_version_is_not_current(folder: Path) -> None:
     first = publish(folder)
-    other = publish_made_up(folder, POPULARITY, promotion=Promotion.NONE)
-    only = publish_made_up(folder, CONTENT, promotion=Promotion.NONE)
+    other = publish_made_up(folder, POPULARITY, promotion=PromotionScope.NONE)
+    only = publish_made_up(folder, CONTENT, promotion=PromotionScope.NONE)
     assert serving_version(folder) == first
     assert current_version(folder, POPULARITY) == first.version
     assert current_version(folder, CONTENT) is None

@@ -18,7 +18,7 @@ from recommender.entities import (
     Weights,
 )
 from recommender.models.base import NO_SCORES, Choice, ItemScores, UserContext, scores_of_floats
-from recommender.serving.hydration import Scope
+from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import RankedPage, Ranker
 from tests.support.datasets import ALL_TIME
 from tests.support.scorers import EmptyScorer
@@ -47,9 +47,9 @@ def scores(index: CatalogIndex, **values: float) -> ItemScores:
     return scores_of_floats(np.array(list(values.values())), found)
 
 
-def scope(index: CatalogIndex, *missing: str) -> Scope:
+def scope(index: CatalogIndex, *missing: str) -> ItemScope:
     existing: NDArray[np.bool_] = ~index.mask(missing)
-    return Scope(existing=existing, showable=existing)
+    return ItemScope(existing=existing, showable=existing)
 
 
 def rank(

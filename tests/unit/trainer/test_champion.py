@@ -8,15 +8,15 @@ from recommender.entities import Blend, Weights
 from recommender.evaluation.results import (
     WITH_HISTORY,
     Description,
-    Difference,
     Evaluation,
     GroupResult,
+    MetricDifference,
     VariantResult,
 )
 from recommender.evaluation.search_space import in_blend
-from recommender.evaluation.variants import ALONE, POPULARITY, Fit, Variant
+from recommender.evaluation.variants import ALONE, POPULARITY, Fit, RankingVariant
 from recommender.model_store.artifact import Fingerprint, Metadata, Provenance
-from recommender.model_store.runs import Interval
+from recommender.model_store.runs import MetricInterval
 from recommender.trainer.champion import challenger_of, decide, variant_of
 
 METRIC = "ndcg@10"
@@ -39,10 +39,12 @@ ABOUT = Description(
 )
 
 
-def result_of(variant: Variant, difference: Difference | None, refused: str | None = None) -> VariantResult:
+def result_of(
+    variant: RankingVariant, difference: MetricDifference | None, refused: str | None = None
+) -> VariantResult:
     group = GroupResult(
         users=50,
-        metrics={METRIC: Interval(mean=0.1, low=0.0, high=0.2)},
+        metrics={METRIC: MetricInterval(mean=0.1, low=0.0, high=0.2)},
         against={} if difference is None else {CHAMPION.name: {METRIC: difference}},
     )
     return VariantResult(
@@ -67,7 +69,7 @@ def evaluation_of(*results: VariantResult) -> Evaluation:
     )
 
 
-NONE = Difference.of(0.0, 0.0, 0.0)
+NONE = MetricDifference.of(0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ NONE = Difference.of(0.0, 0.0, 0.0)
     ],
 )
 def test_the_interval_decides(low: float, mean: float, high: float, *, is_new: bool) -> None:
-    difference = Difference.of(mean, low, high)
+    difference = MetricDifference.of(mean, low, high)
     decision = decide(
         CHAMPION, CHALLENGER, evaluation_of(result_of(CHAMPION, NONE), result_of(CHALLENGER, difference))
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from config.training_settings import cron_trigger
-from recommender.model_store.runs import Outcome, TrainingRun, Trigger, read_runs, write_run
+from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs, write_run
 from recommender.trainer import process
 from recommender.trainer.process import ESTIMATE, Trainer
 from tests.support.waiting import eventually, wait_until
@@ -75,7 +75,12 @@ def working() -> Iterator[list[Working]]:
 def record(folder: Path, **changes: object) -> None:
     now = datetime.now(UTC).isoformat()
     run = TrainingRun(
-        number=1, started_at=now, ended_at=now, trigger=Trigger.COMMAND, outcome=Outcome.REFITTED, reason=""
+        number=1,
+        started_at=now,
+        ended_at=now,
+        trigger=Trigger.COMMAND,
+        outcome=TrainingOutcome.REFITTED,
+        reason="",
     )
     write_run(folder, run.model_copy(update=changes))
 
@@ -89,7 +94,7 @@ def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
     working.append(Working(tmp_path, script))
     wait_until(lambda: any(read_runs(tmp_path, 1)))
     (run,) = read_runs(tmp_path, 2)
-    assert (run.number, run.outcome, run.trigger) == (1, Outcome.FAILED, Trigger.FIRST_START)
+    assert (run.number, run.outcome, run.trigger) == (1, TrainingOutcome.FAILED, Trigger.FIRST_START)
     assert name in run.reason
     time.sleep(0.3)
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"

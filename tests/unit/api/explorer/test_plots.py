@@ -5,7 +5,7 @@ import math
 import pytest
 
 from recommender.api.explorer.plots import HEIGHT, WIDTH, compared_points, plot_of, served_points
-from recommender.model_store.runs import Interval, Outcome, TrainingRun
+from recommender.model_store.runs import MetricInterval, TrainingOutcome, TrainingRun
 from tests.support.training_history import CHALLENGER, DEFAULT, POPULARITY, run, variant
 
 HIGH, LOW = variant(CHALLENGER, "ease", 0.3), variant(DEFAULT, "neighbours", 0.1)
@@ -44,7 +44,7 @@ def test_heights_are_in_proportion_from_0_to_the_largest_value_of_the_axis() -> 
 
 @pytest.mark.parametrize("most", [1e-9, 0.003, 0.0821, 0.1, 0.25, 0.26, 0.999, 1.0, 7.0])
 def test_the_axis_holds_every_value_and_has_few_numbers(most: float) -> None:
-    chosen = HIGH.model_copy(update={"metric": Interval(mean=most / 2, low=0.0, high=most)})
+    chosen = HIGH.model_copy(update={"metric": MetricInterval(mean=most / 2, low=0.0, high=most)})
     shown = [run(1, chosen, ())]
     values = plot_of(shown, served_points(shown)).values
     assert 2 <= len(values) <= 6
@@ -58,7 +58,7 @@ def test_the_axis_holds_every_value_and_has_few_numbers(most: float) -> None:
 def test_an_axis_that_does_not_begin_at_0_holds_the_intervals_and_little_more(
     low: float, high: float
 ) -> None:
-    chosen = HIGH.model_copy(update={"metric": Interval(mean=low, low=low, high=high)})
+    chosen = HIGH.model_copy(update={"metric": MetricInterval(mean=low, low=low, high=high)})
     shown = [run(1, chosen, ())]
     plot = plot_of(shown, served_points(shown), from_zero=False)
     first, last = float(plot.values[0].text), float(plot.values[-1].text)
@@ -71,7 +71,7 @@ def test_an_axis_that_does_not_begin_at_0_holds_the_intervals_and_little_more(
 
 
 def test_an_axis_of_nothing_but_zeros_is_drawn() -> None:
-    chosen = HIGH.model_copy(update={"metric": Interval(mean=0.0, low=0.0, high=0.0)})
+    chosen = HIGH.model_copy(update={"metric": MetricInterval(mean=0.0, low=0.0, high=0.0)})
     shown = [run(1, chosen, ())]
     assert [value.text for value in plot_of(shown, served_points(shown)).values] == ["0", "1"]
 
@@ -93,7 +93,7 @@ def test_the_line_of_a_model_follows_its_best_mark() -> None:
 
 
 def test_the_mark_of_a_new_champion_is_filled() -> None:
-    shown = [run(1, LOW, (HIGH,)), run(2, HIGH, (LOW,), outcome=Outcome.PUBLISHED)]
+    shown = [run(1, LOW, (HIGH,)), run(2, HIGH, (LOW,), outcome=TrainingOutcome.PUBLISHED)]
     points = served_points(shown)
     assert [(point.variant.name, point.is_filled) for point in points] == [
         (DEFAULT, False),
@@ -114,7 +114,7 @@ def test_a_run_that_measured_nothing_has_its_step_and_no_mark() -> None:
 
 
 def test_a_refused_variant_and_figures_that_are_no_numbers_have_no_mark() -> None:
-    broken = LOW.model_copy(update={"metric": Interval(mean=0.1, low=0.0, high=math.inf)})
+    broken = LOW.model_copy(update={"metric": MetricInterval(mean=0.1, low=0.0, high=math.inf)})
     shown = [run(1, HIGH, (variant("als 40/60", "als"), broken))]
     assert [point.variant.name for point in compared_points(shown)] == [CHALLENGER]
 
@@ -131,7 +131,7 @@ def test_dates_are_few_and_not_repeated_in_a_row() -> None:
     ("low", "high"), [(-1e308, 1e308), (0.0, 5e-324), (1.0, math.nextafter(1.0, 2.0)), (-1e9, 1e9)]
 )
 def test_figures_of_any_size_can_be_drawn_or_are_left_out(low: float, high: float) -> None:
-    odd = HIGH.model_copy(update={"metric": Interval(mean=high, low=low, high=high)})
+    odd = HIGH.model_copy(update={"metric": MetricInterval(mean=high, low=low, high=high)})
     shown = [run(1, odd, (LOW,))]
     for from_zero in (True, False):
         plot = plot_of(shown, compared_points(shown), from_zero=from_zero)

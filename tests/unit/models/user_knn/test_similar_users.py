@@ -12,7 +12,7 @@ from recommender.models.user_knn.similar_users import (
     DISLIKE,
     LIKE,
     WATCH,
-    Interactions,
+    ConcatenatedInteractions,
     most_similar,
     positive_items,
 )
@@ -20,10 +20,10 @@ from recommender.models.user_knn.similar_users import (
 Row = tuple[int, int, int, float]  # Item, time, kind, value.
 
 
-def interactions(*users: list[Row]) -> Interactions:
+def interactions(*users: list[Row]) -> ConcatenatedInteractions:
     rows = [row for user in users for row in sorted(user, key=lambda row: -row[1])]
     items, times, kinds, values = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Interactions(
+    return ConcatenatedInteractions(
         np.array([len(user) for user in users], dtype=np.int64),
         # Any number that distinguishes items.
         np.array(items, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15),
