@@ -24,7 +24,7 @@ from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import ANY_ITEM, CatalogEntry, History, ItemFilter
 from recommender.id_table import IdTable, IdTexts
-from recommender.ranking.content import GenreRates, genre_rates
+from recommender.ranking.genre_matching import GenreRates, genre_rates
 
 _VERSION_BYTES = 8
 

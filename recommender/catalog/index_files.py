@@ -23,7 +23,7 @@ from recommender.catalog.index import CatalogIndex
 from recommender.catalog.item_keys import ItemKeys, KeyArrays
 from recommender.catalog.popularity import Popularity
 from recommender.id_table import IdTable, IdTexts
-from recommender.ranking.content import GenreRates
+from recommender.ranking.genre_matching import GenreRates
 
 Arrays = dict[str, NDArray[Any]]
 

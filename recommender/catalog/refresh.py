@@ -16,9 +16,9 @@ from recommender.background import Pause, RepeatingThread
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, index_of, window_start
+from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
-from recommender.catalog.versions import IndexVersions, Loaded
 from recommender.clock import PRESENT, Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase

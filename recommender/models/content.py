@@ -1,7 +1,7 @@
 """content: match items with a user's genre profile, from history and stated genres, times popularity.
 
-The score is content_score by profile; see `recommender.ranking.content`. Profiles come from the request, base
-rates and popularity from the catalog index; the model itself only keeps the list of items.
+The score is content_score by profile; see `recommender.ranking.genre_matching`. Profiles come from the request,
+base rates and popularity from the catalog index; the model itself only keeps the list of items.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
-from recommender.ranking.content import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
+from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
 
 _SECONDS_A_PAIR, _BYTES_AN_ITEM = 5e-9, 16
 # An upper bound of the users of an item.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recommender.ranking.blend import blend, offer
-from recommender.ranking.content import has_match
+from recommender.ranking.genre_matching import has_match
 from recommender.ranking.top_k import top_k
 
 

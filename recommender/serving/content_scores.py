@@ -9,7 +9,7 @@ from recommender.catalog.index import CatalogIndex
 from recommender.entities import Content, Weights
 from recommender.models.base import UserContext
 from recommender.ranking.blend import blend, blend_floats
-from recommender.ranking.content import count_genres, count_matches, has_match, set_tastes
+from recommender.ranking.genre_matching import count_genres, count_matches, has_match, set_tastes
 
 
 class ContentScores(Protocol):

@@ -18,7 +18,7 @@ from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotF
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry
-from recommender.ranking.content import GenreRates
+from recommender.ranking.genre_matching import GenreRates
 
 ENTRIES = [
     CatalogEntry((["Drama", "ÄÖ"], "MOVIE", 1999), "a", b"a" * 16),

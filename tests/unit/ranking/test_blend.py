@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recommender.ranking.blend import blend, offer
-from recommender.ranking.content import pack_genres
+from recommender.ranking.genre_matching import pack_genres
 
 # More than 64, so that a mask has two words.
 GENRES = 70

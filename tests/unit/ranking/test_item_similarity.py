@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recommender.ranking.content import pack_genres
+from recommender.ranking.genre_matching import pack_genres
 from recommender.ranking.item_similarity import cosine_similarities, genre_overlaps
 
 

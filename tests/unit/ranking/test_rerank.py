@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.ranking.content import pack_genres
+from recommender.ranking.genre_matching import pack_genres
 from recommender.ranking.rerank import rerank_by_genres
 
 DIVERSITIES = st.floats(0, 1)

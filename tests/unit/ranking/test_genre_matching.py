@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.ranking.content import (
+from recommender.ranking.genre_matching import (
     TasteWeights,
     count_genres,
     count_matches,
