@@ -1,7 +1,7 @@
 """content: match items with a user's genre profile, from history and stated genres, times popularity.
 
-The score is content_score by profile; see `recommender.ranking.genre_matching`. Profiles come from the request,
-base rates and popularity from the catalog index; the model itself only keeps the list of items.
+The score is content_score by profile; see `recommender.ranking.genre_matching`. Profiles come from the
+request, base rates and popularity from the catalog index; the model itself only keeps the list of items.
 """
 
 from collections.abc import Mapping, Sequence
