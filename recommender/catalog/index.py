@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -68,10 +69,20 @@ class CatalogIndex:
         return found
 
     def locate_history(self, history: History) -> "LocatedHistory":
-        """Return where the items of a history are; one search for both of its lists."""
-        seen = len(history.seen_ids)
-        found = self.popularity.ids.locate([*history.seen_ids, *history.positive_ids])
-        return LocatedHistory(self, found[:seen], found[seen:])
+        """Return where the items of a history are."""
+        (located,) = self.locate_histories([history])
+        return located
+
+    def locate_histories(self, histories: Sequence[History]) -> list["LocatedHistory"]:
+        """Return where the items of each history are; one search for all lists."""
+        lists = [ids for history in histories for ids in (history.seen_ids, history.positive_ids)]
+        found = self.popularity.ids.locate([*chain.from_iterable(lists)])
+        located, end = [], 0
+        for history in histories:
+            seen_end = end + len(history.seen_ids)
+            begin, end = end, seen_end + len(history.positive_ids)
+            located.append(LocatedHistory(self, found[begin:seen_end], found[seen_end:end]))
+        return located
 
     def catalog_only(self, found: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the indices in `popularity.ids` that belong to catalog items, in order."""
