@@ -36,9 +36,9 @@ class HttpSettings(SettingsGroup):
         return max(1, self.threads // 4)
 
     @property
-    def requests_at_once(self) -> int:
-        """How many requests of all kinds a process serves at a time."""
-        return self.threads + 2 * self.batch_slots
+    def connections_at_once(self) -> int:
+        """How many connections to each database requests use at a time: batches and streams two each."""
+        return self.threads + 2 * 2 * self.batch_slots
 
     @property
     def max_batches(self) -> int:

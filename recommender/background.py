@@ -3,9 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Background(Protocol):
@@ -108,3 +112,25 @@ def start_thread(name: str, work: Callable[..., None], *arguments: object) -> th
         logger.error("thread %r cannot be started: %s", name, exc)
         return None
     return thread
+
+
+class Ahead(Generic[T]):
+    """Work that begins now, in a thread of its own, in the context of the caller."""
+
+    def __init__(self, name: str, work: Callable[[], T]) -> None:
+        self._work = work
+        self._future: Future[T] = Future()
+        # Without a thread, the work is done when its result is asked for.
+        self._is_begun = start_thread(name, copy_context().run, self._do) is not None
+
+    def result(self) -> T:
+        """Wait for the end of the work, and return its result, or raise its error. Call once."""
+        if not self._is_begun:
+            self._do()
+        return self._future.result()
+
+    def _do(self) -> None:
+        try:
+            self._future.set_result(self._work())
+        except BaseException as exc:  # noqa: BLE001 - raised by `result`
+            self._future.set_exception(exc)

@@ -40,6 +40,7 @@ from recommender.memory import FreedMemoryReturner
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.base import AUTO
 from recommender.models.user_knn.live import UserKnnSql
+from recommender.serving.chunks import ChunkReader
 from recommender.serving.hydration import Hydrator
 from recommender.serving.items import ItemService
 from recommender.serving.profiles import ProfileReader
@@ -188,16 +189,19 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         catalog.prepare_with(watcher.prepare)
     item_cache = ItemCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalog, item_cache)
-    service = RecommendationService(
+    reader = ChunkReader(
         user_db=user_db,
         engagement_db=engagement_db,
-        models=models,
         catalog=catalog,
+        time_budget_s=settings.requests.time_budget_s,
+        clock=clock,
+    )
+    service = RecommendationService(
+        reader=reader,
+        models=models,
         hydrator=hydrator,
         window_days=settings.ranking.interaction_window_days,
-        time_budget_s=settings.requests.time_budget_s,
         verbs=domain.verbs,
-        clock=clock,
         experiments=ExperimentModels(experiments, models, tried) if experiments else None,
         signer=_signer(settings),
     )

@@ -31,6 +31,10 @@ class Deadline:
         """Return a deadline after a share of the remaining time, so that time is left for a retry."""
         return type(self)(self.started_at, time.monotonic() + part * self.remaining_s)
 
+    def later_by(self, seconds: float) -> Self:
+        """Return the same period, begun so many seconds later."""
+        return type(self)(self.started_at + seconds, self.ends_at + seconds)
+
     def share(self, part: float) -> Self:
         """Return a deadline after a share of the whole period, so that time is left for later steps."""
         return type(self)(self.started_at, self.started_at + part * (self.ends_at - self.started_at))

@@ -71,7 +71,7 @@ class Check:
         yield from self._check_genres()
         pool_size, workers = self._databases.pool_size, self._http.workers
         yield from check_pools(self._servers, pool_size, workers)
-        yield from check_limits(self._servers, pool_size, workers, self._http.requests_at_once)
+        yield from check_limits(self._servers, pool_size, workers, self._http.connections_at_once)
 
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)

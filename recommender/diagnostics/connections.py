@@ -99,7 +99,7 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
 
 
 def check_limits(
-    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, requests_at_once: int
+    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, connections_at_once: int
 ) -> Iterator[Finding]:
     """Yield a finding for each role and database whose CONNECTION LIMIT is below what the workers open.
 
@@ -111,8 +111,8 @@ def check_limits(
         roles.setdefault((server.started_at, server.login), []).append(name)
         databases.setdefault((server.started_at, server.database), []).append(name)
     opened = {
-        # Each thread holds one connection to a database; one more probes whether it is up again.
-        name: workers * (min(pool_size, requests_at_once + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
+        # One more probes whether the database is up again.
+        name: workers * (min(pool_size, connections_at_once + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
         for name in servers
     }
     for (_, role), names in roles.items():

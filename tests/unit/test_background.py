@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import pytest
 
-from recommender.background import Pause, RepeatingThread, revive_threads
+from recommender.background import Ahead, Pause, RepeatingThread, revive_threads
 
 LONG_S = 60.0
 
@@ -140,3 +141,35 @@ def test_a_closed_thread_is_not_started_again() -> None:
     assert "worker" not in revive_threads()
     time.sleep(0.05)
     assert len(runs) == before
+
+
+def test_work_ahead_begins_at_once_in_the_context_of_its_caller() -> None:
+    begun, place = threading.Event(), ContextVar("place", default="")
+    place.set("here")
+
+    def work() -> str:
+        begun.set()
+        return place.get()
+
+    ahead = Ahead("ahead", work)
+    assert begun.wait(5)
+    assert ahead.result() == "here"
+
+
+def test_an_error_of_work_ahead_is_raised_with_its_result() -> None:
+    def work() -> None:
+        raise LookupError("nothing there")
+
+    with pytest.raises(LookupError, match="nothing there"):
+        Ahead("ahead", work).result()
+
+
+def test_without_a_thread_work_ahead_is_done_when_its_result_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    ahead = Ahead("ahead", lambda: runs.append(1))
+    assert runs == []
+    ahead.result()
+    assert runs == [1]
