@@ -37,8 +37,8 @@ class HttpSettings(SettingsGroup):
 
     @property
     def connections_at_once(self) -> int:
-        """How many connections to each database requests use at a time: batches and streams two each."""
-        return self.threads + 2 * 2 * self.batch_slots
+        """How many connections to each database requests use at a time: a batch uses two, a stream one."""
+        return self.threads + (2 + 1) * self.batch_slots
 
     @property
     def max_batches(self) -> int:

@@ -53,7 +53,7 @@ logger = logging.getLogger(__name__)
 class Container:
     """The parts. Open them after the fork, if there is one, and close them at the end.
 
-    `domain`: of the items. `databases`: by name and by the pool's use, `requests` or `catalog`.
+    `domain`: of the items. `databases`: by name and by the pool's use, `requests` or `catalogue`.
     `catalog_source`: a hash of all that the catalog index depends on; processes with equal ones may share
     it.
     """

@@ -98,10 +98,14 @@ class stage:  # noqa: N801 - as above
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        trace = _current.get()
-        if trace is not None:
-            seconds = time.perf_counter() - self._started
-            trace.stages[self._name] = trace.stages.get(self._name, 0.0) + seconds
+        spend(self._name, time.perf_counter() - self._started)
+
+
+def spend(name: str, seconds: float) -> None:
+    """Add time to a stage of the request, if there is one. Only the thread of the request may call this."""
+    trace = _current.get()
+    if trace is not None:
+        trace.stages[name] = trace.stages.get(name, 0.0) + seconds
 
 
 def count(result: UserRecommendations, *, first_page: bool) -> None:

@@ -111,6 +111,11 @@ class Database:
         """Return the pool's counters by psycopg_pool's names."""
         return self._pool.get_stats()
 
+    @property
+    def has_connections_to_spare(self) -> bool:
+        """Return whether a statement may be sent ahead without taking another request's connection."""
+        return self._pool.free_connections >= _FREE_TO_SEND
+
     def check(self) -> None:
         """Update `state` if no request has done so for a while."""
         if time.monotonic() - self._asked_at < _IDLE_S and self.state is not DatabaseState.DOWN:
@@ -149,7 +154,7 @@ class Database:
         has waited. If few connections are free, the query is run at once: none is then kept busy while
         another server works.
         """
-        if self._pool.free_connections < _FREE_TO_SEND:
+        if not self.has_connections_to_spare:
             yield _settled(lambda: self.fetch(query_name, deadline, **parameters))
             return
         query = self._queries[query_name]

@@ -154,6 +154,11 @@ class EngagementDatabase:
         # Parameters of all statements that read interactions in a window.
         self._read = {**self._types, "known_until": clock.known_until}
 
+    @property
+    def has_connections_to_spare(self) -> bool:
+        """Return whether a statement may be sent ahead without taking another request's connection."""
+        return self._database.has_connections_to_spare
+
     def fetch_histories(
         self, user_ids: Sequence[str], window_start: str, deadline: Deadline
     ) -> dict[str, History]:

@@ -1,4 +1,4 @@
-"""Reads the users of a request in chunks: the next chunk while the caller works on the last one."""
+"""Reads the users of a request in chunks, of a batch the next one while the caller works on the last one."""
 
 import itertools
 import time
@@ -17,7 +17,6 @@ from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
 from recommender.domains.base import Verbs
 from recommender.entities import History, Options, Page
-from recommender.errors import NothingToRecommendFromError
 from recommender.experiments.selection import ExperimentSelection
 from recommender.models.base import ModelSelector, UserContext, Window
 from recommender.names import distinct_names
@@ -26,8 +25,6 @@ from recommender.serving.failures import Failures
 CHUNK_USERS = 100
 # A chunk gets the time budget once more for each further 25 users.
 _USERS_A_BUDGET = 25
-# Users read ahead longer ago are read anew.
-_RECENT_S = 2.0
 _NO_HISTORY = History()
 
 
@@ -66,10 +63,11 @@ class Chunk:
 
 
 class ReadChunk(NamedTuple):
-    """A chunk and its users. `read_at`: when they were read, by the monotonic clock."""
+    """A chunk and its users. `seconds`: how long reading took. `read_at`: its end, by the monotonic clock."""
 
     chunk: Chunk
     users: Sequence[UserContext]
+    seconds: float
     read_at: float
 
 
@@ -110,25 +108,42 @@ class ChunkReader:
         return Chunk(request, self._clock.now(), index, deadline, Failures())
 
     def read(self, user_ids: Iterator[str], request: Request, asked_at: float) -> Iterator[ReadChunk]:
-        """Yield chunk after chunk. The time budget of the first begins at `asked_at`.
+        """Yield chunk after chunk, each read when it is asked for.
 
-        That of another begins when the caller asks for it. By then it has usually been read.
+        The time budget of the first begins at `asked_at`, that of another when it is asked for.
+
+        Raises:
+            NothingToRecommendFromError: as `begin`.
+        """
+        while ids := _next_ids(user_ids):
+            yield self._read(ids, request, asked_at)
+            asked_at = time.monotonic()
+
+    def read_ahead(self, user_ids: Iterator[str], request: Request, asked_at: float) -> Iterator[ReadChunk]:
+        """Yield the same. While the caller works on one, the next is read, if connections are to spare.
+
+        For callers who ask for the next chunk as soon as they can: otherwise, histories would be old. The
+        time budget of a chunk that is read ahead begins with its reading, and pauses until it is asked for.
 
         Raises:
             NothingToRecommendFromError: as `begin`.
         """
         ids, ahead = _next_ids(user_ids), None
         while ids:
-            read = _if_recent(ahead) or self._read(ids, request, asked_at)
-            ids = _next_ids(user_ids)
-            ahead = Ahead("read ahead", partial(self._read, ids, request)) if ids else None
+            read = self._read(ids, request, asked_at) if ahead is None else _taken(ahead)
+            ids, ahead = _next_ids(user_ids), None
+            if ids and self._engagement_db.has_connections_to_spare:
+                ahead = Ahead("read ahead", partial(self._read, ids, request))
             yield read
             asked_at = time.monotonic()
 
     def _read(self, user_ids: Sequence[str], request: Request, asked_at: float | None = None) -> ReadChunk:
         """Read one chunk. Its time budget begins at `asked_at`, or now."""
-        chunk = self.begin(request, len(user_ids), time.monotonic() if asked_at is None else asked_at)
-        return ReadChunk(chunk, self._read_contexts(user_ids, chunk), time.monotonic())
+        started_at = time.monotonic()
+        chunk = self.begin(request, len(user_ids), started_at if asked_at is None else asked_at)
+        users = self._read_contexts(user_ids, chunk)
+        read_at = time.monotonic()
+        return ReadChunk(chunk, users, read_at - started_at, read_at)
 
     def _read_contexts(self, user_ids: Sequence[str], chunk: Chunk) -> list[UserContext]:
         """Read contexts: one statement of user_db, and meanwhile one of engagement_db per window."""
@@ -157,18 +172,8 @@ def _next_ids(user_ids: Iterator[str]) -> list[str]:
     return list(itertools.islice(user_ids, CHUNK_USERS))
 
 
-def _if_recent(ahead: Ahead[ReadChunk] | None) -> ReadChunk | None:
-    """Wait for users read ahead, and return them with the rest of their budget; None to read them anew.
-
-    A caller may take its time before it asks for the next results, and users may have interacted since.
-    """
-    if ahead is None:
-        return None
-    try:
-        read = ahead.result()
-    except NothingToRecommendFromError:
-        return None
+def _taken(ahead: Ahead[ReadChunk]) -> ReadChunk:
+    """Wait for a chunk that is read ahead, and return it with the rest of its budget."""
+    read = ahead.result()
     waited_s = time.monotonic() - read.read_at
-    if waited_s > _RECENT_S:
-        return None
     return read._replace(chunk=replace(read.chunk, deadline=read.chunk.deadline.later_by(waited_s)))

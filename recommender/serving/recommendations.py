@@ -39,12 +39,12 @@ from recommender.models.base import (
     Window,
 )
 from recommender.names import distinct_names
-from recommender.serving.chunks import Chunk, ChunkReader, Request
+from recommender.serving.chunks import Chunk, ChunkReader, ReadChunk, Request
 from recommender.serving.drafts import Scored, list_for
 from recommender.serving.hydration import Hydrator
 from recommender.serving.ranker import Ranker
 from recommender.serving.results import ResultContext, result_of
-from recommender.telemetry import SERVICE, stage
+from recommender.telemetry import SERVICE, spend, stage
 
 logger = logging.getLogger(__name__)
 
@@ -89,24 +89,27 @@ class RecommendationService:
 
         Runs at most 9 statements per 100 users, and three more for each live search that was given up. Each
         window of an experiment takes one more, and those of its model. Computes 100 users at a time, when
-        their results are consumed; meanwhile the next users are read. One model answers for all, or one for
-        each variant of an experiment.
+        their results are consumed, and reads the next meanwhile: consume them without a pause. One model
+        answers for all, or one for each variant of an experiment.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer, and nothing fitting is cached.
         """
-        return itertools.chain.from_iterable(self.recommend_in_chunks(user_ids, page, options))
+        # Not a generator itself, so that the time budget begins now, not at the first result.
+        ids, request = iter(dict.fromkeys(user_ids)), self._request(page, options)
+        chunks = self._reader.read_ahead(ids, request, time.monotonic())
+        return itertools.chain.from_iterable(self._recommend_chunks(chunks))
 
     def recommend_in_chunks(
         self, user_ids: Iterable[str], page: Page, options: Options = DEFAULT_OPTIONS
     ) -> Iterator[Sequence[UserRecommendations]]:
-        """Yield the same in chunks of 100 users, each computed when it is consumed.
+        """Yield the same in chunks of 100 users, each read and computed when it is consumed.
 
         Raises:
             NothingToRecommendFromError: as `recommend`.
         """
-        # Not a generator itself, so that the time budget begins now, not at the first result.
-        return self._recommend_chunks(iter(dict.fromkeys(user_ids)), page, options, time.monotonic())
+        ids, request = iter(dict.fromkeys(user_ids)), self._request(page, options)
+        return self._recommend_chunks(self._reader.read(ids, request, time.monotonic()))
 
     def preview(
         self,
@@ -137,15 +140,10 @@ class RecommendationService:
             (result,) = self._recommend_to([user], chunk)
         return Preview(result, tuple(itertools.compress(liked, unknown)))
 
-    def _recommend_chunks(
-        self, user_ids: Iterator[str], page: Page, options: Options, asked_at: float
-    ) -> Iterator[Sequence[UserRecommendations]]:
-        chunks = self._reader.read(user_ids, self._request(page, options), asked_at)
-        while True:
+    def _recommend_chunks(self, chunks: Iterator[ReadChunk]) -> Iterator[Sequence[UserRecommendations]]:
+        for read in chunks:
+            spend(SERVICE, read.seconds)
             with stage(SERVICE):
-                read = next(chunks, None)
-                if read is None:
-                    return
                 answers = self._recommend_to(read.users, read.chunk)
             yield answers
 

@@ -15,7 +15,7 @@ from recommender.catalog.index import window_start
 from recommender.databases.recording import recorded_statements
 from recommender.entities import Options, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
-from recommender.serving import recommendations
+from recommender.serving import chunks
 from tests.support.clients import NO_CAPS, post_batch, running_app
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -106,7 +106,7 @@ def test_the_window_moves_while_a_long_list_is_answered(
         starts.append(window_start(window_days, now))
         return starts[-1]
 
-    monkeypatch.setattr(recommendations, "window_start", recorded)
+    monkeypatch.setattr(chunks, "window_start", recorded)
     service = client.application.extensions["container"].service
     assert len(list(service.recommend(reference.users[:250], Page(1)))) == 250
     assert len(set(starts)) == 3

@@ -399,13 +399,13 @@ def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, ur
 def test_a_role_limit_below_what_workers_open_is_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
-    # 2 × 9 connections of requests for each of three databases, and 2 × 1 and 2 × 2 in the background.
-    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 59")
+    # 2 × 8 connections of requests for each of three databases, and 2 × 1 and 2 × 2 in the background.
+    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 53")
     try:
         report = check(urls)
         about = "connection limit of role marquee"
         assert (report.status, report.faults) == (1, {("warning", ", ".join(DatabaseName), about)})
-        assert report.find(about)["means"].startswith("59; the workers open up to 60 ")
+        assert report.find(about)["means"].startswith("53; the workers open up to 54 ")
         assert check(urls, THREADS="3").faults == set()
         assert check(urls, THREADS="4", POOL_SIZE="4").faults == set()
     finally:
@@ -417,11 +417,11 @@ def test_a_database_limit_is_compared_with_its_own_connections(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     name = databases[ENGAGEMENT].rpartition("/")[2]
-    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 21")
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 19")
     report = check(urls)
     about = f"connection limit of database {name}"
     assert report.faults == {("warning", ENGAGEMENT, about)}
-    assert report.find(about)["means"].startswith("21; the workers open up to 22 ")
+    assert report.find(about)["means"].startswith("19; the workers open up to 20 ")
     change(databases, ENGAGEMENT, report.find(about)["to_do"].partition(";")[0])
     assert check(urls).faults == set()
 

@@ -1,15 +1,16 @@
-"""While 100 users of a batch are ranked, the next are read, and read anew if the caller takes long."""
+"""While 100 users of a batch are ranked, the next are read."""
 
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import psycopg
 import pytest
 
+from recommender.databases.database import Database
 from recommender.databases.recording import StatementRun, recorded_statements
-from recommender.entities import DatabaseName, Page
+from recommender.entities import Page
 from recommender.errors import NothingToRecommendFromError
-from recommender.serving import chunks
 from recommender.serving.chunks import Chunk, ChunkReader
 from recommender.serving.recommendations import RecommendationService
 from tests.support.clients import PATIENT, running_client
@@ -22,74 +23,85 @@ _PAGE = Page(10)
 
 
 @pytest.fixture
-def service(databases: Urls) -> Iterator[RecommendationService]:
-    with running_client(databases, **PATIENT) as client:
+def service(shared_databases: Urls) -> Iterator[RecommendationService]:
+    with running_client(shared_databases, **PATIENT) as client:
         yield client.application.extensions["container"].service
 
 
 @pytest.fixture
-def user(databases: Urls) -> str:
+def user(reference: Reference) -> str:
     """Return a user with interactions, who follows a hundred strangers in each batch."""
-    return Reference(databases).users[0]
+    return reference.users[0]
 
 
 def histories_read(runs: list[StatementRun]) -> int:
     return sum(run.name == "engagement_db.fetch_histories" for run in runs)
 
 
-def test_the_next_users_are_read_before_they_are_asked_for(service: RecommendationService, user: str) -> None:
+def test_the_next_users_of_a_batch_are_read_before_they_are_asked_for(
+    service: RecommendationService, user: str
+) -> None:
     (alone,) = service.recommend([user], _PAGE)
     with recorded_statements() as runs:
-        answers = service.recommend_in_chunks([*_STRANGERS, user], _PAGE)
-        assert len(next(answers)) == len(_STRANGERS)
+        answers = service.recommend([*_STRANGERS, user], _PAGE)
+        next(answers)
         assert eventually(lambda: histories_read(runs) == 2)
-        ((last,),) = answers
+        *_, last = answers
     assert histories_read(runs) == 2
     assert last == alone
 
 
-def test_users_who_were_read_long_ago_are_read_anew(
-    service: RecommendationService, databases: Urls, user: str, monkeypatch: pytest.MonkeyPatch
+def test_the_next_users_of_a_stream_are_read_when_they_are_asked_for(
+    service: RecommendationService, user: str
 ) -> None:
-    (alone,) = service.recommend([user], _PAGE)
-    best = alone.items[0].details.id
-    monkeypatch.setattr(chunks, "_RECENT_S", 0.0)
     with recorded_statements() as runs:
         answers = service.recommend_in_chunks([*_STRANGERS, user], _PAGE)
         next(answers)
-        assert eventually(lambda: histories_read(runs) == 2)
-        with psycopg.connect(databases[DatabaseName.ENGAGEMENT]) as connection:
-            connection.execute(
-                "INSERT INTO interaction VALUES (-1, %s, %s, 'LIKE', 1.0, now() AT TIME ZONE 'UTC')",
-                (user, best),
-            )
-        ((last,),) = answers
-    assert histories_read(runs) == 3
-    assert best not in {item.details.id for item in last.items}
+        assert "read ahead" not in {thread.name for thread in threading.enumerate()}
+        assert histories_read(runs) == 1
+        next(answers)
+    assert histories_read(runs) == 2
 
 
-def test_users_who_could_not_be_read_ahead_are_read_when_they_are_asked_for(
-    service: RecommendationService, user: str, monkeypatch: pytest.MonkeyPatch
+def spared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Database, "has_connections_to_spare", False)
+
+
+def threadless(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("recommender.background.start_thread", lambda *_: None)
+
+
+@pytest.mark.parametrize("limit", [spared, threadless])
+def test_without_a_connection_or_a_thread_to_spare_answers_are_the_same(
+    service: RecommendationService,
+    user: str,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     (alone,) = service.recommend([user], _PAGE)
+    limit(monkeypatch)
+    with recorded_statements() as runs:
+        answers = service.recommend([*_STRANGERS, user], _PAGE)
+        next(answers)
+        assert histories_read(runs) == 1
+        *_, last = answers
+    assert last == alone
+
+
+def test_an_error_of_reading_ahead_is_raised_when_the_users_are_asked_for(
+    service: RecommendationService, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin, calls = ChunkReader.begin, []
 
-    def fail_once(self: ChunkReader, *arguments: object) -> Chunk:
+    def fail_later(self: ChunkReader, *arguments: Any) -> Chunk:
         calls.append(arguments)
-        if len(calls) == 2:
+        if len(calls) > 1:
             raise NothingToRecommendFromError
-        return begin(self, *arguments)  # type: ignore[arg-type]
+        return begin(self, *arguments)
 
-    monkeypatch.setattr(ChunkReader, "begin", fail_once)
-    *_, (last,) = service.recommend_in_chunks([*_STRANGERS, user], _PAGE)
-    assert len(calls) == 3
-    assert last == alone
-
-
-def test_without_a_thread_the_next_users_are_read_when_they_are_asked_for(
-    service: RecommendationService, user: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (alone,) = service.recommend([user], _PAGE)
-    monkeypatch.setattr("recommender.background.start_thread", lambda *_: None)
-    *_, (last,) = service.recommend_in_chunks([*_STRANGERS, user], _PAGE)
-    assert last == alone
+    monkeypatch.setattr(ChunkReader, "begin", fail_later)
+    answers = service.recommend([*_STRANGERS, user], _PAGE)
+    for _ in _STRANGERS:
+        next(answers)
+    with pytest.raises(NothingToRecommendFromError):
+        next(answers)
