@@ -21,10 +21,10 @@ class Publication(NamedTuple):
 
 
 class RecordPublication(Protocol):
-    """RecordPublication publications; must not raise, as that would stop the publishing."""
+    """Record publications; must not raise, as that would stop the publishing."""
 
     def __call__(self, publication: Publication) -> None:
-        """RecordPublication a publication."""
+        """Record a publication."""
         ...
 
 

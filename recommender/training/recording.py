@@ -1,4 +1,4 @@
-"""RecordPublication publications in recommendation_db."""
+"""Record publications in recommendation_db."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> RecordPublicat
 
 
 def record_current(url: str | None, folder: Path, ref: VersionRef, warn: Callable[[str], None]) -> None:
-    """RecordPublication that an earlier version is the current one of its model.
+    """Record that an earlier version is the current one of its model.
 
     Args:
         url: of recommendation_db; None if there is none.

@@ -24,7 +24,7 @@ _ROUNDING = 1.0 - 1e-12
 
 
 class ConcatenatedInteractions(NamedTuple):
-    """ConcatenatedInteractions of users, concatenated by user, latest first.
+    """Interactions of users, concatenated by user, latest first.
 
     `user_sizes`: the number of interactions of each user, shape (users,). The others are parallel, one entry
     per interaction: `items`, numbers that identify them, and `times`, in microseconds. The class also holds

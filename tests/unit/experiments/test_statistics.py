@@ -29,7 +29,7 @@ def test_the_interval_of_a_share_is_that_of_wilson() -> None:
 
 
 def test_the_interval_of_a_difference_is_that_of_newcombe() -> None:
-    # Newcombe (1998), "IntervalEstimate estimation for the difference", table II, method 10: 56/70 - 48/80.
+    # Newcombe (1998), "Interval estimation for the difference", table II, method 10: 56/70 - 48/80.
     assert share_difference((48, 56), (80, 70)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
     assert share_difference((0, 1), (0, 1)) == (1.0, -1.0, 1.0)
 
