@@ -111,8 +111,8 @@ def check_limits(
         roles.setdefault((server.started_at, server.login), []).append(name)
         databases.setdefault((server.started_at, server.database), []).append(name)
     opened = {
-        # One more probes whether the database is up again.
-        name: workers * (min(pool_size, connections_at_once + 1) + BACKGROUND_CONNECTIONS.get(name, 0))
+        # One more, outside of the pool, probes whether the database is up again.
+        name: workers * (min(pool_size, connections_at_once) + 1 + BACKGROUND_CONNECTIONS.get(name, 0))
         for name in servers
     }
     for (_, role), names in roles.items():
