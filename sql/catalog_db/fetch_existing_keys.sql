@@ -7,7 +7,7 @@
 --                     as in fetch_catalogue; NULL without media
 -- Index: none needed; reads medias whole
 -- Why: after a mass deletion, the remaining media may have any rank. 300,000 binary ids are 5 MB; the ids of the
---   index as a parameter would be three times that.
+--   index as a parameter would be more than twice that.
 SELECT string_agg(uuid_send(m.id), ''::bytea) AS media_keys
 FROM medias AS m
 WHERE m.deleted_at IS NULL;

@@ -6,7 +6,7 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 -- Returns: one row
 --   user_count bigint
 -- Index: interaction_user_recent_idx

@@ -1,15 +1,15 @@
 -- name: count_positive_users(window_start, known_until, like_types, watch_types, dislike_types)
--- How many users have a positive interaction with each medium in the window: its popularity, for idf, too.
+-- The number of users for whom each medium is positive in the window: its popularity, also used for idf.
 --
 -- Parameters:
 --   window_start text   a timestamp, or '-infinity'; what is older, more than a day ahead of now, or without a
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 -- Returns: a row for each medium with interactions, known to the catalog or not
 --   media_id text
---   user_count bigint  users who liked or watched it and did not dislike it since
+--   user_count bigint  users who liked or watched it, and whose latest verdict, if any, is a like
 --   row_count bigint   all interactions with the medium in the window, of all types and users
 -- Index: interaction_media_latest_idx
 -- Why: run in the background, once per refresh. The index holds all columns and returns the media grouped, so

@@ -3,7 +3,7 @@
 --
 -- Parameters: none
 -- Returns: one row
---   row_count bigint   rows of the table, its partitions and children; NULL for a view, which has no statistics
+--   row_count bigint   rows of the table, its partitions and children; NULL for a view or a foreign table
 -- Index: pg_class_oid_index, pg_inherits_parent_index
 -- Why: run every few minutes, to see whether many interactions were added since the last training. Counting
 --   would read the table. reltuples is as of the last VACUUM or ANALYZE. n_live_tup follows every transaction,

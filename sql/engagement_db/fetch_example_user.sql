@@ -4,7 +4,7 @@
 -- Parameters:
 --   like_types text[], watch_types text[]
 --                  types of positive interactions
--- Returns: one row, none in an empty database
+-- Returns: one row; none if the latest 1,000 rows have no like or watch
 --   user_id text  with the most likes and watches among the latest rows
 -- Index: interaction_pkey
 -- Why: run once, when the service is started by hand; reading only the latest rows keeps it quick on a table

@@ -7,17 +7,17 @@
 --                       timestamp is not positive
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   excluding_types text[]
 --                       types that exclude a medium; empty for all types
---   rows_per_user int   how many of a user's latest interactions are read
+--   rows_per_user int   how many interactions of a user are read: those without a timestamp, then the latest
 -- Returns: a row for each user with any interaction
 --   user_id text
 --   seen_ids text[]       the media that the user is not to be given again, NULL if there are none
 --   positive_ids text[], positive_rows int[], positive_liked boolean[]
 --                         parallel arrays, latest first, NULL if there are none: media liked or watched in the
---                         window and not disliked since; how many of the rows read are with each; whether one of
---                         those in the window is a like
+--                         window whose latest verdict there, if any, is a like; how many of the rows read are of
+--                         each medium; whether a row in the window is a like
 --   user_key bytea        the id in binary, as fetch_users_of_media returns it
 -- Index: interaction_user_recent_idx
 -- Why: exclusions need as much of a history as can be read, the scores need its latest part; one read serves

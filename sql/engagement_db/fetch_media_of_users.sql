@@ -7,7 +7,7 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   rows_per_user int   how many of a user's latest interactions are read
 -- Returns: a row for each 500 users; the caller concatenates rows, of which there may be any number
 --   sizes bytea         how many interactions of each user there are, in the order of user_keys, as int4send
@@ -15,7 +15,7 @@
 --   media_keys bytea, times bytea, kinds bytea, interaction_values bytea
 --                       parallel, concatenated by user, latest first: the keys of fetch_catalogue, timestamps as
 --                       timestamp_send writes them, a byte for the kind (1 like, 2 watch, 3 dislike), and the
---                       values as float8send writes them; NULL for none
+--                       values as float8send writes them; NULL in a row without interactions
 -- Index: interaction_user_recent_idx
 -- Why: each user is a bounded stretch of one index, whose entries hold every column: the LIMIT comes before any
 --   filter by type or medium. The caller computes the positive media: numpy groups the rows in a tenth of the

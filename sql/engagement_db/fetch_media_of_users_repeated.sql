@@ -7,14 +7,14 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   rows_per_user int   how many of a user's latest interactions are combined
 -- Returns: a row for each 500 users; the caller concatenates rows, of which there may be any number
 --   sizes bytea, media_keys bytea, times bytea, kinds bytea, interaction_values bytea
 --                       as fetch_media_of_users returns them, but each medium of a user once per type and value,
 --                       with the latest time and the sum of the repeated values
 -- Index: interaction_user_recent_idx
--- Why: repetitions are combined here, as sending them would take 40 times as much; types and values are read
+-- Why: repetitions are combined here, as sending them would take 40 times as long; types and values are read
 --   after that. With few repetitions, sending them is faster. Values are in steps of 10^-9, as in the caller.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,

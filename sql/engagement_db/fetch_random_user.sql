@@ -2,7 +2,7 @@
 -- A random user with interactions, for the explorer.
 --
 -- Parameters: none
--- Returns: one row, none where there are no interactions
+-- Returns: one row; none if none of the rows read has a user
 --   user_id text
 -- Index: interaction_pkey
 -- Why: a random point among the interactions finds a user whatever the form of user ids; users with more

@@ -3,10 +3,10 @@
 --
 -- Parameters:
 --   user_id text  whose interactions
---   top_k int     how many at most
+--   top_k int     how many at most, up to 1,000
 -- Returns: a row for each, latest first
 --   media_id text, type text
---   interaction_value float8  as written, NULL where it is NULL, NaN or beyond 1e100
+--   interaction_value float8  as written, NULL where it is NULL, NaN or beyond ±1e100
 --   happened_at text          ISO 8601 in UTC, without seconds; NULL for infinity
 -- Index: interaction_user_recent_idx
 -- Why: rows are read in the order of the index up to the LIMIT, however long the history; rows without a medium

@@ -7,14 +7,14 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   row_limit int       how many of the medium's latest interactions are read
 --   users_per_item int  how many of its latest users count
 --   rows_per_user int   how many of each of those users' latest interactions are read
 --   items_per_user int  how many of each user's latest media count
 -- Returns: one row
 --   media_keys bytea, user_counts float8[]
---                       parallel: the concatenated keys of the users' media, that medium included, and how many
+--                       parallel: the concatenated keys of the users' media, the given medium included, and how many
 --                       of the users have each; NULL without users
 --   read_users bigint   how many users were found
 -- Index: interaction_media_latest_idx, interaction_user_recent_idx

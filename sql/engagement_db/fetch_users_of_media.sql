@@ -8,18 +8,18 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 -- Returns: a row for each 100 media; the caller concatenates rows, of which there may be any number
 --   sizes bytea         how many interactions of each medium there are, in the order of the arrays, as int4send
 --                       writes them
 --   user_keys bytea, times bytea, kinds bytea
 --                       parallel, concatenated by medium, latest first: binary user ids (of equal width, a
 --                       multiple of 8 bytes), timestamps as timestamp_send writes them, and a byte for the kind
---                       (1 like, 2 watch, 3 dislike); NULL for none
+--                       (1 like, 2 watch, 3 dislike); NULL in a row without interactions
 -- Index: interaction_media_latest_idx
 -- Why: each medium is a bounded stretch of one index, however large the table and however often an interaction
 --   is repeated: the LIMIT comes before any filter by type or user. The caller computes positive users and
---   overlaps: numpy takes a tenth of the time, and a medium of a hundred users is read once. Binary columns
+--   overlaps: numpy takes a tenth of the time, and a medium in a hundred histories is read once. Binary columns
 --   take a fraction of the time of text. Rows are of many media, because each wakes the caller, but not of
 --   all: the driver keeps a buffer of the size of the largest row for as long as the connection lives.
 SELECT

@@ -8,17 +8,16 @@
 --                       timestamp does not count
 --   known_until text    a timestamp, or 'infinity'; what is later is not read
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   users_per_item int  how many of a medium's latest users count
 -- Returns: a row for each 100 media; the caller concatenates rows, of which there may be any number
 --   sizes bytea, user_keys bytea, times bytea, kinds bytea
 --                       as fetch_users_of_media returns them, but each user of a medium once per type, with the
 --                       latest time
 -- Index: interaction_media_latest_idx
--- Why: the latest users of a medium may be anywhere within its row limit. They are searched in stretches, each
---   four times as long as the one before, until there are a quarter more users than needed (some of them will
---   have disliked it). Repetitions are combined here, as sending them would take 40 times as much; types are
---   read after that.
+-- Why: the latest users of a medium may be anywhere within its row limit. The latest rows are read, then four
+--   times as many, and so forth, until there are a quarter more users than needed (some will have disliked it).
+--   Repetitions are combined here, as sending them would take 40 times as long; types are compared after that.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,

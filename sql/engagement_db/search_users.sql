@@ -7,8 +7,8 @@
 -- Returns: a row for each of them, by id ascending
 --   user_id text
 -- Index: interaction_user_recent_idx
--- Why: a loose index scan: one probe of the index for each next user, also after one with a million
---   interactions; DISTINCT would read them all. The range is made as in user_db/search_users.
+-- Why: a loose index scan: one index probe per user, however many interactions the user before has;
+--   DISTINCT would read them all. The range is made as in user_db/search_users.
 WITH RECURSIVE bounds AS (
     SELECT
         rpad(left(regexp_replace(lower(:prefix::text), '[^0-9a-f]', '', 'g'), 32), 32, '0')::uuid AS first_id,

@@ -3,7 +3,7 @@
 --
 -- Parameters:
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   excluding_types text[]
 --                       types that exclude a medium; empty for all types
 -- Returns: a row for each user with interactions, in any order
@@ -13,7 +13,7 @@
 --                      other types, more than a day ahead of now, or without timestamp; the value; seconds since
 --                      1970, NaN without a timestamp; whether it excludes the medium
 -- Index: interaction_user_recent_idx
--- Why: run when models are compared, through a cursor. The index returns the rows user by user, so that nothing
+-- Why: run by trainings, evaluations and experiments, through a cursor. The index returns rows by user, so that nothing
 --   larger than one history is held in memory. Values are in steps of 10^-9, as in training data.
 SELECT
     i.user_id::text AS user_id,

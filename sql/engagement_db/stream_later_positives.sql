@@ -5,18 +5,18 @@
 --   moment text         a timestamp; interactions at or after it are later ones
 --   window_start text   a timestamp, or '-infinity'; what is older is not positive before the moment
 --   like_types text[], watch_types text[], dislike_types text[]
---                       what the types of interactions mean; other types mean nothing
+--                       which types are likes, watches and dislikes; no other type is positive or negative
 --   excluding_types text[]
 --                       types that exclude a medium; empty for all types
 -- Returns: a row for each user with any such medium, in any order
 --   user_id text
 --   media_ids text[]    the earliest first: media liked or watched from the moment on, at most a day ahead of now,
---                       not disliked since, and not excluded by interactions before the moment or without a
---                       timestamp
+--                       whose latest verdict since then, if any, is a like, and which no interaction before the
+--                       moment or without a timestamp excludes
 --   had_positives boolean
 --                       whether the user had any positive media at the moment
 -- Index: interaction_user_recent_idx, where that is smaller to read than the table
--- Why: run by a replay, through a cursor: the only statement that reads later interactions. It reads all rows
+-- Why: run by a replay, through a cursor, as its only statement that reads beyond the moment. It reads all rows
 --   once, as media seen before the moment, or without a timestamp, must be left out.
 SELECT
     h.user_id::text AS user_id,

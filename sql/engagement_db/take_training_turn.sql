@@ -1,5 +1,5 @@
 -- name: take_training_turn()
--- Take the lock for reading all interactions for a training, unless another host holds it.
+-- Try to take the lock for reading all interactions for a training. It fails while another session holds it.
 --
 -- Parameters: none
 -- Returns: one row

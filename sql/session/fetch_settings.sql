@@ -4,7 +4,7 @@
 -- Parameters: setting_names text[]
 -- Returns: one row per setting that the server knows
 --   setting_name text
---   setting_value text   without a unit: times in milliseconds, memory in kilobytes
+--   setting_value text   without its unit, which is that of pg_settings.unit: ms for statement_timeout
 -- Index: none
 SELECT
     s.name::text AS setting_name,

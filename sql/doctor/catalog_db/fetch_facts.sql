@@ -1,5 +1,5 @@
 -- name: fetch_facts()
--- How many media there are, deleted or without genres.
+-- The numbers of all media, of deleted media, and of media without genres.
 --
 -- Parameters: none
 -- Returns: one row

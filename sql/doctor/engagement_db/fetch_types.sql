@@ -15,7 +15,7 @@
 --   recent_worth_count bigint  with more than 0, and no more than 1e100
 --   unusable_count bigint      of all, with a value that is NaN, infinite or beyond ±1e100
 -- Index: none needed
--- Why: a sample of whole pages reads no other page, so that it takes no longer on a larger table.
+-- Why: TABLESAMPLE SYSTEM reads the sampled pages only. The smallest sample is 1 %.
 --   REPEATABLE samples the same pages each time, so that repeated runs have the same findings.
 SELECT
     i.type,

@@ -6,7 +6,7 @@
 -- Returns: a row for each index of them and of their partitions
 --   table_name text
 --   holder_name text         the indexed table or partition, as a statement may write it
---   is_whole boolean         on the table itself, and so on all partitions
+--   is_whole boolean         on the table itself, and therefore on all its partitions
 --   index_name text
 --   key_columns text[]       in order, with DESC and NULLS where that is not the default
 --   included_columns text[]

@@ -10,11 +10,11 @@
 --   is_sampleable boolean   TABLESAMPLE works for it
 --   kind text               as in pg_class.relkind: r, p, v, m or f
 --   write_rights text[]     of INSERT, UPDATE, DELETE and TRUNCATE
---   is_owned boolean        owned by this role, or this role is a superuser: REVOKE has no effect
+--   is_owned boolean        this role has the rights of the owner, as owner, member or superuser: REVOKE has no effect
 --   sql_name text           quoted, with its schema
 --   root_name text          the same for the topmost table it is a partition of; else its own
 -- Index: pg_class_oid_index, pg_inherits_parent_index, pg_inherits_relid_seqno_index
--- Why: counting would read the tables. The reltuples of a partitioned table is 0 until it is analysed itself,
+-- Why: counting would read the tables. The reltuples of a partitioned table is -1 until its own ANALYZE,
 --   which autovacuum never does, so that the estimates of its partitions are summed. Children by inheritance are
 --   included, too.
 WITH RECURSIVE wanted AS (

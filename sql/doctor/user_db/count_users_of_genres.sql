@@ -1,5 +1,5 @@
 -- name: count_users_of_genres(genres)
--- How many users state genres of a list, and how many of them no other genres.
+-- How many users state any genre of a list, and how many of those state no other genre.
 --
 -- Parameters:
 --   genres text[]   as users write them

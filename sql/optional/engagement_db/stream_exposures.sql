@@ -1,8 +1,8 @@
 -- name: stream_exposures(since)
 -- Interactions with items of interleaved lists, with the tokens of these items.
 --
--- An example that is not run from here, as the schema has no column for tokens. Let the app write the token of an
--- item into a column of the interaction,
+-- An example: the service does not run this file, as the schema has no column for tokens. Let the app write the
+-- token of an item into a column of the interaction,
 --   ALTER TABLE interaction ADD COLUMN token text;
 --   CREATE INDEX CONCURRENTLY interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL;
 -- and put a copy of this file under SQL_PATH/engagement_db/.

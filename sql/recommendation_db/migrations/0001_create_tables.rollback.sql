@@ -1,4 +1,4 @@
--- Takes both tables away, with all that they hold. While it waits for those who read them, new readers wait, too.
+-- Drop both tables. A waiting DROP also blocks new readers, so it gives up after 10 seconds.
 SET LOCAL lock_timeout = '10s';
 DROP TABLE user_features;
 DROP TABLE model_artifacts;
