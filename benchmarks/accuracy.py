@@ -29,7 +29,7 @@ TOP_K = 10
 _HELD_OUT = 0.2
 _LIKED_STARS = 4
 
-# The defaults, then one change at a time, then no caps.
+# The default caps, then one change at a time, then no caps.
 CAPS: tuple[dict[str, int], ...] = (
     {},
     {"HISTORY_ITEMS": 50},
@@ -145,20 +145,20 @@ def _entries_read(urls: Mapping[DatabaseName, str]) -> int:
 @click.command()
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(source: Path) -> None:
-    """Print NDCG@10 on a MovieLens folder, and the index entries read for a user, for several caps."""
+    """Print NDCG@10 on a MovieLens folder, and the index entries read per user, for several caps."""
     with tempfile.TemporaryDirectory() as target:
         split = split_ratings(source, Path(target))
         users = len(split.liked_later)
         with loaded(split, lambda rows, label, length: rows) as urls:  # noqa: ARG005 - too quick to show
             click.echo(f"{users} users; popularity: NDCG@10 {popularity_ndcg(split):.4f}\n")
-            click.echo("| caps | NDCG@10 | index entries read for a user |\n|---|---|---|")
+            click.echo("| caps | NDCG@10 | index entries read per user |\n|---|---|---|")
             for caps in CAPS:
                 variables = {"EXACT_UP_TO_PAIRS": 0, **caps}
                 settings = _settings(urls, variables)
                 before = _entries_read(urls)
                 score = service_ndcg(split, settings)
                 entries = (_entries_read(urls) - before) // users
-                named = ", ".join(f"{name}={value:,}" for name, value in caps.items()) or "the defaults"
+                named = ", ".join(f"{name}={value:,}" for name, value in caps.items()) or "the default caps"
                 click.echo(f"| {named} | {score:.4f} | {entries:,} |")
 
 

@@ -17,7 +17,7 @@ _USERS = "400"
 def best_model(models: Sequence[str]) -> str:
     """Return the model with the largest NDCG@10 on the small data.
 
-    A model counts by its best variant. The larger data has the same distribution, but would take hours. The
+    A model counts by its best variant with default hyperparameters. The larger data would take hours. The
     figures are kept with the data.
 
     Raises:
@@ -26,7 +26,7 @@ def best_model(models: Sequence[str]) -> str:
     figures = _ndcg_by_model()
     compared = [model for model in models if model in figures]
     if not compared:
-        raise ValueError("no model to measure was evaluated")
+        raise ValueError(f"no NDCG@10 for {', '.join(models)}; evaluated: {', '.join(figures)}")
     return max(compared, key=lambda model: figures[model])
 
 
@@ -46,7 +46,7 @@ def _ndcg_by_model() -> Mapping[str, float]:
 
 
 def read_ndcg(path: Path) -> dict[str, float]:
-    """Return the largest NDCG@10 over all users of each model's variants, from what `evaluate` wrote."""
+    """Return each model's largest NDCG@10 over its variants with default hyperparameters."""
     figures: dict[str, float] = {}
     for variant in json.loads(path.read_text())["variants"]:
         model, refused = variant["model"], variant["refused"]

@@ -34,10 +34,10 @@ _SAMPLED_USERS = 20_000
 _BYTES_AN_INTERACTION = 300
 # The rows of a user, and the list of 100 items that one of the peers reads.
 _BYTES_A_USER = 15_000
-# At most: max_wal_size below.
-_BYTES_OF_LOG = 16_000_000_000
+# The write-ahead log grows to about max_wal_size below.
+_BYTES_OF_LOG = 16 * 2**30
 
-# Settings for a server of this size; durability is off, as no benchmark is about crashes.
+# Sized for the largest data set. Durability is off: no benchmark crashes the server.
 _SERVER_SETTINGS = {
     "shared_buffers": "4GB",
     "maintenance_work_mem": "1GB",
@@ -53,8 +53,8 @@ _SERVER_SETTINGS = {
 class BenchmarkData:
     """A running server with the data.
 
-    `user_ids`: a random sample of those with a history. `folder`: for what is made from the data.
-    `postgres_pid`: of the server's main process.
+    `user_ids`: a random sample of users with interactions. `folder`: for files derived from the data.
+    `postgres_pid`: process id of the postmaster.
     """
 
     urls: Mapping[DatabaseName, str]
@@ -67,7 +67,7 @@ class BenchmarkData:
 
 @contextmanager
 def benchmark_data(interactions: int, items: int | None = None) -> Iterator[BenchmarkData]:
-    """Yield databases with so many interactions; made on first use, which takes minutes for large ones.
+    """Yield databases with that number of interactions, created on first use, which may take minutes.
 
     `items`: how many there are; where not given, as many as go with the interactions.
     """
@@ -183,7 +183,7 @@ def _shown(blocks: Iterable[bytes], population: Population) -> Iterator[bytes]:
 @click.command()
 @click.option("--interactions", type=click.IntRange(min=10_000), default=SMALL, show_default=True)
 def main(interactions: int) -> None:
-    """Make databases with so many interactions under .bench/, unless they exist."""
+    """Create databases with N interactions under .bench/, unless they exist."""
     started = time.monotonic()
     with benchmark_data(interactions) as data:
         click.echo(f"{data.interactions:,} interactions are ready after {time.monotonic() - started:.0f} s.")

@@ -28,7 +28,7 @@ _SWAP_EVERY_S = 5.0
 
 
 class FirstGets(NamedTuple):
-    """The longest of the first GETs, as the median over events, and the median of all GETs, in ms."""
+    """The longest first GET of each event, its median over events, and the median of all GETs, in ms."""
 
     longest_ms: float
     median_ms: float
@@ -40,7 +40,7 @@ class FirstGets(NamedTuple):
 
 
 def after_start(data: BenchmarkData, requests: Sequence[bytes], **variables: str) -> FirstGets:
-    """Measure the first GETs of a server that has just said that it is up, over several starts."""
+    """Measure the first GETs after /health answers, over several starts."""
     longest, every = [], []
     for _ in range(_STARTS):
         with serving("wsgi:app", data, **variables) as server:
@@ -94,7 +94,7 @@ def _two_versions(models: Path, folder: Path, model: str) -> list[VersionRef]:
 
 @contextmanager
 def _promoting(folder: Path, refs: Sequence[VersionRef]) -> Iterator[None]:
-    """Promote the versions in turn meanwhile."""
+    """Promote the versions in turn, in a thread, until the block ends."""
     ended = threading.Event()
 
     def run() -> None:

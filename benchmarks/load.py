@@ -29,7 +29,7 @@ class Timing:
 
 
 def get_request(path: str) -> bytes:
-    """A GET as it goes over the wire."""
+    """Return the bytes of a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
@@ -43,14 +43,19 @@ def post_request(path: str, body: bytes, accept: str = "application/json") -> by
 
 
 class Client:
-    """One connection."""
+    """A blocking client with one keep-alive connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._socket: socket.socket | None = None
 
     def ask(self, request: bytes) -> bytes:
-        """Return the answer's body; raise unless the status is 200."""
+        """Return the answer's body, chunks with their framing.
+
+        Raises:
+            RuntimeError: the status is not 200.
+            ConnectionError: the server closed the connection twice.
+        """
         for attempt in (1, 2):
             try:
                 return self._ask(request)
@@ -72,10 +77,11 @@ class Client:
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(head.partition(b"\r\n")[0].decode() + " " + body[:200].decode())
         if b"chunked" in head.lower():
-            parts = [body]
-            while not parts[-1].endswith(b"0\r\n\r\n"):
-                parts.append(self._receive())
-            return b"".join(parts)
+            chunks = bytearray(body)
+            # Even if the last chunk arrives in several pieces.
+            while not chunks.endswith(b"\r\n0\r\n\r\n"):
+                chunks += self._receive()
+            return bytes(chunks)
         length = _content_length(head)
         parts, missing = [body], length - len(body)
         while missing > 0:
@@ -87,12 +93,12 @@ class Client:
         assert self._socket is not None  # noqa: S101 - for the type checker
         data = self._socket.recv(_BLOCK)
         if not data:
-            raise ConnectionError
+            raise ConnectionError("the server closed the connection")
         return data
 
 
 class _Connection:
-    """One client of `measure`: a socket, and the request it waits for."""
+    """A non-blocking connection of `measure`, with the request that is in flight."""
 
     def __init__(self, port: int, number: int) -> None:
         self.number = number
@@ -120,7 +126,7 @@ class _Connection:
         """
         data = self.socket.recv(_BLOCK)
         if not data:
-            raise ConnectionError
+            raise ConnectionError("the server closed the connection")
         self._received += data
         if self._length is None:
             end = self._received.find(b"\r\n\r\n")
@@ -139,7 +145,7 @@ class _Connection:
             ConnectionError: the server closed it in the middle of an answer.
         """
         if self._received:
-            raise ConnectionError
+            raise ConnectionError("the server closed the connection")
         self.socket.close()
         self.socket = _connect(self._port)
         self.socket.sendall(self._request)
@@ -214,4 +220,4 @@ def _is_answered(connection: _Connection, poller: select.epoll, waiting: dict[in
 
 
 def _time_out() -> NoReturn:
-    raise TimeoutError("the server does not answer")
+    raise TimeoutError(f"no answer within {_TIMEOUT_S:.0f} s")

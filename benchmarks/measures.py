@@ -44,7 +44,7 @@ QUICK = Effort(seconds=5, naive_seconds=5, naive_batches=1, batches=3, streamed_
 
 
 class Measures:
-    """Takes the measures at one size and notes them in results."""
+    """Measure at one data size, and record the figures in the results."""
 
     def __init__(self, results: Results, data: BenchmarkData, effort: Effort) -> None:
         self._results = results
@@ -98,7 +98,7 @@ class Measures:
                 self._note(model, f"first GET after {event}, of the median", found.ratio)
 
     def measure_caps(self) -> None:
-        """Measure live SQL by default, and with the caps, which it lifts for small windows."""
+        """Measure live SQL without caps, its default for small windows, and with caps."""
         for name, variables in ((LIVE, {}), (CAPPED, {"EXACT_UP_TO_PAIRS": "0"})):
             with serving("wsgi:app", self._data, **variables) as server:
                 wait_for_model(server, self._data.user_ids[0], LIVE)
@@ -150,13 +150,13 @@ class Measures:
             before = server.cpu_seconds()
             timing = measure(server.port, self._gets, clients, seconds)
             self._note(name, f"GET, {clients} client{'s' * (clients > 1)}", timing)
-        # Of eight clients.
+        # `before` and `timing` are of the last round, with 8 clients.
         for part, ended in server.cpu_seconds().items():
             self._note(name, f"CPU ms a GET, {part}", 1_000 * (ended - before[part]) / timing.requests)
         self._note(name, "CPU ms a GET, load generator", timing.client_cpu_ms)
 
     def _users_a_second(self, server: Server, users: int, batches: int) -> float:
-        """The median over batches of different users."""
+        """Return users per second, the median over batches of different users."""
         rates = []
         for ids in _slices(self._data.user_ids, users, batches):
             request = post_request(_BATCH, orjson.dumps({"user_ids": ids, "limit": 10}))

@@ -17,9 +17,9 @@ _DAYS = 80
 # PostgreSQL counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 _KINDS = ("LIKE", "WATCH", "DISLIKE")
-# More interactions are drawn in slices of time, as many at once as take about 2 GB.
+# Rows of a slice of time: drawing one takes about 2 GB of memory.
 SLICE_ROWS = 20_000_000
-# Of the beta distribution of ages, whose first parameter is 1.
+# The second parameter of the beta distribution of ages; the first is 1.
 _AGE_SHAPE = 1.5
 
 
@@ -55,26 +55,26 @@ class Population:
         self.item_genres = _draw_genres(rng, items)
 
     def user_id(self, user_idx: int) -> str:
-        """A user's id."""
+        """Return a user's id."""
         return str(UUID(bytes=self.user_keys[user_idx].tobytes()))
 
     def item_id(self, item_idx: int) -> str:
-        """An item's id."""
+        """Return an item's id."""
         return str(UUID(bytes=self.item_keys[item_idx].tobytes()))
 
     def preference_rows(self) -> Iterator[Row]:
-        """Rows of user_preferences."""
+        """Yield rows of user_preferences."""
         for user_idx in range(self.users):
             yield self.user_id(user_idx), self.user_id(user_idx)
 
     def user_genre_rows(self) -> Iterator[Row]:
-        """Rows of tb_user_genre: what a user's taste loves most."""
+        """Yield rows of tb_user_genre: what a user's taste loves most."""
         for user_idx, taste in enumerate(self.user_tastes):
             for genre in TASTES[taste][:3]:
                 yield self.user_id(user_idx), genre
 
     def item_rows(self, now: datetime) -> Iterator[Row]:
-        """Rows of medias."""
+        """Yield rows of medias."""
         for item_idx in range(self.items):
             item_id = self.item_id(item_idx)
             cover = f"https://covers.example.com/{item_id}.jpg"
@@ -82,12 +82,12 @@ class Population:
             yield item_id, f"Title {item_idx}", plot, 1960 + item_idx % 65, "MOVIE", cover, now, None
 
     def item_genre_rows(self) -> Iterator[Row]:
-        """Rows of tb_media_genre."""
+        """Yield rows of tb_media_genre."""
         for item_idx, genre_idx in zip(*np.nonzero(self.item_genres), strict=True):
             yield self.item_id(int(item_idx)), GENRES[genre_idx]
 
     def interaction_blocks(self, now: datetime, block_rows: int) -> Iterator[bytes]:
-        """Rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first.
+        """Yield rows of interaction in PostgreSQL's binary COPY format, block by block, oldest first.
 
         They are drawn on the way, a slice at a time.
         """
@@ -105,7 +105,7 @@ class Population:
     def _draw(self) -> Iterator[Interactions]:
         """Yield the interactions by slices of time, the oldest first.
 
-        Within a slice each pair of user and item comes once; in a later one it may come again.
+        Within a slice each pair of user and item comes once, except those of the heaviest user.
         """
         rng = self._rng
         fans = rng.choice(np.arange(1, self.users), size=self.users // 3, replace=False)
@@ -145,7 +145,7 @@ class Population:
         return Interactions(first_id, user_idx, item_idx, kind_idx, values, ages_s)
 
     def _binary_rows(self, drawn: Interactions, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
-        """Rows of one type: its name has one length, so the rows have a fixed layout."""
+        """Yield rows of one type: its name has one length, so the rows have a fixed layout."""
         layout = np.dtype(
             [("fields", ">i2")]
             + [
@@ -176,14 +176,14 @@ class Population:
     def _draw_pairs(
         self, rng: np.random.Generator, interactions: int, drawn: list[NDArray[np.int64]]
     ) -> NDArray[np.int64]:
-        """Who interacted with what, as user_idx x items + item_idx, each pair once, in random order.
+        """Return pairs in random order, as user_idx x items + item_idx; those drawn here are distinct.
 
         `drawn`: pairs that are to be among them.
         """
         wanted = interactions - sum(len(pairs) for pairs in drawn)
         activity = rng.lognormal(0.0, 1.1, size=self.users)
         activity[0] = 0.0
-        # Shaped like MovieLens': at 20 million, a median history's items have a million interactions in all.
+        # As in MovieLens: with 20 million rows, a median history's items have a million interactions in all.
         popularity = np.exp(-0.21 * np.arange(self.items) ** 0.4)
         popularity[0] = 0.0
         # Drawn with replacement, then made distinct: more than needed, and the surplus dropped at random.

@@ -62,7 +62,10 @@ def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: i
 @click.command()
 @click.option("--interactions", type=click.IntRange(min=10_000), default=600_000, show_default=True)
 @click.option(
-    "--media", "items", type=click.IntRange(min=1_000), help="How many, if not as many as go with them."
+    "--media",
+    "items",
+    type=click.IntRange(min=1_000),
+    help="Number of items; by default it follows --interactions.",
 )
 @click.option("--model", type=click.Choice([LIVE, *MODELS]), default=LIVE, show_default=True)
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to measure.")

@@ -8,7 +8,7 @@ from benchmarks.results import CAPPED
 from benchmarks.targets import DEMO, target_rows
 from recommender.models.base import LIVE
 
-# Baselines for trained models: the default formula, and the peer that is fastest to read.
+# Baselines for trained models: the default formula, and the fastest peer that reads a database.
 _DEFAULT, _PRECOMPUTED = "neighbours", "precomputed"
 _PEERS = ("floor", _PRECOMPUTED, "als_redis, cold", "als_redis, warm", "naive")
 # How old the data behind an answer may be.
@@ -22,7 +22,7 @@ _STALE_BY = {
 }
 _STALE_BY[CAPPED] = _STALE_BY[LIVE]
 _MODELS_STALE_BY = "other users by the time since training; not the user's own history"
-# A trained model is compared by these; of a timing, the median and the rate.
+# The columns of a table. A timing shows its median, p95, p99 and rate.
 _MODEL_MEASURES = (
     "GET, 1 client",
     "GET, 8 clients",

@@ -7,7 +7,7 @@ import click
 
 from benchmarks.load import Timing
 
-# Live SQL with its caps, where it lifts them by default.
+# Live SQL with caps, on data for which the default is none.
 CAPPED = "live, capped"
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: what others would build, live SQL and every model in one run; tables and JSON."""
+"""`make bench`: measure the peers, live SQL and every model in one run; print tables, write JSON."""
 
 import json
 import os
@@ -51,14 +51,14 @@ def _machine() -> dict[str, Any]:
     type=click.Choice(list(_SIZES)),
     help="Only this data set; small: 0.6 million interactions, large: 20 million.",
 )
-@click.option("--huge", is_flag=True, help="Also 100 million interactions, where the disk has room for them.")
+@click.option("--huge", is_flag=True, help="Also 100 million interactions; fails at once without disk space.")
 @click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)), help="Only these models.")
 def main(*, quick: bool, sizes: Sequence[str], huge: bool, models: Sequence[str]) -> None:
     """Measure peers, live SQL and the models; print tables, write JSON."""
     results = Results(machine=_machine())
     chosen = [_SIZES[size] for size in sizes or (("small",) if quick else tuple(_SIZES))]
     if huge:
-        # Before hours of measuring, not after.
+        # Fail before hours of measuring.
         require_data_or_room(HUGE)
         chosen.append(HUGE)
     effort = QUICK if quick else FULL

@@ -19,6 +19,9 @@ from benchmarks.load import Client, get_request
 from config.setting_types import ROOT
 
 _START_S = 120.0
+_MODEL_WAIT_S = 180
+# More than enough to reach both workers.
+_ANSWERS_BY_MODEL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Server:
     redis_pid: int | None = None
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU time that the service and the servers it asks have taken so far, in seconds by name."""
+        """Return the CPU seconds so far of the service and of the servers it queries, by name."""
         pids = {"service": self.pid, "PostgreSQL": self.postgres_pid, "Redis": self.redis_pid}
         return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
@@ -83,11 +86,11 @@ def wait_for_model(server: Server, user_id: str, model: str) -> None:
     """Wait for 20 answers in a row by the model: then all workers most likely have it.
 
     Raises:
-        TimeoutError: there are none.
+        TimeoutError: there are fewer in time.
     """
     in_a_row = 0
-    deadline = time.monotonic() + 180
-    while in_a_row < 20 and time.monotonic() < deadline:  # noqa: PLR2004 - more than enough for two workers
+    deadline = time.monotonic() + _MODEL_WAIT_S
+    while in_a_row < _ANSWERS_BY_MODEL and time.monotonic() < deadline:
         try:
             answer = orjson.loads(
                 Client(server.port).ask(get_request(f"/api/recommendations/{user_id}?limit=1"))
@@ -96,8 +99,8 @@ def wait_for_model(server: Server, user_id: str, model: str) -> None:
         except RuntimeError:
             in_a_row = 0
         time.sleep(0.05)
-    if in_a_row < 20:  # noqa: PLR2004 - see above
-        raise TimeoutError(f"{model} does not answer")
+    if in_a_row < _ANSWERS_BY_MODEL:
+        raise TimeoutError(f"port {server.port}: {model} did not answer within {_MODEL_WAIT_S} s")
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -124,4 +127,4 @@ def _wait_until_it_answers(port: int) -> None:
             time.sleep(0.1)
         finally:
             connection.close()
-    raise TimeoutError("the server did not come up")
+    raise TimeoutError(f"port {port}: /health did not answer 200 within {_START_S:.0f} s")

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.load import Client
 
 CLIENTS = 2
-# How many answers after a swap are measured, the first that are ranked by the new version.
+# How many answers by the new version are measured after a swap.
 FIRST = 4
 INDEX = re.compile(rb'"index":"([0-9a-f]+)"')
 MODEL = re.compile(rb'"model_version":"([^"]+)"')
@@ -59,8 +59,8 @@ def ask(port: int, requests: Sequence[bytes], seconds: float, ranked_by: re.Patt
 def after_swaps(asked: Asked) -> list[list[float]]:
     """Return, for each swap, the seconds of the first answers ranked by the new version.
 
-    A version may come back: it is new where it was not in use for a while. Workers swap within that time,
-    each by itself.
+    A version counts as new if no answer of the last `_SETTLED_S` seconds was by it: workers swap at
+    different moments, and a former version may return.
     """
     last_used: dict[bytes, float] = {}
     in_use = b""

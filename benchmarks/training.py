@@ -1,4 +1,4 @@
-"""Training as a command runs it: its time, its memory at the peak, and the size of what it publishes."""
+"""Train by the command; measure time, peak memory and artifact size."""
 
 import os
 import shutil

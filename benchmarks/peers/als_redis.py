@@ -25,7 +25,7 @@ _AN_HOUR_MS = 3_600_000
 
 
 class _Factors:
-    """Factors of users and items, and users' seen items; loaded in each worker."""
+    """Factors of users and items, and users' positive items; loaded in each worker."""
 
     def __init__(self, folder: Path) -> None:
         self._users = np.load(folder / "user_factors.npy")
@@ -38,7 +38,7 @@ class _Factors:
         self._item_ids: list[str] = np.load(folder / "item_ids.npy").astype(str).tolist()
 
     def recommend(self, user_id: str, limit: int) -> list[tuple[str, float]]:
-        """Return the items with the largest products, without those the user has had."""
+        """Return the items with the largest products, without the user's positive items."""
         user_idx = self._user_idx.get(user_id)
         if user_idx is None:
             return []
@@ -50,7 +50,7 @@ class _Factors:
 
 
 class _Parts:
-    """The connections of a worker."""
+    """A worker's connections and factors."""
 
     factors: _Factors
     redis: Redis

@@ -12,7 +12,7 @@ from recommender.entities import DatabaseName
 ITEMS_A_USER = 100
 _SEED = 12
 _CATALOG_IDS = "SELECT id::text FROM medias ORDER BY id"
-# As many as a client takes at a time, so that a million users take no memory.
+# Rows per fetch of the cursor: bounds memory, also for a million users.
 _FETCHED = 10_000
 
 
