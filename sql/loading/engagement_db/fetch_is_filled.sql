@@ -1,3 +1,7 @@
 -- name: fetch_is_filled()
 -- Whether there is anything that an import would overwrite.
-SELECT (SELECT count(*) FROM interaction) > 0 AS is_filled;
+--
+-- Returns: one row
+--   is_filled boolean
+-- Why: EXISTS stops at the first row, however many there are.
+SELECT (EXISTS (SELECT 1 FROM interaction)) AS is_filled;

@@ -1,4 +1,7 @@
 -- name: fetch_latest_interaction()
 -- When the newest interaction took place.
-SELECT max(i.timestamp) AS latest_at
+--
+-- Returns: one row
+--   latest_at timestamp  NULL without interactions
+SELECT max(i.timestamp)::timestamp AS latest_at
 FROM interaction AS i;

@@ -1,3 +1,9 @@
 -- name: fetch_is_filled()
 -- Whether there is anything that an import would overwrite.
-SELECT (SELECT count(*) FROM user_preferences) + (SELECT count(*) FROM tb_user_genre) > 0 AS is_filled;
+--
+-- Returns: one row
+--   is_filled boolean
+-- Why: EXISTS stops at the first row, however many there are.
+SELECT
+    EXISTS (SELECT 1 FROM user_preferences)
+    OR EXISTS (SELECT 1 FROM tb_user_genre) AS is_filled;
