@@ -16,6 +16,7 @@ import numpy as np
 import psycopg
 
 from benchmarks.dataset import BENCH_SQL
+from config.database_settings import url_variables
 from config.settings import Settings, load_settings
 from recommender.container import build_container
 from recommender.databases.loading import create_databases
@@ -168,7 +169,7 @@ def _settings(urls: Mapping[DatabaseName, str], variables: Mapping[str, int]) ->
             "INTERACTION_WINDOW_DAYS": "0",
             "STATEMENT_TIMEOUT_MS": "600000",
             "MODEL_PATH": os.devnull,
-            **{f"{name.upper()}_URL": url for name, url in urls.items()},
+            **url_variables(urls),
             **{name: str(value) for name, value in variables.items()},
         },
         dotenv_path=None,

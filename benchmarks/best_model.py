@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.dataset import SMALL, benchmark_data
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 
 _METRIC = "ndcg@10"
@@ -36,7 +37,7 @@ def _ndcg_by_model() -> Mapping[str, float]:
         if not path.exists():
             environment = {
                 **os.environ,
-                **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
+                **url_variables(data.urls),
                 "MODEL_PATH": str(data.folder / "models" / "evaluated"),
             }
             command = [sys.executable, "-m", "recommender", "evaluate", "--users", _USERS, "--k", "10"]

@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.dataset import BenchmarkData
 from benchmarks.load import Client, get_request
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 
 _START_S = 120.0
@@ -61,7 +62,7 @@ def serving(
         port: int = listener.getsockname()[1]
     environment: Mapping[str, str] = {
         **os.environ,
-        **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
+        **url_variables(data.urls),
         "PORT": str(port),
         "LOG_LEVEL": "WARNING",
         "MODEL_PATH": "/nonexistent",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.dataset import BenchmarkData
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 
 
@@ -25,7 +26,7 @@ def train(model: str, data: BenchmarkData, folder: Path) -> Trained | None:
     shutil.rmtree(folder, ignore_errors=True)
     environment = {
         **os.environ,
-        **{f"{name.upper()}_URL": url for name, url in data.urls.items()},
+        **url_variables(data.urls),
         "MODEL_PATH": str(folder),
     }
     before = time.perf_counter()

@@ -136,3 +136,8 @@ class DatabaseSettings(SettingsGroup):
                 "statement_timeout_ms": 0,
             }
         )
+
+
+def url_variables(urls: Mapping[Name, str]) -> dict[str, str]:
+    """Return the environment variables that set the URLs of databases, which are given by name."""
+    return {f"{name.upper()}_URL": url for name, url in urls.items()}

@@ -15,7 +15,7 @@ from types import FrameType
 
 import click
 
-from config.database_settings import DatabaseSettings
+from config.database_settings import DatabaseSettings, url_variables
 from config.http_settings import HttpSettings
 from config.logging import logging_config
 from config.ranking_settings import InteractionTypes
@@ -58,7 +58,7 @@ def serve() -> int:
         # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
     with _configured_databases(settings) as urls:
-        environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
+        environment = url_variables(urls)
         server = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
             [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), _APP],
             cwd=HOME,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
@@ -34,7 +35,7 @@ class Training:
         self._environment = {
             **os.environ,
             **settings_alone(MODEL=_MODEL, MODEL_PATH=str(folder), LOG_LEVEL="CRITICAL"),
-            **{f"{name.upper()}_URL": url for name, url in urls.items()},
+            **url_variables(urls),
             **variables,
         }
         self._done = threading.Event()

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from config.database_settings import url_variables
 from config.settings import Settings, load_settings
 from recommender.container import Container
 from recommender.domains.base import Domain
@@ -39,7 +40,7 @@ def no_progress(rows: Iterable[Sequence[object]], label: str, length: int) -> It
 
 
 def settings_for(urls: Urls, **variables: str) -> Settings:
-    environment = {f"{name.upper()}_URL": url for name, url in urls.items()}
+    environment = url_variables(urls)
     # Tests make outages, so timeouts are short.
     patience = {"POOL_TIMEOUT_MS": "300"}
     # No trained model may answer for these databases.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from config.database_settings import url_variables
 from recommender.cli.main import main
-from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT
 from tests.support.postgres import Urls
 from tests.support.processes import NO_MODELS
@@ -26,8 +26,7 @@ Run = Callable[..., Result]
 
 def variables(urls: Urls) -> dict[str, str]:
     """Return an environment with these databases, exact answers, and no trained model."""
-    named = {f"{name.upper()}_URL": urls[name] for name in DatabaseName}
-    return {**named, **NO_CAPS, **PATIENT, "MODEL_PATH": NO_MODELS}
+    return {**url_variables(urls), **NO_CAPS, **PATIENT, "MODEL_PATH": NO_MODELS}
 
 
 def runner(urls: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:

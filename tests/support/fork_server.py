@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from app import create_app
+from config.database_settings import url_variables
 from config.settings import load_settings
 from recommender.entities import DatabaseName
 from recommender.id_table import warm_up
@@ -81,7 +82,7 @@ def main(folder: Path) -> None:
 
 def _fill_caches() -> None:
     """Make an app, which parses the SQL files and makes the request models. Nothing connects."""
-    urls = {f"{name.upper()}_URL": "postgresql://127.0.0.1:1/nowhere" for name in DatabaseName}
+    urls = url_variables(dict.fromkeys(DatabaseName, "postgresql://127.0.0.1:1/nowhere"))
     create_app(load_settings(urls, dotenv_path=None))
 
 

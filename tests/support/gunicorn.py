@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 from config.settings import Settings
 from tests.support.forked import ForkedProcess, fork
@@ -158,7 +159,7 @@ def gunicorn_in(
             # Removing it removes the leftovers of a killed master.
             "TMPDIR": folder,
             **variables,
-            **{f"{name.upper()}_URL": url for name, url in urls.items()},
+            **url_variables(urls),
             "PORT": str(port),
         }
         process: subprocess.Popen[bytes] | ForkedProcess
