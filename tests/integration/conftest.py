@@ -79,11 +79,18 @@ def run(shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 @pytest.fixture
-def run_alone(databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    run = runner(databases, monkeypatch, capsys)
+def run_patiently(
+    databases: Urls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run commands on databases that the test may change, but that do not fail."""
+    return runner(databases, monkeypatch, capsys)
+
+
+@pytest.fixture
+def run_alone(run_patiently: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     # Tests make outages here, so timeouts are short.
     monkeypatch.setenv("POOL_TIMEOUT_MS", "300")
-    return run
+    return run_patiently
 
 
 @pytest.fixture

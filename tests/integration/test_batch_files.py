@@ -39,11 +39,11 @@ def set_titles(urls: Urls, titles: list[str | None]) -> list[str]:
     return Reference(urls).users[:4]
 
 
-def test_any_text_is_read_back_unchanged(run_alone: Run, databases: Urls, tmp_path: Path) -> None:
+def test_any_text_is_read_back_unchanged(run_patiently: Run, databases: Urls, tmp_path: Path) -> None:
     file = ids_file(tmp_path, set_titles(databases, [*TEXTS, *FORMULAS, None]))
     for output in ("out.ndjson", "out.csv", "out.parquet"):
         arguments = ("--output", tmp_path / output, "--limit", 100, "--no-defuse-formulas")
-        assert run_alone("batch", file, *arguments).status == 0
+        assert run_patiently("batch", file, *arguments).status == 0
     lines = (tmp_path / "out.ndjson").read_bytes().split(b"\n")
     assert len(lines) == 4 + 1
     expected = flat(b"\n".join(lines))
@@ -52,9 +52,9 @@ def test_any_text_is_read_back_unchanged(run_alone: Run, databases: Urls, tmp_pa
     assert read_parquet(tmp_path / "out.parquet")[1:] == expected
 
 
-def test_csv_quotes_ambiguous_text(run_alone: Run, databases: Urls, tmp_path: Path) -> None:
+def test_csv_quotes_ambiguous_text(run_patiently: Run, databases: Urls, tmp_path: Path) -> None:
     file = ids_file(tmp_path, set_titles(databases, list(TEXTS)))
-    assert run_alone("batch", file, "--output", tmp_path / "out.csv", "--limit", 100).status == 0
+    assert run_patiently("batch", file, "--output", tmp_path / "out.csv", "--limit", 100).status == 0
     written = (tmp_path / "out.csv").read_bytes()
     for text in TEXTS[:6]:
         quoted = '"{}"'.format(text.replace('"', '""')).encode()
@@ -71,15 +71,15 @@ def unquoted(written: bytes) -> bytes:
 
 
 def test_formulas_are_defused_in_text_and_nowhere_else(
-    run_alone: Run, databases: Urls, tmp_path: Path
+    run_patiently: Run, databases: Urls, tmp_path: Path
 ) -> None:
     users = set_titles(databases, [*TEXTS, *FORMULAS])
     with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
         connection.execute("UPDATE medias SET media_type = '@' || media_type, release_year = -3")
         connection.execute("UPDATE tb_media_genre SET genre_name = '=' || genre_name")
     file = ids_file(tmp_path, users)
-    assert run_alone("batch", file, "--output", tmp_path / "plain", "--limit", 50).status == 0
-    assert run_alone("batch", file, "--output", tmp_path / "out.csv", "--limit", 50).status == 0
+    assert run_patiently("batch", file, "--output", tmp_path / "plain", "--limit", 50).status == 0
+    assert run_patiently("batch", file, "--output", tmp_path / "out.csv", "--limit", 50).status == 0
     head, *rows = read_csv(tmp_path / "out.csv")
     defused = 0
     for row, plain in zip(rows, flat((tmp_path / "plain").read_bytes()), strict=True):
