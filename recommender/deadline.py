@@ -32,7 +32,7 @@ class Deadline:
         return type(self)(self.started_at, time.monotonic() + part * self.remaining_s)
 
     def later_by(self, seconds: float) -> Self:
-        """Return the same period, begun so many seconds later."""
+        """Return a period of the same length that begins `seconds` later."""
         return type(self)(self.started_at + seconds, self.ends_at + seconds)
 
     def share(self, part: float) -> Self:

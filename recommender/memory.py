@@ -53,7 +53,7 @@ class FreedMemoryReturner:
 
 
 def private_bytes() -> int:
-    """Return how much memory of the process is not shared with other processes, or is shared until written.
+    """Return the resident memory of the process that belongs neither to files nor to shared memory.
 
     Raises:
         OSError: it cannot be read.

@@ -102,7 +102,7 @@ class stage:  # noqa: N801 - as above
 
 
 def spend(name: str, seconds: float) -> None:
-    """Add time to a stage of the request, if there is one. Only the thread of the request may call this."""
+    """Add time to a stage of the request, if there is one. Call it from the thread of the request only."""
     trace = _current.get()
     if trace is not None:
         trace.stages[name] = trace.stages.get(name, 0.0) + seconds

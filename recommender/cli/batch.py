@@ -56,7 +56,7 @@ class _Refusal(click.ClickException):
     epilog=epilog(
         "batch ids.txt --output recommendations.ndjson",
         "batch --all-users --output recommendations.parquet --limit 20",
-        f'psql -Atc "SELECT id FROM newsletter" | {PROGRAM} batch - --output mail.csv',  # noqa: S608  # nosec B608 # for a shell
+        f"psql --no-align --tuples-only --file newsletter.sql | {PROGRAM} batch - --output mail.csv",
         more={
             "Formats:": (
                 "ndjson   one line per user, as in a streamed answer of the API",

@@ -1,4 +1,4 @@
-"""Reads the users of a request in chunks, of a batch the next one while the caller works on the last one."""
+"""Reads the users of a request in chunks; for a batch, the next chunk while the last one is ranked."""
 
 import itertools
 import time
@@ -120,7 +120,7 @@ class ChunkReader:
             asked_at = time.monotonic()
 
     def read_ahead(self, user_ids: Iterator[str], request: Request, asked_at: float) -> Iterator[ReadChunk]:
-        """Yield the same. While the caller works on one, the next is read, if connections are to spare.
+        """Yield the same. While the caller works on a chunk, a thread reads the next if connections are free.
 
         For callers who ask for the next chunk as soon as they can: otherwise, histories would be old. The
         time budget of a chunk that is read ahead begins with its reading, and pauses until it is asked for.

@@ -71,7 +71,7 @@ class Candidates(NamedTuple):
     """The users with the largest overlaps with the request's users.
 
     `user_keys`: each of them once, in the order of their ids. `overlaps`: of each user of the request; empty
-    if nobody shares an item.
+    if no user shares an item.
     """
 
     user_keys: Sequence[bytes]
