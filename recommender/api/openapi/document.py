@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from config.access_settings import KeyScope
 from recommender import __version__
@@ -17,8 +17,7 @@ from recommender.api.example_items import fitted
 from recommender.api.openapi.error_examples import error_examples
 from recommender.api.openapi.json_schema import (
     Schema,
-    answer_schemas,
-    body_schema,
+    component_schemas,
     query_parameters,
     reference,
 )
@@ -89,12 +88,12 @@ def describe(endpoints: Iterable[tuple[str, Endpoint]], domain: Domain, *, keyed
 def _schemas(endpoints: Iterable[Endpoint], domain: Domain) -> dict[str, Schema]:
     """Return the schemas of bodies and answers, sorted by name."""
     answers: list[type] = [Problem]
-    bodies: dict[str, Schema] = {}
+    bodies: list[type[BaseModel]] = []
     for endpoint in endpoints:
-        bodies |= {body.model.__name__: body_schema(body.model) for body in endpoint.bodies}
+        bodies += [body.model for body in endpoint.bodies]
         answers += [answer.content for answer in endpoint.answers if isinstance(answer.content, type)]
         answers += [] if endpoint.stream is None else [endpoint.stream.line]
-    return dict(sorted({**answer_schemas(answers, domain), **bodies}.items()))
+    return dict(sorted(component_schemas(answers, bodies, domain).items()))
 
 
 def _fitted(endpoint: Endpoint, domain: Domain) -> Endpoint:

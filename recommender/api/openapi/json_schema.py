@@ -20,14 +20,21 @@ def reference(name: str) -> Schema:
     return {"$ref": f"{_ROOT}{name}"}
 
 
-def answer_schemas(answers: Iterable[type], domain: Domain) -> dict[str, Schema]:
-    """Return the schemas of typed dicts and of their parts, by name, for items of a domain.
+def component_schemas(
+    answers: Iterable[type], bodies: Iterable[type[BaseModel]], domain: Domain
+) -> dict[str, Schema]:
+    """Return the schemas of answers, of their parts and of request bodies, by name, for items of a domain.
 
     Raises:
         ValueError: two of them have the same name.
     """
     kinds = list(dict.fromkeys(part for answer in answers for part in _parts(answer)))
-    _refuse_equal_names(kinds)
+    models = list(dict.fromkeys(bodies))
+    _refuse_equal_names([*kinds, *models])
+    return _answer_schemas(kinds, domain) | {model.__name__: _body_schema(model) for model in models}
+
+
+def _answer_schemas(kinds: list[type], domain: Domain) -> dict[str, Schema]:
     adapters: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (kind.__name__, "serialization", TypeAdapter(kind)) for kind in kinds
     ]
@@ -45,7 +52,7 @@ def _refuse_equal_names(kinds: Iterable[type]) -> None:
         if other is not kind:
             raise ValueError(
                 f"{other.__module__} and {kind.__module__} both have a {kind.__name__}: the names of answers "
-                "must differ"
+                "and bodies must differ"
             )
 
 
@@ -62,7 +69,7 @@ def _parts(kind: Any) -> Iterator[type]:
             yield from _parts(argument)
 
 
-def body_schema(model: type[BaseModel]) -> Schema:
+def _body_schema(model: type[BaseModel]) -> Schema:
     """Return the schema of a JSON body, described by the model's docstring."""
     return {"description": model.__doc__, **_tidy(model.model_json_schema())}
 
