@@ -65,7 +65,7 @@ def serving(
         **url_variables(data.urls),
         "PORT": str(port),
         "LOG_LEVEL": "WARNING",
-        "MODEL_PATH": "/nonexistent",
+        "MODEL_PATH": "/proc/nonexistent",
         "TRAINING_SCHEDULE": "never",
         # Limits so high that slow requests are measured, not rejected or degraded.
         "TIME_BUDGET_MS": "10000",
