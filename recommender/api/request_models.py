@@ -19,6 +19,8 @@ from recommender.ids import IdForm
 MAX_OFFSET = 2_147_483_647
 _MAX_ITEM_IDS = 500
 _MAX_VERSION = 64
+# The fields of models made here have their descriptions already: pydantic need not parse this file for them.
+_WITHOUT_SOURCE = {"use_attribute_docstrings": False}
 
 
 F = TypeVar("F", bound="Filtered")
@@ -88,7 +90,9 @@ def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
                 fields[name] = (Annotated[found.annotation, bound.draw(limits)], described)
     # The fields of the second base come first.
     bases: Any = (model, _filtered(limits))
-    bounded: type[Filtered] = create_model(model.__name__, __base__=bases, __doc__=model.__doc__, **fields)
+    bounded: type[Filtered] = create_model(
+        model.__name__, __base__=bases, __doc__=model.__doc__, __cls_kwargs__=_WITHOUT_SOURCE, **fields
+    )
     return bind_filters(bounded, limits.domain)
 
 
@@ -104,7 +108,7 @@ def _filtered(limits: RequestLimits) -> type[Filtered]:
             Field((), description=f"Ids of {limits.domain.plural} to leave out."),
         ),
     }
-    return create_model("Filtered", __base__=Filtered, **fields)
+    return create_model("Filtered", __base__=Filtered, __cls_kwargs__=_WITHOUT_SOURCE, **fields)
 
 
 def _limit_field(limits: RequestLimits) -> tuple[Any, Any]:
