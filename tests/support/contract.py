@@ -12,6 +12,24 @@ from werkzeug.test import TestResponse
 
 Schema = dict[str, Any]
 
+USER = "11111111-1111-4111-8111-111111111111"
+# A valid request for each operation.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "getRecommendations": {"path": f"/api/recommendations/{USER}"},
+    "postBatch": {"method": "POST", "path": "/api/recommendations/batch", "json": {"user_ids": [USER]}},
+    "postPreview": {"method": "POST", "path": "/api/recommendations/preview", "json": {}},
+    "getPopular": {"path": "/api/media/popular"},
+    "getSimilar": {"path": f"/api/media/{USER}/similar"},
+    "getHealth": {"path": "/health"},
+    "getReady": {"path": "/ready"},
+    "getModels": {"path": "/api/models"},
+    "getMetrics": {"path": "/metrics"},
+    "getDescription": {"path": "/openapi.json"},
+}
+GUARDED = sorted(set(REQUESTS) - {"getHealth", "getReady", "getDescription"})
+OF_OPS = {"getMetrics", "getModels"}
+WORKING = sorted(set(GUARDED) - OF_OPS)
+
 _NDJSON = "application/x-ndjson"
 # Headers of HTTP itself, and security headers of every answer, which the description leaves out.
 _UNDESCRIBED = {
