@@ -3,10 +3,10 @@
 from recommender.entities import DatabaseName, Strategy
 
 STRATEGIES = {
-    Strategy.HYBRID: "stated genres and the history",
-    Strategy.CONTENT: "stated genres alone",
-    Strategy.COLLABORATIVE: "the history alone",
-    Strategy.POPULAR: "popularity alone: neither stated genres nor a history to rank by",
+    Strategy.HYBRID: "content and collaborative scores",
+    Strategy.CONTENT: "content scores only",
+    Strategy.COLLABORATIVE: "collaborative scores only",
+    Strategy.POPULAR: "popularity only: no other score applies to this user",
 }
 LACKS = {
     DatabaseName.USER: "stated genres are not known",

@@ -38,12 +38,11 @@ class TrainingOutcome(StrEnum):
     """The outcome of a training run.
 
     `published`: a challenger was better and is the new champion. `refitted`: the champion stays, and was
-    fitted to all data. `kept`: nothing was published. `failed`: the run ended without a decision.
+    fitted to all data. `failed`: the run ended without a decision.
     """
 
     PUBLISHED = "published"
     REFITTED = "refitted"
-    KEPT = "kept"
     FAILED = "failed"
 
 

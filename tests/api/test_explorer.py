@@ -152,7 +152,7 @@ def test_weights_change_the_ranking(client: FlaskClient, user: str) -> None:
 def test_an_unknown_user_gets_popular_items(client: FlaskClient) -> None:
     response = client.get(f"/explorer/users/{UNKNOWN_USER}")
     assert response.status_code == 200
-    assert "neither stated genres nor a history" in response.text
+    assert "popularity only: no other score applies" in response.text
     assert len(shown(response)) == 12
 
 
@@ -218,7 +218,7 @@ def test_pages_without_data_need_no_key(locked: FlaskClient, path: str) -> None:
 @pytest.mark.parametrize("path", FRAGMENTS)
 def test_fragments_with_data_need_a_key_with_the_read_scope(locked: FlaskClient, path: str) -> None:
     with recorded_statements() as statements:
-        assert "needs an API key" in alert(locked.get(path), 401)
+        assert "A valid API key" in alert(locked.get(path), 401)
         assert "does not have the scope" in alert(locked.get(path, headers={"X-API-Key": OPS_KEY}), 403)
     assert statements == []
     assert locked.get(path, headers={"X-API-Key": READ_KEY}).status_code in (200, 404)

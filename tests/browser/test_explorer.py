@@ -208,7 +208,7 @@ def test_health_is_updated_while_the_box_is_checked(visit: Visitor) -> None:
     page = visit("/explorer?tab=health").page
     expect(page.locator(".readiness")).to_have_text("Ready: answers are complete.")
     expect(page.locator(".database")).to_have_count(3)
-    expect(page.locator("#health")).to_contain_text("each worker process has its own pools and index")
+    expect(page.locator("#health")).to_contain_text("Each worker has its own connection pools")
     page.get_by_label("Update every 5 seconds").uncheck()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -80,7 +80,7 @@ def test_with_keys_the_comparison_needs_a_key(browser: Browser, shared_databases
     ):
         page = here.page
         here.go("/explorer?tab=evaluation")
-        expect(page.locator("#evaluation").get_by_role("alert")).to_contain_text("needs an API key")
+        expect(page.locator("#evaluation").get_by_role("alert")).to_contain_text("A valid API key")
         page.locator("#key").fill(READ_KEY)
         page.get_by_role("button", name="Use this key").click()
         expect(page.locator(".report .verdict")).to_be_visible()

@@ -100,7 +100,7 @@ def test_versions_say_which_is_the_champion_and_which_cannot_be_read(
         expect(page.locator("#models .verdict")).to_contain_text(
             f"ease is the champion, version {versions[1].version}"
         )
-        expect(page.locator("#models .verdict")).to_contain_text("live answers here.")
+        expect(page.locator("#models .verdict")).to_contain_text("This worker answers with live.")
         rows = page.get_by_role("region", name="Versions").locator("tbody tr")
         expect(rows).to_have_count(3)
         expect(rows.nth(0)).to_contain_text("metadata.json")
@@ -229,7 +229,7 @@ def test_with_keys_the_models_need_a_key(browser: Browser, shared_databases: Url
         visiting(browser, server.port) as here,
     ):
         here.go(PATH)
-        expect(here.page.locator("#models").get_by_role("alert")).to_contain_text("needs an API key")
+        expect(here.page.locator("#models").get_by_role("alert")).to_contain_text("A valid API key")
         here.page.locator("#key").fill(READ_KEY)
         here.page.get_by_role("button", name="Use this key").click()
         expect(here.page.locator("#models .verdict")).to_be_visible()
@@ -238,7 +238,7 @@ def test_with_keys_the_models_need_a_key(browser: Browser, shared_databases: Url
 def test_without_training_the_page_says_so(browser: Browser, service: GunicornServer) -> None:
     with visiting(browser, service.port) as here:
         here.go(PATH)
-        expect(here.page.locator("#models")).to_contain_text("No model has been trained yet.")
+        expect(here.page.locator("#models")).to_contain_text("No trained model is published.")
         expect(here.page.locator("#models")).to_contain_text("No training run is recorded yet.")
         assert here.page.locator("svg.over-time").count() == 0
         assert here.barriers() == []

@@ -63,11 +63,11 @@ def test_with_keys_the_page_asks_for_a_key(browser: Browser, shared_databases: U
         field = page.locator("#key")
         expect(field).to_be_focused()
         expect(field).to_have_attribute("type", "password")
-        expect(page.locator("#view").get_by_role("alert")).to_contain_text("needs an API key")
+        expect(page.locator("#view").get_by_role("alert")).to_contain_text("A valid API key")
         assert here.barriers() == []
         field.fill(OPS_KEY)
         page.keyboard.press("Enter")
-        expect(page.locator("#key-problem")).to_contain_text("not accepted")
+        expect(page.locator("#key-problem")).to_contain_text("does not have the scope")
         field.fill(READ_KEY)
         page.get_by_role("button", name="Use this key").click()
         expect(page.locator(".card")).to_have_count(12)

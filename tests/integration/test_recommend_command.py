@@ -36,7 +36,7 @@ def test_the_table_shows_the_answer_of_the_api_in_its_order(
 def test_an_unknown_user_gets_popular_items_and_a_note(run: Run) -> None:
     result = run("recommend", STRANGER)
     assert (result.status, result.err) == (0, "")
-    assert "\npopular: popularity alone" in result.out
+    assert "\npopular: popularity only" in result.out
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 logger = logging.getLogger(__name__)
 
 _WORDS = {
-    HTTPStatus.UNAUTHORIZED: "This needs an API key with the scope “read”.",
-    HTTPStatus.FORBIDDEN: "This API key does not have the scope “read”.",
+    HTTPStatus.UNAUTHORIZED: "A valid API key with the scope “read” is needed.",
+    HTTPStatus.FORBIDDEN: "This key does not have the scope “read”.",
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests.",
 }
@@ -77,7 +77,7 @@ def _database(exc: DatabaseUnavailableError) -> Response:
 
 
 def _unknown_item(_: UnknownItemError) -> Response:
-    return _problem(HTTPStatus.NOT_FOUND, "This medium is not in the catalog any more.", retry=False)
+    return _problem(HTTPStatus.NOT_FOUND, "This item is not in the catalog any more.", retry=False)
 
 
 def _http_error(exc: HTTPException) -> Response:

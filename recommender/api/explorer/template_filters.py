@@ -21,7 +21,6 @@ _DECIMALS = 2
 _OUTCOMES = {
     TrainingOutcome.PUBLISHED: "a new champion",
     TrainingOutcome.REFITTED: "the champion was trained again",
-    TrainingOutcome.KEPT: "nothing was published",
     TrainingOutcome.FAILED: "failed",
 }
 

@@ -18,7 +18,8 @@ listen("htmx:configRequest", ({ detail }) => {
 });
 
 listen("htmx:responseError", ({ detail: { xhr } }) => {
-  if (xhr.status === 401 || xhr.status === 403) askForKey();
+  if (xhr.status === 401) askForKey("This key is not valid.");
+  if (xhr.status === 403) askForKey("This key does not have the scope “read”.");
 });
 
 // The server sets Retry-After after it has rendered the message.
@@ -29,9 +30,10 @@ listen("htmx:beforeSwap", ({ detail }) => {
   detail.serverResponse = detail.serverResponse.replace("in a moment", when);
 });
 
-function askForKey() {
+// Show the form for a key; `problem` says what is wrong with the one that was sent.
+function askForKey(problem) {
   const form = byId("key-form");
-  if (sessionStorage.getItem(KEY)) byId("key-problem").textContent = "This key was not accepted: it needs the scope “read”.";
+  if (sessionStorage.getItem(KEY)) byId("key-problem").textContent = problem;
   if (!form.hidden) return;
   form.hidden = false;
   byId("key").focus();
@@ -81,7 +83,8 @@ listen("click", ({ target }) => {
   byId("tuning").dispatchEvent(new Event("input"));
 });
 
-// Similar items: the dialog opens at once, and fills when they arrive. It shows the reason in full, a card does not.
+// Open the dialog of similar items when the request starts; the response fills it. It shows the full reason, which a
+// card cuts off.
 function openSimilar(opener) {
   const reason = opener.closest(".card")?.querySelector(".reason");
   byId("similar-why").hidden = !reason;
@@ -93,7 +96,7 @@ function openSimilar(opener) {
 }
 listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
-  // A user was picked: new matches would replace the link whose request is running.
+  // Abort a running search: its response would remove the link that htmx is using.
   if (event.detail.target.id === "view") htmx.trigger("#finder-input", "htmx:abort");
   const again = event.detail.requestConfig.triggeringEvent?.type === "focus" && byId("found").childElementCount > 0;
   if (event.detail.target.id === "found" && (again || byId("view").classList.contains("htmx-request"))) {
@@ -119,7 +122,7 @@ listen("htmx:afterSwap", ({ detail }) => {
   }
 });
 
-// Late matches replace the focused link: focus the same user again, or the search field.
+// Restore the focus after a late response has replaced the list of matches: on the same user, or the search field.
 let focusedHref = null;
 listen("htmx:beforeSwap", ({ detail: { target } }) => {
   focusedHref = target.id === "found" && target.contains(document.activeElement) ? document.activeElement.href : null;
