@@ -114,12 +114,14 @@ class Hydration:
         """Read missing details. Return true if the pages are complete, false for another round.
 
         Args:
-            shown_idx: indices of all items to show; may repeat.
+            shown_idx: indices of all items to show; may repeat. Those outside of `scope`, such as the items
+                of a history, are left out: ranking again would name them again.
 
         Raises:
             NothingToRecommendFromError: catalog_db does not answer and no details are cached.
         """
-        item_ids = self._index.item_ids.texts_at(sorted(set(shown_idx.tolist())))
+        existing_idx = shown_idx[self.scope.existing[shown_idx]]
+        item_ids = self._index.item_ids.texts_at(sorted(set(existing_idx.tolist())))
         try:
             return self._round(item_ids)
         except DatabaseUnavailableError as exc:

@@ -135,7 +135,7 @@ class ItemService:
         deadline = Deadline.after(self._time_budget_s, asked_at)
         index = self._catalog.current(deadline.share(INDEX_SHARE), index_version)
         anchor_idx = int(index.locate([item_id])[0])
-        if anchor_idx < 0:
+        if anchor_idx < 0 or not self._catalog.existing(index)[anchor_idx]:
             raise UnknownItemError
         model = self._models.selection().similar_items
         failures = Failures()

@@ -168,6 +168,24 @@ def test_items_of_the_history_deleted_since_are_not_named(databases: Urls) -> No
     assert all(own["id"] != gone for item in after["recommendations"] for own in item["because_you_liked"])
 
 
+def test_a_deleted_item_of_the_history_costs_one_statement_once(databases: Urls) -> None:
+    reference = Reference(databases)
+    user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
+    with running_client(databases, **NO_CAPS) as client:
+        gone = explained(client, user, limit=10)["recommendations"][0]["because_you_liked"][0]["id"]
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (gone,))
+        first, second = (statements_of_catalog_db(client, user) for _ in range(2))
+    assert first == ["catalog_db.fetch_media"] * 2
+    assert second == ["catalog_db.fetch_media"]
+
+
+def statements_of_catalog_db(client: FlaskClient, user: str) -> list[str]:
+    with recorded_statements() as runs:
+        explained(client, user, limit=10)
+    return [run.name for run in runs if run.name.startswith(CATALOG)]
+
+
 def test_in_an_outage_the_remaining_scores_are_explained(databases: Urls, outage: Outage) -> None:
     reference = Reference(databases)
     user = next(

@@ -240,6 +240,20 @@ def test_an_item_that_is_not_in_the_catalog_is_404(databases: Urls) -> None:
             assert (response.status_code, response.get_json()["code"]) == (404, "media_not_found")
 
 
+def test_a_deleted_item_is_404_after_few_statements_and_then_after_none(databases: Urls) -> None:
+    item_id = Reference(databases).popularity.most_common(1)[0][0]
+    with running_client(databases, **NO_CAPS) as client:
+        assert similar(client, item_id)["media_id"] == item_id
+        with psycopg.connect(databases[CATALOG]) as connection:
+            connection.execute("UPDATE medias SET deleted_at = now() WHERE id = %s", (item_id,))
+        counts = []
+        for _ in range(2):
+            with recorded_statements() as statements:
+                assert client.get(f"/api/media/{item_id}/similar").status_code == 404
+            counts.append([run.name for run in statements if run.name.startswith(CATALOG)])
+    assert counts == [["catalog_db.fetch_media"] * 2, []]
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
