@@ -38,12 +38,14 @@ class CatalogIndex:
     ties. `item_idx` is an index in this order. All arrays follow it: `attributes` by name, `genres` (that
     users state preferences for), and `user_counts` (the popularity).
 
-    `version`: a hash of all that a ranking reads, so that equal content has the same version. `genre_rates`:
-    the base rates of the genres, which preferences are compared with. The ids of `popularity` are `item_ids`,
-    followed by those of items with users that are not in the catalog.
+    `version`: a hash of all that a ranking reads, so that equal content has the same version. `repetition`: a
+    hash of what else live SQL reads by. `genre_rates`: the base rates of the genres, which preferences are
+    compared with. The ids of `popularity` are `item_ids`, followed by those of items with users that are not
+    in the catalog.
     """
 
     version: str
+    repetition: str
     item_ids: IdTexts
     item_keys: ItemKeys
     genres: SetArray
@@ -162,6 +164,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     popularity = _popularity_of_all(item_ids, user_counts, counted)
     return CatalogIndex(
         version=_version(len(item_ids), attributes, popularity),
+        repetition=_repetition(popularity),
         item_ids=popularity.ids.texts.first(len(item_ids)),
         item_keys=ItemKeys.of_arrays(words, arrays_of_keys(keys[order])),
         genres=genres,
@@ -187,10 +190,26 @@ def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counte
     )
 
 
+def are_interchangeable(one: CatalogIndex, other: CatalogIndex) -> bool:
+    """Return whether requests would be answered alike by two indexes, and read as much for it."""
+    return (one.version, one.repetition) == (other.version, other.repetition)
+
+
+def _repetition(popularity: Popularity) -> str:
+    """Hash all that live SQL reads by, apart from what the version covers.
+
+    The number of all rows changes with every interaction, so only its order of magnitude counts.
+    """
+    digest = blake2b(popularity.repeats.tobytes(), digest_size=_VERSION_BYTES)
+    digest.update(repr(popularity.rows.bit_length()).encode())
+    return digest.hexdigest()
+
+
 def _version(item_count: int, attributes: Mapping[str, AttributeArray], popularity: Popularity) -> str:
     """Hash all that a ranking reads from an index.
 
-    The start of the window is left out: it moves with each load, also if no count changes.
+    The start of the window is left out: it moves with each load, also if no count changes. So are repetitions
+    of interactions, which only decide how much live SQL reads.
     """
     ids = popularity.ids.texts
     digest = blake2b(digest_size=_VERSION_BYTES)

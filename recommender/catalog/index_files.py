@@ -118,6 +118,7 @@ def _parts_of(index: CatalogIndex) -> tuple[Arrays, dict[str, Any]]:
             arrays[f"starts.{name}"] = attribute.starts
     values = {
         "version": index.version,
+        "repetition": index.repetition,
         "media": len(index.item_ids),
         "words": keys.words,
         "attributes": attributes,
@@ -146,6 +147,7 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
     item_count = values["media"]
     return CatalogIndex(
         version=values["version"],
+        repetition=values["repetition"],
         item_ids=ids.texts.first(item_count),
         item_keys=ItemKeys.of_arrays(
             values["words"], KeyArrays(*(arrays[f"keys.{name}"] for name in KeyArrays._fields))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalog.index import CatalogIndex
+from recommender.catalog.index import CatalogIndex, are_interchangeable
 
 # Indexes before the last one are kept up to this total number of items: some 100 MB that the workers share.
 _MAX_KEPT_ITEMS = 500_000
@@ -67,7 +67,9 @@ class IndexVersions:
     @property
     def is_waiting(self) -> bool:
         """Whether an index waits for its switch."""
-        return self._next is not None and self._next.starts_at > time.monotonic()
+        # Read once: a request may make the switch meanwhile.
+        scheduled = self._next
+        return scheduled is not None and scheduled.starts_at > time.monotonic()
 
     def find(self, version: str) -> CatalogIndex | None:
         """Return the index of a version, if it is current, scheduled, or recently replaced."""
@@ -82,14 +84,16 @@ class IndexVersions:
     def schedule(self, loaded: Loaded, starts_at: float) -> None:
         """Switch to an index at a moment of the monotonic clock, or at once if that has passed.
 
-        An index of the version in use is not swapped in; the load only confirms that version.
+        A load of the version in use confirms it at once. Its index replaces the one in use only if live SQL
+        would read more or less by it.
         """
         version = loaded.index.version
         current = self.current()
         with self._lock:
             if current is not None and current.index.version == version:
                 self._next = None
-                self._current = Loaded(current.index, loaded.loaded_at)
+                is_same = are_interchangeable(current.index, loaded.index)
+                self._current = Loaded(current.index if is_same else loaded.index, loaded.loaded_at)
                 self._forget_gone_before(version, loaded.loaded_at)
             elif current is None or starts_at <= time.monotonic():
                 self._next = None

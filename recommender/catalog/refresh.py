@@ -15,7 +15,7 @@ from config.catalog_settings import CatalogSettings
 from recommender.background import Pause, RepeatingThread
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
-from recommender.catalog.index import CatalogIndex, index_of, window_start
+from recommender.catalog.index import CatalogIndex, are_interchangeable, index_of, window_start
 from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
@@ -235,7 +235,7 @@ class CatalogRefresher:
                 return
             if announcement.version is not None:
                 index = self._versions.find(announcement.version)
-                if index is None:
+                if index is None or announcement.checksum != self._checksum:
                     index = shared.read(announcement.version, announcement.checksum)
                     self._prepare(index)
                 self._checksum = announcement.checksum
@@ -331,7 +331,7 @@ class CatalogRefresher:
         self._note_held_back(load.held_back)
         starts_at = time.monotonic()
         loaded = self._versions.current()
-        is_new = loaded is None or loaded.index.version != index.version
+        is_new = loaded is None or not are_interchangeable(loaded.index, index)
         if self._leads and announced and self._shared is not None:
             index = self._share(self._shared, index, is_new=is_new)
             # A complete index stays in use until all workers are ready; a partial one is replaced at once.

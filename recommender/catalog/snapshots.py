@@ -19,7 +19,7 @@ from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.index_files import map_index, write_index
 
-_FORMAT = 5
+_FORMAT = 6
 _SUFFIX = ".entries"
 # The index in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2

@@ -1,0 +1,63 @@
+"""Requests use one index at a time, whatever happens at the same moment."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from recommender.catalog.index import CatalogIndex, build_index
+from recommender.catalog.index_versions import IndexVersions, Loaded
+from recommender.catalog.popularity import Popularity
+from recommender.entities import CatalogEntry
+
+POPULARITY = replace(Popularity.of({"a": 3}, active_users=4), rows=3)
+
+
+def index_with(popularity: Popularity) -> CatalogIndex:
+    return build_index([CatalogEntry((["Drama"], "MOVIE", 1999), "a", b"a" * 16)], popularity)
+
+
+def current_after(first: Popularity, second: Popularity) -> tuple[CatalogIndex, CatalogIndex]:
+    """Load two indexes; return the first one, and the one in use afterwards."""
+    versions, one = IndexVersions(keep_s=60.0), index_with(first)
+    versions.schedule(Loaded(one, 1.0), 0.0)
+    versions.schedule(Loaded(index_with(second), 2.0), 0.0)
+    current = versions.current()
+    assert current is not None
+    assert current.loaded_at == 2.0
+    assert current.index.version == one.version
+    return one, current.index
+
+
+def test_a_load_that_changes_nothing_keeps_the_index() -> None:
+    one, current = current_after(POPULARITY, replace(POPULARITY, window_start="2026-01-01T00:00:00"))
+    assert current is one
+
+
+def test_a_load_with_more_repetitions_replaces_the_index_of_its_version() -> None:
+    repeated = Popularity.of({"a": 3}, active_users=4, repeats={"a": 40})
+    _, current = current_after(POPULARITY, replace(repeated, rows=120))
+    assert (current.popularity.most_repeats, current.popularity.rows) == (40, 120)
+
+
+class SwitchedMeanwhile(IndexVersions):
+    """Its next index is switched to by a request as soon as it has been read once."""
+
+    scheduled: Any = None
+
+    @property
+    def _next(self) -> Any:
+        scheduled, self.scheduled = self.scheduled, None
+        return scheduled
+
+    @_next.setter
+    def _next(self, scheduled: Any) -> None:
+        self.scheduled = scheduled
+
+
+def test_a_switch_between_two_steps_of_another_thread_does_not_break_it() -> None:
+    versions = SwitchedMeanwhile(keep_s=60.0)
+    versions.schedule(Loaded(index_with(POPULARITY), 1.0), 0.0)
+    changed = index_with(Popularity.of({"a": 2}, active_users=4))
+    versions.schedule(Loaded(changed, 2.0), time.monotonic() + 60.0)
+    assert versions.is_waiting
+    assert not versions.is_waiting
