@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -23,11 +23,11 @@ from recommender.databases.connections import (
     set_for_transaction,
     statement_patience_s,
 )
-from recommender.databases.outcomes import StatementOutcome, outcome_of
+from recommender.databases.outcomes import StatementOutcome
 from recommender.databases.pool import SentStatement, StatementError, StatementPool
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
-from recommender.databases.statements import fetch_rows
+from recommender.databases.statements import can_prepare, fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
@@ -38,8 +38,6 @@ T = TypeVar("T")
 
 # How long a probe, or a check of an idle database, may take after it has connected.
 _PROBE_TIMEOUT_S = 1.0
-# How long a probe waits for a lock of another session, for which statements would have to wait, too.
-_PROBE_LOCK_TIMEOUT = "300ms"
 _STREAM_ROWS = 500
 # The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
@@ -151,21 +149,25 @@ class Database:
         """Send one query, and yield a function that waits for its rows; meanwhile other servers can work.
 
         Call that once. It retries, raises and records as `fetch` does. The time recorded is what this thread
-        has waited. If few connections are free, the query is run at once: none is then kept busy while
-        another server works.
+        has waited, for a connection and for the rows. If few connections are free, the query is run at once:
+        none is then kept busy while another server works.
         """
         if not self.has_connections_to_spare:
             yield _settled(lambda: self.fetch(query_name, deadline, **parameters))
             return
         query = self._queries[query_name]
-        sent: SentStatement | None = None
-        first: Callable[[], list[Row]]
         try:
             self._require_reachable(deadline)
+        except DatabaseUnavailableError as exc:
+            yield partial(_raise, exc)
+            return
+        sent: SentStatement | None = None
+        started = time.perf_counter()
+        try:
             sent = self._pool.send(query, parameters, deadline)
-            first = sent.receive
-        except (StatementError, DatabaseUnavailableError) as exc:
-            first = partial(_raise, exc)
+            first = _Sent(sent.receive, time.perf_counter() - started)
+        except StatementError as exc:
+            first = _Sent(partial(_raise, exc), time.perf_counter() - started)
         try:
             yield lambda: self._try(
                 query, lambda connection: fetch_rows(connection, query, parameters), deadline, first
@@ -274,7 +276,7 @@ class Database:
         query: Query,
         read: Callable[[BoundedConnection], T],
         deadline: Deadline,
-        first: Callable[[], T] | None = None,
+        first: "_Sent[T] | None" = None,
     ) -> T:
         """Read on a connection, with retries where they are likely to help; errors name `query`.
 
@@ -283,18 +285,18 @@ class Database:
         if first is None:
             self._require_reachable(deadline)
         again = partial(self._pool.run, read, deadline)
-        attempt = first or again
+        attempt, spent_s = (again, 0.0) if first is None else first
         failures = 0
         while True:
             try:
-                return self._run(query, attempt)
+                return self._run(query, attempt, spent_s)
             except StatementError as exc:
                 failures += 1
                 if failures > exc.outcome.retries or not deadline.remaining_s:
                     raise self._failure(query, exc) from exc.reason
                 if exc.outcome.spoils_the_pool:
                     self._pool.drain()
-                attempt = again
+                attempt, spent_s = again, 0.0
             if failures > 1:
                 # The first retry is immediate, as the server asks for; later ones wait.
                 time.sleep(min(_CONFLICT_PAUSE_S * 2**failures, deadline.remaining_s))
@@ -312,9 +314,9 @@ class Database:
         if not self._may_query:
             raise DatabaseUnavailableError(self.name)
 
-    def _run(self, query: Query, attempt: Callable[[], T]) -> T:
-        """Read, and record the duration and the state of the database."""
-        started = time.perf_counter()
+    def _run(self, query: Query, attempt: Callable[[], T], spent_s: float) -> T:
+        """Read, and record the duration, with the seconds spent before, and the state of the database."""
+        started = time.perf_counter() - spent_s
         outcome: StatementOutcome | None = None
         try:
             return attempt()
@@ -360,9 +362,16 @@ class Database:
             with self._connector.connect() as connection:
                 connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
                 self._pool.check_connection(connection)
-                return self._suspect is None or _prepares(connection, self._suspect)
+                return self._suspect is None or can_prepare(connection, self._suspect)
         except psycopg.Error:
             return False
+
+
+class _Sent(NamedTuple, Generic[T]):
+    """Receives the rows of a statement. `seconds`: how long sending it took."""
+
+    receive: Callable[[], T]
+    seconds: float
 
 
 def _settled(fetch: Callable[[], T]) -> Callable[[], T]:
@@ -376,18 +385,3 @@ def _settled(fetch: Callable[[], T]) -> Callable[[], T]:
 
 def _raise(error: Exception) -> NoReturn:
     raise error
-
-
-def _prepares(connection: BoundedConnection, query: Query) -> bool:
-    """Return whether the server parses a statement in time; one that it refuses at once is no outage.
-
-    All in one transaction with its own settings, so that a pooler sends it to one session.
-    """
-    try:
-        with connection.transaction():
-            set_for_transaction(connection, {"lock_timeout": _PROBE_LOCK_TIMEOUT})
-            connection.execute(b"PREPARE probed AS " + query.numbered)
-            connection.execute(b"DEALLOCATE probed")
-    except psycopg.Error as exc:
-        return not outcome_of(exc, connection_broken=connection.broken).may_be_an_outage
-    return True

@@ -14,10 +14,13 @@ from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from recommender.databases.connections import BoundedConnection, Row
+from recommender.databases.connections import BoundedConnection, Row, set_for_transaction
+from recommender.databases.outcomes import outcome_of
 from recommender.databases.queries import Query
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
+# How long a probe waits for a lock of another session, for which statements would have to wait, too.
+_PROBE_LOCK_TIMEOUT = "300ms"
 _ANSWER = select.POLLIN
 _ROOM_OR_ANSWER = select.POLLIN | select.POLLOUT
 
@@ -66,6 +69,21 @@ def receive(connection: BoundedConnection) -> list[Row]:
     finally:
         # A result may take megabytes, and the connection lives on.
         transformer.set_pgresult(None)
+
+
+def can_prepare(connection: BoundedConnection, query: Query) -> bool:
+    """Return whether the server parses a statement in time; one that it refuses at once is no outage.
+
+    All in one transaction with its own settings, so that a pooler sends it to one session.
+    """
+    try:
+        with connection.transaction():
+            set_for_transaction(connection, {"lock_timeout": _PROBE_LOCK_TIMEOUT})
+            connection.execute(b"PREPARE probed AS " + query.numbered)
+            connection.execute(b"DEALLOCATE probed")
+    except psycopg.Error as exc:
+        return not outcome_of(exc, connection_broken=connection.broken).may_be_an_outage
+    return True
 
 
 def _prepare(connection: BoundedConnection, query: Query) -> bytes:

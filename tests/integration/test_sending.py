@@ -1,13 +1,16 @@
 """A statement that is sent ahead runs while another one is waited for, and fails as any other does."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from recommender.databases.database import Database
+from recommender.databases.pool import StatementPool
 from recommender.databases.recording import recorded_statements
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
@@ -19,6 +22,7 @@ from tests.support.waiting import wait_until
 USER = DatabaseName.USER
 QUERY = "fetch_genre_preferences"
 SLOW = "SELECT 'asked'::text, ARRAY[pg_sleep(0.5)::text] WHERE :user_ids::text[] IS NOT NULL;"
+FAST = "SELECT 'asked'::text, ARRAY['']::text[] WHERE :user_ids::text[] IS NOT NULL;"
 NEVER = "SELECT 'asked'::text, ARRAY[pg_sleep(60)::text] WHERE :user_ids::text[] IS NOT NULL;"
 
 
@@ -119,3 +123,31 @@ def test_the_last_connection_is_not_kept_while_another_server_is_waited_for(
     ):
         assert database.pool_stats()["pool_available"] == 1
         assert receive() == [("asked", [""])]
+
+
+def test_a_statement_that_is_not_sent_says_nothing_about_the_database(
+    databases: Urls, tmp_path: Path
+) -> None:
+    with user_db(databases, tmp_path, SLOW) as database, recorded_statements() as runs:
+        state = database.state
+        with (
+            database.sending(QUERY, Deadline.after(0), user_ids=[]) as receive,
+            pytest.raises(StatementTimeoutError),
+        ):
+            receive()
+        assert (database.state, runs) == (state, [])
+
+
+def test_the_wait_for_a_connection_counts_as_time_of_the_statement(databases: Urls, tmp_path: Path) -> None:
+    with user_db(databases, tmp_path, FAST) as database:
+        send = StatementPool.send
+
+        def send_late(*arguments: Any) -> Any:
+            time.sleep(0.2)
+            return send(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch, recorded_statements() as runs:
+            patch.setattr(StatementPool, "send", send_late)
+            with database.sending(QUERY, Deadline.after(20), user_ids=[]) as receive:
+                receive()
+        assert [run.seconds >= 0.2 for run in runs] == [True]
