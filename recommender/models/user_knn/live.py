@@ -42,6 +42,8 @@ _EXACT_REPEATS = 2
 _SEARCH_SHARE = 0.4
 # Seconds without such searches after one has timed out, as the database is busy.
 _PAUSE_S = 30.0
+# One that began with less than this share of its time left may have timed out because it began late.
+_FAIR_SHARE = 0.5
 
 T = TypeVar("T")
 _Bounds = tuple[NeighbourSearchSettings, int]
@@ -231,6 +233,7 @@ class UserKnnSql(ExplainsBySimilarUsers):
         self, search: Callable[[_Reads, Deadline], T], searches: Sequence[_Reads], deadline: Deadline
     ) -> T:
         """Return the result of the first search that ends in time, without those that timed out recently."""
+        is_late = deadline.remaining_s < _FAIR_SHARE * (deadline.ends_at - deadline.started_at)
         *others, last = searches
         for reads in others:
             again_at = self._again_at.get(reads.bounds)
@@ -242,7 +245,11 @@ class UserKnnSql(ExplainsBySimilarUsers):
             try:
                 found = search(reads, deadline.part_of_rest(_SEARCH_SHARE))
             except StatementTimeoutError:
-                self._again_at[reads.bounds] = time.monotonic() + _PAUSE_S
+                if not is_late:
+                    self._again_at[reads.bounds] = time.monotonic() + _PAUSE_S
+                elif again_at is not None:
+                    # Let the next request try.
+                    self._again_at[reads.bounds] = again_at
             else:
                 self._again_at.pop(reads.bounds, None)
                 return found
