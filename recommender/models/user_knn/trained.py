@@ -249,6 +249,9 @@ class UserKnn(ExplainsBySimilarUsers):
 
     def _user_idx(self, user_id: str) -> int:
         key = user_id.encode()
+        if len(key) > self._user_ids.dtype.itemsize:
+            # Longer than every id: numpy would copy all of them to compare.
+            return -1
         user_idx = int(np.searchsorted(self._user_ids, key))
         known = user_idx < len(self._user_ids) and self._user_ids[user_idx] == key
         return user_idx if known else -1

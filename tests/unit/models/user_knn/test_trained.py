@@ -1,6 +1,7 @@
 """The compiled search finds the users of the definition, on both sides of each of its thresholds."""
 
 import gc
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -67,6 +68,20 @@ def found(model: UserKnn, arrays: Arrays, user: int) -> list[int]:
     history = arrays["media_of_user"][arrays["user_start"][user] : arrays["user_start"][user + 1]]
     similar = model._similar(history.astype(np.int64), user)  # noqa: SLF001 - the part of it under test
     return [int(other) for other in similar]
+
+
+def test_a_user_with_a_longer_id_than_all_others_is_looked_up_without_a_copy_of_the_ids() -> None:
+    model = UserKnn(UserKnnConfig())
+    model.fit(dataset({f"{user:06}": ["item"] for user in range(100_000)}))
+    user, index = context("1000000", ["item"]), build_index([], UNKNOWN_POPULARITY)
+    model.score([user], index, Deadline.after(60.0))
+    tracemalloc.start()
+    try:
+        model.score([user], index, Deadline.after(60.0))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * 100_000
 
 
 def test_popular_items_have_bits_and_rare_ones_do_not(arrays: Arrays) -> None:
