@@ -45,10 +45,11 @@ def scores_by_similar_users(
     histories: Callable[[], SimilarHistories],
 ) -> SimilarUserScores:
     """Return the scores of the items that similar users have; parameters as in `SimilarUserScores`."""
+    values, unit = _products(counts, value_sums)
     return SimilarUserScores(
-        values=_products(counts, value_sums),
+        values=values,
         item_idx=item_idx,
-        steps=VALUE_STEPS,
+        steps=VALUE_STEPS / unit,
         counts=counts,
         value_sums=value_sums,
         histories=histories,
@@ -115,13 +116,22 @@ def add_up_items(
     return found, counts[found], sums[found]
 
 
-def _products(counts: NDArray[np.int64], value_sums: NDArray[np.float64]) -> NDArray[Any]:
-    """Return counts × sums, at least 0: int64, or Python integers if int64 is too small."""
-    largest = float(counts.max(initial=1)) * float(np.abs(value_sums).max(initial=0.0))
+def _products(counts: NDArray[np.int64], value_sums: NDArray[np.float64]) -> tuple[NDArray[Any], int]:
+    """Return counts × sums, at least 0, in a unit, and the unit: in int64 if it is large enough.
+
+    The unit is 1, unless int64 is too small: then it is the largest that divides all sums, as values without
+    decimals, such as milliseconds watched, have a large one. Otherwise Python's integers are returned.
+    """
+    most, largest = float(counts.max(initial=1)), float(np.abs(value_sums).max(initial=0.0))
+    if most * largest < _LARGEST_PRODUCT:
+        return np.maximum(counts * value_sums.astype(np.int64), 0), 1
     if largest < _LARGEST_PRODUCT:
-        return np.maximum(counts * value_sums.astype(np.int64), 0)
+        whole = value_sums.astype(np.int64)
+        unit = int(np.gcd.reduce(whole))
+        if most * (largest / unit) < _LARGEST_PRODUCT:
+            return np.maximum(counts * (whole // unit), 0), unit
     pairs: Sequence[tuple[int, float]] = list(zip(counts.tolist(), value_sums.tolist(), strict=True))
-    return np.array([max(0, count * int(steps)) for count, steps in pairs], dtype=object)
+    return np.array([max(0, count * int(steps)) for count, steps in pairs], dtype=object), 1
 
 
 def _spread(values: NDArray[Any], item_idx: NDArray[np.intp], item_count: int) -> NDArray[Any]:

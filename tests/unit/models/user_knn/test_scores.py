@@ -46,6 +46,22 @@ def test_collaborative_products_are_exact_and_never_negative(candidates: list[tu
     assert shares.tolist() == [product / largest if largest else 0.0 for product in products.tolist()]
 
 
+@example([(200, 10**8), (1, 3)], 1.0)
+@given(
+    st.lists(st.tuples(st.integers(1, 200), st.integers(0, 10**8)), min_size=1, max_size=30),
+    st.sampled_from([1.0, 0.5, 0.25]),
+)
+def test_large_values_with_few_decimals_stay_in_64_bits(
+    candidates: list[tuple[int, int]], unit: float
+) -> None:
+    counts = np.array([count for count, _ in candidates], dtype=np.int64)
+    values = np.array([value * unit for _, value in candidates])
+    scores = scores_by_similar_users(np.arange(len(counts)), counts, values * 1e9, no_histories)
+    assert scores.values.dtype == np.int64
+    exact = [count * value * unit for count, value in zip(counts.tolist(), values / unit, strict=True)]
+    assert (scores.values / scores.steps).tolist() == pytest.approx(exact)
+
+
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_idf_is_the_log_of_the_share_in_fixed_point(active: int, positive: int) -> None:
     weight = idf_weight(active, positive)
