@@ -28,12 +28,12 @@ from recommender.models.base import (
     Scores,
     UserContext,
     Window,
-    scores_of_floats,
 )
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.whole_scores import scores_of_floats
 
 # Factors have 24 bits: products smaller than this share of the largest are rounding errors.
 _NOISE = 1e-5

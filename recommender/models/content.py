@@ -16,11 +16,12 @@ from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
-from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext, scores_of_floats
+from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.whole_scores import scores_of_floats
 from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
 
 _SECONDS_A_PAIR, _BYTES_AN_ITEM = 5e-9, 16

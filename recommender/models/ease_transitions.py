@@ -21,7 +21,6 @@ from recommender.models.base import (
     Scores,
     UserContext,
     Window,
-    scores_of_floats,
 )
 from recommender.models.ease import Ease, EaseConfig
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
@@ -35,6 +34,7 @@ from recommender.models.item_weights import (
 from recommender.models.transitions import Transitions, TransitionsConfig
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.models.weight_arrays import ItemWeights, check_weights
+from recommender.models.whole_scores import scores_of_floats
 
 PartConfig = TypeVar("PartConfig", bound=ItemWeightsConfig)
 Part = ItemWeightsModel[EaseConfig] | ItemWeightsModel[TransitionsConfig]

@@ -25,13 +25,13 @@ from recommender.models.base import (
     Scores,
     UserContext,
     Window,
-    scores_of_sums,
 )
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.models.weight_arrays import ItemWeights, add_weights, check_weights
+from recommender.models.whole_scores import scores_of_sums
 
 Config = TypeVar("Config", bound="ItemWeightsConfig")
 

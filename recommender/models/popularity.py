@@ -16,11 +16,12 @@ from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.errors import ArtifactError
-from recommender.models.base import Scores, UserContext, scores_of_floats
+from recommender.models.base import Scores, UserContext
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.whole_scores import scores_of_floats
 
 _SECONDS_A_PAIR, _BYTES_A_PAIR = 5e-8, 16
 _DAY_S = 86_400.0

@@ -23,9 +23,9 @@ from recommender.models.base import (
     Scorer,
     Scores,
     UserContext,
-    scores_of_floats,
 )
 from recommender.models.item_weights import largest_contributions
+from recommender.models.whole_scores import scores_of_floats
 
 _BY_PROFILE: Content = "profile"
 # Weights are rounded to these digits: with more, scores would not fit into 64 bits.

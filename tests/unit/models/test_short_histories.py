@@ -19,11 +19,11 @@ from recommender.models.base import (
     Scores,
     TrainableModel,
     UserContext,
-    scores_of_floats,
 )
 from recommender.models.registry import MODELS
 from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
+from recommender.models.whole_scores import scores_of_floats
 from tests.contract.cases import checkerboard, fitted, item
 from tests.support.datasets import ALL_TIME, context, dataset, index_of
 from tests.support.scorers import EmptyScorer

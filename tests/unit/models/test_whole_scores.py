@@ -4,9 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.models.base import scores_of_floats, scores_of_sums
+from recommender.models.base import NO_SCORES
+from recommender.models.whole_scores import scores_of_floats, scores_of_sums
 
-SUMS = st.just(0.0) | st.floats(-10.0, 0.0) | st.floats(1e-30, 1e-29) | st.floats(1e-3, 10.0)
+SUMS = (
+    st.just(0.0)
+    | st.floats(-10.0, 0.0)
+    | st.floats(5e-324, 1e-300)
+    | st.floats(1e-30, 1e-29)
+    | st.floats(1e-3, 10.0)
+)
 
 
 @given(st.lists(st.tuples(SUMS, st.booleans()), max_size=60))
@@ -20,3 +27,10 @@ def test_sums_above_0_of_items_in_the_index_are_whole_scores(items: list[tuple[f
     assert expected.item_idx is not None
     assert found.item_idx.tolist() == expected.item_idx.tolist()
     assert found.steps == expected.steps
+    assert (found.values >= 0).all()
+
+
+def test_scores_too_small_to_be_told_apart_are_none() -> None:
+    tiny, item_idx = np.array([5e-324, 1e-310]), np.arange(2)
+    assert scores_of_floats(tiny, item_idx) is NO_SCORES
+    assert scores_of_sums(tiny, item_idx) is NO_SCORES

@@ -17,7 +17,8 @@ from recommender.entities import (
     Strategy,
     Weights,
 )
-from recommender.models.base import NO_SCORES, Choice, ItemScores, UserContext, scores_of_floats
+from recommender.models.base import NO_SCORES, Choice, ItemScores, UserContext
+from recommender.models.whole_scores import scores_of_floats
 from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import RankedPage, Ranker
 from tests.support.datasets import ALL_TIME
