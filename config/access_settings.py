@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import limits
 from pydantic import BeforeValidator, Field, field_validator
@@ -96,8 +98,29 @@ class AccessSettings(SettingsGroup):
     @field_validator("rate_limit_storage")
     @classmethod
     def _is_storage(cls, value: str) -> str:
-        if value != "memory://" and not value.startswith(("redis://", "rediss://")):
-            raise ValueError("not memory://, nor of the form redis://:password@host:port/number")
-        if value != "memory://" and find_spec("redis") is None:
+        if value == "memory://":
+            return value
+        if not value.startswith(("redis://", "rediss://")) or not _names_redis(value):
+            raise ValueError(
+                "not memory://, nor of the form redis://:password@host:port/number "
+                "(with characters such as @ and / in the password percent-encoded)"
+            )
+        if find_spec("redis") is None:
             raise ValueError(f"the Redis client is not installed: {how_to_install('redis')}")
         return value
+
+
+def _names_redis(url: str) -> bool:
+    """Return whether the Redis client can read the URL, and no part of a password ends up elsewhere.
+
+    Errors are not passed on: their messages may quote the URL, including the password.
+    """
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        has_address = bool(parts.hostname) or (parts.port is None and not parts.netloc)
+        if find_spec("redis") is not None:
+            import_module("redis.connection").parse_url(url)
+    except ValueError:
+        return False
+    return has_address and "@" not in f"{parts.path}{parts.query}{parts.fragment}"

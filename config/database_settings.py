@@ -47,7 +47,14 @@ class DatabaseSettings(SettingsGroup):
     @field_validator("sql_path")
     @classmethod
     def _is_folder(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_dir():
+        if value is None:
+            return None
+        try:
+            is_folder = value.is_dir()
+        except OSError as exc:
+            # For example, a folder above it may not be searched.
+            raise ValueError(f"{value} cannot be read: {exc.strerror}") from exc
+        if not is_folder:
             raise ValueError(f"there is no folder {value}")
         return value
 

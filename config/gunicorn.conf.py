@@ -1,7 +1,6 @@
 """Gunicorn's settings, made from the service's, for `gunicorn -c config/gunicorn.conf.py wsgi:app`."""
 
 import gc
-import logging
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from app import create_app
 from config.lifeline import renew_lifeline
 from config.logging import logging_config
-from config.prepared_app import PreparedApp, keep_prepared_app, latest_prepared_app
+from config.prepared_app import PreparedApp, made_or_previous
 from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
@@ -37,25 +36,6 @@ def _make_app() -> PreparedApp:
     return PreparedApp(settings, create_app(settings), given_variables())
 
 
-def _served_app() -> PreparedApp:
-    """Return the app that workers serve; if a reload finds invalid settings, the previous app.
-
-    Raises:
-        SettingsError: the settings, or files they name, are invalid, and there is no previous app.
-    """
-    try:
-        return keep_prepared_app(_make_app)
-    except SettingsError as exc:
-        before = latest_prepared_app()
-        if before is None:
-            raise
-        logging.getLogger("gunicorn.error").error(
-            "The reload failed, and the earlier configuration stays in use. %s",
-            exc,
-        )
-        return before
-
-
 class _ErrorLog(Logger):
     """Gunicorn's log without its access log: the service writes its own line per request."""
 
@@ -63,7 +43,7 @@ class _ErrorLog(Logger):
 
 
 try:
-    _settings, _app, _variables = _served_app()
+    _settings, _app, _variables = made_or_previous(_make_app)
 except SettingsError as exc:
     remove_catalog_folder()
     sys.exit(f"Marquee cannot start.\n{exc}")

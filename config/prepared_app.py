@@ -1,11 +1,16 @@
 """The app that Gunicorn's workers serve, made in the master before they are forked."""
 
+import logging
 from collections.abc import Callable, Mapping
+from traceback import extract_tb
 from types import MappingProxyType
 from typing import NamedTuple
 from wsgiref.types import WSGIApplication
 
+from config.setting_types import SettingsError
 from config.settings import Settings
+
+logger = logging.getLogger("gunicorn.error")
 
 
 class PreparedApp(NamedTuple):
@@ -24,11 +29,27 @@ def latest_prepared_app() -> PreparedApp | None:
     return _latest
 
 
-def keep_prepared_app(make: Callable[[], PreparedApp]) -> PreparedApp:
-    """Make an app and keep it for the workers that are forked later.
+def made_or_previous(make: Callable[[], PreparedApp]) -> PreparedApp:
+    """Make an app and keep it for the workers that are forked later; if that fails, return the previous one.
 
-    If `make` raises, its exception passes on, and the previous app is kept.
+    Raises:
+        Exception: what `make` raises, if there is no previous app.
     """
     global _latest  # noqa: PLW0603 - must survive a reload of Gunicorn's configuration
-    _latest = make()
+    try:
+        _latest = make()
+    except Exception as exc:
+        # Whatever it is: if it passed on, Gunicorn would end the service.
+        if _latest is None:
+            raise
+        # Without a traceback: it would show the message.
+        logger.error("The reload failed, and the earlier configuration stays in use. %s", _in_words(exc))
     return _latest
+
+
+def _in_words(exc: Exception) -> str:
+    """Return the message of a SettingsError, else kind and place: other messages may quote passwords."""
+    if isinstance(exc, SettingsError):
+        return str(exc)
+    place = extract_tb(exc.__traceback__)[-1]
+    return f"{type(exc).__name__} at {place.filename}:{place.lineno}"

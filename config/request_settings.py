@@ -31,7 +31,7 @@ class RequestSettings(SettingsGroup):
     def _compiles(cls, value: str) -> str:
         try:
             re.compile(value)
-        except re.error as exc:
+        except (re.error, OverflowError, RecursionError) as exc:
             raise ValueError(f"not a regular expression: {exc}") from exc
         return value
 

@@ -148,7 +148,7 @@ def load_settings(
     """Read `.env`, then the environment over it; empty variables count as not set.
 
     Raises:
-        SettingsError: one line for each variable that is wrong.
+        SettingsError: `.env` cannot be read, or one line for each variable that is wrong.
     """
     return _parse(_given(environment, dotenv_path))
 
@@ -168,6 +168,9 @@ def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
     """Return the current value of every setting's variable, empty if it is not set.
 
     In a process with this environment, `load_settings` returns the settings of this moment.
+
+    Raises:
+        SettingsError: `.env` cannot be read, or has a setting under two names with different values.
     """
     given = _given(None, dotenv_path)
     values = {variable: given.get(variable) or "" for variable in Settings.variables()}
@@ -176,11 +179,19 @@ def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
 
 
 def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:
-    given: dict[str, str | None] = (
-        {} if dotenv_path is None else dict(dotenv_values(dotenv_path, interpolate=False))
-    )
+    given: dict[str, str | None] = {} if dotenv_path is None else _read_dotenv(dotenv_path)
     given.update(os.environ if environment is None else environment)
     return with_new_names(given)
+
+
+def _read_dotenv(path: Path) -> dict[str, str | None]:
+    try:
+        return dict(dotenv_values(path, interpolate=False))
+    except UnicodeError:
+        # Its message quotes bytes of the file, which holds passwords.
+        raise SettingsError(f"{path} cannot be read: it is not in UTF-8") from None
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def load_overridden(
@@ -191,7 +202,8 @@ def load_overridden(
     """Read the settings as `load_settings` does, with some variables overridden.
 
     Raises:
-        SettingsError: an override names no setting, or one line for each variable that is wrong.
+        SettingsError: an override names no setting, `.env` cannot be read, or one line for each variable
+            that is wrong.
     """
     renamed = with_new_names(overrides)
     unknown = sorted(set(renamed) - set(Settings.variables()))

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 # Between the requests of a client, so that the cores are left to the service.
 _PAUSE_S = 0.02
+_STATEMENT = "sql/engagement_db/fetch_histories.sql"
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +110,21 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "content"),
-    [(".env", "POOL_SIZE=ten"), ("sql/engagement_db/fetch_histories.sql", "-- name: other()\nSELECT 1;")],
+    ("bad_file", "reason"),
+    [
+        ((".env", b"POOL_SIZE=ten"), "POOL_SIZE"),
+        ((".env", "# Café".encode("latin-1")), "UTF-8"),
+        ((_STATEMENT, b"-- name: other()\nSELECT 1;"), _STATEMENT),
+    ],
 )
 def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
-    shared_databases: Urls, path: str, tree: Path, file: str, content: str
+    shared_databases: Urls, path: str, tree: Path, bad_file: tuple[str, bytes], reason: str
 ) -> None:
     with gunicorn_in(tree, shared_databases, {"TRAINING_SCHEDULE": "never"}) as server:
         wait_until(lambda: len(server.workers()) == 2)
         before = set(server.workers())
-        (tree / file).write_text(content)
+        name, content = bad_file
+        (tree / name).write_bytes(content)
         with asked_all_the_time(server, path) as answers:
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 30)
@@ -130,7 +136,7 @@ def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
         assert {answer.status for answer in answers} == {200}
         assert server.process.poll() is None
         (said,) = [line["message"] for line in server.logged() if "The reload failed" in line["message"]]
-        assert ("POOL_SIZE" if file == ".env" else file) in said
+        assert reason in said
 
 
 def test_an_idle_connection_is_used_again_and_keeps_no_worker_from_stopping(
