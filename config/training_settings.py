@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import field_validator
 
@@ -11,6 +13,8 @@ from config.setting_types import SettingsGroup, Share
 
 NEVER = "never"
 _FIELDS = 5
+# Every day that exists comes after it.
+_LEAP_YEAR = datetime(2000, 1, 1, tzinfo=UTC)
 # As cron counts them: Sunday is 0, and 7 as well.
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _WEEKDAY_PART = re.compile(r"(?P<first>[a-z]{3}|[0-7]|\*)(?:-(?P<last>[a-z]{3}|[0-7]))?(?:/(?P<step>[1-7]))?")
@@ -41,16 +45,16 @@ class TrainingSettings(SettingsGroup):
         return self.training_schedule != NEVER
 
     @property
-    def trigger(self) -> CronTrigger | None:
+    def trigger(self) -> BaseTrigger | None:
         """The moments of the schedule; None for never."""
         return cron_trigger(self.training_schedule) if self.trains else None
 
 
-def cron_trigger(text: str) -> CronTrigger:
+def cron_trigger(text: str) -> BaseTrigger:
     """Return the moments of a schedule in the form of cron, in UTC.
 
     Raises:
-        ValueError: the form is wrong.
+        ValueError: the form is wrong, or there is no such moment.
     """
     fields = text.split()
     if len(fields) != _FIELDS:
@@ -59,17 +63,23 @@ def cron_trigger(text: str) -> CronTrigger:
         )
     minute, hour, day, month, weekday = fields
     try:
-        return CronTrigger(
-            minute=minute,
-            hour=hour,
-            day=day,
-            month=month,
-            # APScheduler counts weekdays from Monday, cron from Sunday; names are the same in both.
-            day_of_week=",".join(_named_weekdays(weekday.lower())),
-            timezone=UTC,
-        )
+        # APScheduler counts weekdays from Monday, cron from Sunday; names are the same in both.
+        named = ",".join(_named_weekdays(weekday.lower()))
+        if day.startswith("*") or weekday.startswith("*"):
+            days = [(day, named)]
+        else:
+            # Two separate conditions to cron: `1 * mon` is each first of a month and each Monday.
+            days = [(day, "*"), ("*", named)]
+        triggers = [
+            CronTrigger(minute=minute, hour=hour, day=each, month=month, day_of_week=of_week, timezone=UTC)
+            for each, of_week in days
+        ]
     except ValueError as exc:
         raise ValueError(f"is not a valid cron schedule: {exc}") from None
+    trigger = OrTrigger(triggers)
+    if trigger.get_next_fire_time(None, _LEAP_YEAR) is None:
+        raise ValueError("names a day that does not exist")
+    return trigger
 
 
 def _named_weekdays(field: str) -> Iterator[str]:

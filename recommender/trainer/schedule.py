@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from recommender.model_store.runs import Trigger
 
@@ -17,7 +17,7 @@ class Timetable:
     """
 
     def __init__(
-        self, trigger: CronTrigger, *, last_start: datetime | None, is_published: bool, now: datetime
+        self, trigger: BaseTrigger, *, last_start: datetime | None, is_published: bool, now: datetime
     ) -> None:
         """Compute the first moment.
 

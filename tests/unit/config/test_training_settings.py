@@ -33,6 +33,12 @@ def upcoming(schedule: str) -> datetime | None:
         ("0 3 * * */3", 3, 3),
         ("0 */6 * * *", 1, 12),
         ("0 3 15 * *", 15, 3),
+        ("0 3 9 * wed", 3, 3),
+        ("0 3 2 * wed", 2, 3),
+        ("0 3 1-31 * wed", 2, 3),
+        # Cron combines the two if one begins with a star.
+        ("0 3 10-20 * */7", 14, 3),
+        ("0 3 */3 * sat", 13, 3),
     ],
 )
 def test_a_schedule_is_read_as_cron_reads_it(schedule: str, day: int, hour: int) -> None:
@@ -43,7 +49,11 @@ def test_a_schedule_is_read_as_cron_reads_it(schedule: str, day: int, hour: int)
 
 @pytest.mark.parametrize(
     "schedule",
-    ["daily", "3", "0 3 * *", "61 3 * * *", "0 25 * * *", "0 3 * * 8", "0 3 * * fri-mon", "* * * * x"],
+    [
+        *("daily", "3", "0 3 * *", "61 3 * * *", "0 25 * * *", "0 3 * * 8", "0 3 * * fri-mon", "* * * * x"),
+        # A day that does not exist.
+        "0 3 31 2 *",
+    ],
 )
 def test_an_invalid_schedule_stops_the_start_and_is_named(schedule: str) -> None:
     with pytest.raises(SettingsError, match=r"^TRAINING_SCHEDULE: "):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.triggers.base import BaseTrigger
 
 from config.training_settings import cron_trigger
 from recommender.model_store.runs import Trigger
@@ -13,8 +14,14 @@ NOON = datetime(2026, 6, 3, 12, tzinfo=UTC)
 AT_THREE = cron_trigger("0 3 * * *")
 
 
-def timetable(last_start: datetime | None, *, is_published: bool = True, now: datetime = NOON) -> Timetable:
-    return Timetable(AT_THREE, last_start=last_start, is_published=is_published, now=now)
+def timetable(
+    last_start: datetime | None,
+    *,
+    is_published: bool = True,
+    now: datetime = NOON,
+    trigger: BaseTrigger = AT_THREE,
+) -> Timetable:
+    return Timetable(trigger, last_start=last_start, is_published=is_published, now=now)
 
 
 def test_a_training_is_due_at_the_scheduled_moment_and_not_before() -> None:
@@ -25,6 +32,15 @@ def test_a_training_is_due_at_the_scheduled_moment_and_not_before() -> None:
     table.ended(upcoming, 0.0, failed=False, is_published=True)
     assert table.due(upcoming + timedelta(seconds=1), 0.0) is None
     assert table.due(upcoming + DAY, 0.0) is Trigger.SCHEDULE
+
+
+def test_with_day_and_weekday_a_training_is_due_on_either() -> None:
+    table = timetable(NOON, trigger=cron_trigger("0 3 8 * fri"))
+    for day in (5, 8, 12):
+        upcoming = datetime(2026, 6, day, 3, tzinfo=UTC)
+        assert table.due(upcoming - timedelta(seconds=1), 0.0) is None
+        assert table.due(upcoming, 0.0) is Trigger.SCHEDULE
+        table.ended(upcoming, 0.0, failed=False, is_published=True)
 
 
 def test_missed_moments_are_due_once() -> None:
