@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from config.setting_types import IS_INSTALLED, Count, SettingsError, SettingsGroup
+from config.setting_types import HOME, IS_INSTALLED, Count, SettingsError, SettingsGroup
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Commands may wait this many times as long for a connection as requests: no caller is waiting.
@@ -25,7 +25,8 @@ class DatabaseSettings(SettingsGroup):
     `set` by a statement afterwards, for poolers that reject the former; `role` sends none, as the role or
     database has them: for poolers that share sessions among clients. `statement_timeout_ms`: 0, which only
     `for_command` sets, means none. `catalog_timeout_ms`: for statements that read a whole table.
-    `recommendation_db_url`: the service's own database, if any.
+    `recommendation_db_url`: the service's own database, if any. `sql_path`: relative to the project folder;
+    for an installed package, to the current folder.
     """
 
     db_host: str | None = None
@@ -49,14 +50,16 @@ class DatabaseSettings(SettingsGroup):
     def _is_folder(cls, value: Path | None) -> Path | None:
         if value is None:
             return None
+        # The service and the trainer may run in different folders.
+        folder = HOME / value
         try:
-            is_folder = value.is_dir()
+            is_folder = folder.is_dir()
         except OSError as exc:
             # For example, a folder above it may not be searched.
-            raise ValueError(f"{value} cannot be read: {exc.strerror}") from exc
+            raise ValueError(f"{folder} cannot be read: {exc.strerror}") from exc
         if not is_folder:
-            raise ValueError(f"there is no folder {value}")
-        return value
+            raise ValueError(f"there is no folder {folder}")
+        return folder
 
     @field_validator("user_db_url", "catalog_db_url", "engagement_db_url", "recommendation_db_url")
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.setting_types import SettingsError
+from config.setting_types import HOME, SettingsError
 from config.settings import Settings, load_settings
 
 URLS = {
@@ -93,6 +93,17 @@ def test_errors_in_several_groups_are_reported_together() -> None:
     assert database.startswith("DB_HOST not set: ")
     assert port.startswith("PORT: ")
     assert types.startswith("LIKE_TYPES, WATCH_TYPES, DISLIKE_TYPES: VIEW ")
+
+
+def test_relative_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sql").mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = load(SQL_PATH="sql", MODEL_PATH="m", ATTRIBUTES_PATH="a", EXPERIMENTS_PATH="e", DEMO_PATH="d")
+    assert settings.databases.sql_path == HOME / "sql"
+    assert settings.models.model_path == HOME / "m"
+    assert settings.catalog.attributes_path == HOME / "a"
+    assert settings.experiments.experiments_path == HOME / "e"
+    assert settings.demo.demo_path == HOME / "d"
 
 
 def test_a_variable_belongs_to_one_group() -> None:
