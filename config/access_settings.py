@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from importlib.util import find_spec
+from ipaddress import IPv6Address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,7 +17,13 @@ from config.setting_types import SettingsGroup, TextList, how_to_install, split_
 _ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?P<scopes>[a-z]+(?:\+[a-z]+)*):(?P<digest>[0-9a-f]{64})"
 )
-_ORIGIN = re.compile(r"\*|https?://[^\s/?#*]+")
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+])(?::(?P<port>[0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_LARGEST_PORT = 65535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class KeyScope(StrEnum):
@@ -79,10 +86,7 @@ class AccessSettings(SettingsGroup):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin} is not of the form https://host or https://host:port")
-        return value
+        return tuple(map(_as_browsers_send_it, value))
 
     @field_validator("rate_limit")
     @classmethod
@@ -108,6 +112,29 @@ class AccessSettings(SettingsGroup):
         if find_spec("redis") is None:
             raise ValueError(f"the Redis client is not installed: {how_to_install('redis')}")
         return value
+
+
+def _as_browsers_send_it(origin: str) -> str:
+    """Return an origin in the one spelling that browsers send: small letters, and no default port.
+
+    Raises:
+        ValueError: browsers cannot send it.
+    """
+    if origin == ANY_ORIGIN:
+        return origin
+    found = _ORIGIN.fullmatch(origin)
+    if found is None or int(found["port"] or 0) > _LARGEST_PORT:
+        raise ValueError(
+            f"{origin} is not of the form https://host or https://host:port (letters such as ü as xn--…)"
+        )
+    scheme, host = found["scheme"].lower(), found["host"].lower()
+    if host.startswith("["):
+        try:
+            host = f"[{IPv6Address(host[1:-1])}]"
+        except ValueError:
+            raise ValueError(f"{origin} has no valid IPv6 address") from None
+    port = found["port"]
+    return f"{scheme}://{host}" + (f":{int(port)}" if port and int(port) != _DEFAULT_PORTS[scheme] else "")
 
 
 def _names_redis(url: str) -> bool:

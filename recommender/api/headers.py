@@ -10,6 +10,7 @@ from flask import Flask, request
 from flask_cors import CORS
 from werkzeug.exceptions import BadRequest
 
+from config.access_settings import ANY_ORIGIN
 from recommender.api.rate_limits import RATE_HEADERS
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ class SecurityHeaders:
 
 
 def register_cors(app: Flask, origins: Sequence[str]) -> None:
-    """Allow pages of these origins only to call the API and to read answers and errors."""
+    """Allow only pages of these origins, or any for `*`, to call the API and to read answers and errors."""
+    # Flask-CORS treats a text with brackets, such as an IPv6 address, as an unanchored pattern.
+    exact = [re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins]
     CORS(
         app,
-        # Flask-CORS treats a text with brackets, such as an IPv6 address, as an unanchored pattern.
-        origins=[re.compile(rf"{re.escape(origin)}\Z", re.IGNORECASE) for origin in origins],
+        origins=ANY_ORIGIN if ANY_ORIGIN in origins else exact,
+        send_wildcard=True,
         methods=["GET", "HEAD", "POST", "OPTIONS"],
         allow_headers=["Accept", "Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
         expose_headers=[*RATE_HEADERS, "WWW-Authenticate", "X-Request-ID"],

@@ -15,6 +15,7 @@ from tests.support.postgres import Urls
 PATH = "/api/recommendations/11111111-1111-4111-8111-111111111111"
 BATCH = "/api/recommendations/batch"
 ORIGIN = "https://a.example"
+ALLOWED = "Access-Control-Allow-Origin"
 KEY, ENTRY = make_key("page", [KeyScope.READ])
 
 
@@ -111,6 +112,15 @@ def test_pages_of_other_origins_may_not_read_answers(locked: FlaskClient, origin
     headers = {} if origin is None else {"Origin": origin}
     for response in (locked.get("/health", headers=headers), locked.options(PATH, headers=headers)):
         assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+def test_with_a_star_pages_of_any_origin_may_call(shared_databases: Urls) -> None:
+    with running_client(shared_databases, CORS_ORIGINS="https://a.example,*", **PATIENT) as client:
+        for origin in ("https://b.example", "null"):
+            preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+            assert client.get("/health", headers={"Origin": origin}).headers[ALLOWED] == "*"
+            assert client.options(PATH, headers=preflight).headers[ALLOWED] == "*"
+        assert ALLOWED not in client.get("/health").headers
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.2"])

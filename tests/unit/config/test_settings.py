@@ -77,6 +77,11 @@ def test_without_databases_the_error_says_what_to_set() -> None:
         ({"TRUSTED_PROXIES": "-1"}, r"^TRUSTED_PROXIES: "),
         ({"CORS_ORIGINS": "https://a.example,b.example"}, r"^CORS_ORIGINS: b.example is not of the form"),
         ({"CORS_ORIGINS": "https://a.example/"}, r"^CORS_ORIGINS: https://a.example/ is not"),
+        ({"CORS_ORIGINS": "https://*.example"}, r"^CORS_ORIGINS: https://\*.example is not"),
+        ({"CORS_ORIGINS": "https://u@a.example"}, r"^CORS_ORIGINS: https://u@a.example is not"),
+        ({"CORS_ORIGINS": "https://a.example:65536"}, r"^CORS_ORIGINS: https://a.example:65536 is not"),
+        ({"CORS_ORIGINS": "https://bücher.example"}, r"^CORS_ORIGINS: .* is not of the form .*xn--"),
+        ({"CORS_ORIGINS": "https://[1::2::3]"}, r"^CORS_ORIGINS: .* has no valid IPv6 address"),
         ({"PORT": "x", "WORKERS": "y"}, r"(?s)PORT: .*\nWORKERS: "),
     ],
 )
@@ -157,6 +162,21 @@ def test_lists_are_split_at_commas() -> None:
         "https://a.example",
         "https://b.example",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://A.example:443", "https://a.example"),
+        ("HTTP://a.example:80", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("https://a.example:08443", "https://a.example:8443"),
+        ("https://[2001:DB8:0::7]:443", "https://[2001:db8::7]"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_put_into_the_spelling_of_browsers(given: str, sent: str) -> None:
+    assert load(CORS_ORIGINS=given).access.cors_origins == (sent,)
 
 
 def test_settings_cannot_be_changed() -> None:
