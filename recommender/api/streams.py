@@ -9,7 +9,7 @@ from typing import Self
 import orjson
 from flask import Response
 
-from recommender.api.concurrency import ConcurrencyLimiter, StreamEnd
+from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
 from recommender.result_serializers import line_of
@@ -84,7 +84,11 @@ class _Lines:
         self._close()
 
     def work(self, patience_s: float | None = None) -> None:
-        """Compute the results of the next users."""
+        """Compute the results of the next users.
+
+        Raises:
+            OverloadedError: no permit became free within `patience_s`.
+        """
         with self._limiter.permit(patience_s):
             self._results.extend(next(self._chunks, ()))
 
@@ -95,7 +99,10 @@ class _Lines:
         if self._end.is_stopping_now:
             return self._last_line(broken_off(BreakOff.STOPPING))
         if not self._results:
-            self.work(remaining_s)
+            try:
+                self.work(remaining_s)
+            except OverloadedError:
+                return self._last_line(broken_off(BreakOff.TOO_LONG))
         if not self._results:
             self.close()
             raise StopIteration

@@ -156,6 +156,23 @@ def test_a_stream_that_is_ended_reports_it_in_the_last_line(
     assert reason in last["error"]
 
 
+def test_a_stream_whose_time_ends_while_it_waits_for_its_turn_says_so(
+    shared_databases: Urls, reference: Reference, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = reference.users[:150]
+    with running_app(shared_databases, MAX_STREAM_SECONDS="1") as app:
+        response = app.test_client().post(BATCH, json={"user_ids": users}, headers=NDJSON, buffered=False)
+        sent = response.iter_encoded()
+        received = next(sent)
+        with app.extensions["limiters"].streams.permit():
+            received += b"".join(sent)
+    *whole, last = lines(received)
+    assert [line["user_id"] for line in whole] == users[:100]
+    assert last["code"] == "service_unavailable"
+    assert BreakOff.TOO_LONG in last["error"]
+    assert "broke off" not in caplog.text
+
+
 def test_an_error_before_the_first_line_has_its_status(
     shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
