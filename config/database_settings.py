@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from config.setting_types import HOME, IS_INSTALLED, Count, SettingsError, SettingsGroup
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT = re.compile(r"[0-9]{1,5}")
 # Commands may wait this many times as long for a connection as requests: no caller is waiting.
 _COMMAND_WAIT_FACTOR = 10
 
@@ -67,10 +68,10 @@ class DatabaseSettings(SettingsGroup):
         if value is None:
             return None
         text = value.get_secret_value()
-        if not text.startswith(("postgresql://", "postgres://")) or _BAD_PERCENT.search(text):
+        if not _is_unambiguous(text):
             raise ValueError(
                 "not of the form postgresql://user:password@host:port/database "
-                "(with characters such as @ and % in the password percent-encoded)"
+                "(with characters such as @, / and % in the password percent-encoded)"
             )
         try:
             urlsplit(text)
@@ -146,6 +147,23 @@ class DatabaseSettings(SettingsGroup):
                 "statement_timeout_ms": 0,
             }
         )
+
+
+def _is_unambiguous(url: str) -> bool:
+    """Return whether a URL has PostgreSQL's form, and no `@` or `/` that can only be part of a password.
+
+    libpq ends the login at the first `@`, and the whole address at the first `/` if that comes before. It
+    would take the rest of the password for a host, which errors and logs name.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"postgresql", "postgres"} or _BAD_PERCENT.search(rest):
+        return False
+    has_login = "@" in rest.partition("/")[0]
+    place = (rest.partition("@")[2] if has_login else rest).partition("?")[0]
+    hosts = place.partition("/")[0].split(",")
+    # The port of an IPv6 address follows its bracket.
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return "@" not in place and all(_PORT.fullmatch(port) for port in ports if port)
 
 
 def url_variables(urls: Mapping[Name, str]) -> dict[str, str]:

@@ -91,6 +91,40 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(variables: dict[str, str
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:Tr0ub@secret@127.0.0.1:1/db",
+        "postgresql://app:pa/secret@127.0.0.1/db",
+        "postgresql://app:12/secret@127.0.0.1/db",
+        "postgresql://app:12,secret/x@127.0.0.1/db",
+        "postgresql://app@h1:1,h2:secret/db",
+        "postgresql://app:a?b/secret@h/db",
+        "postgresql://app@[::1]:secret/db",
+    ],
+)
+@pytest.mark.parametrize("variable", [*URLS, "RECOMMENDATION_DB_URL"])
+def test_a_password_that_would_be_taken_for_a_host_is_refused(variable: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable}: .*@, / and % in the password perc") as caught:
+        load(**{variable: url})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:Tr0ub%40dor%2F3@h1:5432,h2:5433/db?options=-c%20a=b@c",
+        "postgresql://app:a?b:c@[::1]:5432/db",
+        "postgresql://%2Fvar%2Frun/a%40b?passfile=/a@b",
+        "postgresql://%40abstract/db",
+        "postgres:///db",
+        "postgres://",
+    ],
+)
+def test_each_form_of_url_that_libpq_reads_is_accepted(url: str) -> None:
+    assert load(**URLS | {"USER_DB_URL": url}).databases.url("user_db") == url
+
+
 def test_errors_in_several_groups_are_reported_together() -> None:
     with pytest.raises(SettingsError) as caught:
         load(PORT="x", DB_USER="app", LIKE_TYPES="VIEW", WATCH_TYPES="VIEW")
