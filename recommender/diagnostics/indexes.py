@@ -9,6 +9,7 @@ from recommender.diagnostics.tables import (
     FoundIndex,
     FoundTable,
     TableKind,
+    column_of,
     leaves_of,
     look_at_indexes,
     tables_under,
@@ -18,7 +19,6 @@ from recommender.entities import DatabaseName
 _MISSING = "is missing: requests read more than they need"
 _OTHER_COLUMNS = "has other columns than expected: requests read more than they need"
 _NOT_VALID = "is not valid, so that no statement can use it"
-_ORDER = (" DESC NULLS LAST", " DESC", " NULLS FIRST")
 
 
 def check_indexes(
@@ -115,10 +115,4 @@ def _on_view(name: DatabaseName, inspection: Inspection, wanted: Index) -> Findi
 
 def _columns(index: Index) -> list[str]:
     """Return the columns of an index without their sort order."""
-    names = []
-    for key in (*index.keys, *index.included):
-        bare = key
-        for suffix in _ORDER:
-            bare = bare.removesuffix(suffix)
-        names.append(bare)
-    return names
+    return [*map(column_of, index.keys), *index.included]

@@ -9,6 +9,8 @@ from recommender.databases.inspection import Inspection
 from recommender.diagnostics.expectations import Index
 from recommender.errors import InspectionError
 
+_ORDER = (" DESC NULLS LAST", " DESC", " NULLS FIRST")
+
 
 class TableKind(StrEnum):
     """The kind of a table, as in pg_class.relkind."""
@@ -52,13 +54,21 @@ class FoundIndex(NamedTuple):
     is_valid: bool
 
     def serves_as(self, wanted: Index) -> bool:
-        """Whether it serves the planner at least as well as the wanted index."""
+        """Whether it serves the planner at least as well as the wanted index: further keys do no harm."""
+        first, further = self.keys[: len(wanted.keys)], self.keys[len(wanted.keys) :]
         return (
             self.is_valid
             and not self.is_partial
-            and tuple(self.keys) == wanted.keys
-            and set(self.included) >= set(wanted.included)
+            and tuple(first) == wanted.keys
+            and {*map(column_of, further), *self.included} >= set(wanted.included)
         )
+
+
+def column_of(key: str) -> str:
+    """Return the column of an index key, without its sort order."""
+    for suffix in _ORDER:
+        key = key.removesuffix(suffix)
+    return key
 
 
 class ViewTable(NamedTuple):

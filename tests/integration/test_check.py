@@ -201,6 +201,31 @@ def test_an_equivalent_index_of_another_name_is_accepted(check: Checker, urls: U
 @pytest.mark.parametrize(
     "definition",
     [
+        "ALTER TABLE tb_user_genre ADD CONSTRAINT theirs PRIMARY KEY (user_id, genre_name)",
+        "CREATE INDEX theirs ON tb_user_genre (user_id, genre_name DESC)",
+        "CREATE INDEX theirs ON tb_user_genre (user_id, rank) INCLUDE (genre_name)",
+    ],
+)
+def test_an_index_whose_further_keys_hold_what_is_wanted_is_accepted(
+    check: Checker, urls: Urls, databases: Urls, definition: str
+) -> None:
+    change(
+        databases,
+        USER,
+        "DELETE FROM tb_user_genre AS a USING tb_user_genre AS b "
+        "WHERE a.ctid < b.ctid AND (a.user_id, a.genre_name) = (b.user_id, b.genre_name)",
+        "DROP INDEX tb_user_genre_user_id_idx",
+        "ALTER TABLE tb_user_genre ADD COLUMN rank int",
+        definition,
+    )
+    report = check(urls)
+    assert (report.status, report.faults) == (0, set())
+    assert report.find("index tb_user_genre_user_id_idx")["means"] == "theirs does the same"
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
         "(media_id, timestamp, user_id, type)",
         "(media_id, timestamp DESC NULLS LAST, user_id, type)",
         "(media_id, user_id, timestamp DESC, type)",
