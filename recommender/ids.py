@@ -26,8 +26,8 @@ class IdForm:
         return "a UUID" if self.pattern.pattern == UUID_PATTERN else f"of the form {self.pattern.pattern}"
 
     def canonical(self, text: str) -> str | None:
-        """Return the spelling of an id in the databases, or None if it does not match the pattern."""
-        if not self.pattern.fullmatch(text) or _has_surrogates(text):
+        """Return the spelling of an id in the databases, or None if they cannot have it."""
+        if not self.pattern.fullmatch(text) or not _is_storable(text):
             return None
         # A pattern that ignores case admits several spellings of one id.
         return text.lower() if self.pattern.flags & re.IGNORECASE else text
@@ -42,10 +42,9 @@ class IdForm:
         return {"type": "string", "pattern": f"^(?:{self.pattern.pattern})$"}
 
 
-def _has_surrogates(text: str) -> bool:
-    """Return whether a text holds surrogates, as a command argument in invalid UTF-8 does; no id does."""
+def _is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can hold a text: without NUL, nor surrogates, as from invalid UTF-8."""
     try:
-        text.encode()
+        return b"\0" not in text.encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        return False

@@ -210,3 +210,11 @@ def test_a_custom_id_pattern_is_named_in_the_error(shared_databases: Urls) -> No
         response = app.test_client().get("/api/recommendations/007")
     message = problem(response, 400, "invalid_user_id")
     assert message == "user_id must be of the form [1-9][0-9]{0,18}, got '007'"
+
+
+def test_an_id_that_postgresql_cannot_hold_is_refused_whatever_the_pattern(shared_databases: Urls) -> None:
+    with running_app(shared_databases, ID_PATTERN="[^/]+") as app:
+        client = app.test_client()
+        message = problem(client.get("/api/recommendations/a%00b"), 400, "invalid_user_id")
+        assert message == r"user_id must be of the form [^/]+, got 'a\x00b'"
+        problem(client.post(BATCH, json={"user_ids": ["a", "a\0b"]}), 400, "invalid_body")

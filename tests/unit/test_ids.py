@@ -13,6 +13,8 @@ from recommender.ids import IdForm
         (".+", "Ü 💥", "Ü 💥"),
         # Python's form of an argument that is not UTF-8.
         (".+", "\udcff", None),
+        # PostgreSQL's text cannot hold it.
+        ("[^/]+", "a\0b", None),
     ],
 )
 def test_an_id_has_the_form_or_is_none(pattern: str, text: str, expected: str | None) -> None:
