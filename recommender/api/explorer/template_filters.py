@@ -16,6 +16,8 @@ from recommender.labels import name_of
 from recommender.model_store.runs import TrainingOutcome
 from recommender.placeholders.urls import PLACEHOLDERS_PATH, placeholder_url
 
+# One segment that does not lead to another folder.
+_DRAWN = re.compile(rf"{re.escape(PLACEHOLDERS_PATH)}[^/\\]+\.svg")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 _DECIMALS = 2
 _OUTCOMES = {
@@ -76,9 +78,10 @@ def cover(domain: Domain, item: Item) -> str:
         parts = urlsplit(own)
     except ValueError:
         return drawn_cover(domain, item)
-    # A relative address could make the page request any other path of this service.
-    usable = parts.scheme in ("http", "https") or own.startswith(PLACEHOLDERS_PATH)
-    return own if usable else drawn_cover(domain, item)
+    # A relative address could make the page request any other path of this service. `https:metrics` is one.
+    is_elsewhere = parts.scheme in ("http", "https") and parts.netloc
+    is_drawn = not parts.scheme and not parts.netloc and _DRAWN.fullmatch(parts.path)
+    return own if is_elsewhere or is_drawn else drawn_cover(domain, item)
 
 
 def description(domain: Domain, item: Item) -> Value:
