@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -47,6 +48,12 @@ def shown(response: TestResponse) -> list[str]:
     """Return the ids of the recommended items, in order."""
     ranking = response.text.partition('<ol class="cards">')[2].partition("</ol>")[0]
     return re.findall(r'hx-get="/explorer/media/([^/]+)/similar"', ranking)
+
+
+def field(response: TestResponse, name: str) -> str:
+    """Return the value of a field of the form."""
+    (value,) = re.findall(f'name="{name}" value="([^"]*)"', response.text)
+    return str(value)
 
 
 def alert(response: TestResponse, status: int) -> str:
@@ -142,11 +149,18 @@ def test_weights_change_the_ranking(client: FlaskClient, user: str) -> None:
     path = f"/explorer/users/{user}/recommendations?content_weight=1&collaborative_weight=0"
     response = client.get(path)
     assert set(re.findall(r"\+ (\d\.\d\d) collaborative", response.text)) == {"0.00"}
-    baseline = shown(client.get(f"/explorer/users/{user}"))
-    compared = client.get(f"{path}&baseline={','.join(baseline)}")
+    page = client.get(f"/explorer/users/{user}")
+    compared = client.get(f"{path}&baseline={field(page, 'baseline')}")
     assert shown(compared) == shown(response)
     moved = len(re.findall('class="move', compared.text))
-    assert moved == sum(one != other for one, other in zip(baseline, shown(compared), strict=True))
+    assert moved == sum(one != other for one, other in zip(shown(page), shown(compared), strict=True))
+
+
+def test_the_longest_page_fits_into_the_request_of_a_slider(shared_databases: Urls, user: str) -> None:
+    with running_client(shared_databases, MAX_LIMIT="1000", **NO_CAPS, **PATIENT) as client:
+        page = client.get(f"/explorer/users/{user}?limit=1000")
+    assert len(shown(page)) > 100
+    assert 0 < len(quote(field(page, "baseline"))) <= 6 * len(shown(page)), "1000 fit into 8190 bytes"
 
 
 def test_an_unknown_user_gets_popular_items(client: FlaskClient) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from recommender.api.concurrency import ConcurrencyLimiter
+from recommender.api.explorer.baseline import mark_of, ranks_in, written
 from recommender.api.explorer.tuning import Tuning
 from recommender.databases.recording import StatementRun, recorded_statements
 from recommender.entities import (
@@ -44,7 +45,7 @@ class RankingPanel:
     """A user's recommendations, and popular items to compare.
 
     `result`, `popular`: None if catalog_db does not answer and the cache is empty. `timings`: ms by stage.
-    `baseline`: item ids as ranked by the configuration.
+    `baseline`: the ranking by the configuration, as `baseline.written` writes it.
     """
 
     tuning: Tuning
@@ -52,7 +53,7 @@ class RankingPanel:
     cards: tuple[Card, ...]
     popular: PopularItemsPage | None
     timings: Mapping[str, float]
-    baseline: tuple[str, ...]
+    baseline: str
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -93,14 +94,27 @@ class PanelReader:
         """Return a user's profile and ranking, compared with the ranking that is served."""
         profile = self._in_turn(lambda: self._profiles.read(user_id, SHOWN_INTERACTIONS))
         served = replace(defaults, limit=tuning.limit)
-        baseline = () if tuning == served else self._ids(user_id, served, defaults)
+        baseline = "" if tuning == served else self._baseline(user_id, served, defaults)
         return profile, self.ranking(user_id, tuning, defaults, baseline)
 
-    def ranking(
-        self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: Sequence[str]
-    ) -> RankingPanel:
-        """Return a user's ranking, compared with `baseline` (item ids, best first)."""
-        return self._rank(user_id, tuning, defaults, tuple(baseline))
+    def ranking(self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: str) -> RankingPanel:
+        """Return a user's ranking, compared with `baseline`, or with itself if that is empty."""
+        timings: dict[str, float] = {}
+        result = self._recommend(user_id, tuning, defaults, timings)
+        items = () if result is None else result.items
+        baseline = baseline or written(item.details.id for item in items)
+        was = ranks_in(baseline)
+        return RankingPanel(
+            tuning=tuning,
+            result=result,
+            cards=tuple(
+                Card(rank, item, was.get(mark_of(item.details.id), 0))
+                for rank, item in enumerate(items, start=1)
+            ),
+            popular=self._popular(tuning),
+            timings=timings,
+            baseline=baseline,
+        )
 
     def similar(self, item_id: str) -> SimilarItemsPage:
         """Return the items most similar to one.
@@ -114,29 +128,9 @@ class PanelReader:
         with self._limiter.limit():
             return work()
 
-    def _rank(
-        self, user_id: str, tuning: Tuning, defaults: Tuning, baseline: tuple[str, ...]
-    ) -> RankingPanel:
-        timings: dict[str, float] = {}
-        result = self._recommend(user_id, tuning, defaults, timings)
-        items = () if result is None else result.items
-        if not baseline:
-            baseline = tuple(item.details.id for item in items)
-        was = {item_id: rank for rank, item_id in enumerate(baseline, start=1)}
-        return RankingPanel(
-            tuning=tuning,
-            result=result,
-            cards=tuple(
-                Card(rank, item, was.get(item.details.id, 0)) for rank, item in enumerate(items, start=1)
-            ),
-            popular=self._popular(tuning),
-            timings=timings,
-            baseline=baseline,
-        )
-
-    def _ids(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[str, ...]:
+    def _baseline(self, user_id: str, tuning: Tuning, defaults: Tuning) -> str:
         result = self._recommend(user_id, tuning, defaults, {})
-        return () if result is None else tuple(item.details.id for item in result.items)
+        return "" if result is None else written(item.details.id for item in result.items)
 
     def _recommend(
         self, user_id: str, tuning: Tuning, defaults: Tuning, timings: dict[str, float]

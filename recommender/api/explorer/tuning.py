@@ -46,7 +46,7 @@ class Tuning:
 class TuningQuery(Filters):
     """Query parameters of the sliders (None: as configured) and the filters.
 
-    `baseline`: item ids to compare a ranking with.
+    `baseline`: the ranking to compare with, as `baseline.written` writes it.
     """
 
     content_weight: Annotated[float | None, Share()] = None
@@ -69,11 +69,6 @@ class TuningQuery(Filters):
             ),
             **given,
         )
-
-    @property
-    def baseline_ids(self) -> list[str]:
-        """Return the ids of the baseline, in order."""
-        return [item_id for item_id in self.baseline.split(",") if item_id]
 
 
 def _text(value: object) -> str:

@@ -159,7 +159,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
         query = parts.read_tuning(request.args)
         defaults = parts.read_defaults()
         tuning = query.tuning(defaults)
-        ranking = parts.panels.ranking(canonical_id, tuning, defaults, query.baseline_ids)
+        ranking = parts.panels.ranking(canonical_id, tuning, defaults, query.baseline)
         shown = _shown(ranking, defaults)
         html = render_template("explorer/ranking_answer.html", user_id=canonical_id, **shown)
         return _addressed(html, "Replace", _address(canonical_id, tuning, defaults))
