@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import quote, urlsplit
 
+from recommender.api.explorer.tuning import decimal
 from recommender.bidi import balanced, isolated
 from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
@@ -141,6 +142,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "amount": amount,
     "balanced": balanced,
     "day": day,
+    "decimal": decimal,
     "isolated": isolated,
     "name_of": name_of,
     "outcome": outcome,

@@ -13,6 +13,8 @@ from recommender.entities import ANY_ITEM, MAX_WINDOW_DAYS, ItemFilter, Weights
 
 _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
+# As many as fields of numbers accept.
+_MOST_DECIMALS = 20
 _SLIDERS = frozenset({"content_weight", "collaborative_weight", "window_days", "limit", "baseline"})
 
 
@@ -34,7 +36,7 @@ class Tuning:
             "window_days": (self.window_days, defaults.window_days),
             "limit": (self.limit, defaults.limit),
         }
-        changed = {name: f"{value:.12g}" for name, (value, default) in given.items() if value != default}
+        changed = {name: decimal(value) for name, (value, default) in given.items() if value != default}
         return changed | dict(self.filter_texts)
 
     def window_steps(self, defaults: "Tuning") -> list[int]:
@@ -74,8 +76,12 @@ class TuningQuery(Filters):
 def _text(value: object) -> str:
     """Return a filter's value as text for the page, where a field holds one name."""
     one = value[0] if isinstance(value, tuple) else value
-    # Python writes small numbers with an exponent, which filters do not accept.
-    return np.format_float_positional(one, trim="-") if isinstance(one, float) else str(one)
+    return decimal(one) if isinstance(one, float) else str(one)
+
+
+def decimal(number: float) -> str:
+    """Return a number as query parameters accept it: not rounded, and without an exponent."""
+    return np.format_float_positional(number, precision=_MOST_DECIMALS, trim="-")
 
 
 def tuning_query(max_limit: int, domain: Domain) -> type[TuningQuery]:

@@ -66,18 +66,24 @@ function describe(slider) {
     return;
   }
   const words = slider.dataset.words.split(",")[slider.value];
-  slider.form.elements.window_days.value = slider.dataset.days.split(",")[slider.value];
   slider.setAttribute("aria-valuetext", words);
   output.textContent = words;
 }
+// A slider rounds its value. So what is sent is in a field of its own: as the server gave it until the slider is moved,
+// and disabled where it is as configured.
+const sent = (slider) => slider.parentElement.querySelector("[type=hidden]");
 listen("input", ({ target }) => {
-  if (target.type === "range") describe(target);
+  if (target.type !== "range") return;
+  describe(target);
+  sent(target).disabled = false;
+  sent(target).value = target.id === "window" ? target.dataset.days.split(",")[target.value] : target.value;
 }, true);
 listen("click", ({ target }) => {
   if (!target.closest("#reset")) return;
   for (const slider of byId("tuning").querySelectorAll("input[type=range]")) {
     slider.value = slider.dataset.default;
     describe(slider);
+    sent(slider).disabled = true;
   }
   for (const field of byId("tuning").querySelectorAll(".filters input")) field.value = "";
   byId("tuning").dispatchEvent(new Event("input"));

@@ -32,6 +32,12 @@ def test_given_parameters_return_in_the_address() -> None:
     assert DEFAULTS.arguments(DEFAULTS) == {}
 
 
+@pytest.mark.parametrize("text", ["0.333", "0.1234567890123456", "0.00001", "0.00000000000000000001"])
+def test_a_weight_returns_in_the_address_as_it_was_given(text: str) -> None:
+    tuning = parse({"content_weight": text})
+    assert tuning.arguments(DEFAULTS) == {"content_weight": text}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
