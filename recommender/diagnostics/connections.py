@@ -88,7 +88,7 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
         listed = list(group)
         names = [name for name in DatabaseName if name in dict(listed)]
         server = listed[0][1]
-        wanted = sum(workers * (pool_size + BACKGROUND_CONNECTIONS.get(name, 0)) for name in names)
+        wanted = sum(_opened(name, pool_size, workers) for name in names)
         takes = server.max_connections - server.reserved_connections
         means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server allows {takes}"
         if wanted > takes:
@@ -110,17 +110,19 @@ def check_limits(
     for name, server in servers.items():
         roles.setdefault((server.started_at, server.login), []).append(name)
         databases.setdefault((server.started_at, server.database), []).append(name)
-    opened = {
-        # One more, outside of the pool, probes whether the database is up again.
-        name: workers * (min(pool_size, connections_at_once) + 1 + BACKGROUND_CONNECTIONS.get(name, 0))
-        for name in servers
-    }
+    opened = {name: _opened(name, min(pool_size, connections_at_once), workers) for name in servers}
     for (_, role), names in roles.items():
         wanted = sum(opened[name] for name in names)
         yield from _check_limit("role", role, servers[names[0]].role_limit, wanted, names)
     for (_, database), names in databases.items():
         wanted = sum(opened[name] for name in names)
         yield from _check_limit("database", database, servers[names[0]].database_limit, wanted, names)
+
+
+def _opened(name: DatabaseName, for_requests: int, workers: int) -> int:
+    """Return how many connections the workers open to a database, each up to `for_requests` for requests."""
+    # One more, outside of the pool, probes whether the database is up again.
+    return workers * (for_requests + 1 + BACKGROUND_CONNECTIONS.get(name, 0))
 
 
 def _check_limit(

@@ -322,10 +322,11 @@ def test_databases_without_tables_are_found(check: Checker, empty_databases: Url
 
 def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, urls: Urls) -> None:
     report = check(urls, POOL_SIZE="16", WORKERS="2")
-    # 2 × 16 for each of three databases, and 2 × 1 and 2 × 2 in the background: 102 of 97.
+    # 2 × 17, with the probes, for each of three databases, and 2 × 1 and 2 × 2 in the background: 108 of 97.
     assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
-    assert "up to 102 " in report.find("connections")["means"]
-    assert check(urls, POOL_SIZE="15", WORKERS="2").faults == set()
+    assert "up to 108 " in report.find("connections")["means"]
+    assert {about for _, _, about in check(urls, POOL_SIZE="15", WORKERS="2").faults} == {"connections"}
+    assert check(urls, POOL_SIZE="14", WORKERS="2").faults == set()
 
 
 def test_a_role_limit_below_what_workers_open_is_a_warning(
