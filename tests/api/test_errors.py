@@ -1,6 +1,7 @@
 """Tests that invalid input is refused with a status, a stable code and a helpful message."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -180,14 +181,25 @@ def test_an_unknown_path_is_refused(client: FlaskClient, path: str) -> None:
         ("POST", PATH, "GET, HEAD, OPTIONS"),
         ("DELETE", PATH, "GET, HEAD, OPTIONS"),
         ("GET", BATCH, "OPTIONS, POST"),
-        ("PUT", BATCH, None),
+        ("PUT", BATCH, "OPTIONS, POST"),
+        ("HEAD", "/api/recommendations/preview", "OPTIONS, POST"),
         ("POST", "/health", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_wrong_method_is_refused(client: FlaskClient, method: str, path: str, allowed: str | None) -> None:
+def test_a_wrong_method_is_refused(client: FlaskClient, method: str, path: str, allowed: str) -> None:
     response = client.open(path, method=method)
-    problem(response, 405, "method_not_allowed")
-    assert allowed is None or response.headers["Allow"] == allowed
+    assert response.headers["Allow"] == allowed
+    if method != "HEAD":
+        problem(response, 405, "method_not_allowed")
+
+
+def test_the_allowed_methods_are_those_that_are_answered(client: FlaskClient) -> None:
+    methods = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
+    for rule in client.application.url_map.iter_rules():
+        path = re.sub("<[^>]+>", "x", rule.rule)
+        answered = {method for method in methods if client.open(path, method=method).status_code != 405}
+        for response in (client.options(path), client.patch(path)):
+            assert set(response.headers["Allow"].split(", ")) == answered, path
 
 
 def test_a_fault_is_a_generic_500_and_a_traceback_in_the_log(

@@ -1,8 +1,9 @@
 """The recommendation endpoints."""
 
 import time
+from http import HTTPStatus
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from recommender.api.concurrency import ConcurrencyLimiter, ConcurrencyLimits
@@ -28,12 +29,15 @@ from recommender.result_serializers import one_user_of, preview_of
 from recommender.serving.recommendations import RecommendationService
 from recommender.telemetry import JSON, count, stage
 
+_PREFIX = "/api/recommendations"
+_ONLY_POST = frozenset({f"{_PREFIX}/batch", f"{_PREFIX}/preview"})
+
 
 def recommendations_blueprint(
     service: RecommendationService, limits: RequestLimits, limiters: ConcurrencyLimits
 ) -> Blueprint:
     """Return the blueprint; its views query `service` within `limiters`."""
-    blueprint = Blueprint("recommendations", __name__, url_prefix="/api/recommendations")
+    blueprint = Blueprint("recommendations", __name__, url_prefix=_PREFIX)
     _add_recommendations(blueprint, service, limits, limiters.pages)
     _add_batch(blueprint, service, limits, limiters)
     _add_preview(blueprint, service, limits, limiters)
@@ -42,7 +46,16 @@ def recommendations_blueprint(
     @blueprint.get("/preview")
     def get_body() -> Response:
         # Without this route, "batch" would be read as a user id.
-        raise MethodNotAllowed(valid_methods=["POST", "OPTIONS"])
+        raise MethodNotAllowed
+
+    @blueprint.after_app_request
+    def name_allowed_methods(response: Response) -> Response:
+        # Flask names GET, too, because that route has it.
+        if request.path in _ONLY_POST and (
+            response.status_code == HTTPStatus.METHOD_NOT_ALLOWED or request.method == "OPTIONS"
+        ):
+            response.headers["Allow"] = "OPTIONS, POST"
+        return response
 
     return blueprint
 
