@@ -77,16 +77,26 @@ def _discard_unless_complete(folder: Path, data_folder: Path) -> bool:
     marker = folder / _MARKER
     if data_folder.exists() and not marker.exists():
         raise LoadError(f"{data_folder} was not made by the demo; set DEMO_PATH to another folder")
-    held = json.loads(marker.read_text()) if marker.exists() else None
-    if held == {**_WANTED, "complete": True}:
+    if marker.exists() and _read_marker(marker) == {**_WANTED, "complete": True}:
         return True
     shutil.rmtree(data_folder, ignore_errors=True)
     _write_marker(folder, complete=False)
     return False
 
 
+def _read_marker(marker: Path) -> object:
+    """Return what a marker holds; None if that is damaged, so that the demo counts as incomplete."""
+    try:
+        return json.loads(marker.read_bytes())
+    except ValueError:
+        return None
+
+
 def _write_marker(folder: Path, *, complete: bool) -> None:
-    (folder / _MARKER).write_text(json.dumps({**_WANTED, "complete": complete}))
+    draft = folder / f".{_MARKER}"
+    draft.write_text(json.dumps({**_WANTED, "complete": complete}))
+    # At once: the process may be killed at any moment.
+    draft.replace(folder / _MARKER)
 
 
 def _keep_fresh(urls: Mapping[DatabaseName, str], now: datetime) -> None:
@@ -94,6 +104,9 @@ def _keep_fresh(urls: Mapping[DatabaseName, str], now: datetime) -> None:
     name = DatabaseName.ENGAGEMENT
     with WritableDatabase(name, urls[name]) as database:
         (latest_at,) = database.fetch_row("fetch_latest_interaction")
+        if latest_at is None:
+            # Somebody has emptied the table.
+            return
         age = now - latest_at
         if age > _STALE_AFTER:
             database.execute("shift_interactions", shift_seconds=age.total_seconds())

@@ -1,6 +1,8 @@
 """The `demo` command fills its own databases repeatedly, and no others."""
 
+import json
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,3 +66,29 @@ def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now() -> None:
             assert interactions(urls) == SMALL.interactions
     assert isinstance(latest_at, datetime)
     assert datetime.now(UTC).replace(tzinfo=None) - latest_at < timedelta(minutes=2)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not pytest's own folder: under root the server runs as another user, who may not enter that folder.
+    with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "demo"
+
+
+@pytest.mark.parametrize("marker", [b"", b"\xff"])
+def test_a_demo_whose_marker_is_damaged_is_made_again(folder: Path, marker: bytes) -> None:
+    (folder / "postgres").mkdir(parents=True)
+    (folder / "demo.json").write_bytes(marker)
+    with demo_databases(folder, no_progress, SMALL) as urls:
+        assert interactions(urls) == SMALL.interactions
+    assert json.loads((folder / "demo.json").read_bytes())["complete"]
+
+
+def test_a_demo_whose_interactions_were_deleted_starts(folder: Path) -> None:
+    with (
+        demo_databases(folder, no_progress, SMALL) as urls,
+        psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection,
+    ):
+        connection.execute("DELETE FROM interaction")
+    with demo_databases(folder, no_progress, SMALL) as urls:
+        assert interactions(urls) == 0
