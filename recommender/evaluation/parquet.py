@@ -4,7 +4,8 @@
 `value`. The optional `items.parquet` has item_id and `genres`, a list or a text separated by |.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from recommender.evaluation.sources import Source, entry_of
 
 _FIVE_STARS = 5.0
 _KINDS = {"LIKE": InteractionKind.LIKE, "WATCH": InteractionKind.WATCH, "DISLIKE": InteractionKind.DISLIKE}
-# The year 1973 in milliseconds; in seconds it would be the year 5138.
-_EARLIEST_MILLISECONDS = 1e11
 _MICROSECONDS = 1e6
+# A number from here on is in the next smaller unit, down to nanoseconds: in seconds it is the year 5138, in
+# milliseconds 1973.
+_END_OF_UNIT, _NEXT_UNIT, _UNITS = 1e11, 1_000.0, 4
 
 
 def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Source:
@@ -51,22 +53,33 @@ def _read(path: Path, columns: Sequence[str]) -> pa.Table:
         raise EvaluationError(f"{path} does not exist")
     try:
         table = pq.read_table(path)
-    except pa.ArrowException as exc:
-        raise EvaluationError(f"{path} cannot be read as Parquet: {exc}") from exc
+    except (pa.ArrowException, OSError) as exc:
+        raise EvaluationError(f"{path} cannot be read as Parquet: {_one_line(exc)}") from exc
     missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise EvaluationError(f"{path} has no column {', '.join(missing)}")
     return table
 
 
-def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Interactions:
+@contextmanager
+def _refusing_unreadable(name: str) -> Iterator[None]:
+    """Refuse values that cannot be converted, among them texts that are not UTF-8, which Arrow lets pass."""
     try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        raise EvaluationError(f"{name}: {_one_line(exc)}") from exc
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
+
+
+def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Interactions:
+    with _refusing_unreadable("interactions.parquet"):
         users, user_idx = _coded(table["user_id"])
         items, item_idx = _coded(table["item_id"])
         kinds, values = _kinds_and_values(table, types, scale)
         times = _seconds(table["timestamp"])
-    except pa.ArrowException as exc:
-        raise EvaluationError(f"interactions.parquet: {exc}") from exc
     # Drop interactions without user or item; those without a time are in no window.
     kinds[np.isnan(times)] = InteractionKind.OTHER
     known = (user_idx >= 0) & (item_idx >= 0)
@@ -123,18 +136,29 @@ def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    values = pc.fill_null(pc.cast(column, pa.float64()), float("nan"))
+    """Return a column as numbers, NaN for none; whole numbers above 2^53 are rounded."""
+    values = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan"))
     return np.array(values, dtype=np.float64)
 
 
 def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Convert timestamps, or numbers in seconds or milliseconds, to seconds since 1970 UTC."""
+    """Convert timestamps, or numbers in seconds or fractions of them, to seconds since 1970 UTC.
+
+    Raises:
+        EvaluationError: a number is too large for each unit.
+    """
     if pa.types.is_timestamp(column.type):
         whole = pc.cast(pc.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False), pa.int64())
         return _numbers(whole) / _MICROSECONDS
-    seconds = _numbers(column)
-    milliseconds = seconds >= _EARLIEST_MILLISECONDS
-    seconds[milliseconds] /= 1_000
+    given = seconds = _numbers(column)
+    for _ in range(1, _UNITS):
+        seconds = np.where(np.abs(seconds) >= _END_OF_UNIT, seconds / _NEXT_UNIT, seconds)
+    excessive = np.isfinite(seconds) & (np.abs(seconds) >= _END_OF_UNIT)
+    if excessive.any():
+        raise EvaluationError(
+            f"interactions.parquet: timestamp holds {given[excessive][0]:g}, which is no time since 1970 in "
+            "seconds, milliseconds, microseconds or nanoseconds"
+        )
     return seconds
 
 
@@ -142,14 +166,21 @@ def _genres_by_item(path: Path) -> dict[str, Sequence[str]]:
     if not path.exists():
         return {}
     table = _read(path, ("item_id", "genres"))
-    given: list[Any] = table["genres"].to_pylist()
-    ids = pc.cast(table["item_id"], pa.string()).to_pylist()
+    with _refusing_unreadable(path.name):
+        given: list[Any] = table["genres"].to_pylist()
+        ids = pc.cast(table["item_id"], pa.string()).to_pylist()
     return {
         item_id: _names(genres) for item_id, genres in zip(ids, given, strict=True) if item_id is not None
     }
 
 
 def _names(genres: Any) -> list[str]:
-    """Return the names of a list, or of a text separated by |."""
-    names = genres.split("|") if isinstance(genres, str) else genres or ()
+    """Return the names of a list, or of a text separated by |.
+
+    Raises:
+        EvaluationError: it is neither.
+    """
+    names = genres.split("|") if isinstance(genres, str) else [] if genres is None else genres
+    if not isinstance(names, list) or not all(name is None or isinstance(name, str) for name in names):
+        raise EvaluationError(f"items.parquet: genres {genres!r} are neither a text nor a list of texts")
     return [name.strip() for name in names if name and name.strip()]

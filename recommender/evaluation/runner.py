@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from recommender.evaluation.results import (
     VariantResult,
 )
 from recommender.evaluation.sources import Source
-from recommender.evaluation.splits import Split, SplitKind
+from recommender.evaluation.splits import Split, SplitKind, iso_time
 from recommender.evaluation.training_part import Relevant, TestUsers, TrainingPart, prepare
 from recommender.evaluation.variants import DEFAULT, POPULARITY, RankingVariant
 from recommender.model_store.runs import MetricInterval
@@ -141,11 +140,6 @@ def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> De
         seed=plan.seed,
         ks=plan.ks,
     )
-
-
-def iso_time(seconds: float) -> str:
-    """Format seconds since 1970 UTC as ISO 8601."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def _groups(users: TestUsers, min_history: int) -> dict[str, NDArray[np.bool_]]:

@@ -5,6 +5,7 @@ independent of the test.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -81,6 +82,14 @@ def split_at(interactions: Interactions, moment: float | None) -> Split:
         moment = float(np.quantile(finite, 1.0 - TEST_SHARE, method="higher"))
     later = times >= moment
     return _split(interactions, later, moment, moment)
+
+
+def iso_time(seconds: float) -> str:
+    """Format finite seconds since 1970 UTC as ISO 8601; outside of the years 1 to 9999, in whole seconds."""
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        return f"{np.datetime64(int(seconds), 's')}+00:00"
 
 
 def _split_by(interactions: Interactions, later_mask: Callable[[Interactions], NDArray[np.bool_]]) -> Split:

@@ -6,7 +6,6 @@ Interactions of the test part are used only to find the relevant items.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -20,7 +19,7 @@ from recommender.databases.engagement_db import PositiveHistory
 from recommender.entities import History
 from recommender.errors import EvaluationError
 from recommender.evaluation.sources import Source, id_key
-from recommender.evaluation.splits import Split
+from recommender.evaluation.splits import Split, iso_time
 from recommender.models.base import UserContext, Window
 from recommender.names import distinct_names
 
@@ -129,7 +128,7 @@ def _window_start(window_days: int, end: float) -> float:
 def _as_sql(start: float) -> str:
     if not np.isfinite(start):
         return "-infinity"
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start)).replace(tzinfo=None).isoformat()
+    return iso_time(start).removesuffix("+00:00")
 
 
 def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:

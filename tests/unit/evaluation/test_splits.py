@@ -5,7 +5,7 @@ import pytest
 
 from recommender.data.interactions import InteractionKind
 from recommender.errors import EvaluationError
-from recommender.evaluation.splits import SplitKind, make_splits, split_at
+from recommender.evaluation.splits import SplitKind, iso_time, make_splits, split_at
 from recommender.evaluation.training_part import TrainingPart, prepare
 from tests.support.evaluation import ITEMS, Row, interactions, source_of
 
@@ -134,3 +134,15 @@ def test_a_split_that_leaves_nothing_says_so() -> None:
         split_at(rows, -1.0)
     with pytest.raises(EvaluationError, match="nothing to test on"):
         split_at(rows, 5_000.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.5, "1970-01-01T00:00:00.500000+00:00"),
+        (1e13, "318857-05-20T17:46:40+00:00"),
+        (-1e12, "-29719-04-05T22:13:20+00:00"),
+    ],
+)
+def test_every_moment_can_be_shown(seconds: float, expected: str) -> None:
+    assert iso_time(seconds) == expected

@@ -1,0 +1,113 @@
+"""Parquet files are read whatever the unit of their times is, and malformed ones are refused in one line."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recommender.entities import InteractionTypes
+from recommender.errors import EvaluationError
+from recommender.evaluation.parquet import parquet_source
+from recommender.evaluation.sources import Source
+
+TYPES = InteractionTypes(likes=("LIKE",), dislikes=("DISLIKE",), watches=("WATCH",))
+MOMENT = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
+EARLY = datetime(1931, 2, 3, tzinfo=UTC).timestamp()
+
+
+def written(folder: Path, *, items: pa.Table | None = None, **columns: Any) -> Path:
+    """Write the two files; columns replace those of a single interaction."""
+    table = {"user_id": ["u"], "item_id": ["i"], "timestamp": [int(MOMENT)], "type": ["LIKE"], **columns}
+    pq.write_table(pa.table(table), folder / "interactions.parquet")
+    if items is not None:
+        pq.write_table(items, folder / "items.parquet")
+    return folder
+
+
+def read(folder: Path) -> Source:
+    return parquet_source(folder, TYPES, 5.0)
+
+
+def undecodable() -> pa.Array:
+    """Return a column of text whose bytes are not UTF-8."""
+    return pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64()])
+@pytest.mark.parametrize("moment", [MOMENT, EARLY])
+def test_numbers_are_times_in_any_usual_unit(
+    tmp_path: Path, unit: int, kind: pa.DataType, moment: float
+) -> None:
+    times = pa.array([int(moment) * unit]).cast(kind, safe=False)
+    assert read(written(tmp_path, timestamp=times)).interactions.times.tolist() == [moment]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_are_read_in_each_unit(tmp_path: Path, unit: str) -> None:
+    times = pa.array([datetime.fromtimestamp(MOMENT, UTC)], pa.timestamp(unit, tz="UTC"))
+    assert read(written(tmp_path, timestamp=times)).interactions.times.tolist() == [MOMENT]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.timestamp("us")])
+def test_an_interaction_without_a_time_is_in_no_window(tmp_path: Path, kind: pa.DataType) -> None:
+    found = read(written(tmp_path, timestamp=pa.array([None], kind))).interactions
+    assert np.isnan(found.times).all()
+
+
+def test_a_number_that_is_no_time_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"interactions\.parquet: timestamp holds 1e\+25"):
+        read(written(tmp_path, timestamp=[1e25]))
+
+
+@pytest.mark.parametrize(
+    "genres",
+    [["Drama|War"], [["Drama", None, " War "]], pa.array(["Drama|War"]).dictionary_encode()],
+    ids=["text", "list", "dictionary"],
+)
+def test_genres_are_a_text_or_a_list(tmp_path: Path, genres: Any) -> None:
+    (entry,) = read(written(tmp_path, items=pa.table({"item_id": ["i"], "genres": genres}))).entries
+    assert entry.genre_names == ["Drama", "War"]
+
+
+@pytest.mark.parametrize(
+    "genres",
+    [[5], [[1, 2]], [{"name": "Drama"}], [b"Drama"], [[["Drama"]]]],
+    ids=["number", "numbers", "struct", "bytes", "nested"],
+)
+def test_other_genres_are_refused(tmp_path: Path, genres: Any) -> None:
+    with pytest.raises(EvaluationError, match=r"items\.parquet: genres .* neither a text nor"):
+        read(written(tmp_path, items=pa.table({"item_id": ["i"], "genres": genres})))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"item_id": [["i"]], "genres": ["Drama"]},
+        {"item_id": [b"\xff"], "genres": ["Drama"]},
+        {"item_id": undecodable(), "genres": ["Drama"]},
+        {"item_id": ["i"], "genres": undecodable()},
+    ],
+    ids=["list", "bytes", "text", "genres"],
+)
+def test_unreadable_items_are_refused(tmp_path: Path, columns: dict[str, Any]) -> None:
+    with pytest.raises(EvaluationError, match=r"items\.parquet: "):
+        read(written(tmp_path, items=pa.table(columns)))
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id", "type"])
+def test_undecodable_interactions_are_refused(tmp_path: Path, column: str) -> None:
+    with pytest.raises(EvaluationError, match=r"interactions\.parquet: "):
+        read(written(tmp_path, **{column: undecodable()}))
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path) / "interactions.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"\x00" * 40 + content[44:])
+    with pytest.raises(EvaluationError, match="cannot be read as Parquet"):
+        read(tmp_path)
