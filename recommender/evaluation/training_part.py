@@ -58,6 +58,12 @@ class TestUsers:
         """Numbers of positive items before the test; shape (users,)."""
         return np.array([len(user.history.positive_ids) for user in self.contexts], dtype=np.int64)
 
+    @property
+    def compared(self) -> NDArray[np.bool_]:
+        """Mask of the users that decide: those with a history, or all if none has one; shape (users,)."""
+        known = self.history_lengths > 0
+        return known if known.any() else ~known
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPart:

@@ -156,9 +156,8 @@ def search(
 
 
 def _measure(part: TrainingPart, variants: Sequence[RankingVariant], plan: Plan, report: Report) -> _Measured:
-    """Measure variants on the validation period, for users with a history there (else for all)."""
-    known = part.users.history_lengths > 0
-    users = np.flatnonzero(known if known.any() else ~known)
+    """Measure variants on the validation period, for the users that decide."""
+    users = np.flatnonzero(part.users.compared)
     relevant = [part.users.relevant[user] for user in users.tolist()]
     metric, _, k = plan.metric.partition("@")
     values: list[tuple[RankingVariant, NDArray[np.float64]]] = []

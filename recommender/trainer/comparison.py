@@ -9,10 +9,10 @@ from recommender.entities import Blend
 from recommender.errors import EvaluationError
 from recommender.evaluation.ranking import ShortHistory
 from recommender.evaluation.results import Evaluation
-from recommender.evaluation.runner import MAIN_K, Plan, evaluate
+from recommender.evaluation.runner import MAIN_K, Plan, describe, evaluate_part
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import SplitKind, make_splits
-from recommender.evaluation.training_part import prepare
+from recommender.evaluation.training_part import TestUsers, prepare
 from recommender.evaluation.tuning import Candidate, choose, search
 from recommender.evaluation.variants import POPULARITY, RankingVariant
 from recommender.models.fitting import Fitting
@@ -79,7 +79,7 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
         fitting=Fitting(conditions.memory_bytes),
     )
     part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
-    _refuse_few(len(part.users.contexts))
+    _refuse_few(part.users)
     suited = suited_fits(data, conditions.memory_bytes, conditions.pinned)
     found = search(part, suited.fits, plan, report, conditions.fixed)
     chosen = choose(found.variants, found.candidates)
@@ -88,12 +88,20 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     compared = {each.name: each for each in (POPULARITY, conditions.default, conditions.champion, challenger)}
     baselines = (conditions.champion, conditions.default, POPULARITY)
     plan = replace(plan, top_users=TEST_USERS, baselines=baselines)
-    evaluation = evaluate(source, splits.test, list(compared.values()), plan, report)
-    _refuse_few(evaluation.description.test_users)
+    part = prepare(source, splits.test, plan.relevant, plan.top_users, plan.seed)
+    _refuse_few(part.users)
+    description = describe(source, splits.test, part, plan)
+    evaluation = evaluate_part(part, list(compared.values()), plan, description, report)
     left_out = (*(f"{model}: {reason}" for model, reason in suited.left_out.items()), *found.refused)
     return Comparison(challenger, evaluation, tuple(found.candidates), left_out)
 
 
-def _refuse_few(users: int) -> None:
-    if users < LEAST_TEST_USERS:
-        raise EvaluationError(f"there are {users} users to compare on, but {LEAST_TEST_USERS} are needed")
+def _refuse_few(users: TestUsers) -> None:
+    """Refuse to decide by few users; those without a history do not count if others have one.
+
+    Raises:
+        EvaluationError: there are too few.
+    """
+    count = int(users.compared.sum())
+    if count < LEAST_TEST_USERS:
+        raise EvaluationError(f"there are {count} users to compare on, but {LEAST_TEST_USERS} are needed")
