@@ -127,7 +127,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
     try:
         Trainer(
             folder,
-            MODELS if model == AUTO else (model,),
+            model,
             trigger,
             new_share=settings.training.training_new_share if model == AUTO else None,
             estimate=lambda: _estimate_interactions(settings),

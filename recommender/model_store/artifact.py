@@ -48,13 +48,14 @@ class Provenance:
 
     `made_by`: the command or the trainer. `run`: the number of the training run that chose it. `blend`: the
     blend it was chosen with; None for the configured one. `metrics`: those it was chosen by, as mean and
-    bounds of the 95 % interval.
+    bounds of the 95 % interval. `for_all`: it may serve all users; False if it was made for an experiment.
     """
 
     made_by: str
     run: int | None = None
     blend: Blend | None = None
     metrics: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    for_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)

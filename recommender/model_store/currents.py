@@ -5,13 +5,13 @@ models is a link to `<model>/<version>`, which `MODEL=auto` serves.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import CURRENT, current_version, is_there
+from recommender.model_store.artifact import CURRENT, current_version, is_there, read_metadata
 from recommender.model_store.versions import is_version
 from recommender.models.registry import MODELS
 
@@ -61,18 +61,32 @@ def linked_version(folder: Path) -> VersionRef | None:
 
 
 def serving_version(folder: Path) -> VersionRef | None:
-    """Return the version for `MODEL=auto`: the linked one, else the version published last, if any."""
+    """Return the version for `MODEL=auto`: the linked one, else the last published for all, if any."""
     with contextlib.suppress(ArtifactError):
         linked = linked_version(folder)
         if linked is not None:
             return linked
-    return max(currents_of_models(folder), key=lambda ref: ref.version, default=None)
+    return next(iter(latest_for_all(folder)), None)
 
 
-def currents_of_models(folder: Path) -> list[VersionRef]:
-    """Return the current version of each model that has one."""
+def latest_for_all(folder: Path) -> list[VersionRef]:
+    """Return the current versions of models that may serve all users, the latest first."""
+    refs = sorted(currents_of_models(folder), key=lambda ref: ref.version, reverse=True)
+    return [ref for ref in refs if is_for_all(folder, ref)]
+
+
+def is_for_all(folder: Path, ref: VersionRef) -> bool:
+    """Return whether a version may serve all users; also if it is unreadable, so that servers report it."""
+    try:
+        return read_metadata(folder, *ref).provenance.for_all
+    except ArtifactError:
+        return True
+
+
+def currents_of_models(folder: Path, models: Iterable[str] = MODELS) -> list[VersionRef]:
+    """Return the current version of each of these models that has one."""
     found = []
-    for model in MODELS:
+    for model in models:
         with contextlib.suppress(ArtifactError):
             version = current_version(folder, model)
             if version is not None:

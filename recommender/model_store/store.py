@@ -140,8 +140,7 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
                 f"{ref} has {lost} than the current version, and servers would refuse it. If that is "
                 "right, promote it with --accept-shrinkage."
             )
-        if lost is not None:
-            _accept_shrinkage(folder, metadata)
+        _prepare_to_serve(folder, metadata, is_smaller=lost is not None)
         make_current(folder, ref, How.PROMOTED)
 
 
@@ -164,8 +163,7 @@ def rollback(folder: Path) -> VersionRef:
                 except ArtifactError as exc:
                     passed_over.append(str(exc))
                     continue
-                if _lost(folder, metadata) is not None:
-                    _accept_shrinkage(folder, metadata)
+                _prepare_to_serve(folder, metadata, is_smaller=_lost(folder, metadata) is not None)
                 make_current(folder, ref, How.ROLLED_BACK)
                 return ref
     reasons = "".join(f" {reason}." for reason in passed_over)
@@ -278,8 +276,13 @@ def _lost(folder: Path, metadata: Metadata) -> str | None:
         return None
 
 
-def _accept_shrinkage(folder: Path, metadata: Metadata) -> None:
-    """Mark a version so that servers accept it although it is smaller."""
-    accepted = replace(metadata, shrinkage_accepted=True)
-    path = folder / metadata.model / metadata.version / METADATA
-    replace_text(path, json.dumps(asdict(accepted), indent=2))
+def _prepare_to_serve(folder: Path, metadata: Metadata, *, is_smaller: bool) -> None:
+    """Mark a version so that servers accept it for all users, although it is smaller."""
+    marked = replace(
+        metadata,
+        provenance=replace(metadata.provenance, for_all=True),
+        shrinkage_accepted=metadata.shrinkage_accepted or is_smaller,
+    )
+    if marked != metadata:
+        path = folder / metadata.model / metadata.version / METADATA
+        replace_text(path, json.dumps(asdict(marked), indent=2))

@@ -16,7 +16,7 @@ from recommender.entities import ANONYMOUS_USER_ID, Blend, History
 from recommender.errors import ArtifactError
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
-from recommender.model_store.currents import linked_version
+from recommender.model_store.currents import VersionRef, is_for_all, linked_version
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
 from recommender.model_store.shrinkage import find_loss
@@ -202,12 +202,17 @@ class ModelWatcher:
     def _published(self) -> Sequence[tuple[str, str | None, str]]:
         """Return the published versions of models, or why a model has none.
 
-        The current version of all models comes first, then the latest. If the version of the model in use
-        cannot be read, that comes first: an older one must not replace it.
+        The current version of all models comes first, then the latest that may serve all users. If the
+        version of the model in use cannot be read, that comes first: an older one must not replace it.
         """
         of_models = self._published_by_models()
         if not self._follows_all:
             return of_models
+        of_models = [
+            each
+            for each in of_models
+            if each[1] is None or is_for_all(self._folder, VersionRef(each[0], each[1]))
+        ]
         try:
             linked = linked_version(self._folder)
         except ArtifactError as exc:

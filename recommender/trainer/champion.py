@@ -1,7 +1,6 @@
 """Decide whether a challenger replaces the champion, the variant that answers now."""
 
 import contextlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,8 @@ from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.variants import ALONE, Fit, RankingVariant
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
-from recommender.model_store.currents import serving_version
+from recommender.model_store.currents import VersionRef, currents_of_models, latest_for_all, serving_version
+from recommender.models.base import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
 
@@ -27,28 +27,23 @@ class Decision(NamedTuple):
     is_new: bool = False
 
 
-def latest_published(folder: Path, models: Iterable[str]) -> Metadata | None:
-    """Return the metadata of the version that serves, or else of the version published last.
+def latest_published(folder: Path, model: str) -> Metadata | None:
+    """Return the metadata of the version that serves, or else of the version published last for all users.
 
     Args:
         folder: of all models.
-        models: the names of those that may answer.
+        model: as in `MODEL`: `AUTO`, or the name of the only one that may answer.
     """
-    names = tuple(models)
-    serving = serving_version(folder)
-    if serving is not None and serving.model in names:
+    refs = _answering(folder) if model == AUTO else currents_of_models(folder, (model,))
+    for ref in refs:
         with contextlib.suppress(ArtifactError):
-            return artifact.read_metadata(folder, *serving)
-    found: list[tuple[str, str]] = []
-    for name in names:
-        with contextlib.suppress(ArtifactError):
-            version = artifact.current_version(folder, name)
-            if version is not None:
-                found.append((version, name))
-    for version, name in sorted(found, reverse=True):
-        with contextlib.suppress(ArtifactError):
-            return artifact.read_metadata(folder, name, version)
+            return artifact.read_metadata(folder, *ref)
     return None
+
+
+def _answering(folder: Path) -> list[VersionRef]:
+    serving = serving_version(folder)
+    return ([] if serving is None else [serving]) + latest_for_all(folder)
 
 
 def variant_of(

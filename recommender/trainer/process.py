@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess  # nosec B404 # what it starts is our own
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Trainer:
 
     Args:
         folder: of the models.
-        models: those of which one is to be published.
+        model: as in `MODEL`: `AUTO`, or the name of the only one that is published.
         trigger: the schedule.
         new_share: a run is due when this share of new interactions has been added; None for never.
         estimate: returns roughly how many interactions there are, None if that is unknown.
@@ -57,7 +57,7 @@ class Trainer:
     def __init__(
         self,
         folder: Path,
-        models: Iterable[str],
+        model: str,
         trigger: CronTrigger,
         *,
         new_share: float | None,
@@ -67,7 +67,7 @@ class Trainer:
         lifeline: int | None = None,
     ) -> None:
         self._folder = folder
-        self._models = tuple(models)
+        self._model = model
         self._new_share = new_share
         self._estimate = estimate
         self._command = command
@@ -162,7 +162,7 @@ class Trainer:
         return bool(readable) and self._lifeline is not None and not os.read(self._lifeline, 1)
 
     def _is_published(self) -> bool:
-        return latest_published(self._folder, self._models) is not None
+        return latest_published(self._folder, self._model) is not None
 
     def _last_run(self) -> TrainingRun | None:
         return next(read_runs(self._folder, 1), None)

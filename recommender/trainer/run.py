@@ -45,7 +45,7 @@ from recommender.model_store.runs import (
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
-from recommender.models.registry import DEFAULT_MODEL, MODELS
+from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
 from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
@@ -85,11 +85,6 @@ class TrainingTask:
     record: RecordPublication = record_nothing
     takes_turns: bool = True
     experiment_models: tuple[str, ...] = ()
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names of the models that may answer."""
-        return tuple(MODELS) if self.model == AUTO else (self.model,)
 
 
 def run_training(
@@ -166,7 +161,7 @@ class _Run:
 
     def make(self) -> dict[str, Any]:
         """Train, and return the record."""
-        former = latest_published(self._task.folder, self._task.models)
+        former = latest_published(self._task.folder, self._task.model)
         if former is not None:
             self._stand_back()
         with self._source() as source:
@@ -211,7 +206,7 @@ class _Run:
         for name in task.experiment_models:
             if data is None or name == serving:
                 continue
-            former = latest_published(task.folder, (name,))
+            former = latest_published(task.folder, name)
             fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
                 self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), PromotionScope.MODEL)

@@ -283,7 +283,7 @@ def _publish(
     # Any number of users may be forgotten: the loss is intended.
     provenance = replace(former.provenance, made_by=_MADE_BY)
     serving = serving_version(folder)
-    serves = serving is None or serving.model == former.model
+    serves = serving is not None and serving.model == former.model
     promotion = PromotionScope.ALL if serves else PromotionScope.MODEL
     metadata = publisher.publish(model, data, provenance, shrinkage_accepted=True, promotion=promotion)
     return Publication(model, data, metadata, [metadata.version]), ""

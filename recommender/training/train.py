@@ -1,6 +1,7 @@
 """Train one model: read a dataset, fit the model to it, publish it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -69,6 +70,7 @@ def train(
             # Known only after fitting: a model may leave items out.
             known = {KNOWN_ITEMS: len(model.items)}
             _refuse_shrunk(name, "this training gives", known, publisher.former())
+        provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
         metadata = publisher.publish(
             model, data, provenance, shrinkage_accepted=accept_shrinkage, promotion=promotion
         )

@@ -16,6 +16,7 @@ from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
+from recommender.models.base import AUTO
 from recommender.models.registry import MODELS
 from recommender.trainer import candidates
 from recommender.trainer.champion import latest_published
@@ -64,7 +65,7 @@ def train(command: Train) -> Train:
 
 
 def published(folder: Path) -> Metadata:
-    found = latest_published(folder, MODELS)
+    found = latest_published(folder, AUTO)
     assert found is not None
     return found
 

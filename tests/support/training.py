@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def publish_made_up(
     model = MODELS[name].make({})
     model.fit(data)
     provenance = Provenance("test", run=1, blend=blend, metrics={"ndcg@10": (0.2, 0.1, 0.3)})
+    provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
     with publishing(folder, name, kept_versions=kept_versions) as publisher:
         metadata = publisher.publish(
             model, data, provenance, shrinkage_accepted=accepted, promotion=promotion

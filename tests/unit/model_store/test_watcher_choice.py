@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recommender.entities import Blend, Weights
+from recommender.model_store.currents import PromotionScope
 from recommender.model_store.store import find_version, promote, rollback
 from recommender.models.base import AUTO
 from recommender.models.item_knn import ItemKnn
@@ -110,3 +111,26 @@ def test_a_promoted_or_restored_version_is_used(watched: Watched, folder: Path) 
     watched.uses(first)
     assert rollback(folder).version == second
     watched.uses(second)
+
+
+def used_at_the_start(folder: Path, wanted: str) -> tuple[str, str | None]:
+    """Return the model that a new watcher uses, and its version."""
+    with contextlib.closing(watching(folder, wanted).watcher) as watcher:
+        watcher.open()
+        watcher.wait_for_first_look(10)
+        assert watcher.is_missing == (watcher.state().version is None and watcher.state().refused is None)
+        return watcher.state().name, watcher.state().version
+
+
+def test_a_version_for_an_experiment_answers_only_by_its_name(folder: Path) -> None:
+    tried = publish_made_up(folder, ItemKnn.name, promotion=PromotionScope.MODEL).version
+    assert used_at_the_start(folder, ItemKnn.name) == (ItemKnn.name, tried)
+    assert used_at_the_start(folder, AUTO) == ("live", None)
+    version = publish(folder)
+    assert used_at_the_start(folder, AUTO) == (NAME, version)
+    tried = publish_made_up(folder, ItemKnn.name, promotion=PromotionScope.MODEL).version
+    (folder / NAME / version / "metadata.json").write_text("{")
+    assert used_at_the_start(folder, AUTO) == ("live", None)
+    promote(folder, find_version(folder, tried))
+    (folder / "current").unlink()
+    assert used_at_the_start(folder, AUTO) == (ItemKnn.name, tried)

@@ -36,7 +36,7 @@ class Working:
         lifeline, self._held = os.pipe()
         trainer = Trainer(
             folder,
-            ["neighbours"],
+            "neighbours",
             cron_trigger("0 3 * * *"),
             new_share=0.1,
             estimate=lambda: estimate,
@@ -104,7 +104,7 @@ def test_the_trainer_ends_when_its_folder_is_replaced(tmp_path: Path) -> None:
     looks = iter([True, False])
     trainer = Trainer(
         tmp_path,
-        ["neighbours"],
+        "neighbours",
         cron_trigger("0 3 * * *"),
         new_share=None,
         estimate=lambda: None,
