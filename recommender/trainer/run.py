@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,21 +24,16 @@ from recommender.entities import Blend, InteractionTypes
 from recommender.errors import ArtifactError, DatabaseUnavailableError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
-from recommender.evaluation.results import Evaluation, MetricDifference, VariantResult
+from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
-from recommender.evaluation.tuning import Candidate
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.currents import PromotionScope
 from recommender.model_store.runs import (
-    ComparedVariant,
-    MetricInterval,
-    SearchedVariant,
     TrainingOutcome,
     TrainingRun,
     Trigger,
-    VariantRecord,
     next_run_number,
     write_run,
 )
@@ -47,16 +42,16 @@ from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
-from recommender.trainer.champion import decide, difference_of, latest_published, variant_of
+from recommender.trainer.champion import decide, latest_published, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
 from recommender.trainer.locks import run_lock
+from recommender.trainer.records import compared_as, metrics_of
 from recommender.training.publication import RecordPublication, record_nothing
 from recommender.training.train import train
 
 logger = logging.getLogger(__name__)
 
 MADE_BY = "trainer"
-_RECORDED_CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +186,7 @@ class _Run:
             **self._found(TrainingOutcome.PUBLISHED, decision.reason, published),
             "champion": champion.name,
             "chosen": decision.winner.name,
-            **_compared_as(compared, champion),
+            **compared_as(compared, champion),
         }
 
     def train_for_experiments(self, serving: str | None) -> None:
@@ -226,7 +221,7 @@ class _Run:
             **self._found(TrainingOutcome.REFITTED, reason, published),
             "champion": champion.name,
             "chosen": champion.name,
-            **({} if compared is None else _compared_as(compared, champion)),
+            **({} if compared is None else compared_as(compared, champion)),
         }
 
     def _found(self, outcome: TrainingOutcome, reason: str, published: Metadata | None) -> dict[str, Any]:
@@ -260,7 +255,7 @@ class _Run:
             made_by=MADE_BY,
             run=self.number,
             blend=variant.blend if self._task.learns_blend else None,
-            metrics={} if evaluation is None else _metrics_of(evaluation, variant),
+            metrics={} if evaluation is None else metrics_of(evaluation, variant),
         )
         return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, PromotionScope.ALL)
 
@@ -307,59 +302,6 @@ def _all_of(source: Source) -> Dataset:
     )
     pairs = positive_pairs(source.interactions.since(since))
     return dataset_of(histories_of(pairs, source.interactions), start)
-
-
-def _metrics_of(evaluation: Evaluation, variant: RankingVariant) -> Mapping[str, tuple[float, float, float]]:
-    for each in evaluation.measured:
-        if each.name == variant.name:
-            found = evaluation.of_group(each).metrics
-            return {name: (interval.mean, interval.low, interval.high) for name, interval in found.items()}
-    return {}
-
-
-def _compared_as(compared: Comparison, champion: RankingVariant) -> dict[str, Any]:
-    evaluation = compared.evaluation
-    measured = evaluation.measured
-    has_champion = champion.name in evaluation.baselines
-    rows = [
-        ComparedVariant(
-            **_described(each),
-            metric=evaluation.of_group(each).metrics[evaluation.metric],
-            against_champion=(
-                _interval(difference_of(evaluation, each.name, champion.name)) if has_champion else None
-            ),
-        )
-        for each in measured
-    ]
-    rows += [ComparedVariant(**_described(each)) for each in evaluation.refused]
-    users = evaluation.of_group(measured[0]).users if measured else 0
-    moment = evaluation.description.moment
-    return {
-        "metric": evaluation.metric,
-        "users": users,
-        "split": f"what happened from {moment} on",
-        "compared": tuple(rows),
-        "searched": _searched(compared.searched),
-        "tried": len(compared.searched),
-        "left_out": compared.left_out,
-    }
-
-
-def _searched(candidates: Sequence[Candidate]) -> tuple[SearchedVariant, ...]:
-    best = sorted(candidates, key=lambda each: -each.mean)[:_RECORDED_CANDIDATES]
-    return tuple(
-        SearchedVariant(name=each.name, mean=each.mean, against_popularity=_interval(each.against_popularity))
-        for each in best
-    )
-
-
-def _described(result: VariantResult) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in VariantRecord.model_fields}
-
-
-def _interval(difference: MetricDifference) -> MetricInterval:
-    # Without its label: a record holds numbers.
-    return MetricInterval(mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def _log_step() -> Any:
