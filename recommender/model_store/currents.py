@@ -40,6 +40,22 @@ class VersionRef(NamedTuple):
         return f"{self.model} {self.version}"
 
 
+class Currents(NamedTuple):
+    """The versions in use at a moment: for `MODEL=auto`, if any, and of each model that has one."""
+
+    serving: VersionRef | None
+    of_models: frozenset[VersionRef]
+
+    def after(self, ref: VersionRef) -> "Currents":
+        """Return them as they are once a version was published for all users."""
+        others = {each for each in self.of_models if each.model != ref.model}
+        return Currents(ref, frozenset({*others, ref}))
+
+    def of_model(self, model: str) -> VersionRef | None:
+        """Return the current version of a model, if any."""
+        return next((each for each in self.of_models if each.model == model), None)
+
+
 def linked_version(folder: Path) -> VersionRef | None:
     """Return the target of `current` of all models; None if there is none.
 
@@ -92,6 +108,11 @@ def currents_of_models(folder: Path, models: Iterable[str] = MODELS) -> list[Ver
             if version is not None:
                 found.append(VersionRef(model, version))
     return found
+
+
+def read_currents(folder: Path) -> Currents:
+    """Return the versions that are in use now."""
+    return Currents(serving_version(folder), frozenset(currents_of_models(folder)))
 
 
 def current_faults(folder: Path) -> Iterator[str]:

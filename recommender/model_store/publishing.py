@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,12 @@ from recommender.model_store.artifact import (
     read_metadata,
 )
 from recommender.model_store.currents import (
+    Currents,
     PromotionScope,
     VersionRef,
     linked_version,
     point_model_to,
+    read_currents,
     refuse_unless_link,
 )
 from recommender.model_store.fingerprints import fingerprint_of
@@ -109,6 +111,7 @@ class Publisher:
         *,
         shrinkage_accepted: bool = False,
         promotion: PromotionScope = PromotionScope.ALL,
+        since: Currents | None = None,
     ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
@@ -117,6 +120,8 @@ class Publisher:
             provenance: how the model was made.
             shrinkage_accepted: it may replace a model of far more users.
             promotion: which `current` links it gets.
+            since: what was in use when the decision for this version began. A link that was changed since
+                then keeps its new target, and the version is not one for all users if that does not serve.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
@@ -131,36 +136,68 @@ class Publisher:
             model.save(aside)
             # Load it as servers will: an unusable model is not published, and kernels are compiled.
             type(model).load(aside)
-            metadata = Metadata(
-                model=name,
-                version=version,
-                built_at=now().isoformat(),
-                window_start=data.window_start,
-                counts={**data.counts, KNOWN_ITEMS: len(model.items)},
-                libraries={"numpy": np.__version__},
-                checksums=checksums_of(aside),
-                hyperparameters=model.config.model_dump(mode="json"),
-                fingerprint=fingerprint_of(data),
-                code_version=__version__,
-                provenance=provenance,
-                shrinkage_accepted=shrinkage_accepted,
-                host=socket.gethostname(),
-                forgotten=data.forgotten,
-            )
-            (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
-            for path in (*aside.iterdir(), aside):
-                make_readable(path)
-            aside.rename(self._home / version)
+            metadata = _metadata_of(model, data, provenance, aside, VersionRef(name, version))
+            with store_lock(folder):
+                allowed = self._allowed(promotion, since)
+                for_all = provenance.for_all and allowed is promotion
+                metadata = replace(
+                    metadata,
+                    provenance=replace(provenance, for_all=for_all),
+                    shrinkage_accepted=shrinkage_accepted,
+                )
+                self._put_in_place(aside, metadata)
+                self._link(VersionRef(name, version), allowed)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        with store_lock(folder):
-            if promotion is PromotionScope.ALL:
-                make_current(folder, VersionRef(name, version), How.PUBLISHED)
-            elif promotion is PromotionScope.MODEL:
-                point_model_to(folder, VersionRef(name, version))
-            prune_model(folder, name, self._kept_versions)
         return metadata
+
+    def _allowed(self, promotion: PromotionScope, since: Currents | None) -> PromotionScope:
+        """Return the links that a version may get, without those that changed; the store's lock is held."""
+        folder, name = self._home.parent, self._home.name
+        if since is None or promotion is PromotionScope.NONE:
+            return promotion
+        now_in_use = read_currents(folder)
+        if promotion is PromotionScope.ALL and now_in_use.serving == since.serving:
+            return PromotionScope.ALL
+        stays = now_in_use.of_model(name) == since.of_model(name)
+        return PromotionScope.MODEL if stays else PromotionScope.NONE
+
+    def _put_in_place(self, aside: Path, metadata: Metadata) -> None:
+        (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
+        for path in (*aside.iterdir(), aside):
+            make_readable(path)
+        aside.rename(self._home / metadata.version)
+
+    def _link(self, ref: VersionRef, promotion: PromotionScope) -> None:
+        """Set the links to a version, and remove old ones; the store's lock is held."""
+        folder = self._home.parent
+        if promotion is PromotionScope.ALL:
+            make_current(folder, ref, How.PUBLISHED)
+        elif promotion is PromotionScope.MODEL:
+            point_model_to(folder, ref)
+        prune_model(folder, ref.model, self._kept_versions)
+
+
+def _metadata_of(
+    model: TrainableModel, data: Dataset, provenance: Provenance, home: Path, ref: VersionRef
+) -> Metadata:
+    """Describe a version whose files are in a folder."""
+    return Metadata(
+        model=ref.model,
+        version=ref.version,
+        built_at=now().isoformat(),
+        window_start=data.window_start,
+        counts={**data.counts, KNOWN_ITEMS: len(model.items)},
+        libraries={"numpy": np.__version__},
+        checksums=checksums_of(home),
+        hyperparameters=model.config.model_dump(mode="json"),
+        fingerprint=fingerprint_of(data),
+        code_version=__version__,
+        provenance=provenance,
+        host=socket.gethostname(),
+        forgotten=data.forgotten,
+    )
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
-from recommender.model_store.currents import PromotionScope
+from recommender.model_store.currents import Currents, PromotionScope, VersionRef, read_currents
 from recommender.model_store.runs import (
     TrainingOutcome,
     TrainingRun,
@@ -153,9 +153,12 @@ class _Run:
         self._counts: dict[str, int] = {}
         self._published: Metadata | None = None
         self._data: Dataset | None = None
+        # What was in use when the run began, with its own publications.
+        self._since: Currents | None = None
 
     def make(self) -> dict[str, Any]:
         """Train, and return the record."""
+        self._since = read_currents(self._task.folder)
         former = latest_published(self._task.folder, self._task.model)
         if former is not None:
             self._stand_back()
@@ -201,10 +204,12 @@ class _Run:
         for name in task.experiment_models:
             if data is None or name == serving:
                 continue
+            since = read_currents(task.folder)
             former = latest_published(task.folder, name)
             fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
-                self._learn(fit, data, Provenance(made_by=MADE_BY, run=self.number), PromotionScope.MODEL)
+                provenance = Provenance(made_by=MADE_BY, run=self.number)
+                self._learn(fit, data, provenance, PromotionScope.MODEL, since)
             except (MarqueeError, OSError, MemoryError) as exc:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
@@ -228,6 +233,11 @@ class _Run:
         found = {"outcome": outcome, "reason": reason, "counts": self._counts}
         if published is None:
             return found
+        if not published.provenance.for_all:
+            found["reason"] = (
+                f"{reason} What was put into use during the run stays in use. `{PROGRAM} models promote "
+                f"{published.version}` would replace it."
+            )
         version = {"model": published.model, "version": published.version}
         return {**found, **version, "fingerprint": published.fingerprint}
 
@@ -257,9 +267,20 @@ class _Run:
             blend=variant.blend if self._task.learns_blend else None,
             metrics={} if evaluation is None else metrics_of(evaluation, variant),
         )
-        return self._learn(variant.fit or Fit(DEFAULT_MODEL), data, provenance, PromotionScope.ALL)
+        fit = variant.fit or Fit(DEFAULT_MODEL)
+        published = self._learn(fit, data, provenance, PromotionScope.ALL, self._since)
+        if published.provenance.for_all and self._since is not None:
+            self._since = self._since.after(VersionRef(published.model, published.version))
+        return published
 
-    def _learn(self, fit: Fit, data: Dataset, provenance: Provenance, promotion: PromotionScope) -> Metadata:
+    def _learn(
+        self,
+        fit: Fit,
+        data: Dataset,
+        provenance: Provenance,
+        promotion: PromotionScope,
+        since: Currents | None,
+    ) -> Metadata:
         return train(
             fit.model,
             self._task.folder,
@@ -270,6 +291,7 @@ class _Run:
             record=self._task.record,
             provenance=provenance,
             promotion=promotion,
+            since=since,
         )
 
     def _source(self) -> AbstractContextManager[Source]:

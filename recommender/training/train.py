@@ -11,7 +11,7 @@ from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
-from recommender.model_store.currents import PromotionScope
+from recommender.model_store.currents import Currents, PromotionScope
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.model_store.store import KEPT_VERSIONS
@@ -33,6 +33,7 @@ def train(
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
     promotion: PromotionScope = PromotionScope.ALL,
+    since: Currents | None = None,
     kept_versions: int = KEPT_VERSIONS,
     record: RecordPublication = record_nothing,
 ) -> Metadata:
@@ -48,6 +49,7 @@ def train(
         announce: called with the estimate of time and memory, before learning begins.
         provenance: how the model is made.
         promotion: which `current` links the new version gets.
+        since: what was in use when the decision to train began; what people changed since then stays.
         kept_versions: how many versions of the model are kept.
         record: called with the publication.
 
@@ -72,7 +74,12 @@ def train(
             _refuse_shrunk(name, "this training gives", known, publisher.former())
         provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
         metadata = publisher.publish(
-            model, data, provenance, shrinkage_accepted=accept_shrinkage, promotion=promotion
+            model,
+            data,
+            provenance,
+            shrinkage_accepted=accept_shrinkage,
+            promotion=promotion,
+            since=since,
         )
         record(Publication(model, data, metadata, publisher.versions()))
         return metadata
