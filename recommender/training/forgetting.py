@@ -11,10 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from config.setting_types import SettingsError
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import FILE, KEY_BYTES, Forgotten, read_forgotten
-from recommender.errors import ArtifactError, DatabaseUnavailableError, TrainingMemoryError
+from recommender.errors import ArtifactError, DatabaseUnavailableError, MarqueeError
 from recommender.model_store.artifact import (
     VERSION,
     Metadata,
@@ -196,8 +198,22 @@ def _is_stale(home: Path, version: str, forgotten: Forgotten) -> bool:
 def _read(read: Callable[[], Dataset]) -> _Source:
     try:
         return _Source(read(), "")
-    except (DatabaseUnavailableError, SettingsError) as exc:
-        return _Source(None, str(exc))
+    except (DatabaseUnavailableError, SettingsError, MemoryError) as exc:
+        return _Source(None, _reason_of(exc))
+
+
+def _reason_of(exc: Exception) -> str:
+    """Return in one line why something failed."""
+    match exc:
+        case MarqueeError() | SettingsError():
+            return str(exc)
+        case ValidationError():
+            error = exc.errors()[0]
+            return f"its hyperparameters are not valid: {'.'.join(map(str, error['loc']))}: {error['msg']}"
+        case MemoryError():
+            return "there is not enough memory"
+        case _:
+            return " ".join(f"learning failed: {type(exc).__name__}: {exc}".split())
 
 
 def _remake(
@@ -275,11 +291,11 @@ def _publish(
     data = forgotten.leave_out(data)
     if not all(data.counts.values()):
         return None, "nothing is left to learn from"
-    model = MODELS[former.model].make(former.hyperparameters)
     try:
+        model = MODELS[former.model].make(former.hyperparameters)
         model.fit(data, fitting)
-    except TrainingMemoryError as exc:
-        return None, str(exc)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the other models must forget the users, too
+        return None, _reason_of(exc)
     # Any number of users may be forgotten: the loss is intended.
     provenance = replace(former.provenance, made_by=_MADE_BY)
     serving = serving_version(folder)
