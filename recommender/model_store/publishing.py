@@ -13,6 +13,7 @@ import numpy as np
 
 from recommender import __version__
 from recommender.data.dataset import Dataset
+from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import (
     CURRENT,
@@ -50,6 +51,10 @@ from recommender.models.base import TrainableModel
 
 _PARTIAL = re.compile(rf"\.{VERSION.pattern}{re.escape(PARTIAL_SUFFIX)}")
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
+
+
+class ForgottenMeanwhileError(ArtifactError):
+    """Users were forgotten after the data for a version was read."""
 
 
 class Publisher:
@@ -126,6 +131,7 @@ class Publisher:
         Raises:
             OSError: the folder cannot be written; the current version stays.
             ArtifactError: an existing version has the latest possible name.
+            ForgottenMeanwhileError: the data includes a forgotten user. Nothing is published.
         """
         folder, name = self._home.parent, self._home.name
         with store_lock(folder):
@@ -138,6 +144,8 @@ class Publisher:
             type(model).load(aside)
             metadata = _metadata_of(model, data, provenance, aside, VersionRef(name, version))
             with store_lock(folder):
+                # A `forget` after this look sees the files aside, and waits until this run ends.
+                self._refuse_forgotten(data)
                 allowed = self._allowed(promotion, since)
                 for_all = provenance.for_all and allowed is promotion
                 metadata = replace(
@@ -151,6 +159,13 @@ class Publisher:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         return metadata
+
+    def _refuse_forgotten(self, data: Dataset) -> None:
+        if read_forgotten(self._home.parent).state != data.forgotten:
+            raise ForgottenMeanwhileError(
+                f"{self._home.name}: users were forgotten while it was trained. Nothing is published. Train "
+                "again."
+            )
 
     def _allowed(self, promotion: PromotionScope, since: Currents | None) -> PromotionScope:
         """Return the links that a version may get, without those that changed; the store's lock is held."""

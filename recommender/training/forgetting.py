@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,7 @@ from recommender.model_store.artifact import (
 )
 from recommender.model_store.currents import PromotionScope, serving_version
 from recommender.model_store.folders import make_readable_folder, replace_text
-from recommender.model_store.publishing import Publisher, publishing
+from recommender.model_store.publishing import ForgottenMeanwhileError, Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
 from recommender.models.base import KeepsInteractions
 from recommender.models.fitting import UNBOUNDED, Fitting
@@ -146,17 +146,20 @@ def remake_models(
         if source is None:
             source = _read(read)
         with publishing(folder, name, wait_s=_PATIENCE_S) as publisher:
-            # Listed again: there may be more by now.
-            forgotten = read_forgotten(folder)
-            yield _remake(
-                publisher,
-                folder / name,
-                forgotten,
-                source,
-                fitting=fitting,
-                accept_shrinkage=accept_shrinkage,
-                record=record,
-            )
+            remade = None
+            while remade is None:
+                # Users who are forgotten meanwhile must not be in it: then it is remade once more.
+                with suppress(ForgottenMeanwhileError):
+                    remade = _remake(
+                        publisher,
+                        folder / name,
+                        read_forgotten(folder),
+                        source,
+                        fitting=fitting,
+                        accept_shrinkage=accept_shrinkage,
+                        record=record,
+                    )
+            yield remade
 
 
 def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:

@@ -54,8 +54,8 @@ def train(
         record: called with the publication.
 
     Raises:
-        ArtifactError: the dataset is empty or has shrunk, another run is training this model, or the list of
-            forgotten users cannot be read. Nothing is published.
+        ArtifactError: the dataset is empty or has shrunk, another run is training this model, users were
+            forgotten meanwhile, or the list of them cannot be read. Nothing is published.
         TrainingMemoryError: learning needs more memory than `fitting` allows. Nothing is published.
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
