@@ -24,12 +24,15 @@ def find_shrinkage(counts: Mapping[str, int], former: Mapping[str, int]) -> str 
     return None
 
 
-def find_loss(metadata: Metadata, former: Metadata) -> str | None:
-    """Return a description of a version's losses against another one that are larger than allowed, else None.
+def find_loss(model: str, counts: Mapping[str, int], former: Metadata) -> str | None:
+    """Return a description of a model's losses against a version that are larger than allowed, else None.
 
     Known items are compared only within a model: another model may need more users of each item.
+
+    Args:
+        model: its name.
+        counts: its numbers, as in `find_shrinkage`.
+        former: the version.
     """
-    counts = dict(metadata.counts)
-    if metadata.model != former.model:
-        counts.pop(KNOWN_ITEMS, None)
-    return find_shrinkage(counts, former.counts)
+    compared = {name: count for name, count in counts.items() if model == former.model or name != KNOWN_ITEMS}
+    return find_shrinkage(compared, former.counts)

@@ -270,7 +270,7 @@ def _lost(folder: Path, metadata: Metadata) -> str | None:
     if current is None:
         return None
     try:
-        return find_loss(metadata, read_metadata(folder, *current))
+        return find_loss(metadata.model, metadata.counts, read_metadata(folder, *current))
     except ArtifactError:
         # An unreadable version cannot be compared with.
         return None

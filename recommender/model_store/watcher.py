@@ -337,7 +337,7 @@ class ModelWatcher:
                 "trained on other databases?"
             )
         if self._in_use is not None and not loaded.metadata.shrinkage_accepted:
-            lost = find_loss(loaded.metadata, self._in_use.metadata)
+            lost = find_loss(loaded.model.name, loaded.metadata.counts, self._in_use.metadata)
             if lost is not None:
                 raise ArtifactError(f"it has {lost} than the model in use")
 

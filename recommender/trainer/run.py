@@ -153,13 +153,14 @@ class _Run:
         self._counts: dict[str, int] = {}
         self._published: Metadata | None = None
         self._data: Dataset | None = None
-        # What was in use when the run began, with its own publications.
+        # What was in use when the run began, with its own publications; the version that serves by that.
         self._since: Currents | None = None
+        self._serving: Metadata | None = None
 
     def make(self) -> dict[str, Any]:
         """Train, and return the record."""
         self._since = read_currents(self._task.folder)
-        former = latest_published(self._task.folder, self._task.model)
+        former = self._serving = latest_published(self._task.folder, self._task.model)
         if former is not None:
             self._stand_back()
         with self._source() as source:
@@ -184,7 +185,11 @@ class _Run:
         decision = decide(champion, compared.challenger, compared.evaluation)
         if not decision.is_new:
             return self._refitted(champion, data, compared, decision.reason)
-        published = self._publish(decision.winner, data, compared.evaluation)
+        try:
+            published = self._publish(decision.winner, data, compared.evaluation)
+        except (MarqueeError, MemoryError) as exc:
+            reason = f"{decision.reason} It could not be published: {_reason_of(exc, self._task.folder)}"
+            return self._refitted(champion, data, compared, reason)
         return {
             **self._found(TrainingOutcome.PUBLISHED, decision.reason, published),
             "champion": champion.name,
@@ -209,7 +214,7 @@ class _Run:
             fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
                 provenance = Provenance(made_by=MADE_BY, run=self.number)
-                self._learn(fit, data, provenance, PromotionScope.MODEL, since)
+                self._learn(fit, data, provenance, since=since, promotion=PromotionScope.MODEL)
             except (MarqueeError, OSError, MemoryError) as exc:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
@@ -268,9 +273,12 @@ class _Run:
             metrics={} if evaluation is None else metrics_of(evaluation, variant),
         )
         fit = variant.fit or Fit(DEFAULT_MODEL)
-        published = self._learn(fit, data, provenance, PromotionScope.ALL, self._since)
+        published = self._learn(
+            fit, data, provenance, since=self._since, promotion=PromotionScope.ALL, replaced=self._serving
+        )
         if published.provenance.for_all and self._since is not None:
             self._since = self._since.after(VersionRef(published.model, published.version))
+            self._serving = published
         return published
 
     def _learn(
@@ -278,8 +286,10 @@ class _Run:
         fit: Fit,
         data: Dataset,
         provenance: Provenance,
-        promotion: PromotionScope,
+        *,
         since: Currents | None,
+        promotion: PromotionScope,
+        replaced: Metadata | None = None,
     ) -> Metadata:
         return train(
             fit.model,
@@ -292,6 +302,7 @@ class _Run:
             provenance=provenance,
             promotion=promotion,
             since=since,
+            replaced=replaced,
         )
 
     def _source(self) -> AbstractContextManager[Source]:

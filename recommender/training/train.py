@@ -13,7 +13,7 @@ from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
 from recommender.model_store.currents import Currents, PromotionScope
 from recommender.model_store.publishing import publishing
-from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.shrinkage import find_loss
 from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
@@ -34,6 +34,7 @@ def train(
     provenance: Provenance = BY_COMMAND,
     promotion: PromotionScope = PromotionScope.ALL,
     since: Currents | None = None,
+    replaced: Metadata | None = None,
     kept_versions: int = KEPT_VERSIONS,
     record: RecordPublication = record_nothing,
 ) -> Metadata:
@@ -50,6 +51,8 @@ def train(
         provenance: how the model is made.
         promotion: which `current` links the new version gets.
         since: what was in use when the decision to train began; what people changed since then stays.
+        replaced: the version whose size the new one is compared with, as servers will; None for the current
+            one of the model.
         kept_versions: how many versions of the model are kept.
         record: called with the publication.
 
@@ -64,14 +67,14 @@ def train(
         data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         if not accept_shrinkage:
-            _refuse_shrunk(name, "engagement_db gives", data.counts, publisher.former())
+            _refuse_shrunk(name, "engagement_db gives", data.counts, replaced or publisher.former())
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
         if not accept_shrinkage:
             # Known only after fitting: a model may leave items out.
             known = {KNOWN_ITEMS: len(model.items)}
-            _refuse_shrunk(name, "this training gives", known, publisher.former())
+            _refuse_shrunk(name, "this training gives", known, replaced or publisher.former())
         provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
         metadata = publisher.publish(
             model,
@@ -93,9 +96,9 @@ def _refuse_empty(data: Dataset) -> None:
 
 
 def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Metadata | None) -> None:
-    lost = None if former is None else find_shrinkage(counts, former.counts)
+    lost = None if former is None else find_loss(name, counts, former)
     if former is not None and lost is not None:
         raise ArtifactError(
-            f"{what} {lost} than {name} {former.version} has. Nothing is published. If "
+            f"{what} {lost} than {former.model} {former.version} has. Nothing is published. If "
             f"that is right, run `{PROGRAM} train {name} --accept-shrinkage`."
         )

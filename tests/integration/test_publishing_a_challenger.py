@@ -1,0 +1,83 @@
+"""A challenger is compared in size with what it replaces; the champion stays if it cannot be published."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from recommender.entities import DatabaseName
+from recommender.evaluation.search_space import in_blend
+from recommender.evaluation.variants import Fit, RankingVariant
+from recommender.model_store.currents import serving_version
+from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
+from recommender.models.registry import MODELS
+from recommender.trainer import candidates
+from recommender.trainer import run as run_module
+from recommender.trainer.champion import Decision
+from tests.support.commands import Result, runner
+from tests.support.postgres import Urls
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., Result]
+CHAMPION, CHALLENGER = "popularity", "item_knn"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run(
+    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    run = runner(databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    return run
+
+
+@pytest.fixture
+def decided(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], TrainingRun]:
+    """Return a function that trains, and decides for the challenger."""
+    # Models that train quickly.
+    quick = {name: MODELS[name] for name in (CHAMPION, CHALLENGER, "neighbours")}
+    monkeypatch.setattr(candidates, "MODELS", quick)
+
+    def decide(champion: RankingVariant, *_: Any) -> Decision:
+        return Decision(in_blend(Fit(CHALLENGER), champion.blend), "It won.", is_new=True)
+
+    monkeypatch.setattr(run_module, "decide", decide)
+
+    def train() -> TrainingRun:
+        assert run("trainer", "--once").status == 0
+        return next(read_runs(folder, 1))
+
+    return train
+
+
+def test_a_loss_that_was_accepted_for_the_champion_is_no_reason_against_the_challenger(
+    run: Run, decided: Callable[[], TrainingRun], databases: Urls, folder: Path
+) -> None:
+    for model in (CHAMPION, CHALLENGER):
+        assert run("train", model).status == 0
+    with psycopg.connect(databases[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute("DELETE FROM interaction WHERE id % 20 >= 8")
+    assert run("train", CHAMPION).status == 1
+    assert run("train", CHAMPION, "--accept-shrinkage").status == 0
+    found = decided()
+    assert (found.outcome, found.reason) == (TrainingOutcome.PUBLISHED, "It won.")
+    assert serving_version(folder) == (CHALLENGER, found.version)
+
+
+def test_a_challenger_that_cannot_be_published_leaves_the_champion_trained_again(
+    run: Run, decided: Callable[[], TrainingRun], folder: Path
+) -> None:
+    assert run("train", CHAMPION).status == 0
+    (folder / CHALLENGER / "current").mkdir(parents=True)
+    found = decided()
+    assert (found.outcome, found.chosen) == (TrainingOutcome.REFITTED, found.champion)
+    assert found.reason.startswith("It won. It could not be published: MODEL_PATH/item_knn/current is not a")
+    assert serving_version(folder) == (CHAMPION, found.version)
