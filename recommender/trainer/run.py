@@ -52,6 +52,8 @@ from recommender.training.train import train
 logger = logging.getLogger(__name__)
 
 MADE_BY = "trainer"
+# Who else holds a model prunes it or trains it by hand: waiting costs less than comparing again.
+_PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +305,7 @@ class _Run:
             promotion=promotion,
             since=since,
             replaced=replaced,
+            wait_s=_PATIENCE_S,
         )
 
     def _source(self) -> AbstractContextManager[Source]:

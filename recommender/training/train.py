@@ -35,6 +35,7 @@ def train(
     promotion: PromotionScope = PromotionScope.ALL,
     since: Currents | None = None,
     replaced: Metadata | None = None,
+    wait_s: float = 0.0,
     kept_versions: int = KEPT_VERSIONS,
     record: RecordPublication = record_nothing,
 ) -> Metadata:
@@ -53,6 +54,7 @@ def train(
         since: what was in use when the decision to train began; what people changed since then stays.
         replaced: the version whose size the new one is compared with, as servers will; None for the current
             one of the model.
+        wait_s: how many seconds to wait for another run that is training this model.
         kept_versions: how many versions of the model are kept.
         record: called with the publication.
 
@@ -63,7 +65,7 @@ def train(
         DatabaseUnavailableError: from `read`.
         OSError: the folder cannot be written.
     """
-    with publishing(folder, name, kept_versions=kept_versions) as publisher:
+    with publishing(folder, name, kept_versions=kept_versions, wait_s=wait_s) as publisher:
         data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         if not accept_shrinkage:

@@ -1,6 +1,8 @@
 """A challenger is compared in size with what it replaces; the champion stays if it cannot be published."""
 
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,17 @@ import psycopg
 import pytest
 
 from recommender.entities import DatabaseName
+from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.currents import serving_version
+from recommender.model_store.locks import model_lock
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
 from recommender.models.registry import MODELS
 from recommender.trainer import candidates
 from recommender.trainer import run as run_module
 from recommender.trainer.champion import Decision
+from recommender.trainer.records import metrics_of
 from tests.support.commands import Result, runner
 from tests.support.postgres import Urls
 
@@ -23,6 +28,7 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Result]
 CHAMPION, CHALLENGER = "popularity", "item_knn"
+_HELD_S = 0.5
 
 
 @pytest.fixture
@@ -81,3 +87,19 @@ def test_a_challenger_that_cannot_be_published_leaves_the_champion_trained_again
     assert (found.outcome, found.chosen) == (TrainingOutcome.REFITTED, found.champion)
     assert found.reason.startswith("It won. It could not be published: MODEL_PATH/item_knn/current is not a")
     assert serving_version(folder) == (CHAMPION, found.version)
+
+
+def test_a_training_waits_for_who_holds_the_model(
+    run: Run, decided: Callable[[], TrainingRun], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("train", CHAMPION).status == 0
+    with ExitStack() as held:
+        held.enter_context(model_lock(folder / CHALLENGER))
+
+        def release_soon(evaluation: Evaluation, variant: RankingVariant) -> Any:
+            # The last step before the publication.
+            threading.Timer(_HELD_S, held.close).start()
+            return metrics_of(evaluation, variant)
+
+        monkeypatch.setattr(run_module, "metrics_of", release_soon)
+        assert decided().outcome is TrainingOutcome.PUBLISHED
