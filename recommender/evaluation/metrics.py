@@ -13,8 +13,8 @@ ACCURACY = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
 # Steck, "Calibrated Recommendations" (RecSys 2018): how much of the history's distribution is mixed in, so
 # that a genre that is not recommended at all does not make the divergence infinite.
 _MIXED_IN = 0.01
-# Users per step when pairs of items are compared.
-_USERS_AT_ONCE = 1_000
+# Users per step when pairs of items are compared, and their pairs of ranks; a pair takes about 20 bytes.
+_USERS_AT_ONCE, _PAIRS_AT_ONCE = 1_000, 2_000_000
 
 PerUser = NDArray[np.float64]
 
@@ -96,9 +96,9 @@ def intra_list_diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) 
         rankings: shape (users, ranks).
         genres: mask of shape (items, genres).
     """
+    at_once = max(1, min(_USERS_AT_ONCE, _PAIRS_AT_ONCE // max(1, rankings.shape[1] ** 2)))
     parts = [
-        _diversity(rankings[start : start + _USERS_AT_ONCE], genres)
-        for start in range(0, len(rankings), _USERS_AT_ONCE)
+        _diversity(rankings[start : start + at_once], genres) for start in range(0, len(rankings), at_once)
     ]
     return np.concatenate([np.empty(0), *parts])
 

@@ -1,5 +1,7 @@
 """Each metric equals its value computed by hand, and NDCG that of scikit-learn."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,22 @@ def test_diversity_is_one_minus_the_overlap_of_genres() -> None:
     found = metrics.intra_list_diversity(np.array([[0, 1, 2], [0, 1, -1], [0, -1, -1]]), genres)
     assert found[:2] == pytest.approx([1 - (1 / 2) / 3, 1 / 2])
     assert np.isnan(found[2])
+
+
+def test_diversity_of_long_lists_takes_bounded_memory_and_is_the_same_in_any_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(3)
+    genres = generator.random((500, 18)) < 0.2
+    rankings = generator.integers(-1, 500, (1_000, 100))
+    tracemalloc.start()
+    found = metrics.intra_list_diversity(rankings, genres)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 80 << 20, "pairs of all users would take 200 MB"
+    for pairs in (1, 30_000, 10_000_000):
+        monkeypatch.setattr(metrics, "_PAIRS_AT_ONCE", pairs)
+        assert metrics.intra_list_diversity(rankings[:20], genres) == pytest.approx(found[:20], rel=1e-12)
 
 
 def test_miscalibration_is_the_divergence_of_genres() -> None:
