@@ -118,6 +118,14 @@ class JobFolder:
         except (ValueError, TypeError, KeyError) as exc:
             raise BatchError(f"{self._journal} cannot be read; --overwrite starts again") from exc
 
+    def saved_at(self) -> int:
+        """Return when the journal was saved last, in nanoseconds of the file system's clock.
+
+        Raises:
+            OSError: there is no journal.
+        """
+        return self._journal.stat().st_mtime_ns
+
     def save(self, journal: Journal) -> None:
         """Replace the journal atomically: after a crash it is the old or the new one.
 

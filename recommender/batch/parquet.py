@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
-from recommender.batch.writers import NOT_OURS, Safe
+from recommender.batch.writers import NOT_OURS, Safe, is_older
 from recommender.domains.attributes import AttributeKind
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
@@ -71,8 +71,10 @@ class ParquetWriter:
         self._keep(0)
         sync_folder(self._path.parent)
 
-    def resume(self, safe: Safe) -> None:
+    def resume(self, safe: Safe, saved_at: int) -> None:
         """See Writer."""
+        if self._has_others(safe.position, saved_at):
+            raise BatchError(NOT_OURS)
         if not safe.position:
             self.create()
             return
@@ -103,12 +105,24 @@ class ParquetWriter:
     def _part(self, number: int) -> Path:
         return self._path / f"part-{number:05}.parquet"
 
+    def _has_others(self, parts: int, saved_at: int) -> bool:
+        """Whether there are files after the first `parts` that the job did not write since the journal.
+
+        A kill leaves at most one: the journal is saved after each.
+        """
+        next_part = self._part(parts)
+        if next_part.exists() and is_older(next_part, saved_at):
+            return True
+        known = {self._part(number) for number in range(parts + 1)}
+        finished = (path for path in self._path.glob("part-*.parquet") if _PART.fullmatch(path.name))
+        return any(path not in known for path in finished)
+
     def _fingerprint(self, parts: int) -> str:
         last = self._part(parts - 1)
         return tail_digest(last, last.stat().st_size)
 
     def _keep(self, parts: int) -> None:
-        """Remove drafts, and all parts after the first `count`."""
+        """Remove drafts, and all parts after the first `parts`."""
         kept = {self._part(number) for number in range(parts)}
         for path in self._path.iterdir():
             if _PART.fullmatch(path.name) and path not in kept:

@@ -187,7 +187,7 @@ def _resumed(journal: Journal, target: Target) -> bool:
     """
     safe = Safe(journal.progress.position, journal.progress.fingerprint)
     try:
-        target.writer.resume(safe)
+        target.writer.resume(safe, target.folder.saved_at())
     except BatchError:
         if not target.overwrite:
             raise

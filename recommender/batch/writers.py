@@ -40,6 +40,11 @@ class Safe(NamedTuple):
     fingerprint: str
 
 
+def is_older(path: Path, saved_at: int) -> bool:
+    """Return whether a file was last written before a moment, in nanoseconds of the file system's clock."""
+    return path.stat().st_mtime_ns < saved_at
+
+
 class Writer(Protocol):
     """An output that is written in steps.
 
@@ -64,8 +69,12 @@ class Writer(Protocol):
         """Begin the output, replacing an existing one."""
         ...
 
-    def resume(self, safe: Safe) -> None:
+    def resume(self, safe: Safe, saved_at: int) -> None:
         """Cut the output back to its safe length.
+
+        Args:
+            safe: its length and digest in the journal.
+            saved_at: when the journal was saved. What the job wrote since then is not older.
 
         Raises:
             BatchError: it is shorter, or has other content.
@@ -107,10 +116,10 @@ class TextWriter(ABC):
         self._put(self._head())
         sync_folder(self._path.parent)
 
-    def resume(self, safe: Safe) -> None:
+    def resume(self, safe: Safe, saved_at: int) -> None:
         """See Writer."""
         if not safe.position:
-            if self.exists() and not self._begins_as_ours():
+            if self.exists() and (is_older(self._path, saved_at) or not self._begins_as_ours()):
                 raise BatchError(NOT_OURS)
             self.create()
             return

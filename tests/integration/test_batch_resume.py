@@ -1,9 +1,11 @@
 """An interrupted `batch` resumes without lost, repeated or mixed output."""
 
+import errno
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from recommender.batch.parquet import ParquetWriter
+from recommender.batch.writers import NdjsonWriter
 from recommender.entities import DatabaseName
 from tests.support.batches import (
     STRANGER,
@@ -115,6 +119,61 @@ def test_parquet_resumes_with_the_next_file(
     ids_file(tmp_path, users[:1])
     assert run(*arguments, "--overwrite").status == 0
     assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users[:1]))
+
+
+def stopped_before_the_first_commit(run: Run, patch: pytest.MonkeyPatch, *arguments: object) -> None:
+    """Run a job that cannot write what it makes safe first."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with patch.context() as full:
+        for writer in (ParquetWriter, NdjsonWriter):
+            full.setattr(writer, "commit", refuse)
+        stopped = run(*arguments)
+    assert (stopped.status, "No space left on device" in stopped.err) == (1, True)
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("out.parquet", {"part-00000.parquet": "before"}),
+        ("out.parquet", {"part-00000.parquet": "after", "part-00001.parquet": "after"}),
+        ("out.parquet", {"part-00003.parquet": "after"}),
+        ("out", {"": "before"}),
+    ],
+)
+def test_another_export_is_not_removed_by_a_job_that_has_committed_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, others: dict[str, str]
+) -> None:
+    users = ids_file(tmp_path, STRANGERS)
+    assert run("batch", users, "--output", tmp_path / f"before-{name}").status == 0
+    arguments = ("batch", users, "--output", tmp_path / name)
+    stopped_before_the_first_commit(run, monkeypatch, *arguments)
+    assert run("batch", users, "--output", tmp_path / f"after-{name}").status == 0
+    for file, when in others.items():
+        made = tmp_path / f"{when}-{name}" / ("part-00000.parquet" if file else "")
+        shutil.copy2(made, tmp_path / name / file)
+    refused = run(*arguments)
+    assert refused.status == 2
+    assert "it has changed since an earlier run" in refused.err
+    assert all((tmp_path / name / file).stat().st_size for file in others)
+    assert run(*arguments, "--overwrite").status == 0
+    assert {path.name for path in (tmp_path / "out.parquet").glob("*")} <= {"part-00000.parquet"}
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_first_file_of_a_killed_run_is_replaced(
+    run: Run, client: FlaskClient, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = reference.users[:20]
+    arguments = ("batch", ids_file(tmp_path, users), "--output", tmp_path / "out.parquet")
+    stopped_before_the_first_commit(run, monkeypatch, *arguments)
+    for name in ("part-00000.parquet", ".part-00001.draft"):
+        (tmp_path / "out.parquet" / name).write_bytes(b"of a kill before the journal was written")
+    assert run(*arguments).status == 0
+    assert read_parquet(tmp_path / "out.parquet")[1:] == flat(streamed(client, users))
 
 
 @pytest.mark.usefixtures("few_at_once")
