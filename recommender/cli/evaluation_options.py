@@ -38,11 +38,12 @@ class _Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            # Near the first and the last year, a moment of another time zone may have no year in UTC.
             self.fail(
                 f"must be a moment such as 2026-06-01 or 2026-06-01T12:00:00Z, got {value!r}", param, ctx
             )
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 MOMENT = _Moment()

@@ -167,6 +167,20 @@ def test_meaningless_options_are_refused(run: Run, options: tuple[str, ...]) -> 
     assert run("evaluate", *options).status == 2
 
 
+@pytest.mark.parametrize("moment", ["soon", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate", "--moment"), ("evaluate", "--as-of"), ("experiments", "report", "any", "--since")],
+    ids=lambda command: command[-1],
+)
+def test_a_moment_that_is_none_in_utc_is_refused(run: Run, command: tuple[str, ...], moment: str) -> None:
+    result = run(*command, moment)
+    assert result.status == 2
+    assert result.err.splitlines()[-1].endswith(
+        f"must be a moment such as 2026-06-01 or 2026-06-01T12:00:00Z, got {moment!r}"
+    )
+
+
 def test_a_movielens_folder_gives_the_figures_of_the_split(
     run: Run, data_folder: Path, tmp_path: Path
 ) -> None:
