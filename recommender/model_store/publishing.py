@@ -142,19 +142,17 @@ class Publisher:
             model.save(aside)
             # Load it as servers will: an unusable model is not published, and kernels are compiled.
             type(model).load(aside)
-            metadata = _metadata_of(model, data, provenance, aside, VersionRef(name, version))
+            ref = VersionRef(name, version)
+            metadata = _metadata_of(model, data, provenance, aside, ref)
             with store_lock(folder):
                 # A `forget` after this look sees the files aside, and waits until this run ends.
                 self._refuse_forgotten(data)
                 allowed = self._allowed(promotion, since)
                 for_all = provenance.for_all and allowed is promotion
-                metadata = replace(
-                    metadata,
-                    provenance=replace(provenance, for_all=for_all),
-                    shrinkage_accepted=shrinkage_accepted,
-                )
+                provenance = replace(provenance, for_all=for_all)
+                metadata = replace(metadata, provenance=provenance, shrinkage_accepted=shrinkage_accepted)
                 self._put_in_place(aside, metadata)
-                self._link(VersionRef(name, version), allowed)
+                self._link(ref, allowed)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise

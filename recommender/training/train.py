@@ -68,15 +68,13 @@ def train(
     with publishing(folder, name, kept_versions=kept_versions, wait_s=wait_s) as publisher:
         data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
-        if not accept_shrinkage:
-            _refuse_shrunk(name, "engagement_db gives", data.counts, replaced or publisher.former())
+        former = None if accept_shrinkage else replaced or publisher.former()
+        _refuse_shrunk(name, "engagement_db gives", data.counts, former)
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
-        if not accept_shrinkage:
-            # Known only after fitting: a model may leave items out.
-            known = {KNOWN_ITEMS: len(model.items)}
-            _refuse_shrunk(name, "this training gives", known, replaced or publisher.former())
+        # Known only after fitting: a model may leave items out.
+        _refuse_shrunk(name, "this training gives", {KNOWN_ITEMS: len(model.items)}, former)
         provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
         metadata = publisher.publish(
             model,
