@@ -144,8 +144,8 @@ def _names_redis(url: str) -> bool:
     """
     try:
         parts = urlsplit(url)
-        # Reading the port checks it.
-        has_address = bool(parts.hostname) or (parts.port is None and not parts.netloc)
+        # Without an address, Redis is on this host.
+        has_address = bool(parts.hostname) or not parts.netloc
         if find_spec("redis") is not None:
             import_module("redis.connection").parse_url(url)
     except ValueError:
