@@ -295,7 +295,7 @@ def _watcher(
 ) -> ModelWatcher:
     search = settings.neighbour_search
     return ModelWatcher(
-        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).current),
+        UserKnnSql(engagement_db, search, ForgottenUsers(settings.models.model_path).last_read),
         settings.models.model_path,
         wanted=wanted,
         window_days=settings.ranking.interaction_window_days,

@@ -1,12 +1,14 @@
 """The list of forgotten users, kept as digests in a file beside the models."""
 
 import logging
+import math
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 FILE = "forgotten.json"
 
 _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
+# Seconds until a file that could not be read is read again.
+_READ_AGAIN_S = 1.0
 _WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _FINGERPRINT_BITS = 24
@@ -206,6 +210,15 @@ def copy_forgotten(source: Path, target: Path) -> None:
         (target / FILE).write_text(forgotten.to_json())
 
 
+class _Known(NamedTuple):
+    """The list, and its file's signature. `current`: None if that cannot be read; `last_read` is older."""
+
+    signature: Sequence[int]
+    current: Forgotten | None
+    last_read: Forgotten
+    read_again_at: float = math.inf
+
+
 class ForgottenUsers:
     """The current list of forgotten users: checks the file at each use, and reads it when it has changed."""
 
@@ -214,28 +227,39 @@ class ForgottenUsers:
         self._folder = folder
         self._path = folder / FILE
         # One tuple, assigned atomically: requests read it from several threads.
-        self._known: tuple[Sequence[int], Forgotten | None] = ((), Forgotten())
+        self._known = _Known((), Forgotten(), Forgotten())
 
     def current(self) -> Forgotten | None:
         """Return the list; None if it cannot be read."""
-        signature = self._signature()
-        seen, forgotten = self._known
-        if signature != seen:
-            forgotten = self._read()
-            self._known = signature, forgotten
-        return forgotten
+        return self._look().current
+
+    def last_read(self) -> Forgotten:
+        """Return the list; while it cannot be read, the last one that could be."""
+        return self._look().last_read
 
     def are_left_out(self, state: str | None) -> bool:
         """Return whether a model made with a list of this `state` was made without all forgotten users."""
         forgotten = self.current()
         return forgotten is not None and forgotten.state == state
 
-    def _read(self) -> Forgotten | None:
+    def _look(self) -> "_Known":
+        """Read the list if the file has changed, or again a while after it could not be read."""
+        signature, known = self._signature(), self._known
+        if signature == known.signature and time.monotonic() < known.read_again_at:
+            return known
         try:
-            return read_forgotten(self._folder)
+            read = read_forgotten(self._folder)
         except ArtifactError as exc:
-            logger.error("trained models are not used, because the forgotten users are not known: %s", exc)
-            return None
+            if known.current is not None:
+                logger.error(
+                    "trained models are not used, because the forgotten users are not known: %s", exc
+                )
+            # The disk or a limit of open files may be at fault, and the file stay the same.
+            known = _Known(signature, None, known.last_read, time.monotonic() + _READ_AGAIN_S)
+        else:
+            known = _Known(signature, read, read)
+        self._known = known
+        return known
 
     def _signature(self) -> Sequence[int]:
         try:

@@ -118,14 +118,14 @@ class UserKnnSql(ExplainsBySimilarUsers):
         self,
         engagement_db: EngagementDatabase,
         caps: NeighbourSearchSettings,
-        forgotten: Callable[[], Forgotten | None] = lambda: None,
+        forgotten: Callable[[], Forgotten] = Forgotten,
     ) -> None:
         """Search in a database within caps.
 
         Args:
             engagement_db: the database.
             caps: the limits of a search.
-            forgotten: returns the users to leave out; None if the list cannot be read.
+            forgotten: returns the users to leave out.
         """
         self._engagement_db = engagement_db
         self._forgotten = forgotten

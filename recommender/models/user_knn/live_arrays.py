@@ -116,8 +116,8 @@ def items_to_read(
     return asked, AskedItems([item_id for item_id, _ in asked_idx_of], [limit for _, limit in asked_idx_of])
 
 
-def without_forgotten(users: InteractionLists, forgotten: Forgotten | None) -> InteractionLists:
-    """Return lists of users without forgotten ones; unchanged if the list of these cannot be read."""
+def without_forgotten(users: InteractionLists, forgotten: Forgotten) -> InteractionLists:
+    """Return lists of users without forgotten ones."""
     count = len(users.kinds)
     if not forgotten or not count:
         return users

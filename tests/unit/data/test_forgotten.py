@@ -1,5 +1,6 @@
 """Forgotten users are stored only as digests, and datasets without them equal those of the other users."""
 
+import errno
 import json
 import os
 import uuid
@@ -12,6 +13,7 @@ from recommender.data.forgotten import FILE, Forgotten, ForgottenUsers, read_for
 from recommender.errors import ArtifactError
 from recommender.model_store.folders import replace_text
 from tests.support.datasets import dataset
+from tests.support.waiting import wait_until
 
 KEY = bytes(range(32))
 USERS = [str(uuid.UUID(int=number << 64 | number)) for number in range(1, 5_001)]
@@ -95,6 +97,25 @@ def test_a_changed_file_is_refused_by_name(tmp_path: Path, content: str) -> None
 def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE)
     assert ForgottenUsers(tmp_path).current() is None
+
+
+def test_a_list_that_could_not_be_read_once_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users, earlier, later = ForgottenUsers(tmp_path), listed(*USERS[:1]), listed(*USERS[:2])
+    replace_text(tmp_path / FILE, earlier.to_json())
+    assert users.current() == earlier
+    replace_text(tmp_path / FILE, later.to_json())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", too_many_files)
+        assert users.current() is None
+        assert users.last_read() == earlier, "still left out of live SQL"
+    wait_until(lambda: users.current() == later)
+    assert users.last_read() == later
+
+
+def too_many_files(_: Path) -> bytes:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:
