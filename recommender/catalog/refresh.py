@@ -49,7 +49,8 @@ _UNSHARED_S = 60.0
 class CatalogStatus:
     """The index in use. `popularity_known`: engagement_db was counted for it, or for an earlier one.
 
-    `held_back`: a later load that has lost too much to be used.
+    `held_back`: a later load that has lost too much to be used. `failed`: the last load by this worker ended
+    in an error, apart from one of a database.
     """
 
     version: str
@@ -57,6 +58,7 @@ class CatalogStatus:
     item_count: int
     popularity_known: bool
     held_back: HeldBack | None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class CatalogRefresher:
         self._refresh_seconds = settings.catalog_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
         self._held_back: HeldBack | None = None
+        self._failed = False
         self._shared: SnapshotFolder | None = None
         self._unshared_until = -math.inf
         self._leads = False
@@ -167,6 +170,7 @@ class CatalogRefresher:
             item_count=len(index.item_ids),
             popularity_known=index.popularity.known,
             held_back=self._held_back,
+            failed=self._failed,
         )
 
     def existing(self, index: CatalogIndex) -> NDArray[np.bool_]:
@@ -252,11 +256,22 @@ class CatalogRefresher:
             self._load(announced=False)
 
     def _load(self, *, announced: bool = True) -> None:
-        started = time.monotonic()
+        started, complete = time.monotonic(), False
         try:
             complete = self._refresh(started, announced=announced)
+            self._failed = False
+        except OSError:
+            # The folder that workers share, not the catalog.
+            raise
+        except Exception:
+            self._failed = True
+            logger.exception("catalog index: a load failed; the earlier index stays in use")
+            self._announce_nothing(announced=announced)
         finally:
             self._first_attempt_done.set()
+            self._plan_next_load(started, complete=complete)
+
+    def _plan_next_load(self, started: float, *, complete: bool) -> None:
         # However often it fails or is requested, loading takes at most half of the time. The random spread
         # keeps hosts that start together from always loading together.
         now = time.monotonic()
@@ -272,6 +287,7 @@ class CatalogRefresher:
         try:
             columns = self._catalog_db.read_catalog(self._collect)
         except DatabaseUnavailableError:
+            self._announce_nothing(announced=announced)
             return False
         loaded = self._versions.current()
         held_back = self._gate.examine_items(
@@ -296,6 +312,11 @@ class CatalogRefresher:
         elapsed_ms = (time.monotonic() - started) * 1000
         logger.info("catalog index: %d media in %.0f ms", len(columns), elapsed_ms)
         return True
+
+    def _announce_nothing(self, *, announced: bool) -> None:
+        """Tell the other workers that the first load has failed, so that no request waits for it."""
+        if self._versions.current() is None and self._leads and announced and self._shared is not None:
+            self._shared.announce(Announcement(None, "", 0.0, 0.0, complete=True))
 
     def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
         """Keep the index in use, and report why."""

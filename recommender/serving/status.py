@@ -59,7 +59,8 @@ class Status:
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
         if self.catalog is None or (DatabaseName.CATALOG in down and not self.details_cached):
             return Readiness.UNAVAILABLE
-        lacks = self.catalog.held_back is not None or not self.catalog.popularity_known
+        catalog = self.catalog
+        lacks = catalog.failed or catalog.held_back is not None or not catalog.popularity_known
         if down or lacks or self.stopped:
             return Readiness.DEGRADED
         return Readiness.READY

@@ -1,0 +1,87 @@
+"""A catalog that cannot be loaded is reported, makes no request wait, and is not read again at once."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from recommender.container import Container, build_container
+from recommender.databases.queries import SQL_ROOT
+from recommender.entities import DatabaseName, Page
+from recommender.errors import NothingToRecommendFromError
+from recommender.serving.status import Readiness
+from tests.support.clients import settings_for
+from tests.support.postgres import Outage, Urls
+from tests.support.waiting import wait_until
+
+CATALOG = DatabaseName.CATALOG
+QUERY = "fetch_catalogue"
+
+
+@contextlib.contextmanager
+def opened(container: Container) -> Iterator[Container]:
+    try:
+        container.open()
+        yield container
+    finally:
+        container.close()
+
+
+def keys_break_at_a_title(folder: Path) -> None:
+    """Let the catalog return a key of another width while an item is called `broken`."""
+    shipped = (SQL_ROOT / CATALOG / f"{QUERY}.sql").read_text()
+    key = (
+        "CASE WHEN EXISTS (SELECT FROM medias WHERE title = 'broken') AND random() < 0.5 THEN ''::bytea ELSE"
+    )
+    changed = shipped.replace("uuid_send(m.id)", f"{key} uuid_send(m.id) END")
+    assert changed != shipped
+    path = folder / CATALOG / f"{QUERY}.sql"
+    path.parent.mkdir()
+    path.write_text(changed)
+
+
+def readiness(container: Container) -> Readiness:
+    return container.status.read().readiness
+
+
+def test_an_error_in_a_load_is_reported_until_a_load_succeeds(databases: Urls, tmp_path: Path) -> None:
+    keys_break_at_a_title(tmp_path)
+    settings = settings_for(databases, SQL_PATH=str(tmp_path), CATALOG_REFRESH_SECONDS="1")
+    with opened(build_container(settings)) as container:
+        wait_until(lambda: readiness(container) is Readiness.READY)
+        name_any_item(databases, "broken")
+        wait_until(lambda: readiness(container) is Readiness.DEGRADED)
+        assert list(container.service.recommend(["11111111-1111-4111-8111-111111111111"], Page(5)))
+        name_any_item(databases, "mended")
+        wait_until(lambda: readiness(container) is Readiness.READY)
+
+
+def name_any_item(urls: Urls, title: str) -> None:
+    with psycopg.connect(urls[CATALOG]) as connection:
+        connection.execute(
+            "UPDATE medias SET title = %s WHERE id = (SELECT min(id::text)::uuid FROM medias)", (title,)
+        )
+
+
+def test_without_catalog_db_at_the_start_requests_of_no_worker_wait(
+    databases: Urls, outage: Outage, tmp_path: Path
+) -> None:
+    outage.stop(CATALOG)
+    settings = settings_for(databases, TIME_BUDGET_MS="20000")
+    with contextlib.ExitStack() as stack:
+        workers = [build_container(settings) for _ in range(2)]
+        for worker in workers:
+            worker.share_catalog(tmp_path)
+            stack.enter_context(opened(worker))
+        for worker in workers:
+            worker.wait_until_loaded(30)
+            started = time.monotonic()
+            with pytest.raises(NothingToRecommendFromError):
+                list(worker.service.recommend(["11111111-1111-4111-8111-111111111111"], Page(5)))
+            assert time.monotonic() - started < 4.0, "not the share of the budget for the first load"
+        outage.start(CATALOG)
+        for worker in workers:
+            wait_until(lambda worker=worker: readiness(worker) is Readiness.READY)  # type: ignore[misc]
