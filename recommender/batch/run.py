@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from recommender.batch.journal import JobFolder, JobOptions, JobProgress, Journal
 from recommender.batch.users import InvalidIds, read_list, write_list
 from recommender.batch.writers import Safe, Writer
-from recommender.catalog.refresh import CatalogStatus
+from recommender.catalog.status import CatalogStatus
 from recommender.entities import DatabaseName, UserRecommendations
 from recommender.errors import BatchError, EmptyCatalogError, NothingToRecommendFromError
 

@@ -19,6 +19,7 @@ from recommender.catalog.index import CatalogIndex, are_interchangeable, index_o
 from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
+from recommender.catalog.status import CatalogStatus
 from recommender.clock import PRESENT, Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
@@ -35,6 +36,8 @@ from recommender.errors import (
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 2.0
+# Requests wait for the first load if it has its items, and began less than this many seconds ago.
+_FIRST_WAIT_S = 2.0
 # A replaced index stays available for a refresh interval, and at least this long.
 _KEEP_S = 60.0
 # How often a worker looks for the announcement of another one.
@@ -43,22 +46,6 @@ _TICK_S = 0.2
 _LEAD_S, _LEAD_BUILDS = 1.0, 3.0
 # How long each worker loads for itself after the shared folder has failed.
 _UNSHARED_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogStatus:
-    """The index in use. `popularity_known`: engagement_db was counted for it, or for an earlier one.
-
-    `held_back`: a later load that has lost too much to be used. `failed`: the last load by this worker ended
-    in an error, apart from one of a database.
-    """
-
-    version: str
-    age_s: float
-    item_count: int
-    popularity_known: bool
-    held_back: HeldBack | None
-    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +122,13 @@ class CatalogRefresher:
     def current(self, deadline: Deadline, version: str | None = None) -> CatalogIndex:
         """Return the index of a version if it is still kept, else the one in use.
 
-        It is a partial one if the first load takes longer than the deadline.
+        It is a partial one if the first load takes longer than the deadline, or has taken long already.
 
         Raises:
             EmptyCatalogError: catalog_db has had no items since the start.
             NothingToRecommendFromError: no index could be loaded yet.
         """
-        if not self._first_attempt_done.is_set():
+        if self._is_worth_waiting():
             self.wait_for_first_load(deadline.remaining_s)
         wanted = None if version is None else self._versions.find(version)
         if wanted is not None:
@@ -152,6 +139,13 @@ class CatalogRefresher:
         if self._held_back is not None and self._held_back.reason is HoldReason.EMPTY:
             raise EmptyCatalogError
         raise NothingToRecommendFromError
+
+    def _is_worth_waiting(self) -> bool:
+        """Return whether the first load goes on, and may soon end. Counting popularity may take minutes."""
+        if self._first_attempt_done.is_set():
+            return False
+        partial = self._versions.current()
+        return partial is None or time.monotonic() - partial.loaded_at < _FIRST_WAIT_S
 
     def latest(self) -> CatalogIndex | None:
         """The index in use, without waiting; None if there is none."""

@@ -8,7 +8,8 @@ from functools import partial
 
 from recommender.background import Pause, RepeatingThread, revive_threads
 from recommender.catalog.item_cache import ItemCache
-from recommender.catalog.refresh import CatalogRefresher, CatalogStatus
+from recommender.catalog.refresh import CatalogRefresher
+from recommender.catalog.status import CatalogStatus
 from recommender.databases.database import Database
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.model_store.selection import Refusal

@@ -85,3 +85,25 @@ def test_without_catalog_db_at_the_start_requests_of_no_worker_wait(
         outage.start(CATALOG)
         for worker in workers:
             wait_until(lambda worker=worker: readiness(worker) is Readiness.READY)  # type: ignore[misc]
+
+
+def test_while_popularity_is_counted_for_long_requests_do_not_wait_for_it(
+    databases: Urls, tmp_path: Path
+) -> None:
+    path = tmp_path / DatabaseName.ENGAGEMENT / "count_positive_users.sql"
+    path.parent.mkdir()
+    shipped = (SQL_ROOT / DatabaseName.ENGAGEMENT / "count_positive_users.sql").read_text()
+    header, _, body = shipped.partition("\n")
+    counted = body.rstrip().removesuffix(";")
+    path.write_text(
+        f"{header}\nSELECT c.* FROM (SELECT pg_sleep(30)::text AS done) AS waited "
+        f"CROSS JOIN LATERAL (\n{counted}\n) AS c WHERE waited.done IS NOT NULL;\n"
+    )
+    settings = settings_for(databases, SQL_PATH=str(tmp_path), TIME_BUDGET_MS="20000")
+    with opened(build_container(settings)) as container:
+        wait_until(lambda: readiness(container) is Readiness.DEGRADED)
+        time.sleep(3.0)
+        started = time.monotonic()
+        (answer,) = container.service.recommend(["11111111-1111-4111-8111-111111111111"], Page(5))
+        assert time.monotonic() - started < 3.0, "not the share of the budget for the first load"
+        assert answer.degraded == (DatabaseName.ENGAGEMENT,)

@@ -22,7 +22,7 @@ from recommender.api.health.schemas import (
 from recommender.api.responses import json_response
 from recommender.api.tags import SERVICE
 from recommender.catalog.gate import HeldBack
-from recommender.catalog.refresh import CatalogStatus
+from recommender.catalog.status import CatalogStatus
 from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
 
 health_blueprint = Blueprint("health", __name__)
