@@ -210,21 +210,20 @@ def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
         for choice in _and_second(_choose(user, chunk.request))
     ]
     scored = [Scored(choice, NO_SCORES) for _, _, choice in asked]
-    if chunk.index.popularity.known:
-        # Live SQL reads one window at a time.
-        groups: dict[tuple[int, Window], list[int]] = {}
-        for idx, (_, user, choice) in enumerate(asked):
-            groups.setdefault((id(choice.scorer), user.window), []).append(idx)
-        for own in groups.values():
-            with chunk.failures:
-                scorer = asked[own[0]][2].scorer
-                used, found = _score_by(scorer, [asked[idx][1] for idx in own], chunk)
-                for idx, scores in zip(own, found, strict=True):
-                    scored[idx] = Scored(replace(asked[idx][2], scorer=used), scores)
-                    if scores.missing is not None:
-                        chunk.failures.add(scores.missing)
-    else:
-        # Without popularity idf is 0, and no user would be similar.
+    # Live SQL reads one window at a time.
+    groups: dict[tuple[int, Window], list[int]] = {}
+    for idx, (_, user, choice) in enumerate(asked):
+        groups.setdefault((id(choice.scorer), user.window), []).append(idx)
+    for own in groups.values():
+        with chunk.failures:
+            scorer = asked[own[0]][2].scorer
+            used, found = _score_by(scorer, [asked[idx][1] for idx in own], chunk)
+            for idx, scores in zip(own, found, strict=True):
+                scored[idx] = Scored(replace(asked[idx][2], scorer=used), scores)
+                if scores.missing is not None:
+                    chunk.failures.add(scores.missing)
+    if not chunk.index.popularity.known:
+        # Ties and fill-ups are not in their order.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
     by_user: list[list[Scored]] = [[] for _ in users]
     for (n, _, _), each in zip(asked, scored, strict=True):

@@ -10,14 +10,16 @@ import pytest
 
 from recommender.container import Container, build_container
 from recommender.databases.queries import SQL_ROOT
-from recommender.entities import DatabaseName, Page
+from recommender.entities import DatabaseName, Page, Strategy, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
 from recommender.serving.status import Readiness
 from tests.support.clients import settings_for
 from tests.support.postgres import Outage, Urls
+from tests.support.reference import Reference
+from tests.support.training import train_on
 from tests.support.waiting import wait_until
 
-CATALOG = DatabaseName.CATALOG
+CATALOG, ENGAGEMENT = DatabaseName.CATALOG, DatabaseName.ENGAGEMENT
 QUERY = "fetch_catalogue"
 
 
@@ -87,18 +89,23 @@ def test_without_catalog_db_at_the_start_requests_of_no_worker_wait(
             wait_until(lambda worker=worker: readiness(worker) is Readiness.READY)  # type: ignore[misc]
 
 
+def popularity_takes_long(folder: Path) -> None:
+    """Let the count of popularity take half a minute."""
+    shipped = (SQL_ROOT / ENGAGEMENT / "count_positive_users.sql").read_text()
+    header, _, body = shipped.partition("\n")
+    statement = body.rstrip().removesuffix(";")
+    path = folder / ENGAGEMENT / "count_positive_users.sql"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        f"{header}\nSELECT c.* FROM (SELECT pg_sleep(30)::text AS done) AS waited "
+        f"CROSS JOIN LATERAL (\n{statement}\n) AS c WHERE waited.done IS NOT NULL;\n"
+    )
+
+
 def test_while_popularity_is_counted_for_long_requests_do_not_wait_for_it(
     databases: Urls, tmp_path: Path
 ) -> None:
-    path = tmp_path / DatabaseName.ENGAGEMENT / "count_positive_users.sql"
-    path.parent.mkdir()
-    shipped = (SQL_ROOT / DatabaseName.ENGAGEMENT / "count_positive_users.sql").read_text()
-    header, _, body = shipped.partition("\n")
-    counted = body.rstrip().removesuffix(";")
-    path.write_text(
-        f"{header}\nSELECT c.* FROM (SELECT pg_sleep(30)::text AS done) AS waited "
-        f"CROSS JOIN LATERAL (\n{counted}\n) AS c WHERE waited.done IS NOT NULL;\n"
-    )
+    popularity_takes_long(tmp_path)
     settings = settings_for(databases, SQL_PATH=str(tmp_path), TIME_BUDGET_MS="20000")
     with opened(build_container(settings)) as container:
         wait_until(lambda: readiness(container) is Readiness.DEGRADED)
@@ -106,4 +113,26 @@ def test_while_popularity_is_counted_for_long_requests_do_not_wait_for_it(
         started = time.monotonic()
         (answer,) = container.service.recommend(["11111111-1111-4111-8111-111111111111"], Page(5))
         assert time.monotonic() - started < 3.0, "not the share of the budget for the first load"
-        assert answer.degraded == (DatabaseName.ENGAGEMENT,)
+        assert answer.degraded == (ENGAGEMENT,)
+
+
+def test_while_popularity_is_counted_a_trained_model_ranks(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = Reference(databases)
+    user = max(reference.users, key=lambda user: len(reference.positive.get(user, ())))
+    version = train_on(databases, tmp_path / "models", monkeypatch, name="item_knn")
+    popularity_takes_long(tmp_path / "sql")
+    settings = settings_for(
+        databases, SQL_PATH=str(tmp_path / "sql"), MODEL_PATH=str(tmp_path / "models"), TIME_BUDGET_MS="2000"
+    )
+
+    def answer() -> UserRecommendations:
+        return next(iter(container.service.recommend([user], Page(5))))
+
+    with opened(build_container(settings)) as container:
+        wait_until(lambda: answer().model_version == version)
+        found = answer()
+    assert found.degraded == (ENGAGEMENT,), "ties are not by popularity"
+    assert found.strategy in {Strategy.HYBRID, Strategy.COLLABORATIVE}
+    assert all(item.collaborative_score > 0 for item in found.items)

@@ -14,7 +14,8 @@ from recommender.catalog.popularity import Popularity
 from recommender.data.forgotten import Forgotten
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
-from recommender.errors import StatementTimeoutError
+from recommender.entities import DatabaseName
+from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
 from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.user_knn.live_arrays import (
     Candidates,
@@ -139,9 +140,15 @@ class UserKnnSql(ExplainsBySimilarUsers):
         """Return scores from the latest items of each history, or exact ones from a small database.
 
         All users have the same window.
+
+        Raises:
+            DatabaseUnavailableError: engagement_db does not answer, or has not been counted yet: without
+                popularity idf is 0, and no user would be similar.
         """
         if not users:
             return []
+        if not items.popularity.known:
+            raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
         start = users[0].window.start
 
         def search(reads: _Reads, until: Deadline) -> Scores:
