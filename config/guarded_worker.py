@@ -79,14 +79,22 @@ class Exchange:
 
     def sent_in_turn(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the chunks that Gunicorn sends; between two of them it waits for the client to read."""
-        for chunk in chunks:
-            self._written_bytes += len(chunk)
-            started = time.monotonic()
-            allowed_s = _READER_S + self._written_bytes / _LEAST_BYTES_PER_S
-            self._waits_since, self._waits_until = started, started + allowed_s - self._written_s
-            yield chunk
-            self._waits_until = None
-            self._written_s += time.monotonic() - started
+        try:
+            for chunk in chunks:
+                self._written_bytes += len(chunk)
+                self.begin_sending()
+                yield chunk
+                self._waits_until = None
+                self._written_s += time.monotonic() - self._waits_since
+        finally:
+            # Headers without a body, the end of a chunked body, or an error message.
+            self.begin_sending()
+
+    def begin_sending(self) -> None:
+        """Note that the thread now waits for the client to read, until `begin_work`, if that follows."""
+        allowed_s = _READER_S + self._written_bytes / _LEAST_BYTES_PER_S
+        self._waits_since = time.monotonic()
+        self._waits_until = self._waits_since + allowed_s - self._written_s
 
 
 class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
@@ -126,7 +134,9 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             conn.head_ends_at = time.monotonic() + _HEAD_S
         is_complete = self._has_head(conn)
         if is_complete is None:
-            conn.sock.sendall(_TOO_LONG)
+            with suppress(OSError):
+                # No time limit applies here; a client that does not read earlier answers misses this one.
+                conn.sock.send(_TOO_LONG, socket.MSG_DONTWAIT)
             _close(conn)
             return False
         is_overdue = time.monotonic() >= conn.head_ends_at
@@ -190,7 +200,13 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         exchange: Exchange = self._of_thread.exchange
         exchange.begin_work()
         environ["wsgi.input"] = _TimedInput(environ["wsgi.input"], exchange)
-        return _TimedAnswer(self.flask_app(environ, start_response), exchange)
+        try:
+            chunks = self.flask_app(environ, start_response)
+        except BaseException:
+            # Gunicorn sends an error message.
+            exchange.begin_sending()
+            raise
+        return _TimedAnswer(chunks, exchange)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: FBT001 - Gunicorn's own
         """Whether the connection can be used again; not if more of a rejected body is to come."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,13 +48,21 @@ def request(content: dict[str, Any], accept: str = "*/*") -> bytes:
     return f"{HEAD}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+@contextlib.contextmanager
+def one_worker(
+    urls: Urls, folder: Path, configuration: str = CONFIGURATION, **variables: str
+) -> Iterator[GunicornServer]:
+    path = folder / "gunicorn.conf.py"
+    path.write_text(configuration)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
+    with gunicorn_in(ROOT, urls, settings_alone(WORKERS="1", **variables), command=command) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def alone(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
     """Start one worker."""
-    path = tmp_path_factory.mktemp("gunicorn") / "gunicorn.conf.py"
-    path.write_text(CONFIGURATION)
-    command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
-    with gunicorn_in(ROOT, shared_databases, settings_alone(WORKERS="1"), command=command) as server:
+    with one_worker(shared_databases, tmp_path_factory.mktemp("gunicorn")) as server:
         yield server
 
 
@@ -113,6 +122,23 @@ def test_clients_that_read_nothing_are_closed_sooner_if_threads_run_short(alone:
             connected(alone, stack, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
         time.sleep(1)
         assert alone.get("/health").seconds < READER_S - 2
+
+
+def test_clients_that_read_no_answers_without_bodies_keep_no_threads(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    # Small buffers, which few answers fill, and 8 threads.
+    small = CONFIGURATION.replace("worker._LEAST", "worker._SEND_BUFFER_BYTES = 4096\nworker._LEAST")
+    few = {"THREADS": "1", "MAX_WAITING": "0", "MAX_STREAMS": "1"}
+    with one_worker(shared_databases, tmp_path, small, **few) as server, contextlib.ExitStack() as stack:
+        for _ in range(12):
+            connection = stack.enter_context(socket.socket())
+            # Before it connects, so that the kernel offers the server no more.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_000)
+        time.sleep(2)
+        assert server.get("/health").seconds < READER_S - 2
 
 
 def is_closed(connection: socket.socket) -> bool:
