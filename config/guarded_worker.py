@@ -1,5 +1,6 @@
 """Gunicorn's threaded worker, with time limits against slow clients."""
 
+import errno
 import math
 import socket
 import sys
@@ -35,6 +36,9 @@ _SEND_BUFFER_BYTES = 256 * 1024
 _CLOSING_S = 0.5
 # How long to wait for the rest of a body that was rejected unread.
 _DRAINING_S = 0.1
+# No file or memory for a connection: it waits in the kernel meanwhile.
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_ACCEPT_PAUSE_S = 0.5
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -113,6 +117,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         self._replaced_after, self.max_requests = self.max_requests, sys.maxsize
         self._overdue_at: float | None = None
         self._look_at = 0.0
+        self._accepts_from = 0.0
         self._exchanges: set[Exchange] = set()
         self._of_thread = threading.local()
 
@@ -127,6 +132,21 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         super().load_wsgi()
         self.flask_app = self.wsgi
         self.wsgi = self._answer
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection; pause in a shortage of files or memory, which would end the worker."""
+        try:
+            super().accept(listener)
+        except OSError as exc:
+            if exc.errno not in _SHORTAGES:
+                raise
+            self.log.warning("No file can be opened for a new connection: new ones wait. %s", exc.strerror)
+            self._accepts_from = time.monotonic() + _ACCEPT_PAUSE_S
+            self.set_accept_enabled(enabled=False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - Gunicorn's own
+        """Accept connections or not; Gunicorn asks for it again and again."""
+        super().set_accept_enabled(enabled and time.monotonic() >= self._accepts_from)
 
     def handle(self, conn: Any) -> Any:
         """Serve a request once its head has arrived; until then Gunicorn's event loop waits for it."""

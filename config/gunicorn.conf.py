@@ -17,11 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from app import create_app
 from config.lifeline import renew_lifeline
 from config.logging import logging_config
+from config.open_files import most_connections, raise_limit_of_open_files
 from config.prepared_app import PreparedApp, made_or_previous
 from config.setting_types import SettingsError
 from config.settings import given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
+from recommender.databases.database import connections_of_worker
+from recommender.entities import DatabaseName
 from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
 from recommender.trainer.keeper import TrainerKeeper
@@ -54,6 +57,10 @@ worker_class = "config.guarded_worker.GuardedThreadWorker"
 workers = _http.workers
 # More threads than requests may use: the rest reject requests and answer monitors.
 threads = _http.request_threads + 4
+_for_requests = min(_settings.databases.pool_size, _http.connections_at_once)
+_to_databases = sum(connections_of_worker(name, _for_requests) for name in DatabaseName)
+# So many that files and databases can still be opened.
+worker_connections = most_connections(raise_limit_of_open_files(), threads, _to_databases)
 # Replaces leaking workers, and not all at once.
 max_requests = _http.max_requests
 max_requests_jitter = _http.max_requests // 10

@@ -56,6 +56,12 @@ _IDLE_S = 5.0
 BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
 
 
+def connections_of_worker(name: DatabaseName, for_requests: int) -> int:
+    """Return how many connections a worker opens to a database, up to `for_requests` for requests."""
+    # One more, outside of the pool, probes whether the database is up again.
+    return for_requests + 1 + BACKGROUND_CONNECTIONS.get(name, 0)
+
+
 class Database:
     """A read-only pool on one database, and its queries by name.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from recommender.databases.connections import ESSENTIAL_SETTINGS
-from recommender.databases.database import BACKGROUND_CONNECTIONS
+from recommender.databases.database import connections_of_worker
 from recommender.databases.inspection import Inspection
 from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level, quoted
 from recommender.entities import DatabaseName
@@ -121,8 +121,7 @@ def check_limits(
 
 def _opened(name: DatabaseName, for_requests: int, workers: int) -> int:
     """Return how many connections the workers open to a database, each up to `for_requests` for requests."""
-    # One more, outside of the pool, probes whether the database is up again.
-    return workers * (for_requests + 1 + BACKGROUND_CONNECTIONS.get(name, 0))
+    return workers * connections_of_worker(name, for_requests)
 
 
 def _check_limit(
