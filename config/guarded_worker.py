@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.errors import AppImportError
 from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import _DEFER, STOP_KEEPALIVE_LINGER, ThreadWorker
 
@@ -39,6 +40,9 @@ _DRAINING_S = 0.1
 # No file or memory for a connection: it waits in the kernel meanwhile.
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _ACCEPT_PAUSE_S = 0.5
+# Before a worker that could not start is replaced. Its exit status is none that ends the service.
+_START_PAUSE_S = 1.0
+_FAILED = 1
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -108,6 +112,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
     """
 
     alive: bool
+    booted: bool
     max_requests: int
     wsgi: Any
 
@@ -122,10 +127,23 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         self._of_thread = threading.local()
 
     def init_process(self) -> None:
-        """Set the socket options that accepted connections inherit from the listening sockets."""
+        """Set the socket options that accepted connections inherit from the listening sockets, and serve.
+
+        Gunicorn ends the service if a worker fails before it serves, for example for lack of threads. Here
+        only this worker ends, and Gunicorn starts another one.
+        """
         for listener in self.sockets:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        super().init_process()
+        try:
+            super().init_process()
+        except AppImportError:
+            raise
+        except Exception:
+            if self.booted:
+                raise
+            self.log.exception("This worker could not start; another one is tried.")
+            time.sleep(_START_PAUSE_S)
+            sys.exit(_FAILED)
 
     def load_wsgi(self) -> None:
         """Wrap the app to note when it waits for the client."""

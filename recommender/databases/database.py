@@ -83,16 +83,27 @@ class Database:
         # The statement that failed last, which the probe prepares.
         self._suspect: Query | None = None
         self._connector = Connector(name, settings)
-        self._pool = StatementPool(name, self._connector, settings)
+        self._pool = self._new_pool()
         self._breaker = (
-            Breaker(name, self._probe, on_open=self._pool.drain, on_close=self._note_recovery)
-            if breaker
-            else None
+            Breaker(name, self._probe, on_open=self._drain, on_close=self._note_recovery) if breaker else None
         )
 
+    def _new_pool(self) -> StatementPool:
+        return StatementPool(self.name, self._connector, self._settings)
+
     def open(self) -> None:
-        """Start the pool; safe to call twice. Does not wait for a connection."""
-        self._pool.open()
+        """Start the pool; safe to call twice. Does not wait for a connection.
+
+        Raises:
+            RuntimeError: no more threads can be started; another call tries again.
+        """
+        try:
+            self._pool.open()
+        except RuntimeError:
+            # It counts as open, but lacks threads, and cannot be opened again.
+            self._pool.close()
+            self._pool = self._new_pool()
+            raise
         if self._breaker is not None:
             self._breaker.start()
 
@@ -341,6 +352,10 @@ class Database:
             self._state = DatabaseState.SLOW if outcome is StatementOutcome.SLOW else DatabaseState.DOWN
         self._asked_at = time.monotonic()
         return seconds
+
+    def _drain(self) -> None:
+        # `open` may have replaced the pool.
+        self._pool.drain()
 
     def _note_recovery(self) -> None:
         self._state = DatabaseState.UP

@@ -1,22 +1,43 @@
 """If threads cannot start, work is done later, or `/ready` reports what is missing."""
 
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from config.setting_types import ROOT
 from recommender.databases.breaker import Breaker
 from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT, get, running_app, running_client
+from tests.support.gunicorn import gunicorn_in, settings_alone
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually, wait_until
 
 USER = DatabaseName.USER
 _start = threading.Thread.start
+# No thread of a pool starts while the file `none` exists.
+CONFIGURATION = """
+import threading
+from pathlib import Path
+
+none, start = Path(__file__).with_name("none"), threading.Thread.start
+
+def start_if_some(thread):
+    if none.exists() and "user_db-worker" in thread.name:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+
+threading.Thread.start = start_if_some
+__file__ = "config/gunicorn.conf.py"
+exec(compile(Path(__file__).read_text(), __file__, "exec"))
+"""
 
 
 @contextmanager
@@ -101,3 +122,33 @@ def test_a_statement_that_cannot_be_cancelled_costs_no_place_in_the_pool(
             connection.execute("LOCK TABLE tb_user_genre IN ACCESS EXCLUSIVE MODE")
             assert USER in get(client, user)["degraded"]
         assert eventually(lambda: get(client, user)["degraded"] == [])
+
+
+@pytest.mark.parametrize("name", ["user_db-scheduler", "user_db-worker-0"])
+def test_a_pool_without_threads_is_made_again_for_the_next_request(
+    shared_databases: Urls, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    user = Reference(shared_databases).users[0]
+    with running_app(shared_databases, **PATIENT) as app:
+        client = app.test_client()
+        with none_to_spare(monkeypatch, name):
+            for _ in range(2):
+                assert client.get(f"/api/recommendations/{user}").status_code == 500
+        assert eventually(lambda: ready(client)["status"] == "ready")
+        assert get(client, user)["degraded"] == []
+
+
+@pytest.mark.slow
+def test_a_worker_without_threads_is_tried_again_and_the_others_go_on(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    path, none = tmp_path / "gunicorn.conf.py", tmp_path / "none"
+    path.write_text(CONFIGURATION)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
+    with gunicorn_in(ROOT, shared_databases, settings_alone(), command=command) as server:
+        none.touch()
+        next(iter(server.workers().values())).send_signal(signal.SIGTERM)
+        wait_until(lambda: server.log.read_text().count("another one is tried") > 1)
+        assert server.get("/ready").status == 200
+        none.unlink()
+        wait_until(lambda: server.value("marquee_workers", {"status": "ready"}) == 2)
