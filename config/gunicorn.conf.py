@@ -15,12 +15,13 @@ from gunicorn.glogging import Logger
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
+from config.address import refuse_unusable_address
 from config.lifeline import renew_lifeline
 from config.logging import logging_config
 from config.open_files import most_connections, raise_limit_of_open_files
-from config.prepared_app import PreparedApp, made_or_previous
+from config.prepared_app import PreparedApp, latest_prepared_app, made_or_previous
 from config.setting_types import SettingsError
-from config.settings import given_variables, load_settings
+from config.settings import Settings, given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.databases.database import connections_of_worker
@@ -36,7 +37,15 @@ def _make_app() -> PreparedApp:
     In the master, so that an error is one message and not a traceback per worker. Nothing connects.
     """
     settings = load_settings()
+    previous = latest_prepared_app()
+    if previous is not None and _address(previous.settings) != _address(settings):
+        # Gunicorn closes the old address first, and ends if it cannot listen on the new one.
+        refuse_unusable_address(settings.http)
     return PreparedApp(settings, create_app(settings), given_variables())
+
+
+def _address(settings: Settings) -> tuple[str, int]:
+    return settings.http.host, settings.http.port
 
 
 class _ErrorLog(Logger):

@@ -3,7 +3,6 @@
 import logging.config
 import os
 import signal
-import socket
 import subprocess  # nosec B404 # what it starts is our own
 import sys
 import time
@@ -15,8 +14,8 @@ from types import FrameType
 
 import click
 
+from config.address import refuse_unusable_address
 from config.database_settings import DatabaseSettings, url_variables
-from config.http_settings import HttpSettings
 from config.logging import logging_config
 from config.ranking_settings import InteractionTypes
 from config.setting_types import HOME, IS_INSTALLED, MODULE, PROGRAM, ROOT, how_to_install
@@ -53,7 +52,7 @@ def serve() -> int:
     refuse_unknown_model(settings.models.model)
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
-    _refuse_taken_port(settings.http)
+    refuse_unusable_address(settings.http)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
@@ -73,21 +72,6 @@ def serve() -> int:
 
 def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
-
-
-def _refuse_taken_port(http: HttpSettings) -> None:
-    """Raise ConfigurationError if the port is taken, before a demo is loaded."""
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((http.host, http.port))
-        except OSError as exc:
-            raise ConfigurationError(
-                f"HOST and PORT: cannot listen on {http.host}:{http.port} ({exc.strerror}). "
-                "Another program, or an earlier Marquee, may use the port. "
-                f"Stop it, or set PORT={http.port + 1}"
-            ) from exc
 
 
 @contextmanager

@@ -114,6 +114,7 @@ def tree(tmp_path: Path) -> Path:
     [
         ((".env", b"POOL_SIZE=ten"), "POOL_SIZE"),
         ((".env", "# Café".encode("latin-1")), "UTF-8"),
+        ((".env", b"HOST=203.0.113.1\nALLOW_ANONYMOUS=true"), "cannot listen on 203.0.113.1"),
         ((_STATEMENT, b"-- name: other()\nSELECT 1;"), _STATEMENT),
     ],
 )

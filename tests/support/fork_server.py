@@ -30,6 +30,7 @@ _IMPORTED = (
     "config.guarded_worker",
     "config.lifeline",
     "config.logging",
+    "config.open_files",
     "config.prepared_app",
     "config.worker_catalog",
     "recommender.cli.batch",
