@@ -185,6 +185,8 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             self.log.info("connection closed: the client did not send its request headers in %d s", _HEAD_S)
             _close(conn)
             return False
+        # From here on, a thread reads what there is.
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         exchange = self._of_thread.exchange = Exchange(conn.sock, conn.head_ends_at)
         self._exchanges.add(exchange)
         try:
@@ -266,7 +268,6 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         conn.seen_bytes = len(seen)
         if not is_longer or _HEAD_END in read + seen:
             conn.seen_bytes = 0
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             return True
         if len(read) + len(seen) >= _LONGEST_HEAD_BYTES:
             return None

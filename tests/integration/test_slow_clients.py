@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import sys
 import threading
@@ -227,3 +228,22 @@ def test_a_reader_below_the_minimum_rate_is_closed(alone: GunicornServer) -> Non
             connection.recv(1024)
             time.sleep(0.5)
         assert time.monotonic() - started > READER_S / 2
+
+
+def test_a_stopping_worker_reads_a_small_body_that_has_arrived(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    users = Reference(shared_databases).users
+    head, body = request({"user_ids": users[:1]}).split(b"\r\n\r\n")
+    long_part = b"X-Long: " + b"x" * 1_000
+    with one_worker(shared_databases, tmp_path) as server, contextlib.ExitStack() as stack:
+        connection = connected(server, stack, head + b"\r\n" + long_part)
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        # The thread that a stopping worker uses for an incomplete head reads the body, too.
+        for piece in (b"x", b"\r\n\r\n", body):
+            connection.sendall(piece)
+            time.sleep(0.2)
+        connection.settimeout(BODY_S / 2)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
