@@ -6,8 +6,9 @@ import signal
 import subprocess  # nosec B404 # what it starts is our own
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from types import FrameType
@@ -56,18 +57,24 @@ def serve() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
-    with _configured_databases(settings) as urls:
-        environment = url_variables(urls)
-        server = subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
-            [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), _APP],
-            cwd=HOME,
-            env={**os.environ, **environment},
-            # In its own process group: Ctrl-C reaches only this process, which passes it on.
-            process_group=0,
-        )
-        with _stopping_on_signals(server):
-            _greet(server, settings, urls)
-            return server.wait()
+    with (
+        _configured_databases(settings) as urls,
+        _stopping_on_signals(partial(_start_server, urls)) as server,
+    ):
+        _greet(server, settings, urls)
+        status = server.wait()
+    # Negative: a signal that ended it before it could handle one.
+    return status if status >= 0 else 128 - status
+
+
+def _start_server(urls: Mapping[DatabaseName, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603  # nosec B603 # our own interpreter and files
+        [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "config/gunicorn.conf.py"), _APP],
+        cwd=HOME,
+        env={**os.environ, **url_variables(urls)},
+        # In its own process group: Ctrl-C reaches only this process, which passes it on.
+        process_group=0,
+    )
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
@@ -113,18 +120,32 @@ def _models_compiling() -> Iterator[None]:
 
 
 @contextmanager
-def _stopping_on_signals(server: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Pass signals on to the server and wait for its end, so that its databases stop last."""
+def _stopping_on_signals(
+    start: Callable[[], "subprocess.Popen[bytes]"],
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the server, pass signals on to it and wait for its end, so that its databases stop last.
+
+    A signal that arrives while it starts is passed on afterwards: if it unwound the stack, nothing would know
+    the server, which would go on without its databases.
+    """
+    server: subprocess.Popen[bytes] | None = None
+    is_told = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        server.terminate()
+        nonlocal is_told
+        is_told = True
+        if server is not None:
+            server.terminate()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        server = start()
+        if is_told:
+            server.terminate()
+        yield server
     finally:
-        if server.poll() is None:
+        if server is not None and server.poll() is None:
             server.terminate()
             server.wait(_STOP_WAIT_S)
         for number, handler in before.items():

@@ -22,6 +22,20 @@ from tests.support.processes import GUNICORN, environment, refusal
 
 _START_S = 60.0
 _STOP_S = 20.0
+# `serve` that gets a signal when the server's process exists, but is not yet known.
+_EARLY_SIGNAL = """
+import os, subprocess, sys
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print("server", self.pid, flush=True)
+        os.kill(os.getpid(), int(sys.argv[1]))
+
+subprocess.Popen = Popen
+from recommender.cli.main import main
+sys.exit(main(["serve"]))
+"""
 
 
 @pytest.fixture
@@ -176,3 +190,19 @@ def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls)
     finally:
         stop(process, signal.SIGTERM)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_server_starts_leaves_no_server(port: int, number: signal.Signals) -> None:
+    nowhere = {
+        f"{name}_DB_URL": "postgresql://127.0.0.1:1/none" for name in ("USER", "CATALOG", "ENGAGEMENT")
+    }
+    process = start(["-c", _EARLY_SIGNAL, str(int(number))], {**nowhere, "PORT": str(port)})
+    server = psutil.Process(int(wait_for(process, "server ").split()[-1]))
+    try:
+        assert process.wait(_STOP_S) == 128 + signal.SIGTERM
+        assert not server.is_running()
+    finally:
+        if server.is_running():
+            server.kill()
+        process.communicate(timeout=_STOP_S)
