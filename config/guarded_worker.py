@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,18 @@ class Exchange:
         self._waits_until = self._waits_since + allowed_s - self._written_s
 
 
+class RequestThreads(ThreadPoolExecutor):
+    """Threads that do all the work also if no more of them can be started."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            # The work is in the queue of the others.
+            if not self._threads:
+                raise
+
+
 class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
     """Gives a request a thread only after its head has arrived, and limits all later waits for the client.
 
@@ -144,6 +157,10 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
             self.log.exception("This worker could not start; another one is tried.")
             time.sleep(_START_PAUSE_S)
             sys.exit(_FAILED)
+
+    def get_thread_pool(self) -> RequestThreads:
+        """Return the threads for requests."""
+        return RequestThreads(self.cfg.threads)
 
     def load_wsgi(self) -> None:
         """Wrap the app to note when it waits for the client."""
