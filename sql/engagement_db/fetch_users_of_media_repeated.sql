@@ -16,8 +16,9 @@
 --                       latest time
 -- Index: interaction_media_latest_idx
 -- Why: the latest users of a medium may be anywhere within its row limit. The latest rows are read, then four
---   times as many, and so forth, until there are a quarter more users than needed (some will have disliked it).
---   Repetitions are combined here, as sending them would take 40 times as long; types are compared after that.
+--   times as many, and so forth, until there are a quarter more users than needed (some will have disliked it);
+--   a user with other types only, such as impressions, is none of them. Repetitions are combined here, as
+--   sending them would take 40 times as long; types are compared after that.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,
     string_agg(list.user_keys, ''::bytea) AS user_keys,
@@ -71,19 +72,39 @@ FROM (
                                         s.row_count < asked.row_limit
                                         AND 1.25 * :users_per_item::bigint > (
                                             SELECT count(*)
-                                            FROM (SELECT DISTINCT e.user_id FROM (
-                                                SELECT r.user_id
-                                                FROM interaction AS r
+                                            FROM (
+                                                SELECT DISTINCT e.user_id
+                                                FROM (
+                                                    SELECT DISTINCT
+                                                        read.user_id,
+                                                        read.type
+                                                    FROM (
+                                                        SELECT
+                                                            r.user_id,
+                                                            r.type
+                                                        FROM interaction AS r
+                                                        WHERE
+                                                            r.media_id = asked.media_id
+                                                            AND r.timestamp >= :window_start::timestamp
+                                                            AND r.timestamp <= least(
+                                                                (now() AT TIME ZONE 'UTC') + interval '1 day',
+                                                                :known_until::timestamp
+                                                            )
+                                                        ORDER BY r.timestamp DESC, r.user_id ASC, r.type ASC
+                                                        LIMIT s.row_count
+                                                    ) AS read
+                                                    ORDER BY read.user_id ASC, read.type ASC
+                                                    -- As below: keeps the condition from being tested for each row.
+                                                    OFFSET 0
+                                                ) AS e
                                                 WHERE
-                                                    r.media_id = asked.media_id
-                                                    AND r.timestamp >= :window_start::timestamp
-                                                    AND r.timestamp <= least(
-                                                        (now() AT TIME ZONE 'UTC') + interval '1 day',
-                                                        :known_until::timestamp
+                                                    e.user_id IS NOT NULL
+                                                    AND (
+                                                        e.type::text = any(:like_types::text[])
+                                                        OR e.type::text = any(:watch_types::text[])
+                                                        OR e.type::text = any(:dislike_types::text[])
                                                     )
-                                                ORDER BY r.timestamp DESC, r.user_id ASC, r.type ASC
-                                                LIMIT s.row_count
-                                            ) AS e) AS d
+                                            ) AS d
                                         )
                                 )
 
