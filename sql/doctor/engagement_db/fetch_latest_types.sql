@@ -16,6 +16,7 @@
 --   unusable_count bigint      of all, with a value that is NaN, infinite or beyond ±1e100
 -- Index: interaction_pkey, where the view passes it through
 -- Why: TABLESAMPLE does not work for views and foreign tables.
+--   Values are compared without a cast, which would fail for a numeric beyond the range of float8.
 SELECT
     i.type,
     count(*) AS row_count,
@@ -27,7 +28,7 @@ SELECT
 FROM (
     SELECT
         r.type::text AS type,
-        r.interaction_value::double precision AS value,
+        r.interaction_value AS value,
         coalesce(r.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp, FALSE) AS is_recent
     FROM (
         SELECT

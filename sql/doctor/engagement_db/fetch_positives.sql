@@ -11,6 +11,7 @@
 --   has_worth boolean        in the window, with a value above 0 and no more than 1e100
 -- Index: none needed
 -- Why: run if a sample has none, which does not prove that there are none. Each stops at the first row.
+--   Values are compared without a cast, which would fail for a numeric beyond the range of float8.
 SELECT
     exists(
         SELECT 1
@@ -34,6 +35,6 @@ SELECT
             AND i.user_id IS NOT NULL
             AND i.media_id IS NOT NULL
             AND i.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp
-            AND i.interaction_value::double precision > 0
-            AND i.interaction_value::double precision <= 1e100
+            AND i.interaction_value > 0
+            AND i.interaction_value <= 1e100
     ) AS has_worth;

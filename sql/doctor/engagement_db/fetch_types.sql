@@ -17,6 +17,7 @@
 -- Index: none needed
 -- Why: TABLESAMPLE SYSTEM reads the sampled pages only. The smallest sample is 1 %.
 --   REPEATABLE samples the same pages each time, so that repeated runs have the same findings.
+--   Values are compared without a cast, which would fail for a numeric beyond the range of float8.
 SELECT
     i.type,
     count(*) AS row_count,
@@ -28,7 +29,7 @@ SELECT
 FROM (
     SELECT
         r.type::text AS type,
-        r.interaction_value::double precision AS value,
+        r.interaction_value AS value,
         coalesce(r.timestamp BETWEEN :window_start::timestamp AND :window_end::timestamp, FALSE) AS is_recent
     FROM interaction AS r TABLESAMPLE SYSTEM (:sample_percent) REPEATABLE (0)
     WHERE r.user_id IS NOT NULL AND r.media_id IS NOT NULL
