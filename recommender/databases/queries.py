@@ -1,7 +1,9 @@
 """Find, overlay, parse and check the SQL files, once at start."""
 
 import functools
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import aiosql
 from aiosql.utils import SQLLoadException, SQLParseException
 
 from recommender.databases.sql_text import tokens
+from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
@@ -150,6 +153,17 @@ def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:
     An overlay may also have files of `sql/optional/<folder>/`.
 
     Raises:
+        ConfigurationError: `refuse_misplaced` or `overlaid_queries` refuses a file.
+    """
+    if overlay is not None:
+        refuse_misplaced(overlay)
+    return overlaid_queries(folder, overlay)
+
+
+def overlaid_queries(folder: str, overlay: Path | None) -> dict[str, Query]:
+    """Load what `load_queries` does, whatever files the overlay has in other folders.
+
+    Raises:
         ConfigurationError: a file is unreadable; an overlay has a file that replaces none of ours, or
             asks for a parameter that the file it replaces does not take.
     """
@@ -171,3 +185,49 @@ def load_queries(folder: str, overlay: Path | None = None) -> dict[str, Query]:
             )
         queries[path.stem] = theirs
     return queries
+
+
+def refuse_misplaced(overlay: Path) -> None:
+    """Refuse an overlay with an SQL file that nothing reads, or with a folder that cannot be read.
+
+    Hidden folders may have any files: mounted volumes, Git and editors keep copies there.
+
+    Raises:
+        ConfigurationError: there is such a file or folder.
+    """
+    folders = {overlay / name for name in DatabaseName}
+    # Links are followed at the top only: deeper ones may lead back.
+    for top in (overlay, *sorted(_entries(overlay))):
+        if not os.path.isdir(top):  # noqa: PTH112 - Path.is_dir raises in a folder that cannot be searched
+            if top in folders:
+                raise ConfigurationError(f"{top}: cannot be read as a folder")
+            continue
+        if top in folders:
+            # Unlike the walk, this raises if the folder cannot be read.
+            _entries(top)
+        for path in _sql_files(top, below=top != overlay):
+            if path.parent not in folders or path.suffix != ".sql":
+                raise ConfigurationError(
+                    f"{path}: is not read; SQL files belong directly into {', '.join(DatabaseName)} under "
+                    f"{overlay}, and end in .sql"
+                )
+
+
+def _sql_files(folder: Path, *, below: bool) -> Iterator[Path]:
+    """Yield the SQL files of a folder, and of visible folders below it, in the order of their names."""
+    for parent, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if below and not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(files) if name.lower().endswith(".sql"))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return the visible entries of a folder.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if not entry.name.startswith(".")]
+    except OSError as exc:
+        raise ConfigurationError(f"{folder}: cannot be read: {exc.strerror}") from exc

@@ -9,7 +9,12 @@ from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalog.index import window_start
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.databases.inspection import Inspection
-from recommender.databases.queries import load_queries, optional_queries
+from recommender.databases.queries import (
+    load_queries,
+    optional_queries,
+    overlaid_queries,
+    refuse_misplaced,
+)
 from recommender.diagnostics.connections import (
     Server,
     check_connection,
@@ -59,6 +64,7 @@ class Check:
         """Yield all findings; an error of one database does not stop the checks of the others."""
         if not IS_COMPILING:
             yield Finding(Level.WARNING, "service", "numba", WITHOUT_COMPILER, "pip install numba.")
+        yield from self._check_overlay()
         for name in DatabaseName:
             try:
                 with self._inspection(name) as inspection:
@@ -73,6 +79,16 @@ class Check:
         yield from check_pools(self._servers, pool_size, workers)
         yield from check_limits(self._servers, pool_size, workers, self._http.connections_at_once)
 
+    def _check_overlay(self) -> Iterator[Finding]:
+        """Yield a finding on files under SQL_PATH that belong to no database."""
+        if self._databases.sql_path is None:
+            return
+        try:
+            refuse_misplaced(self._databases.sql_path)
+        except ConfigurationError as exc:
+            to_do = f"Move or remove the file ({CONTRACT})."
+            yield Finding(Level.ERROR, "service", "SQL_PATH", str(exc), to_do)
+
     def _check(self, name: DatabaseName, inspection: Inspection) -> Iterator[Finding]:
         server = look_at_server(inspection)
         self._servers[name] = server
@@ -81,7 +97,7 @@ class Check:
         queries = load_queries(name)
         ours = queries | optional_queries(name)
         try:
-            queries = load_queries(name, self._databases.sql_path)
+            queries = overlaid_queries(name, self._databases.sql_path)
         except ConfigurationError as exc:
             yield Finding(
                 Level.ERROR, name, "SQL_PATH", str(exc), f"Correct or remove the file ({CONTRACT})."

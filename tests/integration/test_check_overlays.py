@@ -102,3 +102,15 @@ def test_with_an_overlay_tables_are_not_checked(
     assert (report.status, report.faults) == (0, set())
     assert "the tables are the app's own" in report.find("tables")["means"]
     assert str(tmp_path) in report.find("statement fetch_genre_preferences")["means"]
+
+
+def test_a_misplaced_file_is_one_error_and_the_others_are_checked(
+    check: Checker, urls: Urls, tmp_path: Path
+) -> None:
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", "", "")
+    overlay(tmp_path, CATALOG, "fetch_media", "", "")
+    (tmp_path / CATALOG).rename(tmp_path / "catalogue_db")
+    report = check(urls, SQL_PATH=sql_path)
+    assert (report.status, report.faults) == (2, {("error", "service", "SQL_PATH")})
+    assert str(tmp_path / "catalogue_db" / "fetch_media.sql") in report.find("SQL_PATH")["means"]
+    assert str(tmp_path) in report.find("statement fetch_genre_preferences")["means"]
