@@ -25,6 +25,8 @@ from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, InspectionError
 
 _ROUND_TRIPS = 5
+# Nodes of plans that PostgreSQL refuses to run in a read-only session; FOR UPDATE and the like lock rows.
+_WRITES = {"ModifyTable", "LockRows"}
 # A rebuild of a table holds its lock for longer than an inspection should wait.
 _LOCK_TIMEOUT = "2s"
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
@@ -36,7 +38,8 @@ class Examination:
 
     `column_names`, `column_types`: parallel; types as in pg_type, with `[]` for arrays, `?` for a type that
     is not built in.
-    `tables_read_whole`: sequentially scanned tables, quoted and with their schemas.
+    `tables_read_whole`: sequentially scanned tables, quoted and with their schemas. `writes`: or locks rows;
+    functions are not looked into.
     """
 
     column_names: tuple[str, ...]
@@ -133,7 +136,7 @@ class Inspection:
             column_types=types,
             tables_read_whole=tuple(sorted({_table(n) for n in nodes if n["Node Type"] == "Seq Scan"})),
             indexes=tuple(sorted({node["Index Name"] for node in nodes if "Index Name" in node})),
-            writes=any(node["Node Type"] == "ModifyTable" for node in nodes),
+            writes=any(node["Node Type"] in _WRITES for node in nodes),
         )
 
     def _columns(self, query: Query) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -83,7 +83,7 @@ def _fault(
     examination: Examination, wanted: Sequence[tuple[str, ...]], own: Sequence[Attribute]
 ) -> str | None:
     if examination.writes:
-        return "writes, but the service's connections are read-only"
+        return "writes or locks rows, but the service's connections are read-only"
     misplaced = _misplaced(examination.column_names, own)
     if misplaced:
         return misplaced

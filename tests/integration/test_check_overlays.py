@@ -7,6 +7,7 @@ import pytest
 
 from recommender.databases.database import Database
 from recommender.entities import DatabaseName
+from recommender.errors import DatabaseUnavailableError
 from tests.support.checks import Checker, change, overlay
 from tests.support.clients import settings_for
 from tests.support.postgres import Urls
@@ -91,6 +92,21 @@ def test_an_overlay_that_writes_is_an_error(check: Checker, databases: Urls, tmp
     )
     finding = check(databases, SQL_PATH=str(tmp_path)).find("statement fetch_genre_preferences")
     assert (finding["level"], finding["means"][:6]) == ("error", "writes")
+
+
+@pytest.mark.parametrize("lock", ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE SKIP LOCKED"])
+def test_an_overlay_that_locks_rows_is_an_error(
+    check: Checker, databases: Urls, tmp_path: Path, lock: str
+) -> None:
+    """PostgreSQL refuses row locks in read-only sessions."""
+    locked = f"(TABLE tb_user_genre FOR {lock}) AS"
+    sql_path = overlay(tmp_path, USER, "fetch_genre_preferences", "tb_user_genre AS", locked)
+    finding = check(databases, SQL_PATH=sql_path).find("statement fetch_genre_preferences")
+    assert (finding["level"], finding["means"][:20]) == ("error", "writes or locks rows")
+    with closing(Database(USER, settings_for(databases, SQL_PATH=sql_path).databases)) as database:
+        database.open()
+        with pytest.raises(DatabaseUnavailableError, match="read-only"):
+            database.fetch("fetch_genre_preferences", user_ids=[])
 
 
 def test_with_an_overlay_tables_are_not_checked(
