@@ -94,7 +94,7 @@ class ItemService:
                     counted_days = window_days
             except StillCountingError:
                 is_counting = True
-        elif not index.popularity.known:
+        if counted_days == self._window_days and not index.popularity.known:
             failures.add(DatabaseName.ENGAGEMENT)
         matching = index.matching(filters)
 

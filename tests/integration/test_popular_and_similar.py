@@ -104,6 +104,18 @@ def test_another_window_that_cannot_be_counted_is_answered_by_the_configured_one
         wait_until(lambda: ask(client, "popular", window_days=7)["window_days"] == 7)
 
 
+def test_unknown_popularity_is_degraded_while_another_window_is_counted(databases: Urls) -> None:
+    """The counts of 0 are not those of the configured window."""
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        connection.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        with running_client(databases, **NO_CAPS) as client:
+            wait_until(lambda: client.get("/ready").get_json()["status"] == "degraded")
+            answer = ask(client, "popular", window_days=30)
+            assert (answer["counting"], answer["degraded"]) == (True, [ENGAGEMENT])
+            connection.rollback()
+            assert counted(client, 30, 1)["degraded"] == []
+
+
 def test_more_windows_at_a_time_than_are_kept_are_counted_too(
     client: FlaskClient, shared_databases: Urls
 ) -> None:
