@@ -71,8 +71,9 @@ def _add_recommendations(
         tag=RECOMMENDATIONS,
         summary="Recommend to a user",
         description="Best first; a page past the end is empty. Pages with the `index` of the first one "
-        "neither overlap nor skip items, unless media are deleted, or the user or similar users interact "
-        "in between. An unknown user gets popular media.",
+        "neither overlap nor skip items, unless media are deleted, genres or interactions of the user or "
+        "interactions of similar users change, or another `model_version` answers. "
+        "An unknown user gets popular media.",
         path={
             "user_id": PathId(
                 limits.user_id_form, ErrorCode.INVALID_USER_ID, "Whom to recommend to.", USER_ID
