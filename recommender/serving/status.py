@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 
 from recommender.background import Pause, RepeatingThread, revive_threads
+from recommender.catalog.gate import HoldReason
 from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.status import CatalogStatus
@@ -58,10 +59,14 @@ class Status:
     def readiness(self) -> Readiness:
         """Return ready if answers are complete. A slow database does not count as down."""
         down = [name for name, state in self.databases.items() if state is DatabaseState.DOWN]
-        if self.catalog is None or (DatabaseName.CATALOG in down and not self.details_cached):
+        if self.catalog is None:
             return Readiness.UNAVAILABLE
-        catalog = self.catalog
-        lacks = catalog.failed or catalog.held_back is not None or not catalog.popularity_known
+        held_back = self.catalog.held_back
+        # A catalog_db without items answers, but has no details to show.
+        is_empty = held_back is not None and held_back.reason is HoldReason.EMPTY
+        if (is_empty or DatabaseName.CATALOG in down) and not self.details_cached:
+            return Readiness.UNAVAILABLE
+        lacks = self.catalog.failed or held_back is not None or not self.catalog.popularity_known
         if down or lacks or self.stopped:
             return Readiness.DEGRADED
         return Readiness.READY

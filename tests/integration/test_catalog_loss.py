@@ -116,6 +116,17 @@ def test_an_emptied_catalog_with_nothing_cached_is_503_and_never_an_empty_list(
     assert status_of(live, user) == (200, (), 10)
 
 
+def test_a_worker_with_nothing_cached_is_unavailable_while_the_catalog_is_empty(databases: Urls) -> None:
+    # As a worker that has just been started: it has an index, and has shown nothing.
+    with running_client(databases, CATALOG_REFRESH_SECONDS="1", **NO_CAPS) as client:
+        change(databases, CATALOG, "CREATE TABLE kept AS SELECT * FROM medias", "TRUNCATE medias")
+        assert eventually(lambda: reason(client) == "empty", _SECONDS)
+        assert status_of(client, NEW_USER)[0] == 503
+        assert (client.get("/ready").status_code, ready(client)) == (503, "unavailable")
+        change(databases, CATALOG, "INSERT INTO medias SELECT * FROM kept")
+        assert eventually(lambda: ready(client) == "ready", _SECONDS)
+
+
 def test_a_catalog_refilled_in_parts_is_never_used_in_part(live: FlaskClient, databases: Urls) -> None:
     user = Reference(databases).users[0]
     before = get(live, user, limit=30)
