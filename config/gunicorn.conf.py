@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,13 @@ from config.address import refuse_unusable_address
 from config.lifeline import renew_lifeline
 from config.logging import logging_config
 from config.open_files import most_connections, raise_limit_of_open_files
-from config.prepared_app import PreparedApp, latest_prepared_app, made_or_previous
+from config.prepared_app import (
+    PreparedApp,
+    bound_hosts,
+    latest_prepared_app,
+    made_or_previous,
+    note_bound_hosts,
+)
 from config.setting_types import SettingsError
 from config.settings import Settings, given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
@@ -37,6 +44,7 @@ def _make_app() -> PreparedApp:
     In the master, so that an error is one message and not a traceback per worker. Nothing connects.
     """
     settings = load_settings()
+    settings.require_api_keys(bound_hosts())
     previous = latest_prepared_app()
     if previous is not None and _address(previous.settings) != _address(settings):
         # Gunicorn closes the old address first, and ends if it cannot listen on the new one.
@@ -111,8 +119,29 @@ def pre_fork(_server: Any, _worker: Any) -> None:
     gc.freeze()
 
 
+def on_starting(server: Any) -> None:
+    """End a start that arguments of Gunicorn, such as --bind, would open to other hosts without keys."""
+    _require_api_keys(server, server.cfg.address)
+
+
+def _require_api_keys(server: Any, addresses: Iterable[object]) -> None:
+    # A Unix socket's address is a text, and that of an inherited socket a number.
+    hosts = [str(address[0]) for address in addresses if isinstance(address, tuple)]
+    try:
+        _settings.require_api_keys(hosts)
+    except SettingsError as exc:
+        on_exit(server)
+        if server.pidfile is not None:
+            server.pidfile.unlink()
+        sys.exit(f"Marquee cannot start.\n{exc}")
+    if _http.is_loopback:
+        note_bound_hosts(hosts)
+
+
 def when_ready(server: Any) -> None:
-    """Log once that workers lack API keys, a shared folder or shared memory."""
+    """Check inherited sockets, and log that workers lack API keys, a shared folder or shared memory."""
+    listening = [listener.getsockname() for listener in server.LISTENERS]
+    _require_api_keys(server, [*server.cfg.address, *listening])
     if catalog_folder() is None:
         server.log.warning("No temporary folder can be created: each worker loads the catalog on its own.")
     if not IS_COMPILING:

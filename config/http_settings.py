@@ -7,6 +7,14 @@ from pydantic import Field
 from config.setting_types import Count, SettingsGroup
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether an address or name is a loopback address, which only this machine can reach."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class HttpSettings(SettingsGroup):
     """How Gunicorn serves."""
 
@@ -25,10 +33,7 @@ class HttpSettings(SettingsGroup):
     @property
     def is_loopback(self) -> bool:
         """Whether HOST is a loopback address, which only this machine can reach."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @property
     def batch_slots(self) -> int:

@@ -1,7 +1,7 @@
 """The app that Gunicorn's workers serve, made in the master before they are forked."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from traceback import extract_tb
 from types import MappingProxyType
 from typing import NamedTuple
@@ -22,11 +22,24 @@ class PreparedApp(NamedTuple):
 
 
 _latest: PreparedApp | None = None
+# Where the server listens, if that is not HOST: an argument of Gunicorn, or an inherited socket, decides.
+_bound_hosts: tuple[str, ...] = ()
 
 
 def latest_prepared_app() -> PreparedApp | None:
     """Return the last app made in this process or in the parent that it was forked from."""
     return _latest
+
+
+def note_bound_hosts(hosts: Iterable[str]) -> None:
+    """Keep the addresses that the server listens on, for the check of the settings at a reload."""
+    global _bound_hosts  # noqa: PLW0603 - must survive a reload of Gunicorn's configuration
+    _bound_hosts = tuple(hosts)
+
+
+def bound_hosts() -> tuple[str, ...]:
+    """Return the addresses noted last; none before the server listens."""
+    return _bound_hosts
 
 
 def made_or_previous(make: Callable[[], PreparedApp]) -> PreparedApp:

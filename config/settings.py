@@ -1,7 +1,7 @@
 """Reads the environment and `.env` into frozen settings; no other module reads them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, cast
 
@@ -13,7 +13,7 @@ from config.access_settings import AccessSettings
 from config.catalog_settings import CatalogSettings
 from config.database_settings import DatabaseSettings
 from config.experiment_settings import ExperimentSettings
-from config.http_settings import HttpSettings
+from config.http_settings import HttpSettings, is_loopback
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.renamed_settings import RENAMED, with_new_names
 from config.request_settings import RequestSettings
@@ -108,26 +108,41 @@ class Settings(BaseModel):
     @property
     def serves_this_host_only(self) -> bool:
         """Whether only callers on this machine are expected."""
-        behind_proxy = self.access.allow_anonymous or self.access.trusted_proxies > 0
-        return not (self.access.api_keys or behind_proxy) and self.http.is_loopback
+        return not (self.access.api_keys or self.access.allow_anonymous or self._opened_by(()))
 
     @property
     def trains(self) -> bool:
         """Whether models are trained by schedule: live SQL needs none."""
         return self.training.trains and self.models.model != "live"
 
-    def require_api_keys(self) -> None:
+    def require_api_keys(self, bound_hosts: Iterable[str] = ()) -> None:
         """Require API keys if other machines can reach the service.
 
+        Args:
+            bound_hosts: addresses that a server listens on, which may differ from HOST.
+
         Raises:
-            SettingsError: HOST is no loopback address, there are no keys, and ALLOW_ANONYMOUS is not set.
+            SettingsError: HOST or another address is no loopback address, or there is a proxy, and there are
+                no keys, and ALLOW_ANONYMOUS is not set.
         """
-        if not (self.access.api_keys or self.access.allow_anonymous or self.http.is_loopback):
+        opened_by = self._opened_by(bound_hosts)
+        if opened_by and not (self.access.api_keys or self.access.allow_anonymous):
             raise SettingsError(
-                f"HOST: {self.http.host} can be reached from elsewhere, and API_KEYS is empty. Set API_KEYS "
+                f"{opened_by}, and API_KEYS is empty. Set API_KEYS "
                 f"(make one with `{PROGRAM} make-key NAME --scope read`), or ALLOW_ANONYMOUS=true "
                 "if a proxy in front of the service restricts access"
             )
+
+    def _opened_by(self, bound_hosts: Iterable[str]) -> str | None:
+        """Return what lets other machines reach the service, in words; None if nothing does."""
+        if not self.http.is_loopback:
+            return f"HOST: {self.http.host} can be reached from elsewhere"
+        for host in bound_hosts:
+            if not is_loopback(host):
+                return f"bind: {host} can be reached from elsewhere"
+        if self.access.trusted_proxies:
+            return "TRUSTED_PROXIES: a proxy lets others reach the service"
+        return None
 
     def describe_ranking(self) -> str:
         """Return the variables that a ranking depends on, with values; newer variables only if set.

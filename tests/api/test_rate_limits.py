@@ -21,6 +21,8 @@ from tests.support.redis import RedisServer, redis_binary
 # Refused before any statement.
 NOWHERE: Urls = dict.fromkeys(DatabaseName, "postgresql://localhost:1/nowhere")
 PATH = "/nothing"
+# A proxy needs keys, or this.
+PROXIED = {"TRUSTED_PROXIES": "1", "ALLOW_ANONYMOUS": "true"}
 ONE, ONE_ENTRY = make_key("one", [KeyScope.READ])
 TWO, TWO_ENTRY = make_key("two", [KeyScope.READ])
 NEW_ONE, NEW_ONE_ENTRY = make_key("one", [KeyScope.READ])
@@ -154,17 +156,17 @@ def test_a_forged_address_does_not_escape_the_limit() -> None:
 
 
 def test_behind_a_trusted_proxy_only_the_address_it_adds_counts() -> None:
-    with running_client(NOWHERE, RATE_LIMIT="1/hour", TRUSTED_PROXIES="1") as client:
+    with running_client(NOWHERE, RATE_LIMIT="1/hour", **PROXIED) as client:
         assert ask(client, X_Forwarded_For="198.51.100.1").status_code == 404
         assert ask(client, X_Forwarded_For="198.51.100.2").status_code == 404
         assert ask(client, X_Forwarded_For="203.0.113.7, 198.51.100.1").status_code == 429
-    with running_client(NOWHERE, RATE_LIMIT="1/hour", TRUSTED_PROXIES="2") as client:
+    with running_client(NOWHERE, RATE_LIMIT="1/hour", **(PROXIED | {"TRUSTED_PROXIES": "2"})) as client:
         assert ask(client, X_Forwarded_For="198.51.100.1, 10.0.0.1").status_code == 404
         assert ask(client, X_Forwarded_For="203.0.113.7, 198.51.100.1, 10.0.0.2").status_code == 429
 
 
 def test_forwarded_hosts_and_prefixes_are_ignored_even_behind_a_proxy() -> None:
-    with running_client(NOWHERE, TRUSTED_PROXIES="1") as client:
+    with running_client(NOWHERE, **PROXIED) as client:
         response = client.get(
             "/health", headers={"X-Forwarded-Prefix": "/x", "X-Forwarded-Host": "evil.example"}
         )

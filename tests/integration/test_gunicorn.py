@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from config.access_settings import KeyScope
 from config.setting_types import ROOT
+from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
 from tests.support.clients import PATIENT
 from tests.support.gunicorn import Answer, GunicornServer, gunicorn_in, running_gunicorn
@@ -138,6 +141,20 @@ def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
         assert server.process.poll() is None
         (said,) = [line["message"] for line in server.logged() if "The reload failed" in line["message"]]
         assert reason in said
+
+
+def test_a_reload_without_keys_is_refused_if_gunicorn_was_given_an_address_that_others_reach(
+    shared_databases: Urls, path: str, tree: Path
+) -> None:
+    (tree / ".env").write_text(f"API_KEYS={make_key('caller', [KeyScope.READ])[1].entry}\n")
+    command = f"exec {sys.executable} -m gunicorn -c config/gunicorn.conf.py -b 0.0.0.0:$PORT wsgi:app"
+    variables = {"TRAINING_SCHEDULE": "never", "RATE_LIMIT": "1000/second"}
+    with gunicorn_in(tree, shared_databases, variables, command=["sh", "-c", command]) as server:
+        (tree / ".env").unlink()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "The reload failed" in server.log.read_text(), 30)
+        assert "bind: 0.0.0.0 can be reached from elsewhere" in server.log.read_text()
+        assert server.get(path).status == 401
 
 
 def test_an_idle_connection_is_used_again_and_keeps_no_worker_from_stopping(

@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -74,6 +75,37 @@ def test_the_service_does_not_start_open_to_other_hosts(command: list[str], tmp_
     said = refusal(command, HOST=ANYWHERE, DB_HOST="localhost", DEMO_PATH=str(demo))
     assert "HOST: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said
     assert not demo.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["-b", f"{ANYWHERE}:0"], {}),
+        ([], {"GUNICORN_CMD_ARGS": f"--bind={ANYWHERE}:0"}),
+        (["-b", "127.0.0.1:0", "-b", f"{ANYWHERE}:0", "--reuse-port"], {}),
+    ],
+    ids=["argument", "variable", "second-address"],
+)
+def test_an_address_given_to_gunicorn_needs_keys_too(arguments: list[str], variables: dict[str, str]) -> None:
+    said = refusal([*GUNICORN, *arguments], DB_HOST="localhost", **variables)
+    assert "bind: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said
+
+
+def test_an_inherited_socket_that_others_reach_needs_keys_too() -> None:
+    with socket.create_server((ANYWHERE, 0)) as listener:
+        os.set_inheritable(listener.fileno(), True)  # noqa: FBT003 - the only form
+        result = subprocess.run(  # noqa: S603 - Gunicorn
+            [sys.executable, *GUNICORN, "-b", f"fd://{listener.fileno()}"],
+            cwd=ROOT,
+            env=environment(DB_HOST="localhost"),
+            pass_fds=[listener.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert "bind: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in result.stderr
 
 
 def test_the_curl_line_of_serve_has_a_place_for_the_key(shared_databases: Urls, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from tests.support.waiting import eventually, wait_until
 pytestmark = pytest.mark.slow
 
 _STOP_S = 10.0
+# Without a key, so that /metrics shows how many workers are ready.
+PROXIED = {"TRUSTED_PROXIES": "1", "ALLOW_ANONYMOUS": "true"}
 BATCH = "/api/recommendations/batch"
 
 
@@ -78,7 +80,7 @@ def _answers(server: GunicornServer) -> bool:
 def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> None:
     users = Reference(shared_databases).users
     with (
-        running_gunicorn(shared_databases, WORKERS="1", TRUSTED_PROXIES="1") as server,
+        running_gunicorn(shared_databases, WORKERS="1", **PROXIED) as server,
         behind_nginx(server) as proxied,
         contextlib.ExitStack() as open_connections,
     ):
@@ -101,7 +103,7 @@ def test_behind_nginx_slow_clients_are_not_noticed(shared_databases: Urls) -> No
 
 def test_a_stream_comes_through_nginx_whole(shared_databases: Urls) -> None:
     users = Reference(shared_databases).users
-    with running_gunicorn(shared_databases, TRUSTED_PROXIES="1") as server, behind_nginx(server) as proxied:
+    with running_gunicorn(shared_databases, **PROXIED) as server, behind_nginx(server) as proxied:
         answer = proxied.ask(BATCH, {"Accept": "application/x-ndjson"}, {"user_ids": users[:150], "limit": 5})
         assert answer.status == 200
         assert len(answer.body.splitlines()) == 150

@@ -118,3 +118,10 @@ def test_other_addresses_need_keys_or_allow_anonymous(host: str) -> None:
         load(HOST=host).require_api_keys()
     load(HOST=host, API_KEYS=f"a:read:{HASH}").require_api_keys()
     load(HOST=host, ALLOW_ANONYMOUS="true").require_api_keys()
+
+
+def test_a_proxy_in_front_needs_keys_or_allow_anonymous() -> None:
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES: .*API_KEYS.*ALLOW_ANONYMOUS=true"):
+        load(TRUSTED_PROXIES="1").require_api_keys()
+    load(TRUSTED_PROXIES="1", API_KEYS=f"a:read:{HASH}").require_api_keys()
+    load(TRUSTED_PROXIES="1", ALLOW_ANONYMOUS="true").require_api_keys()
