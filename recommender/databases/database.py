@@ -200,10 +200,13 @@ class Database:
             DatabaseUnavailableError: as `fetch`.
         """
         query = self._queries[query_name]
-        deadline = Deadline.after(self._patience_s)
-        return self._try(
-            query, lambda connection: collect(chunks_of(connection, query, parameters)), deadline
-        )
+
+        def read_all(connection: BoundedConnection) -> T:
+            with connection.transaction():
+                self._set_for_long(connection)
+                return collect(chunks_of(connection, query, parameters))
+
+        return self._try(query, read_all, Deadline.after(self._patience_s))
 
     def read_snapshot(
         self, reads: Sequence[tuple[str, Callable[[Chunks], T]]], **parameters: object

@@ -9,9 +9,11 @@ import pytest
 
 from app import create_app
 from config.settings import load_settings
+from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.recording import recorded_statements
+from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
@@ -156,6 +158,33 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
             else:
                 with pytest.raises(DatabaseUnavailableError):
                     EngagementDatabase(database).fetch_example_user()
+            release.join()
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("query_name", ["fetch_catalogue", "count_positive_users"])
+def test_reads_of_whole_tables_do_not_have_the_shorter_timeout_of_a_role(
+    databases: Urls, query_name: str
+) -> None:
+    name, table = {
+        "fetch_catalogue": (DatabaseName.CATALOG, "medias"),
+        "count_positive_users": (ENGAGEMENT, "interaction"),
+    }[query_name]
+    with psycopg.connect(databases[name], autocommit=True) as connection:
+        own = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {own} SET statement_timeout = '300ms'".encode())
+    database = Database(name, settings_for(databases, SESSION_SETTINGS_BY="role").databases)
+    database.open()
+    try:
+        with psycopg.connect(databases[name]) as connection:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+            release = threading.Timer(1.0, connection.rollback)
+            release.start()
+            if name is ENGAGEMENT:
+                assert len(EngagementDatabase(database).count_positive_users("-infinity").ids)
+            else:
+                assert CatalogDatabase(database, MEDIA).fetch_catalogue()
             release.join()
     finally:
         database.close()
