@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# How often a request that waits for a permit looks whether it is to give up.
+_LOOK_S = 0.5
+
 
 class OverloadedError(Exception):
     """Too many requests of this kind are admitted already, or too many are worked on."""
@@ -65,13 +68,19 @@ class ConcurrencyLimiter:
         return release
 
     @contextmanager
-    def permit(self, patience_s: float | None = None) -> Iterator[None]:
+    def permit(
+        self, patience_s: float | None = None, gives_up: Callable[[], bool] | None = None
+    ) -> Iterator[None]:
         """Hold a permit to work on an admitted request.
 
+        Args:
+            patience_s: how long to wait; by default as long as this kind of request does.
+            gives_up: whether the request is to end; asked while it waits, and when it has the permit.
+
         Raises:
-            OverloadedError: no permit became free within `patience_s`.
+            OverloadedError: no permit became free within `patience_s`, or the request gives up.
         """
-        if not self._permits.acquire(timeout=self._patience_s if patience_s is None else patience_s):
+        if not self._acquire(self._patience_s if patience_s is None else patience_s, gives_up):
             raise OverloadedError
         with self._lock:
             self._working += 1
@@ -81,6 +90,19 @@ class ConcurrencyLimiter:
             with self._lock:
                 self._working -= 1
             self._permits.release()
+
+    def _acquire(self, patience_s: float, gives_up: Callable[[], bool] | None) -> bool:
+        """Wait for a permit, and return whether it was got."""
+        if gives_up is None:
+            return self._permits.acquire(timeout=patience_s)
+        ends_at = time.monotonic() + patience_s
+        while not self._permits.acquire(timeout=min(_LOOK_S, max(0.0, ends_at - time.monotonic()))):
+            if time.monotonic() >= ends_at or gives_up():
+                return False
+        if gives_up():
+            self._permits.release()
+            return False
+        return True
 
     @contextmanager
     def limit(self) -> Iterator[None]:

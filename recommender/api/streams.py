@@ -87,22 +87,20 @@ class _Lines:
         """Compute the results of the next users.
 
         Raises:
-            OverloadedError: no permit became free within `patience_s`.
+            OverloadedError: no permit became free within `patience_s`, or before the process stops.
         """
-        with self._limiter.permit(patience_s):
+        with self._limiter.permit(patience_s, lambda: self._end.is_stopping_now):
             self._results.extend(next(self._chunks, ()))
 
     def _next_line(self) -> bytes:
-        remaining_s = self._ends_at - time.monotonic()
-        if remaining_s <= 0:
-            return self._last_line(broken_off(BreakOff.TOO_LONG))
-        if self._end.is_stopping_now:
-            return self._last_line(broken_off(BreakOff.STOPPING))
+        reason = self._reason_to_end()
+        if reason is not None:
+            return self._last_line(broken_off(reason))
         if not self._results:
             try:
-                self.work(remaining_s)
+                self.work(max(0.0, self._ends_at - time.monotonic()))
             except OverloadedError:
-                return self._last_line(broken_off(BreakOff.TOO_LONG))
+                return self._last_line(broken_off(self._reason_to_end() or BreakOff.TOO_LONG))
         if not self._results:
             self.close()
             raise StopIteration
@@ -110,6 +108,11 @@ class _Lines:
         count(result, first_page=True)
         with stage(JSON):
             return line_of(result)
+
+    def _reason_to_end(self) -> BreakOff | None:
+        if self._end.is_stopping_now:
+            return BreakOff.STOPPING
+        return BreakOff.TOO_LONG if time.monotonic() >= self._ends_at else None
 
     def _last_line(self, problem: Mapping[str, object]) -> bytes:
         self._is_over = True

@@ -1,8 +1,10 @@
 """Tests NDJSON streams: one line for each user, sent when it is ready."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -171,6 +173,47 @@ def test_a_stream_whose_time_ends_while_it_waits_for_its_turn_says_so(
     assert last["code"] == "service_unavailable"
     assert BreakOff.TOO_LONG in last["error"]
     assert "broke off" not in caplog.text
+
+
+def test_a_stream_that_waits_for_its_turn_ends_when_the_process_stops(
+    shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app._STOPPING_S", 0.2)
+    users = reference.users[:150]
+    with running_app(shared_databases, MAX_STREAM_SECONDS="20") as app:
+        response = app.test_client().post(BATCH, json={"user_ids": users}, headers=NDJSON, buffered=False)
+        sent = response.iter_encoded()
+        received = b"".join(next(sent) for _ in range(100))
+        with app.extensions["limiters"].streams.permit():
+            app.extensions["limiters"].stream_end.stop()
+            started = time.monotonic()
+            received += b"".join(sent)
+            assert time.monotonic() - started < 5
+    *whole, last = lines(received)
+    assert [line["user_id"] for line in whole] == users[:100]
+    assert BreakOff.STOPPING in last["error"]
+
+
+def test_a_stream_that_gets_its_turn_after_the_stop_computes_nothing_more(
+    shared_databases: Urls, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app._STOPPING_S", 0.2)
+    with running_app(shared_databases, MAX_STREAM_SECONDS="20") as app:
+        streams, stream_end = (
+            getattr(app.extensions["limiters"], name) for name in ("streams", "stream_end")
+        )
+        body = {"user_ids": reference.users[:150]}
+        response = app.test_client().post(BATCH, json=body, headers=NDJSON, buffered=False)
+        sent = response.iter_encoded()
+        for _ in range(100):
+            next(sent)
+        busy = ExitStack()
+        busy.enter_context(streams.permit())
+        stream_end.stop()
+        # Before the waiting stream looks again.
+        threading.Timer(0.3, busy.close).start()
+        (last,) = lines(b"".join(sent))
+    assert BreakOff.STOPPING in last["error"]
 
 
 def test_an_error_before_the_first_line_has_its_status(
