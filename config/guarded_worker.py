@@ -121,7 +121,7 @@ class RequestThreads(ThreadPoolExecutor):
 class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
     """Gives a request a thread only after its head has arrived, and limits all later waits for the client.
 
-    Before it is replaced after max_requests, it lets streams end.
+    Before it is replaced after max_requests, it lets streams end, and admits no new ones.
     """
 
     alive: bool
@@ -299,6 +299,9 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         limiters = self.flask_app.extensions["limiters"]
         if self._overdue_at is None:
             self._overdue_at = time.monotonic() + limiters.stream_end.longest_s
+            if self.cfg.workers > 1:
+                # Another worker takes them. This one would never be without, and cut off fresh ones.
+                limiters.streams.admit_no_more()
         if not limiters.streams.occupancy.open or time.monotonic() >= self._overdue_at:
             self.log.info("this worker has served %d requests and will be replaced", self.nr)
             self.alive = False

@@ -39,6 +39,7 @@ class ConcurrencyLimiter:
         self._permits = threading.BoundedSemaphore(max_working)
         self._working = 0
         self._open = 0
+        self._admits = True
         self._lock = threading.Lock()
 
     @property
@@ -46,14 +47,19 @@ class ConcurrencyLimiter:
         """Return the present counts."""
         return Occupancy(self._working, self._max_working, self._open, self._max_open)
 
+    def admit_no_more(self) -> None:
+        """Refuse all further requests; the open ones go on."""
+        with self._lock:
+            self._admits = False
+
     def admit(self) -> Callable[[], None]:
         """Admit a request. Return a function to call, at least once, when its answer has been sent.
 
         Raises:
-            OverloadedError: `max_open` requests are open.
+            OverloadedError: `max_open` requests are open, or no more are admitted.
         """
         with self._lock:
-            if self._open >= self._max_open:
+            if self._open >= self._max_open or not self._admits:
                 raise OverloadedError
             self._open += 1
         is_over = False

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 # Between the requests of a client, so that the cores are left to the service.
 _PAUSE_S = 0.02
+_BATCH = "/api/recommendations/batch"
 _STATEMENT = "sql/engagement_db/fetch_histories.sql"
 
 
@@ -209,7 +210,7 @@ def stream() -> bytes:
 def opened_stream(server: GunicornServer, body: bytes) -> Iterator[HTTPResponse]:
     headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson"}
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
-        connection.request("POST", "/api/recommendations/batch", body, headers)
+        connection.request("POST", _BATCH, body, headers)
         yield connection.getresponse()
 
 
@@ -225,6 +226,27 @@ def test_a_worker_is_recycled_after_its_streams(shared_databases: Urls, path: st
         assert len(lines) == 400
         assert "error" not in json.loads(lines[-1])
         wait_until(lambda: before not in server.workers() and len(server.workers()) == 1, 30)
+
+
+def test_a_worker_that_is_due_takes_no_new_streams(shared_databases: Urls, path: str, stream: bytes) -> None:
+    with running_gunicorn(shared_databases, WORKERS="2", MAX_REQUESTS="50") as server:
+        before = set(server.workers())
+        short = {"user_ids": [path.rpartition("/")[2]], "limit": 1}
+        with opened_stream(server, stream) as response:
+            lines = [response.readline()]
+            # Until the other one has been replaced, at least once.
+            wait_until(
+                lambda: server.get(path).status == 200 and len(before & set(server.workers())) == 1, 30
+            )
+            for _ in range(60):
+                server.get(path)
+            time.sleep(1.0)
+            answers = [server.ask(_BATCH, {"Accept": "application/x-ndjson"}, short) for _ in range(40)]
+            assert {answer.status for answer in answers} == {200, 503}
+            assert all("Retry-After" in answer.headers for answer in answers if answer.status == 503)
+            lines += response.readlines()
+        assert len(lines) == 400
+        wait_until(lambda: not before & set(server.workers()), 30)
 
 
 def test_a_stop_ends_streams_with_a_last_line_that_says_so(shared_databases: Urls, stream: bytes) -> None:
@@ -252,7 +274,7 @@ def test_eight_long_batches_do_not_delay_pages(shared_databases: Urls, path: str
         for _ in range(8):
             connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
             open_connections.callback(connection.close)
-            connection.request("POST", "/api/recommendations/batch", body, headers)
+            connection.request("POST", _BATCH, body, headers)
             batches.append(connection)
         # Their answers are not read meanwhile, so that only the time of the service counts.
         answers = [server.get(path) for _ in range(40)]
