@@ -1,6 +1,7 @@
 """Log filters: add the request id to records, and drop repeated warnings of an outage."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,11 @@ from recommender.entities import DatabaseName
 from recommender.telemetry import current_trace
 
 _REPEAT_S = 5.0
+# How Gunicorn's lines about a request begin. The first ones quote the bytes that it does not understand.
+_ON_READING = ("Invalid request from ip=", "Ignored premature client disconnection.", "Closing connection.")
+_ON_ANSWERING = "Error handling request"
+# Up to the first quotation: an address has no spaces, the kind of an error no quotes.
+_KIND = re.compile(r"(Invalid request from ip=\S*: )?[^'\":]*")
 
 _Key = tuple[str, str, str]
 
@@ -22,6 +28,25 @@ class RequestIdFilter(logging.Filter):
         trace = current_trace()
         if trace is not None:
             record.request_id = trace.request_id
+        return True
+
+
+class RequestTextFilter(logging.Filter):
+    """Removes the text of requests from Gunicorn's lines about them: it may hold query strings and keys.
+
+    What is left names the kind of error.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass every record, without what it quotes of a request."""
+        if record.name != "gunicorn.error":
+            return True
+        message = str(record.msg)
+        if message.startswith(_ON_ANSWERING) and isinstance(record.args, tuple):
+            record.args = tuple(str(value).partition("?")[0] for value in record.args)
+        elif message.startswith(_ON_READING):
+            found = _KIND.match(record.getMessage())
+            record.msg, record.args = found[0].rstrip(": ") if found else _ON_READING[0], ()
         return True
 
 
@@ -68,5 +93,6 @@ def _database_of(record: logging.LogRecord) -> str | None:
 # By name, for `config.logging.logging_config`.
 LOG_FILTERS: Final[Mapping[str, Callable[[], logging.Filter]]] = {
     "outage": OutageFilter,
+    "request_text": RequestTextFilter,
     "request_id": RequestIdFilter,
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.fuzz import METHODS, USER, assert_is_an_answer, bodies, raw_paths
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
+from tests.support.waiting import wait_until
 
 _PATIENCE_S = 10.0
 # Bytes that Gunicorn does not take for HTTP. It answers them itself, and not in JSON.
@@ -62,6 +63,26 @@ def first_answer(received: bytes, *, head: bool = False) -> int:
     length = int(headers.get("Content-Length", len(body)))
     assert_is_an_answer(status, headers, body[:length], head=head)
     return status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /api/recommendations/x?token=hunter2 HTTP/1.1 more",
+        b"GET /api/recommendations/x?token='hunter2\" HTTP/9.9",
+        b"G?hunter2 / HTTP/1.1",
+        b"GET / HTTP/1.1\r\nX-API-Key : hunter2",
+        b"GET / HTTP/1.1\r\nX-API-Key: hunter2\x00",
+        b"GET / HTTP/1.1\r\nExpect: hunter2",
+    ],
+)
+def test_the_log_names_the_kind_of_a_malformed_request_and_quotes_nothing(
+    gunicorn: GunicornServer, line: bytes
+) -> None:
+    before = len(gunicorn.log.read_text())
+    assert first_answer(exchange(gunicorn.port, line + b"\r\nHost: localhost\r\n\r\n")) in _GUNICORNS_OWN
+    wait_until(lambda: "Invalid request from ip=127.0.0.1: " in gunicorn.log.read_text()[before:])
+    assert "hunter2" not in gunicorn.log.read_text()[before:]
 
 
 _json = [(b"Content-Type", b"application/json")]

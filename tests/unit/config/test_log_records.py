@@ -13,7 +13,7 @@ import pytest
 from config.log_records import JsonFormatter, PlainFormatter
 from config.logging import LogFormat, logging_config
 from recommender.entities import DatabaseName
-from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter
+from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter, RequestTextFilter
 from recommender.telemetry import Trace, traced
 
 USER, CATALOG, _ = DatabaseName
@@ -121,3 +121,33 @@ def test_the_format_is_the_configured_one_or_suits_the_output(
         monkeypatch.setattr(stream, "isatty", partial(bool, terminal))
         monkeypatch.setattr(sys, "stderr", stream)
         assert logging_config("INFO", log_format, LOG_FILTERS)["handlers"]["stderr"]["formatter"] == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "shown"),
+    [
+        (
+            "Invalid request from ip=::1: Invalid HTTP request line: 'GET /?secret'",
+            (),
+            "Invalid request from ip=::1: Invalid HTTP request line",
+        ),
+        (
+            "Invalid request from ip=: Request Line is too large (9000 > 8190)",
+            (),
+            "Invalid request from ip=: Request Line is too large (9000 > 8190)",
+        ),
+        (
+            "Ignored premature client disconnection. %s",
+            ("No more data after: b'GET /?secret'",),
+            "Ignored premature client disconnection. No more data after",
+        ),
+        ("Error handling request %s %s", ("GET", "/a?secret"), "Error handling request GET /a"),
+        ("Listening at: %s", ("http://a?b",), "Listening at: http://a?b"),
+    ],
+)
+def test_lines_of_gunicorn_do_not_quote_requests(
+    message: str, arguments: tuple[str, ...], shown: str
+) -> None:
+    record = logging.LogRecord("gunicorn.error", logging.WARNING, "", 0, message, arguments, None)
+    assert RequestTextFilter().filter(record)
+    assert record.getMessage() == shown
