@@ -100,20 +100,23 @@ class WindowPopularity:
     def _count(self, window_days: int, counting: Future[WindowCounts]) -> None:
         with self._turn:
             started = time.monotonic()
-            try:
-                start = window_start(window_days, self._clock.now())
-                counted = self._engagement_db.count_positive_users(start)
-                counts = WindowCounts(counted.ids, counted.users)
-            except DatabaseUnavailableError as exc:
-                self._give_up(window_days, counting, exc)
-                return
-            except Exception:
-                # An overlay may return anything; the waiting request must get the error.
-                logger.exception("popularity in the last %d days could not be counted", window_days)
-                self._give_up(window_days, counting, DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
-                return
-            self._keep(window_days, counting, counts)
+            self._count_once(window_days, counting)
+            # After a failure, too: one that takes until the timeout has loaded the database as long.
             time.sleep(time.monotonic() - started)
+
+    def _count_once(self, window_days: int, counting: Future[WindowCounts]) -> None:
+        try:
+            start = window_start(window_days, self._clock.now())
+            counted = self._engagement_db.count_positive_users(start)
+            counts = WindowCounts(counted.ids, counted.users)
+        except DatabaseUnavailableError as exc:
+            self._give_up(window_days, counting, exc)
+        except Exception:
+            # An overlay may return anything; the waiting request must get the error.
+            logger.exception("popularity in the last %d days could not be counted", window_days)
+            self._give_up(window_days, counting, DatabaseUnavailableError(DatabaseName.ENGAGEMENT))
+        else:
+            self._keep(window_days, counting, counts)
 
     def _keep(self, window_days: int, counting: Future[WindowCounts], counts: WindowCounts) -> None:
         with self._lock:

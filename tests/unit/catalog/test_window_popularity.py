@@ -128,6 +128,24 @@ def test_after_a_failure_no_request_waits_and_the_next_attempt_counts(
     assert ask_until(windows) == COUNTS
 
 
+def test_counting_that_fails_takes_at_most_half_of_the_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_popularity, "_RETRY_S", 0.0)
+    began: list[float] = []
+
+    def count() -> Mapping[str, int]:
+        began.append(time.monotonic())
+        time.sleep(0.4)
+        raise DatabaseUnavailableError(DatabaseName.ENGAGEMENT)
+
+    windows = popularity(Engagement(count))
+    ends_at = time.monotonic() + 5.0
+    while len(began) < 3 and time.monotonic() < ends_at:
+        with pytest.raises((DatabaseUnavailableError, StillCountingError)):
+            ask(windows)
+        time.sleep(0.02)
+    assert np.diff(began).min() >= 0.75
+
+
 def test_an_old_count_serves_until_it_is_twice_as_old_as_fresh() -> None:
     counts = iter([{"m": 1}, {"m": 2}])
     go_on = threading.Event()
