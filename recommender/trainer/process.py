@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from config.setting_types import HOME
 from recommender import __version__
@@ -58,7 +58,7 @@ class Trainer:
         self,
         folder: Path,
         model: str,
-        trigger: CronTrigger,
+        trigger: BaseTrigger,
         *,
         new_share: float | None,
         estimate: Callable[[], int | None],
