@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from config.access_settings import AccessSettings
 from config.catalog_settings import CatalogSettings
 from config.database_settings import DatabaseSettings
-from config.experiment_settings import ExperimentSettings
+from config.experiment_settings import DEFAULT_EXPERIMENTS, ExperimentSettings
 from config.http_settings import HttpSettings, is_loopback
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.renamed_settings import RENAMED, with_new_names
@@ -22,6 +22,9 @@ from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only if they differ from their default.
 _ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
+
+# Empty, other variables count as not set. This one then means that there is no file.
+_MAY_BE_EMPTY = "EXPERIMENTS_PATH"
 
 
 class LogSettings(SettingsGroup):
@@ -160,7 +163,7 @@ class Settings(BaseModel):
 def load_settings(
     environment: Mapping[str, str] | None = None, dotenv_path: Path | None = HOME / ".env"
 ) -> Settings:
-    """Read `.env`, then the environment over it; empty variables count as not set.
+    """Read `.env`, then the environment over it; empty variables count as not set, but for EXPERIMENTS_PATH.
 
     Raises:
         SettingsError: `.env` cannot be read, or one line for each variable that is wrong.
@@ -170,7 +173,11 @@ def load_settings(
 
 def _parse(given: Mapping[str, str | None]) -> Settings:
     values = {
-        name: {variable.lower(): given[variable] for variable in group.variables() if given.get(variable)}
+        name: {
+            variable.lower(): given[variable]
+            for variable in group.variables()
+            if given.get(variable) or (variable == _MAY_BE_EMPTY and given.get(variable) is not None)
+        }
         for name, group in Settings.groups().items()
     }
     try:
@@ -189,6 +196,8 @@ def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
     """
     given = _given(None, dotenv_path)
     values = {variable: given.get(variable) or "" for variable in Settings.variables()}
+    if given.get(_MAY_BE_EMPTY) is None and DEFAULT_EXPERIMENTS.exists():
+        values[_MAY_BE_EMPTY] = str(DEFAULT_EXPERIMENTS)
     # Otherwise a child process would find the old name in `.env` beside the new one.
     return values | dict.fromkeys(RENAMED, "")
 

@@ -137,7 +137,7 @@ def named_models(experiments: Iterable[Experiment]) -> tuple[str, ...]:
 
 
 def load_experiments(settings: ExperimentSettings, models: Collection[str]) -> tuple[Experiment, ...]:
-    """Return the experiments of the file, in its order; none if the file does not exist.
+    """Return the experiments of the file, in its order; none without a file, or if it does not exist.
 
     Args:
         settings: where the file is, and the keys.
@@ -149,6 +149,8 @@ def load_experiments(settings: ExperimentSettings, models: Collection[str]) -> t
             experiment, the key, and what is allowed.
     """
     path = settings.experiments_path
+    if path is None:
+        return ()
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

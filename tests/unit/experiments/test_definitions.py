@@ -6,6 +6,7 @@ import pytest
 
 from config.experiment_settings import ExperimentSettings
 from config.setting_types import ROOT
+from config.settings import given_variables, load_settings
 from recommender.entities import Weights
 from recommender.errors import ConfigurationError
 from recommender.experiments.definitions import (
@@ -142,3 +143,21 @@ def test_a_description_changes_only_with_the_experiments() -> None:
     other = parse_experiments(AB.replace("0.3", "0.4"), MODELS)
     assert experiments_fingerprint(first) != experiments_fingerprint(other)
     assert experiments_fingerprint(()) == ""
+
+
+def test_an_empty_path_switches_the_default_file_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text("[e]")
+    monkeypatch.setattr("config.settings.DEFAULT_EXPERIMENTS", path)
+    for dotenv in ("EXPERIMENTS_PATH=\n", "EXPERIMENTS_PATH=''\n"):
+        (tmp_path / ".env").write_text(dotenv)
+        monkeypatch.delenv("EXPERIMENTS_PATH", raising=False)
+        given = load_settings({}, tmp_path / ".env").experiments
+        assert given.experiments_path is None
+        assert load_experiments(given, MODELS) == ()
+        # As the trainer gets them.
+        variables = given_variables(tmp_path / ".env")
+        assert load_settings(variables, None).experiments.experiments_path is None
+    (tmp_path / ".env").write_text("")
+    assert given_variables(tmp_path / ".env")["EXPERIMENTS_PATH"] == str(path)
+    assert load_settings({}, tmp_path / ".env").experiments == ExperimentSettings()
