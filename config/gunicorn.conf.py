@@ -74,8 +74,7 @@ worker_class = "config.guarded_worker.GuardedThreadWorker"
 workers = _http.workers
 # More threads than requests may use: the rest reject requests and answer monitors.
 threads = _http.request_threads + 4
-_for_requests = min(_settings.databases.pool_size, _http.connections_at_once)
-_to_databases = sum(connections_of_worker(name, _for_requests) for name in DatabaseName)
+_to_databases = sum(connections_of_worker(name, _settings.databases.pool_size) for name in DatabaseName)
 # So many that files and databases can still be opened.
 worker_connections = most_connections(raise_limit_of_open_files(), threads, _to_databases)
 # Replaces leaking workers, and not all at once.

@@ -41,11 +41,6 @@ class HttpSettings(SettingsGroup):
         return max(1, self.threads // 4)
 
     @property
-    def connections_at_once(self) -> int:
-        """How many connections to each database requests use at a time: a batch uses two, a stream one."""
-        return self.threads + (2 + 1) * self.batch_slots
-
-    @property
     def max_batches(self) -> int:
         """How many batches a process has open at a time."""
         return self.batch_slots + self.max_waiting

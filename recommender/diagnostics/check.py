@@ -77,7 +77,7 @@ class Check:
         yield from self._check_genres()
         pool_size, workers = self._databases.pool_size, self._http.workers
         yield from check_pools(self._servers, pool_size, workers)
-        yield from check_limits(self._servers, pool_size, workers, self._http.connections_at_once)
+        yield from check_limits(self._servers, pool_size, workers)
 
     def _check_overlay(self) -> Iterator[Finding]:
         """Yield a finding on files under SQL_PATH that belong to no database."""

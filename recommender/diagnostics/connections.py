@@ -88,9 +88,13 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
         listed = list(group)
         names = [name for name in DatabaseName if name in dict(listed)]
         server = listed[0][1]
-        wanted = sum(_opened(name, pool_size, workers) for name in names)
+        wanted = sum(connections_opened(name, pool_size, workers) for name in names)
+        reloading = sum(connections_opened(name, pool_size, workers, reloading=True) for name in names)
         takes = server.max_connections - server.reserved_connections
-        means = f"up to {wanted} by POOL_SIZE × WORKERS and in the background; the server allows {takes}"
+        means = (
+            f"up to {wanted} by POOL_SIZE × WORKERS and in the background, {reloading} while a reload "
+            f"replaces the workers; the server allows {takes}"
+        )
         if wanted > takes:
             to_do = f"Lower POOL_SIZE (THREADS is enough) or WORKERS, or raise max_connections ({DEPLOYING})."
             yield Finding(Level.WARNING, ", ".join(names), "connections", means, to_do)
@@ -98,10 +102,8 @@ def check_pools(servers: Mapping[DatabaseName, Server], pool_size: int, workers:
             yield Finding(Level.OK, ", ".join(names), "connections", means)
 
 
-def check_limits(
-    servers: Mapping[DatabaseName, Server], pool_size: int, workers: int, connections_at_once: int
-) -> Iterator[Finding]:
-    """Yield a finding for each role and database whose CONNECTION LIMIT is below what the workers open.
+def check_limits(servers: Mapping[DatabaseName, Server], pool_size: int, workers: int) -> Iterator[Finding]:
+    """Yield a finding for each role and database whose CONNECTION LIMIT is below what is opened in a reload.
 
     A role's limit counts its connections to all databases of a server.
     """
@@ -110,7 +112,7 @@ def check_limits(
     for name, server in servers.items():
         roles.setdefault((server.started_at, server.login), []).append(name)
         databases.setdefault((server.started_at, server.database), []).append(name)
-    opened = {name: _opened(name, min(pool_size, connections_at_once), workers) for name in servers}
+    opened = {name: connections_opened(name, pool_size, workers, reloading=True) for name in servers}
     for (_, role), names in roles.items():
         wanted = sum(opened[name] for name in names)
         yield from _check_limit("role", role, servers[names[0]].role_limit, wanted, names)
@@ -119,9 +121,15 @@ def check_limits(
         yield from _check_limit("database", database, servers[names[0]].database_limit, wanted, names)
 
 
-def _opened(name: DatabaseName, for_requests: int, workers: int) -> int:
-    """Return how many connections the workers open to a database, each up to `for_requests` for requests."""
-    return workers * connections_of_worker(name, for_requests)
+def connections_opened(name: DatabaseName, pool_size: int, workers: int, *, reloading: bool = False) -> int:
+    """Return how many connections the service opens to a database at most.
+
+    While it reloads, the new workers run beside the old ones, until these have ended their requests.
+    """
+    # All of the pool: while abandoned statements are cancelled, requests use further connections.
+    of_worker = connections_of_worker(name, pool_size)
+    trainer = 1
+    return workers * of_worker * (2 if reloading else 1) + trainer
 
 
 def _check_limit(
@@ -130,11 +138,14 @@ def _check_limit(
     if limit < 0:
         return
     listed, about = ", ".join(databases), f"connection limit of {kind} {name}"
-    means = f"{limit}; the workers open up to {wanted} by WORKERS and THREADS, and in the background"
+    means = (
+        f"{limit}; up to {wanted} are opened by POOL_SIZE × WORKERS, in the background, and while a reload "
+        "replaces the workers"
+    )
     if wanted > limit:
         to_do = (
             f"ALTER {kind.upper()} {quoted(name)} CONNECTION LIMIT {wanted}; or more, as other users of it "
-            f"count too; or lower WORKERS or THREADS ({DEPLOYING})."
+            f"count too; or lower WORKERS or POOL_SIZE ({DEPLOYING})."
         )
         yield Finding(Level.WARNING, listed, about, means, to_do)
     else:

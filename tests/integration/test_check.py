@@ -322,25 +322,26 @@ def test_databases_without_tables_are_found(check: Checker, empty_databases: Url
 
 def test_more_connections_than_the_server_takes_are_a_warning(check: Checker, urls: Urls) -> None:
     report = check(urls, POOL_SIZE="16", WORKERS="2")
-    # 2 × 17, with the probes, for each of three databases, and 2 × 1 and 2 × 2 in the background: 108 of 97.
+    # 2 × 17, with the probes, for each of three databases, 2 × 1 and 2 × 2 in the background, and a trainer
+    # with one to each: 111 of 97.
     assert (report.status, {about for _, _, about in report.faults}) == (1, {"connections"})
-    assert "up to 108 " in report.find("connections")["means"]
-    assert {about for _, _, about in check(urls, POOL_SIZE="15", WORKERS="2").faults} == {"connections"}
-    assert check(urls, POOL_SIZE="14", WORKERS="2").faults == set()
+    assert "up to 111 " in report.find("connections")["means"]
+    assert {about for _, _, about in check(urls, POOL_SIZE="14", WORKERS="2").faults} == {"connections"}
+    assert check(urls, POOL_SIZE="13", WORKERS="2").faults == set()
 
 
 def test_a_role_limit_below_what_workers_open_is_a_warning(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
-    # 2 × 8 connections of requests for each of three databases, and 2 × 1 and 2 × 2 in the background.
-    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 53")
+    # 2 × 11 for each of three databases, 2 × 1 and 2 × 2 in the background, twice that in a reload, and 3 of
+    # a trainer.
+    change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT 146")
     try:
         report = check(urls)
         about = "connection limit of role marquee"
         assert (report.status, report.faults) == (1, {("warning", ", ".join(DatabaseName), about)})
-        assert report.find(about)["means"].startswith("53; the workers open up to 54 ")
-        assert check(urls, THREADS="3").faults == set()
-        assert check(urls, THREADS="4", POOL_SIZE="4").faults == set()
+        assert report.find(about)["means"].startswith("146; up to 147 are opened ")
+        assert check(urls, POOL_SIZE="9").faults == set()
     finally:
         change(databases, USER, "ALTER ROLE marquee CONNECTION LIMIT -1")
     assert not [finding for finding in check(urls).findings if "limit" in finding["about"]]
@@ -350,11 +351,11 @@ def test_a_database_limit_is_compared_with_its_own_connections(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
     name = databases[ENGAGEMENT].rpartition("/")[2]
-    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 19")
+    change(databases, ENGAGEMENT, f"ALTER DATABASE {name} CONNECTION LIMIT 52")
     report = check(urls)
     about = f"connection limit of database {name}"
     assert report.faults == {("warning", ENGAGEMENT, about)}
-    assert report.find(about)["means"].startswith("19; the workers open up to 20 ")
+    assert report.find(about)["means"].startswith("52; up to 53 are opened ")
     change(databases, ENGAGEMENT, report.find(about)["to_do"].partition(";")[0])
     assert check(urls).faults == set()
 
