@@ -31,7 +31,7 @@ from config.setting_types import SettingsError
 from config.settings import Settings, given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
 from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
-from recommender.databases.database import connections_of_worker
+from recommender.databases.connection_counts import connections_of_worker
 from recommender.entities import DatabaseName
 from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking

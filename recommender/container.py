@@ -24,7 +24,9 @@ from recommender.configured import (
 )
 from recommender.data.forgotten import ForgottenUsers
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.database import BACKGROUND_CONNECTIONS, Database
+from recommender.databases.connection_counts import BACKGROUND_CONNECTIONS
+from recommender.databases.connections import Purpose
+from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries, refuse_overlays_without
 from recommender.databases.user_db import UserDatabase
@@ -229,7 +231,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
 def _background_databases(settings: DatabaseSettings) -> dict[DatabaseName, Database]:
     """Return small pools with long timeouts, for reading whole tables."""
     return {
-        name: Database(name, settings.for_whole_reads(connections))
+        name: Database(name, settings.for_whole_reads(connections), purpose=Purpose.WHOLE_TABLES)
         for name, connections in BACKGROUND_CONNECTIONS.items()
     }
 

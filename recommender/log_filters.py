@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Final
 
 from recommender.entities import DatabaseName
@@ -17,7 +18,9 @@ _ON_ANSWERING = "Error handling request"
 # Up to the first quotation: an address has no spaces, the kind of an error no quotes.
 _KIND = re.compile(r"(Invalid request from ip=\S*: )?[^'\":]*")
 
-_Key = tuple[str, str, str]
+_DATABASES = frozenset(map(str, DatabaseName))
+
+_Key = tuple[str, ...]
 
 
 class RequestIdFilter(logging.Filter):
@@ -53,7 +56,8 @@ class RequestTextFilter(logging.Filter):
 class OutageFilter(logging.Filter):
     """Passes equal warnings about a database once in 5 s; the next one states how many were dropped.
 
-    In an outage every request logs the same. Warnings are equal if logger, message and database are.
+    In an outage every request logs the same. Warnings are equal if logger, message, database, statement and
+    outcome are, whatever the reason that the driver gives.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,10 +69,10 @@ class OutageFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether no equal record passed within 5 s."""
-        database = _database_of(record) if record.levelno >= logging.WARNING else None
-        if database is None:
+        about = _subject_of(record) if record.levelno >= logging.WARNING else ()
+        if not about:
             return True
-        key = (record.name, str(record.msg), database)
+        key = (record.name, str(record.msg), *about)
         now = self._clock()
         with self._lock:
             if now - self._passed_at.get(key, float("-inf")) < _REPEAT_S:
@@ -81,13 +85,21 @@ class OutageFilter(logging.Filter):
         return True
 
 
-def _database_of(record: logging.LogRecord) -> str | None:
-    """Return the database that a record names. Pools of psycopg have the name of their database."""
+def _subject_of(record: logging.LogRecord) -> tuple[str, ...]:
+    """Return what a record about a database is about; nothing if it names no database.
+
+    These are its values up to the last one of a fixed set, such as an outcome. A reason follows, which
+    may differ each time. A pool of psycopg names its database by a plain text.
+    """
     values = record.args if isinstance(record.args, tuple) else ()
-    for value in values:
-        if isinstance(value, DatabaseName):
-            return value
-    return str(values[0]) if values and record.name == "psycopg.pool" else None
+    if not any(isinstance(value, str) and value in _DATABASES for value in values):
+        return ()
+    last = max(
+        number
+        for number, value in enumerate(values)
+        if isinstance(value, Enum) or (isinstance(value, str) and value in _DATABASES)
+    )
+    return tuple(str(value) for value in values[: last + 1])
 
 
 # By name, for `config.logging.logging_config`.

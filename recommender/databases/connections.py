@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
@@ -99,6 +100,13 @@ class SettingDifference:
         return f"{self.setting} is {self.found or 'unknown'} instead of {self.wanted}"
 
 
+class Purpose(StrEnum):
+    """What connections are for. A worker has a pool for each of the two."""
+
+    REQUESTS = "requests"
+    WHOLE_TABLES = "reads of whole tables"
+
+
 class Connector:
     """Make the connections that read one database, for a pool, a probe or a command.
 
@@ -107,11 +115,14 @@ class Connector:
         ConfigurationError: the URL cannot be read, or contradicts the session settings.
     """
 
-    def __init__(self, name: DatabaseName, settings: DatabaseSettings) -> None:
+    def __init__(
+        self, name: DatabaseName, settings: DatabaseSettings, purpose: Purpose = Purpose.REQUESTS
+    ) -> None:
         self.url = settings.url(name)
         given = _parsed(name, self.url)
         _refuse_contradictions(name, given)
         self._name = name
+        self._purpose = purpose
         self._settings_by = settings.session_settings_by
         self._session = {**SESSION_SETTINGS, _TIMEOUT: str(settings.statement_timeout_ms)}
         if not settings.prepared_statements:
@@ -159,8 +170,9 @@ class Connector:
             self._told |= differences
             listed = "; ".join(sorted(map(str, differences)))
             logger.warning(
-                "%s: sessions do not have the settings of the service: %s. See SESSION_SETTINGS_BY",
+                "%s: sessions for %s do not have the settings of the service: %s. See SESSION_SETTINGS_BY",
                 self._name,
+                self._purpose,
                 listed,
             )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel
@@ -19,6 +19,7 @@ from recommender.databases.chunks import Chunks, chunks_of
 from recommender.databases.connections import (
     BoundedConnection,
     Connector,
+    Purpose,
     Row,
     set_for_transaction,
     statement_patience_s,
@@ -27,6 +28,7 @@ from recommender.databases.outcomes import StatementOutcome
 from recommender.databases.pool import SentStatement, StatementError, StatementPool
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
+from recommender.databases.sending import Sent, raising, settled
 from recommender.databases.statements import can_prepare, fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
@@ -51,16 +53,6 @@ _SLOW_S = 0.5
 # After this long without a statement, the state of the database is unknown.
 _IDLE_S = 5.0
 
-# How many connections are reserved for reading whole tables: the catalog index, and popularity in windows
-# other than the configured one.
-BACKGROUND_CONNECTIONS = {DatabaseName.CATALOG: 1, DatabaseName.ENGAGEMENT: 2}
-
-
-def connections_of_worker(name: DatabaseName, for_requests: int) -> int:
-    """Return how many connections a worker opens to a database, up to `for_requests` for requests."""
-    # One more, outside of the pool, probes whether the database is up again.
-    return for_requests + 1 + BACKGROUND_CONNECTIONS.get(name, 0)
-
 
 class Database:
     """A read-only pool on one database, and its queries by name.
@@ -73,7 +65,14 @@ class Database:
         ConfigurationError: the database's URL or an SQL file is unusable.
     """
 
-    def __init__(self, name: DatabaseName, settings: DatabaseSettings, *, breaker: bool = False) -> None:
+    def __init__(
+        self,
+        name: DatabaseName,
+        settings: DatabaseSettings,
+        *,
+        breaker: bool = False,
+        purpose: Purpose = Purpose.REQUESTS,
+    ) -> None:
         self.name = name
         self._queries = load_queries(name, settings.sql_path)
         self._settings = settings
@@ -82,7 +81,7 @@ class Database:
         self._asked_at = -math.inf
         # The statement that failed last, which the probe prepares.
         self._suspect: Query | None = None
-        self._connector = Connector(name, settings)
+        self._connector = Connector(name, settings, purpose)
         self._pool = self._new_pool()
         self._breaker = (
             Breaker(name, self._probe, on_open=self._drain, on_close=self._note_recovery) if breaker else None
@@ -170,21 +169,21 @@ class Database:
         none is then kept busy while another server works.
         """
         if not self.has_connections_to_spare:
-            yield _settled(lambda: self.fetch(query_name, deadline, **parameters))
+            yield settled(lambda: self.fetch(query_name, deadline, **parameters))
             return
         query = self._queries[query_name]
         try:
             self._require_reachable(deadline)
         except DatabaseUnavailableError as exc:
-            yield partial(_raise, exc)
+            yield raising(exc)
             return
         sent: SentStatement | None = None
         started = time.perf_counter()
         try:
             sent = self._pool.send(query, parameters, deadline)
-            first = _Sent(sent.receive, time.perf_counter() - started)
+            first = Sent(sent.receive, time.perf_counter() - started)
         except StatementError as exc:
-            first = _Sent(partial(_raise, exc), time.perf_counter() - started)
+            first = Sent(raising(exc), time.perf_counter() - started)
         try:
             yield lambda: self._try(
                 query, lambda connection: fetch_rows(connection, query, parameters), deadline, first
@@ -296,7 +295,7 @@ class Database:
         query: Query,
         read: Callable[[BoundedConnection], T],
         deadline: Deadline,
-        first: "_Sent[T] | None" = None,
+        first: Sent[T] | None = None,
     ) -> T:
         """Read on a connection, with retries where they are likely to help; errors name `query`.
 
@@ -389,23 +388,3 @@ class Database:
                 return self._suspect is None or can_prepare(connection, self._suspect)
         except psycopg.Error:
             return False
-
-
-class _Sent(NamedTuple, Generic[T]):
-    """Receives the rows of a statement. `seconds`: how long sending it took."""
-
-    receive: Callable[[], T]
-    seconds: float
-
-
-def _settled(fetch: Callable[[], T]) -> Callable[[], T]:
-    """Fetch at once; return a function that returns the result or raises the error."""
-    try:
-        result = fetch()
-    except DatabaseUnavailableError as exc:
-        return partial(_raise, exc)
-    return lambda: result
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from recommender.databases.connection_counts import connections_of_worker
 from recommender.databases.connections import ESSENTIAL_SETTINGS
-from recommender.databases.database import connections_of_worker
 from recommender.databases.inspection import Inspection
 from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level, quoted
 from recommender.entities import DatabaseName

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from recommender.databases.database import BACKGROUND_CONNECTIONS
+from recommender.databases.connection_counts import BACKGROUND_CONNECTIONS
 from recommender.demo.generate import generate
 from tests.soak.data import HEAVY_USER, WINDOW_DAYS, SoakData, add_heavy_user
 from tests.soak.expectations import Expectations

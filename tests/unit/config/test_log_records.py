@@ -12,12 +12,15 @@ import pytest
 
 from config.log_records import JsonFormatter, PlainFormatter
 from config.logging import LogFormat, logging_config
+from recommender.databases.connections import Purpose
+from recommender.databases.outcomes import StatementOutcome
 from recommender.entities import DatabaseName
 from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter, RequestTextFilter
 from recommender.telemetry import Trace, traced
 
 USER, CATALOG, _ = DatabaseName
-FAILED = "%s.%s failed: %s"
+FAILED = "%s.%s failed (%s): %s"
+SLOW = StatementOutcome.SLOW
 
 
 def record(message: str, *args: object, level: int = logging.WARNING, **options: Any) -> logging.LogRecord:
@@ -72,17 +75,17 @@ def test_a_warning_about_a_database_passes_once_in_five_seconds_and_the_next_cou
 ):
     now = 1000.0
     outages = OutageFilter(clock=lambda: now)
-    passed = [outages.filter(record(FAILED, USER, f"query_{number}", "why")) for number in range(10)]
+    passed = [outages.filter(record(FAILED, USER, "query", SLOW, f"why {number}")) for number in range(10)]
     assert passed == [True] + [False] * 9
     now += 4.9
-    assert not outages.filter(record(FAILED, USER, "query", "why"))
+    assert not outages.filter(record(FAILED, USER, "query", SLOW, "why"))
     now += 0.2
-    again = record(FAILED, USER, "query", "why")
+    again = record(FAILED, USER, "query", SLOW, "why")
     assert outages.filter(again)
     assert as_json(again)["dropped"] == 10
     assert PlainFormatter("%(message)s").format(again).endswith("(10 similar warnings were dropped)")
     now += 5.1
-    afresh = record(FAILED, USER, "query", "why")
+    afresh = record(FAILED, USER, "query", SLOW, "why")
     assert outages.filter(afresh)
     assert "dropped" not in as_json(afresh)
 
@@ -92,14 +95,20 @@ def test_other_databases_other_words_and_other_loggers_are_not_held_back() -> No
     assert all(
         outages.filter(each)
         for each in (
-            record(FAILED, USER, "query", "why"),
-            record(FAILED, CATALOG, "query", "why"),
+            record(FAILED, USER, "query", SLOW, "why"),
+            record(FAILED, CATALOG, "query", SLOW, "why"),
+            record(FAILED, USER, "another_query", SLOW, "why"),
+            record(FAILED, USER, "query", StatementOutcome.NO_CONNECTION, "why"),
+            record("%s: sessions for %s: %s", USER, Purpose.REQUESTS, "why"),
+            record("%s: sessions for %s: %s", USER, Purpose.WHOLE_TABLES, "why"),
+            record("%s: not cancelled: %s", "user_db", "why"),
             record("%s is down", USER),
-            record(FAILED, USER, "query", "why", name="another.logger"),
+            record(FAILED, USER, "query", SLOW, "why", name="another.logger"),
             record("error connecting in %r: %s", "user_db", "why", name="psycopg.pool"),
         )
     )
     assert not outages.filter(record("error connecting in %r: %s", "user_db", "why", name="psycopg.pool"))
+    assert not outages.filter(record("%s: not cancelled: %s", "user_db", "another reason"))
 
 
 def test_lines_about_no_database_and_lines_that_are_no_warnings_always_pass() -> None:
