@@ -69,3 +69,18 @@ def test_the_reason_names_what_is_missing() -> None:
         held_back = whole.examine_items(item_count, genres, 1.0, first=False)
         assert held_back is not None
         assert (held_back.item_count, held_back.reason) == (item_count, reason)
+
+
+def test_small_losses_that_last_are_accepted_one_after_the_other() -> None:
+    found, count = gate(100_000, 100_000), 100_000
+    for step in range(20):
+        count = count * 85 // 100
+        assert found.admits(count, 125.0 * step)
+        assert found.admits(count, 125.0 * step + 61.0)
+    assert count < 5_000
+
+
+def test_a_loss_within_a_hundredth_of_a_settled_count_is_used_at_once() -> None:
+    found = LossGate(max_loss=0.0, patience_s=60)
+    assert all(found.admits(count, moment) for count, moment in ((1000, 0.0), (1000, 2.0), (991, 100.0)))
+    assert not found.admits(970, 100.0)
