@@ -1,6 +1,7 @@
 """Read the state of training from the folder of the models."""
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, r
 from recommender.trainer.locks import RUN_LOCK, is_held
 
 _RUNS_READ = 100
+# With less space, not even the failure of a run can be recorded; with more, the record tells of it.
+_RECORD_BYTES = 1_000_000
 _SUCCESSES = (TrainingOutcome.PUBLISHED, TrainingOutcome.REFITTED)
 
 
@@ -17,7 +20,7 @@ class TrainingState(NamedTuple):
 
     `last_success`: when a run last published a version, in seconds since 1970; 0 for never. `failed`: the
     last run failed. `running`: a run is under way. `blocked`: a trainer is wanted, but the folder of the
-    models cannot be written.
+    models cannot be written, or its disk is full.
     """
 
     last_success: float = 0.0
@@ -49,14 +52,25 @@ class TrainingReader:
             self._seen = changed
         return self._known._replace(
             running=is_held(self._folder / RUN_LOCK),
-            blocked=self._trains and not can_be_written(self._folder),
+            blocked=self._trains and (not can_be_written(self._folder) or _is_full(self._folder)),
         )
 
 
 def can_be_written(folder: Path) -> bool:
     """Return whether this process may write into a folder, or make it if it is missing."""
-    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-    return os.access(existing, os.W_OK | os.X_OK)
+    return os.access(_existing(folder), os.W_OK | os.X_OK)
+
+
+def _is_full(folder: Path) -> bool:
+    """Return whether a folder's disk has no space left for the record of a run."""
+    try:
+        return shutil.disk_usage(_existing(folder)).free < _RECORD_BYTES
+    except OSError:
+        return False
+
+
+def _existing(folder: Path) -> Path:
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
 
 
 def _changed_at(folder: Path) -> int | None:
