@@ -40,4 +40,5 @@ def test_columns_of_other_types_are_cast_and_rows_without_an_id_left_out(databas
         assert (item["title"], item["release_year"]) == (same["title"], same["release_year"])
     series = [item for item in everything["recommendations"] if item["media_type"] == "SERIES"]
     assert {item["release_year"] for item in series} == {None}
+    assert len(dramas["recommendations"]) > 10
     assert all("DRAMA" in item["genres"] for item in dramas["recommendations"])
