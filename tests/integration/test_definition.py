@@ -44,7 +44,12 @@ def test_other_weights_and_numbers_of_similar_users_are_obeyed(shared_databases:
     ) as client:
         for user in reference.users[::10]:
             expected = {scored.item_id: scored.collaborative_score for scored in reference.rank(user)}
-            for item in whole_ranking(client, user):
+            ranking = whole_ranking(client, user)
+            assert len(ranking) == len(expected)
+            assert {item["id"] for item in ranking} == expected.keys()
+            scores = [item["recommendation_score"] for item in ranking]
+            assert scores == sorted(scores, reverse=True)
+            for item in ranking:
                 assert item["recommendation_score"] == pytest.approx(expected[item["id"]], abs=5.1e-5)
 
 
