@@ -33,13 +33,14 @@ class Working:
         self.folder = folder
         self.script = script
         self.triggers: list[Trigger] = []
+        self.looks: list[int | None] = []
         lifeline, self._held = os.pipe()
         trainer = Trainer(
             folder,
             "neighbours",
             cron_trigger("0 3 * * *"),
             new_share=0.1,
-            estimate=lambda: estimate,
+            estimate=lambda: self._look(estimate),
             command=self._command,
             lifeline=lifeline,
         )
@@ -49,6 +50,10 @@ class Working:
     def _command(self, trigger: Trigger) -> Sequence[str]:
         self.triggers.append(trigger)
         return [sys.executable, "-c", self.script, str(self.folder / "pid")]
+
+    def _look(self, estimate: int | None) -> int | None:
+        self.looks.append(estimate)
+        return estimate
 
     def end_service(self) -> None:
         if self._held >= 0:
@@ -135,5 +140,6 @@ def test_enough_new_interactions_start_a_training(
     monkeypatch.setattr(Trainer, "_is_published", lambda _: True)
     record(tmp_path, counts={ESTIMATE: 1_000})
     working.append(Working(tmp_path, "", estimate=estimate))
-    eventually(lambda: bool(working[0].triggers), 1.5)
+    # At its second look, the trainer has acted on its first.
+    wait_until(lambda: len(working[0].looks) >= 2)
     assert working[0].triggers[:1] == expected
