@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
@@ -32,6 +32,9 @@ _WATCHED_STARS = 3
 # The widths of columns in catalog_db and user_db.
 _TITLE_CHARACTERS = 255
 _GENRE_CHARACTERS = 50
+# How many ids of users, and how many of items, are remembered, as the same are on many lines; each takes some
+# 230 bytes.
+_REMEMBERED_IDS = 1 << 17
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 _LATEST = datetime(2100, 1, 1)  # noqa: DTZ001 - as above
 _LATEST_RATING_S = (_LATEST - _EPOCH).total_seconds()
@@ -247,11 +250,13 @@ class _Survey:
         return timedelta() if now is None else now - self._last_at
 
 
+@lru_cache(_REMEMBERED_IDS)
 def user_id(key: str) -> str:
     """Return the fixed UUID of a user of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/user/{key}"))
 
 
+@lru_cache(_REMEMBERED_IDS)
 def item_id(key: str) -> str:
     """Return the fixed UUID of a movie of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/movie/{key}"))
