@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,13 +45,16 @@ def test_demo_fills_empty_databases_and_leaves_filled_ones_alone(
 
 
 def test_other_data_is_replaced_only_on_request(monkeypatch: pytest.MonkeyPatch, databases: Urls) -> None:
+    # The whole demo is loaded above.
+    monkeypatch.setattr("recommender.cli.demo.DEMO_SIZE", replace(SMALL, interactions=5_000))
     before = interactions(databases)
+    assert before != 5_000
     refused = run(monkeypatch, databases)
     assert isinstance(refused.exception, LoadError)
     assert "--replace" in str(refused.exception)
     assert interactions(databases) == before
     assert run(monkeypatch, databases, "--replace").exit_code == 0
-    assert interactions(databases) == 200_000
+    assert interactions(databases) == 5_000
 
 
 def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now() -> None:
