@@ -25,6 +25,7 @@ from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.movielens import MovieLensFolder, interaction_of, item_id, user_id
 from recommender.demo.progress import ProgressBar
 from recommender.entities import DatabaseName, Page
+from recommender.evaluation.metrics import accuracy
 
 TOP_K = 10
 _HELD_OUT = 0.2
@@ -86,12 +87,8 @@ def split_ratings(source: Path, target: Path) -> Split:
 
 def ndcg(ranked: Sequence[str], liked: set[str]) -> float:
     """Return NDCG@10 of a list against a set; the ideal includes liked items that are not listed."""
-    from sklearn.metrics import ndcg_score  # noqa: PLC0415 - takes a second, which tests of other things need not wait
-
-    missed = [item for item in liked if item not in ranked]
-    relevance = np.array([[item in liked for item in (*ranked, *missed)]], dtype=float)
-    order = np.arange(relevance.size, 0, -1, dtype=float)[np.newaxis]
-    return float(ndcg_score(relevance, order, k=TOP_K)) if relevance.size > 1 else 0.0
+    hits = np.array([[item in liked for item in ranked]], dtype=bool)
+    return float(accuracy(hits, np.array([len(liked)]), TOP_K)["ndcg"][0])
 
 
 def popularity_ndcg(split: Split) -> float:
