@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
 from recommender.entities import DatabaseName
@@ -59,9 +58,9 @@ class ProfileReference(Reference):
         counts = self.genre_counts(stated, liked)
         scored = []
         for item_id in eligible:
-            content, other = self.profile_score(counts, item_id), float(collaborative[item_id])
+            content, other = self.profile_score(counts, item_id), collaborative[item_id]
             total = 0.4 * content + 0.6 * other
-            scored.append(Scored(item_id, total, content, other, Fraction(round(total * _STEPS))))
+            scored.append(Scored(item_id, total, content, other, round(total * _STEPS)))
         scored.sort(key=lambda each: (-each.exact, -self.popularity[each.item_id], each.item_id))
         return scored
 

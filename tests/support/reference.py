@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -31,13 +30,13 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """One item of a user's full ranking, unrounded."""
+    """One item of a user's full ranking, unrounded. `exact`: the score, times a number all items share."""
 
     item_id: str
     recommendation_score: float
     content_score: float
     collaborative_score: float
-    exact: Fraction = Fraction(0)
+    exact: int = 0
 
 
 @dataclass
@@ -119,10 +118,10 @@ class Reference:
         return {pair for pair, (_, is_dislike) in verdicts.items() if is_dislike}
 
     @cached_property
-    def positive_rows(self) -> list[tuple[str, str, Fraction]]:
+    def positive_rows(self) -> list[tuple[str, str, int]]:
         """Return likes and watches that count, with their values in billionths."""
         return [
-            (user, item_id, Fraction(round((value or 0.0) * 1e9), 10**9))
+            (user, item_id, round((value or 0.0) * 1e9))
             for user, item_id, kind, value, _ in self.window_rows
             if kind in {"LIKE", "WATCH"} and (user, item_id) not in self.disliked
         ]
@@ -148,8 +147,9 @@ class Reference:
         return Counter(item_id for items in self.positive.values() for item_id in items)
 
     @cached_property
-    def values(self) -> dict[str, dict[str, list[Fraction]]]:
-        values: dict[str, dict[str, list[Fraction]]] = defaultdict(lambda: defaultdict(list))
+    def values(self) -> dict[str, dict[str, list[int]]]:
+        """Return the values of each user's items, in billionths."""
+        values: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for user, item_id, value in self.positive_rows:
             values[user][item_id].append(value)
         return values
@@ -178,23 +178,28 @@ class Reference:
         )
         return ranked[: self.similar_users]
 
-    def content_score(self, stated: set[str], item_id: str) -> Fraction:
-        if not stated:
-            return Fraction(0)
-        return Fraction(len(self.genres_of_items.get(item_id, set()) & stated), len(stated))
+    def matched(self, stated: set[str], item_id: str) -> int:
+        """Return how many of the stated genres an item has."""
+        return len(self.genres_of_items.get(item_id, set()) & stated)
 
     def fans(self, neighbours: list[str], item_id: str) -> list[str]:
         """Return the similar users who have an item."""
         return [other for other in neighbours if item_id in self.positive[other]]
 
-    def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, Fraction]:
+    def products(self, neighbours: list[str], eligible: set[str]) -> dict[str, int]:
+        """Return the numbers of fans, times the sums of their values in billionths; none below 0."""
         products = {}
         for item_id in eligible:
             fans = self.fans(neighbours, item_id)
-            total = sum((value for other in fans for value in self.values[other][item_id]), Fraction(0))
-            products[item_id] = max(Fraction(0), len(fans) * total)
-        best = max(products.values(), default=Fraction(0))
-        return {item_id: product / best if best > 0 else product for item_id, product in products.items()}
+            total = sum(value for other in fans for value in self.values[other][item_id])
+            products[item_id] = max(0, len(fans) * total)
+        return products
+
+    def collaborative_scores(self, neighbours: list[str], eligible: set[str]) -> dict[str, float]:
+        products = self.products(neighbours, eligible)
+        best = max(products.values(), default=0) or 1
+        # Python divides integers exactly, and rounds once.
+        return {item_id: product / best for item_id, product in products.items()}
 
     def rank(self, user: str, *, without: tuple[DatabaseName, ...] = ()) -> list[Scored]:
         """Return the full ranking, `without` the databases that are down."""
@@ -206,12 +211,16 @@ class Reference:
     def rank_for(self, stated: set[str], neighbours: list[str], seen: set[str]) -> list[Scored]:
         """Return the full ranking for a user with these facts."""
         eligible = self.catalog - seen
-        collaborative = self.collaborative_scores(neighbours, eligible)
+        products = self.products(neighbours, eligible)
+        best = max(products.values(), default=0) or 1
+        # 2/5 of the content score plus 3/5 of the collaborative one, over a denominator that all items share.
+        # Integers are as exact as fractions, and quicker. Python's division of integers rounds once.
+        whole = len(stated) or 1
         scored = []
         for item_id in eligible:
-            content = self.content_score(stated, item_id)
-            total = Fraction(2, 5) * content + Fraction(3, 5) * collaborative[item_id]
-            scored.append(Scored(item_id, float(total), float(content), float(collaborative[item_id]), total))
+            matched, product = self.matched(stated, item_id), products[item_id]
+            exact = 2 * matched * best + 3 * product * whole
+            scored.append(Scored(item_id, exact / (5 * whole * best), matched / whole, product / best, exact))
         scored.sort(key=lambda s: (-s.exact, -self.popularity[s.item_id], s.item_id))
         return scored
 
