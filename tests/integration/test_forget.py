@@ -14,7 +14,7 @@ import pytest
 from recommender.data.forgotten import FILE
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
-from tests.support.clients import NO_CAPS, PATIENT, get, running_client
+from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client
 from tests.support.commands import Result, runner
 from tests.support.forked import run_forked
 from tests.support.gunicorn import running_gunicorn
@@ -100,10 +100,10 @@ def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answer
     with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
-        for user in users:
-            answer = get(client, user, limit=100)
+        for user, answer in post_batch(client, users, limit=100)["results"].items():
             assert answer["model"] == model
             found[user] = (answer["recommendations"], answer["strategy"])
+        assert found.keys() == set(users)
         for item_id in {item["id"] for items, _ in found.values() for item in items}:
             similar = client.get(f"/api/media/{item_id}/similar").get_json()
             assert similar["model"] == model
