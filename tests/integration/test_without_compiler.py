@@ -12,12 +12,22 @@ pytestmark = pytest.mark.slow
 # An import of numba then fails.
 BLOCKED = "import sys; sys.modules['numba'] = None; "
 _GOLDEN = "tests/golden/test_golden.py::test_answers_of"
+# They call nothing that is compiled.
+_UNCOMPILED = (
+    "models/user_knn/test_checks.py",
+    "models/user_knn/test_scores.py",
+    "models/user_knn/test_shortlist.py",
+    "models/user_knn/test_similar_users.py",
+    "ranking/test_item_similarity.py",
+    "ranking/test_rerank.py",
+)
 # In one process, which starts one server. The recorded answers with other weights are by the exact formula,
 # too, so that its loops need not be run for every user.
 TESTS = [
     "tests/unit/ranking",
     "tests/unit/test_id_table.py",
     "tests/unit/models",
+    *(f"--ignore=tests/unit/{name}" for name in _UNCOMPILED),
     f"{_GOLDEN}_the_neighbours_model_are_unchanged",
     f"{_GOLDEN}_live_sql_are_unchanged[capped]",
     f"{_GOLDEN}_live_sql_are_unchanged[weighted]",
