@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -113,35 +114,50 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("bad_file", "reason"),
-    [
-        ((".env", b"POOL_SIZE=ten"), "POOL_SIZE"),
-        ((".env", "# Café".encode("latin-1")), "UTF-8"),
-        ((".env", b"HOST=203.0.113.1\nALLOW_ANONYMOUS=true"), "cannot listen on 203.0.113.1"),
-        ((_STATEMENT, b"-- name: other()\nSELECT 1;"), _STATEMENT),
-    ],
+# A file, what makes it bad, and what the log then names.
+BAD_FILES = (
+    (".env", b"POOL_SIZE=ten", "POOL_SIZE"),
+    (".env", "# Café".encode("latin-1"), "UTF-8"),
+    (".env", b"HOST=203.0.113.1\nALLOW_ANONYMOUS=true", "cannot listen on 203.0.113.1"),
+    (_STATEMENT, b"-- name: other()\nSELECT 1;", _STATEMENT),
 )
+
+
 def test_a_reload_with_a_bad_configuration_changes_nothing_and_says_why(
-    shared_databases: Urls, path: str, tree: Path, bad_file: tuple[str, bytes], reason: str
+    shared_databases: Urls, path: str, tree: Path
 ) -> None:
+    (tree / ".env").touch()
     with gunicorn_in(tree, shared_databases, {"TRAINING_SCHEDULE": "never"}) as server:
-        wait_until(lambda: len(server.workers()) == 2)
-        before = set(server.workers())
-        name, content = bad_file
-        (tree / name).write_bytes(content)
-        with asked_all_the_time(server, path) as answers:
-            server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 30)
-            # A worker that starts later reads the same files.
-            victim = next(iter(server.workers().values()))
-            victim.terminate()
-            wait_until(lambda: len(server.workers()) == 2 and victim.pid not in server.workers())
-            time.sleep(1.0)
-        assert {answer.status for answer in answers} == {200}
-        assert server.process.poll() is None
-        (said,) = [line["message"] for line in server.logged() if "The reload failed" in line["message"]]
-        assert reason in said
+        for number, (name, bad, reason) in enumerate(BAD_FILES, 1):
+            good = (tree / name).read_bytes()
+            (tree / name).write_bytes(bad)
+            with asked_all_the_time(server, path) as answers:
+                replaced_by_reload(server)
+                # A worker that starts later reads the same files.
+                victim = next(iter(server.workers().values()))
+                victim.terminate()
+                wait_until(partial(is_replaced, server, {victim.pid}))
+                time.sleep(1.0)
+            assert {answer.status for answer in answers} == {200}, bad
+            assert server.process.poll() is None, bad
+            failures = [line["message"] for line in server.logged() if "The reload failed" in line["message"]]
+            assert len(failures) == number, bad
+            assert reason in failures[-1], bad
+            (tree / name).write_bytes(good)
+            replaced_by_reload(server)
+            assert server.get(path).status == 200
+
+
+def replaced_by_reload(server: GunicornServer) -> None:
+    wait_until(lambda: len(server.workers()) == 2)
+    before = set(server.workers())
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(partial(is_replaced, server, before), 30)
+
+
+def is_replaced(server: GunicornServer, before: set[int]) -> bool:
+    workers = server.workers()
+    return len(workers) == 2 and not before & workers.keys()
 
 
 def test_a_reload_without_keys_is_refused_if_gunicorn_was_given_an_address_that_others_reach(
