@@ -1,21 +1,30 @@
 """MovieLens files in various forms: readable lines are loaded, and others are reported."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from recommender.demo.embedded import PostgresServer
 from recommender.demo.movielens import LoadReport, MovieLensFolder, item_id, user_id
 from recommender.entities import DatabaseName
 from tests.support.clients import no_progress
 from tests.support.commands import Run
-from tests.support.postgres import Urls
+from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
 MOVIES = "movieId,title,genres\n1,Heat (1995),Crime\n2,Casino (1995),Drama\n"
 RATINGS = "userId,movieId,rating,timestamp\n7,1,4,1000000000\n7,2,2,1000000000\n"
 BILLION = datetime(2001, 9, 9, 1, 46, 40)  # noqa: DTZ001 - the databases' timestamps are naive UTC
+
+
+@pytest.fixture(scope="module")
+def loaded_before(server: PostgresServer) -> Iterator[Urls]:
+    """Create databases for all tests that load files. Each replaces the data of the one before."""
+    with Templates(server, "movielens_files").create() as urls:
+        yield urls
 
 
 def load(
@@ -28,7 +37,7 @@ def load(
     for name, content in (("movies", movies), ("ratings", ratings)):
         data = content if isinstance(content, bytes) else content.encode()
         (folder / f"{name}.{suffix}").write_bytes(data)
-    return MovieLensFolder(folder).load(urls, no_progress)
+    return MovieLensFolder(folder).load(urls, no_progress, replace=True)
 
 
 def items(urls: Urls) -> list[tuple[object, ...]]:
@@ -75,12 +84,12 @@ LOADED = [(user_id("7"), item_id("1"), "LIKE", BILLION), (user_id("7"), item_id(
     ],
 )
 def test_columns_are_found_by_the_header_and_by_their_order_without_one(
-    empty_databases: Urls, tmp_path: Path, movies: str, ratings: str, suffix: str
+    loaded_before: Urls, tmp_path: Path, movies: str, ratings: str, suffix: str
 ) -> None:
-    report = load(empty_databases, tmp_path, movies, ratings, suffix)
-    assert interactions(empty_databases) == LOADED
-    assert items(empty_databases) == [("Casino", 1995), ("Heat", 1995)]
-    assert genres(empty_databases) == ["Crime", "Drama"]
+    report = load(loaded_before, tmp_path, movies, ratings, suffix)
+    assert interactions(loaded_before) == LOADED
+    assert items(loaded_before) == [("Casino", 1995), ("Heat", 1995)]
+    assert genres(loaded_before) == ["Crime", "Drama"]
     assert not report.skipped
     assert not report.adjusted
 
@@ -99,10 +108,10 @@ def test_columns_are_found_by_the_header_and_by_their_order_without_one(
     ],
 )
 def test_times_are_unix_time_or_iso_8601_and_become_utc(
-    empty_databases: Urls, tmp_path: Path, time: str
+    loaded_before: Urls, tmp_path: Path, time: str
 ) -> None:
-    load(empty_databases, tmp_path, ratings=RATINGS.replace("1000000000", time))
-    assert interactions(empty_databases) == LOADED
+    load(loaded_before, tmp_path, ratings=RATINGS.replace("1000000000", time))
+    assert interactions(loaded_before) == LOADED
 
 
 @pytest.mark.parametrize(
@@ -120,9 +129,9 @@ def test_times_are_unix_time_or_iso_8601_and_become_utc(
         "0001-01-01T00:00+14:00",
     ],
 )
-def test_an_ambiguous_time_is_refused(empty_databases: Urls, tmp_path: Path, time: str) -> None:
-    report = load(empty_databases, tmp_path, ratings=f"{RATINGS}8,1,4,{time}\n")
-    assert interactions(empty_databases) == LOADED
+def test_an_ambiguous_time_is_refused(loaded_before: Urls, tmp_path: Path, time: str) -> None:
+    report = load(loaded_before, tmp_path, ratings=f"{RATINGS}8,1,4,{time}\n")
+    assert interactions(loaded_before) == LOADED
     ((reason, count, (line,)),) = report.skipped
     assert reason.startswith("time is neither Unix time nor ISO 8601")
     assert (count, line.number) == (1, 4)
@@ -150,45 +159,45 @@ def test_an_ambiguous_time_is_refused(empty_databases: Urls, tmp_path: Path, tim
     ],
 )
 def test_every_skipped_or_changed_line_is_reported(
-    empty_databases: Urls,
+    loaded_before: Urls,
     tmp_path: Path,
     lines: str,
     titles: list[str],
     noted: tuple[list[int], list[int]],
 ) -> None:
-    report = load(empty_databases, tmp_path, movies=MOVIES + lines)
-    loaded = [title for title, _ in items(empty_databases) if title not in {"Heat", "Casino"}]
+    report = load(loaded_before, tmp_path, movies=MOVIES + lines)
+    loaded = [title for title, _ in items(loaded_before) if title not in {"Heat", "Casino"}]
     assert sorted(map(str, loaded)) == sorted(titles)
     assert noted == tuple(
         sorted(line.number for _, _, first in notes for line in first)
         for notes in (report.skipped, report.adjusted)
     )
-    assert interactions(empty_databases) == LOADED
+    assert interactions(loaded_before) == LOADED
 
 
 def test_lines_in_another_encoding_are_read_and_do_not_change_how_others_are(
-    empty_databases: Urls, tmp_path: Path
+    loaded_before: Urls, tmp_path: Path
 ) -> None:
     latin = "1::Amélie (2001)::Comedy\n".encode("latin-1")
     movies = latin + "2::Léon (1994)::Drama\n3::Ñandú to “x” (1999)::Drama\n".encode()
-    report = load(empty_databases, tmp_path, movies, "7::1::4::1\n", "dat")
-    assert [title for title, _ in items(empty_databases)] == ["Amélie", "Léon", "Ñandú to “x”"]
+    report = load(loaded_before, tmp_path, movies, "7::1::4::1\n", "dat")
+    assert [title for title, _ in items(loaded_before)] == ["Amélie", "Léon", "Ñandú to “x”"]
     ((reason, count, (line,)),) = report.adjusted
     assert (reason, count) == ("line is not UTF-8, and was read as Windows-1252", 1)
     assert str(line) == "movies.dat, line 1: 1::Amélie (2001)::Comedy"
 
 
-def test_utf_16_is_refused_with_the_name_of_the_file(empty_databases: Urls, tmp_path: Path) -> None:
+def test_utf_16_is_refused_with_the_name_of_the_file(loaded_before: Urls, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=re.escape("ratings.csv is UTF-16; save it as UTF-8")):
-        load(empty_databases, tmp_path, ratings=RATINGS.encode("utf-16"))
+        load(loaded_before, tmp_path, ratings=RATINGS.encode("utf-16"))
 
 
 def test_a_repeated_rating_counts_once_and_a_later_one_also_counts(
-    empty_databases: Urls, tmp_path: Path
+    loaded_before: Urls, tmp_path: Path
 ) -> None:
     again = "7,1,4.0,1000000000\n7,1,3,1000000001\n7,1,4,2001-09-09T01:46:40\n"
-    report = load(empty_databases, tmp_path, ratings=RATINGS + again)
-    assert [row[2] for row in interactions(empty_databases)] == ["LIKE", "DISLIKE", "WATCH"]
+    report = load(loaded_before, tmp_path, ratings=RATINGS + again)
+    assert [row[2] for row in interactions(loaded_before)] == ["LIKE", "DISLIKE", "WATCH"]
     assert report.interactions.total() == 3
     ((reason, count, first),) = report.skipped
     assert (reason, count) == ("rating is on an earlier line", 2)
