@@ -1,15 +1,12 @@
 """`models`: what its commands print and change, and their errors."""
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from config.setting_types import ROOT
 from recommender.entities import Blend, DatabaseName, Weights
 from recommender.model_store.artifact import current_version
 from recommender.model_store.currents import VersionRef, linked_version
@@ -18,6 +15,7 @@ from recommender.model_store.runs import TrainingOutcome
 from recommender.model_store.store import list_versions
 from recommender.training.forgetting import note_forgotten
 from tests.support.commands import Result, Run, runner
+from tests.support.forked import run_forked
 from tests.support.processes import environment
 from tests.support.small_disk import mounted_small_disk
 from tests.support.training import change_metadata, publish_made_up, record_run
@@ -27,6 +25,14 @@ POPULARITY, CONTENT = "popularity", "content"
 NOWHERE = dict.fromkeys(DatabaseName, "postgresql://nobody@127.0.0.1:1/nowhere")
 UNKNOWN = "20200101T000000.000000Z"
 BY_VERSION = ("show", "promote")
+_INTO_A_CLOSED_PIPE = """
+import os, sys
+reading, writing = os.pipe()
+os.close(reading)
+os.dup2(writing, 1)
+from recommender.cli.main import main
+sys.exit(main(["models", *sys.argv[1:]]))
+"""
 
 
 @pytest.fixture
@@ -363,24 +369,9 @@ def test_a_read_only_folder_is_read_and_not_changed(models: Run, read_only: Path
 def test_a_closed_pipe_causes_no_traceback(folder: Path, command: tuple[str, ...]) -> None:
     ref = publish_made_up(folder, POPULARITY)
     record_run(folder, 1)
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing) as left:
-        process = subprocess.run(  # noqa: S603 - our own files
-            [
-                sys.executable,
-                "-m",
-                "recommender",
-                "models",
-                *(each.format(version=ref.version) for each in command),
-            ],
-            cwd=ROOT,
-            env=environment(MODEL_PATH=str(folder)),
-            stdout=left,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-    assert (process.returncode, process.stderr) == (1, b"")
+    arguments = [each.format(version=ref.version) for each in command]
+    ended = run_forked(["-c", _INTO_A_CLOSED_PIPE, *arguments], environment(MODEL_PATH=str(folder)))
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_commands_work_with_any_configured_model(
