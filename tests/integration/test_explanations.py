@@ -32,10 +32,14 @@ def explained(client: FlaskClient, user: str, limit: int = 100) -> dict[str, Any
     return get(client, user, limit=limit, explain="true")
 
 
-def test_the_numbers_reproduce_the_score(client: FlaskClient, reference: Reference) -> None:
+@pytest.fixture(scope="module")
+def explained_answers(client: FlaskClient, reference: Reference) -> list[dict[str, Any]]:
+    return [explained(client, user) for user in reference.users[::4]]
+
+
+def test_the_numbers_reproduce_the_score(explained_answers: list[dict[str, Any]]) -> None:
     with_both = 0
-    for user in reference.users[::4]:
-        answer = explained(client, user)
+    for answer in explained_answers:
         basis = answer["basis"]
         for item in answer["recommendations"]:
             stated, matched = len(basis["stated_genres"]), len(item["matched_genres"])
@@ -50,9 +54,9 @@ def test_the_numbers_reproduce_the_score(client: FlaskClient, reference: Referen
     assert with_both > 300
 
 
-def test_the_parts_add_up_to_the_score_as_shown(client: FlaskClient, reference: Reference) -> None:
-    for user in reference.users[::5]:
-        for item in explained(client, user)["recommendations"]:
+def test_the_parts_add_up_to_the_score_as_shown(explained_answers: list[dict[str, Any]]) -> None:
+    for answer in explained_answers:
+        for item in answer["recommendations"]:
             parts = item["score_parts"]
             assert round(parts["content"] + parts["collaborative"], 4) == item["recommendation_score"]
             assert parts["content"] == pytest.approx(0.4 * item["content_score"], abs=1.1e-4)
@@ -139,10 +143,10 @@ def test_live_and_model_give_the_same_explanations(
             assert answer["basis"] == live[user]["basis"]
 
 
-def test_the_reason_is_a_sentence_that_names_every_cause(client: FlaskClient, reference: Reference) -> None:
+def test_the_reason_is_a_sentence_that_names_every_cause(explained_answers: list[dict[str, Any]]) -> None:
     seen = set()
-    for user in reference.users[::4]:
-        for item in explained(client, user)["recommendations"]:
+    for answer in explained_answers:
+        for item in answer["recommendations"]:
             reason = item["reason"]
             assert reason[0].isupper() or reason[0].isdigit()
             assert reason.endswith(".")
