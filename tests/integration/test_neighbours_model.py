@@ -1,10 +1,10 @@
 """The neighbours model is exact, published atomically, swapped in under load, and rejected when broken."""
 
-import json
 import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from tests.support.commands import runner
 from tests.support.datasets import dataset
 from tests.support.postgres import Outage, Urls
 from tests.support.reference import Reference
-from tests.support.training import NAME, answers_with, make_current, train_on
+from tests.support.training import NAME, answers_with, change_metadata, copy_version, make_current, train_on
 from tests.support.waiting import wait_until
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -46,36 +46,75 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
+@pytest.fixture(scope="module")
+def store(shared_databases: Urls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a model on the tests' initial data. No test changes its folder."""
+    folder = tmp_path_factory.mktemp("store") / "models"
+    with pytest.MonkeyPatch.context() as patch:
+        train_on(shared_databases, folder, patch)
+    return folder
+
+
 @pytest.fixture
-def client_with_model(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FlaskClient]:
-    version = train_on(databases, folder, monkeypatch)
-    with running_client(databases, MODEL_PATH=str(folder), **NO_CAPS, **PATIENT) as client:
-        wait_until(lambda: answers_with(client, Reference(databases).users[0], version))
+def version(store: Path, folder: Path) -> str:
+    """Copy the model to the test's own folder, and return its version."""
+    shutil.copytree(store, folder, symlinks=True)
+    return str(artifact.current_version(folder, NAME))
+
+
+@contextmanager
+def answering(urls: Urls, folder: Path) -> Iterator[FlaskClient]:
+    version = artifact.current_version(folder, NAME)
+    # Every ranking fits on one page.
+    variables = {"MODEL_PATH": str(folder), "MAX_LIMIT": "200", **NO_CAPS, **PATIENT}
+    with running_client(urls, **variables) as client:
+        wait_until(lambda: answers_with(client, Reference(urls).users[0], version))
         yield client
 
 
-def test_every_ranking_agrees_with_the_definition(client_with_model: FlaskClient, databases: Urls) -> None:
-    reference = Reference(databases)
-    for user in reference.users:
-        assert_agrees(whole_ranking(client_with_model, user), reference.rank(user))
+@pytest.fixture(scope="module")
+def model_client(shared_databases: Urls, store: Path) -> Iterator[FlaskClient]:
+    """Return a client for tests that change neither databases nor models."""
+    with answering(shared_databases, store) as client:
+        yield client
+
+
+@pytest.fixture
+def client_with_model(databases: Urls, store: Path) -> Iterator[FlaskClient]:
+    """Return a client on databases that the test may change."""
+    with answering(databases, store) as client:
+        yield client
+
+
+def test_every_ranking_agrees_with_the_definition(model_client: FlaskClient, reference: Reference) -> None:
+    # More than fit into one answer.
+    for users in (reference.users[::2], reference.users[1::2]):
+        answers = post_batch(model_client, users, limit=200)["results"]
+        assert list(answers) == users
+        for user, answer in answers.items():
+            assert answer["model"] == "neighbours"
+            assert_agrees(answer["recommendations"], reference.rank(user))
+        for user in users[::20]:
+            assert whole_ranking(model_client, user) == answers[user]["recommendations"]
 
 
 def test_a_command_waits_for_the_model_that_is_published(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared_databases: Urls,
+    reference: Reference,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    version = train_on(databases, folder, monkeypatch)
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    assert f"Scored by the model neighbours {version}." in run("recommend", Reference(databases).users[0]).out
+    run = runner(shared_databases, monkeypatch, capsys)
+    monkeypatch.setenv("MODEL_PATH", str(store))
+    version = artifact.current_version(store, NAME)
+    assert f"Scored by the model neighbours {version}." in run("recommend", reference.users[0]).out
 
 
-def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -> None:
-    users = Reference(databases).users
-    with running_client(databases, **NO_CAPS, **PATIENT) as live_client:
-        live = post_batch(live_client, users, limit=20)["results"]
-    model = post_batch(client_with_model, users, limit=20)["results"]
+def test_live_and_model_agree(client: FlaskClient, model_client: FlaskClient, reference: Reference) -> None:
+    users = reference.users
+    live = post_batch(client, users, limit=20)["results"]
+    model = post_batch(model_client, users, limit=20)["results"]
     for user in users:
         assert (live[user]["model"], live[user]["model_version"]) == ("live", None)
         assert model[user]["model"] == "neighbours"
@@ -83,11 +122,11 @@ def test_live_and_model_agree(client_with_model: FlaskClient, databases: Urls) -
         assert model[user]["strategy"] == live[user]["strategy"]
 
 
-def test_batch_equals_single(client_with_model: FlaskClient, databases: Urls) -> None:
-    users = Reference(databases).users[:120]
-    batch = post_batch(client_with_model, users)["results"]
+def test_batch_equals_single(model_client: FlaskClient, reference: Reference) -> None:
+    users = reference.users[:120]
+    batch = post_batch(model_client, users)["results"]
     for user in users:
-        single = get(client_with_model, user)
+        single = get(model_client, user)
         assert {key: single[key] for key in batch[user]} == batch[user]
 
 
@@ -188,8 +227,7 @@ def _pickle_an_array(version: Path) -> None:
 
 
 def _change_the_format(version: Path) -> None:
-    path = version / "metadata.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    change_metadata(version, format=99)
 
 
 @pytest.mark.parametrize(
@@ -204,31 +242,27 @@ def _change_the_format(version: Path) -> None:
         shutil.rmtree,
     ],
 )
+@pytest.mark.usefixtures("version")
 def test_a_broken_artifact_is_refused_and_the_old_one_stays(
     damage: Callable[[Path], None],
-    client_with_model: FlaskClient,
-    databases: Urls,
+    shared_databases: Urls,
+    reference: Reference,
     folder: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    user = Reference(databases).users[0]
-    before = get(client_with_model, user)
-    home = folder / NAME
-    broken = home / "99990101T000000.000000Z"
-    shutil.copytree(home / str(before["model_version"]), broken)
-    metadata = json.loads((broken / "metadata.json").read_text())
-    (broken / "metadata.json").write_text(json.dumps(metadata | {"version": broken.name}))
-    damage(broken)
-    make_current(folder, broken.name)
-    wait_until(lambda: f"model neighbours {broken.name} refused, neighbours stays" in caplog.text)
-    assert get(client_with_model, user) == before
+    with answering(shared_databases, folder) as client:
+        before = get(client, reference.users[0])
+        broken = copy_version(folder, str(before["model_version"]), "99990101T000000.000000Z")
+        damage(broken)
+        make_current(folder, broken.name)
+        wait_until(lambda: f"model neighbours {broken.name} refused, neighbours stays" in caplog.text)
+        assert get(client, reference.users[0]) == before
 
 
 def test_an_artifact_half_written_is_never_current(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = train_on(databases, folder, monkeypatch)
 
     def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
@@ -243,13 +277,10 @@ def test_an_artifact_half_written_is_never_current(
     assert not [path for path in (folder / NAME).iterdir() if path.name.endswith(".partial")]
 
 
-def test_the_metadata_says_when_and_from_what(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    version = train_on(databases, folder, monkeypatch)
-    metadata = artifact.read_metadata(folder, NAME, version)
-    arrays = map_arrays(folder / NAME / version, ARRAY_NAMES)
-    reference = Reference(databases)
+def test_the_metadata_says_when_and_from_what(reference: Reference, store: Path) -> None:
+    version = str(artifact.current_version(store, NAME))
+    metadata = artifact.read_metadata(store, NAME, version)
+    arrays = map_arrays(store / NAME / version, ARRAY_NAMES)
     assert metadata.counts == {
         "users": len(reference.positive),
         "media": len(reference.popularity),
@@ -263,14 +294,12 @@ def test_the_metadata_says_when_and_from_what(
 
 
 def test_another_window_than_the_models_is_answered_by_live_sql(
-    client_with_model: FlaskClient, databases: Urls
+    model_client: FlaskClient, shared_databases: Urls, reference: Reference
 ) -> None:
-    users = Reference(databases).users[:60]
+    users = reference.users[:60]
     options = Options(window_days=7)
-    answered = client_with_model.application.extensions["container"].service.recommend(
-        users, Page(10), options
-    )
-    with running_app(databases, **NO_CAPS, **PATIENT) as app:
+    answered = model_client.application.extensions["container"].service.recommend(users, Page(10), options)
+    with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
         app.extensions["container"].open()
         app.extensions["container"].wait_until_loaded(10)
         live = list(app.extensions["container"].service.recommend(users, Page(10), options))
