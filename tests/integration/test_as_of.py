@@ -58,19 +58,23 @@ def forget_later(urls: Urls) -> None:
 
 
 def plant_later(urls: Urls) -> None:
-    """Give every user interactions with many items at the moment and later."""
-    for at in (*(MOMENT + later for later in LATER), "infinity"):
-        execute(
-            urls,
-            "INSERT INTO interaction "
-            "SELECT (SELECT max(id) FROM interaction) + row_number() OVER (), "
-            "user_id, media_id, kind, 3.0, %s "
-            "FROM (SELECT DISTINCT user_id FROM interaction WHERE user_id IS NOT NULL) AS u, "
-            "(SELECT DISTINCT media_id FROM interaction WHERE media_id IS NOT NULL) AS m "
-            "JOIN (VALUES ('LIKE', 0), ('DISLIKE', 1), ('WATCH', 2)) AS k (kind, n) "
-            "ON n = mod(abs(hashtext(media_id::text)), 7)",
-            at,
-        )
+    """Give every user interactions of each type at the moment and later; each time with other items."""
+    moments = (*(MOMENT + later for later in LATER), "infinity")
+    with psycopg.connect(urls[ENGAGEMENT]) as connection:
+        for number, at in enumerate(moments):
+            connection.execute(
+                "INSERT INTO interaction "
+                "SELECT (SELECT max(id) FROM interaction) + row_number() OVER (), "
+                "user_id, media_id, kind, 3.0, %s "
+                "FROM (SELECT DISTINCT user_id FROM interaction WHERE user_id IS NOT NULL) AS u, "
+                "(SELECT DISTINCT media_id FROM interaction WHERE media_id IS NOT NULL) AS m "
+                "JOIN (VALUES ('LIKE', 0), ('DISLIKE', 1), ('WATCH', 2)) AS k (kind, n) "
+                "ON n = mod(abs(hashtext(media_id::text)), 7) "
+                "WHERE mod(abs(hashtext(reverse(media_id::text))), %s) = %s",
+                (at, len(moments), number),
+            )
+            planted = connection.execute("SELECT DISTINCT type FROM interaction WHERE timestamp = %s", (at,))
+            assert len(planted.fetchall()) == 3
 
 
 @pytest.fixture(scope="module")
