@@ -1,5 +1,6 @@
 """Three databases with a handful of rows."""
 
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,9 @@ class Tiny:
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
         self._row = 0
+        # One for all rows: connecting takes longer than a row. Unprepared, as tests change types of columns.
+        self._engagement = psycopg.connect(urls[ENGAGEMENT], autocommit=True, prepare_threshold=None)
+        weakref.finalize(self, self._engagement.close)
         for name, url in urls.items():
             with WritableDatabase(name, url) as database:
                 database.create_tables()
@@ -52,10 +56,9 @@ class Tiny:
         self._row += 1
         at = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
         ids = [None if number is None else key(number) for number in (user, item)]
-        with psycopg.connect(self.urls[ENGAGEMENT]) as connection:
-            connection.execute(
-                "INSERT INTO interaction VALUES (%s, %s, %s, %s, %s, %s)", (self._row, *ids, kind, value, at)
-            )
+        self._engagement.execute(
+            "INSERT INTO interaction VALUES (%s, %s, %s, %s, %s, %s)", (self._row, *ids, kind, value, at)
+        )
 
     def answer(self, user: str = ASKER, **variables: str) -> dict[str, Any]:
         """Return the asker's recommendations, explained; without caps by default."""
