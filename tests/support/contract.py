@@ -104,8 +104,13 @@ class Contract:
 
     def validate(self, schema: Schema, value: object) -> None:
         """Assert that a value matches the schema, and that no object has an undeclared key."""
-        whole = {**_closed(schema), "components": self._closed_components}
-        Draft202012Validator(whole, format_checker=FormatChecker()).validate(value)
+        known = self._validators.get(id(schema))
+        if known is None:
+            whole = {**_closed(schema), "components": self._closed_components}
+            # With the schema, whose identity no other object can have meanwhile.
+            known = schema, Draft202012Validator(whole, format_checker=FormatChecker())
+            self._validators[id(schema)] = known
+        known[1].validate(value)
 
     def _check_headers(self, described: Schema, headers: Headers) -> None:
         known = {name.lower(): self._header(name) for name in described}
@@ -118,6 +123,10 @@ class Contract:
     def _header(self, name: str) -> Schema:
         header: Schema = self.document["components"]["headers"][name]
         return header
+
+    @cached_property
+    def _validators(self) -> dict[int, tuple[Schema, Draft202012Validator]]:
+        return {}
 
     @cached_property
     def _closed_components(self) -> Schema:
