@@ -1,5 +1,6 @@
 """Tests the explorer's models tab: comparisons, reasons, plots over time, on a phone."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,18 +55,16 @@ def opened(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 320])
 def test_axe_finds_no_barriers_and_the_page_does_not_scroll_sideways(
-    browser: Browser, trained: GunicornServer, scheme: str, width: int
+    browser: Browser, trained: GunicornServer
 ) -> None:
-    with visiting(browser, trained.port, scheme=scheme, width=width) as here:
+    with visiting(browser, trained.port) as here:
         here.go(PATH)
         page = opened(here.page)
-        assert here.barriers() == []
-        for narrower in (width, 768, 390, 320):
-            page.set_viewport_size({"width": narrower, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= narrower, narrower
+        assert here.barriers_of(itertools.product(("light", "dark"), (1280, 320))) == []
+        for width in (1280, 768, 390, 320):
+            here.widen(width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
         assert here.complaints == []
 
 

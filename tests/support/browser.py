@@ -1,6 +1,6 @@
 """A real browser on the explorer: Debian's Chromium, driven by Playwright."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,19 @@ class Visit:
             f"{each['id']} ({each['impact']}): {[node['target'] for node in each['nodes']][:3]}"
             for each in found
         ]
+
+    def barriers_of(self, variants: Iterable[tuple[str, int]]) -> list[str]:
+        """Return what `barriers` returns in each scheme, light or dark, and width; the last one stays."""
+        found = []
+        for scheme, width in variants:
+            self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            self.widen(width)
+            found += [f"{scheme}, {width} wide: {barrier}" for barrier in self.barriers()]
+        return found
+
+    def widen(self, width: int) -> None:
+        """Give the page a width in CSS pixels."""
+        self.page.set_viewport_size({"width": width, "height": 900})
 
     def _hear(self, message: ConsoleMessage) -> None:
         # htmx logs requests that newer ones replace, which is intended.
