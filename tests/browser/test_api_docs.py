@@ -61,7 +61,10 @@ def test_every_operation_is_shown_completely(browser: Browser, locked: GunicornS
         assert with_example > 0
 
 
-def test_colors_follow_the_preferred_scheme(browser: Browser, locked: GunicornServer) -> None:
+def test_colors_follow_the_scheme_and_with_a_key_requests_can_be_sent(
+    browser: Browser, locked: GunicornServer
+) -> None:
+    """Drawing the page takes seconds, so that one visit does both."""
     with reading(browser, locked) as page:
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
         page.emulate_media(color_scheme="dark")
@@ -71,10 +74,6 @@ def test_colors_follow_the_preferred_scheme(browser: Browser, locked: GunicornSe
         expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
         page.emulate_media(color_scheme="light")
         expect(page.locator("html")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
-
-
-def test_with_a_key_requests_can_be_sent(browser: Browser, locked: GunicornServer) -> None:
-    with reading(browser, locked) as page:
         page.locator(".auth-wrapper .authorize").click()
         dialog = page.locator(".dialog-ux")
         dialog.locator("input").first.fill(KEY)
