@@ -90,14 +90,14 @@ def test_without_catalog_db_at_the_start_requests_of_no_worker_wait(
 
 
 def popularity_takes_long(folder: Path) -> None:
-    """Let the count of popularity take half a minute."""
+    """Let the count of popularity take some seconds."""
     shipped = (SQL_ROOT / ENGAGEMENT / "count_positive_users.sql").read_text()
     header, _, body = shipped.partition("\n")
     statement = body.rstrip().removesuffix(";")
     path = folder / ENGAGEMENT / "count_positive_users.sql"
     path.parent.mkdir(parents=True)
     path.write_text(
-        f"{header}\nSELECT c.* FROM (SELECT pg_sleep(30)::text AS done) AS waited "
+        f"{header}\nSELECT c.* FROM (SELECT pg_sleep(8)::text AS done) AS waited "
         f"CROSS JOIN LATERAL (\n{statement}\n) AS c WHERE waited.done IS NOT NULL;\n"
     )
 
