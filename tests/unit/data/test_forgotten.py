@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.data import forgotten
 from recommender.data.forgotten import FILE, Forgotten, ForgottenUsers, read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.folders import replace_text
@@ -102,6 +103,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_list_that_could_not_be_read_once_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(forgotten, "_READ_AGAIN_S", 0.05)
     users, earlier, later = ForgottenUsers(tmp_path), listed(*USERS[:1]), listed(*USERS[:2])
     replace_text(tmp_path / FILE, earlier.to_json())
     assert users.current() == earlier
