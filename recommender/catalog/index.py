@@ -39,9 +39,9 @@ class CatalogIndex:
     users state preferences for), and `user_counts` (the popularity).
 
     `version`: a hash of all that a ranking reads, so that equal content has the same version. `repetition`: a
-    hash of what else live SQL reads by. `genre_rates`: the base rates of the genres, which preferences are
-    compared with. The ids of `popularity` are `item_ids`, followed by those of items with users that are not
-    in the catalog.
+    hash of how often interactions repeat, by which live SQL decides how many rows it reads. `genre_rates`:
+    the base rates of the genres, which preferences are compared with. The ids of `popularity` are `item_ids`,
+    followed by those of items with users that are not in the catalog.
     """
 
     version: str
@@ -191,7 +191,7 @@ def _popularity_of_all(item_ids: IdTexts, user_counts: NDArray[np.int64], counte
 
 
 def are_interchangeable(one: CatalogIndex, other: CatalogIndex) -> bool:
-    """Return whether requests would be answered alike by two indexes, and read as much for it."""
+    """Return whether requests get the same answers by either index, and live SQL reads as many rows."""
     return (one.version, one.repetition) == (other.version, other.repetition)
 
 

@@ -238,7 +238,7 @@ class CatalogRefresher:
                     self._prepare(index)
                 self._checksum = announcement.checksum
                 self._versions.schedule(Loaded(index, announcement.loaded_at), announcement.starts_at)
-            self._held_back = announcement.held_back
+            self._held_back, self._failed = announcement.held_back, False
             if announcement.complete:
                 self._first_attempt_done.set()
         except (SnapshotError, ValueError) as exc:
@@ -310,7 +310,7 @@ class CatalogRefresher:
     def _announce_nothing(self, *, announced: bool) -> None:
         """Tell the other workers that the first load has failed, so that no request waits for it."""
         if self._versions.current() is None and self._leads and announced and self._shared is not None:
-            self._shared.announce(Announcement(None, "", 0.0, 0.0, complete=True))
+            self._shared.announce(Announcement(None, "", 0.0, 0.0, complete=True, held_back=self._held_back))
 
     def _hold(self, held_back: HeldBack, *, announced: bool) -> None:
         """Keep the index in use, and report why."""
@@ -364,7 +364,7 @@ class CatalogRefresher:
 
     def _share(self, shared: SnapshotFolder, index: CatalogIndex, *, is_new: bool) -> CatalogIndex:
         """Write an index unless its file exists, and return it mapped, as the other workers do."""
-        if not is_new and shared.has(index.version):
+        if not is_new and shared.has(index.version, self._checksum):
             return index
         self._checksum = shared.write(index)
         try:

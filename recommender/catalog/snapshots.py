@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -21,6 +22,8 @@ from recommender.catalog.index_files import map_index, write_index
 
 _FORMAT = 6
 _SUFFIX = ".entries"
+# This many digits of a snapshot's checksum are in its name.
+_NAMED_BY = 16
 # The index in use, and the one before, which a slow worker may still be reading.
 _KEPT = 2
 
@@ -118,15 +121,20 @@ class SnapshotFolder:
         return True
 
     def write(self, index: CatalogIndex) -> str:
-        """Write or overwrite a snapshot, remove old ones, and return its checksum."""
-        checksum = self._replace(self._path_of(index.version), lambda file: write_index(file, index))
+        """Write a snapshot, remove old ones, and return its checksum.
+
+        Each content has its own file: workers may still read what was announced before.
+        """
+        checksum: str = self._replace(
+            partial(self._path_of, index.version), lambda file: write_index(file, index)
+        )
         for path in self._snapshots()[_KEPT:]:
             path.unlink(missing_ok=True)
         return checksum
 
-    def has(self, version: str) -> bool:
-        """Return whether the snapshot of a version still exists."""
-        return self._path_of(version).exists()
+    def has(self, version: str, checksum: str) -> bool:
+        """Return whether a snapshot still exists."""
+        return self._path_of(version, checksum).exists()
 
     def is_announced(self) -> bool:
         """Return whether there is an announcement."""
@@ -135,7 +143,7 @@ class SnapshotFolder:
     def announce(self, announcement: Announcement) -> None:
         """Write the announcement for the other workers."""
         content = orjson.dumps({"format": _FORMAT, **asdict(announcement)})
-        self._replace(self._announcement, lambda file: file.write(content))
+        self._replace(lambda _: self._announcement, lambda file: file.write(content))
 
     def new_announcement(self) -> Announcement | None:
         """Return the last announcement, None if there is none, or if it has been returned already.
@@ -166,7 +174,7 @@ class SnapshotFolder:
         Raises:
             SnapshotError: it is gone or damaged; a damaged one is removed, to be written again.
         """
-        path = self._path_of(version)
+        path = self._path_of(version, checksum)
         try:
             return map_index(path, checksum)
         except FileNotFoundError as exc:
@@ -175,21 +183,24 @@ class SnapshotFolder:
             path.unlink(missing_ok=True)
             raise SnapshotError(f"{path} is damaged: {exc}") from exc
 
-    def _path_of(self, version: str) -> Path:
-        return self._path / f"{version}{_SUFFIX}"
+    def _path_of(self, version: str, checksum: str) -> Path:
+        return self._path / f"{version}-{checksum[:_NAMED_BY]}{_SUFFIX}"
 
     def _snapshots(self) -> list[Path]:
         """Return the snapshots, the newest first."""
         return sorted(self._path.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-    def _replace(self, path: Path, write: Callable[[IO[bytes]], T]) -> T:
-        """Write a draft, then rename it: readers see all or nothing, and mapped files of others stay."""
-        draft = path.with_name(f"{path.name}.draft")
+    def _replace(self, path_of: Callable[[T], Path], write: Callable[[IO[bytes]], T]) -> T:
+        """Write a draft, then rename it: readers see all or nothing, and mapped files of others stay.
+
+        Only the worker with the lock writes. `path_of` returns the path for what `write` has returned.
+        """
+        draft = self._path / "draft"
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 written = write(file)
-            draft.replace(path)
+            draft.replace(path_of(written))
         except OSError:
             # On a full disk, the remains would take the space that the next attempt needs.
             with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ class CatalogStatus:
     """The index in use. `popularity_known`: engagement_db was counted for it, or for an earlier one.
 
     `held_back`: a later load that has lost too much to be used. `failed`: the last load by this worker ended
-    in an error, apart from one of a database.
+    in an unexpected error; a database that does not answer is none.
     """
 
     version: str

@@ -151,12 +151,14 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
         parts[0].open()
         parts[0].wait_until_loaded(10.0)
         version = parts[0].status.read().catalog.version
-        (snapshot,) = tmp_path.glob(f"*/{version}.entries")
+        (snapshot,) = tmp_path.glob(f"*/{version}-*.entries")
         snapshot.write_bytes(damage)
         parts[1].open()
         parts[1].wait_until_loaded(10.0)
         assert parts[1].status.read().catalog.version == version
-        assert eventually(lambda: snapshot.exists() and snapshot.read_bytes() != damage), "written again"
+        assert eventually(
+            lambda: any(path.read_bytes() != damage for path in tmp_path.glob(f"*/{version}-*.entries"))
+        ), "written again"
 
 
 def test_a_stopped_service_leaves_no_files(shared_databases: Urls, tmp_path: Path) -> None:

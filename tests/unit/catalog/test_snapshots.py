@@ -166,11 +166,12 @@ def test_a_damaged_snapshot_is_refused_and_removed(
     leader: SnapshotFolder, follower: SnapshotFolder, tmp_path: Path, damage: bytes
 ) -> None:
     announcement = announced(leader)
-    (tmp_path / "shared" / f"{VERSION}.entries").write_bytes(damage)
+    (snapshot,) = (tmp_path / "shared").glob(f"{VERSION}-*.entries")
+    snapshot.write_bytes(damage)
     for words in ("is damaged", "does not exist any more"):
         with pytest.raises(SnapshotError, match=words):
             read(follower, announcement)
-    assert not leader.has(VERSION)
+    assert not leader.has(VERSION, announcement.checksum)
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "x": 1}'])
@@ -191,11 +192,18 @@ def test_a_load_is_asked_for_once(leader: SnapshotFolder, follower: SnapshotFold
 
 def test_old_snapshots_are_removed_and_other_files_are_not(leader: SnapshotFolder, tmp_path: Path) -> None:
     (tmp_path / "shared" / "notes.txt").write_text("of another")
-    for version in ("one", "two", "three"):
-        leader.write(replace(INDEX, version=version))
+    checksums = [leader.write(replace(INDEX, version=version)) for version in ("one", "two", "three")]
     assert sorted(path.name for path in (tmp_path / "shared").iterdir()) == [
         "lock",
         "notes.txt",
-        "three.entries",
-        "two.entries",
+        f"three-{checksums[2][:16]}.entries",
+        f"two-{checksums[1][:16]}.entries",
     ]
+
+
+def test_an_announced_snapshot_stays_while_another_of_its_version_is_written(
+    leader: SnapshotFolder, follower: SnapshotFolder
+) -> None:
+    announcement = announced(leader)
+    leader.write(build_index(ENTRIES, replace(POPULARITY, rows=1_000)))
+    assert_same(read(follower, announcement), INDEX)
