@@ -119,7 +119,9 @@ class TextWriter(ABC):
     def resume(self, safe: Safe, saved_at: int) -> None:
         """See Writer."""
         if not safe.position:
-            if self.exists() and (is_older(self._path, saved_at) or not self._begins_as_ours()):
+            # Nothing is lost with an empty file, such as that of a job that ended before its first user.
+            has_content = self.exists() and self._path.stat().st_size > 0
+            if has_content and (is_older(self._path, saved_at) or not self._begins_as_ours()):
                 raise BatchError(NOT_OURS)
             self.create()
             return

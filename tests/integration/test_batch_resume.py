@@ -102,6 +102,21 @@ def test_after_an_outage_the_same_command_completes_the_same_output(
 
 
 @pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize("name", ["out.ndjson", "out.csv", "out.parquet"])
+def test_a_job_that_stopped_before_its_first_user_resumes(
+    run_alone: Run, outage: Outage, tmp_path: Path, name: str
+) -> None:
+    arguments = ("batch", ids_file(tmp_path, Reference(outage.urls).users[:30]), "--output", tmp_path / name)
+    outage.stop(*DatabaseName)
+    assert run_alone(*arguments).status == 1
+    time.sleep(0.02)
+    assert run_alone(*arguments).status == 1
+    outage.start(*DatabaseName)
+    resumed = run_alone(*arguments)
+    assert (resumed.status, resumed.err.count("Error")) == (0, 0), resumed.err
+
+
+@pytest.mark.usefixtures("few_at_once")
 def test_parquet_resumes_with_the_next_file(
     run: Run,
     client: FlaskClient,
