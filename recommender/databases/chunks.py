@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from psycopg import Cursor
+
 from recommender.databases.connections import BoundedConnection, Row
 from recommender.databases.queries import Query
 
@@ -14,13 +16,18 @@ _ROWS, _PAUSE_S = 250, 0.001
 
 
 def chunks_of(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> Chunks:
-    """Run a query and yield its rows in chunks, with a pause after each chunk.
+    """Run a query and yield its rows in chunks, as `chunks_received` does."""
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(query.statement, parameters)
+        yield from chunks_received(cursor)
+
+
+def chunks_received(cursor: Cursor[Row]) -> Chunks:
+    """Yield the rows that a cursor has received in chunks, with a pause after each chunk.
 
     The driver's result takes less memory than Python rows. Without the pause, this thread would take the
     interpreter's lock again before another thread could.
     """
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(query.statement, parameters)
-        while chunk := cursor.fetchmany(_ROWS):
-            yield chunk
-            time.sleep(_PAUSE_S)
+    while chunk := cursor.fetchmany(_ROWS):
+        yield chunk
+        time.sleep(_PAUSE_S)

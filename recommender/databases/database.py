@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from config.database_settings import DatabaseSettings
 from recommender.databases.breaker import Breaker
-from recommender.databases.chunks import Chunks, chunks_of
+from recommender.databases.chunks import Chunks, chunks_of, chunks_received
 from recommender.databases.connections import (
     BoundedConnection,
     Connector,
@@ -201,9 +201,12 @@ class Database:
         query = self._queries[query_name]
 
         def read_all(connection: BoundedConnection) -> T:
-            with connection.transaction():
-                self._set_for_long(connection)
-                return collect(chunks_of(connection, query, parameters))
+            with connection.cursor(binary=True) as cursor:
+                with connection.transaction():
+                    self._set_for_long(connection)
+                    cursor.execute(query.statement, parameters)
+                # After the transaction: collecting may take longer than the deadline, and needs no locks.
+                return collect(chunks_received(cursor))
 
         return self._try(query, read_all, Deadline.after(self._patience_s))
 

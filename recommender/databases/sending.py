@@ -1,4 +1,4 @@
-"""What is known of a statement before its rows are waited for."""
+"""Statements that are sent before their rows are needed, and results that are known already."""
 
 from collections.abc import Callable
 from typing import Generic, NamedTuple, NoReturn, TypeVar

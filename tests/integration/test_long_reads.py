@@ -1,10 +1,12 @@
 """Lists of many users or items arrive in several rows: the driver keeps a buffer of the largest row."""
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import cycle, islice
 
+import psycopg
 import pytest
 
 from recommender.databases.connections import Row
@@ -87,3 +89,26 @@ def test_nobody_has_no_lists(database: _RecordedDatabase) -> None:
     engagement_db = EngagementDatabase(database)
     found = engagement_db.fetch_items_of_users([], _ALL_TIME, 10, Deadline.after(60.0), repeated=False)
     assert [len(column) for column in found] == [0, 0, 0, 0, 0]
+
+
+def test_rows_that_came_in_time_may_be_collected_for_longer(shared_databases: Urls) -> None:
+    settings = settings_for(shared_databases, STATEMENT_TIMEOUT_MS="100").databases
+    database = Database(DatabaseName.CATALOG, settings)
+    database.open()
+
+    def collect(chunks: Iterator[list[Row]]) -> tuple[int, list[object]]:
+        count = sum(map(len, chunks))
+        # Longer than the statement, and waiting for its end, may take.
+        time.sleep(2.5)
+        with psycopg.connect(shared_databases[DatabaseName.CATALOG]) as connection:
+            locks = connection.execute(
+                "SELECT 1 FROM pg_locks WHERE relation = 'medias'::regclass"
+            ).fetchall()
+        return count, [lock for (lock,) in locks]
+
+    try:
+        count, locks = database.read("fetch_catalogue", collect)
+    finally:
+        database.close()
+    assert count > 100
+    assert locks == []
