@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +18,8 @@ from recommender.cli.main import main
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.diagnostics.findings import Finding
 from recommender.entities import DatabaseName
+from recommender.models.registry import MODELS
+from recommender.trainer import candidates
 from tests.support.checks import PASSWORD, Checker, Report, change
 from tests.support.commands import Run, runner
 from tests.support.postgres import Urls
@@ -84,6 +87,34 @@ def run_patiently(
 ) -> Run:
     """Run commands on databases that the test may change, but that do not fail."""
     return runner(databases, monkeypatch, capsys)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder for models, which does not exist yet."""
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run_on_models(run_patiently: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run commands on databases that the test may change, and on its own folder of models."""
+    monkeypatch.setenv("MODEL_PATH", str(folder))
+    return run_patiently
+
+
+@pytest.fixture
+def quick_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the trainer compare only models that train quickly."""
+    quick = {name: MODELS[name] for name in ("popularity", "neighbours", "item_knn")}
+    monkeypatch.setattr(candidates, "MODELS", quick)
+
+
+@pytest.fixture
+def user(databases: Urls) -> str:
+    """Return the first user with interactions."""
+    with psycopg.connect(databases[DatabaseName.ENGAGEMENT]) as connection:
+        (found,) = connection.execute("SELECT min(user_id::text) FROM interaction").fetchall()
+        return str(found[0])
 
 
 @pytest.fixture

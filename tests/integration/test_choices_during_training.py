@@ -12,62 +12,44 @@ from recommender.model_store.currents import serving_version
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
 from recommender.model_store.store import list_versions
 from recommender.models.base import AUTO
-from recommender.models.registry import MODELS
-from recommender.trainer import candidates, comparison
+from recommender.trainer import comparison
 from recommender.trainer import run as run_module
 from recommender.trainer.champion import Decision, latest_published
 from recommender.trainer.comparison import Comparison
-from tests.support.commands import Result, runner
-from tests.support.postgres import Urls
+from tests.support.commands import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_models")]
 
-Run = Callable[..., Result]
 ROLLBACK = ("models", "rollback")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def run(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    # Models that train quickly.
-    quick = {name: MODELS[name] for name in ("popularity", "neighbours", "item_knn")}
-    monkeypatch.setattr(candidates, "MODELS", quick)
-    return run
-
-
-@pytest.fixture
-def train_while(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainingRun]:
+def train_while(
+    run_on_models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., TrainingRun]:
     """Train, and run a command before models are compared; unless they are, the champion is trained."""
 
     def train_while(*command: str, is_compared: bool = False) -> TrainingRun:
         def run_first(*conditions: Any) -> Comparison:
             if command:
-                assert run(*command).status == 0
+                assert run_on_models(*command).status == 0
             if not is_compared:
                 raise EvaluationError("there is too little data")
             return comparison.compare(*conditions)
 
         monkeypatch.setattr(run_module, "compare", run_first)
-        assert run("trainer", "--once").status == 0
+        assert run_on_models("trainer", "--once").status == 0
         return next(read_runs(folder, 1))
 
     return train_while
 
 
 def test_a_rollback_to_another_model_stays(
-    run: Run, train_while: Callable[..., TrainingRun], folder: Path
+    run_on_models: Run, train_while: Callable[..., TrainingRun], folder: Path
 ) -> None:
-    assert run("train", "popularity").status == 0
+    assert run_on_models("train", "popularity").status == 0
     chosen = serving_version(folder)
-    assert run("train", "item_knn").status == 0
+    assert run_on_models("train", "item_knn").status == 0
     found = train_while(*ROLLBACK)
     assert serving_version(folder) == chosen
     assert found.outcome is TrainingOutcome.REFITTED
@@ -79,18 +61,18 @@ def test_a_rollback_to_another_model_stays(
 
 
 def test_a_rollback_to_an_earlier_version_of_the_model_stays(
-    run: Run, train_while: Callable[..., TrainingRun], folder: Path
+    run_on_models: Run, train_while: Callable[..., TrainingRun], folder: Path
 ) -> None:
-    assert run("train", "popularity").status == 0
+    assert run_on_models("train", "popularity").status == 0
     chosen = serving_version(folder)
     assert chosen is not None
-    assert run("train", "popularity").status == 0
+    assert run_on_models("train", "popularity").status == 0
     found = train_while(*ROLLBACK)
     assert serving_version(folder) == chosen
     assert current_version(folder, "popularity") == chosen.version
     assert found.version in {each.ref.version for each in list_versions(folder)}
     assert found.version is not None
-    assert run("models", "promote", found.version).status == 0
+    assert run_on_models("models", "promote", found.version).status == 0
     assert serving_version(folder) == ("popularity", found.version)
 
 
@@ -102,20 +84,20 @@ def test_a_model_trained_by_hand_stays(train_while: Callable[..., TrainingRun], 
 
 
 def test_what_does_not_change_the_version_in_use_changes_nothing(
-    run: Run, train_while: Callable[..., TrainingRun], folder: Path
+    run_on_models: Run, train_while: Callable[..., TrainingRun], folder: Path
 ) -> None:
-    assert run("train", "popularity").status == 0
+    assert run_on_models("train", "popularity").status == 0
     found = train_while("train", "item_knn", "--keep-serving")
     assert serving_version(folder) == ("popularity", found.version)
     assert "stays in use" not in found.reason
 
 
 def test_a_better_challenger_does_not_replace_it(
-    run: Run, train_while: Callable[..., TrainingRun], folder: Path
+    run_on_models: Run, train_while: Callable[..., TrainingRun], folder: Path
 ) -> None:
-    assert run("train", "neighbours").status == 0
+    assert run_on_models("train", "neighbours").status == 0
     chosen = serving_version(folder)
-    assert run("train", "popularity").status == 0
+    assert run_on_models("train", "popularity").status == 0
     found = train_while(*ROLLBACK, is_compared=True)
     assert serving_version(folder) == chosen
     assert found.outcome is TrainingOutcome.PUBLISHED

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from recommender.data.forgotten import FILE
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client
-from tests.support.commands import Result, runner
+from tests.support.commands import Run
 from tests.support.forked import run_forked
 from tests.support.gunicorn import running_gunicorn
 from tests.support.postgres import Outage, Urls
@@ -27,24 +27,14 @@ MODELS = ["ease", "neighbours"]
 _PATIENCE_S = 30.0
 STRANGER = "3b0f6c1e-52c7-4d0a-9a55-7f0e1d6c8b42"
 
-Run = Callable[..., Result]
 Answers = Mapping[str, Any]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def run(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
+def run(run_on_models: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     # Tests make outages here, so timeouts are short.
     monkeypatch.setenv("POOL_TIMEOUT_MS", "200")
-    return run
+    return run_on_models
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Users who are forgotten while a model is trained are in no version of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,11 @@ from recommender.model_store.artifact import current_version, read_metadata
 from recommender.model_store.versions import versions_of
 from recommender.models.user_knn.trained import UserKnn
 from recommender.training.forgetting import note_forgotten, stale_models
-from tests.support.commands import Result, runner
+from tests.support.commands import Run
 from tests.support.postgres import Urls
 from tests.support.training import NAME
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def run(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    return run
 
 
 @pytest.fixture
@@ -56,24 +39,24 @@ def forget_during_the_next_fit(folder: Path, user: str, patch: pytest.MonkeyPatc
 
 
 def test_a_model_that_is_trained_for_the_first_time_is_not_published(
-    run: Run, folder: Path, users: list[str], monkeypatch: pytest.MonkeyPatch
+    run_on_models: Run, folder: Path, users: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget_during_the_next_fit(folder, users[0], monkeypatch)
-    result = run("train", NAME)
+    result = run_on_models("train", NAME)
     assert result.status == 1
     assert "users were forgotten while it was trained. Nothing is published." in result.err
     assert [path.name for path in (folder / NAME).iterdir()] == [".lock"]
-    assert run("train", NAME).status == 0
+    assert run_on_models("train", NAME).status == 0
     assert stale_models(folder, read_forgotten(folder)) == []
 
 
 def test_forget_trains_again_without_users_who_are_forgotten_meanwhile(
-    run: Run, folder: Path, users: list[str], monkeypatch: pytest.MonkeyPatch
+    run_on_models: Run, folder: Path, users: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run("train", NAME).status == 0
+    assert run_on_models("train", NAME).status == 0
     counted = read_metadata(folder, NAME, str(current_version(folder, NAME))).counts["users"]
     forget_during_the_next_fit(folder, users[1], monkeypatch)
-    assert run("forget", users[0]).status == 0
+    assert run_on_models("forget", users[0]).status == 0
     (version,) = versions_of(folder / NAME)
     metadata = read_metadata(folder, NAME, version)
     assert metadata.forgotten == read_forgotten(folder).state

@@ -5,40 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 
-from recommender.entities import DatabaseName
 from recommender.model_store.artifact import current_version
 from recommender.models.item_knn import ItemKnn
-from tests.support.commands import Result, runner
-from tests.support.postgres import Urls
+from tests.support.commands import Run
 from tests.support.training import change_metadata
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def run(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    return run
-
-
-@pytest.fixture
-def user(databases: Urls) -> str:
-    with psycopg.connect(databases[DatabaseName.ENGAGEMENT]) as connection:
-        (found,) = connection.execute("SELECT min(user_id::text) FROM interaction").fetchall()
-        return str(found[0])
 
 
 def without_a_package(_folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -78,7 +52,7 @@ def _raising(exc: Exception) -> Callable[..., None]:
     ],
 )
 def test_the_others_are_trained(
-    run: Run,
+    run_on_models: Run,
     folder: Path,
     user: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -88,26 +62,26 @@ def test_the_others_are_trained(
     reason: str,
 ) -> None:
     for name in (model, "neighbours"):
-        assert run("train", name).status == 0
+        assert run_on_models("train", name).status == 0
     before = current_version(folder, "neighbours")
     spoil(folder, monkeypatch)
-    result = run("forget", user)
+    result = run_on_models("forget", user)
     assert result.status == 3
     assert f"{model} is removed until it is trained again ({reason}" in result.out
     assert current_version(folder, model) is None
     version = current_version(folder, "neighbours")
     assert version != before
     assert f"neighbours {version} is trained without them" in result.out
-    assert run("forget", user).status == 0, "nothing is left to do"
+    assert run_on_models("forget", user).status == 0, "nothing is left to do"
 
 
 def test_without_memory_for_the_data_models_use_their_own_rows(
-    run: Run, user: str, monkeypatch: pytest.MonkeyPatch
+    run_on_models: Run, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("item_knn", "neighbours"):
-        assert run("train", name).status == 0
+        assert run_on_models("train", name).status == 0
     monkeypatch.setattr("recommender.cli.forget.read_dataset", _raising(MemoryError()))
-    result = run("forget", user)
+    result = run_on_models("forget", user)
     assert result.status == 3
     assert "item_knn is removed until it is trained again (there is not enough memory)" in result.out
     assert "without theirs, as it could not be trained again (there is not enough memory)" in result.out

@@ -120,8 +120,8 @@ def test_a_search_accepts_any_text(shared_profiles: ProfileReader, prefix: str) 
     answer = shared_profiles.search(prefix, 5)
     assert answer.missing == ()
     # Hyphens are left out of what is typed, so that nothing is left of this text.
-    nobody = FoundUsers(users=(), more=False, missing=())
-    assert answer == (shared_profiles.search("", 5) if prefix == "--" else nobody)
+    no_users = FoundUsers(users=(), more=False, missing=())
+    assert answer == (shared_profiles.search("", 5) if prefix == "--" else no_users)
     assert shared_profiles.search("\x00" + prefix, 5) == shared_profiles.search("\ud800", 5)
 
 

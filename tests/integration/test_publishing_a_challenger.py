@@ -16,41 +16,21 @@ from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.currents import serving_version
 from recommender.model_store.locks import model_lock
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
-from recommender.models.registry import MODELS
-from recommender.trainer import candidates
 from recommender.trainer import run as run_module
 from recommender.trainer.champion import Decision
 from recommender.trainer.records import metrics_of
-from tests.support.commands import Result, runner
+from tests.support.commands import Run
 from tests.support.postgres import Urls
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_models")]
 
-Run = Callable[..., Result]
 CHAMPION, CHALLENGER = "popularity", "item_knn"
 _HELD_S = 0.5
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def run(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    return run
-
-
-@pytest.fixture
-def decided(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], TrainingRun]:
+def decided(run_on_models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], TrainingRun]:
     """Return a function that trains, and decides for the challenger."""
-    # Models that train quickly.
-    quick = {name: MODELS[name] for name in (CHAMPION, CHALLENGER, "neighbours")}
-    monkeypatch.setattr(candidates, "MODELS", quick)
 
     def decide(champion: RankingVariant, *_: Any) -> Decision:
         return Decision(in_blend(Fit(CHALLENGER), champion.blend), "It won.", is_new=True)
@@ -58,30 +38,30 @@ def decided(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     monkeypatch.setattr(run_module, "decide", decide)
 
     def train() -> TrainingRun:
-        assert run("trainer", "--once").status == 0
+        assert run_on_models("trainer", "--once").status == 0
         return next(read_runs(folder, 1))
 
     return train
 
 
 def test_a_loss_that_was_accepted_for_the_champion_is_no_reason_against_the_challenger(
-    run: Run, decided: Callable[[], TrainingRun], databases: Urls, folder: Path
+    run_on_models: Run, decided: Callable[[], TrainingRun], databases: Urls, folder: Path
 ) -> None:
     for model in (CHAMPION, CHALLENGER):
-        assert run("train", model).status == 0
+        assert run_on_models("train", model).status == 0
     with psycopg.connect(databases[DatabaseName.ENGAGEMENT]) as connection:
         connection.execute("DELETE FROM interaction WHERE id % 20 >= 8")
-    assert run("train", CHAMPION).status == 1
-    assert run("train", CHAMPION, "--accept-shrinkage").status == 0
+    assert run_on_models("train", CHAMPION).status == 1
+    assert run_on_models("train", CHAMPION, "--accept-shrinkage").status == 0
     found = decided()
     assert (found.outcome, found.reason) == (TrainingOutcome.PUBLISHED, "It won.")
     assert serving_version(folder) == (CHALLENGER, found.version)
 
 
 def test_a_challenger_that_cannot_be_published_leaves_the_champion_trained_again(
-    run: Run, decided: Callable[[], TrainingRun], folder: Path
+    run_on_models: Run, decided: Callable[[], TrainingRun], folder: Path
 ) -> None:
-    assert run("train", CHAMPION).status == 0
+    assert run_on_models("train", CHAMPION).status == 0
     (folder / CHALLENGER / "current").mkdir(parents=True)
     found = decided()
     assert (found.outcome, found.chosen) == (TrainingOutcome.REFITTED, found.champion)
@@ -90,9 +70,9 @@ def test_a_challenger_that_cannot_be_published_leaves_the_champion_trained_again
 
 
 def test_a_training_waits_for_who_holds_the_model(
-    run: Run, decided: Callable[[], TrainingRun], folder: Path, monkeypatch: pytest.MonkeyPatch
+    run_on_models: Run, decided: Callable[[], TrainingRun], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run("train", CHAMPION).status == 0
+    assert run_on_models("train", CHAMPION).status == 0
     with ExitStack() as held:
         held.enter_context(model_lock(folder / CHALLENGER))
 

@@ -17,8 +17,6 @@ from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
 from recommender.models.base import AUTO
-from recommender.models.registry import MODELS
-from recommender.trainer import candidates
 from recommender.trainer.champion import latest_published
 from recommender.trainer.locks import RUN_LOCK
 from tests.soak.wall_clock import WallClock
@@ -44,19 +42,8 @@ model = "{model}"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def command(
-    databases: Urls, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Train:
-    run = runner(databases, monkeypatch, capsys)
-    monkeypatch.setenv("MODEL_PATH", str(folder))
-    # Models that train quickly.
-    monkeypatch.setattr(candidates, "MODELS", {name: MODELS[name] for name in QUICK_MODELS})
-    return run
+def command(run_on_models: Train, quick_models: None) -> Train:  # noqa: ARG001 - for its effect
+    return run_on_models
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def latin(tmp_path: Path) -> Path:
 @pytest.fixture
 def unreadable(tmp_path: Path) -> Path:
     dotenv = tmp_path / ".env"
-    # Permissions do not prevent root from reading, but nobody can read this.
+    # Root may read any ordinary file, but reading this one fails.
     dotenv.symlink_to("/proc/self/mem")
     return dotenv
 
