@@ -1,5 +1,6 @@
 """Forget users: list them, and remake every published model without them."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -229,7 +230,7 @@ def _remake(
     accept_shrinkage: bool,
     record: RecordPublication,
 ) -> Remade:
-    former = publisher.current()
+    former = _to_remake(publisher, home)
     stale = _stale_versions(home, forgotten)
     publication, version = None, None
     if former is not None and former.version not in stale:
@@ -251,6 +252,18 @@ def _remake(
     if publication is not None:
         record(publication._replace(versions=publisher.versions()))
     return Remade(home.name, way, version, reason, len(stale))
+
+
+def _to_remake(publisher: Publisher, home: Path) -> Metadata | None:
+    """Return the version of a model that serves all users, else its current one; None if it cannot be read.
+
+    The current version may be one of an experiment, whose hyperparameters must not serve all users.
+    """
+    serving = serving_version(home.parent)
+    if serving is not None and serving.model == home.name:
+        with contextlib.suppress(ArtifactError):
+            return read_metadata(home.parent, *serving)
+    return publisher.current()
 
 
 def _data_for(
@@ -287,7 +300,7 @@ def _publish(
 ) -> tuple[Publication | None, str]:
     """Fit a model like its former version, and publish it; return None and the reason if that fails.
 
-    `current` of all models does not change.
+    If the former version serves all users, the new one does, too.
     """
     if former is None or data is None:
         return None, ""

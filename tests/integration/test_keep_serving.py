@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recommender.model_store import artifact
-from recommender.model_store.currents import serving_version
+from recommender.model_store.currents import VersionRef, serving_version
 from tests.support.clients import PATIENT, get, running_client
 from tests.support.commands import Run
 from tests.support.postgres import Urls
@@ -56,3 +56,22 @@ def test_it_does_not_take_over_when_the_serving_model_is_withdrawn(
     assert run_on_models("models", "promote", kept).status == 0
     (folder / "current").unlink()
     assert serving_version(folder) == (TRIED, kept), "promoted, it may serve all"
+
+
+def test_forgetting_a_user_keeps_the_hyperparameters_that_serve_all(
+    run_on_models: Run, folder: Path, user: str
+) -> None:
+    assert run_on_models("train", TRIED).status == 0
+    before = artifact.read_metadata(folder, *serving_of(folder))
+    assert run_on_models("train", TRIED, "--keep-serving", "--set", "shrinkage=3").status == 0
+    assert run_on_models("forget", user).status == 0
+    after = artifact.read_metadata(folder, *serving_of(folder))
+    assert after.version > before.version
+    assert after.hyperparameters == before.hyperparameters
+    assert after.provenance.for_all
+
+
+def serving_of(folder: Path) -> VersionRef:
+    serving = serving_version(folder)
+    assert serving is not None
+    return serving

@@ -29,7 +29,6 @@ from tests.support.tiny import Tiny
 pytestmark = pytest.mark.slow
 
 Train = Callable[..., Result]
-QUICK_MODELS = ("popularity", "neighbours", "item_knn")
 NEIGHBOURS = "neighbours"
 EXPERIMENT = """
 [ranker.variants.live]
