@@ -17,7 +17,7 @@ from benchmarks.peers.redis_server import redis_server
 from benchmarks.results import CAPPED, Results
 from benchmarks.servers import Server, serving, wait_for_model
 from benchmarks.training import train
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 
 _PATH = "/api/recommendations"
 _BATCH = f"{_PATH}/batch"

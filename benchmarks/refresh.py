@@ -13,7 +13,7 @@ from benchmarks.load import get_request
 from benchmarks.servers import Server, serving, wait_for_model
 from benchmarks.swaps import FIRST, Asked, after_swaps, ask
 from benchmarks.training import train
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
 
 _USERS = 400

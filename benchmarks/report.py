@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.dataset import HUGE, LARGE, SMALL
 from benchmarks.results import CAPPED
 from benchmarks.targets import DEMO, target_rows
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 
 # Baselines for trained models: the default formula, and the fastest peer that reads a database.
 _DEFAULT, _PRECOMPUTED = "neighbours", "precomputed"

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.dataset import LARGE, SMALL
 from benchmarks.results import CAPPED
 from recommender.demo.generate import DEMO_SIZE
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 from recommender.models.registry import DEFAULT_MODEL
 
 DEMO = DEMO_SIZE.interactions

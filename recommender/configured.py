@@ -7,7 +7,7 @@ from config.ranking_settings import NeighbourSearchSettings, RankingSettings
 from recommender.entities import Blend, Weights
 from recommender.errors import ConfigurationError
 from recommender.experiments.definitions import Experiment, load_experiments
-from recommender.models.base import AUTO, LIVE
+from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 
 

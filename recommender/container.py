@@ -40,7 +40,7 @@ from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
 from recommender.memory import FreedMemoryReturner
 from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import AUTO
+from recommender.models.names import AUTO
 from recommender.models.user_knn.live import UserKnnSql
 from recommender.serving.chunks import ChunkReader
 from recommender.serving.hydration import Hydrator

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from recommender.api.metrics_memory import CountsMemory, Slot
 from recommender.api.metrics_merging import merge_counts, merge_gauges, pack_series
 from recommender.entities import DatabaseName, Strategy
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # Gauges that are not summed over workers: the worst value counts.

@@ -10,8 +10,8 @@ from config.settings import Settings
 from recommender.cli.output import quiet
 from recommender.container import Container, build_container
 from recommender.databases.database import Database
+from recommender.databases.patient import patient_database as open_patiently
 from recommender.entities import DEFAULT_LIMIT, DatabaseName
-from recommender.evaluation.databases import patient_database as open_patiently
 
 # The number of statements in a catalog refresh, and spare time for the work between them.
 _REFRESH_STATEMENTS, _SPARE_S = 3, 10.0

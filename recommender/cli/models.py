@@ -21,7 +21,7 @@ from recommender.model_store.store import (
     prune,
     rollback,
 )
-from recommender.models.base import AUTO
+from recommender.models.names import AUTO
 from recommender.training.recording import record_current, record_removed
 
 _SHOWN_RUNS = 20

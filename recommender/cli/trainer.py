@@ -23,7 +23,7 @@ from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
 from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
-from recommender.models.base import AUTO, LIVE
+from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.trainer.locks import TRAINER_LOCK, is_lock_of, take_lock
 from recommender.trainer.priority import exit_when_closed, lower_priority
@@ -144,12 +144,12 @@ def _command(trigger: Trigger) -> list[str]:
 
 
 def _estimate_interactions(settings: Settings) -> int | None:
-    # They import numpy and the driver, which are needed only minutes later.
-    from recommender.databases.engagement_db import EngagementDatabase  # noqa: PLC0415 - see above
-    from recommender.evaluation.databases import patient_database  # noqa: PLC0415 - see above
+    # They import the driver, which is needed only minutes later.
+    from recommender.databases.estimates import estimate_interactions  # noqa: PLC0415 - see above
+    from recommender.databases.patient import patient_database  # noqa: PLC0415 - see above
 
     with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
-        return EngagementDatabase(database, settings.interaction_types).estimate_interactions()
+        return estimate_interactions(database)
 
 
 def _log_as_the_service(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from recommender.databases.arrays import array_text
 from recommender.databases.chunks import Chunks
 from recommender.databases.connections import Row
 from recommender.databases.database import Database
+from recommender.databases.estimates import estimate_interactions
 from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
 from recommender.id_table import IdTexts
@@ -341,8 +342,7 @@ class EngagementDatabase:
 
     def estimate_interactions(self) -> int | None:
         """Return roughly how many interactions there are; None if the server's statistics do not tell."""
-        ((rows,),) = self._database.fetch("estimate_interactions")
-        return None if rows is None else int(rows)
+        return estimate_interactions(self._database)
 
     def take_training_turn(self) -> bool:
         """Take the lock for reading all training data, until the session ends; return whether it was free."""

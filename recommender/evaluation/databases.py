@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from config.database_settings import DatabaseSettings
 from recommender.data.interactions import interactions_of
 from recommender.databases.catalog_db import CatalogDatabase
-from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
+from recommender.databases.patient import patient_database
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName, InteractionTypes
@@ -19,22 +19,6 @@ _TURN_POLL_S = 2.0
 _LONGEST_TURN_S = 3_600.0
 
 Reading = Callable[[EngagementDatabase], Iterable[InteractionArrays]]
-
-
-@contextmanager
-def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
-    """Yield an open database without a statement timeout.
-
-    Raises:
-        SettingsError: no databases are configured.
-        ConfigurationError: its URL or an SQL file is unusable.
-    """
-    database = Database(name, settings.for_command())
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 @contextmanager

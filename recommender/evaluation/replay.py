@@ -26,8 +26,8 @@ from recommender.databases.engagement_db import EngagementDatabase, LaterPositiv
 from recommender.databases.queries import refuse_overlays_without
 from recommender.entities import DatabaseName, Page, Strategy
 from recommender.errors import ReplayError
-from recommender.models.base import LIVE
 from recommender.models.fitting import UNBOUNDED, Fitting
+from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
 from recommender.training.train import train
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import CURRENT, current_version, is_there, read_metadata
+from recommender.model_store.artifact import CURRENT, Metadata, current_version, is_there, read_metadata
 from recommender.model_store.versions import is_version
+from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
 
 _PARTS = 2
@@ -89,6 +90,25 @@ def latest_for_all(folder: Path) -> list[VersionRef]:
     """Return the current versions of models that may serve all users, the latest first."""
     refs = sorted(currents_of_models(folder), key=lambda ref: ref.version, reverse=True)
     return [ref for ref in refs if is_for_all(folder, ref)]
+
+
+def latest_published(folder: Path, model: str) -> Metadata | None:
+    """Return the metadata of the version that serves, or else of the version published last for all users.
+
+    Args:
+        folder: of all models.
+        model: as in `MODEL`: `AUTO`, or the name of the only one that may answer.
+    """
+    refs = _answering(folder) if model == AUTO else currents_of_models(folder, (model,))
+    for ref in refs:
+        with contextlib.suppress(ArtifactError):
+            return read_metadata(folder, *ref)
+    return None
+
+
+def _answering(folder: Path) -> list[VersionRef]:
+    serving = serving_version(folder)
+    return ([] if serving is None else [serving]) + latest_for_all(folder)
 
 
 def is_for_all(folder: Path, ref: VersionRef) -> bool:

@@ -20,7 +20,8 @@ from recommender.model_store.currents import VersionRef, is_for_all, linked_vers
 from recommender.model_store.retries import Retries
 from recommender.model_store.selection import LiveModel, ModelState, Refusal, Selection
 from recommender.model_store.shrinkage import find_loss
-from recommender.models.base import AUTO, TrainableModel, UserContext, Window
+from recommender.models.base import TrainableModel, UserContext, Window
+from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
 
 logger = logging.getLogger(__name__)

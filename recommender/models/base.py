@@ -20,11 +20,6 @@ from recommender.entities import Blend, DatabaseName, History, VariantName
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 
-# The name of the model that needs no training.
-LIVE = "live"
-# Instead of a model's name: the best model.
-AUTO = "auto"
-
 
 class Window(NamedTuple):
     """The time window of interactions.

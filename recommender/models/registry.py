@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.setting_types import how_to_install
-from recommender.models.base import TrainableModel
+
+if TYPE_CHECKING:
+    # It imports numba, which commands that only name models do not need.
+    from recommender.models.base import TrainableModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,14 @@ class Registered:
             return None
         return f"{self.package} is not installed: {how_to_install(self.extra)}"
 
-    def load_class(self) -> type[TrainableModel]:
+    def load_class(self) -> "type[TrainableModel]":
         """Import the model's class, only when it is used: it may import numba or scipy."""
         loaded: type[TrainableModel] = getattr(
             import_module(f"recommender.models.{self.module}"), self.class_name
         )
         return loaded
 
-    def make(self, hyperparameters: Mapping[str, Any]) -> TrainableModel:
+    def make(self, hyperparameters: Mapping[str, Any]) -> "TrainableModel":
         """Return an unfitted model with hyperparameters that differ from its defaults.
 
         Raises:

@@ -1,18 +1,12 @@
 """Decide whether a challenger replaces the champion, the variant that answers now."""
 
-import contextlib
-from pathlib import Path
 from typing import NamedTuple
 
 from recommender.entities import Blend
-from recommender.errors import ArtifactError
 from recommender.evaluation.results import Evaluation, MetricDifference, Verdict
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.variants import ALONE, Fit, RankingVariant
-from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
-from recommender.model_store.currents import VersionRef, currents_of_models, latest_for_all, serving_version
-from recommender.models.base import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
 
@@ -25,25 +19,6 @@ class Decision(NamedTuple):
     winner: RankingVariant
     reason: str
     is_new: bool = False
-
-
-def latest_published(folder: Path, model: str) -> Metadata | None:
-    """Return the metadata of the version that serves, or else of the version published last for all users.
-
-    Args:
-        folder: of all models.
-        model: as in `MODEL`: `AUTO`, or the name of the only one that may answer.
-    """
-    refs = _answering(folder) if model == AUTO else currents_of_models(folder, (model,))
-    for ref in refs:
-        with contextlib.suppress(ArtifactError):
-            return artifact.read_metadata(folder, *ref)
-    return None
-
-
-def _answering(folder: Path) -> list[VersionRef]:
-    serving = serving_version(folder)
-    return ([] if serving is None else [serving]) + latest_for_all(folder)
 
 
 def variant_of(

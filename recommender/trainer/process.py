@@ -18,6 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from config.setting_types import HOME
 from recommender import __version__
 from recommender.errors import MarqueeError
+from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import (
     TrainingOutcome,
     TrainingRun,
@@ -26,7 +27,6 @@ from recommender.model_store.runs import (
     read_runs,
     write_run,
 )
-from recommender.trainer.champion import latest_published
 from recommender.trainer.schedule import Timetable, has_grown
 
 logger = logging.getLogger(__name__)

@@ -29,7 +29,13 @@ from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
-from recommender.model_store.currents import Currents, PromotionScope, VersionRef, read_currents
+from recommender.model_store.currents import (
+    Currents,
+    PromotionScope,
+    VersionRef,
+    latest_published,
+    read_currents,
+)
 from recommender.model_store.runs import (
     TrainingOutcome,
     TrainingRun,
@@ -38,11 +44,11 @@ from recommender.model_store.runs import (
     write_run,
 )
 from recommender.model_store.shrinkage import find_shrinkage
-from recommender.models.base import AUTO
 from recommender.models.fitting import Fitting
+from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.trainer.candidates import Pinned, tidy_fit
-from recommender.trainer.champion import decide, latest_published, variant_of
+from recommender.trainer.champion import decide, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
 from recommender.trainer.locks import run_lock
 from recommender.trainer.records import compared_as, metrics_of

@@ -8,13 +8,13 @@ import pytest
 
 from recommender.errors import EvaluationError
 from recommender.model_store.artifact import current_version
-from recommender.model_store.currents import serving_version
+from recommender.model_store.currents import latest_published, serving_version
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
 from recommender.model_store.store import list_versions
-from recommender.models.base import AUTO
+from recommender.models.names import AUTO
 from recommender.trainer import comparison
 from recommender.trainer import run as run_module
-from recommender.trainer.champion import Decision, latest_published
+from recommender.trainer.champion import Decision
 from recommender.trainer.comparison import Comparison
 from tests.support.commands import Run
 

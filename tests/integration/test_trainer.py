@@ -15,9 +15,9 @@ from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from recommender.model_store.artifact import Metadata
+from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
-from recommender.models.base import AUTO
-from recommender.trainer.champion import latest_published
+from recommender.models.names import AUTO
 from recommender.trainer.locks import RUN_LOCK
 from tests.soak.wall_clock import WallClock
 from tests.support.commands import Result, runner

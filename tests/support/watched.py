@@ -10,8 +10,8 @@ from recommender.entities import Blend, CatalogEntry, Weights
 from recommender.model_store.publishing import publishing
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
-from recommender.models.base import AUTO
 from recommender.models.item_knn import ItemKnn
+from recommender.models.names import AUTO
 from recommender.models.user_knn.trained import UserKnn
 from recommender.training.train import BY_COMMAND
 from tests.support.datasets import dataset

@@ -16,7 +16,8 @@ from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
-from recommender.models.base import LIVE, NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.base import NO_SCORES, ItemSimilarities, Scores, UserContext, Window
+from recommender.models.names import LIVE
 from recommender.models.user_knn.live_arrays import (
     Candidates,
     ReadUsers,

@@ -8,7 +8,7 @@ from config.setting_types import SettingsError
 from recommender.entities import DatabaseName, Strategy
 from recommender.errors import ReplayError
 from recommender.evaluation.replay import ReplayedUser, replay_settings, score
-from recommender.models.base import LIVE
+from recommender.models.names import LIVE
 
 
 def user(

@@ -9,8 +9,8 @@ import pytest
 from recommender.entities import Blend, Weights
 from recommender.model_store.currents import PromotionScope
 from recommender.model_store.store import find_version, promote, rollback
-from recommender.models.base import AUTO
 from recommender.models.item_knn import ItemKnn
+from recommender.models.names import AUTO
 from tests.support.training import NAME, change_metadata, publish_made_up
 from tests.support.watched import Watched, publish, publish_items, watching
 

@@ -1,0 +1,24 @@
+"""A database for commands and trainings, which may wait for it as long as they like."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.database_settings import DatabaseSettings
+from recommender.databases.database import Database
+from recommender.entities import DatabaseName
+
+
+@contextmanager
+def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator[Database]:
+    """Yield an open database without a statement timeout.
+
+    Raises:
+        SettingsError: no databases are configured.
+        ConfigurationError: its URL or an SQL file is unusable.
+    """
+    database = Database(name, settings.for_command())
+    database.open()
+    try:
+        yield database
+    finally:
+        database.close()
