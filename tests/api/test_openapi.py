@@ -13,9 +13,12 @@ from app import create_app
 from config.access_settings import KeyScope
 from recommender import __version__
 from recommender.api.errors import ERROR_KINDS, ErrorCode
+from recommender.api.models import examples as examples_of_models
 from recommender.api.recommendations import examples
 from recommender.auth_keys import make_key
-from recommender.entities import DatabaseName, Options, Page, UserRecommendations
+from recommender.entities import DatabaseName, Options, Page, UserRecommendations, Weights
+from recommender.evaluation.variants import Fit, name_of
+from recommender.models.registry import MODELS
 from tests.support.clients import NO_CAPS, PATIENT, running_app, running_client, settings_for
 from tests.support.contract import GUARDED, OF_OPS, REQUESTS, USER, WORKING, Contract
 from tests.support.postgres import Urls
@@ -112,6 +115,18 @@ def test_examples_of_requests_are_valid(contract: Contract, client: FlaskClient)
             (example,) = media_type["examples"].values()
             contract.validate(media_type["schema"], example["value"])
             assert client.post(operation["path"], json=example["value"]).status_code == 200
+
+
+def test_examples_of_trained_models_name_variants_and_hyperparameters_as_they_are() -> None:
+    (run,) = examples_of_models.MODELS["trained"]["runs"]
+    for compared in run["compared"]:
+        fit = Fit(compared["model"], compared["hyperparameters"])
+        MODELS[fit.model].make(fit.hyperparameters)
+        blend = compared["blend"]
+        weights = Weights(blend["content_weight"], blend["collaborative_weight"])
+        assert compared["name"] == name_of(fit, weights, blend["content"])
+    published = examples_of_models.MODELS["trained"]["versions"][0]
+    MODELS[published["model"]].make(published["made"]["hyperparameters"])
 
 
 def test_the_example_of_an_explanation_adds_up() -> None:
