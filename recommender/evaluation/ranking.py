@@ -47,11 +47,13 @@ class ShortHistory:
 
     def blend_for(self, user: UserContext, variant: RankingVariant) -> Blend:
         """Return the blend of a variant for a user."""
-        if self.configured_blend is None or variant.fit is None or not mixes_similar_users(variant.fit):
+        if self.configured_blend is None or variant.fit is None:
+            return variant.blend
+        if not user.history.positive_ids:
+            return self.configured_blend
+        if not mixes_similar_users(variant.fit):
             return variant.blend
         share = trained_share(user.history, self.min_history)
-        if share <= 0.0:
-            return self.configured_blend
         return interpolated_blend(self.configured_blend, variant.blend, share)
 
 

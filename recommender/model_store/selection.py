@@ -50,15 +50,16 @@ class Selection:
     def select(self, user: UserContext) -> Choice:
         """Return the trained model, or the live one for another window or a user without a history.
 
-        Short histories get a mixture of both.
+        Short histories get a mixture of both. A blend was learned from users with a history: without one, the
+        configured blend lets stated genres count.
         """
         if self.trained is None or user.window.days != self.window_days:
             return Choice(self.live, self.configured_blend)
+        if not user.history.positive_ids:
+            return Choice(self.trained if self._mixture is None else self.live, self.configured_blend)
         share = trained_share(user.history, self.min_history)
         if self._mixture is None or share >= 1.0:
             return Choice(self.trained, self.blend)
-        if share <= 0.0:
-            return Choice(self.live, self.configured_blend)
         return Choice(self._mixture, interpolated_blend(self.configured_blend, self.blend, share))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recommender.deadline import Deadline
-from recommender.entities import Blend, Options, Page, Weights
+from recommender.entities import Blend, History, Options, Page, Weights
 from recommender.evaluation.ranking import ShortHistory, rank_variants
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import MetricDifference, Verdict
@@ -18,6 +18,7 @@ from recommender.evaluation.training_part import prepare
 from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
 from recommender.evaluation.variants import ALONE, DEFAULT, POPULARITY, Fit, RankingVariant, compared_variants
 from recommender.model_store.selection import Selection
+from recommender.models.base import UserContext, Window
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
 from recommender.models.user_knn.trained import UserKnn
@@ -56,7 +57,7 @@ def test_min_history_separates_short_histories_from_longer_ones() -> None:
     assert found == {"with history": 48, "short history": 12, "longer history": 36}
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease_transitions"])
+@pytest.mark.parametrize("name", ["item_knn", "ease_transitions", "neighbours", "popularity"])
 def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(name: str) -> None:
     source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
     split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
@@ -68,7 +69,8 @@ def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(nam
     model, neighbours = MODELS[name].make({}), UserKnn()
     model.fit(part.data)
     neighbours.fit(part.data)
-    served = Selection(neighbours, model, 0, learned.blend, configured, 5)
+    mixed = 5 if MODELS[name].mixes_similar_users else 0
+    served = Selection(neighbours, model, 0, learned.blend, configured, mixed)
     everything = np.ones(len(part.index.item_ids), dtype=np.bool_)
     ranker = Ranker(part.index, Options())
     for row, user in zip(ranked.item_idx, part.users.contexts, strict=True):
@@ -76,6 +78,14 @@ def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(nam
         (scores,) = choice.scorer.score([user], part.index, Deadline.after(60))
         page = ranker.rank(user, choice, scores, ItemScope(everything, everything), Page(10))
         assert row[row >= 0].tolist() == page.item_idx.tolist()
+
+
+@pytest.mark.parametrize("name", ["item_knn", "neighbours", "popularity"])
+def test_without_a_history_a_variant_is_measured_in_the_configured_blend(name: str) -> None:
+    configured = Blend(Weights(0.4, 0.6), "stated")
+    newcomer = UserContext("new", {"drama": "Drama"}, History(), Window(0, "-infinity"))
+    variant = RankingVariant("learned", Fit(name), ALONE)
+    assert ShortHistory(5, configured).blend_for(newcomer, variant) == configured
 
 
 def test_similar_users_change_what_is_measured_for_short_histories_alone() -> None:

@@ -245,10 +245,9 @@ def test_users_get_the_live_model_the_mixture_or_the_trained_one(trained: Traina
 
 def test_without_a_bound_every_user_is_given_the_trained_model(trained: TrainableModel) -> None:
     models = selection(trained, 0)
-    for items in range(BOUND):
-        choice = models.select(user(items))
-        assert choice.scorer is trained
-        assert choice.blend == LEARNED
+    choices = [models.select(user(items)) for items in range(BOUND)]
+    assert {id(choice.scorer) for choice in choices} == {id(trained)}
+    assert [choice.blend for choice in choices] == [CONFIGURED] + [LEARNED] * (BOUND - 1)
 
 
 def test_similar_users_are_mixed_into_models_that_learn_from_histories_alone() -> None:
