@@ -4,12 +4,8 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
-import numpy as np
-
 CONFIDENCE = 0.95
 WANTED_POWER = 0.8
-_RESAMPLES = 10_000
-_SEED = 20_260_101
 _NORMAL = NormalDist()
 _Z = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
 
@@ -63,28 +59,31 @@ def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
     if not all(trials):
         return Power(0.0, None)
     first, second = (hit / trial for hit, trial in zip(hits, trials, strict=True))
-    variances = [first * (1 - first) / trials[0], second * (1 - second) / trials[1]]
+    # One hit and one miss more in each group: without them, few users would seem not to vary at all.
+    smoothed = ((hit + 1) / (trial + 2) for hit, trial in zip(hits, trials, strict=True))
+    variances = [share * (1 - share) / trial for share, trial in zip(smoothed, trials, strict=True)]
     return _power(second - first, math.sqrt(sum(variances)), sum(trials))
 
 
 def preference(wins: tuple[int, int], ties: int) -> IntervalEstimate:
-    """Return the preference for the second ranking, -0.5 to 0.5, with a bootstrap interval over users.
+    """Return the preference for the second ranking, -0.5 to 0.5, with an interval.
 
     It is Δ = (wins of the second + ties / 2) / users - 0.5 (Chapelle, Joachims, Radlinski, Yue 2012, section
-    4). A resample of users with three outcomes is a draw from a multinomial distribution.
+    4). That is (share of the second in all wins - 0.5) × wins / users. The interval is that of the share
+    (Clopper and Pearson 1934), so it excludes 0 exactly if the sign test finds a difference.
 
     Args:
         wins: how many users the first and the second ranking won.
         ties: how many users neither won.
     """
-    users = sum(wins) + ties
-    if not users:
+    from scipy.stats import binomtest  # noqa: PLC0415 - a second, which only the report has to wait for
+
+    decided = sum(wins)
+    if not decided:
         return IntervalEstimate(0.0, -0.5, 0.5)
-    counts = np.array([wins[0], ties, wins[1]])
-    drawn = np.random.default_rng(_SEED).multinomial(users, counts / users, size=_RESAMPLES)
-    resampled = (drawn[:, 2] - drawn[:, 0]) / (2 * users)
-    low, high = np.quantile(resampled, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return IntervalEstimate((wins[1] - wins[0]) / (2 * users), float(low), float(high))
+    found = binomtest(wins[1], decided).proportion_ci(CONFIDENCE, method="exact")
+    shares = (wins[1] / decided, float(found.low), float(found.high))
+    return IntervalEstimate(*((share - 0.5) * decided / (decided + ties) for share in shares))
 
 
 def preference_power(wins: tuple[int, int], ties: int) -> Power:
@@ -92,9 +91,10 @@ def preference_power(wins: tuple[int, int], ties: int) -> Power:
     users = sum(wins) + ties
     if not users:
         return Power(0.0, None)
-    delta = (wins[1] - wins[0]) / (2 * users)
-    variance = sum(wins) / (4 * users) - delta * delta
-    return _power(delta, math.sqrt(max(0.0, variance) / users), users)
+    # As in `share_power`, here half a user more for each of the three outcomes.
+    first, second = ((won + 0.5) / (users + 1.5) for won in wins)
+    variance = (first + second - (second - first) ** 2) / 4
+    return _power((wins[1] - wins[0]) / (2 * users), math.sqrt(variance / users), users)
 
 
 def sign_test(wins: tuple[int, int]) -> float:
@@ -109,8 +109,6 @@ def _power(difference: float, error: float, users: int) -> Power:
     """Return the power of a two-sided test by normal approximation; `error`: the standard error."""
     if difference == 0.0:
         return Power(1 - CONFIDENCE, None)
-    if error == 0.0:
-        return Power(1.0, users)
     distance = abs(difference) / error
     reached = _NORMAL.cdf(distance - _Z) + _NORMAL.cdf(-distance - _Z)
     needed = users * ((_Z + _NORMAL.inv_cdf(WANTED_POWER)) / distance) ** 2

@@ -101,7 +101,8 @@ def test_two_equal_rankings_are_rarely_found_different(random: Random) -> None:
     runs = 80
     # At a rate of 5 %, more than this happens once in 1,000 times.
     most = 11
-    assert 1 <= found(runs, lambda: interleaved(random, 60, (1.0, 1.0)).preference) <= most
+    # An exact interval of few users finds fewer than 5 %, perhaps none.
+    assert found(runs, lambda: interleaved(random, 60, (1.0, 1.0)).preference) <= most
     rate = hit_rate(random, 1.0, 500)
     assert 1 <= found(runs, lambda: compared(random, 60, (rate, rate))) <= most
 

@@ -1,6 +1,5 @@
 """Intervals contain the true value as often as they say, and so does the power."""
 
-import math
 from itertools import starmap
 
 import numpy as np
@@ -45,11 +44,30 @@ def test_the_sign_test_is_exact() -> None:
 def test_a_preference_counts_half_of_the_ties() -> None:
     found = preference((20, 60), 20)
     assert found.estimate == pytest.approx(60 / 100 + 10 / 100 - 0.5)
-    # The bootstrap's error is that of a mean of -1/2, 0 and 1/2.
-    error = math.sqrt((80 / 400 - 0.04) / 100)
-    assert (found.low, found.high) == pytest.approx((0.2 - 1.96 * error, 0.2 + 1.96 * error), abs=0.006)
-    assert preference((60, 20), 20).estimate == pytest.approx(-found.estimate)
-    assert preference((0, 0), 0) == (0.0, -0.5, 0.5)
+    assert preference((60, 20), 20) == pytest.approx((-found.estimate, -found.high, -found.low))
+    assert preference((0, 0), 0) == preference((0, 0), 5) == (0.0, -0.5, 0.5)
+
+
+def test_the_interval_of_a_preference_is_that_of_clopper_and_pearson() -> None:
+    # Newcombe (1998), "Two-sided confidence intervals for the single proportion", table 1, method 5.
+    expected = np.array([81 / 263, 0.2527, 0.3676]) - 0.5
+    assert preference((182, 81), 0) == pytest.approx(expected, abs=1e-4)
+    assert preference((182, 81), 263) == pytest.approx(expected / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("users", range(1, 12))
+def test_few_users_who_agree_are_a_difference_only_if_the_sign_test_says_so(users: int) -> None:
+    wins = (0, users)
+    assert preference(wins, 0).excludes_zero == (sign_test(wins) <= 0.05)
+    assert preference(wins, 3).excludes_zero == (sign_test(wins) <= 0.05)
+    assert preference_power(wins, 0).reached < 1.0
+
+
+def test_a_single_user_in_each_variant_has_little_power() -> None:
+    power = share_power((0, 1), (1, 1))
+    assert power.reached < 0.5
+    assert power.users_needed is not None
+    assert power.users_needed > 2
 
 
 def test_without_a_difference_one_in_twenty_comparisons_of_shares_finds_one() -> None:
