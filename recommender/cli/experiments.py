@@ -23,6 +23,8 @@ from recommender.experiments.statistics import IntervalEstimate, Power
 from recommender.experiments.tokens import TokenSigner
 
 _EVER = "-infinity"
+# Usual for a mismatch of sample ratios, which is looked for with every look at the report.
+_ODD_SHARES = 0.001
 _NO_EXPOSURES = (
     "there is no statement stream_exposures, which reads the tokens that the app has stored. Put one under "
     "SQL_PATH/engagement_db/: sql/optional/engagement_db/stream_exposures.sql is an example, and "
@@ -127,9 +129,17 @@ def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> It
     with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         found = read_ab(experiment, engagement_db.stream_interactions(), since.timestamp())
-    yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all with interactions:"
-    for each in found:
-        yield from _variant_lines(each, found[0].name)
+    yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all known before:"
+    for each in found.variants:
+        yield from _variant_lines(each, found.variants[0].name)
+    if found.users_p_value < _ODD_SHARES:
+        yield (
+            "WARNING: users are not distributed by the shares of the variants "
+            f"(p = {found.users_p_value:.1g}). Do not trust the comparison: users may be missing."
+        )
+    new = ", ".join(f"{each.new_positive_users:,} of {each.name}" for each in found.variants)
+    yield f"New users who liked or watched anything: {new}."
+    yield f"By chance, numbers at least as far from the shares have a probability of {found.new_p_value:.3f}."
 
 
 def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:

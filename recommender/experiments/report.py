@@ -16,6 +16,7 @@ from recommender.experiments.statistics import (
     preference_power,
     share_difference,
     share_power,
+    shares_test,
     sign_test,
     wilson,
 )
@@ -54,17 +55,35 @@ class InterleavingReport:
 
 @dataclass(frozen=True, slots=True)
 class VariantReport:
-    """A variant of an A/B test: its users, those with a like or watch, and their share.
+    """A variant of an A/B test.
 
-    `difference`, `power`: against the first variant; None for the first itself.
+    `users`: with interactions before it began. `positive_users`, `rate`: how many of them, and which share,
+    liked or watched something since. `new_positive_users`: the same of users whose first interaction is
+    later, of whom those who did nothing are not known. `difference`, `power`: against the first variant; None
+    for the first itself.
     """
 
     name: str
     users: int
     positive_users: int
+    new_positive_users: int
     rate: IntervalEstimate
     difference: IntervalEstimate | None = None
     power: Power | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AbReport:
+    """The result of an A/B test.
+
+    `users_p_value`: probability of numbers of users at least as far from the shares of the variants, which
+    nothing that a user does can change; a small one says that users were assigned in another way.
+    `new_p_value`: the same for new users with a like or watch, if no variant had an effect on them.
+    """
+
+    variants: Sequence[VariantReport]
+    users_p_value: float
+    new_p_value: float
 
 
 class _Credit(NamedTuple):
@@ -118,43 +137,47 @@ def read_interleaving(
     )
 
 
-def read_ab(
-    experiment: Experiment, users: Iterable[InteractionArrays], since_s: float
-) -> Sequence[VariantReport]:
-    """Return the number of users of each variant who liked or watched an item since a time.
+def read_ab(experiment: Experiment, users: Iterable[InteractionArrays], since_s: float) -> AbReport:
+    """Return how many users of each variant liked or watched an item since a time.
 
-    `users` are all with interactions of any time; their ids decide their variants.
+    Only users known before are a share of all: to be known by a first like is an outcome itself.
 
     Args:
         experiment: of kind ab.
-        users: all interactions of each user.
+        users: all interactions of each user, whose id decides the variant.
         since_s: in seconds since 1970 UTC.
     """
-    counts: Counter[str] = Counter()
+    known: Counter[str] = Counter()
     positive: Counter[str] = Counter()
+    new: Counter[str] = Counter()
     for user in users:
         variant = experiment.variant_for(user.user_id)
-        if variant is not None:
-            counts[variant.name] += 1
-            is_positive = np.isin(user.kinds, _POSITIVE_KINDS) & (user.times >= since_s)
-            positive[variant.name] += bool(is_positive.any())
-    names = [variant.name for variant in experiment.variants]
-    base = names[0]
-    reports = []
-    for name in names:
-        hits, trials = (positive[base], positive[name]), (counts[base], counts[name])
-        is_base = name == base
-        reports.append(
-            VariantReport(
-                name,
-                counts[name],
-                positive[name],
-                wilson(positive[name], counts[name]),
-                None if is_base else share_difference(hits, trials),
-                None if is_base else share_power(hits, trials),
-            )
-        )
-    return reports
+        if variant is None:
+            continue
+        is_since = user.times >= since_s
+        is_positive = bool((np.isin(user.kinds, _POSITIVE_KINDS) & is_since).any())
+        if is_since.all():
+            new[variant.name] += is_positive
+        else:
+            known[variant.name] += 1
+            positive[variant.name] += is_positive
+    shares = {variant.name: variant.share for variant in experiment.variants}
+    return AbReport(
+        [_variant_report(name, next(iter(shares)), known, positive, new[name]) for name in shares],
+        shares_test([known[name] for name in shares], list(shares.values())),
+        shares_test([new[name] for name in shares], list(shares.values())),
+    )
+
+
+def _variant_report(
+    name: str, base: str, known: Counter[str], positive: Counter[str], new: int
+) -> VariantReport:
+    rate = wilson(positive[name], known[name])
+    if name == base:
+        return VariantReport(name, known[name], positive[name], new, rate)
+    hits, trials = (positive[base], positive[name]), (known[base], known[name])
+    difference, power = share_difference(hits, trials), share_power(hits, trials)
+    return VariantReport(name, known[name], positive[name], new, rate, difference, power)
 
 
 def _fits(placement: Placement, exposure: Exposure) -> bool:

@@ -1,6 +1,7 @@
 """Intervals, power and required numbers of users for the results of experiments."""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -103,6 +104,17 @@ def sign_test(wins: tuple[int, int]) -> float:
 
     trials = sum(wins)
     return float(binomtest(min(wins), trials).pvalue) if trials else 1.0
+
+
+def shares_test(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Return the p-value of Pearson's chi-squared test that counts are distributed by shares."""
+    from scipy.stats import chisquare  # noqa: PLC0415 - a second, which only the report has to wait for
+
+    total = sum(counts)
+    if not total or len(counts) == 1:
+        return 1.0
+    expected = [total * share / sum(shares) for share in shares]
+    return float(chisquare(counts, expected).pvalue)
 
 
 def _power(difference: float, error: float, users: int) -> Power:

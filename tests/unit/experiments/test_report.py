@@ -102,13 +102,53 @@ def test_an_ab_test_counts_users_of_each_variant_with_anything_positive_since() 
     def did(user: str) -> InteractionArrays:
         # Every second user of a, and all of b, liked something in time.
         positive = user not in in_a or in_a.index(user) % 2 == 0
-        kinds, times = ([1], [200.0]) if positive else ([1, 3], [50.0, 200.0])
-        return InteractionArrays(user, ["x"] * len(kinds), kinds, np.ones(len(kinds)), np.array(times), [])
+        return interactions(user, ([3, 1], [50.0, 200.0]) if positive else ([1, 3], [50.0, 200.0]))
 
-    first, second = read_ab(lists, map(did, users), 100.0)
+    first, second = read_ab(lists, map(did, users), 100.0).variants
     assert (first.name, first.users, first.positive_users) == ("a", len(in_a), -(-len(in_a) // 2))
     assert (second.name, second.users, second.positive_users) == ("b", len(in_b), len(in_b))
     assert first.difference is None
     assert second.difference is not None
     assert second.difference.estimate == pytest.approx(1.0 - first.rate.estimate)
     assert second.difference.excludes_zero
+
+
+def test_new_users_are_compared_by_their_numbers_as_idle_ones_are_unknown() -> None:
+    (halves,) = parse_experiments(
+        "[halves.variants.a]\nshare = 0.5\n[halves.variants.b]\nshare = 0.5\ndiversity = 0.5\n", ()
+    )
+
+    def came(number: int) -> InteractionArrays | None:
+        # One in ten newcomers of a likes something, one in five of b; the others leave no row.
+        user = f"user {number}"
+        variant = halves.variant_for(user)
+        assert variant is not None
+        likes = number % (10 if variant.name == "a" else 5) == 0
+        return interactions(user, ([1], [200.0])) if likes else None
+
+    known = [interactions(f"known {number}", ([3], [50.0])) for number in range(400)]
+    found = read_ab(halves, [*known, *filter(None, map(came, range(4_000)))], 100.0)
+    first, second = found.variants
+    assert first.users + second.users == 400
+    assert (first.positive_users, second.positive_users) == (0, 0)
+    assert second.new_positive_users > 1.5 * first.new_positive_users > 100
+    assert found.new_p_value < 1e-6
+    assert found.users_p_value > 0.001
+
+
+def test_users_missing_from_a_variant_are_noticed() -> None:
+    (halves,) = parse_experiments(
+        "[halves.variants.a]\nshare = 0.5\n[halves.variants.b]\nshare = 0.5\ndiversity = 0.5\n", ()
+    )
+    names = (f"user {number}" for number in range(1_000))
+    kept = [
+        name
+        for number, name in enumerate(names)
+        if number % 3 or (variant := halves.variant_for(name)) is None or variant.name == "a"
+    ]
+    assert read_ab(halves, (interactions(name, ([2], [50.0])) for name in kept), 100.0).users_p_value < 0.001
+
+
+def interactions(user: str, kinds_and_times: tuple[list[int], list[float]]) -> InteractionArrays:
+    kinds, times = kinds_and_times
+    return InteractionArrays(user, ["x"] * len(kinds), kinds, np.ones(len(kinds)), np.array(times), [])

@@ -1,5 +1,6 @@
 """Intervals contain the true value as often as they say, and so does the power."""
 
+import math
 from itertools import starmap
 
 import numpy as np
@@ -11,6 +12,7 @@ from recommender.experiments.statistics import (
     preference_power,
     share_difference,
     share_power,
+    shares_test,
     sign_test,
     wilson,
 )
@@ -106,3 +108,11 @@ def test_as_many_users_as_are_needed_have_a_power_of_80_percent() -> None:
     assert grown.reached == pytest.approx(0.8, abs=0.01)
     assert share_power((120, 120), (400, 400)).users_needed is None
     assert preference_power((0, 0), 0).users_needed is None
+
+
+def test_counts_are_compared_with_shares_by_pearsons_test() -> None:
+    # χ² has closed forms: with one degree of freedom, it is the square of a normal variable.
+    assert shares_test([60, 40], [0.5, 0.5]) == pytest.approx(math.erfc(math.sqrt(2)))
+    assert shares_test([136, 82, 82], [0.2, 0.15, 0.15]) == pytest.approx(math.exp(-16 / 9))
+    assert shares_test([40, 20], [0.2, 0.1]) == pytest.approx(1.0)
+    assert shares_test([7], [0.3]) == shares_test([0, 0], [0.5, 0.5]) == 1.0
