@@ -15,6 +15,7 @@ from recommender.models.base import (
     SimilarItems,
     UserContext,
 )
+from recommender.models.names import AUTO, LIVE
 
 
 class ExperimentModels:
@@ -86,9 +87,14 @@ class ExperimentSelection:
         variants = tuple(_named(part) for part in parts)
         if drafted is None:
             return replace(self._choice(user, common), variants=variants)
-        first, second = (self._choice(user, common.also(variant.changes)) for variant in drafted.variants)
-        names = (drafted.variants[0].name, drafted.variants[1].name)
-        return replace(first, variants=variants, draft=Draft(drafted.name, names, second))
+        ours, theirs = (common.also(variant.changes) for variant in drafted.variants)
+        draft = Draft(
+            drafted.name,
+            teams=(drafted.variants[0].name, drafted.variants[1].name),
+            second=self._choice(user, theirs),
+            models=(_trained_model(ours), _trained_model(theirs)),
+        )
+        return replace(self._choice(user, ours), variants=variants, draft=draft)
 
     def _parts(self, user_id: str) -> list[_Part]:
         if not user_id:
@@ -111,6 +117,10 @@ class ExperimentSelection:
             blend = replace(blend, content=changes.content)
         diversity = choice.diversity if changes.diversity is None else changes.diversity
         return replace(choice, blend=blend, diversity=diversity)
+
+
+def _trained_model(changes: Changes) -> str | None:
+    return None if changes.model in (AUTO, LIVE) else changes.model
 
 
 def _named(part: _Part) -> VariantName:

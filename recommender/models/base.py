@@ -284,11 +284,13 @@ class Draft:
     """An interleaving experiment that a user is in.
 
     `teams`: the names of the variants; the first is the choice that has this draft, `second` is the other.
+    `models`: the trained models that they name, None for a variant without one.
     """
 
     experiment: str
     teams: tuple[str, str]
     second: Choice
+    models: tuple[str | None, str | None] = (None, None)
 
 
 class ModelSelector(Protocol):

@@ -182,7 +182,10 @@ class RecommendationService:
             given_at=chunk.now,
             offset=request.page.offset,
         )
-        return [result_of(each, own[0].choice, context) for each, own in zip(lists, scored, strict=True)]
+        return [
+            result_of(each, [ranked.choice for ranked in own], context)
+            for each, own in zip(lists, scored, strict=True)
+        ]
 
 
 def _choose(user: UserContext, request: Request) -> Choice:

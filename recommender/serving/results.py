@@ -1,6 +1,6 @@
 """Builds a user's result from the list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,19 +31,20 @@ class ResultContext:
     offset: int
 
 
-def result_of(listed: UserList, choice: Choice, context: ResultContext) -> UserRecommendations:
+def result_of(listed: UserList, choices: Sequence[Choice], context: ResultContext) -> UserRecommendations:
     """Return a user's result: the items of the list whose details can be had.
 
     Args:
         listed: the list.
-        choice: how it was ranked; with a draft, its first ranking.
+        choices: how it was ranked; of a draft, both rankings.
         context: what it has in common with the other results.
     """
+    choice = choices[0]
     explainers = [_explainer(page, context) for page in listed.pages]
     first, explainer = listed.pages[0], explainers[0]
     by_page = [_recommendations(*each, context) for each in zip(listed.pages, explainers, strict=True)]
     items = [by_page[entry.page][entry.rank] for entry in listed.entries]
-    if choice.draft is not None and context.signer is not None:
+    if choice.draft is not None and context.signer is not None and _are_as_named(choices, choice.draft):
         tokens = _tokens(listed, choice.draft, context.signer, context)
         items = [
             item if item is None or token is None else replace(item, token=token)
@@ -83,6 +84,16 @@ def _recommendations(
         explanation = None if explainer is None else explainer.explain(rank, details)
         found.append(Recommendation(details, score, content, collaborative, explanation))
     return found
+
+
+def _are_as_named(choices: Sequence[Choice], draft: Draft) -> bool:
+    """Return whether each team's items are those of the model that its variant names.
+
+    They are not if the model is not published yet, fails, or has no history to rank by. Tokens would then
+    credit it for the items of live SQL.
+    """
+    named = zip(choices, draft.models, strict=True)
+    return all(model is None or model == choice.scorer.name for choice, model in named)
 
 
 def _tokens(

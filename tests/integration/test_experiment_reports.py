@@ -1,0 +1,97 @@
+"""`experiments list` and `experiments report` read the databases of the app."""
+
+from pathlib import Path
+from shutil import copyfile
+
+import psycopg
+import pytest
+
+from recommender.databases.queries import SQL_ROOT
+from recommender.entities import DatabaseName
+from recommender.experiments.tokens import Placement, TokenSigner
+from tests.support.commands import runner
+from tests.support.postgres import Urls
+
+KEY = "k" * 32
+SIGNER = TokenSigner([KEY])
+EXPERIMENTS = """
+[weighted.variants.control]
+share = 0.4
+[weighted.variants.content]
+share = 0.4
+content_weight = 0.9
+collaborative_weight = 0.1
+
+[ranker]
+kind = "interleaving"
+[ranker.variants.present]
+[ranker.variants.content]
+diversity = 1
+"""
+REPORT = ("experiments", "report", "ranker")
+
+
+def test_the_command_reports_from_the_databases(
+    databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(databases, monkeypatch, capsys)
+    path = tmp_path / "experiments.toml"
+    path.write_text(EXPERIMENTS)
+    for variable, value in {"EXPERIMENTS_PATH": str(path), "EXPERIMENT_KEY": KEY}.items():
+        monkeypatch.setenv(variable, value)
+    listed = run("experiments", "list")
+    assert listed.out.splitlines()[:2] == [
+        "weighted: ab",
+        "  control: 40.0% of users, changes nothing",
+    ]
+    assert "ranker: interleaving, 100.0% of users" in listed.out
+    unknown = run("experiments", "report", "none")
+    assert (unknown.status, "there are: weighted, ranker" in unknown.err) == (2, True)
+    assert "--since" in run("experiments", "report", "weighted").err
+    compared = run("experiments", "report", "weighted", "--since", "2020-01-01")
+    assert (compared.status, "against control: " in compared.out) == (0, True)
+    without = run("experiments", "report", "ranker")
+    assert (without.status, "sql/optional/engagement_db/stream_exposures.sql" in without.err) == (1, True)
+    store_tokens(databases)
+    overlay = tmp_path / "sql" / "engagement_db"
+    overlay.mkdir(parents=True)
+    copyfile(
+        SQL_ROOT / "optional" / "engagement_db" / "stream_exposures.sql", overlay / "stream_exposures.sql"
+    )
+    monkeypatch.setenv("SQL_PATH", str(tmp_path / "sql"))
+    found = run(*REPORT).out
+    assert "25 users liked or watched something from a list of present and content." in found
+    assert "content: 20 items, and more than the other with 20 users" in found
+    assert "Not counted: 2 interactions" in found
+    assert "Preference for content over present, from -0.5 to 0.5: +0.3000" in found
+    assert "25 users" not in run("experiments", "report", "ranker", "--since", "2999-01-01").out
+    checked = run("check")
+    assert "stream_exposures: prepares, from" in checked.out
+    statement = overlay / "stream_exposures.sql"
+    statement.write_text(statement.read_text().replace("i.token IS NOT NULL\n    AND ", ""))
+    assert "content: 20 items, and more than the other with 20 users" in run(*REPORT).out, (
+        "rows without tokens"
+    )
+
+
+def store_tokens(urls: Urls) -> None:
+    """Store tokens as an app would: 20 of one team, 5 of the other, one forged, and one of another user."""
+    forger = TokenSigner(["f" * 32])
+    with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
+        connection.execute("ALTER TABLE interaction ADD COLUMN token text")
+        connection.execute(
+            "CREATE INDEX interaction_token_idx ON interaction (timestamp) WHERE token IS NOT NULL"
+        )
+        rows = connection.execute(
+            "SELECT DISTINCT ON (user_id) id, user_id::text, media_id::text, "
+            "extract(epoch FROM timestamp)::int FROM interaction "
+            "WHERE type = 'LIKE' AND user_id IS NOT NULL AND media_id IS NOT NULL "
+            "AND timestamp < now() ORDER BY user_id, id LIMIT 27"
+        ).fetchall()
+        for number, (row_id, user, item_id, happened_at) in enumerate(rows):
+            team = "content" if number < 20 else "present"
+            placement = Placement("ranker", team, user, item_id, 1, happened_at - 60)
+            if number == 26:
+                placement = placement._replace(user_id=rows[0][1])
+            token = (forger if number == 25 else SIGNER).sign(placement)
+            connection.execute("UPDATE interaction SET token = %s WHERE id = %s", (token, row_id))
