@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 import orjson
 from flask import Flask, Response, request
-from psycopg_pool import ConnectionPool
 from redis import Redis
 
 from benchmarks.peers.als_variables import FACTORS, KEEP_MS, REDIS_URL
-from benchmarks.peers.hosting import make_hostable
+from benchmarks.peers.hosting import catalog_pool, make_hostable
 from benchmarks.peers.queries import statement
-from config.settings import load_settings
-from recommender.entities import DatabaseName
 
 _STATEMENT = statement("peer_details")
 _NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "genres")
@@ -56,14 +53,7 @@ class _Parts:
     redis: Redis
 
     def __init__(self) -> None:
-        databases = load_settings().databases
-        self.pool = ConnectionPool(
-            databases.url(DatabaseName.CATALOG),
-            min_size=1,
-            max_size=databases.pool_size,
-            kwargs={"autocommit": True, "prepare_threshold": 0},
-            open=False,
-        )
+        self.pool = catalog_pool()
 
     def open(self) -> None:
         self.pool.open()
@@ -75,12 +65,6 @@ _parts = _Parts()
 _keep_ms = int(os.environ.get(KEEP_MS, _AN_HOUR_MS))
 app = Flask(__name__)
 make_hostable(app, _parts.open)
-
-
-@app.get("/health")
-def get_health() -> Response:
-    """Alive."""
-    return Response(orjson.dumps({"status": "healthy"}), mimetype="application/json")
 
 
 @app.get("/api/recommendations/<user_id>")

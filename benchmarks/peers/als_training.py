@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.dataset import BenchmarkData
 from config.settings import load_settings
 from recommender.data.dataset import Dataset, dataset_of
-from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
 
 _FACTORS = 64
@@ -38,11 +38,7 @@ def train_als(data: BenchmarkData, folder: Path) -> None:
 
 def _read(data: BenchmarkData) -> Dataset:
     settings = load_settings()
-    databases = settings.databases.with_urls(data.urls).for_command()
-    database = Database(DatabaseName.ENGAGEMENT, databases)
-    database.open()
-    try:
+    databases = settings.databases.with_urls(data.urls)
+    with patient_database(DatabaseName.ENGAGEMENT, databases) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         return dataset_of(engagement_db.stream_positive_histories(_ALL_TIME), _ALL_TIME)
-    finally:
-        database.close()

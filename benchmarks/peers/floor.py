@@ -22,12 +22,6 @@ app = Flask(__name__)
 make_hostable(app)
 
 
-@app.get("/health")
-def get_health() -> Response:
-    """Alive."""
-    return Response(orjson.dumps({"status": "healthy"}), mimetype="application/json")
-
-
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
     """Return the same ten items for all users."""

@@ -78,12 +78,6 @@ app = Flask(__name__)
 make_hostable(app, databases.open)
 
 
-@app.get("/health")
-def get_health() -> Response:
-    """Alive."""
-    return jsonify(status="healthy")
-
-
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
     """One user."""

@@ -2,37 +2,17 @@
 
 import orjson
 from flask import Flask, Response, request
-from psycopg_pool import ConnectionPool
 
-from benchmarks.peers.hosting import make_hostable
+from benchmarks.peers.hosting import catalog_pool, make_hostable
 from benchmarks.peers.queries import statement
-from config.settings import load_settings
-from recommender.entities import DatabaseName
 
 _STATEMENT = statement("peer_precomputed")
 _NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "score", "genres")
 
 
-def _make_pool() -> ConnectionPool:
-    databases = load_settings().databases
-    return ConnectionPool(
-        databases.url(DatabaseName.CATALOG),
-        min_size=1,
-        max_size=databases.pool_size,
-        kwargs={"autocommit": True, "prepare_threshold": 0},
-        open=False,
-    )
-
-
-_pool = _make_pool()
+_pool = catalog_pool()
 app = Flask(__name__)
 make_hostable(app, _pool.open)
-
-
-@app.get("/health")
-def get_health() -> Response:
-    """Alive."""
-    return Response(orjson.dumps({"status": "healthy"}), mimetype="application/json")
 
 
 @app.get("/api/recommendations/<user_id>")
