@@ -31,7 +31,10 @@ class Asked:
 
 
 def ask(port: int, requests: Sequence[bytes], seconds: float, ranked_by: re.Pattern[bytes] = INDEX) -> Asked:
-    """Ask from some clients at once, for so long; `ranked_by` finds in an answer what it was ranked by."""
+    """Send requests from `CLIENTS` threads for some seconds.
+
+    `ranked_by`: finds in an answer the version of the index or model that it was ranked by.
+    """
     asked, lock, ends_at = Asked(), threading.Lock(), time.perf_counter() + seconds
 
     def run(number: int) -> None:

@@ -23,7 +23,7 @@ Servers = Mapping[str, Mapping[str, Any]]
 class Target:
     """A ratio and what is wanted of it by size; `ratio` takes the figures of a size and the best model.
 
-    `at_least`: whether the ratio is to be as large as that, or else as small.
+    `at_least`: true if what is wanted is a minimum, false if it is a maximum.
     """
 
     name: str

@@ -100,7 +100,7 @@ class _Exchange:
         try:
             self._report()
         except Exception:
-            # For example, the disk is full. The answer is sent all the same.
+            # For example, the disk is full. The answer is sent nevertheless.
             logger.exception("a request could not be counted in the metrics")
 
     def _report(self) -> None:

@@ -23,7 +23,7 @@ from recommender.training.forgetting import Remade, Way, note_forgotten, remake_
 _NOT_ALL = 3
 _SHOWN_INVALID = 3
 _USERS_A_STATEMENT = 1_000
-# User ids per statement.
+# Time limit of a statement.
 _PATIENCE_S = 60.0
 
 

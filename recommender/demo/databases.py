@@ -105,7 +105,7 @@ def _keep_fresh(urls: Mapping[DatabaseName, str], now: datetime) -> None:
     with WritableDatabase(name, urls[name]) as database:
         (latest_at,) = database.fetch_row("fetch_latest_interaction")
         if latest_at is None:
-            # Somebody has emptied the table.
+            # The table was emptied.
             return
         age = now - latest_at
         if age > _STALE_AFTER:

@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def metric(self) -> str:
-        """The metric that decides: NDCG@10, or at the largest k if there is no 10."""
+        """The primary metric: NDCG@10, or at the largest k if there is no 10."""
         return f"ndcg@{MAIN_K if MAIN_K in self.ks else self.ks[-1]}"
 
 

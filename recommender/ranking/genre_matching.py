@@ -68,7 +68,7 @@ def is_matched(masks: NDArray[np.uint64], user_mask: NDArray[np.uint64], eligibl
 
 
 class TasteWeights(NamedTuple):
-    """What a taste is worked out with.
+    """The weights that compute a user's taste for genres.
 
     `prior`: how many items' worth of the average taste each user is given. `stated`: how many items a stated
     genre counts as. `slope`: how steeply a score rises with the lift.
@@ -84,7 +84,7 @@ TASTE_WEIGHTS = TasteWeights()
 
 @dataclass(frozen=True, slots=True)
 class GenreRates:
-    """What the tastes of all users are measured against.
+    """The base rates of genres over all users, to which a user's taste is compared.
 
     `set_idx`: the number of each item's set of genres, shape (items,). `entry_set`, `entry_genre`: parallel,
     the genres of each distinct set. `set_sizes`: how many genres each set has. `shares`: p_g, the share of

@@ -58,7 +58,7 @@ from recommender.training.train import train
 logger = logging.getLogger(__name__)
 
 MADE_BY = "trainer"
-# Who else holds a model prunes it or trains it by hand: waiting costs less than comparing again.
+# How long to wait for a concurrent `prune` or `train` of the model: comparing again would take longer.
 _PATIENCE_S = 600.0
 
 

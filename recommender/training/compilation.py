@@ -39,7 +39,7 @@ def compile_models(names: Iterable[str] = MODELS) -> None:
 
 
 def _made_up() -> Dataset:
-    """Return users who each have a few items, in an order that goes round."""
+    """Return users who each have a few items, assigned cyclically."""
     pairs = np.arange(_USERS)[:, None] + np.arange(_ITEMS_OF_USER)
     entries = pairs.size
     return Dataset(
