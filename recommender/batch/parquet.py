@@ -39,11 +39,10 @@ def _schema(maker: RowMaker) -> pa.Schema:
 class ParquetWriter:
     """Writes a file every few thousand users; its position is the number of files. See Writer."""
 
-    def __init__(self, path: Path, maker: RowMaker, users_a_part: int = _USERS_A_PART) -> None:
+    def __init__(self, path: Path, maker: RowMaker) -> None:
         self._path = path
         self._maker = maker
         self._schema = _schema(maker)
-        self._users_a_part = users_a_part
         self._parts = 0
         self._users = 0
         self._rows: list[Row] = []
@@ -51,7 +50,7 @@ class ParquetWriter:
     @property
     def due(self) -> bool:
         """See Writer."""
-        return self._users >= self._users_a_part
+        return self._users >= _USERS_A_PART
 
     def exists(self) -> bool:
         """See Writer."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,7 @@ from recommender.catalog.attribute_values import (
     NumberedNames,
     NumberValues,
     SetValues,
-    values_of,
 )
-from recommender.domains.attributes import AttributeKind
 from recommender.entities import NamesCondition, RangeCondition, Wanted
 from recommender.names import name_key
 from recommender.ranking.genre_matching import pack_genres, words_of
@@ -104,18 +101,6 @@ class NumberArray:
 
 
 AttributeArray = SetArray | LargeSetArray | CategoryArray | NumberArray
-
-
-def build_array(kind: AttributeKind, values: Sequence[Any]) -> AttributeArray:
-    """Make the array of an attribute; spellings with the same key are one name.
-
-    Args:
-        kind: set, category or number.
-        values: parallel to the items, as the database returns them.
-    """
-    collected = values_of(kind)
-    collected.add(values)
-    return array_of(collected, np.arange(len(values)))
 
 
 def array_of(

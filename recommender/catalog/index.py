@@ -166,7 +166,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
         version=_version(len(item_ids), attributes, popularity),
         repetition=_repetition(popularity),
         item_ids=popularity.ids.texts.first(len(item_ids)),
-        item_keys=ItemKeys.of_arrays(words, arrays_of_keys(keys[order])),
+        item_keys=ItemKeys(words, arrays_of_keys(keys[order])),
         genres=genres,
         attributes=attributes,
         user_counts=user_counts,

@@ -149,7 +149,7 @@ def _index_of(arrays: Arrays, values: Mapping[str, Any]) -> CatalogIndex:
         version=values["version"],
         repetition=values["repetition"],
         item_ids=ids.texts.first(item_count),
-        item_keys=ItemKeys.of_arrays(
+        item_keys=ItemKeys(
             values["words"], KeyArrays(*(arrays[f"keys.{name}"] for name in KeyArrays._fields))
         ),
         genres=genres,

@@ -1,8 +1,7 @@
 """Find thousands of items at a time by their binary ids."""
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,27 +30,11 @@ class ItemKeys:
     Keys are folded into 64 bits: the probability of a collision among a million keys is 3 in 10^8.
     """
 
-    def __init__(self, keys: Sequence[bytes], made: tuple[int, KeyArrays] | None = None) -> None:
-        """Index keys.
-
-        Args:
-            keys: in the order of their indices.
-            made: instead of keys, the number of 8-byte words in a key, and the arrays made of the keys.
-
-        Raises:
-            ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
-        """
-        if made is None:
-            words = words_of_keys({len(key) for key in keys})
-            made = words, arrays_of_keys(fold_keys(b"".join(keys), words))
-        self.words, self.arrays = made
-        self._folded, self._item_idx, self._starts = self.arrays
+    def __init__(self, words: int, arrays: KeyArrays) -> None:
+        """Find keys of `words` times 8 bytes by the arrays that were made of them."""
+        self.words, self.arrays = words, arrays
+        self._folded, self._item_idx, self._starts = arrays
         self._shift = np.uint64(65 - len(self._starts).bit_length())
-
-    @classmethod
-    def of_arrays(cls, words: int, arrays: KeyArrays) -> Self:
-        """Return an index of keys of `words` times 8 bytes from existing arrays."""
-        return cls((), (words, arrays))
 
     def locate(self, keys: bytes) -> NDArray[np.intp]:
         """Return the index of each of some concatenated keys, -1 for unknown ones."""

@@ -13,7 +13,6 @@ ALONE = Weights(0.0, 1.0)
 # The values of CONTENT.
 STATED: Content = "stated"
 PROFILE: Content = "profile"
-CONTENT_KINDS = (STATED, PROFILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,12 @@ def name_of(fit: Fit, weights: Weights, content: str = STATED) -> str:
     return f"{fit.label} {shares}" if content == STATED else f"{fit.label} {shares} ({content})"
 
 
-def variants_of(
-    fit: Fit, weights: Iterable[Weights], contents: Iterable[Content] = CONTENT_KINDS
-) -> list[RankingVariant]:
+def variants_of(fit: Fit, weights: Iterable[Weights]) -> list[RankingVariant]:
     """Return a fit in every blend; without a content weight, the content source makes no difference."""
-    kinds = tuple(contents)
     return [
         RankingVariant(name_of(fit, each, content), fit, each, content)
         for each in weights
-        for content in (kinds if each.content else kinds[:1])
+        for content in ((STATED, PROFILE) if each.content else (STATED,))
     ]
 
 

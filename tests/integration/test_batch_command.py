@@ -47,7 +47,7 @@ def test_csv_and_parquet_hold_the_same_values_as_ndjson(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parquet.ParquetWriter.__init__, "__defaults__", (50,))
+    monkeypatch.setattr(parquet, "_USERS_A_PART", 50)
     users = reference.users[:120]
     file = ids_file(tmp_path, users)
     assert run("batch", file, "--output", tmp_path / "out.csv").status == 0

@@ -191,7 +191,7 @@ def test_an_output_without_a_name_is_refused(run: Run, tmp_path: Path, output: s
 def test_a_job_does_not_resume_with_another_output_file(
     run: Run, at: Callable[..., None], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet.ParquetWriter.__init__, "__defaults__", (20,))
+    monkeypatch.setattr(parquet, "_USERS_A_PART", 20)
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
     interrupted(run, at, *arguments)
     written = tmp_path / name / "part-00000.parquet" if name.endswith("parquet") else tmp_path / name

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.catalog import attribute_arrays
-from recommender.catalog.attribute_arrays import LargeSetArray, SetArray, build_array, mask_of
+from recommender.catalog.attribute_arrays import (
+    AttributeArray,
+    LargeSetArray,
+    SetArray,
+    array_of,
+    mask_of,
+)
+from recommender.catalog.attribute_values import values_of
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.index import build_index, index_of, window_start
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
@@ -178,8 +186,14 @@ def test_filters_mark_the_items_that_pass_all() -> None:
     assert passing(genres("drama"), types("series"), years(2000, 2005)) == ["b"]
 
 
+def array_of_values(kind: AttributeKind, values: Sequence[Any]) -> AttributeArray:
+    collected = values_of(kind)
+    collected.add(values)
+    return array_of(collected, np.arange(len(values)))
+
+
 def test_a_missing_number_or_nan_is_in_no_range() -> None:
-    array = build_array(AttributeKind.NUMBER, [None, math.nan, math.inf, 0.5])
+    array = array_of_values(AttributeKind.NUMBER, [None, math.nan, math.inf, 0.5])
     assert mask_of(array, RangeCondition("x", 0)).tolist() == [False, False, False, True]
 
 
@@ -207,17 +221,17 @@ def test_sets_with_many_names_match_as_those_with_few_do(
     values: list[list[str | None] | None], names: tuple[str, ...], wanted: Wanted
 ) -> None:
     condition = NamesCondition("tags", names, wanted)
-    few = build_array(AttributeKind.SET, values)
+    few = array_of_values(AttributeKind.SET, values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attribute_arrays, "_MOST_BITS", -1)
-        many = build_array(AttributeKind.SET, values)
+        many = array_of_values(AttributeKind.SET, values)
     assert isinstance(few, SetArray)
     assert isinstance(many, LargeSetArray)
     assert mask_of(many, condition).tolist() == mask_of(few, condition).tolist()
 
 
 def test_many_names_take_little_memory() -> None:
-    array = build_array(
+    array = array_of_values(
         AttributeKind.SET, [[f"tag {number}", f"tag {number + 1}"] for number in range(20_000)]
     )
     assert isinstance(array, LargeSetArray)
