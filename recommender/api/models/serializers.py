@@ -1,18 +1,20 @@
 """Turns versions and training runs into answers."""
 
+from dataclasses import asdict
+from typing import cast
+
 from recommender.api.models.schemas import (
     BlendAnswer,
     ComparedAnswer,
     FingerprintAnswer,
     IntervalAnswer,
     MadeAnswer,
-    SearchedAnswer,
     TrainingRunAnswer,
     VersionAnswer,
 )
 from recommender.entities import Blend
-from recommender.model_store.artifact import Fingerprint, Metadata
-from recommender.model_store.runs import ComparedVariant, MetricInterval, SearchedVariant, TrainingRun
+from recommender.model_store.artifact import Metadata
+from recommender.model_store.runs import ComparedVariant, MetricInterval, TrainingRun
 from recommender.model_store.store import StoredVersion
 
 
@@ -30,30 +32,9 @@ def version_of(stored: StoredVersion) -> VersionAnswer:
 
 
 def run_of(run: TrainingRun) -> TrainingRunAnswer:
-    """Return the answer about a training run."""
-    return TrainingRunAnswer(
-        number=run.number,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-        trigger=run.trigger,
-        outcome=run.outcome,
-        reason=run.reason,
-        champion=run.champion,
-        chosen=run.chosen,
-        model=run.model,
-        version=run.version,
-        metric=run.metric,
-        users=run.users,
-        split=run.split,
-        fingerprint=None if run.fingerprint is None else _fingerprint_of(run.fingerprint),
-        counts=dict(run.counts),
-        code_version=run.code_version,
-        host=run.host,
-        compared=[_compared_of(each) for each in run.compared],
-        searched=[_searched_of(each) for each in run.searched],
-        tried=run.tried,
-        left_out=list(run.left_out),
-    )
+    """Return the answer about a training run: its record, whose keys are those of the answer."""
+    compared = [_compared_of(each) for each in run.compared]
+    return cast(TrainingRunAnswer, run.model_dump(mode="json") | {"compared": compared})
 
 
 def _made_of(metadata: Metadata) -> MadeAnswer:
@@ -67,19 +48,13 @@ def _made_of(metadata: Metadata) -> MadeAnswer:
         hyperparameters=dict(metadata.hyperparameters),
         counts=dict(metadata.counts),
         window_start=metadata.window_start,
-        fingerprint=_fingerprint_of(metadata.fingerprint),
+        fingerprint=cast(FingerprintAnswer, asdict(metadata.fingerprint)),
         metrics={
             name: IntervalAnswer(mean=mean, low=low, high=high)
             for name, (mean, low, high) in provenance.metrics.items()
         },
         blend=None if provenance.blend is None else _blend_of(provenance.blend),
         shrinkage_accepted=metadata.shrinkage_accepted,
-    )
-
-
-def _fingerprint_of(fingerprint: Fingerprint) -> FingerprintAnswer:
-    return FingerprintAnswer(
-        first_at=fingerprint.first_at, last_at=fingerprint.last_at, ids_checksum=fingerprint.ids_checksum
     )
 
 
@@ -107,14 +82,5 @@ def _compared_of(each: ComparedVariant) -> ComparedAnswer:
     )
 
 
-def _searched_of(each: SearchedVariant) -> SearchedAnswer:
-    against = each.against_popularity
-    return SearchedAnswer(
-        name=each.name,
-        mean=each.mean,
-        against_popularity=IntervalAnswer(mean=against.mean, low=against.low, high=against.high),
-    )
-
-
 def _interval_of(found: MetricInterval | None) -> IntervalAnswer | None:
-    return None if found is None else IntervalAnswer(mean=found.mean, low=found.low, high=found.high)
+    return None if found is None else cast(IntervalAnswer, found.model_dump())
