@@ -21,11 +21,12 @@ from recommender.configured import (
 )
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
+from recommender.file_locks import is_lock_of
 from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
 from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
-from recommender.trainer.locks import TRAINER_LOCK, is_lock_of, take_lock
+from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
 from recommender.trainer.priority import exit_when_closed, lower_priority
 from recommender.trainer.process import Trainer
 
@@ -116,7 +117,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
     """
     _log_as_the_service(settings)
     folder, model = settings.models.model_path, settings.models.model
-    held = take_lock(folder / TRAINER_LOCK) if lock is None else lock
+    held = take_trainer_lock(folder) if lock is None else lock
     if held is None:
         raise TrainingUnderWayError(f"{folder}: another trainer is running already.")
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,18 +1,14 @@
 """Lock folders between processes, with a file that one process holds at a time."""
 
 import contextlib
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from recommender.errors import ArtifactError
+from recommender.file_locks import holding
 from recommender.model_store.folders import make_readable_folder
 
 _LOCK = ".lock"
-_LOCK_MODE = 0o644
-_POLL_S = 0.05
 # The work under the store's lock takes milliseconds.
 _STORE_PATIENCE_S = 10.0
 
@@ -54,22 +50,5 @@ def store_lock(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _held(folder: Path, patience_s: float, busy: str) -> Iterator[None]:
     make_readable_folder(folder)
-    # Never removed: otherwise two processes could hold locks of different files with this name.
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
-    try:
-        deadline = time.monotonic() + patience_s
-        while not _try_lock(lock):
-            if time.monotonic() >= deadline:
-                raise ArtifactError(busy)
-            time.sleep(_POLL_S)
+    with holding(folder / _LOCK, patience_s, ArtifactError(busy)):
         yield
-    finally:
-        os.close(lock)
-
-
-def _try_lock(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

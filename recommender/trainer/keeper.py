@@ -13,7 +13,7 @@ from pathlib import Path
 
 from config.setting_types import HOME, MODULE
 from recommender.background import Pause, RepeatingThread
-from recommender.trainer.locks import TRAINER_LOCK, take_lock
+from recommender.trainer.locks import take_trainer_lock
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class TrainerKeeper:
         if self._process is not None and self._process.poll() is None:
             return Pause(_LOOK_S, _LOOK_S)
         try:
-            lock = take_lock(self._folder / TRAINER_LOCK)
+            lock = take_trainer_lock(self._folder)
         except OSError as exc:
             if not self._is_blocked:
                 logger.error("no model is trained, because MODEL_PATH cannot be written: %s", exc.strerror)

@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from recommender.file_locks import is_held
 from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
-from recommender.trainer.locks import RUN_LOCK, is_held
+from recommender.trainer.locks import RUN_LOCK
 
 _RUNS_READ = 100
 # With less space, not even the failure of a run can be recorded; with more, the record tells of it.

@@ -1,12 +1,9 @@
 """Forget users: list them, and remake every published model without them."""
 
-import contextlib
-import fcntl
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +15,7 @@ from config.setting_types import SettingsError
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import FILE, KEY_BYTES, Forgotten, read_forgotten
 from recommender.errors import ArtifactError, DatabaseUnavailableError, MarqueeError
+from recommender.file_locks import holding
 from recommender.model_store.artifact import (
     VERSION,
     Metadata,
@@ -35,7 +33,8 @@ from recommender.models.registry import MODELS
 from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 _LOCK = f".{FILE}.lock"
-_LOCK_MODE = 0o644
+# The work under this lock takes milliseconds.
+_LIST_PATIENCE_S = 10.0
 # How many seconds to wait for a run that is training the same model.
 _PATIENCE_S = 3_600.0
 _MADE_BY = "forget"
@@ -89,11 +88,12 @@ def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
         The whole list.
 
     Raises:
-        ArtifactError: the existing list cannot be read.
+        ArtifactError: the existing list cannot be read, or another process has held its lock for 10 seconds.
         OSError: the folder cannot be written.
     """
     make_readable_folder(folder)
-    with _locked(folder / _LOCK):
+    busy = ArtifactError(f"{folder / FILE}: another process is changing it. Try again later.")
+    with holding(folder / _LOCK, _LIST_PATIENCE_S, busy):
         known = read_forgotten(folder)
         if not known.key:
             known = Forgotten(secrets.token_bytes(KEY_BYTES))
@@ -101,17 +101,6 @@ def note_forgotten(folder: Path, user_ids: Iterable[str]) -> Forgotten:
         if forgotten.state != known.state:
             replace_text(folder / FILE, forgotten.to_json())
         return forgotten
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of the list, which is held only while the list is written."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def remake_models(
@@ -261,7 +250,7 @@ def _to_remake(publisher: Publisher, home: Path) -> Metadata | None:
     """
     serving = serving_version(home.parent)
     if serving is not None and serving.model == home.name:
-        with contextlib.suppress(ArtifactError):
+        with suppress(ArtifactError):
             return read_metadata(home.parent, *serving)
     return publisher.current()
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from recommender.file_locks import is_held
 from recommender.model_store.runs import TrainingOutcome, Trigger, read_runs
-from recommender.trainer.locks import TRAINER_LOCK, is_held, take_lock
+from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
 from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
@@ -176,7 +177,7 @@ def test_no_trainer_starts_if_training_is_disabled(
 ) -> None:
     with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **variables) as server:
         assert server.get("/ready").status == 200
-        lock = take_lock(folder / TRAINER_LOCK)
+        lock = take_trainer_lock(folder)
         assert lock is not None
         os.close(lock)
         assert server.value("marquee_training_blocked") == 0
