@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -50,6 +51,9 @@ from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
 
 logger = logging.getLogger(__name__)
+
+# The number of statements in a catalog refresh, and spare time for the work between them.
+_REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 class Container:
@@ -153,6 +157,24 @@ class Container:
             other.close()
         for database in self.databases.values():
             database.close()
+
+
+@contextmanager
+def loaded(container: Container, settings: DatabaseSettings) -> Iterator[Container]:
+    """Open a container, yield it after loading catalog and model, and close it.
+
+    Args:
+        container: not opened yet.
+        settings: of its databases; the data of one that fails is missing.
+    """
+    patience_s = _REFRESH_STATEMENTS * settings.catalog_timeout_ms / 1000 + _SPARE_S
+    try:
+        container.open()
+        container.wait_until_loaded(patience_s)
+        container.wait_for_model(patience_s)
+        yield container
+    finally:
+        container.close()
 
 
 def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime | None = None) -> Container:

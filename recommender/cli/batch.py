@@ -28,12 +28,13 @@ from recommender.batch.run import (
 )
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.common import check_limit, opened, patient_database
+from recommender.cli.common import check_limit, opened
 from recommender.cli.epilog import epilog
 from recommender.cli.output import quiet
 from recommender.cli.progress import progress
 from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
@@ -204,8 +205,8 @@ def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, targe
 def _all_users(settings: Settings, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     with (
         quiet("psycopg"),
-        patient_database(DatabaseName.USER, settings) as user_db,
-        patient_database(DatabaseName.ENGAGEMENT, settings) as engagement_db,
+        patient_database(DatabaseName.USER, settings.databases) as user_db,
+        patient_database(DatabaseName.ENGAGEMENT, settings.databases) as engagement_db,
         closing(UserDatabase(user_db).stream_users()) as stating,
         closing(EngagementDatabase(engagement_db).stream_users()) as interacting,
     ):

@@ -6,11 +6,11 @@ from datetime import datetime
 import click
 
 from config.settings import Settings, load_settings
-from recommender.cli.common import patient_database
 from recommender.cli.epilog import epilog
 from recommender.cli.evaluation_options import MOMENT
 from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
 from recommender.experiments.definitions import Experiment, find_experiment
 from recommender.experiments.report import (
@@ -98,7 +98,7 @@ def _read_interleaving(
     experiment: Experiment, settings: Settings, since: datetime | None
 ) -> InterleavingReport:
     start = _EVER if since is None else since.replace(tzinfo=None).isoformat()
-    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         if not engagement_db.has_exposures:
             raise click.ClickException(_NO_EXPOSURES)
@@ -126,7 +126,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
 
 
 def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> Iterator[str]:
-    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         found = read_ab(experiment, engagement_db.stream_interactions(), since.timestamp())
     yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all known before:"

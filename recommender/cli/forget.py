@@ -7,11 +7,11 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.users import InvalidIds, ids_in
-from recommender.cli.common import patient_database
 from recommender.cli.epilog import epilog
 from recommender.cli.train import record_of
 from recommender.cli.training_data import read_dataset
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
@@ -102,7 +102,7 @@ def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
         return
     found = 0
     try:
-        with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+        with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
             engagement_db = EngagementDatabase(database, settings.interaction_types)
             for start in range(0, len(user_ids), _USERS_A_STATEMENT):
                 some = user_ids[start : start + _USERS_A_STATEMENT]

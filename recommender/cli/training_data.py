@@ -2,10 +2,10 @@
 
 from config.settings import Settings
 from recommender.catalog.index import window_start
-from recommender.cli.common import patient_database
 from recommender.cli.progress import passing
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
 
 
@@ -17,7 +17,7 @@ def read_dataset(settings: Settings) -> Dataset:
         DatabaseUnavailableError: engagement_db does not answer.
     """
     start = window_start(settings.ranking.interaction_window_days)
-    with patient_database(DatabaseName.ENGAGEMENT, settings) as database:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         users = engagement_db.count_active_users(start)
         histories = engagement_db.stream_positive_histories(start)

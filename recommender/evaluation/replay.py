@@ -8,7 +8,6 @@ import heapq
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,13 +17,13 @@ from typing import NamedTuple
 from config.settings import Settings, load_overridden
 from recommender.catalog.index import window_start
 from recommender.clock import Clock
-from recommender.container import Container, build_container
+from recommender.container import Container, build_container, loaded
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import copy_forgotten, read_forgotten
-from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase, LaterPositives
+from recommender.databases.patient import patient_database
 from recommender.databases.queries import refuse_overlays_without
-from recommender.entities import DatabaseName, Page, Strategy
+from recommender.entities import DEFAULT_LIMIT, DatabaseName, Page, Strategy
 from recommender.errors import ReplayError
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.names import LIVE
@@ -33,13 +32,10 @@ from recommender.training.train import train
 
 # The name of the model among the overrides.
 MODEL = "MODEL"
-DEFAULT_LIMIT = 10
 # The earliest moment that can be replayed.
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 # No caller waits: a shorter time budget would measure the speed of this machine.
 _PATIENCE = 10
-# The number of statements in a catalog refresh, and spare time for the work between them.
-_REFRESH_STATEMENTS, _SPARE_S = 3, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +143,15 @@ def replay(
     if not _EPOCH <= clock.now() < datetime.now(UTC):
         raise ReplayError(f"{as_of.isoformat()} must be after 1970 and before now")
     refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, settings.databases.sql_path)
-    with _opened_database(settings, clock) as engagement_db:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types, clock)
         asked, eligible_users = _read_followed(engagement_db, settings, users)
     with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
         served = _served_settings(settings, Path(folder), model)
         copy_forgotten(settings.models.model_path, Path(folder))
         if model != LIVE:
             train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
-        with _opened_service(served, as_of) as container:
+        with loaded(build_container(served, as_of=as_of), served.databases) as container:
             _refuse_other_model(container, model)
             replayed = list(_recommended(container, asked, limit, show))
     return Replay(clock.now(), model, replayed, eligible_users)
@@ -203,29 +200,6 @@ def _served_settings(settings: Settings, model_path: Path, model: str) -> Settin
     )
 
 
-@contextmanager
-def _opened_database(settings: Settings, clock: Clock) -> Iterator[EngagementDatabase]:
-    database = Database(DatabaseName.ENGAGEMENT, settings.databases.for_command())
-    database.open()
-    try:
-        yield EngagementDatabase(database, settings.interaction_types, clock)
-    finally:
-        database.close()
-
-
-@contextmanager
-def _opened_service(settings: Settings, as_of: datetime) -> Iterator[Container]:
-    container = build_container(settings, as_of=as_of)
-    try:
-        container.open()
-        patience_s = _REFRESH_STATEMENTS * settings.databases.catalog_timeout_ms / 1000 + _SPARE_S
-        container.wait_until_loaded(patience_s)
-        container.wait_for_model(patience_s)
-        yield container
-    finally:
-        container.close()
-
-
 def _read_followed(
     engagement_db: EngagementDatabase, settings: Settings, limit: int | None
 ) -> tuple[list[LaterPositives], int]:
@@ -251,7 +225,8 @@ def _read_followed(
 def _read_dataset(settings: Settings, clock: Clock) -> Dataset:
     """Return the training data as of the moment."""
     start = window_start(settings.ranking.interaction_window_days, clock.now())
-    with _opened_database(settings, clock) as engagement_db:
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types, clock)
         return dataset_of(engagement_db.stream_positive_histories(start), start)
 
 

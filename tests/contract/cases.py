@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import psycopg
 
 from config.ranking_settings import NeighbourSearchSettings
-from recommender.cli.common import patient_database
 from recommender.data.dataset import Dataset
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
 from recommender.models.base import TrainableModel
 from recommender.models.registry import MODELS
@@ -102,5 +102,5 @@ def live(urls: Urls, histories: Mapping[str, Sequence[str]]) -> Iterator[UserKnn
             " (%s, %s, %s, 'LIKE', 1.0, now() AT TIME ZONE 'UTC' - make_interval(hours => %s))",
             [(number, *row) for number, row in enumerate(rows)],
         )
-    with patient_database(DatabaseName.ENGAGEMENT, settings_for(urls, **PATIENT)) as database:
+    with patient_database(DatabaseName.ENGAGEMENT, settings_for(urls, **PATIENT).databases) as database:
         yield UserKnnSql(EngagementDatabase(database), _NO_CAPS)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.cli.common import patient_database
 from recommender.databases.engagement_db import EngagementDatabase
+from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
 from recommender.model_store import artifact
 from tests.support.clients import settings_for
@@ -287,7 +287,7 @@ def test_training_prepares_statements_only_if_the_settings_allow_it(
         "-- name: count_active_users()\nSELECT count(*) AS user_count FROM pg_prepared_statements;\n"
     )
     settings = settings_for(databases, SQL_PATH=str(tmp_path), PREPARED_STATEMENTS=prepared_statements)
-    with patient_database(ENGAGEMENT, settings) as database:
+    with patient_database(ENGAGEMENT, settings.databases) as database:
         assert EngagementDatabase(database).count_active_users("-infinity") == expected
 
 
