@@ -29,7 +29,7 @@ from recommender.diagnostics.findings import CONTRACT, Finding, Level
 from recommender.diagnostics.genres import check_stated_genres, genres_without_items
 from recommender.diagnostics.interaction_types import check_types
 from recommender.diagnostics.statements import check_statements
-from recommender.diagnostics.structure import check_structure
+from recommender.diagnostics.structure import RoleName, check_structure
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
@@ -105,7 +105,11 @@ class Check:
         overlaid = [query.name for query in queries.values() if query.path != ours[query.name].path]
         self._overlaid.update(overlaid)
         yield from check_structure(
-            name, inspection, load_queries(name).values(), server.role, overlaid=bool(overlaid)
+            name,
+            inspection,
+            load_queries(name).values(),
+            RoleName(server.role, server.role_sql),
+            overlaid=bool(overlaid),
         )
         yield from check_statements(name, inspection, ours, queries, self._domain)
         yield from self._check_data(name, inspection, overlaid=overlaid)

@@ -7,7 +7,7 @@ from itertools import groupby
 from recommender.databases.connection_counts import connections_of_worker
 from recommender.databases.connections import ESSENTIAL_SETTINGS
 from recommender.databases.inspection import Inspection
-from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level, quoted
+from recommender.diagnostics.findings import DEPLOYING, POOLERS, Finding, Level
 from recommender.entities import DatabaseName
 
 # A request makes five round trips and may take one second in all.
@@ -19,6 +19,7 @@ class Server:
     """A database's server; `started_at` is the same for databases of one server.
 
     `role_limit`, `database_limit`: CONNECTION LIMIT of the `login` role and of the database; -1 is none.
+    `role_sql`, `login_sql`, `database_sql`: the names as SQL writes them, quoted where that is necessary.
     """
 
     version: str
@@ -30,6 +31,9 @@ class Server:
     login: str
     role_limit: int
     database_limit: int
+    role_sql: str
+    login_sql: str
+    database_sql: str
 
 
 def look_at_server(inspection: Inspection) -> Server:
@@ -115,10 +119,14 @@ def check_limits(servers: Mapping[DatabaseName, Server], pool_size: int, workers
     opened = {name: connections_opened(name, pool_size, workers, reloading=True) for name in servers}
     for (_, role), names in roles.items():
         wanted = sum(opened[name] for name in names)
-        yield from _check_limit("role", role, servers[names[0]].role_limit, wanted, names)
+        server = servers[names[0]]
+        alter = f"ALTER ROLE {server.login_sql}"
+        yield from _check_limit(f"role {role}", alter, server.role_limit, wanted, names)
     for (_, database), names in databases.items():
         wanted = sum(opened[name] for name in names)
-        yield from _check_limit("database", database, servers[names[0]].database_limit, wanted, names)
+        server = servers[names[0]]
+        alter = f"ALTER DATABASE {server.database_sql}"
+        yield from _check_limit(f"database {database}", alter, server.database_limit, wanted, names)
 
 
 def connections_opened(name: DatabaseName, pool_size: int, workers: int, *, reloading: bool = False) -> int:
@@ -133,18 +141,18 @@ def connections_opened(name: DatabaseName, pool_size: int, workers: int, *, relo
 
 
 def _check_limit(
-    kind: str, name: str, limit: int, wanted: int, databases: Sequence[DatabaseName]
+    subject: str, alter: str, limit: int, wanted: int, databases: Sequence[DatabaseName]
 ) -> Iterator[Finding]:
     if limit < 0:
         return
-    listed, about = ", ".join(databases), f"connection limit of {kind} {name}"
+    listed, about = ", ".join(databases), f"connection limit of {subject}"
     means = (
         f"{limit}; up to {wanted} are opened by POOL_SIZE × WORKERS, in the background, and while a reload "
         "replaces the workers"
     )
     if wanted > limit:
         to_do = (
-            f"ALTER {kind.upper()} {quoted(name)} CONNECTION LIMIT {wanted}; or more, as other users of it "
+            f"{alter} CONNECTION LIMIT {wanted}; or more, as other users of it "
             f"count too; or lower WORKERS or POOL_SIZE ({DEPLOYING})."
         )
         yield Finding(Level.WARNING, listed, about, means, to_do)

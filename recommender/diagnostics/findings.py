@@ -60,8 +60,3 @@ def shown(name: str | None) -> str:
         return "NULL"
     short = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
     return short if _PLAIN_NAME.fullmatch(short) else repr(short)
-
-
-def quoted(name: str) -> str:
-    """Return the name of a role or database as an SQL identifier."""
-    return name if name.isidentifier() and name == name.lower() else '"' + name.replace('"', '""') + '"'

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import Query
 from recommender.diagnostics.expectations import Column, needed_columns
-from recommender.diagnostics.findings import CONNECTING, CONTRACT, Finding, Level, quoted
+from recommender.diagnostics.findings import CONNECTING, CONTRACT, Finding, Level
 from recommender.diagnostics.indexes import check_indexes
 from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.entities import DatabaseName
@@ -19,6 +19,13 @@ _ALIKE = (
 )
 _STRINGS = ("S", "E")  # Categories in pg_type: strings and enums.
 _WANTED_STRINGS = ("character varying", "text")
+
+
+class RoleName(NamedTuple):
+    """The name of a role for people, and as SQL writes it, quoted where that is necessary."""
+
+    shown: str
+    sql: str
 
 
 class _FoundColumn(NamedTuple):
@@ -37,7 +44,7 @@ class _FoundColumn(NamedTuple):
 
 
 def check_structure(
-    name: DatabaseName, inspection: Inspection, queries: Iterable[Query], role: str, *, overlaid: bool
+    name: DatabaseName, inspection: Inspection, queries: Iterable[Query], role: RoleName, *, overlaid: bool
 ) -> Iterator[Finding]:
     """Yield findings on tables, columns, privileges and indexes.
 
@@ -114,7 +121,7 @@ def _column_fault(name: DatabaseName, needed: Column, found: _FoundColumn) -> Fi
 
 
 def _check_rights(
-    name: DatabaseName, found: Sequence[_FoundColumn], tables: dict[str, FoundTable], role: str
+    name: DatabaseName, found: Sequence[_FoundColumn], tables: dict[str, FoundTable], role: RoleName
 ) -> Iterator[Finding]:
     for table in tables.values():
         about = f"rights on {table.name}"
@@ -122,17 +129,17 @@ def _check_rights(
         unreadable = [column.name for column in columns if not column.is_readable]
         if unreadable:
             what = "it" if len(unreadable) == len(columns) else ", ".join(unreadable)
-            to_do = f"GRANT SELECT ON {table.name} TO {quoted(role)};"
-            yield Finding(Level.ERROR, name, about, f"{role} may not read {what}", to_do)
+            to_do = f"GRANT SELECT ON {table.sql_name} TO {role.sql};"
+            yield Finding(Level.ERROR, name, about, f"{role.shown} may not read {what}", to_do)
         if table.write_rights:
             rights = ", ".join(table.write_rights)
-            revoke = f"REVOKE {rights} ON {table.name} FROM {quoted(role)};"
+            revoke = f"REVOKE {rights} ON {table.sql_name} FROM {role.sql};"
             to_do = (
                 f"Connect as a role that may only read ({CONNECTING})."
                 if table.is_owned
                 else f"{revoke} Or from PUBLIC, or from a role that it is a member of."
             )
-            means = f"{role} may {rights}, which the service never does"
+            means = f"{role.shown} may {rights}, which the service never does"
             yield Finding(Level.WARNING, name, about, means, to_do)
         elif not unreadable:
-            yield Finding(Level.OK, name, about, f"{role} may read but not write")
+            yield Finding(Level.OK, name, about, f"{role.shown} may read but not write")

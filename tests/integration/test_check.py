@@ -273,7 +273,7 @@ def test_a_role_that_may_write_is_a_warning_and_the_revoke_corrects_it(
     report = check(urls)
     about = "rights on interaction"
     assert (report.status, report.faults) == (1, {("warning", ENGAGEMENT, about)})
-    revoke = "REVOKE INSERT, TRUNCATE ON interaction FROM marquee;"
+    revoke = "REVOKE INSERT, TRUNCATE ON public.interaction FROM marquee;"
     assert report.find(about)["to_do"].startswith(revoke)
     change(databases, ENGAGEMENT, revoke)
     assert check(urls).faults == set()
@@ -300,6 +300,40 @@ def test_a_role_that_may_not_read_is_an_error_with_the_grant(
     }
     change(databases, CATALOG, report.find("rights on tb_media_genre")["to_do"])
     assert check(urls).faults == set()
+
+
+def test_commands_for_names_that_are_reserved_words_run(
+    check: Checker, databases: Urls, request: pytest.FixtureRequest
+) -> None:
+    """The role is named `user`, and the schema of the tables `order`."""
+
+    def drop() -> None:
+        for name in DatabaseName:
+            change(databases, name, 'DROP OWNED BY "user"')
+        change(databases, USER, 'DROP ROLE "user"')
+
+    change(databases, USER, f"CREATE ROLE \"user\" LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT 9")
+    request.addfinalizer(drop)
+    change(
+        databases,
+        CATALOG,
+        'ALTER SCHEMA public RENAME TO "order"',
+        'GRANT USAGE ON SCHEMA "order" TO "user"',
+        'ALTER ROLE "user" SET search_path TO "order", public',
+        'GRANT DELETE ON "order".medias TO "user"',
+    )
+    urls = {name: url.replace("postgres@", f"user:{PASSWORD}@") for name, url in databases.items()}
+
+    def findings() -> list[dict[str, str]]:
+        kinds = ("rights on", "connection limit of role")
+        return [each for each in check(urls).findings if each["to_do"] and each["about"].startswith(kinds)]
+
+    wrong = findings()
+    assert len(wrong) == 7
+    for finding in wrong:
+        database = DatabaseName(finding["database"].partition(",")[0])
+        change(databases, database, finding["to_do"].partition(";")[0])
+    assert findings() == []
 
 
 def test_rights_on_the_needed_columns_are_enough(check: Checker, urls: Urls, databases: Urls) -> None:

@@ -12,9 +12,13 @@
 --   login_name text            the role that connected, regardless of SET ROLE
 --   role_limit int             CONNECTION LIMIT of that role, -1 for none and for superusers
 --   database_limit int         the same of the database
+--   role_sql text              the three names as SQL writes them, quoted where that is necessary
+--   login_sql text
+--   database_sql text
 -- Index: pg_roles, pg_database: a row of each
 -- Why: the time of its start identifies a server, whatever its address; reserved_connections is a setting of
---   PostgreSQL 16 and later. Neither limit applies to superusers.
+--   PostgreSQL 16 and later. Neither limit applies to superusers. Only the server knows which of its words are
+--   reserved, so that a name must be quoted.
 SELECT
     split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,
@@ -25,7 +29,10 @@ SELECT
     current_database()::text AS database_name,
     session_user::text AS login_name,
     CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END AS role_limit,
-    CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END AS database_limit
+    CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END AS database_limit,
+    quote_ident(current_user)::text AS role_sql,
+    quote_ident(session_user)::text AS login_sql,
+    quote_ident(current_database())::text AS database_sql
 FROM pg_roles AS r
 CROSS JOIN pg_database AS d
 WHERE r.rolname = session_user AND d.datname = current_database();
