@@ -21,7 +21,6 @@ from recommender.deadline import Deadline
 from recommender.errors import ArtifactError, ConfigurationError
 from recommender.models.base import (
     NO_SCORES,
-    Contributions,
     ItemScores,
     ItemSimilarities,
     ScoreExplanation,
@@ -32,6 +31,7 @@ from recommender.models.base import (
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
+from recommender.models.item_weights import largest_contributions
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
 from recommender.models.whole_scores import scores_of_floats
 
@@ -168,7 +168,7 @@ class Als(ConfiguredModel[AlsConfig]):
         parts = self._config.alpha * (own @ solved).T
         parts[target_idx < 0] = 0.0
         floor = _NOISE * float(scores.values.max(initial=0)) / scores.steps
-        return ScoreExplanation([_largest(part, source_idx, floor, top_k) for part in parts])
+        return ScoreExplanation(largest_contributions(parts, source_idx, top_k, floor))
 
     def similar_items(
         self,
@@ -257,12 +257,3 @@ def _learn(data: Dataset, config: AlsConfig, fitting: Fitting) -> NDArray[np.flo
         )
         library.fit(interactions, show_progress=False, callback=report)
     return np.ascontiguousarray(library.item_factors, dtype=np.float32)
-
-
-def _largest(
-    part: NDArray[np.float64], source_idx: NDArray[np.intp], floor: float, top_k: int
-) -> Contributions:
-    """Return the largest contributions to a score, of items in the catalog; ties by the latest item."""
-    order = np.argsort(-part, kind="stable")
-    order = order[(part[order] > floor) & (source_idx[order] >= 0)][:top_k]
-    return Contributions(source_idx[order], part[order])

@@ -209,18 +209,19 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
 
 
 def largest_contributions(
-    parts: NDArray[np.float64], own_idx: NDArray[np.intp], top_k: int
+    parts: NDArray[np.float64], own_idx: NDArray[np.intp], top_k: int, floor: float = 0.0
 ) -> list[Contributions]:
-    """Return the `top_k` largest parts of each score that are above 0; ties by the latest of the history.
+    """Return the `top_k` largest parts of each score above a floor; ties by the latest of the history.
 
     Args:
         parts: shape (scores, items of the history, the latest first), what each adds.
         own_idx: parallel to the history, indices in the catalog index; -1 is not named.
         top_k: the most to give for each score.
+        floor: parts of this size or less are not named.
     """
     contributions = []
     for row in parts:
-        kept = np.flatnonzero((row > 0.0) & (own_idx >= 0))
+        kept = np.flatnonzero((row > floor) & (own_idx >= 0))
         kept = kept[np.argsort(-row[kept], kind="stable")][:top_k]
         contributions.append(Contributions(own_idx[kept], row[kept]))
     return contributions
