@@ -22,7 +22,6 @@ from recommender.errors import EvaluationError
 from recommender.evaluation.sources import Source, entry_of
 
 _FIVE_STARS = 5.0
-_KINDS = {"LIKE": InteractionKind.LIKE, "WATCH": InteractionKind.WATCH, "DISLIKE": InteractionKind.DISLIKE}
 _MICROSECONDS = 1e6
 # A number from here on is in the next smaller unit, down to nanoseconds: in seconds it is the year 5138, in
 # milliseconds 1973.
@@ -108,7 +107,7 @@ def _kinds_and_values(
         stars, codes = np.unique(ratings, return_inverse=True)
         rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
         meaning = [
-            InteractionKind.OTHER if np.isnan(number) else _KINDS[kind]
+            InteractionKind.OTHER if np.isnan(number) else InteractionKind[kind]
             for number, (kind, _) in zip(stars, rated, strict=True)
         ]
         values = np.array([value for _, value in rated])[codes] if rated else np.empty(0)

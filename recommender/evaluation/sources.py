@@ -25,7 +25,6 @@ from recommender.errors import EvaluationError
 _KEY_BYTES = 16
 # Users, and seconds, per statement.
 _USERS_A_STATEMENT, _PATIENCE_S = 1_000, 600.0
-_KINDS = {"LIKE": InteractionKind.LIKE, "WATCH": InteractionKind.WATCH, "DISLIKE": InteractionKind.DISLIKE}
 
 
 class StatedGenres(Protocol):
@@ -107,7 +106,7 @@ def _rated(user_key: str, ratings: Sequence[Rating]) -> InteractionArrays:
     return InteractionArrays(
         user_id=user_id(user_key),
         item_ids=[item_id(rating.movie_key) for rating in ratings],
-        kinds=[_KINDS[kind] for kind, _ in meant],
+        kinds=[InteractionKind[kind] for kind, _ in meant],
         values=np.array([value for _, value in meant]),
         times=np.array([rating.rated_at.replace(tzinfo=UTC).timestamp() for rating in ratings]),
         excluding=[True] * len(ratings),

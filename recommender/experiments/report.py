@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recommender.data.interactions import InteractionKind
 from recommender.databases.engagement_db import Exposure, InteractionArrays
 from recommender.experiments.definitions import Experiment
 from recommender.experiments.statistics import (
@@ -24,8 +25,7 @@ from recommender.experiments.tokens import Placement, TokenSigner
 
 # The app's clock may be slower by this much.
 _CLOCKS_DIFFER_S = 300.0
-# `InteractionArrays.kinds` of likes and watches.
-_POSITIVE_KINDS = (1, 2)
+_POSITIVE_KINDS = (InteractionKind.LIKE, InteractionKind.WATCH)
 
 
 @dataclass(frozen=True, slots=True)
