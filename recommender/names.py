@@ -1,11 +1,16 @@
-"""Normalizes names of genres and categories for display and comparison."""
+"""Normalizes names of genres and categories for display and comparison; the rule for names in files."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
 # The longest name in requests and in results of the SQL files, in characters.
 MAX_NAME_CHARACTERS = 100
+
+# Names that files declare, of attributes, experiments and their variants; and the rule in words.
+DECLARED_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
+DECLARED_NAME_RULE = "a name must be of 1 to 40 characters a to z, 0 to 9 and _, and begin with a letter"
 
 # Invisible, but no white space for `str.split`: zero width space, word joiner, byte order mark.
 _UNSEEN = str.maketrans(dict.fromkeys("\u200b\u2060\ufeff", " "))

@@ -1,6 +1,5 @@
 """Read an app's own attributes from a small TOML file."""
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.errors import ConfigurationError
-
-_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
+from recommender.names import DECLARED_NAME, DECLARED_NAME_RULE
 
 
 class _Declared(BaseModel):
@@ -43,10 +41,8 @@ def with_own_attributes(domain: Domain, path: Path) -> Domain:
 
 
 def _attribute(name: str, table: Any) -> Attribute:
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"{name}: a name must be of 1 to 40 characters a to z, 0 to 9 and _, and begin with a letter"
-        )
+    if not DECLARED_NAME.fullmatch(name):
+        raise ConfigurationError(f"{name}: {DECLARED_NAME_RULE}")
     if not isinstance(table, dict):
         raise ConfigurationError(f"{name}: must be a table such as [{name}], with a kind")
     try:

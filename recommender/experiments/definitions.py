@@ -1,7 +1,6 @@
 """Reads the definitions of experiments from a TOML file."""
 
 import itertools
-import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,9 +14,8 @@ from config.experiment_settings import ExperimentSettings
 from recommender.entities import MAX_WINDOW_DAYS, Content, Weights
 from recommender.errors import ConfigurationError
 from recommender.experiments.assignment import variant_of
+from recommender.names import DECLARED_NAME, DECLARED_NAME_RULE
 
-_NAME = re.compile("[a-z][a-z0-9_]{0,39}")
-_NAME_WORDS = "a name must be of 1 to 40 characters a to z, 0 to 9 and _, and begin with a letter"
 # Shares are decimal fractions: 0.7 + 0.2 + 0.1 is more than 1 in binary.
 _TOLERANCE = 1e-9
 _TEAMS = 2
@@ -195,8 +193,8 @@ def parse_experiments(text: str, models: Collection[str]) -> tuple[Experiment, .
 
 
 def _experiment(name: str, table: Any, models: Collection[str]) -> Experiment:
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{name}: {_NAME_WORDS}")
+    if not DECLARED_NAME.fullmatch(name):
+        raise ConfigurationError(f"{name}: {DECLARED_NAME_RULE}")
     if not isinstance(table, dict):
         raise ConfigurationError(f"{name}: must be a table such as [{name}], with variants")
     found = _validated(_ExperimentTable, name, table)
@@ -210,8 +208,8 @@ def _experiment(name: str, table: Any, models: Collection[str]) -> Experiment:
 
 
 def _variant(place: str, name: str, values: Mapping[str, Any], models: Collection[str]) -> _VariantTable:
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{place}: {_NAME_WORDS}")
+    if not DECLARED_NAME.fullmatch(name):
+        raise ConfigurationError(f"{place}: {DECLARED_NAME_RULE}")
     variant = _validated(_VariantTable, place, values)
     if variant.model is not None and variant.model not in models:
         raise ConfigurationError(f"{place}: model must be one of {', '.join(models)}, got {variant.model!r}")
