@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from config.setting_types import PROGRAM
+from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata
 
 # A larger loss of users, items or pairs looks like an emptied or half loaded table.
@@ -36,3 +38,24 @@ def find_loss(model: str, counts: Mapping[str, int], former: Metadata) -> str | 
     """
     compared = {name: count for name, count in counts.items() if model == former.model or name != KNOWN_ITEMS}
     return find_shrinkage(compared, former.counts)
+
+
+def refuse_shrunk(
+    model: str, counts: Mapping[str, int], former: Metadata | None, *, what: str = "engagement_db gives"
+) -> None:
+    """Refuse to train a model that would lose much against a version.
+
+    Args:
+        model, counts: as in `find_loss`.
+        former: the version; None if there is none to compare with.
+        what: gives these numbers.
+
+    Raises:
+        ArtifactError: the losses are larger than allowed.
+    """
+    lost = None if former is None else find_loss(model, counts, former)
+    if former is not None and lost is not None:
+        raise ArtifactError(
+            f"{what} {lost} than {former.model} {former.version} has. Nothing is published. If "
+            f"that is right, run `{PROGRAM} train {model} --accept-shrinkage`."
+        )

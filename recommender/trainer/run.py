@@ -21,7 +21,7 @@ from recommender.data.interactions import histories_of, positive_pairs
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
-from recommender.errors import ArtifactError, DatabaseUnavailableError, EvaluationError, MarqueeError
+from recommender.errors import DatabaseUnavailableError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
 from recommender.evaluation.ranking import ShortHistory
 from recommender.evaluation.results import Evaluation
@@ -43,7 +43,7 @@ from recommender.model_store.runs import (
     next_run_number,
     write_run,
 )
-from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.shrinkage import refuse_shrunk
 from recommender.models.fitting import Fitting
 from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
@@ -175,7 +175,8 @@ class _Run:
             self._counts["interactions"] = len(source.interactions.user_idx)
             data = self._data = _all_of(source)
             self._counts |= data.counts
-            _refuse_shrunk(data, former)
+            if former is not None:
+                refuse_shrunk(former.model, data.counts, former)
             champion = self._champion(former)
             if former is None:
                 # Publish the default first: it is available soon, while the comparison takes longer.
@@ -324,16 +325,6 @@ class _Run:
             self._counts["estimated_interactions"] = estimated
         rows = in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
         return read_forgotten(self._task.folder).rows_of_others(rows)
-
-
-def _refuse_shrunk(data: Dataset, former: Metadata | None) -> None:
-    """Refuse a dataset that has lost much since the model in use was fitted."""
-    lost = None if former is None else find_shrinkage(data.counts, former.counts)
-    if former is not None and lost is not None:
-        raise ArtifactError(
-            f"engagement_db gives {lost} than {former.model} {former.version} has. Nothing is published. If "
-            f"that is right, run `{PROGRAM} train {former.model} --accept-shrinkage`."
-        )
 
 
 def _all_of(source: Source) -> Dataset:

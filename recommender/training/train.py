@@ -6,14 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from config.setting_types import PROGRAM
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
 from recommender.model_store.currents import Currents, PromotionScope
 from recommender.model_store.publishing import publishing
-from recommender.model_store.shrinkage import find_loss
+from recommender.model_store.shrinkage import refuse_shrunk
 from recommender.model_store.store import KEPT_VERSIONS
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.registry import MODELS
@@ -69,12 +68,12 @@ def train(
         data = read_forgotten(folder).leave_out(read())
         _refuse_empty(data)
         former = None if accept_shrinkage else replaced or publisher.former()
-        _refuse_shrunk(name, "engagement_db gives", data.counts, former)
+        refuse_shrunk(name, data.counts, former)
         model = MODELS[name].make(hyperparameters)
         announce(model.estimate(data))
         model.fit(data, fitting)
         # Known only after fitting: a model may leave items out.
-        _refuse_shrunk(name, "this training gives", {KNOWN_ITEMS: len(model.items)}, former)
+        refuse_shrunk(name, {KNOWN_ITEMS: len(model.items)}, former, what="this training gives")
         provenance = replace(provenance, for_all=promotion is not PromotionScope.MODEL)
         metadata = publisher.publish(
             model,
@@ -92,13 +91,4 @@ def _refuse_empty(data: Dataset) -> None:
     if not all(data.counts.values()):
         raise ArtifactError(
             "engagement_db has no likes or watches inside INTERACTION_WINDOW_DAYS. Nothing is published."
-        )
-
-
-def _refuse_shrunk(name: str, what: str, counts: Mapping[str, int], former: Metadata | None) -> None:
-    lost = None if former is None else find_loss(name, counts, former)
-    if former is not None and lost is not None:
-        raise ArtifactError(
-            f"{what} {lost} than {former.model} {former.version} has. Nothing is published. If "
-            f"that is right, run `{PROGRAM} train {name} --accept-shrinkage`."
         )
