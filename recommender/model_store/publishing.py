@@ -41,6 +41,7 @@ from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import How
 from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_model
 from recommender.model_store.versions import (
+    PARTIAL,
     PARTIAL_SUFFIX,
     now,
     remove_version,
@@ -49,7 +50,6 @@ from recommender.model_store.versions import (
 )
 from recommender.models.base import TrainableModel
 
-_PARTIAL = re.compile(rf"\.{VERSION.pattern}{re.escape(PARTIAL_SUFFIX)}")
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
 
 
@@ -243,7 +243,7 @@ def _remove_leftovers(home: Path) -> None:
     """Remove unfinished files of killed runs: the lock is held, so none of them is in use."""
     _remove_links(home)
     for path in home.iterdir():
-        if not path.is_symlink() and path.is_dir() and _PARTIAL.fullmatch(path.name):
+        if not path.is_symlink() and path.is_dir() and PARTIAL.fullmatch(path.name):
             with contextlib.suppress(OSError):
                 remove_version(path)
 

@@ -1,6 +1,7 @@
 """Names of versions, ascending times across all models, and their folders."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from recommender.model_store.folders import replace_text
 from recommender.models.registry import MODELS
 
 PARTIAL_SUFFIX = ".partial"
+# Names of the folders in which versions are written, and which killed runs leave.
+PARTIAL = re.compile(rf"\.{VERSION.pattern}{re.escape(PARTIAL_SUFFIX)}")
 
 _FORMAT = "%Y%m%dT%H%M%S.%fZ"
 # File with the latest reserved name, whose folder may be gone.

@@ -1,6 +1,5 @@
 """Forget users: list them, and remake every published model without them."""
 
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -27,6 +26,7 @@ from recommender.model_store.currents import PromotionScope, serving_version
 from recommender.model_store.folders import make_readable_folder, replace_text
 from recommender.model_store.publishing import ForgottenMeanwhileError, Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
+from recommender.model_store.versions import PARTIAL
 from recommender.models.base import KeepsInteractions
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
@@ -38,8 +38,6 @@ _LIST_PATIENCE_S = 10.0
 # How many seconds to wait for a run that is training the same model.
 _PATIENCE_S = 3_600.0
 _MADE_BY = "forget"
-# Leftovers of killed runs; removed when the model's folder is locked.
-_LEFTOVER = re.compile(rf"\.{VERSION.pattern}\.partial")
 
 
 class Way(StrEnum):
@@ -162,7 +160,7 @@ def stale_models(folder: Path, forgotten: Forgotten) -> list[str]:
         # A model's folder may be a link to another disk; other links, as `current`, lead to known folders.
         if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
             continue
-        if any(_LEFTOVER.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten):
+        if any(PARTIAL.fullmatch(path.name) for path in home.iterdir()) or _stale_versions(home, forgotten):
             found.append((_current(home) or "", home.name))
     return [name for _, name in sorted(found)]
 
