@@ -14,6 +14,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from config.settings import Settings, load_overridden
 from recommender.catalog.index import window_start
 from recommender.clock import Clock
@@ -25,6 +27,7 @@ from recommender.databases.patient import patient_database
 from recommender.databases.queries import refuse_overlays_without
 from recommender.entities import DEFAULT_LIMIT, DatabaseName, Page, Strategy
 from recommender.errors import ReplayError
+from recommender.evaluation.metrics import accuracy
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
@@ -158,30 +161,24 @@ def replay(
 
 
 def score(users: Sequence[ReplayedUser], k: int = DEFAULT_LIMIT) -> ReplayScores:
-    """Return means over users for the first `k` items of each ranking; NaN without users.
-
-    NDCG with binary relevance (Järvelin and Kekäläinen 2002): the sum of 1 / log2(rank + 1) over hits, as a
-    share of its maximum.
-    """
+    """Return means over users for the first `k` items of each ranking; NaN without users."""
     count = len(users)
+    hits = np.zeros((count, k), dtype=np.bool_)
+    followed = [set(user.followed) for user in users]
+    for row, (user, relevant) in enumerate(zip(users, followed, strict=True)):
+        hits[row, : len(user.item_ids)] = [item_id in relevant for item_id in user.item_ids[:k]]
+    found = accuracy(hits, np.array([len(each) for each in followed], dtype=np.int64), k)
 
     def mean(values: Iterable[float]) -> float:
         return sum(values) / count if count else math.nan
 
     return ReplayScores(
         users=count,
-        ndcg=mean(_ndcg(user, k) for user in users),
-        hit_rate=mean(float(not set(user.followed).isdisjoint(user.item_ids[:k])) for user in users),
+        ndcg=mean(found["ndcg"].tolist()),
+        hit_rate=mean(found["hit_rate"].tolist()),
         personalised=mean(float(user.strategy is not Strategy.POPULAR) for user in users),
         degraded=sum(bool(user.degraded) for user in users),
     )
-
-
-def _ndcg(user: ReplayedUser, k: int) -> float:
-    followed = set(user.followed)
-    gains = [1 / math.log2(rank + 1) for rank in range(1, k + 1)]
-    gained = sum(gain for gain, item_id in zip(gains, user.item_ids[:k], strict=False) if item_id in followed)
-    return gained / sum(gains[: len(followed)])
 
 
 def _refuse_unknown(model: str) -> None:
