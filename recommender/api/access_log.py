@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from recommender.api.metrics import Metrics
-from recommender.databases.recording import StatementRun, recorded_statements
+from recommender.databases.recording import StatementRun, recorded_statements, stage_seconds
 from recommender.telemetry import JSON, SERVICE, Tally, Trace, traced
 
 if TYPE_CHECKING:
@@ -144,12 +144,8 @@ def _request_id(given: str) -> str:
 
 def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
     """Return seconds by database, and those the service took besides."""
-    stages: dict[str, float] = {}
-    for run in runs:
-        database = run.name.partition(".")[0]
-        stages[database] = stages.get(database, 0.0) + run.seconds
+    stages = stage_seconds(runs, trace.stages.get(SERVICE))
     if SERVICE in trace.stages:
-        stages["scoring"] = max(0.0, trace.stages[SERVICE] - sum(stages.values()))
         stages[JSON] = trace.stages.get(JSON, 0.0)
     return stages
 

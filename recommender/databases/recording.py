@@ -1,9 +1,12 @@
 """Collect the statements that a request or a test runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
+
+# The stage of a request that is spent on no database.
+SCORING = "scoring"
 
 
 class StatementRun(NamedTuple):
@@ -31,3 +34,19 @@ def recorded_statements(runs: list[StatementRun] | None = None) -> Iterator[list
         yield runs
     finally:
         _recorders.reset(token)
+
+
+def stage_seconds(runs: Iterable[StatementRun], service_s: float | None) -> dict[str, float]:
+    """Return the seconds of statements by database, in their order, and the rest as `SCORING`.
+
+    Args:
+        runs: the statements.
+        service_s: the seconds in which the service ran them and scored; None if it did not score.
+    """
+    stages: dict[str, float] = {}
+    for run in runs:
+        database = run.name.partition(".")[0]
+        stages[database] = stages.get(database, 0.0) + run.seconds
+    if service_s is not None:
+        stages[SCORING] = max(0.0, service_s - sum(stages.values()))
+    return stages

@@ -7,7 +7,7 @@ from typing import TypeVar
 from recommender.api.concurrency import ConcurrencyLimiter
 from recommender.api.explorer.baseline import mark_of, ranks_in, written
 from recommender.api.explorer.tuning import Tuning
-from recommender.databases.recording import StatementRun, recorded_statements
+from recommender.databases.recording import SCORING, StatementRun, recorded_statements, stage_seconds
 from recommender.entities import (
     DatabaseName,
     Options,
@@ -171,8 +171,6 @@ def _service_s() -> float:
 
 def _timings_ms(runs: Sequence[StatementRun], service_s: float) -> dict[str, float]:
     """Return milliseconds by database, in the order of the statements, and the rest as scoring."""
-    stages = {
-        name.value: sum(run.seconds for run in runs if run.name.startswith(f"{name}.")) * 1000
-        for name in (DatabaseName.USER, DatabaseName.ENGAGEMENT, DatabaseName.CATALOG)
-    }
-    return {**stages, "scoring": max(0.0, service_s * 1000 - sum(stages.values()))}
+    seconds = stage_seconds(runs, service_s)
+    names = (DatabaseName.USER.value, DatabaseName.ENGAGEMENT.value, DatabaseName.CATALOG.value, SCORING)
+    return {name: seconds.get(name, 0.0) * 1000 for name in names}
