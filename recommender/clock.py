@@ -3,7 +3,21 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST = timedelta(microseconds=1)
+
+
+def utc_now() -> datetime:
+    """Return the present, in UTC."""
+    return datetime.now(UTC)
+
+
+def iso_of(seconds: float) -> str | None:
+    """Return seconds since 1970 UTC as ISO 8601; None outside of the years 1 to 9999."""
+    try:
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat()
+    except OverflowError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +32,7 @@ class Clock:
     def now(self) -> datetime:
         """Return the moment of answers, in UTC."""
         if self.stopped_at is None:
-            return datetime.now(UTC)
+            return utc_now()
         if self.stopped_at.tzinfo is None:
             return self.stopped_at.replace(tzinfo=UTC)
         return self.stopped_at.astimezone(UTC)

@@ -71,3 +71,8 @@ class ReplayError(MarqueeError):
 
 class InspectionError(MarqueeError):
     """A database cannot be inspected; the message is the driver's, in one line."""
+
+
+def one_line(exc: BaseException) -> str:
+    """Return the message of an error in one line: those of drivers and libraries may have several."""
+    return " ".join(str(exc).split())

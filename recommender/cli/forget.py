@@ -15,7 +15,7 @@ from recommender.databases.patient import patient_database
 from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
-from recommender.errors import DatabaseUnavailableError, LoadError
+from recommender.errors import DatabaseUnavailableError, LoadError, one_line
 from recommender.ids import IdForm
 from recommender.models.fitting import Fitting
 from recommender.training.forgetting import Remade, Way, note_forgotten, remake_models
@@ -122,9 +122,9 @@ def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
     try:
         RecommendationDatabase(url).delete_users(user_ids)
     except LoadError as exc:
-        reason = " ".join(str(exc).split())
         click.echo(
-            f"recommendation_db still holds data of these users: {reason}. Run the command again.", err=True
+            f"recommendation_db still holds data of these users: {one_line(exc)}. Run the command again.",
+            err=True,
         )
         return False
     return True
@@ -156,4 +156,4 @@ def _forget_versions(settings: Settings, model: str) -> None:
         try:
             RecommendationDatabase(url).keep_versions({model: []})
         except LoadError as exc:
-            click.echo(f"recommendation_db still names {model}: {' '.join(str(exc).split())}.", err=True)
+            click.echo(f"recommendation_db still names {model}: {one_line(exc)}.", err=True)

@@ -17,6 +17,7 @@ from recommender.errors import (
     LoadError,
     MarqueeError,
     NothingToRecommendFromError,
+    one_line,
 )
 
 _INTERRUPTED = 130
@@ -172,8 +173,7 @@ def _in_words(exc: Exception) -> str:
         case DatabaseUnavailableError():
             return f"{str(exc).rstrip('.')}. {_CHECK}"
         case LoadError():
-            # The driver's message may have several lines.
-            return " ".join(str(exc).split())
+            return one_line(exc)
         case OSError(filename=str(name), strerror=str(reason)):
             return f"{name}: {reason}"
     return str(exc)

@@ -32,7 +32,7 @@ from recommender.databases.sending import Sent, raising, settled
 from recommender.databases.statements import can_prepare, fetch_rows
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
-from recommender.errors import DatabaseUnavailableError, StatementTimeoutError
+from recommender.errors import DatabaseUnavailableError, StatementTimeoutError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +291,7 @@ class Database:
                 self._connector.connect().close()
             except psycopg.Error as exc:
                 error = exc
-        return " ".join(str(error).split()) or type(error).__name__
+        return one_line(error) or type(error).__name__
 
     def _try(
         self,

@@ -16,6 +16,7 @@ from recommender.databases.queries import Query
 from recommender.databases.statements import receive, send
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
+from recommender.errors import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +126,7 @@ class StatementPool(ConnectionPool[BoundedConnection]):
         try:
             connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
         except psycopg.Error as exc:
-            logger.warning(
-                "%s: a statement could not be cancelled: %s", self.name, " ".join(str(exc).split())
-            )
+            logger.warning("%s: a statement could not be cancelled: %s", self.name, one_line(exc))
         finally:
             self._drop(connection)
 

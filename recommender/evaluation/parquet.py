@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recommender.data.interactions import InteractionKind, Interactions, indexed_interactions
 from recommender.demo.movielens import interaction_of
 from recommender.entities import InteractionTypes
-from recommender.errors import EvaluationError
+from recommender.errors import EvaluationError, one_line
 from recommender.evaluation.sources import Source, entry_of
 
 _FIVE_STARS = 5.0
@@ -53,7 +53,7 @@ def _read(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as exc:
-        raise EvaluationError(f"{path} cannot be read as Parquet: {_one_line(exc)}") from exc
+        raise EvaluationError(f"{path} cannot be read as Parquet: {one_line(exc)}") from exc
     missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise EvaluationError(f"{path} has no column {', '.join(missing)}")
@@ -66,11 +66,7 @@ def _refusing_unreadable(name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, UnicodeDecodeError) as exc:
-        raise EvaluationError(f"{name}: {_one_line(exc)}") from exc
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())
+        raise EvaluationError(f"{name}: {one_line(exc)}") from exc
 
 
 def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Interactions:

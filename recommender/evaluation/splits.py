@@ -5,13 +5,13 @@ independent of the test.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.clock import iso_of
 from recommender.data.interactions import Interactions
 from recommender.errors import EvaluationError
 
@@ -86,10 +86,7 @@ def split_at(interactions: Interactions, moment: float | None) -> Split:
 
 def iso_time(seconds: float) -> str:
     """Format finite seconds since 1970 UTC as ISO 8601; outside of the years 1 to 9999, in whole seconds."""
-    try:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
-    except OverflowError:
-        return f"{np.datetime64(int(seconds), 's')}+00:00"
+    return iso_of(seconds) or f"{np.datetime64(int(seconds), 's')}+00:00"
 
 
 def _split_by(interactions: Interactions, later_mask: Callable[[Interactions], NDArray[np.bool_]]) -> Split:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from recommender.clock import utc_now
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.folders import replace_text
-from recommender.model_store.versions import now
 
 # Beside the folders of models, none of which may have this name.
 _FILE = "promotions.json"
@@ -80,7 +80,7 @@ def with_found(log: Sequence[Promotion], current: VersionRef | None) -> list[Pro
 
 
 def _promotion(ref: VersionRef, how: How) -> Promotion:
-    return Promotion(model=ref.model, version=ref.version, at=now().isoformat(), how=how)
+    return Promotion(model=ref.model, version=ref.version, at=utc_now().isoformat(), how=how)
 
 
 def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from recommender import __version__
+from recommender.clock import utc_now
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
@@ -43,7 +44,6 @@ from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_mod
 from recommender.model_store.versions import (
     PARTIAL,
     PARTIAL_SUFFIX,
-    now,
     remove_version,
     reserve_version,
     versions_of,
@@ -199,7 +199,7 @@ def _metadata_of(
     return Metadata(
         model=ref.model,
         version=ref.version,
-        built_at=now().isoformat(),
+        built_at=utc_now().isoformat(),
         window_start=data.window_start,
         counts={**data.counts, KNOWN_ITEMS: len(model.items)},
         libraries={"numpy": np.__version__},

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from recommender.clock import utc_now
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import OWN_SUFFIXES, VERSION, current_version
 from recommender.model_store.folders import replace_text
@@ -19,11 +20,6 @@ _FORMAT = "%Y%m%dT%H%M%S.%fZ"
 # File with the latest reserved name, whose folder may be gone.
 _HIGHEST = ".highest"
 _TICK = timedelta(microseconds=1)
-
-
-def now() -> datetime:
-    """Return the time for the name of a version."""
-    return datetime.now(UTC)
 
 
 def is_version(name: str) -> bool:
@@ -60,7 +56,7 @@ def reserve_version(folder: Path) -> str:
 
 
 def _name_after(folder: Path) -> str:
-    moment = now()
+    moment = utc_now()
     for name, where in _taken(folder):
         earlier = _time_of(name)
         try:

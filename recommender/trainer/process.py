@@ -10,13 +10,14 @@ import signal
 import subprocess  # nosec B404 # what it starts is our own
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from apscheduler.triggers.base import BaseTrigger
 
 from config.setting_types import HOME
 from recommender import __version__
+from recommender.clock import utc_now
 from recommender.errors import MarqueeError
 from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import (
@@ -78,14 +79,14 @@ class Trainer:
             trigger,
             last_start=None if last is None else datetime.fromisoformat(last.started_at),
             is_published=self._is_published(),
-            now=_now(),
+            now=utc_now(),
         )
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
 
     def work(self) -> None:
         """Start runs when they are due, until the service has ended or the folder was replaced."""
         while self._holds_folder():
-            trigger = self._timetable.due(_now(), time.monotonic()) or self._growth()
+            trigger = self._timetable.due(utc_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
                 return
             if self._service_ended(_LOOK_S):
@@ -107,7 +108,7 @@ class Trainer:
 
     def _train(self, trigger: Trigger) -> bool:
         """Run a training; return false if the service has ended meanwhile."""
-        began, number = _now(), next_run_number(self._folder)
+        began, number = utc_now(), next_run_number(self._folder)
         # The run's standard input closes when this process ends, also by a crash: then the run ends, too.
         process = subprocess.Popen(self._command(trigger), cwd=HOME, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
         try:
@@ -146,7 +147,7 @@ class Trainer:
                 TrainingRun(
                     number=number,
                     started_at=began.isoformat(),
-                    ended_at=_now().isoformat(),
+                    ended_at=utc_now().isoformat(),
                     trigger=trigger,
                     outcome=TrainingOutcome.FAILED,
                     reason=f"It was killed by {name}.",
@@ -183,7 +184,3 @@ def _name_of(number: int) -> str:
     except ValueError:
         # Most real-time signals have no name.
         return f"signal {number}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

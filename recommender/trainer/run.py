@@ -15,6 +15,7 @@ from config.database_settings import DatabaseSettings
 from config.setting_types import PROGRAM
 from recommender import __version__
 from recommender.catalog.index import window_start
+from recommender.clock import utc_now
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import read_forgotten
 from recommender.data.interactions import histories_of, positive_pairs
@@ -109,7 +110,7 @@ def run_training(
     """
     with run_lock(task.folder):
         run = _Run(task, next_run_number(task.folder), lower_priority)
-        began = _now()
+        began = utc_now().isoformat()
         logger.info("training run %d begins: %s", run.number, trigger.value)
         try:
             found = run.make()
@@ -124,7 +125,7 @@ def run_training(
         record = TrainingRun(
             number=run.number,
             started_at=began,
-            ended_at=_now(),
+            ended_at=utc_now().isoformat(),
             trigger=trigger,
             code_version=__version__,
             host=platform.node(),
@@ -347,7 +348,3 @@ def _log_step() -> Any:
             logger.debug("%s", label)
 
     return report
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.setting_types import PROGRAM
 from recommender.databases.recommendation_db import RecommendationDatabase
-from recommender.errors import LoadError
+from recommender.errors import LoadError, one_line
 from recommender.model_store.artifact import Metadata, read_metadata
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.versions import versions_of
@@ -97,8 +97,7 @@ def record_removed(
 
 
 def _line(exc: LoadError) -> str:
-    # The driver's message may have several lines.
-    return " ".join(str(exc).split()).rstrip(".")
+    return one_line(exc).rstrip(".")
 
 
 def _row_of(metadata: Metadata) -> dict[str, object]:

@@ -68,15 +68,15 @@ def test_an_unpromoted_version_is_not_current(folder: Path) -> None:
 def test_names_increase_across_models_with_any_clock(
     folder: Path, monkeypatch: pytest.MonkeyPatch, hour: int
 ) -> None:
-    monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, 3, tzinfo=UTC))
+    monkeypatch.setattr(versions, "utc_now", lambda: datetime(2026, 1, 1, 3, tzinfo=UTC))
     found = [publish(folder, name).version for name in (POPULARITY, CONTENT, POPULARITY)]
-    monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, hour, tzinfo=UTC))
+    monkeypatch.setattr(versions, "utc_now", lambda: datetime(2026, 1, 1, hour, tzinfo=UTC))
     found += [publish(folder, name).version for name in (CONTENT, POPULARITY)]
     assert found == sorted(set(found))
 
 
 def test_the_name_of_a_removed_version_is_not_reused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(versions, "utc_now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
     first = publish(folder)
     shutil.rmtree(folder / POPULARITY)
     (folder / "current").unlink()
@@ -87,7 +87,7 @@ def test_the_name_of_a_removed_version_is_not_reused(folder: Path, monkeypatch: 
 def test_a_lost_or_damaged_highest_name_breaks_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
-    monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(versions, "utc_now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
     first = publish(folder)
     highest = folder / ".highest"
     assert highest.read_text().strip() == first.version
@@ -98,7 +98,7 @@ def test_a_lost_or_damaged_highest_name_breaks_nothing(
 
 
 def test_concurrent_publications_get_different_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions, "now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(versions, "utc_now", lambda: datetime(2026, 1, 1, tzinfo=UTC))
     names: list[str] = []
 
     def reserve() -> None:
