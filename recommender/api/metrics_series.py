@@ -37,55 +37,43 @@ class _Requests:
     """Metrics of requests. Series are cached, because a look-up costs as much as counting."""
 
     def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
-        self.duration = functools.cache(
-            Histogram(
-                "marquee_request_duration_seconds",
-                "Time from reading a request to the last byte of its answer",
-                ["endpoint", "status"],
-                buckets=_BUCKETS_S,
-                registry=registry,
-            ).labels
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(name, text, labels, buckets=_BUCKETS_S, registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        duration = histogram(
+            "marquee_request_duration_seconds",
+            "Time from reading a request to the last byte of its answer",
+            "endpoint",
+            "status",
         )
-        self.stages = functools.cache(
-            Histogram(
-                "marquee_stage_duration_seconds",
-                "Time a request spent in each database, in scoring, and in making JSON",
-                ["stage"],
-                buckets=_BUCKETS_S,
-                registry=registry,
-            ).labels
+        stages = histogram(
+            "marquee_stage_duration_seconds",
+            "Time a request spent in each database, in scoring, and in making JSON",
+            "stage",
         )
+        answers = counter(
+            "marquee_answers_total", "Users answered, by strategy and model", "strategy", "model"
+        )
+        degraded = counter(
+            "marquee_degraded_answers_total", "Users answered without data of a database", "database"
+        )
+        variants = counter(
+            "marquee_variant_answers_total",
+            "Users answered who are in an experiment, by variant",
+            "experiment",
+            "variant",
+        )
+        self.duration = functools.cache(duration.labels)
+        self.stages = functools.cache(stages.labels)
+        self.answers = functools.cache(answers.labels)
+        self.degraded = functools.cache(degraded.labels)
+        self.variants = functools.cache(variants.labels)
         self.in_flight = Gauge("marquee_requests_in_flight", "Requests being answered", registry=gauges)
-        self.answers = functools.cache(
-            Counter(
-                "marquee_answers_total",
-                "Users answered, by strategy and model",
-                ["strategy", "model"],
-                registry=registry,
-            ).labels
-        )
-        self.degraded = functools.cache(
-            Counter(
-                "marquee_degraded_answers_total",
-                "Users answered without data of a database",
-                ["database"],
-                registry=registry,
-            ).labels
-        )
-        self.variants = functools.cache(
-            Counter(
-                "marquee_variant_answers_total",
-                "Users answered who are in an experiment, by variant",
-                ["experiment", "variant"],
-                registry=registry,
-            ).labels
-        )
-        self.filled_up = Counter(
-            "marquee_filled_up_items_total", "Media returned with all scores 0", registry=registry
-        )
-        self.empty = Counter(
-            "marquee_empty_answers_total", "Users whose first page was empty", registry=registry
-        )
+        self.filled_up = counter("marquee_filled_up_items_total", "Media returned with all scores 0")
+        self.empty = counter("marquee_empty_answers_total", "Users whose first page was empty")
         # Open these series at 0: rate() misses the first event of a series that begins at 1.
         for strategy in Strategy:
             self.answers(strategy, LIVE)
@@ -98,62 +86,48 @@ class _Pools:
 
     def __init__(self, registry: CollectorRegistry, gauges: CollectorRegistry) -> None:
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(f"marquee_pool_{name}", text, ["database", "pool"], registry=gauges)
+            return Gauge(name, text, ["database", "pool"], registry=gauges)
 
         def counter(name: str, text: str) -> Counter:
-            return Counter(f"marquee_pool_{name}", text, ["database", "pool"], registry=registry)
+            return Counter(name, text, ["database", "pool"], registry=registry)
 
-        self.max_size = gauge("max_size", "Connections that may be opened")
-        self.size = gauge("size", "Connections open or being opened")
-        self.in_use = gauge("in_use", "Connections in use or being opened")
-        self.available = gauge("available", "Idle connections")
-        self.waiting = gauge("waiting", "Requests waiting for a connection")
-        self.waited = counter("wait_seconds_total", "Time spent waiting for connections")
-        self.refused = counter("timeouts_total", "Requests that got no connection in time")
-        self.errors = counter("connection_errors_total", "Attempts to connect that failed")
+        self.max_size = gauge("marquee_pool_max_size", "Connections that may be opened")
+        self.size = gauge("marquee_pool_size", "Connections open or being opened")
+        self.in_use = gauge("marquee_pool_in_use", "Connections in use or being opened")
+        self.available = gauge("marquee_pool_available", "Idle connections")
+        self.waiting = gauge("marquee_pool_waiting", "Requests waiting for a connection")
+        self.waited = counter("marquee_pool_wait_seconds_total", "Time spent waiting for connections")
+        self.refused = counter("marquee_pool_timeouts_total", "Requests that got no connection in time")
+        self.errors = counter("marquee_pool_connection_errors_total", "Attempts to connect that failed")
 
 
 class _State:
     """State of databases, catalog index and model, as the workers see it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.workers = Gauge(
-            "marquee_workers",
-            "Worker processes by their answer of /ready",
-            ["status"],
-            registry=registry,
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        self.workers = gauge("marquee_workers", "Worker processes by their answer of /ready", "status")
+        self.databases = gauge(
+            "marquee_database_state", "Workers by the state in which they see a database", "database", "state"
         )
-        self.databases = Gauge(
-            "marquee_database_state",
-            "Workers by the state in which they see a database",
-            ["database", "state"],
-            registry=registry,
-        )
-        self.index_age = Gauge(
+        self.index_age = gauge(
             "marquee_catalogue_index_age_seconds",
             "Age of the oldest catalog index of the workers; 0 if none is loaded",
-            registry=registry,
         )
-        self.index_items = Gauge(
-            "marquee_catalogue_index_media",
-            "Media in the smallest catalog index of the workers",
-            registry=registry,
+        self.index_items = gauge(
+            "marquee_catalogue_index_media", "Media in the smallest catalog index of the workers"
         )
-        self.held_back = Gauge(
+        self.held_back = gauge(
             "marquee_catalogue_held_back",
             "1 if a load of the catalog is not used because too much is missing, else 0",
-            registry=registry,
         )
-        self.model_age = Gauge(
-            "marquee_model_age_seconds",
-            "Time since the model was trained; 0 for live SQL",
-            registry=registry,
+        self.model_age = gauge(
+            "marquee_model_age_seconds", "Time since the model was trained; 0 for live SQL"
         )
-        self.model = Gauge(
-            "marquee_model_info",
-            "Workers by the model version that they answer with",
-            ["model", "version"],
-            registry=registry,
+        self.model = gauge(
+            "marquee_model_info", "Workers by the model version that they answer with", "model", "version"
         )
 
 
@@ -161,19 +135,17 @@ class _Training:
     """State of training, read from the folder of models."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.last_success = Gauge(
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=registry)
+
+        self.last_success = gauge(
             "marquee_training_last_success_timestamp_seconds",
             "Time at which training last published a model, in seconds since 1970; 0 if never",
-            registry=registry,
         )
-        self.failed = Gauge(
-            "marquee_training_failed", "1 if the last training failed, else 0", registry=registry
-        )
-        self.running = Gauge("marquee_training_running", "1 while a training runs, else 0", registry=registry)
-        self.blocked = Gauge(
-            "marquee_training_blocked",
-            "1 if training is enabled and MODEL_PATH cannot be written, else 0",
-            registry=registry,
+        self.failed = gauge("marquee_training_failed", "1 if the last training failed, else 0")
+        self.running = gauge("marquee_training_running", "1 while a training runs, else 0")
+        self.blocked = gauge(
+            "marquee_training_blocked", "1 if training is enabled and MODEL_PATH cannot be written, else 0"
         )
 
 
