@@ -17,13 +17,13 @@ from recommender.cli.evaluation_options import (
     plan_of,
     reported,
 )
+from recommender.cli.evaluation_table import lines_of
 from recommender.cli.replay import show_replay
 from recommender.evaluation.last_result import FOLDER, keep, to_json
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import evaluate as compare
 from recommender.evaluation.splits import make_splits
-from recommender.evaluation.table import lines_of
 from recommender.evaluation.variants import compared_variants
 
 _STATUSES = {

@@ -16,8 +16,8 @@ from recommender.cli.evaluation_options import (
     plan_of,
     reported,
 )
+from recommender.evaluation.shown_metrics import shown_difference, shown_metric
 from recommender.evaluation.splits import make_splits
-from recommender.evaluation.table import shown_difference, shown_metric
 from recommender.evaluation.tuning import TuningResult
 from recommender.evaluation.tuning import tune as search
 

@@ -20,7 +20,7 @@ from recommender.evaluation.results import (
     VariantResult,
     Verdict,
 )
-from recommender.evaluation.table import shown_metric
+from recommender.evaluation.shown_metrics import shown_metric
 from recommender.evaluation.variants import DEFAULT, POPULARITY
 
 _TEMPLATES = Path(__file__).parent / "templates"

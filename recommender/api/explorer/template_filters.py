@@ -12,7 +12,7 @@ from recommender.bidi import balanced, isolated
 from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
-from recommender.evaluation.table import shown_metric
+from recommender.evaluation.shown_metrics import shown_metric
 from recommender.labels import name_of
 from recommender.model_store.runs import TrainingOutcome
 from recommender.placeholders.urls import PLACEHOLDERS_PATH, placeholder_url

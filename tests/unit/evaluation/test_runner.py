@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.cli.evaluation_table import lines_of
 from recommender.deadline import Deadline
 from recommender.entities import Blend, History, Options, Page, Weights
 from recommender.evaluation.ranking import ShortHistory, rank_variants
@@ -13,7 +14,6 @@ from recommender.evaluation.results import MetricDifference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import first_blends, fits_of
 from recommender.evaluation.splits import SplitKind, make_splits
-from recommender.evaluation.table import lines_of
 from recommender.evaluation.training_part import prepare
 from recommender.evaluation.tuning import Candidate, choose, commands_of, settings_of, tune
 from recommender.evaluation.variants import ALONE, DEFAULT, POPULARITY, Fit, RankingVariant, compared_variants

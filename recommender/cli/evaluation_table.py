@@ -1,20 +1,21 @@
 """A comparison as lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from recommender.evaluation.results import ALL_USERS, Evaluation, MetricDifference, VariantResult, Verdict
+from recommender.cli.columns import columns
+from recommender.evaluation.results import ALL_USERS, Evaluation, VariantResult
+from recommender.evaluation.shown_metrics import shown_difference, shown_metric
 
 _HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
 # With fewer users, intervals are too wide to distinguish most variants.
 _FEW_USERS = 100
-_SIGNS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
 
 
 def lines_of(evaluation: Evaluation) -> Iterator[str]:
     """Yield lines for a terminal: the data, a table, and notes."""
     yield from _described(evaluation)
     yield ""
-    yield from _aligned([_head(evaluation), *(_row(evaluation, each) for each in evaluation.measured)])
+    yield from columns([_head(evaluation), *(_row(evaluation, each) for each in evaluation.measured)])
     for each in evaluation.refused:
         yield f"{each.name}: not measured. {each.refused}"
     yield ""
@@ -30,20 +31,6 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
     yield (
         "better, worse: the 95 % interval of the paired differences excludes 0. Interactions favor what was "
         "shown."
-    )
-
-
-def shown_metric(name: str) -> str:
-    """Return a metric's display name: `NDCG@10`."""
-    metric, _, k = name.partition("@")
-    words = {"ndcg": "NDCG", "map": "MAP", "mrr": "MRR", "hit_rate": "Hit rate"}
-    return f"{words.get(metric, metric.capitalize())}@{k}"
-
-
-def shown_difference(difference: MetricDifference) -> str:
-    """Return a difference with its interval and verdict."""
-    return (
-        f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_SIGNS[difference.verdict]}"
     )
 
 
@@ -96,10 +83,4 @@ def _by_group(evaluation: Evaluation) -> Iterator[str]:
         [each.name, *(f"{each.groups[name].metrics[evaluation.metric].mean:.4f}" for name in names)]
         for each in measured
     ]
-    yield from _aligned([head, *rows])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from columns([head, *rows])
