@@ -22,7 +22,7 @@ from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest
 # Integer steps, so that a sum does not depend on the order of the users.
 _STEPS = 1 << 30
 # Measured on two cores.
-_SECONDS_A_STEP, _SECONDS_AN_ITEM, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 1e-8, 1e-4, 32, 56
+_SECONDS_A_STEP, _SECONDS_AN_ITEM, _BYTES_A_PAIR, _BYTES_A_KEPT_WEIGHT = 1e-8, 1e-4, 32, 72
 # Items after which progress is reported.
 _REPORTED_ITEMS = 500
 
@@ -74,6 +74,8 @@ class Transitions(ItemWeightsModel[TransitionsConfig]):
         entries = np.argsort(data.item_idx, kind="stable")
         ends = np.repeat(data.user_start[1:], np.diff(data.user_start))[entries]
         decay = np.rint(np.exp(-np.arange(config.gaps) / config.gap_decay) * _STEPS)
+        # `_add_steps` takes an item whose sum is 0 for one that it has not met yet.
+        decay = decay[decay > 0.0]
         sums = np.zeros(items)
         targets: list[TargetWeights] = []
         for target in range(items):

@@ -53,6 +53,16 @@ def test_items_further_apart_than_the_gaps_are_no_step() -> None:
     assert weights["b", "c"] == pytest.approx(1 / (13 * 2**0.2), rel=1e-6)
 
 
+def test_gaps_that_count_nothing_add_no_items_twice(tmp_path: Path) -> None:
+    histories = {
+        f"u{user}": [f"{(7 * user + 3 * place) % 31:02}" for place in range(30)] for user in range(40)
+    }
+    model = Transitions(TransitionsConfig(gap_decay=0.5, sources=31))
+    model.fit(dataset(histories))
+    model.save(tmp_path)
+    assert len(Transitions.load(tmp_path).weights.target_idx) <= 31 * 30
+
+
 def test_the_largest_weights_to_each_item_are_kept() -> None:
     weights = weights_of(Transitions(TransitionsConfig(sources=1)))
     assert {pair for pair in weights if pair[1] == "c"} == {("b", "c")}
