@@ -24,7 +24,7 @@ from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encod
 from recommender.models.whole_scores import scores_of_floats
 from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
 
-_SECONDS_A_PAIR, _BYTES_AN_ITEM = 5e-9, 16
+_SECONDS_A_PAIR, _BYTES_A_PAIR, _BYTES_AN_ITEM = 5e-9, 8, 16
 # An upper bound of the users of an item.
 _MOST_USERS = 1 << 40
 
@@ -55,7 +55,8 @@ class ContentModel(ConfiguredModel[ContentConfig]):
 
     def estimate(self, data: Dataset) -> Estimate:
         """Return the time and memory of counting."""
-        return Estimate(_SECONDS_A_PAIR * len(data.item_idx), _BYTES_AN_ITEM * len(data.item_ids))
+        pairs, items = len(data.item_idx), len(data.item_ids)
+        return Estimate(_SECONDS_A_PAIR * pairs, _BYTES_A_PAIR * pairs + _BYTES_AN_ITEM * items)
 
     def fit(self, data: Dataset, fitting: Fitting = UNBOUNDED) -> None:
         """Store the items, and the number of users of each."""
