@@ -113,7 +113,7 @@ _OPTIONS = (
         "--relevant",
         type=click.Choice([kind.value for kind in Relevant]),
         help="What a list should contain: what users liked, or all they liked or watched. Default: likes, "
-        "if there are any.",
+        "if at least 30 users with a history have any.",
     ),
     click.option("--users", type=click.IntRange(min=1), help="Test on a random sample of this many users."),
     click.option("--seed", type=int, default=0, help="Seed of the random sample."),

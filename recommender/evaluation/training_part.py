@@ -23,6 +23,8 @@ from recommender.evaluation.splits import Split, iso_time
 from recommender.models.base import UserContext, Window
 from recommender.names import distinct_names
 
+# With fewer users who have likes, what they watched says more.
+LEAST_LIKING_USERS = 30
 _STATED_GENRES = 3
 _SECONDS_A_DAY = 86_400
 
@@ -75,6 +77,23 @@ class TrainingPart:
     relevant: Relevant
 
 
+def choose_relevant(source: Source, splits: Sequence[Split]) -> Relevant:
+    """Return what is relevant in all splits of a run: likes if there are enough in each, else all positives.
+
+    There are enough if `LEAST_LIKING_USERS` of the test users with a history have a relevant like. Deciding
+    for each split would let a like button that was added between them change what is measured.
+    """
+    item_ids = source.interactions.item_ids
+    listed = {entry.item_id for entry in source.entries}
+    in_catalog = np.array([item_id in listed for item_id in item_ids], dtype=np.bool_)
+    for split in splits:
+        known = positive_pairs(split.train.since(_window_start(source.window_days, split.end))).user_idx
+        user_idx, item_idx = _new_pairs(split, Relevant.LIKES)
+        if len(np.intersect1d(known, user_idx[in_catalog[item_idx]])) < LEAST_LIKING_USERS:
+            return Relevant.POSITIVES
+    return Relevant.LIKES
+
+
 def prepare(
     source: Source,
     split: Split,
@@ -87,7 +106,7 @@ def prepare(
     Args:
         source: the source of the split interactions.
         split: the split.
-        relevant: likes or all positives; None for likes if the training part has any, else all positives.
+        relevant: likes or all positives; None to choose by this split alone.
         top_users: the size of the sample of test users; None for all.
         seed: of the sample.
 
@@ -106,8 +125,7 @@ def prepare(
     )
     window = Window(source.window_days, _as_sql(start))
     index = build_index(source.entries, popularity, source.domain)
-    found = Relevant.LIKES if pairs.liked.any() else Relevant.POSITIVES
-    kind = relevant or found
+    kind = relevant or choose_relevant(source, [split])
     wanted = _draw(_relevant_items(split, kind, index), top_users, seed)
     if not wanted:
         raise EvaluationError(f"the test part has no {kind} of items in the catalog that are new to a user")
@@ -139,17 +157,23 @@ def _as_sql(start: float) -> str:
 
 def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:
     """Return the relevant items by user: new to the user, and in the catalog."""
+    user_idx, item_idx = _new_pairs(split, kind)
+    catalog_idx = index.locate(split.train.item_ids)[item_idx]
+    user_idx, catalog_idx = user_idx[catalog_idx >= 0], catalog_idx[catalog_idx >= 0]
+    users, starts = np.unique(user_idx, return_index=True)
+    parts = np.split(catalog_idx, starts[1:])
+    return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
+
+
+def _new_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return users and items of the positive pairs of the test part that are new to the user, by user."""
     later = positive_pairs(split.test)
     chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)
     item_count = len(split.train.item_ids)
     known = np.unique(split.train.user_idx.astype(np.int64) * item_count + split.train.item_idx)
     user_idx, item_idx = later.user_idx[chosen], later.item_idx[chosen]
-    catalog_idx = index.locate(split.train.item_ids)[item_idx]
-    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known) & (catalog_idx >= 0)
-    user_idx, catalog_idx = user_idx[new], catalog_idx[new]
-    users, starts = np.unique(user_idx, return_index=True)
-    parts = np.split(catalog_idx, starts[1:])
-    return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
+    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known)
+    return user_idx[new], item_idx[new]
 
 
 def _draw(
@@ -191,8 +215,9 @@ def _stated_genres(
     genres = {entry.item_id: entry.genre_names or () for entry in source.entries}
     wanted = set(user_ids)
     liked: dict[str, Counter[str]] = {}
-    # Without likes, use watches.
-    counted = pairs.liked if pairs.liked.any() else np.ones(len(pairs.liked), dtype=np.bool_)
+    # Without enough likes, use watches too.
+    has_likes = len(np.unique(pairs.user_idx[pairs.liked])) >= LEAST_LIKING_USERS
+    counted = pairs.liked if has_likes else np.ones(len(pairs.liked), dtype=np.bool_)
     for user, item in zip(pairs.user_idx[counted].tolist(), pairs.item_idx[counted].tolist(), strict=True):
         user_id = train.user_ids[user]
         if user_id in wanted:

@@ -1,6 +1,7 @@
 """Searches on the validation period, then measures the choice once on the test."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from recommender.evaluation.runner import Plan, evaluate
 from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of, further_candidates
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
-from recommender.evaluation.training_part import TrainingPart, prepare
+from recommender.evaluation.training_part import TrainingPart, choose_relevant, prepare
 from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Fit, RankingVariant
 from recommender.models.registry import MODELS
 
@@ -84,6 +85,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
     Raises:
         EvaluationError: there is nothing to learn from or to test on.
     """
+    plan = replace(plan, relevant=plan.relevant or choose_relevant(source, [splits.validation, splits.test]))
     part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
     found = search(part, [fit for model in models or MODELS for fit in fits_of(model)], plan, report)
     chosen = choose(found.variants, found.candidates)

@@ -12,7 +12,7 @@ from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import MAIN_K, Plan, describe, evaluate_part
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import SplitKind, make_splits
-from recommender.evaluation.training_part import TestUsers, prepare
+from recommender.evaluation.training_part import TestUsers, choose_relevant, prepare
 from recommender.evaluation.tuning import Candidate, choose, search
 from recommender.evaluation.variants import POPULARITY, RankingVariant
 from recommender.models.fitting import Fitting
@@ -73,6 +73,7 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     splits = make_splits(source.interactions, SplitKind.TIME)
     plan = Plan(
         ks=(MAIN_K,),
+        relevant=choose_relevant(source, [splits.validation, splits.test]),
         top_users=SEARCH_USERS,
         seed=conditions.seed,
         short=conditions.short,

@@ -6,7 +6,7 @@ import pytest
 from recommender.data.interactions import InteractionKind
 from recommender.errors import EvaluationError
 from recommender.evaluation.splits import SplitKind, iso_time, make_splits, split_at
-from recommender.evaluation.training_part import TrainingPart, prepare
+from recommender.evaluation.training_part import Relevant, TrainingPart, prepare
 from tests.support.evaluation import ITEMS, Row, interactions, source_of
 
 
@@ -123,7 +123,7 @@ def test_relevant_items_are_liked_last_and_new_to_the_user() -> None:
         ("u", "deleted", InteractionKind.LIKE, 15.0),
     ]
     source = source_of(rows)
-    part = prepare(source, split_at(source.interactions, 10.0))
+    part = prepare(source, split_at(source.interactions, 10.0), Relevant.LIKES)
     (relevant,) = part.users.relevant
     assert [part.index.item_ids[item] for item in relevant] == [ITEMS[1]]
 
