@@ -5,14 +5,16 @@ independent of the test.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.clock import iso_of
-from recommender.data.interactions import Interactions
+from recommender.data.interactions import InteractionKind, Interactions
 from recommender.errors import EvaluationError
 
 # The share of all interactions, or of each user's, in the test part.
@@ -42,18 +44,31 @@ class Split(NamedTuple):
     end: float
 
 
-class Splits(NamedTuple):
-    """The test split, which is reported, and the validation split before it, for choices."""
+@dataclass(frozen=True)
+class Splits:
+    """The test split, which is reported, and the validation split before it, for choices.
 
-    validation: Split
+    `split_again`: splits the training part of the test in the same way.
+    """
+
     test: Split
+    split_again: Callable[[Interactions], Split]
+
+    @cached_property
+    def validation(self) -> Split:
+        """The split of the training part of the test.
+
+        Raises:
+            EvaluationError: a part is empty.
+        """
+        return self.split_again(self.test.train)
 
 
 def make_splits(interactions: Interactions, kind: SplitKind, moment: float | None = None) -> Splits:
     """Split interactions.
 
     Args:
-        interactions: all of them. Those without a time are in the training part: they only exclude items.
+        interactions: all of them. Those of other kinds than likes, watches and dislikes only exclude items.
         kind: the kind of split.
         moment: of the split in time, in seconds since 1970 UTC; None for the start of the last fifth.
 
@@ -61,11 +76,9 @@ def make_splits(interactions: Interactions, kind: SplitKind, moment: float | Non
         EvaluationError: a part is empty.
     """
     if kind is SplitKind.TIME:
-        test = split_at(interactions, moment)
-        return Splits(split_at(test.train, None), test)
-    later_mask = _MASKS[kind]
-    test = _split_by(interactions, later_mask)
-    return Splits(_split_by(test.train, later_mask), test)
+        return Splits(split_at(interactions, moment), partial(split_at, moment=None))
+    split_again = partial(_split_by, later_mask=_MASKS[kind])
+    return Splits(split_again(interactions), split_again)
 
 
 def split_at(interactions: Interactions, moment: float | None) -> Split:
@@ -74,14 +87,31 @@ def split_at(interactions: Interactions, moment: float | None) -> Split:
     Raises:
         EvaluationError: a part is empty.
     """
-    times = interactions.times
     if moment is None:
-        finite = times[np.isfinite(times)]
-        if not len(finite):
-            raise EvaluationError("no interaction has a time, and the split needs them")
-        moment = float(np.quantile(finite, 1.0 - TEST_SHARE, method="higher"))
-    later = times >= moment
-    return _split(interactions, later, moment, moment)
+        moment = _last_fifth(interactions)
+    return _split(interactions, interactions.times >= moment, moment, moment)
+
+
+def _last_fifth(interactions: Interactions) -> float:
+    """Return the time at which the last fifth starts, or the next later one if nothing is before it.
+
+    Raises:
+        EvaluationError: there is no such time.
+    """
+    times = interactions.times[_counted(interactions)]
+    finite = times[np.isfinite(times)]
+    if not len(finite):
+        raise EvaluationError("no like, watch or dislike has a time, and the split needs them")
+    moment = float(np.quantile(finite, 1.0 - TEST_SHARE, method="higher"))
+    after_first = finite[finite > finite.min()]
+    if not len(after_first):
+        raise EvaluationError("all likes, watches and dislikes are of one moment, and the split needs two")
+    return max(moment, float(after_first.min()))
+
+
+def _counted(interactions: Interactions) -> NDArray[np.bool_]:
+    """Return which interactions are learned from or tested on; others, of any number, move no split."""
+    return np.asarray(interactions.kinds != InteractionKind.OTHER)
 
 
 def iso_time(seconds: float) -> str:
@@ -90,15 +120,24 @@ def iso_time(seconds: float) -> str:
 
 
 def _split_by(interactions: Interactions, later_mask: Callable[[Interactions], NDArray[np.bool_]]) -> Split:
-    later = later_mask(interactions)
-    known = interactions.times[~later]
+    counted = _counted(interactions)
+    later = counted.copy()
+    later[counted] = later_mask(interactions.select(counted))
+    # What only excludes items is known if it was before the first interaction that is tested.
+    firsts = np.full(len(interactions.user_ids), np.nan)
+    np.fmin.at(firsts, interactions.user_idx[later], interactions.times[later])
+    later |= ~counted & (interactions.times >= firsts[interactions.user_idx])
+    known = interactions.times[~later & counted]
     finite = known[np.isfinite(known)]
     return _split(interactions, later, None, float(finite.max()) if len(finite) else 0.0)
 
 
 def _split(interactions: Interactions, later: NDArray[np.bool_], moment: float | None, end: float) -> Split:
-    if later.all() or not later.any():
-        raise EvaluationError("the split leaves nothing to train on" if later.all() else "nothing to test on")
+    tested = later[_counted(interactions)]
+    if not tested.any():
+        raise EvaluationError("the split leaves nothing to test on")
+    if tested.all():
+        raise EvaluationError("the split leaves nothing to train on")
     return Split(interactions.select(~later), interactions.select(later), moment, end)
 
 

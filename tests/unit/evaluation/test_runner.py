@@ -186,7 +186,7 @@ def test_the_test_part_does_not_change_the_choice() -> None:
     splits = make_splits(source.interactions, PLAN.split)
     shuffled = splits.test.test
     shuffled = replace(shuffled, item_idx=np.random.default_rng(1).permutation(shuffled.item_idx))
-    other = splits._replace(test=splits.test._replace(test=shuffled))
+    other = replace(splits, test=splits.test._replace(test=shuffled))
     found = [tune(source, each, ["item_knn"], PLAN, lambda *_: None) for each in (splits, other)]
     assert found[0].best == found[1].best
     assert found[0].chosen == found[1].chosen

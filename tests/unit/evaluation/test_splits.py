@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recommender.data.interactions import InteractionKind
 from recommender.errors import EvaluationError
@@ -86,7 +87,7 @@ def test_validation_lies_within_the_training_part_of_the_test(kind: SplitKind) -
 
 def test_a_split_in_time_tests_only_later_interactions() -> None:
     splits = make_splits(interactions(made_up()), SplitKind.TIME)
-    for split in splits:
+    for split in (splits.validation, splits.test):
         assert split.moment is not None
         assert split.train.times.max() < split.moment <= split.test.times.min()
 
@@ -126,6 +127,63 @@ def test_relevant_items_are_liked_last_and_new_to_the_user() -> None:
     part = prepare(source, split_at(source.interactions, 10.0), Relevant.LIKES)
     (relevant,) = part.users.relevant
     assert [part.index.item_ids[item] for item in relevant] == [ITEMS[1]]
+
+
+FUTURE = 4e9
+
+
+@pytest.mark.parametrize("kind", list(SplitKind))
+@pytest.mark.parametrize("times", [np.linspace(0, 999, 40), np.full(40, FUTURE)], ids=["known", "future"])
+def test_rows_that_only_exclude_move_no_split(kind: SplitKind, times: NDArray[np.float64]) -> None:
+    """For each row that counts there are several impressions, or rows more than a day ahead."""
+    rows = made_up()
+    others = [
+        (f"user{user}", ITEMS[number % 60], InteractionKind.OTHER, float(time))
+        for user in range(12)
+        for number, time in enumerate(times)
+    ]
+    alone, among_others = (make_splits(interactions(each), kind) for each in (rows, [*rows, *others]))
+    for split, expected in (
+        (among_others.test, alone.test),
+        (among_others.validation, alone.validation),
+    ):
+        assert (split.moment, split.end) == (expected.moment, expected.end)
+        counted = split.test.select(split.test.kinds != InteractionKind.OTHER)
+        assert sorted(zip(counted.user_idx, counted.times, strict=True)) == sorted(
+            zip(expected.test.user_idx, expected.test.times, strict=True)
+        )
+
+
+@pytest.mark.parametrize("kind", list(SplitKind))
+def test_what_was_shown_before_the_test_excludes_and_later_rows_do_not(kind: SplitKind) -> None:
+    rows: list[Row] = [("u", ITEMS[number], InteractionKind.LIKE, float(number)) for number in range(10)]
+    shown: list[Row] = [
+        ("u", ITEMS[20], InteractionKind.OTHER, 0.0),
+        ("u", ITEMS[9], InteractionKind.OTHER, 9.0),
+    ]
+    train = make_splits(interactions([*rows, *shown]), kind).test.train
+    others = train.select(train.kinds == InteractionKind.OTHER)
+    assert [train.item_ids[item] for item in others.item_idx] == [ITEMS[20]]
+
+
+def test_if_most_rows_are_of_the_first_moment_the_split_is_at_the_next() -> None:
+    rows: list[Row] = [(f"user{n}", ITEMS[n % 60], InteractionKind.LIKE, 100.0) for n in range(85)]
+    rows += [(f"user{n}", ITEMS[n % 60 + 1], InteractionKind.LIKE, 200.0 + n % 3) for n in range(15)]
+    assert make_splits(interactions(rows), SplitKind.TIME).test.moment == 200.0
+
+
+def test_rows_of_one_moment_cannot_be_split_in_time() -> None:
+    rows = [("u", ITEMS[number], InteractionKind.LIKE, 1.0) for number in range(10)]
+    with pytest.raises(EvaluationError, match="are of one moment"):
+        make_splits(interactions(rows), SplitKind.TIME)
+
+
+def test_a_test_needs_no_validation_part() -> None:
+    rows = [("u", ITEMS[number], InteractionKind.LIKE, float(number > 5)) for number in range(10)]
+    splits = make_splits(interactions(rows), SplitKind.TIME, 1.0)
+    assert len(splits.test.test.times) == 4
+    with pytest.raises(EvaluationError):
+        assert splits.validation
 
 
 def test_a_split_that_leaves_nothing_says_so() -> None:
