@@ -1,5 +1,6 @@
 """How models compile their loops, and what takes their place where no compiler is installed."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -11,6 +12,8 @@ try:
 except ImportError:
     njit = None
 else:
+    from recommender.code_cache import ToleratedCache
+
     njit = numba.njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -30,12 +33,11 @@ def compiled(function: Function) -> Function:
     """
     if njit is None:
         return function
-    result: Any
-    try:
-        result = njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        # Neither the package's own folder nor a user's cache can be written to.
-        result = njit(nogil=True)(function)
+    result: Any = njit(nogil=True)(function)
+    # Neither the package's own folder nor a user's cache may be writable: then the code is not kept.
+    with contextlib.suppress(RuntimeError, OSError):
+        # As `cache=True` does with numba's own class.
+        result._cache = ToleratedCache(function)  # noqa: SLF001 - see above
     return cast("Function", result)
 
 

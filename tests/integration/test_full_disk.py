@@ -1,16 +1,21 @@
-"""A full disk or a removed temporary folder causes no failed answer."""
+"""A full disk, damaged files of compiled code or a removed temporary folder cause no failed answer."""
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from config.setting_types import ROOT
 from recommender.entities import DatabaseName
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
+from tests.support.processes import NO_MODELS, environment
 from tests.support.reference import Reference
 from tests.support.small_disk import SmallDisk, mounted_small_disk
 from tests.support.waiting import eventually, wait_until
@@ -115,6 +120,40 @@ def test_on_a_full_disk_each_worker_loads_the_catalog_on_its_own(databases: Urls
         replace_workers(server, signal.SIGKILL)
         # Until its first load it uses the index that was announced before the disk was full.
         assert eventually(lambda: all_have_all_items(server, databases), 20.0)
+
+
+def test_on_a_full_disk_the_service_starts_and_commands_run_without_compiled_code(
+    shared_databases: Urls, disk: SmallDisk
+) -> None:
+    disk.fill()
+    cache = {"NUMBA_CACHE_DIR": str(disk.path)}
+    prune = [sys.executable, "-m", "recommender", "models", "prune"]
+    done = subprocess.run(  # noqa: S603 - our own
+        prune,
+        env=environment(MODEL_PATH=NO_MODELS, **cache),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "There is nothing to remove.\n"), done.stderr
+    with running_gunicorn(shared_databases, **cache) as server:
+        assert server.get("/api/media/popular").status == 200
+        assert server.log.read_text().count("Compiled code cannot be kept in") == 1
+
+
+def test_after_a_power_cut_the_service_compiles_what_was_not_written_completely(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    with running_gunicorn(shared_databases, NUMBA_CACHE_DIR=str(tmp_path)):
+        pass
+    files = [*tmp_path.rglob("*.nbi"), *tmp_path.rglob("*.nbc")]
+    assert len(files) > 10
+    for number, path in enumerate(sorted(files)):
+        os.truncate(path, path.stat().st_size // 2 if number % 2 else 0)
+    with running_gunicorn(shared_databases, NUMBA_CACHE_DIR=str(tmp_path)) as server:
+        assert server.get("/api/media/popular").status == 200
+    assert all(path.stat().st_size for path in files)
 
 
 def add_an_item(urls: Urls) -> None:

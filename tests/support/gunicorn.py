@@ -28,7 +28,7 @@ from tests.support.processes import NO_MODELS
 from tests.support.waiting import eventually
 
 # Variables that take effect before a program runs, and so not after a fork.
-_OF_ANY_PROCESS = {"LD_PRELOAD"}
+_OF_ANY_PROCESS = {"LD_PRELOAD", "NUMBA_CACHE_DIR"}
 _START_S = 60.0
 _STOP_S = 40.0
 _ARGUMENTS = ("-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")

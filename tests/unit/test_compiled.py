@@ -1,0 +1,114 @@
+"""Compiled code is kept in files, and compiled again where these are of no use."""
+
+import importlib.util
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+import pytest
+
+from recommender import code_cache
+from tests.support.small_disk import mounted_small_disk
+
+_MODULE = """
+from recommender.compiled import compiled
+
+@compiled
+def double(number):
+    return 2 * number
+"""
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "loops.py"
+    path.write_text(_MODULE)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for compiled code, as in a process that has logged nothing."""
+    path = tmp_path / "cache"
+    path.mkdir()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(path))
+    monkeypatch.setattr(code_cache, "_logged", set())
+    return path
+
+
+def started(source: Path) -> Any:
+    """Return the function as a new process has it, after a call."""
+    spec = importlib.util.spec_from_file_location(f"loops_{next(_numbers)}", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.double(21) == 42
+    return module.double
+
+
+def is_read(double: Any) -> bool:
+    """Return whether the code was read, not compiled."""
+    return bool(double.stats.cache_hits)
+
+
+def files(cache: Path, kind: str) -> list[Path]:
+    return list(cache.rglob(f"*.{kind}"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_code_is_compiled_once(source: Path) -> None:
+    assert not is_read(started(source))
+    assert is_read(started(source))
+
+
+@pytest.mark.parametrize("rest", [0, 20], ids=["empty", "torn"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_code_in_a_damaged_file_is_compiled_again_and_kept(
+    source: Path, cache: Path, kind: str, rest: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    started(source)
+    (damaged,) = files(cache, kind)
+    os.truncate(damaged, rest)
+    assert not is_read(started(source))
+    assert "cannot be read" in caplog.text
+    assert is_read(started(source))
+
+
+def test_a_damaged_file_that_cannot_be_replaced_ends_no_start(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(source)
+    (damaged,) = files(cache, "nbi")
+    os.truncate(damaged, 0)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert not is_read(started(source))
+
+
+@pytest.fixture
+def full_cache(cache: Path) -> Iterator[Path]:
+    # Not so small that no folder can be made in it.
+    with mounted_small_disk(cache, "64k") as disk:
+        disk.fill()
+        yield cache
+
+
+@pytest.mark.usefixtures("full_cache")
+def test_on_a_full_disk_code_is_compiled_and_one_line_says_that_it_is_not_kept(
+    source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        assert not is_read(started(source))
+    (line,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "cannot be kept in" in line.getMessage()
+    assert "No space left on device" in line.getMessage()
