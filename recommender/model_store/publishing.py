@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -51,6 +52,8 @@ from recommender.model_store.versions import (
 from recommender.models.base import TrainableModel
 
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
+# If it gave up, its version would be removed.
+_PUBLISHING_PATIENCE_S = 600.0
 
 
 class ForgottenMeanwhileError(ArtifactError):
@@ -134,7 +137,7 @@ class Publisher:
             ForgottenMeanwhileError: the data includes a forgotten user. Nothing is published.
         """
         folder, name = self._home.parent, self._home.name
-        with store_lock(folder):
+        with _patient_store_lock(folder):
             version = reserve_version(folder)
             aside = self._home / f".{version}{PARTIAL_SUFFIX}"
             aside.mkdir()
@@ -144,7 +147,7 @@ class Publisher:
             type(model).load(aside)
             ref = VersionRef(name, version)
             metadata = _metadata_of(model, data, provenance, aside, ref)
-            with store_lock(folder):
+            with _patient_store_lock(folder):
                 # A `forget` after this look sees the files aside, and waits until this run ends.
                 self._refuse_forgotten(data)
                 allowed = self._allowed(promotion, since)
@@ -190,6 +193,26 @@ class Publisher:
         elif promotion is PromotionScope.MODEL:
             point_model_to(folder, ref)
         prune_model(folder, ref.model, self._kept_versions)
+
+
+@contextlib.contextmanager
+def _patient_store_lock(folder: Path) -> Iterator[None]:
+    """Hold the store's lock, for which a training that took hours waits longer than a command.
+
+    Raises:
+        ArtifactError: another process has held it for some minutes.
+        OSError: the folder cannot be written.
+    """
+    until = time.monotonic() + _PUBLISHING_PATIENCE_S
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(store_lock(folder))
+                break
+            except ArtifactError:
+                if time.monotonic() >= until:
+                    raise
+        yield
 
 
 def _metadata_of(

@@ -132,8 +132,9 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
         ArtifactError: it is damaged, or has far fewer users or items; the current one stays.
         OSError: the folder cannot be written.
     """
+    verified = _verified(folder, ref)
     with store_lock(folder):
-        metadata = _checked(folder, ref)
+        metadata = _unchanged(folder, ref, verified)
         lost = _lost(folder, metadata)
         if lost is not None and not (shrinkage_accepted or metadata.shrinkage_accepted):
             raise ArtifactError(
@@ -150,22 +151,28 @@ def rollback(folder: Path) -> VersionRef:
     Missing and damaged versions are skipped. Its size is not compared, as it was in use before.
 
     Raises:
-        ArtifactError: there is no earlier version; the present one stays.
+        ArtifactError: there is no earlier version, or another one became current meanwhile; the present one
+            stays.
         OSError: the folder cannot be written.
     """
     passed_over = []
-    # Checked first, as the lock would make a missing folder.
-    if history_of(folder):
+    earlier = versions_before(history_of(folder))
+    for ref in earlier:
+        try:
+            verified = _verified(folder, ref)
+        except ArtifactError as exc:
+            passed_over.append(str(exc))
+            continue
         with store_lock(folder):
-            for ref in versions_before(history_of(folder)):
-                try:
-                    metadata = _checked(folder, ref)
-                except ArtifactError as exc:
-                    passed_over.append(str(exc))
-                    continue
-                _prepare_to_serve(folder, metadata, is_smaller=_lost(folder, metadata) is not None)
-                make_current(folder, ref, How.ROLLED_BACK)
-                return ref
+            if versions_before(history_of(folder)) != earlier:
+                raise ArtifactError(
+                    f"{folder}: another version became current while {ref} was checked, and stays. Try again "
+                    "if that one is to be replaced."
+                )
+            metadata = _unchanged(folder, ref, verified)
+            _prepare_to_serve(folder, metadata, is_smaller=_lost(folder, metadata) is not None)
+            make_current(folder, ref, How.ROLLED_BACK)
+            return ref
     reasons = "".join(f" {reason}." for reason in passed_over)
     raise ArtifactError(f"{folder}: no earlier version can be made current again.{reasons}")
 
@@ -227,18 +234,45 @@ def _in_use(folder: Path) -> Iterator[VersionRef]:
     yield from last_champions(history_of(folder))
 
 
-def _checked(folder: Path, ref: VersionRef) -> Metadata:
-    """Return the metadata of a version, after checking every byte.
+def _verified(folder: Path, ref: VersionRef) -> Metadata:
+    """Return the metadata of a version, after checking every byte; takes seconds for gigabytes.
+
+    Without the store's lock, for which others would have to wait that long.
 
     Raises:
         ArtifactError: it is damaged, or was made before a user was forgotten. The message names it.
+    """
+    metadata = _usable(folder, ref)
+    try:
+        verify(folder / ref.model / ref.version, metadata)
+    except ArtifactError as exc:
+        raise ArtifactError(f"{ref}: {exc}") from None
+    return metadata
+
+
+def _unchanged(folder: Path, ref: VersionRef, verified: Metadata) -> Metadata:
+    """Return the present metadata of a version whose files were checked; the store's lock must be held.
+
+    Raises:
+        ArtifactError: it was removed or changed since, or a user was forgotten.
+    """
+    metadata = _usable(folder, ref)
+    if metadata.checksums != verified.checksums:
+        raise ArtifactError(f"{ref}: it was changed while it was checked. Try again.")
+    return metadata
+
+
+def _usable(folder: Path, ref: VersionRef) -> Metadata:
+    """Return the metadata of a version that has all but its arrays checked.
+
+    Raises:
+        ArtifactError: it does not exist, or was made before a user was forgotten. The message names it.
     """
     if not is_there(folder, *ref):
         raise UnknownVersionError(f"{ref}: it does not exist")
     try:
         metadata = read_metadata(folder, *ref)
         _refuse_forgotten(metadata, _forgotten_in(folder))
-        verify(folder / ref.model / ref.version, metadata)
     except ArtifactError as exc:
         raise ArtifactError(f"{ref}: {exc}") from None
     return metadata

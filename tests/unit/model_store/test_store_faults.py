@@ -1,0 +1,108 @@
+"""What goes wrong while the store is changed leaves it as it was, and stops no other process."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recommender.errors import ArtifactError
+from recommender.model_store import locks, publishing, store
+from recommender.model_store.artifact import Metadata, Provenance, verify
+from recommender.model_store.currents import VersionRef, serving_version
+from recommender.model_store.locks import store_lock
+from recommender.model_store.store import promote, rollback
+from recommender.models.registry import MODELS
+from tests.support.datasets import dataset
+from tests.support.training import change_metadata, publish_made_up
+
+POPULARITY, CONTENT = "popularity", "content"
+
+Change = Callable[[], object]
+
+
+@pytest.fixture
+def while_verifying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]:
+    """Return a function that has a change made once, while the next version is verified."""
+
+    def arrange(change: Change) -> None:
+        def changing(home: Path, metadata: Metadata) -> None:
+            monkeypatch.setattr(store, "verify", verify)
+            verify(home, metadata)
+            change()
+
+        monkeypatch.setattr(store, "verify", changing)
+
+    return arrange
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_STORE_PATIENCE_S", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_others_change_the_store_while_a_version_is_verified(
+    folder: Path, while_verifying: Callable[[Change], None], command: str
+) -> None:
+    first = publish_made_up(folder, POPULARITY)
+    publish_made_up(folder, CONTENT)
+
+    def lock_it() -> None:
+        with store_lock(folder):
+            pass
+
+    while_verifying(lock_it)
+    if command == "promote":
+        promote(folder, first)
+    else:
+        assert rollback(folder) == first
+    assert serving_version(folder) == first
+
+
+def test_a_rollback_does_not_undo_what_became_current_while_it_verified(
+    folder: Path, while_verifying: Callable[[Change], None]
+) -> None:
+    publish_made_up(folder, POPULARITY)
+    publish_made_up(folder, CONTENT)
+    published: list[VersionRef] = []
+    while_verifying(lambda: published.append(publish_made_up(folder, POPULARITY)))
+    with pytest.raises(ArtifactError, match="another version became current"):
+        rollback(folder)
+    assert serving_version(folder) == published[0]
+
+
+def test_a_version_that_changes_while_it_is_verified_is_not_promoted(
+    folder: Path, while_verifying: Callable[[Change], None]
+) -> None:
+    first = publish_made_up(folder, POPULARITY)
+    second = publish_made_up(folder, CONTENT)
+    while_verifying(lambda: change_metadata(folder / first.model / first.version, checksums={}))
+    with pytest.raises(ArtifactError, match="it was changed while it was checked"):
+        promote(folder, first)
+    assert serving_version(folder) == second
+
+
+@pytest.mark.usefixtures("impatient")
+def test_publishing_waits_longer_for_the_store_than_a_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = dataset({"a": ["x"]})
+    model = MODELS[CONTENT].make({})
+    model.fit(data)
+    attempts: list[None] = []
+    with contextlib.ExitStack() as other:
+
+        def free_at_last(folder: Path) -> contextlib.AbstractContextManager[None]:
+            attempts.append(None)
+            if len(attempts) == 3:
+                other.close()
+            return store_lock(folder)
+
+        with publishing.publishing(folder, CONTENT) as publisher:
+            other.enter_context(store_lock(folder))
+            monkeypatch.setattr(publishing, "store_lock", free_at_last)
+            publisher.publish(model, data, Provenance("test"))
+    assert len(attempts) > 3
+    assert serving_version(folder) == VersionRef(CONTENT, publisher.versions()[-1])
