@@ -22,19 +22,22 @@ class RecommendationDatabase:
         artifact: Mapping[str, object],
         embeddings: Iterable[tuple[str, Sequence[float]]],
         kept_versions: Sequence[str],
+        *,
+        is_current: bool,
     ) -> None:
-        """Record a version as the current one of its model, and delete removed ones, in one transaction.
+        """Record a version, and delete removed ones, in one transaction.
 
         Args:
             artifact: the parameters of `insert_artifact`.
             embeddings: of users, by id; empty for a model without embeddings.
             kept_versions: all versions of the model that remain.
+            is_current: it is the current one of its model; otherwise the one so far remains current.
         """
         model, version = artifact["model"], artifact["version"]
         # A version that is stored already is deleted first, too.
         others = [kept for kept in kept_versions if kept != version]
         with WritableDatabase(NAME, self._url) as database, database.transaction():
-            _note_current(database, artifact, others)
+            _note(database, artifact, others, is_current=is_current)
             rows = ((model, version, user_id, embedding) for user_id, embedding in embeddings)
             database.copy("copy_user_features", rows)
 
@@ -46,7 +49,7 @@ class RecommendationDatabase:
             kept_versions: all versions of the model that remain.
         """
         with WritableDatabase(NAME, self._url) as database, database.transaction():
-            _note_current(database, artifact, kept_versions)
+            _note(database, artifact, kept_versions, is_current=True)
 
     def keep_versions(self, kept_versions: Mapping[str, Sequence[str]]) -> None:
         """Delete the versions that are not kept of the named models, in one transaction."""
@@ -60,10 +63,15 @@ class RecommendationDatabase:
             database.execute("delete_users", user_ids=list(user_ids))
 
 
-def _note_current(
-    database: WritableDatabase, artifact: Mapping[str, object], kept_versions: Sequence[str]
+def _note(
+    database: WritableDatabase,
+    artifact: Mapping[str, object],
+    kept_versions: Sequence[str],
+    *,
+    is_current: bool,
 ) -> None:
     model, version = artifact["model"], artifact["version"]
     database.execute("delete_versions", model=model, kept_versions=list(kept_versions))
     database.execute("insert_artifact", **artifact)
-    database.execute("update_current", model=model, version=version)
+    if is_current:
+        database.execute("update_current", model=model, version=version)

@@ -89,6 +89,12 @@ class Publisher:
         """Return the versions that have a folder, the earliest first."""
         return versions_of(self._home)
 
+    def is_current(self, version: str) -> bool:
+        """Return whether a version is the current one of the model."""
+        with contextlib.suppress(ArtifactError):
+            return current_version(self._home.parent, self._home.name) == version
+        return False
+
     def withdraw(self) -> None:
         """Remove the model's `current` link, and that of all models if it names this model.
 

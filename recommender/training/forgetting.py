@@ -305,4 +305,5 @@ def _publish(
     serves = serving is not None and serving.model == former.model
     promotion = PromotionScope.ALL if serves else PromotionScope.MODEL
     metadata = publisher.publish(model, data, provenance, shrinkage_accepted=True, promotion=promotion)
-    return Publication(model, data, metadata, [metadata.version]), ""
+    is_current = publisher.is_current(metadata.version)
+    return Publication(model, data, metadata, [metadata.version], is_current), ""

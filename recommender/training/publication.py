@@ -9,15 +9,17 @@ from recommender.models.base import TrainableModel
 
 
 class Publication(NamedTuple):
-    """A version that has just become the current one of its model.
+    """A version that was just published.
 
     `data`: what the model was fitted to. `versions`: all kept versions of the model, this one included.
+    `is_current`: it is the current one of its model; False if people chose another one meanwhile.
     """
 
     model: TrainableModel
     data: Dataset
     metadata: Metadata
     versions: Sequence[str]
+    is_current: bool
 
 
 class RecordPublication(Protocol):

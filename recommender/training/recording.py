@@ -33,7 +33,10 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> RecordPublicat
     def record(publication: Publication) -> None:
         try:
             database.record(
-                _row_of(publication.metadata), _embeddings_of(publication), list(publication.versions)
+                _row_of(publication.metadata),
+                _embeddings_of(publication),
+                list(publication.versions),
+                is_current=publication.is_current,
             )
         except LoadError as exc:
             published = publication.metadata

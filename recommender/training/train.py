@@ -83,7 +83,8 @@ def train(
             promotion=promotion,
             since=since,
         )
-        record(Publication(model, data, metadata, publisher.versions()))
+        is_current = publisher.is_current(metadata.version)
+        record(Publication(model, data, metadata, publisher.versions(), is_current))
         return metadata
 
 

@@ -11,10 +11,15 @@ import pytest
 from psycopg import sql
 
 from config.setting_types import ROOT
+from recommender.data.dataset import Dataset
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.model_store import artifact
+from recommender.model_store.currents import read_currents
 from recommender.models.als import Als
+from recommender.training.recording import recording_in
+from recommender.training.train import train
 from tests.support.commands import Result, runner
+from tests.support.datasets import dataset
 from tests.support.postgres import Urls, maintenance
 
 Run = Callable[..., Result]
@@ -162,6 +167,33 @@ def test_the_promoted_or_restored_version_is_marked_current(run: Run, url: str, 
     query = "SELECT version, count(*) FROM user_features GROUP BY version ORDER BY version"
     assert rows(url, query) == embeddings
     assert rows(url, "SELECT is_current FROM model_artifacts WHERE model = 'popularity'") == [(True,)]
+
+
+def test_a_version_that_does_not_become_current_is_recorded_and_the_chosen_one_stays_current(
+    run: Run, url: str, folder: Path
+) -> None:
+    run("migrate", "up")
+    run(*ALS)
+    first = current(folder)
+    run(*ALS)
+    began = read_currents(folder)
+
+    def rolled_back_meanwhile() -> Dataset:
+        run("models", "rollback")
+        return dataset({f"{user:04}": [f"{item:04}" for item in range(user % 3, 6)] for user in range(30)})
+
+    trained = train(
+        "als",
+        folder,
+        rolled_back_meanwhile,
+        accept_shrinkage=True,
+        hyperparameters={"factors": FACTORS, "iterations": 1},
+        since=began,
+        record=recording_in(url, pytest.fail),
+    )
+    assert current(folder) == first
+    assert noted(url)[first] is True
+    assert noted(url)[trained.version] is False
 
 
 def test_rows_of_pruned_versions_are_deleted(run: Run, url: str, folder: Path) -> None:

@@ -1,5 +1,5 @@
 -- name: insert_artifact(model, version, hyperparameters, metrics, fingerprint, blend, counts, code_version, made_by, training_run, built_at)!
--- Insert a version that has become the current one of its model, unless it exists.
+-- Insert a version that is not the current one of its model, unless it exists.
 --
 -- Parameters: model, version, code_version, made_by text; hyperparameters, metrics, fingerprint, blend, counts
 -- text (JSON); training_run int; built_at text (ISO 8601).
@@ -20,6 +20,6 @@ VALUES (
     :made_by::text,
     :training_run::int,
     :built_at::timestamptz,
-    TRUE
+    FALSE
 )
 ON CONFLICT (model, version) DO NOTHING;
