@@ -49,8 +49,9 @@ class _SteadyLimiter(Limiter):
     def init_app(self, app: Flask) -> None:
         super().init_app(app)
         if self._fallback_limiter is not None:
-            self._fallback_storage = SteadyMemoryStorage()
-            self._fallback_limiter = FixedWindowRateLimiter(self._fallback_storage)
+            storage = SteadyMemoryStorage()
+            self._fallback_storage = storage  # type: ignore[assignment] # any storage can be used
+            self._fallback_limiter = FixedWindowRateLimiter(storage)
 
 
 def _caller() -> str:
