@@ -154,12 +154,17 @@ def current_faults(folder: Path) -> Iterator[str]:
             yield f"{CURRENT} names {ref}, which does not exist"
 
 
-def refuse_unless_link(path: Path) -> None:
-    """Require that a `current` may be replaced.
+def refuse_unless_links(folder: Path, model: str) -> None:
+    """Require that the `current` of a model and that of all models may be replaced.
 
     Raises:
-        ArtifactError: it is something other than a link.
+        ArtifactError: one is something other than a link.
     """
+    for current in (folder / model / CURRENT, folder / CURRENT):
+        _refuse_unless_link(current)
+
+
+def _refuse_unless_link(path: Path) -> None:
     if path.exists() and not path.is_symlink():
         raise ArtifactError(f"{path} is not a symbolic link. Remove it and try again.")
 
@@ -171,9 +176,12 @@ def point_to(folder: Path, ref: VersionRef) -> None:
         ArtifactError: a `current` exists that is not a link.
         OSError: a folder cannot be written.
     """
-    refuse_unless_link(folder / CURRENT)
-    point_model_to(folder, ref)
-    _link(folder, Path(ref.model, ref.version), ref.version)
+    refuse_unless_links(folder, ref.model)
+    # Both links are made before either is put in place: what a full disk prevents changes nothing.
+    of_model = _make_link(folder / ref.model, Path(ref.version), ref.version)
+    of_all = _make_link(folder, Path(ref.model, ref.version), ref.version)
+    of_model.replace(folder / ref.model / CURRENT)
+    of_all.replace(folder / CURRENT)
 
 
 def point_model_to(folder: Path, ref: VersionRef) -> None:
@@ -183,12 +191,14 @@ def point_model_to(folder: Path, ref: VersionRef) -> None:
         ArtifactError: a `current` exists that is not a link.
         OSError: the folder cannot be written.
     """
-    refuse_unless_link(folder / ref.model / CURRENT)
-    _link(folder / ref.model, Path(ref.version), ref.version)
+    current = folder / ref.model / CURRENT
+    _refuse_unless_link(current)
+    _make_link(folder / ref.model, Path(ref.version), ref.version).replace(current)
 
 
-def _link(home: Path, target: Path, version: str) -> None:
+def _make_link(home: Path, target: Path, version: str) -> Path:
+    """Make the link that is to replace `current`; `publishing` removes what a killed process leaves."""
     link = home / f".{CURRENT}.{version}"
     link.unlink(missing_ok=True)
     link.symlink_to(target)
-    link.replace(home / CURRENT)
+    return link

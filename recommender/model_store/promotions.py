@@ -1,6 +1,7 @@
 """The log of promotions: the versions that `MODEL=auto` has served, for rollbacks."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -54,28 +55,47 @@ def read_promotions(folder: Path) -> tuple[Promotion, ...]:
         return ()
 
 
-def log_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how: How) -> None:
-    """Add a promotion to the log; the store's lock must be held.
+@contextlib.contextmanager
+def logged_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how: How) -> Iterator[None]:
+    """Add a promotion to the log, and take it back if what is done meanwhile fails.
+
+    The store's lock must be held.
 
     Args:
         folder: of all models.
         before: the version that was current until now, which the log may lack.
-        ref: the version that is current now.
-        how: how it became the current one.
+        ref: the version that becomes current.
+        how: how it does.
 
     Raises:
         OSError: the folder cannot be written.
     """
     log = with_found(read_promotions(folder), before)
-    log.append(_promotion(ref, how))
+    _write(folder, [*log, _promotion(ref, how)])
+    try:
+        yield
+    except BaseException:
+        # Without space for that, `with_found` leaves the promotion out.
+        with contextlib.suppress(OSError):
+            _write(folder, log)
+        raise
+
+
+def _write(folder: Path, log: Sequence[Promotion]) -> None:
     text = _READER.dump_json(tuple(log[-_KEPT:]), indent=1).decode()
     replace_text(folder / _FILE, text + "\n")
 
 
 def with_found(log: Sequence[Promotion], current: VersionRef | None) -> list[Promotion]:
-    """Return the log, with the current version added at the end if it is missing."""
+    """Return the log so that it ends with the current version, which is added if it is missing.
+
+    If the version before the last one is current, the last one is left out: its promotion was logged, but a
+    kill or a power cut came before the links were set.
+    """
     if current is None or (log and log[-1].ref == current):
         return list(log)
+    if len(log) > 1 and log[-2].ref == current:
+        return list(log[:-1])
     return [*log, _promotion(current, How.FOUND)]
 
 

@@ -35,7 +35,7 @@ from recommender.model_store.currents import (
     linked_version,
     point_model_to,
     read_currents,
-    refuse_unless_link,
+    refuse_unless_links,
 )
 from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable
@@ -260,8 +260,7 @@ def publishing(
     """
     home = folder / model
     with model_lock(home, wait_s):
-        for current in (home / CURRENT, folder / CURRENT):
-            refuse_unless_link(current)
+        refuse_unless_links(folder, model)
         _remove_leftovers(home)
         with store_lock(folder):
             _remove_links(folder)

@@ -14,6 +14,7 @@ from recommender.model_store.currents import (
     VersionRef,
     currents_of_models,
     point_to,
+    refuse_unless_links,
     serving_version,
 )
 from recommender.model_store.folders import replace_text
@@ -22,7 +23,7 @@ from recommender.model_store.promotions import (
     How,
     Promotion,
     last_champions,
-    log_promotion,
+    logged_promotion,
     read_promotions,
     versions_before,
     with_found,
@@ -201,9 +202,10 @@ def make_current(folder: Path, ref: VersionRef, how: How) -> None:
         ArtifactError: a `current` is not a link.
         OSError: the folder cannot be written.
     """
+    refuse_unless_links(folder, ref.model)
     # Log first: on a full disk, nothing changes.
-    log_promotion(folder, serving_version(folder), ref, how)
-    point_to(folder, ref)
+    with logged_promotion(folder, serving_version(folder), ref, how):
+        point_to(folder, ref)
 
 
 def history_of(folder: Path) -> list[Promotion]:

@@ -1,6 +1,9 @@
 """What goes wrong while the store is changed leaves it as it was, and stops no other process."""
 
 import contextlib
+import errno
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +12,9 @@ import pytest
 from recommender.errors import ArtifactError
 from recommender.model_store import locks, publishing, store
 from recommender.model_store.artifact import Metadata, Provenance, verify
-from recommender.model_store.currents import VersionRef, serving_version
+from recommender.model_store.currents import PromotionScope, VersionRef, read_currents, serving_version
 from recommender.model_store.locks import store_lock
+from recommender.model_store.promotions import read_promotions
 from recommender.model_store.store import promote, rollback
 from recommender.models.registry import MODELS
 from tests.support.datasets import dataset
@@ -106,3 +110,60 @@ def test_publishing_waits_longer_for_the_store_than_a_command(
             publisher.publish(model, data, Provenance("test"))
     assert len(attempts) > 3
     assert serving_version(folder) == VersionRef(CONTENT, publisher.versions()[-1])
+
+
+@pytest.fixture
+def promoted(folder: Path) -> list[VersionRef]:
+    """Publish three versions: the last one serves."""
+    return [publish_made_up(folder, name) for name in (POPULARITY, CONTENT, POPULARITY)]
+
+
+def refs_in_log(folder: Path) -> list[VersionRef]:
+    return [each.ref for each in read_promotions(folder)]
+
+
+@pytest.mark.parametrize("where", [CONTENT, "."])
+def test_a_promotion_that_finds_no_link_is_not_logged(
+    folder: Path, promoted: list[VersionRef], where: str
+) -> None:
+    current = folder / where / "current"
+    current.unlink()
+    current.mkdir()
+    with pytest.raises(ArtifactError, match="is not a symbolic link"):
+        promote(folder, promoted[1])
+    assert refs_in_log(folder) == promoted
+
+
+@pytest.mark.parametrize("failing_link", [1, 2])
+def test_a_promotion_that_cannot_set_a_link_changes_nothing(
+    folder: Path, promoted: list[VersionRef], failing_link: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_currents(folder)
+    made: list[Path] = []
+    symlink_to = Path.symlink_to
+
+    def until_the_disk_is_full(path: Path, target: Path) -> None:
+        made.append(path)
+        if len(made) == failing_link:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        symlink_to(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", until_the_disk_is_full)
+        with pytest.raises(OSError, match="No space left"):
+            promote(folder, promoted[0])
+    assert read_currents(folder) == before
+    assert refs_in_log(folder) == promoted
+    assert rollback(folder) == promoted[1]
+
+
+def test_a_rollback_does_not_go_to_a_version_whose_promotion_was_cut_off(
+    folder: Path, promoted: list[VersionRef]
+) -> None:
+    never_served = publish_made_up(folder, CONTENT, promotion=PromotionScope.NONE)
+    log = json.loads((folder / "promotions.json").read_text())
+    log.append({**log[-1], "model": never_served.model, "version": never_served.version})
+    (folder / "promotions.json").write_text(json.dumps(log))
+    assert serving_version(folder) == promoted[-1]
+    assert rollback(folder) == promoted[-2]
+    assert never_served not in refs_in_log(folder)
