@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import CURRENT, Metadata, current_version, is_there, read_metadata
+from recommender.model_store.folders import sync
 from recommender.model_store.versions import is_version
 from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
@@ -182,6 +183,8 @@ def point_to(folder: Path, ref: VersionRef) -> None:
     of_all = _make_link(folder, Path(ref.model, ref.version), ref.version)
     of_model.replace(folder / ref.model / CURRENT)
     of_all.replace(folder / CURRENT)
+    sync(folder / ref.model)
+    sync(folder)
 
 
 def point_model_to(folder: Path, ref: VersionRef) -> None:
@@ -194,6 +197,7 @@ def point_model_to(folder: Path, ref: VersionRef) -> None:
     current = folder / ref.model / CURRENT
     _refuse_unless_link(current)
     _make_link(folder / ref.model, Path(ref.version), ref.version).replace(current)
+    sync(folder / ref.model)
 
 
 def _make_link(home: Path, target: Path, version: str) -> Path:

@@ -1,5 +1,6 @@
 """Make folders and files that workers can read, whichever user writes them."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -29,6 +30,23 @@ def make_readable(path: Path) -> None:
     """
     mode = path.stat().st_mode
     path.chmod(stat.S_IMODE(mode) | (_FOLDER_MODE if stat.S_ISDIR(mode) else _FILE_MODE))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of files, is on the disk.
+
+    Raises:
+        OSError: it cannot be written. The error names it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        # Some network file systems cannot do that for folders.
+        if exc.errno != errno.EINVAL:
+            raise OSError(exc.errno, exc.strerror, str(path)) from exc
+    finally:
+        os.close(descriptor)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -38,7 +38,7 @@ from recommender.model_store.currents import (
     refuse_unless_links,
 )
 from recommender.model_store.fingerprints import fingerprint_of
-from recommender.model_store.folders import make_readable
+from recommender.model_store.folders import make_readable, sync
 from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import How
 from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_model
@@ -153,6 +153,9 @@ class Publisher:
             type(model).load(aside)
             ref = VersionRef(name, version)
             metadata = _metadata_of(model, data, provenance, aside, ref)
+            # Takes seconds for gigabytes: before the lock.
+            for path in aside.iterdir():
+                sync(path)
             with _patient_store_lock(folder):
                 # A `forget` after this look sees the files aside, and waits until this run ends.
                 self._refuse_forgotten(data)
@@ -186,10 +189,14 @@ class Publisher:
         return PromotionScope.MODEL if stays else PromotionScope.NONE
 
     def _put_in_place(self, aside: Path, metadata: Metadata) -> None:
+        """Rename a version's folder so that after a power cut no link names one that is not complete."""
         (aside / METADATA).write_text(json.dumps(asdict(metadata), indent=2))
         for path in (*aside.iterdir(), aside):
             make_readable(path)
+        sync(aside / METADATA)
+        sync(aside)
         aside.rename(self._home / metadata.version)
+        sync(self._home)
 
     def _link(self, ref: VersionRef, promotion: PromotionScope) -> None:
         """Set the links to a version, and remove old ones; the store's lock is held."""
