@@ -268,15 +268,16 @@ def publishing(
     home = folder / model
     with model_lock(home, wait_s):
         refuse_unless_links(folder, model)
-        _remove_leftovers(home)
+        _remove_partial_versions(home)
+        # A promotion holds only this lock between making a link and putting it in place.
         with store_lock(folder):
-            _remove_links(folder)
+            for each in (home, folder):
+                _remove_links(each)
         yield Publisher(home, kept_versions)
 
 
-def _remove_leftovers(home: Path) -> None:
-    """Remove unfinished files of killed runs: the lock is held, so none of them is in use."""
-    _remove_links(home)
+def _remove_partial_versions(home: Path) -> None:
+    """Remove unfinished versions of killed runs; the model's lock is held, so none of them is in use."""
     for path in home.iterdir():
         if not path.is_symlink() and path.is_dir() and PARTIAL.fullmatch(path.name):
             with contextlib.suppress(OSError):
@@ -284,7 +285,7 @@ def _remove_leftovers(home: Path) -> None:
 
 
 def _remove_links(folder: Path) -> None:
-    """Remove temporary links that were to replace `current`."""
+    """Remove temporary links of killed runs that were to replace `current`; the store's lock is held."""
     for path in folder.iterdir():
         if path.is_symlink() and _NEW_LINK.fullmatch(path.name):
-            path.unlink()
+            path.unlink(missing_ok=True)

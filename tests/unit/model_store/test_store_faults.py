@@ -4,7 +4,9 @@ import contextlib
 import errno
 import json
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,13 @@ from recommender.errors import ArtifactError
 from recommender.model_store import locks, publishing, store
 from recommender.model_store.artifact import Metadata, Provenance, verify
 from recommender.model_store.currents import PromotionScope, VersionRef, read_currents, serving_version
-from recommender.model_store.locks import store_lock
+from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import read_promotions
 from recommender.model_store.store import promote, rollback
 from recommender.models.registry import MODELS
 from tests.support.datasets import dataset
 from tests.support.training import change_metadata, publish_made_up
+from tests.support.waiting import wait_until
 
 POPULARITY, CONTENT = "popularity", "content"
 
@@ -167,3 +170,40 @@ def test_a_rollback_does_not_go_to_a_version_whose_promotion_was_cut_off(
     assert serving_version(folder) == promoted[-1]
     assert rollback(folder) == promoted[-2]
     assert never_served not in refs_in_log(folder)
+
+
+def test_a_training_that_begins_leaves_the_links_of_a_promotion_alone(
+    folder: Path, promoted: list[VersionRef]
+) -> None:
+    link = folder / POPULARITY / f".current.{promoted[0].version}"
+
+    def begin() -> None:
+        # It waits, as `is_locked` takes the lock for an instant.
+        with publishing.publishing(folder, POPULARITY, wait_s=30.0):
+            pass
+
+    with ThreadPoolExecutor() as threads:
+        with store_lock(folder):
+            link.symlink_to(promoted[0].version)
+            begun = threads.submit(begin)
+            # Once it holds the lock of its model, it goes on for as long as it need not wait.
+            wait_until(lambda: is_locked(folder / POPULARITY))
+            time.sleep(0.2)
+            link.replace(folder / POPULARITY / "current")
+        begun.result()
+
+
+def is_locked(home: Path) -> bool:
+    try:
+        with model_lock(home):
+            return False
+    except ArtifactError:
+        return True
+
+
+def test_links_that_a_killed_promotion_left_are_removed(folder: Path, promoted: list[VersionRef]) -> None:
+    left = [home / f".current.{promoted[0].version}" for home in (folder / POPULARITY, folder)]
+    for link in left:
+        link.symlink_to("nowhere")
+    publish_made_up(folder, POPULARITY)
+    assert not any(link.is_symlink() for link in left)
