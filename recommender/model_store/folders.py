@@ -2,12 +2,17 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
 
 # The workers may run as another user than the trainer, whose umask may be restrictive.
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+
+
+# What `mkstemp` adds.
+_DRAFT_SUFFIX = re.compile(r"\.[a-z0-9_]{8}")
 
 
 def make_readable_folder(path: Path) -> None:
@@ -30,6 +35,11 @@ def make_readable(path: Path) -> None:
     """
     mode = path.stat().st_mode
     path.chmod(stat.S_IMODE(mode) | (_FOLDER_MODE if stat.S_ISDIR(mode) else _FILE_MODE))
+
+
+def is_draft(name: str, of: str) -> bool:
+    """Return whether a file is what a killed `replace_text` left of a file of that name."""
+    return name.startswith(f".{of}.") and _DRAFT_SUFFIX.fullmatch(name.removeprefix(f".{of}")) is not None
 
 
 def sync(path: Path) -> None:

@@ -222,8 +222,8 @@ def prune_model(folder: Path, model: str, keep: int) -> list[VersionRef]:
         ref = VersionRef(model, version)
         if ref not in kept:
             with contextlib.suppress(OSError):
-                remove_version(folder / model / version)
-                removed.append(ref)
+                if remove_version(folder / model / version):
+                    removed.append(ref)
     return removed
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recommender.clock import utc_now
 from recommender.errors import ArtifactError
-from recommender.model_store.artifact import OWN_SUFFIXES, VERSION, current_version
-from recommender.model_store.folders import replace_text
+from recommender.model_store.artifact import METADATA, OWN_SUFFIXES, VERSION, current_version
+from recommender.model_store.folders import is_draft, replace_text
 from recommender.models.registry import MODELS
 
 PARTIAL_SUFFIX = ".partial"
@@ -101,19 +101,25 @@ def _time_of(name: str) -> datetime | None:
         return None
 
 
-def remove_version(home: Path) -> None:
+def remove_version(home: Path) -> bool:
     """Remove a version's files, and its folder if nothing else is in it.
 
     If the folder is a link, the files behind it are removed, then the link. Files that a process has mapped
     stay readable for it until it unmaps them.
 
+    Returns:
+        Whether anything was removed; False if only other files are left.
+
     Raises:
         OSError: a file cannot be removed.
     """
-    for file in home.iterdir():
-        if file.suffix in OWN_SUFFIXES:
-            file.unlink()
+    own = [file for file in home.iterdir() if file.suffix in OWN_SUFFIXES or is_draft(file.name, METADATA)]
+    for file in own:
+        file.unlink()
     if home.is_symlink():
         home.unlink()
-    elif not any(home.iterdir()):
+        return True
+    if not any(home.iterdir()):
         home.rmdir()
+        return True
+    return bool(own)

@@ -15,9 +15,10 @@ from recommender.errors import ArtifactError
 from recommender.model_store import locks, publishing, store
 from recommender.model_store.artifact import Metadata, Provenance, verify
 from recommender.model_store.currents import PromotionScope, VersionRef, read_currents, serving_version
+from recommender.model_store.folders import replace_text
 from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import read_promotions
-from recommender.model_store.store import promote, rollback
+from recommender.model_store.store import promote, prune, rollback
 from recommender.models.registry import MODELS
 from tests.support.datasets import dataset
 from tests.support.training import change_metadata, publish_made_up
@@ -207,3 +208,30 @@ def test_links_that_a_killed_promotion_left_are_removed(folder: Path, promoted: 
         link.symlink_to("nowhere")
     publish_made_up(folder, POPULARITY)
     assert not any(link.is_symlink() for link in left)
+
+
+def test_a_version_with_the_draft_of_a_killed_promotion_is_pruned(
+    folder: Path, promoted: list[VersionRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_made_up(folder, POPULARITY)
+    home = folder / POPULARITY / promoted[0].version
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_: None)
+        replace_text(home / "metadata.json", "{}")
+    assert any(path.name.startswith(".metadata.json.") for path in home.iterdir())
+    assert prune(folder, keep=1) == [promoted[0]]
+    assert not home.exists()
+
+
+def test_a_version_with_a_file_of_others_is_removed_and_reported_once(
+    folder: Path, promoted: list[VersionRef]
+) -> None:
+    publish_made_up(folder, POPULARITY)
+    home = folder / POPULARITY / promoted[0].version
+    others = [home / "notes.txt", home / ".metadata.json.of-others"]
+    for path in others:
+        path.write_text("kept")
+    assert prune(folder, keep=1) == [promoted[0]]
+    assert sorted(home.iterdir()) == sorted(others)
+    assert prune(folder, keep=1) == []
