@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from recommender.cores import usable_cores
+
 _TESTS = Path(__file__).parent
 # Fixtures that start Gunicorn.
 _SERVED = {"service", "gunicorn"}
@@ -23,7 +25,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
     Fast tests do not wait, so they get one process per core.
     """
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     return cores if config.option.markexpr == "fast" else cores * 3 // 2
 
 

@@ -3,7 +3,6 @@
 Similar users are as of the training; the user's own history is read for the request.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.catalog.index import CatalogIndex
+from recommender.cores import usable_cores
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
 from recommender.id_table import IdTexts
@@ -41,7 +41,7 @@ _LONG_HISTORY = 4_096
 # The time and memory of sorting the pairs, measured with 20 million.
 _SECONDS_A_PAIR, _BYTES_A_PAIR = 5e-7, 64
 # Kernels run in parallel; for a few users, the overhead of threads exceeds the gain.
-_THREADS, _USERS_WORTH_A_THREAD = os.cpu_count() or 1, 8
+_THREADS, _USERS_WORTH_A_THREAD = usable_cores(), 8
 
 
 class UserKnnConfig(BaseModel):

@@ -1,0 +1,57 @@
+"""How many cores this process may use, which in a container are fewer than the machine has."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path("/")
+_MEMBERSHIP, _MOUNTED = "proc/self/cgroup", "sys/fs/cgroup"
+# The folder of the controller in version 1 of control groups, by systems that mount it.
+_CONTROLLER = "cpu"
+
+
+def usable_cores(root: Path = _ROOT) -> int:
+    """Return for how many threads there are cores: those it may run on, and no more than its quota of time.
+
+    Args:
+        root: of the file system, where the limits of control groups are read.
+    """
+    # Not every operating system has affinities.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Yield the quotas of the control groups of this process, in cores."""
+    for group in _groups(root):
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            # Version 2: "max 100000" without a limit.
+            quota, period = (group / "cpu.max").read_text().split()
+            yield int(quota) / int(period)
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            # Version 1: -1 without a limit.
+            quota_us = int((group / "cpu.cfs_quota_us").read_text())
+            if quota_us > 0:
+                yield quota_us / int((group / "cpu.cfs_period_us").read_text())
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Yield the folders of this process's control groups and of those around them, whose limits hold, too.
+
+    In a container, the folder may be missing, as the container's own group is mounted in its place.
+    """
+    try:
+        lines = (root / _MEMBERSHIP).read_text().splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        # As in "0::/system.slice/x.service" (version 2) or "4:cpu,cpuacct:/x" (version 1).
+        _, _, group = line.partition(":")
+        controllers, _, path = group.partition(":")
+        if not path or (controllers and _CONTROLLER not in controllers.split(",")):
+            continue
+        mounted = root / _MOUNTED / (_CONTROLLER if controllers else "")
+        for within in (Path(path), *Path(path).parents):
+            yield mounted / str(within).lstrip("/")
