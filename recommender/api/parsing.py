@@ -1,5 +1,6 @@
 """Parses requests, and says in words what is wrong with them."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args
@@ -11,11 +12,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unsupporte
 from werkzeug.wrappers import Request
 
 from recommender.api.errors import BadRequestError, ErrorCode
-from recommender.api.fields import FROM_QUERY, NAME, WrongValueError, shown
+from recommender.api.fields import FROM_QUERY, NAME, Ids, Texts, WrongValueError, shown
+from recommender.api.json_size import holds_more_values
 from recommender.ids import IdForm
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024
+# So many values beyond those of the longest lists are parsed, for a message with their exact number.
+_COUNTED_BEYOND = 1000
 _QUERY_CONTEXT = MappingProxyType({FROM_QUERY: True})
 
 M = TypeVar("M", bound=BaseModel)
@@ -82,19 +86,43 @@ def parse_body(request: Request, model: type[M], max_bytes: int = MAX_BODY_BYTES
     _refuse_arguments(request.args)
     if not request.is_json:
         raise UnsupportedMediaType
+    found = _validated(_read(request, max_bytes), model)
+    if isinstance(found, str):
+        # Raised only here: the errors of orjson and pydantic, and calls that parse, hold the whole body.
+        raise _invalid_body(found)
+    return found
+
+
+def _validated(data: bytes, model: type[M]) -> M | str:
+    """Return a body, or what is wrong with it."""
+    most = _most_values(model)
+    # Parsing millions of values stops all requests of the process for seconds.
+    if holds_more_values(data, most + _COUNTED_BEYOND):
+        return f"the body holds too many values: its lists may hold {most} in total"
     try:
-        content = orjson.loads(_read(request, max_bytes))
-    except orjson.JSONDecodeError as exc:
-        raise _invalid_body("the body is not valid JSON") from exc
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return "the body is not valid JSON"
     if not isinstance(content, dict):
-        raise _invalid_body(f"the body must be a JSON object of {_listed(model.model_fields)}")
+        return f"the body must be a JSON object of {_listed(model.model_fields)}"
     for name in content:
         if name not in model.model_fields:
-            raise _invalid_body(f"unknown key {shown(name)}; {_allowed(model)}")
+            return f"unknown key {shown(name)}; {_allowed(model)}"
     try:
         return model.model_validate(content)
     except ValidationError as exc:
-        raise _invalid_body(_words(exc)) from exc
+        return _words(exc)
+
+
+@functools.lru_cache(maxsize=64)
+def _most_values(model: type[BaseModel]) -> int:
+    """Return how many values the lists of a body may hold in total."""
+    return sum(
+        kind.most
+        for field in model.model_fields.values()
+        for kind in field.metadata
+        if isinstance(kind, Ids | Texts)
+    )
 
 
 def _refuse_arguments(arguments: Iterable[str]) -> None:
