@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from recommender.batch.new_files import open_new
 from recommender.batch.users import UserListSummary
 from recommender.errors import BatchError
 
@@ -17,6 +19,10 @@ _VERSION = 3
 # Marks a folder as made by this command, not one that had the name before.
 _MARKER = "made-by-marquee"
 _MARK = b"Made by python -m recommender batch, which removes its files here when the job is done.\n"
+_FOREIGN = "was not made by this command"
+_UNSAFE = "belongs to another user, or others may write to it"
+_ONLY_OWNER = stat.S_IRWXU
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _TAIL_BYTES, _DIGEST_BYTES = 4096, 16
 _OWN_FILES = {_MARKER, "journal.json", "journal.draft", "users", "users.draft", "users.draft.rest"}
 
@@ -66,7 +72,8 @@ class Journal:
 class JobFolder:
     """The folder `<output>.resume`, which exists until the job is done.
 
-    A folder that this command did not make is rejected, and files that it did not make are never removed.
+    A folder that this command did not make, or that other accounts can change, is rejected. Files that this
+    command did not make are never removed.
     """
 
     def __init__(self, output: Path) -> None:
@@ -79,13 +86,15 @@ class JobFolder:
         """Make the folder and hold its lock, so that no other run works on the job.
 
         Raises:
-            BatchError: another run holds the lock, or the path exists and was not made by this command.
+            BatchError: another run holds the lock, or the path exists and is not a folder of this command and
+                user.
             OSError: it cannot be made.
         """
         if not os.path.lexists(self.path):
             self._create()
-        if not self._is_own():
-            raise BatchError(f"{self.path} was not made by this command; move it, or choose another output")
+        fault = self._fault()
+        if fault is not None:
+            raise BatchError(f"{self.path} {fault}; move it, or choose another output")
         handle = os.open(self.path, os.O_RDONLY)
         try:
             self._lock(handle)
@@ -133,8 +142,8 @@ class JobFolder:
             OSError: it cannot be written.
         """
         draft = self._journal.with_suffix(".draft")
-        with draft.open("w") as file:
-            json.dump({"version": _VERSION, **asdict(journal)}, file, indent=1)
+        with open_new(draft) as file:
+            file.write(json.dumps({"version": _VERSION, **asdict(journal)}, indent=1).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._journal)
@@ -148,8 +157,8 @@ class JobFolder:
         """Make the folder and its marker under another name: a kill leaves no folder without a marker."""
         draft = self._aside()
         try:
-            draft.mkdir()
-            with (draft / _MARKER).open("wb") as file:
+            draft.mkdir(mode=_ONLY_OWNER)
+            with open_new(draft / _MARKER) as file:
                 file.write(_MARK)
                 file.flush()
                 os.fsync(file.fileno())
@@ -159,13 +168,21 @@ class JobFolder:
             if draft.exists():
                 draft.rmdir()
             # If another run has made it meanwhile, the lock decides.
-            if not self._is_own():
+            if self._fault() is not None:
                 raise OSError(exc.errno, exc.strerror, str(self.path)) from exc
 
-    def _is_own(self) -> bool:
-        """Whether this command made the folder at the path."""
+    def _fault(self) -> str | None:
+        """Return why the path is not a folder of this command and user, None if it is one.
+
+        The content of the marker is public, so it does not show who made the folder.
+        """
         marker = self.path / _MARKER
-        return not self.path.is_symlink() and marker.is_file() and marker.read_bytes() == _MARK
+        if self.path.is_symlink() or not self.path.is_dir():
+            return _FOREIGN
+        found = self.path.lstat()
+        if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
+            return _UNSAFE
+        return None if marker.is_file() and marker.read_bytes() == _MARK else _FOREIGN
 
     def _lock(self, handle: int) -> None:
         """Lock the folder that the handle is open on.

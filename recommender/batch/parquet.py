@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.new_files import open_new
 from recommender.batch.rows import Row, RowMaker
 from recommender.batch.writers import NOT_OURS, Safe, is_older
 from recommender.domains.attributes import AttributeKind
@@ -136,7 +137,7 @@ class ParquetWriter:
             [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)],
             schema=self._schema,
         )
-        with draft.open("wb") as file:
+        with open_new(draft) as file:
             pq.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())

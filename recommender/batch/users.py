@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from recommender.batch.new_files import open_new
 from recommender.errors import BatchError
 from recommender.ids import IdForm
 
@@ -88,7 +89,7 @@ def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> User
         OSError: it cannot be written.
     """
     digests = bytearray()
-    with path.open("wb") as file:
+    with open_new(path) as file:
         for user_id in user_ids:
             line = user_id.encode() + b"\n"
             digests += _digest(line)
@@ -138,7 +139,7 @@ def _drop_repeated(path: Path, repeated: set[bytes]) -> None:
     """Rewrite a list, keeping only the first line of each of these digests."""
     rest = path.with_name(f"{path.name}.rest")
     written: set[bytes] = set()
-    with path.open("rb") as file, rest.open("wb") as kept:
+    with path.open("rb") as file, open_new(rest) as kept:
         for line in file:
             # Without zeros at the end, which numpy cannot distinguish from its padding.
             digest = _digest(line).rstrip(b"\0")
