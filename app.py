@@ -135,10 +135,13 @@ def _explorer_parts(
 
 
 def _guard(app: Flask, settings: Settings) -> None:
-    """Check API keys, apply rate limits and set CORS headers."""
-    if settings.serves_this_host_only:
-        refuse_other_hosts(app, {"localhost", "127.0.0.1", "::1", settings.http.host})
+    """Check host names and API keys, apply rate limits and set CORS headers."""
     access = settings.access
+    if access.allowed_hosts:
+        # Containers and load balancers probe the service by its address.
+        refuse_other_hosts(app, access.allowed_hosts, except_for=("/health",))
+    elif settings.serves_this_host_only:
+        refuse_other_hosts(app, ("localhost", "127.0.0.1", "::1", settings.http.host))
     if access.api_keys or access.rate_limit:
         auth = KeyAuth(access.api_keys)
         app.before_request(auth.authenticate)

@@ -17,6 +17,7 @@ from config.setting_types import SettingsGroup, TextList, how_to_install, split_
 _ENTRY = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}):(?P<scopes>[a-z]+(?:\+[a-z]+)*):(?P<digest>[0-9a-f]{64})"
 )
+_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE | re.ASCII)
 ANY_ORIGIN = "*"
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+])(?::(?P<port>[0-9]{1,5}))?",
@@ -66,10 +67,14 @@ def _parse_keys(value: object) -> object:
 
 
 class AccessSettings(SettingsGroup):
-    """API keys, rate limits, CORS and trusted proxies."""
+    """API keys, rate limits, host names, CORS and trusted proxies.
+
+    `allowed_hosts`: the names in Host headers, as `urlsplit` returns them; empty for the default check.
+    """
 
     api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_parse_keys)] = ()
     allow_anonymous: bool = False
+    allowed_hosts: TextList = ()
     rate_limit: str | None = None
     # The URL may hold a password.
     rate_limit_storage: str = Field(default="memory://", repr=False)
@@ -82,6 +87,11 @@ class AccessSettings(SettingsGroup):
         if len({key.digest for key in value}) < len(value):
             raise ValueError("two entries have the same key")
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_as_in_host_headers, value))
 
     @field_validator("cors_origins")
     @classmethod
@@ -112,6 +122,20 @@ class AccessSettings(SettingsGroup):
         if find_spec("redis") is None:
             raise ValueError(f"the Redis client is not installed: {how_to_install('redis')}")
         return value
+
+
+def _as_in_host_headers(host: str) -> str:
+    """Return a host name or address in small letters, without brackets.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if _HOST.fullmatch(host):
+        return host.lower()
+    try:
+        return str(IPv6Address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise ValueError(f"{host} is not a host name or address without a port") from None
 
 
 def _as_browsers_send_it(origin: str) -> str:

@@ -29,8 +29,8 @@ _PREFLIGHT_S = 600
 _REMEMBERED_HOSTS = 64
 
 
-def refuse_other_hosts(app: Flask, hosts: Collection[str]) -> None:
-    """Reject unknown Host headers (DNS rebinding).
+def refuse_other_hosts(app: Flask, hosts: Collection[str], except_for: Collection[str] = ()) -> None:
+    """Reject unknown Host headers (DNS rebinding), except for some paths.
 
     Werkzeug's own check does not support IPv6 addresses.
     """
@@ -44,7 +44,8 @@ def refuse_other_hosts(app: Flask, hosts: Collection[str]) -> None:
             return False
 
     def refuse() -> None:
-        if not is_known(request.environ.get("HTTP_HOST") or request.host):
+        host = request.environ.get("HTTP_HOST") or request.host
+        if not is_known(host) and request.path not in except_for:
             raise BadRequest
 
     app.before_request(refuse)

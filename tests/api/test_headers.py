@@ -134,3 +134,20 @@ def test_without_keys_unknown_host_headers_are_rejected(shared_databases: Urls, 
             assert client.get("/api/media/popular", headers={"Host": own}).status_code == 200
     with running_client(shared_databases, ALLOW_ANONYMOUS="true", **PATIENT) as client:
         assert client.get("/api/media/popular", headers=asked).status_code == 200
+
+
+@pytest.mark.parametrize("others", [{}, {"ALLOW_ANONYMOUS": "true"}, {"API_KEYS": ENTRY.entry}], ids=str)
+def test_with_allowed_hosts_all_other_host_headers_are_rejected(
+    shared_databases: Urls, others: dict[str, str]
+) -> None:
+    sent = {"Authorization": f"Bearer {KEY}"}
+    hosts = {"ALLOWED_HOSTS": "127.0.0.1, Shop.Example,[2001:DB8:0::1]"}
+    with running_client(shared_databases, **hosts, **others, **PATIENT) as client:
+        for host in ("evil.example:5000", "localhost:5000", "shop.example.evil.example", "[::1]"):
+            for path in ("/api/media/popular", "/explorer", "/metrics", "/ready", "/"):
+                response = client.get(path, headers=sent | {"Host": host})
+                assert (response.status_code, response.get_json()["code"]) == (400, "bad_request")
+            # Probes of containers and load balancers send the address that they ask.
+            assert client.get("/health", headers={"Host": host}).status_code == 200
+        for host in ("127.0.0.1:5000", "shop.example", "SHOP.example:80", "[2001:db8::1]:5000"):
+            assert client.get("/api/media/popular", headers=sent | {"Host": host}).status_code == 200

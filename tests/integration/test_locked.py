@@ -129,6 +129,8 @@ def test_the_compose_file_serves_without_keys_to_this_host_alone() -> None:
     assert 'ALLOW_ANONYMOUS: "true"' in compose
     published = re.findall(r'^ +- "([\d.:]+)"$', compose, re.MULTILINE)
     assert published == ["127.0.0.1:5000:5000"]
+    # A page whose host name leads to this host could read all answers otherwise.
+    assert "ALLOWED_HOSTS: localhost,127.0.0.1,marquee\n" in compose
 
 
 def test_the_image_sets_neither_keys_nor_anonymous_access() -> None:

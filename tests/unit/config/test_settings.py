@@ -82,6 +82,13 @@ def test_without_databases_the_error_says_what_to_set() -> None:
         ({"CORS_ORIGINS": "https://a.example:65536"}, r"^CORS_ORIGINS: https://a.example:65536 is not"),
         ({"CORS_ORIGINS": "https://bücher.example"}, r"^CORS_ORIGINS: .* is not of the form .*xn--"),
         ({"CORS_ORIGINS": "https://[1::2::3]"}, r"^CORS_ORIGINS: .* has no valid IPv6 address"),
+        (
+            {"ALLOWED_HOSTS": "a.example:5000"},
+            r"^ALLOWED_HOSTS: a.example:5000 is not a host name or address",
+        ),
+        ({"ALLOWED_HOSTS": "http://a.example"}, r"^ALLOWED_HOSTS: http://a.example is not a host name"),
+        ({"ALLOWED_HOSTS": "*.example"}, r"^ALLOWED_HOSTS: \*.example is not a host name"),
+        ({"ALLOWED_HOSTS": "[1::2::3]"}, r"^ALLOWED_HOSTS: \[1::2::3\] is not a host name"),
         ({"PORT": "x", "WORKERS": "y"}, r"(?s)PORT: .*\nWORKERS: "),
     ],
 )
