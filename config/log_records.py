@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 
@@ -38,3 +39,22 @@ class JsonFormatter(OrjsonFormatter):
         log_data.update(getattr(record, "fields", {}))
         if "exc_info" in message_dict:
             log_data["exception"] = message_dict["exc_info"]
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return the line. One whose text is not Unicode is encoded otherwise, as it would be lost."""
+        try:
+            return str(super().jsonify_log_record(log_data))
+        except orjson.JSONEncodeError:
+            return str(super().jsonify_log_record(_encodable(log_data)))
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value with lone surrogates, as from file names that are not UTF-8, written as escapes."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_encodable(key): _encodable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_encodable(each) for each in value]
+    return value

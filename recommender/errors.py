@@ -28,6 +28,10 @@ class StatementTimeoutError(DatabaseUnavailableError):
 class ArtifactError(MarqueeError):
     """A trained model on disk cannot be used; the message names the file and says why."""
 
+    def __init__(self, message: str) -> None:
+        # Bytes of file names that are not UTF-8 are lone surrogates, which no JSON text can hold.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
 
 class TrainingMemoryError(MarqueeError):
     """A model needs more memory to learn than it may use; the message has both numbers."""

@@ -59,6 +59,16 @@ def test_fields_of_a_record_stand_beside_its_message() -> None:
     assert as_json(entry) | {"status": 200, "degraded": ["user_db"]} == as_json(entry)
 
 
+def test_a_line_survives_text_that_is_not_unicode() -> None:
+    """JSON has no lone surrogates, which stand for bytes of file names that are not UTF-8."""
+    entry = record("%s is in the way", "caf\udce9")
+    entry.fields = {"files": ["\udce9", 3], "sizes": {"\udce9": 1.5}}
+    line = as_json(entry)
+    assert line["message"] == r"caf\udce9 is in the way"
+    assert (line["files"], line["sizes"]) == ([r"\udce9", 3], {r"\udce9": 1.5})
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
+
+
 def test_lines_of_a_request_have_its_id_and_others_have_none() -> None:
     inside, outside = record("inside"), record("outside")
     with traced(Trace("the-id")):

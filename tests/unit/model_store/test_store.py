@@ -1,11 +1,13 @@
 """The store numbers versions upwards across models, promotes, rolls back, and keeps versions in use."""
 
 import json
+import os
 import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
 from recommender.errors import ArtifactError
@@ -170,6 +172,15 @@ def test_a_smaller_version_is_promoted_on_request_only(folder: Path) -> None:
     promote(folder, small, shrinkage_accepted=True)
     assert linked_version(folder) == small
     assert read_metadata(folder, *small).shrinkage_accepted
+
+
+def test_a_file_whose_name_is_not_utf8_is_named_in_a_message_that_can_be_sent(folder: Path) -> None:
+    version = publish(folder)
+    (folder / version.model / version.version / os.fsdecode(b"caf\xe9.npy")).touch()
+    with pytest.raises(ArtifactError) as caught:
+        promote(folder, version)
+    assert str(caught.value).endswith(r": caf\udce9.npy: it has no checksum in metadata.json")
+    assert orjson.loads(orjson.dumps(str(caught.value))) == str(caught.value)
 
 
 def test_a_damaged_version_is_not_promoted(folder: Path) -> None:
