@@ -17,7 +17,10 @@ from recommender.result_serializers import line_of
 
 # More than in RFC 4180: some readers strip blanks, or treat U+2028 and others as line breaks.
 _NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Spreadsheets leave out blanks and invisible characters, and read full-width signs as the usual ones.
+_UNSEEN = r"[\s\x00-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]"
+_SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(rf"^(?=[\t\r\n]|{_UNSEEN}*{_SIGN})|(?<=[;\t\r\n])(?=(?:{_UNSEEN}|[\"'])*{_SIGN})")
 _QUOTE = '"'
 _IDS = ("user_id", "media_id")
 
@@ -192,7 +195,7 @@ class CsvWriter(TextWriter):
     Args:
         path: the file.
         maker: makes the rows.
-        defuse_formulas: put an apostrophe before text, except ids, that a spreadsheet would run.
+        defuse_formulas: put apostrophes into text, except ids, that a spreadsheet would run.
     """
 
     def __init__(self, path: Path, maker: RowMaker, *, defuse_formulas: bool) -> None:
@@ -209,13 +212,20 @@ class CsvWriter(TextWriter):
         return b"".join(map(_csv_line, map(self._without_formulas, rows) if self._defuse_formulas else rows))
 
     def _without_formulas(self, row: Row) -> list[object]:
-        """Put an apostrophe before text that begins like a formula, except ids."""
+        """Defuse formulas in text, except ids."""
         return [
-            f"'{value}"
-            if isinstance(value, str) and value.startswith(_BEGINS_FORMULA) and name not in _IDS
-            else value
+            without_formulas(value) if isinstance(value, str) and name not in _IDS else value
             for name, value in zip(self._maker.columns, row, strict=True)
         ]
+
+
+def without_formulas(text: str) -> str:
+    """Put an apostrophe wherever a spreadsheet may begin a cell with a formula.
+
+    In many countries it splits CSV at semicolons, or at tabs on request. Quotes of a value then do not begin
+    its cell, so line breaks in it end the row.
+    """
+    return _FORMULA.sub("'", text)
 
 
 def _csv_line(values: Sequence[object]) -> bytes:

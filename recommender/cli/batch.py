@@ -94,8 +94,8 @@ class _Refusal(click.ClickException):
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
     default=True,
-    help="CSV: put an apostrophe in front of text, except ids, that begins with =, +, -, @, a tab or a line "
-    "break, which a spreadsheet may run.",
+    help="CSV: put an apostrophe before =, +, -, @, a tab or a line break at the beginning of text, except "
+    "ids, and before the signs after a semicolon, tab or line break. A spreadsheet may run these.",
     show_default=True,
 )
 @click.option("--limit", type=int, help="Recommendations per user. Default 10, at most MAX_LIMIT.")

@@ -10,6 +10,7 @@ import pytest
 
 from recommender.batch import parquet
 from recommender.batch import run as batch_run
+from recommender.batch.writers import without_formulas
 from recommender.entities import DatabaseName
 from recommender.errors import NothingToRecommendFromError
 from tests.support.batches import STRANGERS, flat, ids_file, interrupted, read_csv, read_parquet
@@ -102,7 +103,7 @@ def test_a_csv_job_resumes_only_with_the_same_defusing(
         interrupted(run, at, *arguments)
         other = run(*arguments, "--no-defuse-formulas")
         assert other.status == status
-        assert ("with formulas defused, not as they are" in other.err) == (status == 2)
+        assert ("with formulas defused in every cell, not as they are" in other.err) == (status == 2)
     assert json.loads((tmp_path / "out.ndjson").read_text().splitlines()[-1])["user_id"] == STRANGERS[-1]
 
 
@@ -247,3 +248,23 @@ def test_parquet_refuses_a_folder_with_other_files(run: Run, tmp_path: Path, ove
     assert refused.status == 2
     assert "it holds part-00000.parquet, which this command did not make" in refused.err
     assert held(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("title", "written"),
+    [
+        ("Foo;=1+1", "Foo;'=1+1"),
+        ("Foo\t+1", "Foo\t'+1"),
+        ('Foo; "@SUM(1)', "Foo;' \"@SUM(1)"),
+        ("a;b;\u00a0\uff1d1;-2", "a;b;'\u00a0\uff1d1;'-2"),
+        ("Foo\n=1", "Foo\n'=1"),
+        (" =1", "' =1"),
+        ("\u200b\ufeff\uff0b1", "'\u200b\ufeff\uff0b1"),
+        ("\uff201", "'\uff201"),
+        ("1-2; 3=4", "1-2; 3=4"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_formulas_are_defused_wherever_a_spreadsheet_may_begin_a_cell(title: str, written: str) -> None:
+    """Spreadsheets also split at semicolons and tabs, and leave out characters that are not seen."""
+    assert without_formulas(title) == written
