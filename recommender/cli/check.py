@@ -10,7 +10,7 @@ import click
 from config.setting_types import SettingsError
 from config.settings import load_settings
 from recommender.cli.epilog import epilog
-from recommender.cli.output import quiet
+from recommender.cli.output import plain_lines, quiet
 from recommender.diagnostics.check import check_databases
 from recommender.diagnostics.findings import Finding, exit_status
 from recommender.domains.declaration import with_own_attributes
@@ -68,9 +68,9 @@ def _show_table(findings: Iterable[Finding]) -> int:
     for database, group in groupby(findings, key=lambda finding: finding.database):
         click.echo(database)
         for finding in group:
-            click.echo(f"  {finding.level:<8} {finding.about}: {finding.means}")
+            click.echo(plain_lines(f"  {finding.level:<8} {finding.about}: {finding.means}"))
             if finding.to_do:
-                click.echo(f"           → {finding.to_do}")
+                click.echo(plain_lines(f"           → {finding.to_do}"))
             shown.append(finding)
     counts = [f"{sum(f.level == level for f in shown)} {level}" for level in ("error", "warning", "ok")]
     click.echo(", ".join(counts))

@@ -10,7 +10,7 @@ from click.exceptions import NoSuchCommand
 from config.setting_types import PROGRAM, SettingsError
 from recommender import __version__
 from recommender.cli.epilog import block
-from recommender.cli.output import quiet
+from recommender.cli.output import plain_lines, quiet
 from recommender.errors import (
     DatabaseUnavailableError,
     EmptyCatalogError,
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted.", err=True)
         return _INTERRUPTED
     except (MarqueeError, SettingsError, OSError) as exc:
-        click.echo(f"Error: {_in_words(exc)}", err=True)
+        click.echo(f"Error: {plain_lines(_in_words(exc))}", err=True)
         return 1
     return result if isinstance(result, int) else 0
 

@@ -22,4 +22,14 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 def warn(message: str) -> None:
     """Print a warning: something is wrong, but the command could finish."""
-    click.echo(f"Warning: {message}.", err=True)
+    click.echo(f"Warning: {plain_lines(message)}.", err=True)
+
+
+def plain(text: str) -> str:
+    """Return a text of one line, such as of a database, without control characters of terminals."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return a text without control characters of terminals; line breaks stay."""
+    return "\n".join(map(plain, text.split("\n")))

@@ -13,6 +13,7 @@ from config.setting_types import PROGRAM
 from config.settings import load_settings
 from recommender.cli.common import check_limit, opened
 from recommender.cli.epilog import epilog
+from recommender.cli.output import plain
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import (
@@ -110,7 +111,7 @@ def recommend(*, user: str, limit: int | None, explain: bool) -> int:
         console.width = _WIDTH
     console.print(_table(answer, _columns(container.domain, explained=explain)))
     for line in _notes(answer):
-        console.print(Text(line))
+        console.print(Text(plain(line)))
     return 0
 
 
@@ -119,7 +120,7 @@ def _table(answer: UserRecommendations, columns: Sequence[_Column]) -> Table:
     for column in columns:
         table.add_column(column.header, justify="right" if column.is_number else "left")
     for item in answer.items:
-        table.add_row(*(_plain(column.cell(item)) for column in columns))
+        table.add_row(*(Text(plain(column.cell(item))) for column in columns))
     return table
 
 
@@ -152,8 +153,3 @@ def _basis_notes(basis: ExplanationContext) -> Iterator[str]:
 
 def _score(score: float) -> str:
     return f"{rounded(score):.4f}"
-
-
-def _plain(text: str) -> Text:
-    """Return a text of a database without markup or terminal control characters."""
-    return Text("".join(letter if letter.isprintable() else " " for letter in text))

@@ -84,6 +84,20 @@ def test_titles_cannot_control_the_terminal(run_alone: Run, databases: Urls) -> 
     assert "\x1b" not in result.out
 
 
+def test_stated_genres_cannot_control_the_terminal(
+    reference: Reference, run_alone: Run, databases: Urls
+) -> None:
+    user = next(user for user in reference.positive if reference.genres_of_user.get(user))
+    with psycopg.connect(databases[USER]) as connection:
+        changed = connection.execute(
+            "UPDATE tb_user_genre SET genre_name = E'A\\u001b[2J\\u009b1mB\\u001b]0;C\\u0007' || genre_name"
+        )
+        assert changed.rowcount > 0
+    result = run_alone("recommend", user, "--explain")
+    assert "A [2J 1mB ]0;C " in result.out
+    assert not {"\x1b", "\x9b", "\x07"} & set(result.out)
+
+
 def test_without_databases_configured_it_says_what_to_set(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
