@@ -53,8 +53,29 @@ listen("submit", (event) => {
     location.reload();
   } else if (event.target.id === "finder") {
     event.preventDefault();
-    document.querySelector("#found a")?.click();
+    pickFirst(true);
   }
+});
+
+// Open the first user of the list if the list is of the text in the search field. The list may be of an earlier text;
+// then ask for the right one and open its first user when it arrives.
+let isAwaited = false;
+function pickFirst(asks) {
+  const input = byId("finder-input");
+  const list = document.querySelector("#found .users");
+  isAwaited = false;
+  if (list?.dataset.query === input.value.trim()) {
+    list.querySelector("a").click();
+  } else if (asks) {
+    isAwaited = true;
+    htmx.trigger(input, "find");
+  }
+}
+listen("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target.id === "found" && isAwaited) pickFirst(false);
+});
+listen("input", ({ target }) => {
+  if (target.id === "finder-input") isAwaited = false;
 });
 
 // Show the value of a slider. That of the window is an index into a list of days.
@@ -104,10 +125,10 @@ listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
   // Abort a running search: its response would remove the link that htmx is using.
   if (event.detail.target.id === "view") htmx.trigger("#finder-input", "htmx:abort");
-  const again = event.detail.requestConfig.triggeringEvent?.type === "focus" && byId("found").childElementCount > 0;
-  if (event.detail.target.id === "found" && (again || byId("view").classList.contains("htmx-request"))) {
-    event.preventDefault();
-  }
+  const cause = event.detail.requestConfig.triggeringEvent?.type;
+  const again = cause === "focus" && byId("found").childElementCount > 0;
+  const isLeaving = cause !== "find" && byId("view").classList.contains("htmx-request");
+  if (event.detail.target.id === "found" && (again || isLeaving)) event.preventDefault();
   // Update the health page only while it is visible and the box is checked.
   const unwanted = document.hidden || !byId("keep-fresh")?.checked;
   if (event.detail.target.id === "health" && byId("health").dataset.shown && unwanted) event.preventDefault();

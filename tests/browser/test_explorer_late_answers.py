@@ -1,0 +1,74 @@
+"""Tests the explorer while answers are late or missing."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.support.browser import Visit
+
+Visitor = Callable[..., Visit]
+
+
+@contextmanager
+def held(page: Page, pattern: str) -> Iterator[list[Route]]:
+    """Hold back the answers to requests; afterwards let them arrive, whether the page still waits or not."""
+    routes: list[Route] = []
+
+    # Playwright cannot inspect a method of a built-in type.
+    def hold(route: Route) -> None:
+        routes.append(route)
+
+    page.route(re.compile(pattern), hold)
+    yield routes
+    for route in routes:
+        route.continue_()
+    page.unroute(re.compile(pattern))
+
+
+def until(page: Page, routes: list[Route]) -> None:
+    """Wait until a request is held back."""
+    for _ in range(100):
+        if routes:
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("nothing was requested")
+
+
+def first_users(page: Page) -> list[str]:
+    users = page.locator(".welcome .users code")
+    expect(users).to_have_count(8)
+    return users.all_inner_texts()
+
+
+def test_enter_opens_the_user_that_was_typed_and_not_one_of_an_earlier_list(visit: Visitor) -> None:
+    page = visit().page
+    *_, last = first_users(page)
+    page.get_by_label("Find a user").focus()
+    expect(page.locator("#found li")).to_have_count(8)
+    page.keyboard.insert_text(last)
+    page.keyboard.press("Enter")
+    expect(page.locator("#who")).to_contain_text(last)
+    # The same text again is another search, although the text of the last one was the same.
+    page.get_by_label("Find a user").focus()
+    expect(page.locator("#found li")).to_have_count(8)
+    page.keyboard.insert_text(last)
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_be_hidden()
+    expect(page.locator("#who")).to_contain_text(last)
+
+
+def test_enter_does_not_count_for_what_is_typed_afterwards(visit: Visitor) -> None:
+    page = visit().page
+    first, *_ = first_users(page)
+    page.get_by_label("Find a user").focus()
+    expect(page.locator("#found li")).to_have_count(8)
+    with held(page, "users[?]q=z"):
+        page.keyboard.insert_text("z")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Backspace")
+        page.keyboard.insert_text(first)
+        expect(page.locator("#found li")).to_have_count(1)
+    expect(page.locator("#found li")).to_have_count(1)
+    expect(page.locator(".welcome")).to_be_visible()
