@@ -72,3 +72,23 @@ def test_enter_does_not_count_for_what_is_typed_afterwards(visit: Visitor) -> No
         expect(page.locator("#found li")).to_have_count(1)
     expect(page.locator("#found li")).to_have_count(1)
     expect(page.locator(".welcome")).to_be_visible()
+
+
+def test_of_two_users_the_one_picked_last_is_shown(visit: Visitor) -> None:
+    here = visit()
+    page = here.page
+    first, second, *_ = first_users(page)
+    with held(page, f"/users/{first}") as routes:
+        page.get_by_text(first).click()
+        until(page, routes)
+        page.get_by_text(second).click()
+        expect(page.locator("#who")).to_contain_text(second)
+    with held(page, f"/users/{second}/recommendations") as routes:
+        page.get_by_label("Content").fill("0.5")
+        until(page, routes)
+        page.get_by_role("button", name="Surprise me").click()
+        expect(page.locator("#who")).not_to_contain_text(second)
+        shown = page.locator("#who").inner_text()
+    here.settle()
+    expect(page.locator("#who")).to_have_text(shown, use_inner_text=True)
+    assert second not in page.url

@@ -134,6 +134,11 @@ listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "health" && byId("health").dataset.shown && unwanted) event.preventDefault();
 });
 
+// The ranking of a user who is not shown any more must not change the address.
+listen("htmx:beforeSwap", ({ detail: { target } }) => {
+  if (target.id === "view" && byId("tuning")) htmx.trigger("#tuning", "htmx:abort");
+});
+
 // Focus the new content, so that a screen reader continues there.
 listen("htmx:afterSwap", ({ detail }) => {
   const { target, requestConfig } = detail;
