@@ -92,3 +92,28 @@ def test_of_two_users_the_one_picked_last_is_shown(visit: Visitor) -> None:
     here.settle()
     expect(page.locator("#who")).to_have_text(shown, use_inner_text=True)
     assert second not in page.url
+
+
+def test_the_dialog_shows_the_item_opened_last(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    cards = page.locator(".card")
+    expect(cards).to_have_count(12)
+    first, second = cards.locator("h3").all_inner_texts()[:2]
+    body = page.locator("#similar-body")
+    with held(page, "/similar$") as routes:
+        cards.nth(0).get_by_role("button").click()
+        until(page, routes)
+        page.keyboard.press("Escape")
+        cards.nth(1).get_by_role("button").click()
+    expect(page.locator("#similar-of")).to_have_text(second)
+    here.settle()
+    expect(page.locator("#similar-of")).to_have_text(second)
+    page.keyboard.press("Escape")
+    # An answer to a dialog that was closed does not arrive any more.
+    with held(page, "/similar$") as routes:
+        cards.nth(0).get_by_role("button").click()
+        until(page, routes)
+        page.keyboard.press("Escape")
+    here.settle()
+    assert first not in body.inner_text()

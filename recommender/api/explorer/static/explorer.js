@@ -121,6 +121,10 @@ function openSimilar(opener) {
   byId("similar-body").replaceChildren();
   byId("similar").showModal();
 }
+// The dialog may be opened for another item next: that must not get this answer.
+listen("close", ({ target }) => {
+  if (target.id === "similar") htmx.trigger("#similar-body", "htmx:abort");
+}, true);
 listen("htmx:beforeRequest", (event) => {
   if (event.detail.target.id === "similar-body") openSimilar(event.detail.elt);
   // Abort a running search: its response would remove the link that htmx is using.
