@@ -104,9 +104,12 @@ def test_the_dialog_shows_the_item_opened_last(visit: Visitor, user: str) -> Non
     with held(page, "/similar$") as routes:
         cards.nth(0).get_by_role("button").click()
         until(page, routes)
+        expect(body).to_have_attribute("aria-busy", "true")
+        expect(body.locator(".skeleton")).to_be_visible()
         page.keyboard.press("Escape")
         cards.nth(1).get_by_role("button").click()
     expect(page.locator("#similar-of")).to_have_text(second)
+    expect(body).to_have_attribute("aria-busy", "false")
     here.settle()
     expect(page.locator("#similar-of")).to_have_text(second)
     page.keyboard.press("Escape")
@@ -117,3 +120,36 @@ def test_the_dialog_shows_the_item_opened_last(visit: Visitor, user: str) -> Non
         page.keyboard.press("Escape")
     here.settle()
     assert first not in body.inner_text()
+
+
+def test_a_dialog_that_cannot_be_filled_says_so_and_tries_again(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}")
+    page = here.page
+    card = page.locator(".card").first
+    title, reason = card.locator("h3").inner_text(), card.locator(".reason").text_content()
+    page.context.set_offline(offline=True)
+    card.get_by_role("button").click()
+    body = page.locator("#similar-body")
+    expect(body.get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(body).to_have_attribute("aria-busy", "false")
+    body.get_by_role("button", name="Try again").click()
+    here.settle()
+    expect(page.get_by_role("alert")).to_have_count(1)
+    page.context.set_offline(offline=False)
+    body.get_by_role("button", name="Try again").click()
+    expect(page.locator("#similar-of")).to_have_text(title)
+    expect(page.locator("#similar-why")).to_have_text(reason or "")
+    here.complaints.clear()
+
+
+def test_a_page_that_cannot_be_filled_says_so_and_tries_again(visit: Visitor, user: str) -> None:
+    here = visit()
+    page = here.page
+    page.route(re.compile(f"/users/{user}"), lambda route: route.abort())
+    here.go(f"/explorer?user={user}")
+    expect(page.locator("#view").get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(page.locator(".waiting")).to_have_count(0)
+    page.unroute(re.compile(f"/users/{user}"))
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".card")).to_have_count(12)
+    here.complaints.clear()

@@ -39,8 +39,23 @@ function askForKey(problem) {
   byId("key").focus();
 }
 
-function showUnreachable() {
-  byId("trouble").replaceChildren(byId("unreachable").content.cloneNode(true));
+// Say that the service cannot be reached: where the answer is missing if nothing else is there, else above the page.
+// While the dialog is open, the rest of the page is inert.
+function showUnreachable({ detail: { elt, target, pathInfo } }) {
+  const isEmpty = target.id === "similar-body" || target.querySelector(".skeleton, .unreachable");
+  const place = isEmpty ? target : byId("trouble");
+  const hadFocus = place.contains(document.activeElement);
+  // An alert that is replaced is read out again: only if the user has asked again.
+  if (place.querySelector(".unreachable") && !place.contains(elt)) return;
+  place.replaceChildren(byId("unreachable").content.cloneNode(true));
+  const again = place.querySelector("button");
+  again.hidden = !isEmpty;
+  if (!isEmpty) return;
+  again.setAttribute("hx-get", pathInfo.finalRequestPath);
+  again.setAttribute("hx-target", `#${target.id}`);
+  again.setAttribute("hx-sync", `#${target.id}:replace`);
+  htmx.process(again);
+  if (hadFocus || target.id === "similar-body") again.focus();
 }
 listen("htmx:sendError", showUnreachable);
 listen("htmx:timeout", showUnreachable);
@@ -113,14 +128,20 @@ listen("click", ({ target }) => {
 // Open the dialog of similar items when the request starts; the response fills it. It shows the full reason, which a
 // card cuts off.
 function openSimilar(opener) {
+  byId("similar-body").setAttribute("aria-busy", "true");
+  // "Try again" is for the same item.
+  if (!opener.matches(".opener")) return;
   const reason = opener.closest(".card")?.querySelector(".reason");
   byId("similar-why").hidden = !reason;
   // Clone the markup, because it isolates the direction of titles.
   byId("similar-why").replaceChildren(...(reason?.cloneNode(true).childNodes ?? []));
   if (byId("similar").open) return;
-  byId("similar-body").replaceChildren();
+  byId("similar-body").replaceChildren(byId("similar-waiting").content.cloneNode(true));
   byId("similar").showModal();
 }
+listen("htmx:afterRequest", ({ detail: { target } }) => {
+  if (target.id === "similar-body") target.setAttribute("aria-busy", "false");
+});
 // The dialog may be opened for another item next: that must not get this answer.
 listen("close", ({ target }) => {
   if (target.id === "similar") htmx.trigger("#similar-body", "htmx:abort");
