@@ -142,6 +142,31 @@ def test_a_dialog_that_cannot_be_filled_says_so_and_tries_again(visit: Visitor, 
     here.complaints.clear()
 
 
+def test_figures_of_an_unreachable_service_are_marked_as_stale(visit: Visitor) -> None:
+    here = visit("/explorer?tab=health")
+    page = here.page
+    expect(page.locator(".readiness")).to_have_text("Ready: answers are complete.")
+    expect(page.locator("#stale")).to_be_hidden()
+    green = page.locator(".readiness").evaluate("(each) => getComputedStyle(each).color")
+    page.context.set_offline(offline=True)
+    page.evaluate("htmx.trigger('#health', 'refresh')")
+    expect(page.locator("#stale")).to_contain_text(re.compile(r"last answer.* \d?\d:\d\d:\d\d"))
+    for place in (".readiness", ".state"):
+        color = page.locator(place).first.evaluate("(each) => getComputedStyle(each).color")
+        assert color != green
+    assert here.barriers() == []
+    page.get_by_role("alert").evaluate("(notice) => { notice.id = 'said-once'; }")
+    page.evaluate("htmx.trigger('#health', 'refresh')")
+    here.settle()
+    expect(page.locator("#said-once")).to_be_visible()
+    page.context.set_offline(offline=False)
+    page.evaluate("htmx.trigger('#health', 'refresh')")
+    expect(page.locator("#stale")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.locator(".readiness").evaluate("(each) => getComputedStyle(each).color") == green
+    here.complaints.clear()
+
+
 def test_a_page_that_cannot_be_filled_says_so_and_tries_again(visit: Visitor, user: str) -> None:
     here = visit()
     page = here.page

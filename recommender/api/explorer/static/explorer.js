@@ -57,8 +57,16 @@ function showUnreachable({ detail: { elt, target, pathInfo } }) {
   htmx.process(again);
   if (hadFocus || target.id === "similar-body") again.focus();
 }
-listen("htmx:sendError", showUnreachable);
-listen("htmx:timeout", showUnreachable);
+// Figures of a service that cannot be reached are old ones.
+function markStale({ detail: { target } }) {
+  if (target.id !== "health" || !target.dataset.shown) return;
+  byId("stale").hidden = false;
+  target.classList.add("stale");
+}
+for (const name of ["htmx:sendError", "htmx:timeout"]) {
+  listen(name, markStale);
+  listen(name, showUnreachable);
+}
 listen("htmx:afterOnLoad", () => byId("trouble").replaceChildren());
 
 listen("submit", (event) => {
@@ -169,7 +177,12 @@ listen("htmx:afterSwap", ({ detail }) => {
   const { target, requestConfig } = detail;
   target.querySelectorAll("input[type=range]").forEach(describe);
   if (matchMedia("(max-width: 47.99rem)").matches) target.querySelector(".past")?.removeAttribute("open");
-  if (target.id === "health") target.dataset.shown = "yes";
+  if (target.id === "health") {
+    target.dataset.shown = "yes";
+    target.classList.remove("stale");
+    byId("stale").hidden = true;
+    byId("stale").querySelector("time").textContent = new Date().toTimeString().slice(0, 8);
+  }
   if (target.id === "similar-body") byId("similar-of")?.focus();
   if (target.id === "view" && requestConfig.triggeringEvent?.type !== "load") {
     byId("finder-input").value = "";
