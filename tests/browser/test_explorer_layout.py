@@ -1,0 +1,38 @@
+"""Tests that long texts and narrow windows leave the explorer readable."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.support.browser import Visit
+
+Visitor = Callable[..., Visit]
+LONG = "Ungebrochen" * 9
+
+
+def replacing(page: Page, pattern: str, replace: Callable[[str], str]) -> None:
+    """Change the answers to requests."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=replace(response.text()))
+
+    page.route(re.compile(pattern), answer)
+
+
+def test_one_long_word_does_not_widen_the_page(visit: Visitor, user: str) -> None:
+    here = visit(width=360)
+    page = here.page
+    replacing(page, f"/users/{user}", lambda html: re.sub(r"(<li[^>]*>)<bdi>[^<]*", rf"\1<bdi>{LONG}", html))
+    here.go(f"/explorer?user={user}")
+    expect(page.locator(".card")).to_have_count(12)
+    for place in (".genres", ".chips"):
+        expect(page.locator(f"{place} li").first).to_have_text(re.compile(LONG))
+    for width in (360, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        wide = page.locator(".card, .row").evaluate_all(
+            "(cards) => cards.filter((card) => card.scrollWidth > card.clientWidth + 1).length"
+        )
+        assert wide == 0
