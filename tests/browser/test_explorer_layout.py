@@ -10,6 +10,22 @@ from tests.support.browser import Visit
 Visitor = Callable[..., Visit]
 LONG = "Ungebrochen" * 9
 
+# The least distance between the letters of neighboring headers in a line, in CSS pixels.
+_LEAST_GAP = """
+    () => {
+        const boxes = (header) => {
+            const range = document.createRange();
+            range.selectNodeContents(header);
+            return range.getBoundingClientRect();
+        };
+        const rows = [...document.querySelectorAll(".database thead tr")];
+        return Math.min(...rows.flatMap((row) => {
+            const found = [...row.children].map(boxes);
+            return found.slice(1).map((box, place) => box.left - found[place].right);
+        }));
+    }
+"""
+
 
 def replacing(page: Page, pattern: str, replace: Callable[[str], str]) -> None:
     """Change the answers to requests."""
@@ -36,3 +52,12 @@ def test_one_long_word_does_not_widen_the_page(visit: Visitor, user: str) -> Non
             "(cards) => cards.filter((card) => card.scrollWidth > card.clientWidth + 1).length"
         )
         assert wide == 0
+
+
+def test_headers_of_the_health_tables_do_not_run_together(visit: Visitor) -> None:
+    page = visit("/explorer?tab=health").page
+    expect(page.locator(".database")).to_have_count(3)
+    for width in (360, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(_LEAST_GAP) >= 6, width
