@@ -25,6 +25,14 @@ _LEAST_GAP = """
         }));
     }
 """
+# The focused button's whole card or row lies below the bar with the sliders.
+_IS_HIDDEN = """
+    () => {
+        const bar = document.getElementById("tuning").getBoundingClientRect();
+        const box = document.activeElement.getBoundingClientRect();
+        return box.top < bar.bottom;
+    }
+"""
 
 
 def replacing(page: Page, pattern: str, replace: Callable[[str], str]) -> None:
@@ -61,3 +69,16 @@ def test_headers_of_the_health_tables_do_not_run_together(visit: Visitor) -> Non
         page.set_viewport_size({"width": width, "height": 700})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(_LEAST_GAP) >= 6, width
+
+
+def test_the_bar_with_the_sliders_does_not_hide_the_focus(visit: Visitor, user: str) -> None:
+    page = visit(f"/explorer?user={user}").page
+    page.set_viewport_size({"width": 1440, "height": 800})
+    openers = page.locator(".popular .opener")
+    expect(openers).to_have_count(12)
+    page.get_by_text("Filters", exact=True).click()
+    openers.last.focus()
+    for place in range(10, -1, -1):
+        page.keyboard.press("Shift+Tab")
+        expect(openers.nth(place)).to_be_focused()
+        assert not page.evaluate(_IS_HIDDEN), place

@@ -192,6 +192,16 @@ listen("htmx:afterSwap", ({ detail }) => {
   }
 });
 
+// The bar with the sliders covers what is scrolled below it. Its height depends on the window and the filters.
+const barHeight = new ResizeObserver(([{ target }]) => {
+  document.documentElement.style.setProperty("--bar", `${target.offsetHeight}px`);
+});
+listen("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target.id !== "view") return;
+  barHeight.disconnect();
+  if (byId("tuning")) barHeight.observe(byId("tuning"));
+});
+
 // Restore the focus after a late response has replaced the list of matches: on the same user, or the search field.
 let focusedHref = null;
 listen("htmx:beforeSwap", ({ detail: { target } }) => {
