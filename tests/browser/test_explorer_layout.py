@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import Visit
@@ -82,3 +83,20 @@ def test_the_bar_with_the_sliders_does_not_hide_the_focus(visit: Visitor, user: 
         page.keyboard.press("Shift+Tab")
         expect(openers.nth(place)).to_be_focused()
         assert not page.evaluate(_IS_HIDDEN), place
+
+
+@pytest.mark.parametrize("words", [1, 200])
+def test_a_dialog_on_a_phone_begins_with_the_reason(visit: Visitor, user: str, words: int) -> None:
+    here = visit(f"/explorer?user={user}", width=360)
+    page = here.page
+    page.set_viewport_size({"width": 360, "height": 700})
+    replacing(
+        page,
+        "/similar$",
+        lambda html: re.sub("(similar-of[^>]*>)<bdi>([^<]*)", rf"\1<bdi>{'Long ' * words}", html),
+    )
+    page.locator(".reason").first.evaluate("(reason) => reason.append(' and so on'.repeat(60))")
+    page.locator(".card .opener").first.click()
+    expect(page.locator("#similar-of")).to_be_focused()
+    assert page.locator("#similar").evaluate("(dialog) => dialog.scrollTop") == 0
+    assert page.locator("#similar-of").evaluate("(title) => title.offsetHeight") < 200

@@ -183,7 +183,11 @@ listen("htmx:afterSwap", ({ detail }) => {
     byId("stale").hidden = true;
     byId("stale").querySelector("time").textContent = new Date().toTimeString().slice(0, 8);
   }
-  if (target.id === "similar-body") byId("similar-of")?.focus();
+  if (target.id === "similar-body") {
+    // The reason is above the title.
+    byId("similar-of")?.focus({ preventScroll: true });
+    byId("similar").scrollTop = 0;
+  }
   if (target.id === "view" && requestConfig.triggeringEvent?.type !== "load") {
     byId("finder-input").value = "";
     byId("found").replaceChildren();
