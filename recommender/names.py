@@ -24,6 +24,12 @@ def shown_name(text: str) -> str:
     return _spelled(text)[0]
 
 
+def is_blank(text: str) -> bool:
+    """Return whether a text has no visible character, so that `shown_name` of it is empty."""
+    # Most texts begin with a visible character, and descriptions are long.
+    return all(character.isspace() or ord(character) in _UNSEEN for character in text)
+
+
 def name_key(text: str) -> str:
     """Return the key that all spellings of a name share: the case-folded display name."""
     return _spelled(text)[1]

@@ -14,12 +14,17 @@ from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry, Item
 from recommender.errors import ConfigurationError
-from recommender.names import distinct_names, shown_name
+from recommender.names import distinct_names, is_blank, shown_name
 
 T = TypeVar("T")
 _NONE_KNOWN: Mapping[str, Item] = {}
 # Many items have the same set of genres, and every answer reads ten sets. At most 8 MB.
 _CACHED_SETS, _CACHED_CHARACTERS = 4096, 400
+
+
+def _read_text(text: str | None) -> str | None:
+    # A page would show a blank title as an empty heading, and a reason would quote it.
+    return None if text is None or is_blank(text) else text
 
 
 def _read_category(name: str | None) -> str | None:
@@ -47,6 +52,7 @@ def _read_number(number: float | None) -> float | None:
 
 
 _READERS: dict[AttributeKind, Callable[[Any], Any]] = {
+    AttributeKind.TEXT: _read_text,
     AttributeKind.CATEGORY: _read_category,
     AttributeKind.SET: _read_set,
     AttributeKind.NUMBER: _read_number,

@@ -217,6 +217,21 @@ def test_names_from_the_databases_are_escaped(databases: Urls, user: str) -> Non
             assert not re.search("<script|<i>|<b>|javascript:", response.text)
 
 
+def test_titles_without_a_visible_character_are_none(databases: Urls, user: str) -> None:
+    with psycopg.connect(databases[DatabaseName.CATALOG]) as connection:
+        connection.execute("UPDATE medias SET title = %s", (" \u2003\u200b\n",))
+    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+        answer = get(client, user, explain="true", limit=12)
+        panel = client.get(f"/explorer/users/{user}").text
+        similar = client.get(f"/explorer/media/{ids(answer)[0]}/similar").text
+    for item in answer["recommendations"]:
+        assert item["title"] is None
+        assert "“" not in item["reason"]
+    for html in (panel, similar):
+        openers = re.findall('class="opener"[^>]*><span>(.*?)</span>', html)
+        assert set(openers) == {"Untitled"}
+
+
 @pytest.fixture(scope="module")
 def locked(shared_databases: Urls) -> Iterator[FlaskClient]:
     entries = f"{READ_ENTRY.entry},{OPS_ENTRY.entry}"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.labels import name_of
-from recommender.names import MAX_NAME_CHARACTERS, distinct_names, name_key, shown_name
+from recommender.names import MAX_NAME_CHARACTERS, distinct_names, is_blank, name_key, shown_name
 
 DIRT = st.text("abcÉéßİΣς _-\u017f\u0301\u0307\u0345\u00a0\u2009\u200b\u2060\ufeff\t\n\x1f", max_size=12)
 
@@ -42,6 +42,7 @@ def test_a_shown_name_is_one_of_its_spellings_and_is_not_changed_again(text: str
     assert name_key(shown) == name_key(text) == name_key(name_key(text))
     assert unicodedata.is_normalized("NFC", shown)
     assert shown == " ".join(shown.split())
+    assert is_blank(text) == (shown == "")
 
 
 @given(st.lists(DIRT, max_size=6))
