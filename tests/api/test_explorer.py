@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from urllib.parse import quote
 
 import psycopg
@@ -154,6 +155,21 @@ def test_weights_change_the_ranking(client: FlaskClient, user: str) -> None:
     assert shown(compared) == shown(response)
     moved = len(re.findall('class="move', compared.text))
     assert moved == sum(one != other for one, other in zip(shown(page), shown(compared), strict=True))
+
+
+def test_repeated_filters_all_apply_and_stay_in_addresses(client: FlaskClient, user: str) -> None:
+    query = "genre=Drama&genre=Comedy&match=all"
+    answer = ids(get(client, user, genre=["Drama", "Comedy"], match="all", limit=12))
+    assert answer != ids(get(client, user, genre="Drama", limit=12))
+    panel = client.get(f"/explorer/users/{user}?{query}")
+    assert shown(panel) == answer
+    assert panel.headers["HX-Push-Url"] == f"/explorer?user={user}&{query}"
+    assert re.findall('name="(?:genre|match)" [^>]*value="([^"]*)"', panel.text) == ["Drama", "Comedy", "all"]
+    links = re.findall('<a href="([^"]*genre[^"]*)"', panel.text)
+    assert len(links) == 4
+    page = client.get(f"/explorer?user={user}&{query}").text
+    for address in [*links, *re.findall('(?:href|hx-get)="([^"]*genre[^"]*)"', page)]:
+        assert unescape(address).endswith(query)
 
 
 def test_the_longest_page_fits_into_the_request_of_a_slider(shared_databases: Urls, user: str) -> None:

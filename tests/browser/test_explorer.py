@@ -109,6 +109,18 @@ def test_a_filter_applies_until_reset(visit: Visitor, user: str) -> None:
     assert here.address == f"/explorer?user={user}"
 
 
+def test_repeated_filters_stay_with_the_next_user(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}&genre=Drama&genre=Comedy")
+    page = here.page
+    expect(page.get_by_label("genre", exact=True)).to_have_count(2)
+    page.get_by_role("button", name="Surprise me").click()
+    expect(page.locator("#who")).not_to_contain_text(user)
+    assert here.address.endswith("&genre=Drama&genre=Comedy")
+    page.get_by_role("button", name="Reset").click()
+    here.settle()
+    assert "genre" not in here.address
+
+
 def test_the_window_changes_the_ranking(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page

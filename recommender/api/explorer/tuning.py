@@ -20,7 +20,7 @@ _SLIDERS = frozenset({"content_weight", "collaborative_weight", "window_days", "
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The values to rank with. `filter_texts`: the filters as given, by parameter."""
+    """The values to rank with. `filter_texts`: the filters as given, by parameter; one may be repeated."""
 
     weights: Weights
     window_days: int
@@ -28,7 +28,7 @@ class Tuning:
     filters: ItemFilter = ANY_ITEM
     filter_texts: tuple[tuple[str, str], ...] = ()
 
-    def arguments(self, defaults: "Tuning") -> dict[str, str]:
+    def arguments(self, defaults: "Tuning") -> list[tuple[str, str]]:
         """Return query parameters for the values that differ from the configuration, and for the filters."""
         given = {
             "content_weight": (self.weights.content, defaults.weights.content),
@@ -36,8 +36,16 @@ class Tuning:
             "window_days": (self.window_days, defaults.window_days),
             "limit": (self.limit, defaults.limit),
         }
-        changed = {name: decimal(value) for name, (value, default) in given.items() if value != default}
-        return changed | dict(self.filter_texts)
+        changed = [(name, decimal(value)) for name, (value, default) in given.items() if value != default]
+        return [*changed, *self.filter_texts]
+
+    @property
+    def texts_by_filter(self) -> dict[str, list[str]]:
+        """Return what is given for each filter, without those that are not given."""
+        found: dict[str, list[str]] = {}
+        for name, text in self.filter_texts:
+            found.setdefault(name, []).append(text)
+        return found
 
     def window_steps(self, defaults: "Tuning") -> list[int]:
         """Return the windows to choose from, in days, shortest first, all time (0) last."""
@@ -61,11 +69,12 @@ class TuningQuery(Filters):
         """Return the values to rank with; `defaults` for what is not given."""
         given = self.model_dump(include={"window_days", "limit"}, exclude_none=True)
         weights = self.model_dump(include={"content_weight", "collaborative_weight"}, exclude_none=True)
-        texts = ((name, _text(getattr(self, name))) for name in self.model_fields_set - _SLIDERS)
+        given_filters = sorted(self.model_fields_set - _SLIDERS)
+        texts = ((name, text) for name in given_filters for text in _texts(getattr(self, name)))
         return replace(
             defaults,
             filters=self.filters,
-            filter_texts=tuple(sorted(texts)),
+            filter_texts=tuple(texts),
             weights=replace(
                 defaults.weights, **{name.removesuffix("_weight"): value for name, value in weights.items()}
             ),
@@ -73,10 +82,10 @@ class TuningQuery(Filters):
         )
 
 
-def _text(value: object) -> str:
-    """Return a filter's value as text for the page, where a field holds one name."""
-    one = value[0] if isinstance(value, tuple) else value
-    return decimal(one) if isinstance(one, float) else str(one)
+def _texts(value: object) -> list[str]:
+    """Return a filter's value as texts for the page, where a field holds one name."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [decimal(each) if isinstance(each, float) else str(each) for each in values]
 
 
 def decimal(number: float) -> str:

@@ -103,7 +103,7 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     def get_page() -> str:
         user_id, tab = request.args.get("user", ""), request.args.get("tab")
         names = (*_TUNING, *domain.filter_parameters)
-        given = {name: request.args[name] for name in names if request.args.get(name)}
+        given = [(name, text) for name in names for text in request.args.getlist(name) if text]
         return render_template(
             "explorer/page.html",
             user_id=user_id,
@@ -211,13 +211,13 @@ def _shown(ranking: RankingPanel, defaults: Tuning) -> dict[str, object]:
         "tuning": ranking.tuning,
         "defaults": defaults,
         "steps": ranking.tuning.window_steps(defaults),
-        "given": dict(ranking.tuning.filter_texts),
+        "given": ranking.tuning.texts_by_filter,
     }
 
 
 def _address(user_id: str, tuning: Tuning, defaults: Tuning) -> str:
     """Return the page's address for this user and these values."""
-    return f"/explorer?{urlencode({'user': user_id, **tuning.arguments(defaults)})}"
+    return f"/explorer?{urlencode([('user', user_id), *tuning.arguments(defaults)])}"
 
 
 def _addressed(html: str, verb: str, address: str) -> Response:

@@ -11,9 +11,10 @@ listen("htmx:configRequest", ({ detail }) => {
   if (key) detail.headers["X-API-Key"] = key;
   // Keep the values of the sliders for the next user.
   if (detail.target.id === "view" && byId("tuning")) {
-    for (const [name, value] of new FormData(byId("tuning"))) {
-      if (name !== "baseline") detail.parameters.set(name, value);
-    }
+    const values = [...new FormData(byId("tuning"))].filter(([name]) => name !== "baseline");
+    // A filter may be there several times.
+    for (const [name] of values) detail.parameters.delete(name);
+    for (const [name, value] of values) detail.parameters.append(name, value);
   }
 });
 

@@ -28,14 +28,14 @@ def test_given_parameters_return_in_the_address() -> None:
     given = {"content_weight": "0.25", "collaborative_weight": "1", "window_days": "0", "limit": "20"}
     tuning = parse(given)
     assert tuning == Tuning(Weights(0.25, 1.0), 0, 20)
-    assert tuning.arguments(DEFAULTS) == given
-    assert DEFAULTS.arguments(DEFAULTS) == {}
+    assert dict(tuning.arguments(DEFAULTS)) == given
+    assert DEFAULTS.arguments(DEFAULTS) == []
 
 
 @pytest.mark.parametrize("text", ["0.333", "0.1234567890123456", "0.00001", "0.00000000000000000001"])
 def test_a_weight_returns_in_the_address_as_it_was_given(text: str) -> None:
     tuning = parse({"content_weight": text})
-    assert tuning.arguments(DEFAULTS) == {"content_weight": text}
+    assert tuning.arguments(DEFAULTS) == [("content_weight", text)]
 
 
 @pytest.mark.parametrize(
