@@ -199,7 +199,22 @@ def test_an_unknown_user_gets_popular_items(client: FlaskClient) -> None:
 def test_invalid_parameters_are_refused_with_a_message(
     client: FlaskClient, user: str, path: str, query: str, said: str
 ) -> None:
-    assert alert(client.get(f"{path.format(user)}?{query}"), 400) == said
+    assert said in alert(client.get(f"{path.format(user)}?{query}"), 400)
+
+
+def test_a_wrong_filter_in_the_address_leaves_the_form_to_correct_it(client: FlaskClient, user: str) -> None:
+    query = "content_weight=0.9&max_year=1990&min_year=2030"
+    response = client.get(f"/explorer/users/{user}?{query}")
+    assert "min_year must not be above max_year, got 2030 and 1990." in alert(response, 400)
+    assert f"<title>{user} · Marquee explorer</title>" in response.text
+    assert field(response, "content_weight") == "0.9"
+    assert re.findall('name="m.._year" [^>]*value="([^"]*)"', response.text) == ["2030", "1990"]
+    assert shown(response) == shown(client.get(f"/explorer/users/{user}?content_weight=0.9"))
+    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}&{query}"
+    # A wrong slider has no text that could be corrected.
+    response = client.get(f"/explorer/users/{user}?content_weight=2&genre=Drama")
+    assert "content_weight must be" in alert(response, 400)
+    assert response.headers["HX-Push-Url"] == f"/explorer?user={user}&genre=Drama"
 
 
 def test_invalid_ids_are_refused_with_a_message(client: FlaskClient) -> None:

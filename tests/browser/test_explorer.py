@@ -259,6 +259,21 @@ def test_an_invalid_address_gets_a_message(visit: Visitor, wrong: str) -> None:
     here.complaints.clear()
 
 
+def test_a_wrong_filter_in_the_address_can_be_corrected(visit: Visitor, user: str) -> None:
+    here = visit(f"/explorer?user={user}&min_year=2030&max_year=1990")
+    page = here.page
+    expect(page.locator("#problem").get_by_role("alert")).to_contain_text("must not be above max_year")
+    expect(page.locator("#who")).to_contain_text(user)
+    page.get_by_label("min year").fill("1980")
+    here.settle()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    years = [int(text[:4]) for text in page.locator(".card .meta").all_inner_texts()]
+    assert years
+    assert all(1980 <= year <= 1990 for year in years)
+    assert here.address == f"/explorer?user={user}&max_year=1990&min_year=1980"
+    here.complaints.clear()
+
+
 def test_an_unreachable_service_is_reported_and_the_page_stays(visit: Visitor, user: str) -> None:
     here = visit(f"/explorer?user={user}")
     page = here.page

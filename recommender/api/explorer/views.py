@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from http import HTTPStatus
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,7 +13,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from werkzeug.datastructures import MultiDict
 
 from recommender.api.endpoints import public
-from recommender.api.errors import ErrorCode
+from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.explorer import template_filters
 from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.fragment_errors import register_fragment_errors
@@ -73,6 +75,18 @@ class ExplorerParts:
         filters = self.limits.domain.filter_parameters
         given = [(name, text) for name, text in arguments.items(multi=True) if text or name not in filters]
         return parse_query(MultiDict(given), self.query)
+
+    def read_without_filters(self, arguments: MultiDict[str, str], defaults: Tuning) -> Tuning:
+        """Return what the sliders say, or else `defaults`, with the texts of filters that do not apply."""
+        filters = self.limits.domain.filter_parameters
+        given = list(arguments.items(multi=True))
+        try:
+            sliders = self.read_tuning(MultiDict([each for each in given if each[0] not in filters]))
+            tuning = sliders.tuning(defaults)
+        except BadRequestError:
+            tuning = defaults
+        texts = sorted((each for each in given if each[0] in filters and each[1]), key=itemgetter(0))
+        return replace(tuning, filter_texts=tuple(texts))
 
 
 def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
@@ -195,14 +209,22 @@ def _user_id(parts: ExplorerParts, text: str) -> str:
 
 def _user_panel(parts: ExplorerParts, user_id: str) -> Response:
     defaults = parts.read_defaults()
-    tuning = parts.read_tuning(request.args).tuning(defaults)
+    problem = None
+    try:
+        tuning = parts.read_tuning(request.args).tuning(defaults)
+    except BadRequestError as exc:
+        # The form, with what was given, is where it can be corrected.
+        problem = f"{exc}. The filters are not applied."
+        tuning = parts.read_without_filters(request.args, defaults)
     profile, ranking = parts.panels.user(user_id, tuning, defaults)
     shown = _shown(ranking, defaults)
-    html = render_template("explorer/panel.html", user_id=user_id, profile=profile, **shown)
+    html = render_template("explorer/panel.html", user_id=user_id, profile=profile, problem=problem, **shown)
     address = _address(user_id, tuning, defaults)
     # The address that the page was opened with is already in the browser's history.
     known = request.headers.get("HX-Current-URL", "").endswith(address)
-    return _addressed(html, "Replace" if known else "Push", address)
+    response = _addressed(html, "Replace" if known else "Push", address)
+    response.status_code = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
+    return response
 
 
 def _shown(ranking: RankingPanel, defaults: Tuning) -> dict[str, object]:
