@@ -8,7 +8,7 @@ from config.access_settings import KeyScope
 from recommender.auth_keys import make_key
 from recommender.entities import DatabaseName
 from tests.support.browser import visiting
-from tests.support.gunicorn import running_gunicorn
+from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Outage, Urls
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
@@ -50,6 +50,18 @@ def test_an_outage_is_shown_until_it_is_over(
         expect(page.locator(".strategy")).to_have_text("Hybrid")
         # The outage must not cause errors in the console.
         assert [text for text in here.complaints if "503" not in text] == []
+
+
+def test_without_javascript_nothing_looks_as_if_it_loads(browser: Browser, service: GunicornServer) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path in ("/explorer", "/explorer?user=x", "/explorer?tab=health"):
+        page.goto(f"http://127.0.0.1:{service.port}{path}")
+        expect(page.locator("noscript .notice")).to_be_visible()
+        for place in (".skeleton", ".blank", ".finder", ".top .button", "#keep-fresh"):
+            for found in page.locator(place).all():
+                expect(found).to_be_hidden()
+    context.close()
 
 
 def test_with_keys_the_page_asks_for_a_key(browser: Browser, shared_databases: Urls, user: str) -> None:
