@@ -321,8 +321,10 @@ def test_these_are_all_public_routes(served: Flask) -> None:
     assert by_scope[None] == {
         "/",
         "/docs",
+        "/docs/",
         "/docs/<name>",
         "/explorer",
+        "/explorer/",
         "/explorer/covers/<media_id>.svg",
         "/explorer/static/<path:name>",
         "/health",

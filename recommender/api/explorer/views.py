@@ -9,8 +9,9 @@ from operator import itemgetter
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as BaseResponse
 
 from recommender.api.endpoints import public
 from recommender.api.errors import BadRequestError, ErrorCode
@@ -124,6 +125,11 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
             tab=tab if tab in _TABS else None,
             tuning_query=urlencode(given),
         )
+
+    @blueprint.get("/")
+    @public
+    def redirect_to_page() -> BaseResponse:
+        return redirect("../explorer", HTTPStatus.PERMANENT_REDIRECT)
 
     @blueprint.get("/static/<path:name>")
     @public

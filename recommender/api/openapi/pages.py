@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Lock
 
 import orjson
-from flask import Blueprint, Response, abort, current_app, request, send_file
+from flask import Blueprint, Response, abort, current_app, redirect, request, send_file
+from werkzeug.wrappers import Response as BaseResponse
 
 from recommender import __version__
 from recommender.api.endpoints import Answer, Endpoint, declared_endpoints, public
@@ -90,6 +91,11 @@ def _add_reader(blueprint: Blueprint) -> None:
         response = Response(page, mimetype="text/html")
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return _revalidated(response)
+
+    @blueprint.get("/docs/")
+    @public
+    def redirect_to_docs() -> BaseResponse:
+        return redirect("../docs", HTTPStatus.PERMANENT_REDIRECT)
 
     @blueprint.get("/docs/<name>", endpoint="static")
     @public
