@@ -1,5 +1,6 @@
 """Types of request fields: each validates a value, and describes itself in JSON Schema and in words."""
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -199,7 +200,7 @@ class Texts(_List):
     def validate(self, value: object, *, from_query: bool) -> tuple[str, ...]:  # noqa: ARG002 - the same in both
         """Return the distinct texts, in order."""
         texts = self.texts(value, 0, self.most, "name")
-        _refuse(texts, _is_name, f"of 1 to {MAX_NAME_CHARACTERS} characters")
+        _refuse(texts, _is_name, f"of 1 to {MAX_NAME_CHARACTERS} characters, with a visible one")
         return tuple(dict.fromkeys(texts))
 
     def json_schema(self) -> JsonSchemaValue:
@@ -234,7 +235,8 @@ def shown(value: object) -> str:
     # Lists may be nested deeper than the recursion limit of repr.
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
-    text = repr(value)
+    # As the body has them: Python has other words for these.
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 

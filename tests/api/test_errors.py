@@ -120,11 +120,11 @@ def test_the_ends_of_the_ranges_are_allowed(client: FlaskClient, edge: str) -> N
         ),
         (
             json.dumps({"user_ids": [USER], "limit": True}),
-            "from 1 to 100, got True",
+            "from 1 to 100, got true",
         ),
         (
             json.dumps({"user_ids": [USER], "limit": None}),
-            "from 1 to 100, got None",
+            "from 1 to 100, got null",
         ),
         (f'{{"user_ids": ["{USER}"], "limit": {"9" * 30}}}', "limit must be a whole number"),
         (

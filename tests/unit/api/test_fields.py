@@ -72,7 +72,12 @@ def test_a_body_is_read(name: str, value: object, found: object) -> None:
         ("texts", "a", False, "<name> must be a list"),
         ("texts", ["a", "b", "c"], False, "<name> must hold 0 to 2 names, got 3"),
         ("texts", ["a", 1], False, "each of <name> must be a string; wrong at positions (from 0): 1"),
-        ("texts", [" ", "a"], False, "each of <name> must be of 1 to 100 characters"),
+        (
+            "texts",
+            [" ", "a"],
+            False,
+            "of 1 to 100 characters, with a visible one; wrong",
+        ),
         ("ids", [], False, "<name> must be a list with at least one id"),
         ("ids", ["x"], False, "each of <name> must be a UUID; wrong at positions (from 0): 0"),
         ("ids", [[ID]], False, "each of <name> must be a string"),
