@@ -11,6 +11,7 @@ import subprocess  # nosec B404 # what it starts is our own
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from apscheduler.triggers.base import BaseTrigger
@@ -28,6 +29,7 @@ from recommender.model_store.runs import (
     read_runs,
     write_run,
 )
+from recommender.trainer.begun import BegunRun, read_begun, remove_begun, write_begun
 from recommender.trainer.schedule import Timetable, has_grown
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,11 @@ _LONGEST_RUN_S = 12 * 3_600.0
 _RUNNING_LOOK_S = 0.2
 _STOP_S = 10.0
 ESTIMATE = "estimated_interactions"
+_WITHOUT_RECORD = "It ended without a record, together with the trainer: for example, memory ran out."
+# After so many failures in a row, the pause is at its longest.
+_FAILURES_READ = 10
+# How far back an estimate is looked for.
+_ESTIMATES_READ = 100
 
 
 class Trainer:
@@ -74,19 +81,13 @@ class Trainer:
         self._command = command
         self._holds_folder = holds_folder
         self._lifeline = lifeline
-        last = self._last_run()
-        self._timetable = Timetable(
-            trigger,
-            last_start=None if last is None else datetime.fromisoformat(last.started_at),
-            is_published=self._is_published(),
-            now=utc_now(),
-        )
+        self._timetable = self._resumed_timetable(trigger)
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
 
     def work(self) -> None:
         """Start runs when they are due, until the service has ended or the folder was replaced."""
         while self._holds_folder():
-            trigger = self._timetable.due(utc_now(), time.monotonic()) or self._growth()
+            trigger = self._timetable.due(utcutc_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
                 return
             if self._service_ended(_LOOK_S):
@@ -96,9 +97,12 @@ class Trainer:
         """Check at intervals whether many interactions were added since the last run."""
         if self._new_share is None or time.monotonic() < self._growth_look_at:
             return None
+        if self._timetable.has_failed:
+            # The retry will learn from the new interactions.
+            return None
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
-        last = self._last_run()
-        then = None if last is None else last.counts.get(ESTIMATE)
+        runs = read_runs(self._folder, _ESTIMATES_READ)
+        then = next((run.counts[ESTIMATE] for run in runs if ESTIMATE in run.counts), None)
         try:
             now = self._estimate()
         except MarqueeError as exc:
@@ -106,23 +110,57 @@ class Trainer:
             return None
         return Trigger.NEW_INTERACTIONS if has_grown(now, then, self._new_share) else None
 
+    def _resumed_timetable(self, trigger: BaseTrigger) -> Timetable:
+        """Return the timetable after the runs so far, also one that was killed together with its trainer."""
+        stale = read_begun(self._folder)
+        was_killed = stale is not None and next_run_number(self._folder) <= stale.number
+        if stale is not None and was_killed:
+            logger.error("training run %d ended without a record", stale.number)
+            self._record_failure(stale, _WITHOUT_RECORD)
+        remove_begun(self._folder)
+        last, now = self._last_run(), utc_now()
+        timetable = Timetable(
+            trigger,
+            last_start=None if last is None else datetime.fromisoformat(last.started_at),
+            is_published=self._is_published(),
+            now=now,
+        )
+        latest = read_runs(self._folder, _FAILURES_READ)
+        failures = sum(1 for _ in takewhile(lambda run: run.outcome is TrainingOutcome.FAILED, latest))
+        if was_killed or failures:
+            ended = now if was_killed or last is None else datetime.fromisoformat(last.ended_at)
+            timetable.resume(max(1, failures), (now - ended).total_seconds(), time.monotonic())
+        return timetable
+
     def _train(self, trigger: Trigger) -> bool:
         """Run a training; return false if the service has ended meanwhile."""
-        began, number = utc_now(), next_run_number(self._folder)
+        run = BegunRun(number=next_run_number(self._folder), started_at=utc_now(), trigger=trigger)
+        try:
+            write_begun(self._folder, run)
+        except OSError as exc:
+            logger.error("training run %d cannot be recorded: %s", run.number, exc)
+        try:
+            return self._complete(run)
+        finally:
+            # It stays only if this process is killed, too.
+            remove_begun(self._folder)
+
+    def _complete(self, run: BegunRun) -> bool:
+        """Run a training that is noted; return false if the service has ended meanwhile."""
         # The run's standard input closes when this process ends, also by a crash: then the run ends, too.
-        process = subprocess.Popen(self._command(trigger), cwd=HOME, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
+        process = subprocess.Popen(self._command(run.trigger), cwd=HOME, stdin=subprocess.PIPE)  # noqa: S603  # nosec B603 # our own interpreter and files
         try:
             is_over = self._wait_for(process)
         finally:
             _end(process)
         if not is_over:
             return False
-        self._record_if_missing(number, began, trigger, process.returncode)
+        self._record_if_missing(run, process.returncode)
         last = self._last_run()
         self._timetable.ended(
-            began,
+            run.started_at,
             time.monotonic(),
-            failed=last is None or last.number < number or last.outcome is TrainingOutcome.FAILED,
+            failed=last is None or last.number < run.number or last.outcome is TrainingOutcome.FAILED,
             is_published=self._is_published(),
         )
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
@@ -135,27 +173,30 @@ class Trainer:
                 return False
         return True
 
-    def _record_if_missing(self, number: int, began: datetime, trigger: Trigger, status: int) -> None:
+    def _record_if_missing(self, run: BegunRun, status: int) -> None:
         """Record a run that could not record itself because it was killed."""
-        if status >= 0 or next_run_number(self._folder) > number:
+        if status >= 0 or next_run_number(self._folder) > run.number:
             return
         name = _name_of(-status)
-        logger.error("training run %d was killed by %s", number, name)
+        logger.error("training run %d was killed by %s", run.number, name)
+        self._record_failure(run, f"It was killed by {name}.")
+
+    def _record_failure(self, run: BegunRun, reason: str) -> None:
         try:
             write_run(
                 self._folder,
                 TrainingRun(
-                    number=number,
-                    started_at=began.isoformat(),
+                    number=run.number,
+                    started_at=run.started_at.isoformat(),
                     ended_at=utc_now().isoformat(),
-                    trigger=trigger,
+                    trigger=run.trigger,
                     outcome=TrainingOutcome.FAILED,
-                    reason=f"It was killed by {name}.",
+                    reason=reason,
                     code_version=__version__,
                 ),
             )
         except OSError as exc:
-            logger.error("training run %d cannot be recorded: %s", number, exc)
+            logger.error("training run %d cannot be recorded: %s", run.number, exc)
 
     def _service_ended(self, timeout_s: float) -> bool:
         """Wait for the timeout or until the service has ended; return whether it has."""

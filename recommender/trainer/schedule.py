@@ -30,8 +30,26 @@ class Timetable:
         self._trigger = trigger
         self._since = None if last_start is None else min(last_start, now)
         self._is_published = is_published
-        self._retry_s = 0.0
+        # In a row, up to now.
+        self._failures = 0
         self._retry_at: float | None = None
+
+    def resume(self, failures: int, elapsed_s: float, seconds: float) -> None:
+        """Go on with the pause after trainings that failed before this process began.
+
+        Args:
+            failures: how many failed in a row, at least 1.
+            elapsed_s: seconds since the end of the last one.
+            seconds: the present moment.
+        """
+        self._failures = failures
+        pause = self._pause_s()
+        self._retry_at = seconds + min(pause, max(0.0, pause - elapsed_s))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last training failed, so that the next one is its retry."""
+        return self._retry_at is not None
 
     def due(self, now: datetime, seconds: float) -> Trigger | None:
         """Return why a training is due now; None if none is due."""
@@ -50,10 +68,14 @@ class Timetable:
         """Register the end of a training; a failed one is retried at growing intervals."""
         self._since, self._is_published = began, is_published
         if failed or not is_published:
-            self._retry_s = min(_LONGEST_RETRY_S, max(_FIRST_RETRY_S, 2 * self._retry_s))
-            self._retry_at = seconds + self._retry_s
+            self._failures += 1
+            self._retry_at = seconds + self._pause_s()
         else:
-            self._retry_s, self._retry_at = 0.0, None
+            self._failures, self._retry_at = 0, None
+
+    def _pause_s(self) -> float:
+        # The exponent is bounded, as a float overflows.
+        return min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))
 
 
 def has_grown(now: int | None, then: int | None, share: float) -> bool:

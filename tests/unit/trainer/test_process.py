@@ -2,15 +2,17 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from config.setting_types import ROOT
 from config.training_settings import cron_trigger
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs, write_run
 from recommender.trainer import process
@@ -21,6 +23,23 @@ pytestmark = pytest.mark.slow
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 KILLED_NAMELESS = "import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 1)"
+# As the kernel kills the whole container of a process that takes too much memory.
+KILLED_WITH_ITS_TRAINER = (
+    "import os, signal; [os.kill(pid, signal.SIGKILL) for pid in (os.getppid(), os.getpid())]"
+)
+TRAINER = """
+import pathlib, sys
+from config.training_settings import cron_trigger
+from recommender.trainer.process import Trainer
+Trainer(
+    pathlib.Path(sys.argv[1]),
+    "neighbours",
+    cron_trigger("0 3 * * *"),
+    new_share=None,
+    estimate=lambda: None,
+    command=lambda _: [sys.executable, "-c", sys.argv[2]],
+).work()
+"""
 ENDLESS = (
     "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
 )
@@ -105,6 +124,47 @@ def test_a_run_that_was_killed_is_recorded_and_tried_again_later(
     assert working[0].triggers == [Trigger.FIRST_START], "it waits before it tries again"
 
 
+def test_a_run_that_was_killed_with_its_trainer_is_recorded_and_tried_again_later(
+    tmp_path: Path, working: list[Working]
+) -> None:
+    command = [sys.executable, "-c", TRAINER, str(tmp_path), KILLED_WITH_ITS_TRAINER]
+    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode == -signal.SIGKILL  # noqa: S603 - ours
+    assert not any(read_runs(tmp_path, 1))
+    working.append(Working(tmp_path, ""))
+    (run,) = read_runs(tmp_path, 2)
+    assert (run.number, run.outcome, run.trigger) == (1, TrainingOutcome.FAILED, Trigger.FIRST_START)
+    assert "without a record" in run.reason
+    time.sleep(0.3)
+    assert not working[0].triggers, "it waits before it tries again"
+
+
+def test_a_trainer_goes_on_with_the_pause_after_a_failed_run(tmp_path: Path, working: list[Working]) -> None:
+    record(tmp_path, outcome=TrainingOutcome.FAILED)
+    working.append(Working(tmp_path, ""))
+    time.sleep(0.3)
+    assert not working[0].triggers
+
+
+def test_a_trainer_tries_again_what_failed_longer_ago_than_the_pause(
+    tmp_path: Path, working: list[Working], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trainer, "_is_published", lambda _: True)
+    earlier = (datetime.now(UTC) - timedelta(seconds=100)).isoformat()
+    record(tmp_path, outcome=TrainingOutcome.FAILED, ended_at=earlier)
+    working.append(Working(tmp_path, ""))
+    wait_until(lambda: working[0].triggers == [Trigger.SCHEDULE])
+
+
+def test_a_run_that_ends_with_the_service_is_no_failure(tmp_path: Path, working: list[Working]) -> None:
+    working.append(Working(tmp_path, ENDLESS))
+    pid_file = tmp_path / "pid"
+    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "")
+    working[0].end_service()
+    working.append(Working(tmp_path, ""))
+    wait_until(lambda: working[1].triggers == [Trigger.FIRST_START])
+    assert not any(read_runs(tmp_path, 1))
+
+
 def test_the_trainer_ends_when_its_folder_is_replaced(tmp_path: Path) -> None:
     looks = iter([True, False])
     trainer = Trainer(
@@ -139,7 +199,8 @@ def test_enough_new_interactions_start_a_training(
 ) -> None:
     monkeypatch.setattr(Trainer, "_is_published", lambda _: True)
     record(tmp_path, counts={ESTIMATE: 1_000})
+    record(tmp_path, number=2)
     working.append(Working(tmp_path, "", estimate=estimate))
     # At its second look, the trainer has acted on its first.
-    wait_until(lambda: len(working[0].looks) >= 2)
+    wait_until(lambda: bool(working[0].triggers) or len(working[0].looks) >= 2)
     assert working[0].triggers[:1] == expected

@@ -68,6 +68,17 @@ def test_a_failure_is_tried_again_less_and_less_often() -> None:
     assert table.due(NOON, seconds + 10_000) is None
 
 
+@pytest.mark.parametrize(("elapsed_s", "waits_s"), [(0, 480), (300, 180), (-100, 480), (10_000, 0)])
+def test_after_a_restart_the_pause_after_failures_goes_on(elapsed_s: float, waits_s: int) -> None:
+    table = timetable(NOON)
+    table.resume(4, elapsed_s, 1_000.0)
+    assert not waits_s or table.due(NOON, 1_000.0 + waits_s - 1) is None
+    assert table.due(NOON, 1_000.0 + waits_s) is Trigger.SCHEDULE
+    table.ended(NOON, 2_000.0, failed=True, is_published=True)
+    assert table.due(NOON, 2_000.0 + 959) is None
+    assert table.due(NOON, 2_000.0 + 960) is Trigger.SCHEDULE
+
+
 def test_after_a_run_without_a_model_the_next_waits() -> None:
     table = timetable(None, is_published=False)
     table.ended(NOON, 0.0, failed=False, is_published=False)
