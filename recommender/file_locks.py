@@ -24,7 +24,7 @@ def take_lock(path: Path, patience_s: float) -> int | None:
         A file descriptor. The lock is held until all processes that have the descriptor have closed it.
 
     Raises:
-        OSError: the file cannot be made or written.
+        OSError: the file cannot be made or written, or its file system does not support locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
     deadline = time.monotonic() + patience_s
@@ -34,6 +34,11 @@ def take_lock(path: Path, patience_s: float) -> int | None:
                 os.close(descriptor)
                 return None
             time.sleep(_POLL_S)
+    except OSError as exc:
+        os.close(descriptor)
+        # As of NFS without a lock daemon; the system's own words do not name the cause.
+        reason = f"its file system does not support locks ({exc.strerror})"
+        raise OSError(exc.errno, reason, str(path)) from exc
     except BaseException:
         os.close(descriptor)
         raise

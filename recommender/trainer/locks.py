@@ -22,7 +22,7 @@ def take_trainer_lock(folder: Path) -> int | None:
         A file descriptor. The lock is held until all processes that have the descriptor have closed it.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be made or written, or its file system does not support locks.
     """
     make_readable_folder(folder)
     return take_lock(folder / TRAINER_LOCK, _PATIENCE_S)

@@ -87,7 +87,7 @@ class Trainer:
     def work(self) -> None:
         """Start runs when they are due, until the service has ended or the folder was replaced."""
         while self._holds_folder():
-            trigger = self._timetable.due(utcutc_now(), time.monotonic()) or self._growth()
+            trigger = self._timetable.due(utc_now(), time.monotonic()) or self._growth()
             if trigger is not None and not self._train(trigger):
                 return
             if self._service_ended(_LOOK_S):

@@ -1,5 +1,7 @@
 """A lock has one holder, can be passed to another process, and is free when its last holder has ended."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -75,3 +77,16 @@ def test_a_wait_for_a_lock_ends_in_the_given_error(tmp_path: Path) -> None:
             pass
         assert time.monotonic() - began >= 0.1
         assert is_held(path)
+
+
+def test_a_file_system_without_locks_is_named_and_keeps_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = list(Path("/proc/self/fd").iterdir())
+    with pytest.raises(OSError, match="file system does not support locks"):
+        take_lock(tmp_path / "lock", 0.0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
