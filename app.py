@@ -53,9 +53,10 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     settings = load_settings() if settings is None else settings
     settings.require_api_keys()
     container = build_container(settings, domain)
+    training = TrainingReader(settings.models.model_path, trains=settings.trains)
     metrics = Metrics(
         container.status.read,
-        _training_reader(settings).read,
+        training.read,
         {key: database.pool_stats for key, database in container.databases.items()},
     )
     container.add(metrics)
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     app.jinja_env.globals["program"] = PROGRAM
     app.extensions["container"] = container
     app.extensions["metrics"] = metrics
+    app.extensions["training"] = training
     app.extensions["log_filters"] = LOG_FILTERS
     limiters = _concurrency_limits(settings.http, settings.requests)
     app.extensions["limiters"] = limiters
@@ -90,10 +92,6 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     # Outermost, so that answers of the other hooks are logged and counted too.
     app.wsgi_app = AccessLog(app.wsgi_app, metrics)  # type: ignore[method-assign]  # Flask's own way
     return app
-
-
-def _training_reader(settings: Settings) -> TrainingReader:
-    return TrainingReader(settings.models.model_path, trains=settings.trains)
 
 
 def _concurrency_limits(http: HttpSettings, requests: RequestSettings) -> ConcurrencyLimits:

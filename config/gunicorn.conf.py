@@ -170,17 +170,19 @@ def post_worker_init(worker: Any) -> None:
     folder = catalog_folder()
     if folder is not None:
         container.share_catalog(folder)
-    _keep_trainer(container)
+    _keep_trainer(worker.flask_app)
     container.open()
     container.warm_up(_LOAD_WAIT_S)
     # Werkzeug sorts the routes at the first request.
     worker.flask_app.url_map.update()
 
 
-def _keep_trainer(container: Any) -> None:
+def _keep_trainer(app: Any) -> None:
     """Start a trainer from the worker unless one runs; it ends after master and workers."""
     if _settings.trains and _lifeline is not None:
-        container.add(TrainerKeeper(_settings.models.model_path, _variables, _lifeline))
+        keeper = TrainerKeeper(_settings.models.model_path, _variables, _lifeline)
+        app.extensions["training"].watch(lambda: keeper.is_blocked)
+        app.extensions["container"].add(keeper)
 
 
 def on_exit(_server: Any) -> None:

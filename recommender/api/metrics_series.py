@@ -145,7 +145,8 @@ class _Training:
         self.failed = gauge("marquee_training_failed", "1 if the last training failed, else 0")
         self.running = gauge("marquee_training_running", "1 while a training runs, else 0")
         self.blocked = gauge(
-            "marquee_training_blocked", "1 if training is enabled and MODEL_PATH cannot be written, else 0"
+            "marquee_training_blocked",
+            "1 if training is enabled, but no trainer can run or write MODEL_PATH, else 0",
         )
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess  # nosec B404 # what it starts is our own
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 2.0
 _BLOCKED_LOOK_S = 30.0
+# A trainer that ends with an error before this has failed: the next one starts after a growing pause.
+_SHORT_LIFE_S = 60.0
+_LONGEST_PAUSE_S = 600.0
 
 
 class TrainerKeeper:
@@ -35,8 +39,16 @@ class TrainerKeeper:
         self._variables = variables
         self._lifeline = lifeline
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_blocked = False
+        self._started_at = 0.0
+        self._is_unwritable = False
+        # Trainers of this worker that failed, in a row.
+        self._failures = 0
         self._thread = RepeatingThread("trainer", self._look, _LOOK_S)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no trainer can start, or those that start end at once."""
+        return self._is_unwritable or self._failures > 0
 
     def open(self) -> None:
         """Start checking in the background."""
@@ -47,22 +59,42 @@ class TrainerKeeper:
         self._thread.close()
 
     def _look(self) -> Pause:
-        if self._process is not None and self._process.poll() is None:
-            return Pause(_LOOK_S, _LOOK_S)
+        if self._process is not None:
+            status = self._process.poll()
+            if status is None:
+                return self._while_it_runs()
+            self._process = None
+            if status and time.monotonic() - self._started_at < _SHORT_LIFE_S:
+                return self._after_failure(status)
         try:
             lock = take_trainer_lock(self._folder)
         except OSError as exc:
-            if not self._is_blocked:
+            if not self._is_unwritable:
                 logger.error("no model is trained, because MODEL_PATH cannot be written: %s", exc.strerror)
-            self._is_blocked = True
+            self._is_unwritable = True
             return Pause(_BLOCKED_LOOK_S, _BLOCKED_LOOK_S)
-        self._is_blocked = False
-        if lock is not None:
+        self._is_unwritable = False
+        if lock is None:
+            # Another worker or host has a trainer.
+            self._failures = 0
+        else:
             try:
                 self._start(lock)
             finally:
                 os.close(lock)
         return Pause(_LOOK_S, _LOOK_S)
+
+    def _while_it_runs(self) -> Pause:
+        if time.monotonic() - self._started_at >= _SHORT_LIFE_S:
+            self._failures = 0
+        return Pause(_LOOK_S, _LOOK_S)
+
+    def _after_failure(self, status: int) -> Pause:
+        """Return the pause before the next start; the exponent is bounded, as a float overflows."""
+        self._failures += 1
+        pause = min(_LONGEST_PAUSE_S, _LOOK_S * 2.0 ** min(self._failures, 10))
+        logger.error("the trainer ended at once with status %d: the next starts in %d s", status, pause)
+        return Pause(pause, pause)
 
     def _start(self, lock: int) -> None:
         """Start a trainer, which inherits the lock."""
@@ -76,4 +108,5 @@ class TrainerKeeper:
             # Its own session, without the signals that a terminal or service manager sends to the service.
             start_new_session=True,
         )
+        self._started_at = time.monotonic()
         logger.info("the trainer runs as process %d", self._process.pid)

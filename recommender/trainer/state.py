@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ class TrainingState(NamedTuple):
 
     `last_success`: when a run last published a version, in seconds since 1970; 0 for never. `failed`: the
     last run failed. `running`: a run is under way. `blocked`: a trainer is wanted, but the folder of the
-    models cannot be written, or its disk is full.
+    models cannot be written, its disk is full, or no trainer can start.
     """
 
     last_success: float = 0.0
@@ -42,8 +43,13 @@ class TrainingReader:
         """
         self._folder = folder
         self._trains = trains
+        self._trainer_fails: Callable[[], bool] = lambda: False
         self._seen: int | None = None
         self._known = TrainingState()
+
+    def watch(self, trainer_fails: Callable[[], bool]) -> None:
+        """Also report training as blocked while this function says that no trainer can start."""
+        self._trainer_fails = trainer_fails
 
     def read(self) -> TrainingState:
         """Return the present state."""
@@ -53,8 +59,12 @@ class TrainingReader:
             self._seen = changed
         return self._known._replace(
             running=is_held(self._folder / RUN_LOCK),
-            blocked=self._trains and (not can_be_written(self._folder) or _is_full(self._folder)),
+            blocked=self._trains and (self._trainer_fails() or not self._has_room()),
         )
+
+    def _has_room(self) -> bool:
+        """Return whether a run could write what it makes, and its record."""
+        return can_be_written(self._folder) and not _is_full(self._folder)
 
 
 def can_be_written(folder: Path) -> bool:
