@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from recommender.file_locks import is_held
 from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
-from recommender.trainer.locks import RUN_LOCK
+from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
 
 _RUNS_READ = 100
 # With less space, not even the failure of a run can be recorded; with more, the record tells of it.
@@ -64,12 +64,26 @@ class TrainingReader:
 
     def _has_room(self) -> bool:
         """Return whether a run could write what it makes, and its record."""
-        return can_be_written(self._folder) and not _is_full(self._folder)
+        return (
+            can_be_written(self._folder)
+            and can_be_written(self._folder / FOLDER)
+            and all(_can_be_opened(self._folder / name) for name in (TRAINER_LOCK, RUN_LOCK))
+            and not _is_full(self._folder)
+        )
 
 
 def can_be_written(folder: Path) -> bool:
     """Return whether this process may write into a folder, or make it if it is missing."""
     return os.access(_existing(folder), os.W_OK | os.X_OK)
+
+
+def _can_be_opened(lock: Path) -> bool:
+    """Return whether this process can open a lock file, perhaps of another user; true if there is none."""
+    try:
+        os.close(os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+    except OSError as exc:
+        return isinstance(exc, FileNotFoundError | NotADirectoryError)
+    return True
 
 
 def _is_full(folder: Path) -> bool:

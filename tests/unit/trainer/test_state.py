@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
 from recommender.trainer.state import TrainingReader
 from tests.support.small_disk import mounted_small_disk
 
@@ -15,3 +18,14 @@ def test_a_full_disk_blocks_training_until_there_is_space(tmp_path: Path) -> Non
         assert not without_trainer.read().blocked
         disk.empty()
         assert not reader.read().blocked
+
+
+@pytest.mark.parametrize("name", [TRAINER_LOCK, RUN_LOCK])
+def test_a_lock_file_that_cannot_be_written_blocks_training(tmp_path: Path, name: str) -> None:
+    reader = TrainingReader(tmp_path, trains=True)
+    (tmp_path / name).touch()
+    assert not reader.read().blocked
+    (tmp_path / name).unlink()
+    # Not even root can open it to write, as others cannot open a file of another user.
+    (tmp_path / name).mkdir()
+    assert reader.read().blocked
