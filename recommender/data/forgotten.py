@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
+from recommender.timely import TimelyReader
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ FILE = "forgotten.json"
 _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
 # Seconds until a file that could not be read is read again.
 _READ_AGAIN_S = 1.0
+# Seconds that a request waits for the file. It takes microseconds, unless a network share hangs.
+_PATIENCE_S = 0.5
 _WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _FINGERPRINT_BITS = 24
@@ -220,7 +223,10 @@ class _Known(NamedTuple):
 
 
 class ForgottenUsers:
-    """The current list of forgotten users: checks the file at each use, and reads it when it has changed."""
+    """The current list of forgotten users: checks the file at each use, and reads it when it has changed.
+
+    If that takes long, because the file is on a network share that hangs, the list is not known meanwhile.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Store `folder`, that of the models, without reading."""
@@ -228,19 +234,34 @@ class ForgottenUsers:
         self._path = folder / FILE
         # One tuple, assigned atomically: requests read it from several threads.
         self._known = _Known((), Forgotten(), Forgotten())
+        self._reader = TimelyReader("forgotten users", self._look, _PATIENCE_S)
+        self._is_late = False
 
     def current(self) -> Forgotten | None:
         """Return the list; None if it cannot be read."""
-        return self._look().current
+        return self._timely().current
 
     def last_read(self) -> Forgotten:
         """Return the list; while it cannot be read, the last one that could be."""
-        return self._look().last_read
+        return self._timely().last_read
 
     def are_left_out(self, state: str | None) -> bool:
         """Return whether a model made with a list of this `state` was made without all forgotten users."""
         forgotten = self.current()
         return forgotten is not None and forgotten.state == state
+
+    def _timely(self) -> "_Known":
+        """Return the list as of a look that begins now, or without one if that takes too long."""
+        found = self._reader.read()
+        is_late, self._is_late = self._is_late, found is None
+        if found is not None:
+            return found
+        if not is_late:
+            logger.error(
+                "trained models are not used, because the forgotten users are not known: %s does not answer",
+                self._folder,
+            )
+        return self._known._replace(current=None)
 
     def _look(self) -> "_Known":
         """Read the list if the file has changed, or again a while after it could not be read."""

@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 from recommender.file_locks import is_held
 from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
+from recommender.timely import TimelyReader
 from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
 
 _RUNS_READ = 100
+# Seconds that readers of metrics wait for the folder.
+_PATIENCE_S = 0.5
 # With less space, not even the failure of a run can be recorded; with more, the record tells of it.
 _RECORD_BYTES = 1_000_000
 _SUCCESSES = (TrainingOutcome.PUBLISHED, TrainingOutcome.REFITTED)
@@ -46,13 +49,21 @@ class TrainingReader:
         self._trainer_fails: Callable[[], bool] = lambda: False
         self._seen: int | None = None
         self._known = TrainingState()
+        self._last = TrainingState()
+        self._reader = TimelyReader("state of training", self._look, _PATIENCE_S)
 
     def watch(self, trainer_fails: Callable[[], bool]) -> None:
         """Also report training as blocked while this function says that no trainer can start."""
         self._trainer_fails = trainer_fails
 
     def read(self) -> TrainingState:
-        """Return the present state."""
+        """Return the present state; the last one if the folder's file system does not answer."""
+        found = self._reader.read()
+        if found is not None:
+            self._last = found
+        return self._last
+
+    def _look(self) -> TrainingState:
         changed = _changed_at(self._folder / FOLDER)
         if changed != self._seen:
             self._known = _state_of(list(read_runs(self._folder, _RUNS_READ)))

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -130,3 +132,29 @@ def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:
         assert users.are_left_out(forgotten.state)
     (tmp_path / FILE).unlink()
     assert users.are_left_out(None)
+
+
+def test_a_share_that_hangs_leaves_the_last_list_and_no_trained_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgotten, "_PATIENCE_S", 0.2)
+    users, known = ForgottenUsers(tmp_path), listed(*USERS[:1])
+    replace_text(tmp_path / FILE, known.to_json())
+    assert users.are_left_out(known.state)
+    answers, stat = threading.Event(), Path.stat
+
+    def hang(path: Path, **options: bool) -> os.stat_result:
+        if path.name == FILE:
+            answers.wait(60)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", hang)
+    began = time.monotonic()
+    try:
+        assert users.current() is None
+        assert users.last_read() == known, "still left out of live SQL"
+        assert not users.are_left_out(known.state)
+        assert time.monotonic() - began < 10
+    finally:
+        answers.set()
+    wait_until(lambda: users.current() == known)
