@@ -120,7 +120,7 @@ class Connector:
     ) -> None:
         self.url = settings.url(name)
         given = _parsed(name, self.url)
-        _refuse_contradictions(name, given)
+        _refuse_contradictions(name, given, settings.session_settings_by)
         self._name = name
         self._purpose = purpose
         self._settings_by = settings.session_settings_by
@@ -268,7 +268,7 @@ def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
     return {**defaults, **given}
 
 
-def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any]) -> None:
+def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any], settings_by: str) -> None:
     """Refuse options with which no connection would work, or sessions could write.
 
     Raises:
@@ -278,6 +278,12 @@ def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any]) -> None
         raise ConfigurationError(
             f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-write: the service's "
             "sessions are read-only, so no server would match. Use target_session_attrs=primary"
+        )
+    if given.get("target_session_attrs") == "read-only" and settings_by == "startup":
+        raise ConfigurationError(
+            f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-only: the service's "
+            "sessions are read-only, so a primary would match, too. Use target_session_attrs=standby or "
+            "prefer-standby"
         )
     if _WRITABLE.search(str(given.get("options") or "")):
         raise ConfigurationError(

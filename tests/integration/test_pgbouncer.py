@@ -138,6 +138,7 @@ def test_settings_that_pgbouncer_refuses_are_explained_by_check(
     ("query", "named"),
     [
         ("target_session_attrs=read-write", "target_session_attrs=read-write"),
+        ("target_session_attrs=read-only", "target_session_attrs=standby or prefer-standby"),
         ("options=-c%20default_transaction_read_only%3Doff", "default_transaction_read_only"),
         ("options=-cdefault_transaction_read_only%3DFALSE", "default_transaction_read_only"),
     ],
@@ -149,6 +150,13 @@ def test_a_url_that_contradicts_the_service_is_refused_at_start(
     with pytest.raises(ConfigurationError, match=named) as caught:
         create_app(settings_for(contradicting))
     assert "user_db" in str(caught.value)
+
+
+def test_a_url_with_read_only_is_allowed_if_connections_do_not_begin_read_only(
+    shared_databases: Urls,
+) -> None:
+    urls = {**shared_databases, USER: f"{shared_databases[USER]}?target_session_attrs=read-only"}
+    create_app(settings_for(urls, SESSION_SETTINGS_BY="set"))
 
 
 def test_an_environment_that_contradicts_the_service_is_refused_at_start(
