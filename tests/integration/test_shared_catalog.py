@@ -125,7 +125,7 @@ def test_another_worker_replaces_a_killed_reader(databases: Urls) -> None:
 
 def test_without_the_shared_folder_each_worker_loads_on_its_own(databases: Urls, tmp_path: Path) -> None:
     with running_gunicorn(databases, TMPDIR=str(tmp_path), **QUICK) as server:
-        (folder,) = tmp_path.glob("marquee-catalog-*/*")
+        (folder,) = tmp_path.glob("marquee-catalog-*/[!.]*")
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
