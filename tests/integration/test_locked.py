@@ -133,6 +133,16 @@ def test_the_compose_file_serves_without_keys_to_this_host_alone() -> None:
     assert "ALLOWED_HOSTS: localhost,127.0.0.1,marquee\n" in compose
 
 
+def test_the_compose_file_stops_later_than_the_workers() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    workers = re.findall(
+        r"^graceful_timeout = (\d+)$", (ROOT / "config/gunicorn.conf.py").read_text(), re.MULTILINE
+    )
+    given = re.findall(r"^ +stop_grace_period: (\d+)s$", compose, re.MULTILINE)
+    assert len(workers) == len(given) == 1
+    assert int(given[0]) > int(workers[0])
+
+
 def test_the_image_sets_neither_keys_nor_anonymous_access() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "HOST=0.0.0.0" in dockerfile
