@@ -9,7 +9,9 @@ RUN python -m venv /venv \
     && /venv/bin/python -m pip uninstall --yes --quiet pip setuptools
 
 FROM python:3.11-slim
-RUN useradd --system --no-create-home --shell /usr/sbin/nologin marquee \
+# The driver checks certificates of databases by this file (sslrootcert).
+RUN test -s /etc/ssl/certs/ca-certificates.crt \
+    && useradd --system --no-create-home --shell /usr/sbin/nologin marquee \
     && python -m pip uninstall --yes --quiet --root-user-action=ignore pip setuptools wheel
 WORKDIR /srv/marquee
 COPY --from=build /venv /venv
