@@ -1,9 +1,10 @@
 """Reads the environment and `.env` into frozen settings; no other module reads them."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_origin
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -171,7 +172,8 @@ def load_settings(
     return _parse(_given(environment, dotenv_path))
 
 
-def _parse(given: Mapping[str, str | None]) -> Settings:
+def _parse(unchecked: Mapping[str, str | None]) -> Settings:
+    given = _without_line_ends(unchecked)
     values = {
         name: {
             variable.lower(): given[variable]
@@ -184,6 +186,26 @@ def _parse(given: Mapping[str, str | None]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as exc:
         raise SettingsError("\n".join(_describe(error) for error in exc.errors())) from None
+
+
+def _without_line_ends(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the settings' variables without line ends at the end, as files of secrets have them.
+
+    Raises:
+        SettingsError: one line for each variable that has other control characters.
+    """
+    cleaned, refused = dict(given), []
+    for variable, field in Settings.variables().items():
+        value = (given.get(variable) or "").rstrip("\r\n")
+        # A list may have its parts on lines of their own.
+        allowed = "\t\r\n" if field.annotation is not None and get_origin(field.annotation) is tuple else "\t"
+        if any(unicodedata.category(each) == "Cc" and each not in allowed for each in value):
+            refused.append(f"{variable}: has a control character, such as a line end in the middle")
+        if given.get(variable) is not None:
+            cleaned[variable] = value
+    if refused:
+        raise SettingsError("\n".join(refused))
+    return cleaned
 
 
 def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:

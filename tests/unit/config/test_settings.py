@@ -191,6 +191,33 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(PORT="", DB_HOST="") == load()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_end_after_a_value_does_not_count(end: str) -> None:
+    url = "postgresql://u:p@host/users"
+    settings = load(
+        DB_HOST="db", USER_DB_URL=url + end, DB_PASSWORD=f"hunter2{end}", MODEL_PATH=f"/models{end}", PORT=end
+    )
+    assert settings.databases.url("user_db") == url
+    assert settings.databases.url("catalog_db") == "postgresql://:hunter2@db:5432/catalog_db"
+    assert settings.models.model_path == Path("/models")
+    assert settings.http.port == load().http.port
+
+
+@pytest.mark.parametrize("variable", ["DB_PASSWORD", "USER_DB_URL", "MODEL_PATH", "API_KEYS"])
+@pytest.mark.parametrize("control", ["\x00", "\x1b", "\x7f"])
+def test_a_control_character_is_refused_without_quoting_the_value(variable: str, control: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(**{variable: f"hunter2{control}rest"})
+    assert str(caught.value).startswith(f"{variable}: has a control character")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_line_end_within_a_value_is_refused_except_in_a_list() -> None:
+    assert load(LIKE_TYPES="LIKE,\nLOVE\n").interaction_types.likes == ("LIKE", "LOVE")
+    with pytest.raises(SettingsError, match="DB_PASSWORD: has a control character"):
+        load(DB_PASSWORD="hunter2\nrest")
+
+
 def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PORT=7000\nHOST=0.0.0.0\n")
