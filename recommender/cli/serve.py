@@ -1,5 +1,6 @@
 """`serve`: run the service under Gunicorn; without configured databases, on a demo."""
 
+import ctypes
 import logging.config
 import os
 import signal
@@ -34,6 +35,8 @@ from recommender.model_store.currents import serving_version
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0
 _IPV4 = 4
+# PR_SET_PDEATHSIG of prctl(2).
+_STOP_WITH_PARENT = 1
 # By a name that no module in the current folder can shadow.
 _APP = "marquee.wsgi:app" if IS_INSTALLED else "wsgi:app"
 
@@ -54,7 +57,7 @@ def serve() -> int:
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
     refuse_unusable_address(settings.http)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
     with (
@@ -74,7 +77,18 @@ def _start_server(urls: Mapping[DatabaseName, str]) -> "subprocess.Popen[bytes]"
         env={**os.environ, **url_variables(urls)},
         # In its own process group: Ctrl-C reaches only this process, which passes it on.
         process_group=0,
+        # This process has no other threads, whose locks the child could wait for.
+        preexec_fn=_stopping_when_killed(),  # noqa: PLW1509 - see above
     )
+
+
+def _stopping_when_killed() -> Callable[[], object] | None:
+    """Return what a child process calls to be stopped if this one is killed; None if that needs Linux."""
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return None
+    return partial(prctl, _STOP_WITH_PARENT, int(signal.SIGTERM))
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:
@@ -131,13 +145,14 @@ def _stopping_on_signals(
     server: subprocess.Popen[bytes] | None = None
     is_told = False
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal is_told
         is_told = True
         if server is not None:
-            server.terminate()
+            # At SIGQUIT, Gunicorn does not wait for open requests. The others would reload or end it at once.
+            server.send_signal(number if number == signal.SIGQUIT else signal.SIGTERM)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         server = start()

@@ -22,6 +22,7 @@ from tests.support.processes import GUNICORN, environment, refusal
 
 _START_S = 60.0
 _STOP_S = 20.0
+NOWHERE = {f"{name}_DB_URL": "postgresql://127.0.0.1:1/none" for name in ("USER", "CATALOG", "ENGAGEMENT")}
 # `serve` that gets a signal when the server's process exists, but is not yet known.
 _EARLY_SIGNAL = """
 import os, subprocess, sys
@@ -192,12 +193,28 @@ def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls)
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
+def test_serve_that_is_quit_or_killed_leaves_no_server(port: int, number: signal.Signals) -> None:
+    process = start(["app.py"], {**NOWHERE, "PORT": str(port), "TRAINING_SCHEDULE": "never"})
+    servers: list[psutil.Process] = []
+    try:
+        wait_for(process, "Stop with Ctrl-C")
+        servers = psutil.Process(process.pid).children(recursive=True)
+        assert servers
+        process.send_signal(number)
+        process.communicate(timeout=_STOP_S)
+        _, alive = psutil.wait_procs(servers, _STOP_S)
+        assert not alive
+    finally:
+        for server in servers:
+            if server.is_running():
+                server.kill()
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_while_the_server_starts_leaves_no_server(port: int, number: signal.Signals) -> None:
-    nowhere = {
-        f"{name}_DB_URL": "postgresql://127.0.0.1:1/none" for name in ("USER", "CATALOG", "ENGAGEMENT")
-    }
-    process = start(["-c", _EARLY_SIGNAL, str(int(number))], {**nowhere, "PORT": str(port)})
+    process = start(["-c", _EARLY_SIGNAL, str(int(number))], {**NOWHERE, "PORT": str(port)})
     server = psutil.Process(int(wait_for(process, "server ").split()[-1]))
     try:
         assert process.wait(_STOP_S) == 128 + signal.SIGTERM
