@@ -38,6 +38,9 @@ _REMEMBERED_IDS = 1 << 17
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 _LATEST = datetime(2100, 1, 1)  # noqa: DTZ001 - as above
 _LATEST_RATING_S = (_LATEST - _EPOCH).total_seconds()
+# So many ratings above the scale, and such a share, mean that the files have another scale.
+_MANY_ABOVE = 10
+_LARGE_SHARE = 0.01
 # The year 1973 in milliseconds; in seconds it would be the year 5138.
 _EARLIEST_MILLISECONDS = 100_000_000_000
 
@@ -121,9 +124,16 @@ class MovieLensFolder:
         Args:
             notes: collects lines that are left out or adjusted.
             repeated: the hashes of ratings that occur more than once; only the first is yielded.
+
+        Raises:
+            LoadError: at the end, if so many ratings exceed the scale that the files must have another one:
+                the others would be a biased sample.
         """
         seen: set[Rating] = set()
+        above = lines = 0
         for record in self._ratings_file.records(notes):
+            lines += 1
+            above += (_number(record.values[2]) or 0) > self._scale
             rating, refusal = self._rating(record.values)
             if rating is not None and repeated and hash(rating) in repeated:
                 refusal = "rating is on an earlier line" if rating in seen else None
@@ -132,6 +142,11 @@ class MovieLensFolder:
                 notes.skipped.add(refusal, record.line)
             elif rating is not None:
                 yield rating
+        if above >= _MANY_ABOVE and above > _LARGE_SHARE * lines:
+            raise LoadError(
+                f"{above:,} of {lines:,} ratings are above {self._scale:g}: give the highest possible rating "
+                "with --scale, which may be 5 or 10"
+            )
 
     def _rating(self, values: list[str]) -> tuple[Rating | None, str | None]:
         """Parse a line's values; return a reason instead if they are not a valid rating."""

@@ -10,6 +10,7 @@ import pytest
 from recommender.demo.embedded import PostgresServer
 from recommender.demo.movielens import LoadReport, MovieLensFolder, item_id, user_id
 from recommender.entities import DatabaseName
+from recommender.errors import LoadError
 from tests.support.clients import no_progress
 from tests.support.commands import Run
 from tests.support.postgres import Templates, Urls
@@ -202,6 +203,26 @@ def test_a_repeated_rating_counts_once_and_a_later_one_also_counts(
     ((reason, count, first),) = report.skipped
     assert (reason, count) == ("rating is on an earlier line", 2)
     assert [line.number for line in first] == [4, 6]
+
+
+def test_ratings_of_another_scale_are_refused_before_anything_is_written(
+    loaded_before: Urls, tmp_path: Path
+) -> None:
+    load(loaded_before, tmp_path)
+    before = interactions(loaded_before)
+    ratings = "".join(f"{user},1,{1 + user % 10},1000000000\n" for user in range(100))
+    with pytest.raises(LoadError, match=r"^50 of 100 ratings are above 5: .* --scale"):
+        load(loaded_before, tmp_path, ratings=ratings)
+    assert interactions(loaded_before) == before
+    (tmp_path / "ratings.csv").write_text(ratings)
+    loaded = MovieLensFolder(tmp_path, 10).load(loaded_before, no_progress, replace=True)
+    assert loaded.interactions.total() == 100
+
+
+def test_a_few_ratings_above_the_scale_are_skipped(loaded_before: Urls, tmp_path: Path) -> None:
+    wrong = "".join(f"{user},1,6,1000000000\n" for user in range(9))
+    report = load(loaded_before, tmp_path, ratings=RATINGS + wrong)
+    assert [(reason, count) for reason, count, _ in report.skipped] == [("rating is not between 0 and 5", 9)]
 
 
 def test_the_command_counts_by_reason_and_shows_the_first_lines(
