@@ -46,7 +46,13 @@ from recommender.ids import IdForm
 
 _INVALID_SHOWN = 10
 _WHOLE, _STOPPED, _REFUSED, _LACKING = 0, 1, 2, 3
-_SUFFIXES = {".csv": OutputFormat.CSV, ".parquet": OutputFormat.PARQUET}
+_SUFFIXES = {
+    "": OutputFormat.NDJSON,
+    ".ndjson": OutputFormat.NDJSON,
+    ".jsonl": OutputFormat.NDJSON,
+    ".csv": OutputFormat.CSV,
+    ".parquet": OutputFormat.PARQUET,
+}
 
 
 class _Refusal(click.ClickException):
@@ -89,7 +95,8 @@ class _Refusal(click.ClickException):
     "--format",
     "form",
     type=click.Choice([form.value for form in OutputFormat]),
-    help="Format of the output. Default: by its suffix .csv or .parquet, else ndjson.",
+    help="Format of the output. Default: by its suffix .csv, .parquet, .ndjson or .jsonl; ndjson without "
+    "one.",
 )
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
@@ -122,10 +129,8 @@ def batch(
     """
     if (file is None) != all_users:
         raise click.UsageError("Give either FILE or --all-users.")
-    if output.name in {"", ".."}:
-        raise click.BadParameter(f"{output} is not a file name", param_hint="--output")
+    chosen = _format_of(output, form)
     settings = load_settings()
-    chosen = OutputFormat(form) if form else _SUFFIXES.get(output.suffix.lower(), OutputFormat.NDJSON)
     # Other formats keep text unchanged: there the option makes no difference to the job.
     formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
     users_from = ALL_USERS if file is None else "file"
@@ -150,6 +155,31 @@ def batch(
             raise _Refusal(f"{exc.filename or output}: {exc.strerror}") from exc
         outcome = _work(journal, settings, target)
     return _report(outcome, journal.progress.users, time.monotonic() - started)
+
+
+def _format_of(output: Path, form: str | None) -> OutputFormat:
+    """Return the format of the output, by --format or its suffix.
+
+    Raises:
+        BadParameter: nothing can be written there, or the suffix names no format or another one.
+    """
+    if output.name in {"", ".."}:
+        raise click.BadParameter(f"{output} is not a file name", param_hint="--output")
+    if not output.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
+    by_suffix = _SUFFIXES.get(output.suffix.lower())
+    if form is None:
+        if by_suffix is None:
+            raise click.BadParameter(
+                f"{output.suffix} names no format: use .csv, .parquet, .ndjson or .jsonl, or give --format",
+                param_hint="--output",
+            )
+        return by_suffix
+    if form == OutputFormat.PARQUET and by_suffix is OutputFormat.CSV:
+        raise click.BadParameter(
+            f"Parquet makes a folder of files, which {output.name} does not tell", param_hint="--output"
+        )
+    return OutputFormat(form)
 
 
 def _made_by(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:

@@ -149,7 +149,9 @@ def test_degraded_answers_are_written_counted_and_change_the_status(
         ([], "Give either FILE or --all-users"),
         (["{ids}", "--all-users"], "Give either FILE or --all-users"),
         (["{folder}/missing.txt"], "No such file"),
-        (["{ids}", "--output", "{folder}/no/out"], "out.resume: No such file or directory"),
+        (["{ids}", "--output", "{folder}/no/out"], "there is no folder {folder}/no\n"),
+        (["{ids}", "--output", "{folder}/out.xlsx"], ".xlsx names no format: use .csv, .parquet"),
+        (["{ids}", "--output", "{folder}/out.csv", "--format", "parquet"], "Parquet makes a folder"),
         (["{ids}", "--output", "/dev/null"], "/dev/null: it is not a regular file"),
         (["{ids}", "--output", "{ids}", "--format", "parquet"], "it is a file, but Parquet needs a folder"),
         (["{ids}", "--format", "parquet", "--output", "{folder}"], "which this command did not make"),
@@ -164,7 +166,7 @@ def test_wrong_usage_prints_one_line_with_status_2(
     output = [] if "--output" in given else ["--output", tmp_path / "out"]
     result = run("batch", *given, *output)
     assert result.status == 2
-    assert words in result.err
+    assert words.format(folder=tmp_path) in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["ids.txt"]
 
 

@@ -174,7 +174,7 @@ def test_the_list_of_ids_is_not_overwritten(
         monkeypatch.setattr("sys.stdin", standard_input)
         ids = tmp_path / given if given != "-" else "-"
         for output in (file, tmp_path / "link"):
-            refused = run("batch", ids, "--output", output, "--overwrite")
+            refused = run("batch", ids, "--output", output, "--overwrite", "--format", "ndjson")
             assert refused.status == 2
             assert "the ids are read from this file" in refused.err
     assert file.read_bytes() == before
