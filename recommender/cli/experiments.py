@@ -1,7 +1,7 @@
 """`experiments`: list experiments and report their results."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 
@@ -78,6 +78,8 @@ def report(*, name: str, since: datetime | None) -> None:
     which of the two rankings users prefer, by the tokens that the app has stored.
 
     """
+    if since is not None and since > datetime.now(UTC):
+        raise click.BadParameter(f"{since:%Y-%m-%d %H:%M} UTC is in the future", param_hint="--since")
     settings = load_settings()
     found = configured_experiments(settings.experiments)
     experiment = find_experiment(found, name)

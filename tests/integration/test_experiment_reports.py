@@ -1,5 +1,6 @@
 """`experiments list` and `experiments report` read the databases of the app."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
 
@@ -64,7 +65,12 @@ def test_the_command_reports_from_the_databases(
     assert "content: 20 items, and more than the other with 20 users" in found
     assert "Not counted: 2 interactions" in found
     assert "Preference for content over present, from -0.5 to 0.5: +0.3000" in found
-    assert "25 users" not in run("experiments", "report", "ranker", "--since", "2999-01-01").out
+    for name in ("ranker", "weighted"):
+        ahead = run("experiments", "report", name, "--since", "2999-01-01")
+        assert (ahead.status, ahead.out) == (2, "")
+        assert "2999-01-01 00:00 UTC is in the future" in ahead.err
+    just_now = datetime.now(UTC).isoformat()
+    assert "25 users" not in run("experiments", "report", "ranker", "--since", just_now).out
     checked = run("check")
     assert "stream_exposures: prepares, from" in checked.out
     statement = overlay / "stream_exposures.sql"
