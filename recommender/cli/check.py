@@ -1,18 +1,19 @@
 """`check`: find what in the databases keeps the service from working well."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import groupby
+from itertools import chain, groupby
 
 import click
 
 from config.setting_types import SettingsError
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.output import plain_lines, quiet
+from recommender.configured import configured_experiments, refuse_unknown_model
 from recommender.diagnostics.check import check_databases
-from recommender.diagnostics.findings import Finding, exit_status
+from recommender.diagnostics.findings import Finding, Level, exit_status
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
@@ -49,10 +50,24 @@ def check(*, as_json: bool) -> int:
         return _UNUSABLE
     # The findings say what the driver would log about failed connections and sessions.
     with quiet("psycopg", "recommender"):
-        findings = check_databases(
+        in_databases = check_databases(
             settings.databases, settings.http, settings.ranking, settings.interaction_types, domain
         )
+        findings = chain(_refusals_of_a_start(settings), in_databases)
         return _show_json(list(findings)) if as_json else _show_table(findings)
+
+
+def _refusals_of_a_start(settings: Settings) -> Iterator[Finding]:
+    """Yield an error for each setting with which the service would not start."""
+    try:
+        refuse_unknown_model(settings.models.model)
+    except ConfigurationError as exc:
+        yield Finding(Level.ERROR, "service", "MODEL", str(exc), "Correct MODEL.")
+    try:
+        configured_experiments(settings.experiments)
+    except ConfigurationError as exc:
+        to_do = "Correct the file, or the setting that is named."
+        yield Finding(Level.ERROR, "service", "experiments", str(exc), to_do)
 
 
 def _show_json(findings: list[Finding]) -> int:

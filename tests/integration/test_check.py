@@ -35,6 +35,20 @@ def test_healthy_databases_give_status_0_and_only_ok_findings(
     assert "create_at" not in report.find("table medias")["means"], "no statement needs it"
 
 
+def test_settings_that_keep_the_service_from_starting_are_errors(
+    check: Checker, urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text('[r]\nkind = "interleaving"\n[r.variants.a]\n[r.variants.b]\ndiversity = 1\n')
+    monkeypatch.setenv("MODEL", "eas")
+    monkeypatch.setenv("EXPERIMENTS_PATH", str(path))
+    report = check(urls)
+    assert report.status == 2
+    assert report.faults == {("error", "service", "MODEL"), ("error", "service", "experiments")}
+    assert "got 'eas'" in report.find("MODEL")["means"]
+    assert report.find("experiments")["means"].startswith("EXPERIMENT_KEY: r is of kind interleaving")
+
+
 # Texts that look like a header, that begin or end comments and quotes, or that parsers look for.
 _MISLEADING = """\
 -- Returns: one row
