@@ -131,6 +131,20 @@ def values_of(kind: AttributeKind) -> SetValues | CategoryValues | NumberValues:
     return _COLLECTORS[kind]()
 
 
+def comparable(
+    values: SetValues | CategoryValues | NumberValues, positions: NDArray[np.intp]
+) -> list[tuple[str, ...]]:
+    """Return the values of some items as texts that compare alike, in whichever order items were read."""
+    if isinstance(values, SetValues):
+        listed, starts, numbers = values.in_order(positions)
+        bounds = zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+        return [tuple(sorted(listed[n] for n in numbers[begin:end])) for begin, end in bounds]
+    if isinstance(values, CategoryValues):
+        listed, numbers = values.in_order(positions)
+        return [() if n == NO_NAME else (listed[n],) for n in numbers.tolist()]
+    return [(repr(number),) for number in values.in_order(positions).tolist()]
+
+
 def _renumbered(number_of: dict[str, int], numbers: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int32]]:
     """Renumber names in the order of first use, so that numbers depend on nothing else."""
     found, first = np.unique(numbers, return_index=True)

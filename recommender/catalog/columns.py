@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.catalog.attribute_values import SetValues, values_of
+from recommender.catalog.attribute_values import SetValues, comparable, values_of
 from recommender.catalog.item_keys import fold_keys, words_of_keys
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry
@@ -51,6 +51,25 @@ class CatalogColumns:
     def ids(self) -> IdTexts:
         """Return the ids."""
         return IdTexts.joined(self._ids)
+
+    def distinct(self, ids: IdTexts) -> NDArray[np.intp]:
+        """Return the position of one row of each id, in the order of the ids; `ids` as returned by `ids()`.
+
+        A view may return an item once per translation. The server returns its rows in any order, so that of
+        different ones the smallest by its values is kept: the same one in each load.
+        """
+        order = ids.order()
+        hashes = ids.hashes(0)[order]
+        same = np.zeros(len(order) + 1, dtype=np.bool_)
+        same[1:-1] = hashes[1:] == hashes[:-1]
+        repeated = same[:-1] | same[1:]
+        if not repeated.any():
+            return order
+        candidates = order[repeated]
+        contents = zip(*(comparable(values, candidates) for values in self.values), strict=True)
+        rows = zip(ids.texts_at(candidates), contents, candidates.tolist(), strict=True)
+        kept = {item_id: position for item_id, _, position in sorted(rows, reverse=True)}
+        return order[~repeated | np.isin(order, list(kept.values()))]
 
     def folded_keys(self) -> tuple[int, NDArray[np.uint64]]:
         """Return the number of 8-byte words in a key, and the folded number of each key (see `ItemKeys`).

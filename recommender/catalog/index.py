@@ -142,7 +142,7 @@ def build_index(
 
 
 def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
-    """Index items that were read; spellings of a name with the same key are one.
+    """Index items that were read, each id once; spellings of a name with the same key are one.
 
     Raises:
         ValueError: the keys differ in width, or it is not a multiple of 8 bytes.
@@ -150,7 +150,7 @@ def index_of(columns: CatalogColumns, counted: Popularity) -> CatalogIndex:
     read_ids = columns.ids()
     words, keys = columns.folded_keys()
     user_counts = counted.users_of(read_ids)
-    order = read_ids.order()
+    order = columns.distinct(read_ids)
     order = order[np.argsort(-user_counts[order], kind="stable")]
     item_ids, user_counts = read_ids.take(order), user_counts[order]
     first, *others = columns.values

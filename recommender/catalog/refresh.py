@@ -87,6 +87,7 @@ class CatalogRefresher:
         self._refresh_seconds = settings.catalog_refresh_seconds
         self._versions = IndexVersions(max(_KEEP_S, self._refresh_seconds))
         self._held_back: HeldBack | None = None
+        self._repeated_rows = 0
         self._failed = False
         self._shared: SnapshotFolder | None = None
         self._unshared_until = -math.inf
@@ -304,7 +305,7 @@ class CatalogRefresher:
             return False
         self._use(_Load(columns, popularity, started), announced=announced)
         elapsed_ms = (time.monotonic() - started) * 1000
-        logger.info("catalog index: %d media in %.0f ms", len(columns), elapsed_ms)
+        logger.info("catalog index: %d media in %.0f ms", len(columns) - self._repeated_rows, elapsed_ms)
         return True
 
     def _announce_nothing(self, *, announced: bool) -> None:
@@ -333,6 +334,11 @@ class CatalogRefresher:
                 held_back.reason,
             )
 
+    def _note_repeated(self, rows: int) -> None:
+        before, self._repeated_rows = self._repeated_rows, rows
+        if rows and rows != before:
+            logger.warning("catalog index: %d rows repeat the id of another; one row per id is used", rows)
+
     def _collect(self, chunks: Iterator[list[CatalogEntry]]) -> CatalogColumns:
         columns = CatalogColumns(self._domain)
         for chunk in chunks:
@@ -343,6 +349,7 @@ class CatalogRefresher:
         """Schedule the switch to the index of a load, for all workers at the same moment."""
         build_started = time.monotonic()
         index = index_of(load.columns, load.popularity)
+        self._note_repeated(len(load.columns) - len(index.item_ids))
         self._note_held_back(load.held_back)
         starts_at = time.monotonic()
         loaded = self._versions.current()

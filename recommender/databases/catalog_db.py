@@ -89,8 +89,12 @@ class CatalogDatabase:
         """
         rows = self._database.fetch("fetch_media", deadline, media_ids=list(item_ids))
         _check_columns("fetch_media", rows, 1 + len(self._names))
-        details = {}
+        details: dict[str, Item] = {}
         for row in rows:
+            same_id = details.get(row[0])
+            # A view may return an item once per translation, in any order: always keep the same row.
+            if same_id is not None and repr(same_id.row) <= repr(row):
+                continue
             before = known.get(row[0])
             details[row[0]] = before if before is not None and before.row == row else self._item(row)
         return details

@@ -44,6 +44,7 @@ class CatalogFacts:
     deleted_items: int
     items_without_genres: int
     idless_rows: int
+    repeated_rows: int
     item_keys: Keys
 
 
@@ -113,6 +114,7 @@ def check_data(
         yield from _check_users(facts.users, own_join="fetch_genre_preferences" in overlaid)
     if name is CATALOG and facts.catalog is not None:
         yield from _check_ids(name, facts.catalog.idless_rows, "medias or tb_media_genre", "id or media_id")
+        yield from _check_repeated(facts.catalog)
         yield from _check_items(facts.catalog)
     if name is ENGAGEMENT and facts.engagement is not None:
         yield from _check_ids(name, facts.engagement.idless_rows, "interaction", "user_id or media_id")
@@ -140,8 +142,8 @@ def _user_facts(inspection: Inspection) -> UserFacts:
 
 
 def _catalog_facts(inspection: Inspection) -> CatalogFacts:
-    ((items, deleted, without_genres, idless, item_keys),) = inspection.fetch("fetch_facts")
-    return CatalogFacts(items, deleted, without_genres, idless, _keys(item_keys))
+    ((items, deleted, without_genres, idless, repeated, item_keys),) = inspection.fetch("fetch_facts")
+    return CatalogFacts(items, deleted, without_genres, idless, repeated, _keys(item_keys))
 
 
 def _engagement_facts(inspection: Inspection, window: tuple[str, str]) -> EngagementFacts:
@@ -165,6 +167,15 @@ def _check_ids(name: DatabaseName, idless_rows: int, tables: str, columns: str) 
         yield Finding(Level.WARNING, name, "ids", f"{means}: they are ignored", to_do)
     else:
         yield Finding(Level.OK, name, "ids", means)
+
+
+def _check_repeated(facts: CatalogFacts) -> Iterator[Finding]:
+    if facts.repeated_rows:
+        means = f"{facts.repeated_rows:,} of {facts.items:,} rows of medias repeat the id of another row"
+        to_do = (
+            f"Return one row per id, for example of one language, in a view or in your own SQL ({CONTRACT})."
+        )
+        yield Finding(Level.WARNING, CATALOG, "repeated ids", f"{means}: one of each id is used", to_do)
 
 
 def _check_users(facts: UserFacts, *, own_join: bool) -> Iterator[Finding]:

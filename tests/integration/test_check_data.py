@@ -327,3 +327,18 @@ def test_types_missing_from_the_sample_are_searched_in_the_whole_table(
         "VACUUM (FULL, ANALYZE) interaction",
     )
     assert check(urls).faults == set()
+
+
+def test_rows_that_repeat_the_id_of_an_item_are_a_warning(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    change(
+        databases,
+        CATALOG,
+        "ALTER TABLE medias RENAME TO works",
+        "CREATE VIEW medias AS SELECT * FROM works UNION ALL SELECT * FROM works",
+        "GRANT SELECT ON medias TO marquee",
+    )
+    report = check(urls)
+    assert "repeat the id of another row" in report.find("repeated ids")["means"]
+    assert report.find("repeated ids")["level"] == "warning"

@@ -280,3 +280,26 @@ def test_a_deleted_item_is_404_after_few_statements_and_then_after_none(database
 def test_an_invalid_request_is_refused(client: FlaskClient, path: str, code: str) -> None:
     response = client.get(f"/api/media/{path}")
     assert (response.status_code, response.get_json()["code"]) == (400, code)
+
+
+def test_a_view_with_a_row_per_translation_repeats_no_item(
+    databases: Urls, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute("ALTER TABLE medias RENAME TO works")
+        connection.execute(
+            "CREATE VIEW medias AS SELECT * FROM works UNION ALL SELECT id, 'Titre de ' || title AS title, "
+            "description, release_year, media_type, cover_url, create_at, deleted_at FROM works"
+        )
+    reference = Reference(databases)
+    user = max(reference.users, key=lambda user_id: len(reference.seen[user_id]))
+    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+        answers = [
+            [item["id"] for item in get(client, user, limit=50)["recommendations"]],
+            [item["id"] for item in ask(client, "popular", limit=50)["media"]],
+        ]
+        for given in answers:
+            assert len(set(given)) == len(given) == 50
+        similar_items = similar(client, answers[1][0], limit=50)["similar"]
+        assert len({item["id"] for item in similar_items}) == len(similar_items)
+    assert "rows repeat the id of another; one row per id is used" in caplog.text

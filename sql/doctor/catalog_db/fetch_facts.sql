@@ -7,6 +7,7 @@
 --   deleted_media bigint
 --   media_without_genres bigint  of those that are not deleted
 --   idless_rows bigint           of medias without id, and of tb_media_genre without media_id
+--   repeated_rows bigint         of medias, beyond the first row of an id
 --   media_keys bytea             8 bytes a medium, deleted or not, equal for equal ids in every database;
 --                                NULL without media
 -- Index: none needed
@@ -21,6 +22,7 @@ SELECT
         WHERE stray.media_id IS NULL
     )
     + count(*) FILTER (WHERE m.id IS NULL) AS idless_rows,
+    count(m.id) - count(DISTINCT m.id) AS repeated_rows,
     string_agg(substring(sha256(convert_to(m.id::text, 'UTF8')) FROM 1 FOR 8), ''::bytea) AS media_keys
 FROM medias AS m
 LEFT JOIN (

@@ -238,3 +238,11 @@ def test_many_names_take_little_memory() -> None:
     assert array.array.nbytes + array.starts.nbytes < 400_000
     found = mask_of(array, NamesCondition("tags", ("TAG 7",), Wanted.ANY))
     assert np.flatnonzero(found).tolist() == [6, 7]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_rows_with_the_same_id_are_one_item_whichever_is_read_first(*, backwards: bool) -> None:
+    read = [*entries(a=["X"], b=["Y"]), *entries(a=["W", "X"], c=[])]
+    index = build_index(read[::-1] if backwards else read, POPULARITY)
+    assert index.item_ids == ["b", "c", "a"]
+    assert index.version == build_index(entries(a=["W", "X"], b=["Y"], c=[]), POPULARITY).version
