@@ -37,6 +37,9 @@ _NETWORK_GRACE_S = 2.0
 # Settings of every session, beside its statement timeout; without units, as in pg_settings.
 SESSION_SETTINGS = {
     "default_transaction_read_only": "on",
+    # Serializable reads hold predicate locks: conflicts with them would abort writes of the app.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
     # The window's start is in UTC; an overlay for timestamptz columns depends on the session's time zone.
     "TimeZone": "UTC",
     # The statements are short, and many run at once: neither parallel workers nor JIT pay off.
@@ -54,8 +57,17 @@ SESSION_SETTINGS = {
     "work_mem": "65536",
 }
 _TIMEOUT = "statement_timeout"
-# Without these, statements could write, return wrong rows or never end; the others only make them faster.
-ESSENTIAL_SETTINGS = frozenset({"default_transaction_read_only", "TimeZone", _TIMEOUT})
+# Without these, statements could write, abort writes, return wrong rows or never end; the others only make
+# them faster.
+ESSENTIAL_SETTINGS = frozenset(
+    {
+        "default_transaction_read_only",
+        "default_transaction_isolation",
+        "default_transaction_deferrable",
+        "TimeZone",
+        _TIMEOUT,
+    }
+)
 _SAME_VALUES = {"TimeZone": {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Etc/UCT"}}
 _WRITABLE = re.compile(
     r"default_transaction_read_only\s*=\s*(off?|f|fa|fal|fals|false|no?|0)\b", re.IGNORECASE
@@ -133,8 +145,9 @@ class Connector:
             "prepare_threshold": 0 if settings.prepared_statements else None,
         }
         if self._settings_by == "startup":
-            flags = [str(given.get("options") or ""), *(f"-c {k}={v}" for k, v in self._session.items())]
-            self.arguments["options"] = " ".join(flags).strip()
+            # A space ends a value, unless it is escaped.
+            flags = [f"-c {k}={v.replace(' ', chr(92) + ' ')}" for k, v in self._session.items()]
+            self.arguments["options"] = " ".join([str(given.get("options") or ""), *flags]).strip()
 
     def connect(self) -> BoundedConnection:
         """Return a connection outside of any pool, within seconds.

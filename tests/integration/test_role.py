@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from config.setting_types import ROOT
+from recommender.databases.connections import Connector
 from recommender.databases.database import Database
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.entities import DatabaseName
@@ -116,3 +117,26 @@ def test_an_insert_through_a_pool_of_the_service_is_refused_even_to_a_superuser(
     finally:
         database.close()
     assert isinstance(caught.value.__cause__, psycopg.errors.ReadOnlySqlTransaction)
+
+
+@pytest.mark.parametrize("settings_by", ["startup", "set"])
+def test_reads_of_a_serializable_database_hold_no_predicate_locks(databases: Urls, settings_by: str) -> None:
+    """The app's own writes would otherwise be aborted because of a conflict with the service's reads."""
+    name = DatabaseName.ENGAGEMENT
+    with psycopg.connect(databases[name], autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_isolation TO serializable").format(
+                sql.Identifier(connection.info.dbname)
+            )
+        )
+    connector = Connector(name, settings_for(databases, SESSION_SETTINGS_BY=settings_by).databases)
+    # Without another transaction that may write, PostgreSQL needs no locks for a read-only one.
+    with psycopg.connect(databases[name]) as app, connector.connect() as connection, connection.transaction():
+        app.execute("SELECT count(*) FROM interaction WHERE id = 1")
+        connection.execute("SELECT count(*) FROM interaction")
+        locks = app.execute(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'SIReadLock' AND pid = %s",
+            (connection.info.backend_pid,),
+        ).fetchone()
+        assert locks == (0,)
+        assert connector.differences(connection) == []
