@@ -10,6 +10,8 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
+from recommender.databases.texts import encoded
+
 # Dimensions, flags and element type; then, unless the array is empty, length and lower bound.
 _EMPTY_BYTES = 12
 _HEADER_BYTES = 20
@@ -42,7 +44,7 @@ class ListDumper(Dumper):
 
     def dump(self, obj: list[str] | list[int]) -> bytes:
         """Return the array, for example `{"a","b"}` or `{1,2}`."""
-        return array_text(obj).encode()
+        return encoded(array_text(obj), self.connection)
 
 
 def array_text(values: Sequence[str] | Sequence[int]) -> str:

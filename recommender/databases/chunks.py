@@ -8,6 +8,7 @@ from psycopg import Cursor
 
 from recommender.databases.connections import BoundedConnection, Row
 from recommender.databases.queries import Query
+from recommender.databases.texts import statement_for
 
 Chunks: TypeAlias = Iterator[list[Row]]
 
@@ -18,7 +19,7 @@ _ROWS, _PAUSE_S = 250, 0.001
 def chunks_of(connection: BoundedConnection, query: Query, parameters: Mapping[str, object]) -> Chunks:
     """Run a query and yield its rows in chunks, as `chunks_received` does."""
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(query.statement, parameters)
+        cursor.execute(statement_for(connection, query.statement), parameters)
         yield from chunks_received(cursor)
 
 

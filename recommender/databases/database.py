@@ -30,6 +30,7 @@ from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
 from recommender.databases.sending import Sent, raising, settled
 from recommender.databases.statements import can_prepare, fetch_rows
+from recommender.databases.texts import statement_for
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.errors import DatabaseUnavailableError, StatementTimeoutError, one_line
@@ -204,7 +205,7 @@ class Database:
             with connection.cursor(binary=True) as cursor:
                 with connection.transaction():
                     self._set_for_long(connection)
-                    cursor.execute(query.statement, parameters)
+                    cursor.execute(statement_for(connection, query.statement), parameters)
                 # After the transaction: collecting may take longer than the deadline, and needs no locks.
                 return collect(chunks_received(cursor))
 
@@ -248,7 +249,7 @@ class Database:
             ):
                 self._set_for_long(connection)
                 cursor.itersize = _STREAM_ROWS
-                cursor.execute(query.statement, parameters)
+                cursor.execute(statement_for(connection, query.statement), parameters)
                 yield from cursor
         except psycopg.Error as exc:
             raise DatabaseUnavailableError(self.name, self._reason(exc)) from exc

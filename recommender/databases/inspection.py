@@ -20,6 +20,7 @@ from recommender.databases.connections import (
     statement_patience_s,
 )
 from recommender.databases.queries import Query, load_queries
+from recommender.databases.texts import statement_for
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, InspectionError
@@ -120,7 +121,8 @@ class Inspection:
             # With the NULLs below, pruning would drop all partitions from the plan.
             generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
             set_for_transaction(self._connection, generic_and_whole)
-            self._connection.execute(b"PREPARE examined AS " + query.numbered)
+            numbered = statement_for(self._connection, query.numbered)
+            self._connection.execute(b"PREPARE examined AS " + numbered)
             nulls = ", ".join(["NULL"] * len(query.parameters))
             execute = f"EXECUTE examined{f'({nulls})' if nulls else ''}"
             try:
@@ -143,7 +145,7 @@ class Inspection:
         """Return the names and types of a statement's columns."""
         server = self._connection.pgconn
         # Unnamed: PgBouncer renames statements that are prepared by protocol.
-        prepared = server.prepare(b"", query.numbered)
+        prepared = server.prepare(b"", statement_for(self._connection, query.numbered))
         if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise InspectionError(_one_line(prepared.get_error_message()))
         described = server.describe_prepared(b"")

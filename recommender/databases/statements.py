@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 from recommender.databases.connections import BoundedConnection, Row, set_for_transaction
 from recommender.databases.outcomes import outcome_of
 from recommender.databases.queries import Query
+from recommender.databases.texts import statement_for
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
 # How long a probe waits for a lock of another session, for which statements would have to wait, too.
@@ -46,7 +47,9 @@ def send(connection: BoundedConnection, query: Query, parameters: Mapping[str, o
         [parameters[name] for name in query.parameters], [PyFormat.TEXT] * len(query.parameters)
     )
     if connection.prepare_threshold is None:
-        connection.pgconn.send_query_params(query.numbered, values, result_format=Format.BINARY)
+        connection.pgconn.send_query_params(
+            statement_for(connection, query.numbered), values, result_format=Format.BINARY
+        )
     else:
         name = _prepare(connection, query)
         connection.pgconn.send_query_prepared(name, values, result_format=Format.BINARY)
@@ -79,7 +82,7 @@ def can_prepare(connection: BoundedConnection, query: Query) -> bool:
     try:
         with connection.transaction():
             set_for_transaction(connection, {"lock_timeout": _PROBE_LOCK_TIMEOUT})
-            connection.execute(b"PREPARE probed AS " + query.numbered)
+            connection.execute(b"PREPARE probed AS " + statement_for(connection, query.numbered))
             connection.execute(b"DEALLOCATE probed")
     except psycopg.Error as exc:
         return not outcome_of(exc, connection_broken=connection.broken).may_be_an_outage
@@ -90,7 +93,7 @@ def _prepare(connection: BoundedConnection, query: Query) -> bytes:
     """Prepare a statement unless it is prepared already, and return its name."""
     name = query.name.encode()
     if name not in connection.prepared:
-        connection.pgconn.send_prepare(name, query.numbered)
+        connection.pgconn.send_prepare(name, statement_for(connection, query.numbered))
         _result(connection)
         connection.prepared.add(name)
     return name

@@ -1,4 +1,4 @@
-"""SQL_ASCII databases may hold any bytes; invalid UTF-8 is replaced."""
+"""Databases in other encodings than UTF-8: characters without an equivalent are replaced."""
 
 import json
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from recommender.databases.texts import adapt_texts
+from recommender.databases.texts import adapt_texts, statement_for
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.demo.generate import DemoData
 from recommender.demo.load import load_demo
@@ -151,7 +152,56 @@ def test_texts_of_every_type_are_replaced_in_either_format(urls: Urls, *, binary
         assert row == ("é日", ["é", "日"])
 
 
-def test_databases_of_other_encodings_are_read_as_before(shared_databases: Urls) -> None:
+@pytest.fixture
+def latin_urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
+    """Databases in WIN1252, which has bytes without an equivalent in UTF-8."""
+    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection, ExitStack() as stack:
+        for name in DatabaseName:
+            connection.execute(
+                f"CREATE DATABASE latin_{name} ENCODING 'WIN1252' LC_COLLATE 'C' LC_CTYPE 'C' "
+                "TEMPLATE template0".encode()
+            )
+            stack.callback(connection.execute, f"DROP DATABASE latin_{name} WITH (FORCE)".encode())
+        urls = {name: server_url(server, f"latin_{name}") for name in DatabaseName}
+        load_demo(urls, generated, no_progress)
+        yield urls
+
+
+def test_a_byte_without_equivalent_in_utf_8_costs_one_character(latin_urls: Urls) -> None:
+    for name, table, column in (
+        (CATALOG, "medias", "title"),
+        (CATALOG, "tb_media_genre", "genre_name"),
+        (USER, "tb_user_genre", "genre_name"),
+    ):
+        with psycopg.connect(latin_urls[name], client_encoding="WIN1252") as connection:
+            connection.execute(
+                sql.SQL("UPDATE {} SET {column} = left({column}, 20) || E'\\xe9\\x81'").format(
+                    sql.Identifier(table), column=sql.Identifier(column)
+                )
+            )
+    with psycopg.connect(latin_urls[USER]) as connection:
+        row = connection.execute("SELECT user_id::text FROM tb_user_genre LIMIT 1").fetchone()
+        assert row is not None
+    variables = {"LIKE_TYPES": "LIKE,FAVORITE,Любимое"}
+    with running_client(latin_urls, **NO_CAPS, **PATIENT, **variables) as client:
+        answer = get(client, row[0])
+        assert answer["degraded"] == []
+        for item in answer["recommendations"]:
+            assert item["title"].endswith("é\ufffd")
+            assert all(genre.endswith("é\ufffd") for genre in item["genres"])
+        response = client.get("/explorer/users", query_string={"q": "ж"})
+        assert (response.status_code, "does not answer" in response.text) == (200, False)
+        assert client.get("/ready").get_json()["databases"][USER] != "down"
+
+
+def test_statements_and_parameters_reach_databases_of_other_encodings(latin_urls: Urls) -> None:
+    with psycopg.connect(latin_urls[CATALOG], client_encoding="UTF8") as connection:
+        adapt_texts(connection)
+        statement = statement_for(connection, "SELECT 'é' = %s, %s::text, 'ж' = %s".encode())
+        assert connection.execute(statement, ("é", "a日", "ж?")).fetchone() == (True, "a\x1a", False)
+
+
+def test_databases_in_utf_8_are_read_as_before(shared_databases: Urls) -> None:
     with psycopg.connect(shared_databases[CATALOG], client_encoding="UTF8") as connection:
         adapt_texts(connection)
         assert connection.info.encoding == "utf-8"
