@@ -73,6 +73,24 @@ def test_a_snapshot_waits_between_its_queries(database: Database) -> None:
     assert setting(database) == "1s"
 
 
+def test_a_limit_of_the_role_for_transactions_does_not_end_long_reads(
+    databases: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET transaction_timeout = '1s'".encode())
+    monkeypatch.setattr(database_module, "_STREAM_ROWS", 50)
+    database = Database(ENGAGEMENT, settings_for(databases, POOL_SIZE="1").databases)
+    database.open()
+    try:
+        rows = database.stream("stream_users")
+        first = next(rows)
+        time.sleep(_PAUSE_S)
+        assert len([first, *rows]) > 100
+    finally:
+        database.close()
+
+
 def test_a_stream_whose_reader_stands_still_is_ended_by_the_server(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
