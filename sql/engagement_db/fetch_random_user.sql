@@ -8,7 +8,7 @@
 -- Why: a random point among the interactions finds a user whatever the form of user ids; users with more
 --   interactions are likelier. The point is in a subquery of its own: otherwise the volatile function would be
 --   called for every row, and no index could be used. Smallest and largest id are a probe each. A hundred rows
---   are read, as some may have no user.
+--   are read, as some may have no user. The difference of two ids may exceed a bigint: it is a numeric.
 SELECT sample.user_id::text AS user_id
 FROM (
     SELECT
@@ -17,7 +17,11 @@ FROM (
     FROM interaction AS i
     WHERE
         i.id >= (
-            SELECT min(b.id) + floor(random() * (max(b.id) - min(b.id) + 1))::bigint
+            SELECT
+                least(
+                    max(b.id)::numeric,
+                    min(b.id) + floor(random()::numeric * (max(b.id)::numeric - min(b.id) + 1))
+                )::bigint
             FROM interaction AS b
         )
     ORDER BY i.id ASC

@@ -123,6 +123,18 @@ def test_a_slow_statement_is_distinguished_from_a_database_that_is_down(
         assert database.state in {DatabaseState.UP, DatabaseState.SLOW}
 
 
+def test_a_random_user_is_found_whatever_the_range_of_ids(databases: Urls, tmp_path: Path) -> None:
+    execute(
+        databases,
+        "INSERT INTO interaction (id, user_id, media_id) VALUES "
+        "(-9223372036854775807, gen_random_uuid(), gen_random_uuid()), "
+        "(9223372036854775807, gen_random_uuid(), gen_random_uuid())",
+    )
+    with opened(databases, tmp_path, size=1) as database:
+        for _ in range(20):
+            assert len(database.fetch("fetch_random_user")) == 1
+
+
 def test_ddl_between_two_uses_of_a_prepared_statement_costs_no_answer(
     databases: Urls, tmp_path: Path
 ) -> None:
