@@ -7,10 +7,12 @@ import psycopg
 import pytest
 
 from recommender.cli.main import main
+from recommender.databases.inspection import Inspection
 from recommender.databases.queries import SQL_ROOT
 from recommender.demo.embedded import PostgresServer
 from recommender.entities import DatabaseName
 from tests.support.checks import PASSWORD, Checker, change
+from tests.support.clients import settings_for
 from tests.support.postgres import Outage, Urls
 from tests.support.proxy import hanging_proxy
 
@@ -420,3 +422,15 @@ def test_values_of_any_numeric_type_are_accepted(
 ) -> None:
     change(databases, ENGAGEMENT, f"ALTER TABLE interaction ALTER interaction_value TYPE {column_type}")
     assert check(urls).faults == set()
+
+
+def test_databases_with_different_date_styles_are_recognized_as_of_one_server(databases: Urls) -> None:
+    with psycopg.connect(databases[CATALOG]) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET DateStyle = 'German'".encode())
+    settings = settings_for(databases).databases
+    starts = set()
+    for name in DatabaseName:
+        with Inspection(name, settings) as inspection:
+            ((_, _, started_at, *_),) = inspection.fetch("fetch_server")
+            starts.add(started_at)
+    assert len(starts) == 1

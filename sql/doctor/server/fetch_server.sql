@@ -16,13 +16,14 @@
 --   login_sql text
 --   database_sql text
 -- Index: pg_roles, pg_database: a row of each
--- Why: the time of its start identifies a server, whatever its address; reserved_connections is a setting of
+-- Why: the time of its start identifies a server, whatever its address, as a number: the text of a
+--   time depends on DateStyle, which databases may set; reserved_connections is a setting of
 --   PostgreSQL 16 and later. Neither limit applies to superusers. Only the server knows which of its words are
 --   reserved, so that a name must be quoted.
 SELECT
     split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,
-    pg_postmaster_start_time()::text AS started_at,
+    extract(EPOCH FROM pg_postmaster_start_time())::text AS started_at,
     current_setting('max_connections')::int AS max_connections,
     current_setting('superuser_reserved_connections')::int
     + coalesce(current_setting('reserved_connections', TRUE)::int, 0) AS reserved_connections,
