@@ -19,7 +19,7 @@ from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
 from recommender.evaluation.training_part import TrainingPart, choose_relevant, prepare
-from recommender.evaluation.variants import DEFAULT, POPULARITY, STATED, Fit, RankingVariant
+from recommender.evaluation.variants import DEFAULT, POPULARITY, Fit, RankingVariant
 from recommender.models.registry import MODELS
 
 _SHOWN = 10
@@ -116,13 +116,19 @@ def choose(variants: Sequence[RankingVariant], measured: Sequence[Candidate]) ->
 
 
 def settings_of(variant: RankingVariant) -> tuple[str, ...]:
-    """Return the lines of `.env` that serve a variant."""
+    """Return the lines of `.env` that serve a variant.
+
+    They include defaults, because the lines replace those of an existing `.env`.
+    """
     lines = [
         f"CONTENT_WEIGHT={variant.weights.content:g}",
         f"COLLABORATIVE_WEIGHT={variant.weights.collaborative:g}",
+        f"CONTENT={variant.content}",
     ]
-    if variant.content != STATED:
-        lines.append(f"CONTENT={variant.content}")
+    if variant.fit is not None and variant.fit.model == "neighbours":
+        # The setting replaces the hyperparameter of a trained version.
+        config = MODELS["neighbours"].make(variant.fit.hyperparameters).config.model_dump()
+        lines.append(f"SIMILAR_USERS={config['similar_users']}")
     return tuple(lines)
 
 

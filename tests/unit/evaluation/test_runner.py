@@ -176,8 +176,16 @@ def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chose
     assert choose(variants, [unsure, sure]) is variants[1]
     assert choose(variants[:1], [unsure]) is POPULARITY
     assert choose([], []) is POPULARITY
-    assert settings_of(POPULARITY) == ("CONTENT_WEIGHT=0", "COLLABORATIVE_WEIGHT=0")
+    assert settings_of(POPULARITY) == ("CONTENT_WEIGHT=0", "COLLABORATIVE_WEIGHT=0", "CONTENT=stated")
     assert commands_of(POPULARITY) == ()
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 50), ({"similar_users": 200}, 200)])
+def test_the_printed_settings_replace_all_that_change_a_choice(given: dict[str, int], expected: int) -> None:
+    chosen = RankingVariant("chosen", Fit("neighbours", given), ALONE)
+    blend = ("CONTENT_WEIGHT=0", "COLLABORATIVE_WEIGHT=1", "CONTENT=stated")
+    assert settings_of(chosen) == (*blend, f"SIMILAR_USERS={expected}")
+    assert settings_of(replace(chosen, fit=Fit("ease"))) == blend
 
 
 @pytest.mark.slow
