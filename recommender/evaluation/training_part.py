@@ -88,7 +88,7 @@ def choose_relevant(source: Source, splits: Sequence[Split]) -> Relevant:
     in_catalog = np.array([item_id in listed for item_id in item_ids], dtype=np.bool_)
     for split in splits:
         known = positive_pairs(split.train.since(_window_start(source.window_days, split.end))).user_idx
-        user_idx, item_idx = _new_pairs(split, Relevant.LIKES)
+        user_idx, item_idx = _possible_pairs(split, Relevant.LIKES)
         if len(np.intersect1d(known, user_idx[in_catalog[item_idx]])) < LEAST_LIKING_USERS:
             return Relevant.POSITIVES
     return Relevant.LIKES
@@ -156,8 +156,8 @@ def _as_sql(start: float) -> str:
 
 
 def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:
-    """Return the relevant items by user: new to the user, and in the catalog."""
-    user_idx, item_idx = _new_pairs(split, kind)
+    """Return the relevant items by user: in the catalog, and not excluded."""
+    user_idx, item_idx = _possible_pairs(split, kind)
     catalog_idx = index.locate(split.train.item_ids)[item_idx]
     user_idx, catalog_idx = user_idx[catalog_idx >= 0], catalog_idx[catalog_idx >= 0]
     users, starts = np.unique(user_idx, return_index=True)
@@ -165,15 +165,19 @@ def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[s
     return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
 
 
-def _new_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return users and items of the positive pairs of the test part that are new to the user, by user."""
+def _possible_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return users and items of the positive pairs of the test part that could be recommended, by user.
+
+    A ranking can hold a known item again unless an interaction with it excludes it (EXCLUDING_TYPES).
+    """
     later = positive_pairs(split.test)
     chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)
     item_count = len(split.train.item_ids)
-    known = np.unique(split.train.user_idx.astype(np.int64) * item_count + split.train.item_idx)
+    excluding = split.train.select(split.train.excluding)
+    excluded = np.unique(excluding.user_idx.astype(np.int64) * item_count + excluding.item_idx)
     user_idx, item_idx = later.user_idx[chosen], later.item_idx[chosen]
-    new = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, known)
-    return user_idx[new], item_idx[new]
+    possible = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, excluded)
+    return user_idx[possible], item_idx[possible]
 
 
 def _draw(

@@ -1,7 +1,9 @@
 """One meaning of relevance in all splits of a run, for users who decide."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recommender.data.interactions import InteractionKind
@@ -80,3 +82,18 @@ def test_what_is_relevant_can_be_given() -> None:
     plan = Plan(relevant=Relevant.LIKES)
     found = evaluate(source, split_at(source.interactions, TEST), [POPULARITY, DEFAULT], plan)
     assert (found.description.relevant, found.description.test_users) == (Relevant.LIKES, 1)
+
+
+@pytest.mark.parametrize(("excludes", "expected"), [(True, []), (False, [ITEMS[0]])])
+def test_an_item_that_may_be_recommended_again_is_relevant_again(
+    *, excludes: bool, expected: list[str]
+) -> None:
+    again = [("listener", ITEMS[0], WATCH, HISTORY), ("listener", ITEMS[0], WATCH, TEST)]
+    source = source_of([*again, *rows_of(5, 1, 4, HISTORY), *rows_of(5, 11, 4, TEST)])
+    found = replace(source.interactions, excluding=np.full(len(source.interactions.times), excludes))
+    part = prepare(replace(source, interactions=found), split_at(found, TEST), Relevant.POSITIVES)
+    relevant = {
+        user.history.positive_ids[0]: [part.index.item_ids[item] for item in items.tolist()]
+        for user, items in zip(part.users.contexts, part.users.relevant, strict=True)
+    }
+    assert relevant.get(ITEMS[0], []) == expected
