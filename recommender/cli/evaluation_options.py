@@ -115,7 +115,11 @@ _OPTIONS = (
         help="What a list should contain: what users liked, or all they liked or watched. Default: likes, "
         "if at least 30 users with a history have any.",
     ),
-    click.option("--users", type=click.IntRange(min=1), help="Test on a random sample of this many users."),
+    click.option(
+        "--users",
+        type=click.IntRange(min=1),
+        help="Test on a random sample of this many users, first of those with a history.",
+    ),
     click.option("--seed", type=int, default=0, help="Seed of the random sample."),
 )
 

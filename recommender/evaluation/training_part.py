@@ -4,7 +4,7 @@ Interactions of the test part are used only to find the relevant items.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -107,7 +107,7 @@ def prepare(
         source: the source of the split interactions.
         split: the split.
         relevant: likes or all positives; None to choose by this split alone.
-        top_users: the size of the sample of test users; None for all.
+        top_users: the size of the sample of test users, first of those with a history; None for all.
         seed: of the sample.
 
     Raises:
@@ -126,7 +126,7 @@ def prepare(
     window = Window(source.window_days, _as_sql(start))
     index = build_index(source.entries, popularity, source.domain)
     kind = relevant or choose_relevant(source, [split])
-    wanted = _draw(_relevant_items(split, kind, index), top_users, seed)
+    wanted = _draw(_relevant_items(split, kind, index), histories, top_users, seed)
     if not wanted:
         raise EvaluationError(f"the test part has no {kind} of items in the catalog that are new to a user")
     stated = _stated_genres(source, list(wanted), pairs, split.train)
@@ -181,13 +181,16 @@ def _possible_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], ND
 
 
 def _draw(
-    wanted: dict[str, NDArray[np.intp]], top_users: int | None, seed: int
-) -> dict[str, NDArray[np.intp]]:
+    wanted: Mapping[str, NDArray[np.intp]], with_history: Container[str], top_users: int | None, seed: int
+) -> Mapping[str, NDArray[np.intp]]:
+    """Return a sample of the users, first of those with a history: only they decide if there are any."""
     if top_users is None or top_users >= len(wanted):
         return wanted
     names = list(wanted)
-    drawn = np.random.default_rng(seed).choice(len(names), size=top_users, replace=False)
-    return {names[user]: wanted[names[user]] for user in sorted(drawn.tolist())}
+    is_new = np.array([name not in with_history for name in names], dtype=np.bool_)
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    first = drawn[np.argsort(is_new[drawn], kind="stable")][:top_users]
+    return {names[user]: wanted[names[user]] for user in sorted(first.tolist())}
 
 
 def _seen_items(train: Interactions, wanted: Mapping[str, object]) -> dict[str, list[str]]:

@@ -97,3 +97,11 @@ def test_an_item_that_may_be_recommended_again_is_relevant_again(
         for user, items in zip(part.users.contexts, part.users.relevant, strict=True)
     }
     assert relevant.get(ITEMS[0], []) == expected
+
+
+@pytest.mark.parametrize(("sample", "with_history"), [(6, 6), (10, 8)])
+def test_a_sample_of_users_is_first_of_those_who_decide(sample: int, with_history: int) -> None:
+    new = [(f"new{user:02}", ITEMS[user], LIKE, TEST) for user in range(40)]
+    source = source_of([*rows_of(8, 0, 4, HISTORY), *rows_of(8, 20, 4, TEST), *new])
+    part = prepare(source, split_at(source.interactions, TEST), Relevant.POSITIVES, sample)
+    assert (len(part.users.contexts), int((part.users.history_lengths > 0).sum())) == (sample, with_history)
