@@ -234,7 +234,7 @@ class ForgottenUsers:
         self._path = folder / FILE
         # One tuple, assigned atomically: requests read it from several threads.
         self._known = _Known((), Forgotten(), Forgotten())
-        self._reader = TimelyReader("forgotten users", self._look, _PATIENCE_S)
+        self._reader = TimelyReader("forgotten users", folder, self._look, _PATIENCE_S)
         self._is_late = False
 
     def current(self) -> Forgotten | None:

@@ -50,7 +50,7 @@ class TrainingReader:
         self._seen: int | None = None
         self._known = TrainingState()
         self._last = TrainingState()
-        self._reader = TimelyReader("state of training", self._look, _PATIENCE_S)
+        self._reader = TimelyReader("state of training", folder, self._look, _PATIENCE_S)
 
     def watch(self, trainer_fails: Callable[[], bool]) -> None:
         """Also report training as blocked while this function says that no trainer can start."""

@@ -3,15 +3,24 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from recommender.timely import TimelyReader
+from recommender import timely
+from recommender.timely import TimelyReader, is_on_network
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fast
 
 PATIENCE_S = 0.1
+FOLDER = Path("/share/models")
+MOUNTS = """\
+22 1 0:20 / / rw,relatime shared:1 - ext4 /dev/vda rw
+40 22 0:45 / /share rw,relatime shared:9 - nfs4 host:/export rw,hard
+41 40 0:46 / /share/on\\040disk rw - xfs /dev/vdb rw
+42 22 0:47 / /bucket rw - fuse.gcsfuse bucket rw
+"""
 
 
 class Share:
@@ -30,6 +39,12 @@ class Share:
         return content
 
 
+@pytest.fixture(autouse=True)
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mountinfo").write_text(MOUNTS)
+    monkeypatch.setattr(timely, "_MOUNTS", tmp_path / "mountinfo")
+
+
 @pytest.fixture
 def share() -> Iterator[Share]:
     share = Share()
@@ -38,14 +53,14 @@ def share() -> Iterator[Share]:
 
 
 def test_each_read_begins_after_it_was_asked_for(share: Share) -> None:
-    reader = TimelyReader("share", share.read, 10.0)
+    reader = TimelyReader("share", FOLDER, share.read, 10.0)
     for content in range(100):
         share.content = content
         assert reader.read() == content
 
 
 def test_a_read_that_began_earlier_is_not_returned(share: Share) -> None:
-    reader = TimelyReader("share", share.read, 10.0)
+    reader = TimelyReader("share", FOLDER, share.read, 10.0)
     share.answers.clear()
     earlier = threading.Thread(target=reader.read)
     earlier.start()
@@ -57,7 +72,7 @@ def test_a_read_that_began_earlier_is_not_returned(share: Share) -> None:
 
 
 def test_while_the_share_hangs_callers_wait_once_and_one_thread_hangs(share: Share) -> None:
-    reader = TimelyReader("share", share.read, PATIENCE_S)
+    reader = TimelyReader("share", FOLDER, share.read, PATIENCE_S)
     share.answers.clear()
     assert reader.read() is None
     time.sleep(PATIENCE_S)
@@ -77,7 +92,7 @@ def test_an_error_is_no_result_and_the_next_read_works(share: Share) -> None:
             raise ValueError
         return share.read()
 
-    reader = TimelyReader("share", read, 10.0)
+    reader = TimelyReader("share", FOLDER, read, 10.0)
     assert reader.read() is None
     assert reader.read() == 0
 
@@ -87,4 +102,15 @@ def test_without_threads_the_caller_reads(share: Share, monkeypatch: pytest.Monk
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert TimelyReader("share", share.read, PATIENCE_S).read() == 0
+    assert TimelyReader("share", FOLDER, share.read, PATIENCE_S).read() == 0
+
+
+def test_only_folders_on_network_file_systems_are_read_by_a_thread(share: Share) -> None:
+    on_network = {"/share": True, "/share/models": True, "/share/on disk/models": False, "/": False}
+    on_network |= {"/var/models": False, "/bucket/models": True, "/shared": False}
+    assert {folder: is_on_network(Path(folder)) for folder in on_network} == on_network
+    share.answers.clear()
+    share.answers.wait = lambda *_: False  # type: ignore[method-assign]
+    threads = threading.active_count()
+    assert TimelyReader("disk", Path("/var/models"), share.read, 10.0).read() == 0
+    assert threading.active_count() == threads

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender import timely
 from recommender.data import forgotten
 from recommender.data.forgotten import FILE, Forgotten, ForgottenUsers, read_forgotten
 from recommender.errors import ArtifactError
@@ -137,6 +138,7 @@ def test_a_change_is_known_at_the_next_look(tmp_path: Path) -> None:
 def test_a_share_that_hangs_leaves_the_last_list_and_no_trained_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(timely, "is_on_network", lambda _: True)
     monkeypatch.setattr(forgotten, "_PATIENCE_S", 0.2)
     users, known = ForgottenUsers(tmp_path), listed(*USERS[:1])
     replace_text(tmp_path / FILE, known.to_json())

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from recommender.file_locks import take_lock
 from recommender.trainer import keeper as keepers
 from recommender.trainer.keeper import TrainerKeeper
-from recommender.trainer.locks import TRAINER_LOCK, take_lock
+from recommender.trainer.locks import TRAINER_LOCK
 from recommender.trainer.state import TrainingReader
 from tests.support.waiting import wait_until
 
@@ -71,7 +72,7 @@ def keeper(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
 @contextmanager
 def holding(path: Path) -> Iterator[None]:
     """Hold a lock as soon as it is free."""
-    while (lock := take_lock(path)) is None:
+    while (lock := take_lock(path, 0.0)) is None:
         pass
     try:
         yield
