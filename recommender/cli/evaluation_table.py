@@ -29,8 +29,8 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
             "history (--split last-part) tests on more."
         )
     yield (
-        "better, worse: the 95 % interval of the paired differences excludes 0. Interactions favor what was "
-        "shown."
+        "better, worse: the 95 % interval of the paired differences excludes 0, and if fewer than 30 users "
+        "differ, a sign test agrees. Interactions favor what was shown."
     )
 
 

@@ -1,15 +1,19 @@
 """Confidence intervals of means: a bootstrap over users, with the same users for all columns.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval.
+Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), the percentile interval. For few users, it is
+too narrow: of one user, it is a point. Differences of few users must also pass a sign test.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
+# If fewer users differ, the interval alone shows no difference.
+ENOUGH_USERS = 30
 _SEED = 20_260_101
 # Resamples per step: all of them would not fit into memory.
 _DRAWS_AT_ONCE = 4_000_000
@@ -21,6 +25,19 @@ class MeanIntervals(NamedTuple):
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+
+
+class DifferenceIntervals(NamedTuple):
+    """Mean differences of columns with their intervals; shape (columns,) each.
+
+    `confirmed`: whether at least `ENOUGH_USERS` users differ, or a two-sided sign test shows the direction of
+    the mean.
+    """
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    confirmed: NDArray[np.bool_]
 
 
 class Bootstrap:
@@ -43,6 +60,7 @@ class Bootstrap:
             drawn += np.arange(count)[:, np.newaxis] * users
             times = np.bincount(drawn.ravel(), minlength=count * users).reshape(count, users)
             parts.append(times @ values / users)
+        self._values = values
         self._means = values.mean(axis=0)
         self._resampled = np.concatenate(parts)
 
@@ -50,27 +68,40 @@ class Bootstrap:
         """Return the mean of each column."""
         return _mean_intervals(self._means, self._resampled)
 
-    def intervals_against(self, baseline: NDArray[np.intp]) -> MeanIntervals:
+    def intervals_against(self, baseline: NDArray[np.intp]) -> DifferenceIntervals:
         """Return the mean difference of each column from its baseline; `baseline`: indices of columns."""
-        return _mean_intervals(
+        intervals = _mean_intervals(
             self._means - self._means[baseline], self._resampled - self._resampled[:, baseline]
         )
+        differences = self._values - self._values[:, baseline]
+        return DifferenceIntervals(*intervals, _confirmed(differences, 1.0 - CONFIDENCE))
 
-    def joint_intervals_against(self, baseline: NDArray[np.intp]) -> MeanIntervals:
+    def joint_intervals_against(self, baseline: NDArray[np.intp]) -> DifferenceIntervals:
         """Return the differences with intervals that hold simultaneously for all columns.
 
         The best of many looks better than it is. Each interval is as many standard errors wide as the largest
         deviation of any column is in 95 % of the resamples (Romano and Wolf 2005, the studentised maximum).
+        The level of the sign test is divided by the number of columns (Bonferroni).
         """
         means = self._means - self._means[baseline]
         resampled = self._resampled - self._resampled[:, baseline]
         errors = resampled.std(axis=0)
         deviations = np.abs(resampled - means) / np.where(errors > 0.0, errors, 1.0)
         width = np.quantile(deviations.max(axis=1), CONFIDENCE) * errors
-        return MeanIntervals(means, means - width, means + width)
+        differences = self._values - self._values[:, baseline]
+        confirmed = _confirmed(differences, (1.0 - CONFIDENCE) / len(baseline))
+        return DifferenceIntervals(means, means - width, means + width, confirmed)
 
 
 def _mean_intervals(means: NDArray[np.float64], resampled: NDArray[np.float64]) -> MeanIntervals:
     tail = (1.0 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, (tail, 1.0 - tail), axis=0)
     return MeanIntervals(means, low, high)
+
+
+def _confirmed(differences: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
+    """Return whether enough users differ, or their signs show the direction of the mean; shape (columns,)."""
+    above, below = (differences > 0.0).sum(axis=0), (differences < 0.0).sum(axis=0)
+    against = np.where(differences.mean(axis=0) > 0.0, below, above)
+    chance = 2.0 * bdtr(against, above + below, 0.5)
+    return np.asarray((above + below >= ENOUGH_USERS) | (chance <= level), dtype=np.bool_)

@@ -18,7 +18,7 @@ THE_MODEL_ALONE = "the model alone"
 
 
 class Verdict(StrEnum):
-    """The conclusion from an interval of differences."""
+    """The conclusion from differences per user."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -35,9 +35,18 @@ class MetricDifference(MetricInterval):
     verdict: Verdict
 
     @classmethod
-    def of(cls, mean: float, low: float, high: float) -> "MetricDifference":
-        """Return the difference with its verdict: unclear if the interval includes 0."""
-        verdict = Verdict.BETTER if low > 0 else Verdict.WORSE if high < 0 else Verdict.UNCLEAR
+    def of(cls, mean: float, low: float, high: float, *, confirmed: bool) -> "MetricDifference":
+        """Return the difference with its verdict: unclear if the interval includes 0.
+
+        Args:
+            mean: of the differences.
+            low: the lower end of the interval.
+            high: the upper end.
+            confirmed: whether the interval is enough to tell, see `DifferenceIntervals`.
+        """
+        verdict = Verdict.UNCLEAR
+        if confirmed and (low > 0 or high < 0):
+            verdict = Verdict.BETTER if low > 0 else Verdict.WORSE
         return cls(mean=mean, low=low, high=high, verdict=verdict)
 
 

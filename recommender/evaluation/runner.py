@@ -1,6 +1,6 @@
 """Runs a comparison: ranks for the test users by every variant and measures with intervals."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 from recommender.evaluation import metrics
-from recommender.evaluation.intervals import Bootstrap, MeanIntervals
+from recommender.evaluation.intervals import Bootstrap, DifferenceIntervals, MeanIntervals
 from recommender.evaluation.ranking import AS_SERVED, Rankings, Report, ShortHistory, rank_variants
 from recommender.evaluation.results import (
     ALL_USERS,
@@ -192,10 +192,7 @@ def _measure_group(
             users=len(users),
             metrics=_intervals(intervals, names, variant_idx * width),
             against={
-                baseline: {
-                    name: MetricDifference.of(*row)
-                    for name, row in _rows(differences, names, variant_idx * width)
-                }
+                baseline: _differences(differences, names, variant_idx * width)
                 for baseline, differences in against.items()
             },
         )
@@ -213,17 +210,23 @@ def _opponents(variants: Sequence[RankingVariant], baselines: Sequence[str]) -> 
     }
 
 
-def _rows(
-    intervals: MeanIntervals, names: Sequence[str], start: int
-) -> Iterable[tuple[str, tuple[float, float, float]]]:
-    for idx, name in enumerate(names, start=start):
-        yield name, (float(intervals.mean[idx]), float(intervals.low[idx]), float(intervals.high[idx]))
+def _differences(
+    intervals: DifferenceIntervals, names: Sequence[str], start: int
+) -> dict[str, MetricDifference]:
+    columns = (each[start : start + len(names)].tolist() for each in intervals)
+    rows = zip(*columns, strict=True)
+    return {
+        name: MetricDifference.of(mean, low, high, confirmed=confirmed)
+        for name, (mean, low, high, confirmed) in zip(names, rows, strict=True)
+    }
 
 
 def _intervals(intervals: MeanIntervals, names: Sequence[str], start: int) -> dict[str, MetricInterval]:
+    columns = (each[start : start + len(names)].tolist() for each in intervals)
+    rows = zip(*columns, strict=True)
     return {
         name: MetricInterval(mean=mean, low=low, high=high)
-        for name, (mean, low, high) in _rows(intervals, names, start)
+        for name, (mean, low, high) in zip(names, rows, strict=True)
     }
 
 

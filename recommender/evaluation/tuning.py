@@ -189,9 +189,12 @@ def _compared(
     bootstrap = Bootstrap(np.stack([column for _, column in values], axis=1))
     against = bootstrap.joint_intervals_against(np.zeros(len(values), dtype=np.intp))
     means = bootstrap.intervals().mean.tolist()
-    differences = zip(*(numbers.tolist() for numbers in against), strict=True)
+    differences = [
+        MetricDifference.of(mean, low, high, confirmed=confirmed)
+        for mean, low, high, confirmed in zip(*(column.tolist() for column in against), strict=True)
+    ]
     measured = [
-        Candidate(name=variant.name, mean=mean, against_popularity=MetricDifference.of(*difference))
+        Candidate(name=variant.name, mean=mean, against_popularity=difference)
         for variant, mean, difference in zip(variants, means, differences, strict=True)
     ]
     return variants[1:], measured[1:]

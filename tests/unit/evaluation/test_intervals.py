@@ -1,6 +1,7 @@
 """Intervals contain the true value as often as they say, and differences are paired."""
 
 import numpy as np
+import pytest
 
 from recommender.evaluation.intervals import Bootstrap
 from recommender.evaluation.results import MetricDifference, Verdict
@@ -38,7 +39,42 @@ def test_intervals_of_many_columns_together_let_chance_pass_less_often() -> None
 
 
 def test_better_and_worse_require_an_interval_that_excludes_0() -> None:
-    assert MetricDifference.of(0.1, 0.01, 0.2).verdict is Verdict.BETTER
-    assert MetricDifference.of(-0.1, -0.2, -0.01).verdict is Verdict.WORSE
-    assert MetricDifference.of(0.1, -0.01, 0.2).verdict is Verdict.UNCLEAR
-    assert MetricDifference.of(0.0, 0.0, 0.0).verdict is Verdict.UNCLEAR
+    assert MetricDifference.of(0.1, 0.01, 0.2, confirmed=True).verdict is Verdict.BETTER
+    assert MetricDifference.of(-0.1, -0.2, -0.01, confirmed=True).verdict is Verdict.WORSE
+    assert MetricDifference.of(0.1, -0.01, 0.2, confirmed=True).verdict is Verdict.UNCLEAR
+    assert MetricDifference.of(0.0, 0.0, 0.0, confirmed=True).verdict is Verdict.UNCLEAR
+    assert MetricDifference.of(0.1, 0.01, 0.2, confirmed=False).verdict is Verdict.UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "alone", "joint"),
+    [
+        (1, 0, False, False),
+        (4, 0, False, False),
+        (6, 0, True, False),
+        (9, 0, True, True),
+        (20, 8, True, False),
+        (20, 10, True, True),
+    ],
+)
+@pytest.mark.parametrize("users", [40, 4_000])
+def test_a_difference_of_few_users_needs_a_sign_test(
+    *, better: int, worse: int, alone: bool, joint: bool, users: int
+) -> None:
+    """With ten columns, 9 of 9 users pass the joint test (p = 0.004); 28 users are too few, 30 are not."""
+    gains = np.zeros((users, 10))
+    gains[:better, 1], gains[better : better + worse, 1] = 0.5, -0.5
+    bootstrap, baseline = Bootstrap(gains), np.zeros(10, dtype=np.intp)
+    assert bootstrap.intervals_against(baseline).confirmed[1] == alone
+    assert bootstrap.joint_intervals_against(baseline).confirmed[1] == joint
+    assert Bootstrap(-gains).intervals_against(baseline).confirmed[1] == alone
+
+
+def test_a_difference_is_not_confirmed_if_most_users_differ_in_the_other_direction() -> None:
+    gains = np.zeros((100, 2))
+    gains[0, 1], gains[1:11, 1] = 50.0, -0.5
+    assert not Bootstrap(gains).intervals_against(np.array([0, 0])).confirmed[1]
+
+
+def test_users_of_whom_none_differs_confirm_nothing() -> None:
+    assert not Bootstrap(np.ones((3, 2))).intervals_against(np.array([0, 0])).confirmed.any()

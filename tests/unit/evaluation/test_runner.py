@@ -43,6 +43,18 @@ def test_models_find_tastes_that_popularity_does_not() -> None:
     assert {"light", "middle", "heavy"} <= set(by_name[DEFAULT.name].groups)
 
 
+def test_four_users_do_not_show_which_of_the_variants_is_better() -> None:
+    source = two_tastes(4)
+    split = make_splits(source.interactions, PLAN.split).test
+    found = evaluate(source, split, compared_variants(["item_knn"]), PLAN)
+    groups = [group for each in found.measured for group in each.groups.values()]
+    differences = [
+        each for group in groups for by_name in group.against.values() for each in by_name.values()
+    ]
+    assert any(each.low > 0 or each.high < 0 for each in differences)
+    assert {each.verdict for each in differences} == {Verdict.UNCLEAR}
+
+
 def test_the_groups_by_length_of_history_make_up_all_with_a_history() -> None:
     groups = small_evaluation().measured[0].groups
     assert sum(groups[name].users for name in ("light", "middle", "heavy")) == groups["with history"].users
@@ -170,9 +182,15 @@ def test_the_search_space_has_only_known_hyperparameters(name: str) -> None:
 def test_a_variant_that_is_not_significantly_better_than_popularity_is_not_chosen() -> None:
     variants = first_blends(list(fits_of("neighbours")))[:2]
     unsure = Candidate(
-        name=variants[0].name, mean=0.5, against_popularity=MetricDifference.of(0.1, -0.1, 0.3)
+        name=variants[0].name,
+        mean=0.5,
+        against_popularity=MetricDifference.of(0.1, -0.1, 0.3, confirmed=True),
     )
-    sure = Candidate(name=variants[1].name, mean=0.4, against_popularity=MetricDifference.of(0.1, 0.01, 0.3))
+    sure = Candidate(
+        name=variants[1].name,
+        mean=0.4,
+        against_popularity=MetricDifference.of(0.1, 0.01, 0.3, confirmed=True),
+    )
     assert choose(variants, [unsure, sure]) is variants[1]
     assert choose(variants[:1], [unsure]) is POPULARITY
     assert choose([], []) is POPULARITY

@@ -69,7 +69,7 @@ def evaluation_of(*results: VariantResult) -> Evaluation:
     )
 
 
-NONE = MetricDifference.of(0.0, 0.0, 0.0)
+NONE = MetricDifference.of(0.0, 0.0, 0.0, confirmed=True)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ NONE = MetricDifference.of(0.0, 0.0, 0.0)
     ],
 )
 def test_the_interval_decides(low: float, mean: float, high: float, *, is_new: bool) -> None:
-    difference = MetricDifference.of(mean, low, high)
+    difference = MetricDifference.of(mean, low, high, confirmed=True)
     decision = decide(
         CHAMPION, CHALLENGER, evaluation_of(result_of(CHAMPION, NONE), result_of(CHALLENGER, difference))
     )
