@@ -14,6 +14,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 2_000
 # If fewer users differ, the interval alone shows no difference.
 ENOUGH_USERS = 30
+_ALL = slice(None)
 _SEED = 20_260_101
 # Resamples per step: all of them would not fit into memory.
 _DRAWS_AT_ONCE = 4_000_000
@@ -76,19 +77,25 @@ class Bootstrap:
         differences = self._values - self._values[:, baseline]
         return DifferenceIntervals(*intervals, _confirmed(differences, 1.0 - CONFIDENCE))
 
-    def joint_intervals_against(self, baseline: NDArray[np.intp]) -> DifferenceIntervals:
+    def joint_intervals_against(
+        self, baseline: NDArray[np.intp], columns: NDArray[np.intp] | slice = _ALL
+    ) -> DifferenceIntervals:
         """Return the differences with intervals that hold simultaneously for all columns.
 
         The best of many looks better than it is. Each interval is as many standard errors wide as the largest
         deviation of any column is in 95 % of the resamples (Romano and Wolf 2005, the studentised maximum).
         The level of the sign test is divided by the number of columns (Bonferroni).
+
+        Args:
+            baseline: indices of columns, by compared column.
+            columns: indices of the compared columns.
         """
-        means = self._means - self._means[baseline]
-        resampled = self._resampled - self._resampled[:, baseline]
+        means = self._means[columns] - self._means[baseline]
+        resampled = self._resampled[:, columns] - self._resampled[:, baseline]
         errors = resampled.std(axis=0)
         deviations = np.abs(resampled - means) / np.where(errors > 0.0, errors, 1.0)
         width = np.quantile(deviations.max(axis=1), CONFIDENCE) * errors
-        differences = self._values - self._values[:, baseline]
+        differences = self._values[:, columns] - self._values[:, baseline]
         confirmed = _confirmed(differences, (1.0 - CONFIDENCE) / len(baseline))
         return DifferenceIntervals(means, means - width, means + width, confirmed)
 

@@ -139,8 +139,9 @@ def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
     found = []
     for baseline, words in ((POPULARITY.name, "recommending what is popular"), (DEFAULT.name, "the default")):
         if baseline in evaluation.baselines and baseline != best.name:
-            base = group.metrics[metric].mean - group.against[baseline][metric].mean
-            found.append(_claim(best.name, words, group.against[baseline][metric], base))
+            difference = group.as_best(baseline, metric)
+            base = group.metrics[metric].mean - difference.mean
+            found.append(_claim(best.name, words, difference, base))
     if best.name == POPULARITY.name:
         found.append("No model has a larger mean than recommending what is popular.")
     runner_up = evaluation.measured[1:2]
@@ -168,7 +169,7 @@ def _for_whom(evaluation: Evaluation, best: VariantResult) -> list[ComparedRow]:
     if best.name == POPULARITY.name:
         return []
     rows = [
-        (_GROUP_WORDS[name], group.against[POPULARITY.name][evaluation.metric], group.users)
+        (_GROUP_WORDS[name], group.as_best(POPULARITY.name, evaluation.metric), group.users)
         for name, group in best.groups.items()
     ]
     return _drawn(rows)

@@ -51,11 +51,20 @@ class MetricDifference(MetricInterval):
 
 
 class GroupResult(_Result):
-    """Accuracy for a group of users. `metrics`: by name, like `ndcg@10`; `against`: by baseline and name."""
+    """Accuracy for a group of users. `metrics`: by name, like `ndcg@10`; `against`: by baseline and name.
+
+    `joint`: the differences of the main metric by baseline, with intervals that hold for all variants
+    together. Empty in older results.
+    """
 
     users: int
     metrics: Mapping[str, MetricInterval]
     against: Mapping[str, Mapping[str, MetricDifference]]
+    joint: Mapping[str, MetricDifference] = {}
+
+    def as_best(self, baseline: str, metric: str) -> MetricDifference:
+        """Return the difference of the best variant: its interval allows for choosing it among all."""
+        return self.joint.get(baseline) or self.against[baseline][metric]
 
 
 class VariantResult(VariantRecord):

@@ -95,7 +95,7 @@ def evaluate_part(
     baselines = tuple(each.name for each in plan.baselines if each.name in names)
     groups = _groups(part.users, plan.short.min_history or AS_SERVED.min_history)
     by_group = {
-        group: _measure_group(measured, part, mask, plan.ks, baselines) for group, mask in groups.items()
+        group: _measure_group(measured, part, mask, plan, baselines) for group, mask in groups.items()
     }
     genres = _genres_of(part.index)
     history_shares = _history_shares(part.users, part.index, genres)
@@ -164,27 +164,26 @@ def _measure_group(
     measured: Sequence[Rankings],
     part: TrainingPart,
     mask: NDArray[np.bool_],
-    ks: Sequence[int],
+    plan: Plan,
     baselines: Sequence[str],
 ) -> list[GroupResult]:
     """Return the accuracy of each variant for a group of users."""
     users = np.flatnonzero(mask)
-    relevant = [part.users.relevant[user] for user in users.tolist()]
-    counts = part.users.relevant_counts[users]
-    names = [f"{metric}@{k}" for k in ks for metric in metrics.ACCURACY]
-    columns = []
-    for each in measured:
-        hits = metrics.hit_mask(each.item_idx[users], relevant, len(part.index.item_ids))
-        for k in ks:
-            found = metrics.accuracy(hits, counts, k)
-            columns += [found[metric] for metric in metrics.ACCURACY]
-    bootstrap = Bootstrap(np.stack(columns, axis=1))
+    names = [f"{metric}@{k}" for k in plan.ks for metric in metrics.ACCURACY]
+    bootstrap = Bootstrap(_accuracy_by_user(measured, part, users, plan.ks))
     width = len(names)
+    opponents = _opponents([each.variant for each in measured], baselines)
     against = {
         baseline: bootstrap.intervals_against(
             np.concatenate([idx * width + np.arange(width) for idx in opponent_idx])
         )
-        for baseline, opponent_idx in _opponents([each.variant for each in measured], baselines).items()
+        for baseline, opponent_idx in opponents.items()
+    }
+    main = names.index(plan.metric) + width * np.arange(len(measured))
+    joint = {
+        baseline: bootstrap.joint_intervals_against(main[opponent_idx], main)
+        for baseline, opponent_idx in opponents.items()
+        if baseline in baselines
     }
     intervals = bootstrap.intervals()
     return [
@@ -195,9 +194,28 @@ def _measure_group(
                 baseline: _differences(differences, names, variant_idx * width)
                 for baseline, differences in against.items()
             },
+            joint={
+                baseline: _differences(differences, [plan.metric], variant_idx)[plan.metric]
+                for baseline, differences in joint.items()
+            },
         )
         for variant_idx in range(len(measured))
     ]
+
+
+def _accuracy_by_user(
+    measured: Sequence[Rankings], part: TrainingPart, users: NDArray[np.intp], ks: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return all metrics of each variant, by k and name; shape (users, columns)."""
+    relevant = [part.users.relevant[user] for user in users.tolist()]
+    counts = part.users.relevant_counts[users]
+    columns = []
+    for each in measured:
+        hits = metrics.hit_mask(each.item_idx[users], relevant, len(part.index.item_ids))
+        for k in ks:
+            found = metrics.accuracy(hits, counts, k)
+            columns += [found[metric] for metric in metrics.ACCURACY]
+    return np.stack(columns, axis=1)
 
 
 def _opponents(variants: Sequence[RankingVariant], baselines: Sequence[str]) -> dict[str, list[int]]:

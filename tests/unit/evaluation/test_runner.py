@@ -164,6 +164,33 @@ def test_the_table_warns_if_few_users_are_tested() -> None:
     assert "Only 60 users with history: too few" in "\n".join(lines_of(evaluation))
 
 
+def test_claims_about_the_best_allow_for_choosing_it_among_all() -> None:
+    evaluation = small_evaluation()
+    best = evaluation.measured[0]
+    group = evaluation.of_group(best)
+    joint, single = group.joint[POPULARITY.name], group.against[POPULARITY.name][evaluation.metric]
+    assert joint.mean == pytest.approx(single.mean)
+    assert joint.low < single.low
+    unclear = MetricDifference.of(joint.mean, -1.0, 1.0, confirmed=True)
+    groups = {**best.groups, evaluation.group: group.model_copy(update={"joint": {POPULARITY.name: unclear}})}
+    others = [each for each in evaluation.variants if each is not best]
+    changed = (best.model_copy(update={"groups": groups}), *others)
+    page = render_page(evaluation.model_copy(update={"variants": changed}))
+    words = f"whether {best.name} is better than recommending what is popular"
+    assert words in page
+    assert words not in render_page(evaluation)
+
+
+def test_results_from_before_joint_intervals_are_still_shown() -> None:
+    evaluation = small_evaluation()
+    older = evaluation.model_dump(mode="json")
+    for variant in older["variants"]:
+        for group in variant["groups"].values():
+            del group["joint"]
+    loaded = type(evaluation).model_validate(older)
+    assert f"{loaded.measured[0].name} is better than" in render_page(loaded)
+
+
 def test_the_page_escapes_what_it_is_given() -> None:
     page = render_page(small_evaluation())
     assert "made up &lt;&amp;&gt;" in page
