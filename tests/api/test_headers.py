@@ -136,7 +136,11 @@ def test_without_keys_unknown_host_headers_are_rejected(shared_databases: Urls, 
         assert client.get("/api/media/popular", headers=asked).status_code == 200
 
 
-@pytest.mark.parametrize("others", [{}, {"ALLOW_ANONYMOUS": "true"}, {"API_KEYS": ENTRY.entry}], ids=str)
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"ALLOW_ANONYMOUS": "true"}, {"API_KEYS": ENTRY.entry}],
+    ids=["no keys", "open to all", "keys"],
+)
 def test_with_allowed_hosts_all_other_host_headers_are_rejected(
     shared_databases: Urls, others: dict[str, str]
 ) -> None:
