@@ -3,6 +3,7 @@
 import ctypes
 import logging.config
 import os
+import shlex
 import signal
 import subprocess  # nosec B404 # what it starts is our own
 import sys
@@ -13,6 +14,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
 from types import FrameType
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -183,6 +185,10 @@ def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[
         click.echo(f"A user to try:      {user_id}")
         key = '-H "Authorization: Bearer $KEY" ' if settings.access.api_keys else ""
         click.echo(f'\n  curl {key}"{address}/api/recommendations/{user_id}?limit=5"\n')
+    if not settings.databases.are_configured:
+        user, _, folder = urlsplit(urls[DatabaseName.USER]).netloc.partition("@")
+        click.echo("For other commands, in another shell:")
+        click.echo(f"\n  export DB_HOST={shlex.quote(unquote(folder))} DB_USER={user}\n")
     click.echo("Stop with Ctrl-C.")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from config.setting_types import ROOT
@@ -122,6 +123,10 @@ def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, d
             assert (answer["strategy"], answer["count"], answer["degraded"]) == ("hybrid", 5, [])
             users.append(match[2])
             assert postgres_processes(demo_folder)
+            shown = re.search(r"export DB_HOST=(\S+) DB_USER=(\S+)", printed)
+            assert shown is not None, printed
+            with psycopg.connect(host=shown[1], user=shown[2], dbname="user_db"):
+                pass
         finally:
             rest = stop(process, number)
         assert process.returncode == 0, printed + rest
