@@ -1,8 +1,13 @@
 """Write published models to the optional recommendation_db, for other services to query."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import psycopg
+
+from config.setting_types import PROGRAM
 from recommender.databases.loading import WritableDatabase
+from recommender.errors import LoadError
 
 NAME = "recommendation_db"
 
@@ -36,7 +41,7 @@ class RecommendationDatabase:
         model, version = artifact["model"], artifact["version"]
         # A version that is stored already is deleted first, too.
         others = [kept for kept in kept_versions if kept != version]
-        with WritableDatabase(NAME, self._url) as database, database.transaction():
+        with self._transaction() as database:
             _note(database, artifact, others, is_current=is_current)
             rows = ((model, version, user_id, embedding) for user_id, embedding in embeddings)
             database.copy("copy_user_features", rows)
@@ -48,19 +53,31 @@ class RecommendationDatabase:
             artifact: the parameters of `insert_artifact`; a missing version is inserted.
             kept_versions: all versions of the model that remain.
         """
-        with WritableDatabase(NAME, self._url) as database, database.transaction():
+        with self._transaction() as database:
             _note(database, artifact, kept_versions, is_current=True)
 
     def keep_versions(self, kept_versions: Mapping[str, Sequence[str]]) -> None:
         """Delete the versions that are not kept of the named models, in one transaction."""
-        with WritableDatabase(NAME, self._url) as database, database.transaction():
+        with self._transaction() as database:
             for model, versions in kept_versions.items():
                 database.execute("delete_versions", model=model, kept_versions=list(versions))
 
     def delete_users(self, user_ids: Sequence[str]) -> None:
         """Delete all stored data of users."""
-        with WritableDatabase(NAME, self._url) as database:
+        with self._transaction() as database:
             database.execute("delete_users", user_ids=list(user_ids))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[WritableDatabase]:
+        try:
+            with WritableDatabase(NAME, self._url) as database, database.transaction():
+                yield database
+        except LoadError as exc:
+            if isinstance(exc.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+                raise LoadError(
+                    f"{NAME}: its tables are missing or of another version: run `{PROGRAM} migrate up`"
+                ) from exc
+            raise
 
 
 def _note(

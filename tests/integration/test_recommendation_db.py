@@ -108,6 +108,12 @@ def test_published_models_can_be_queried(run: Run, url: str, folder: Path) -> No
     assert features == [("als", metadata.version, FACTORS)] * metadata.counts["users"]
 
 
+def test_without_tables_the_warning_names_the_command_that_makes_them(run: Run) -> None:
+    trained = run("train", "popularity")
+    assert trained.status == 0
+    assert "run `python -m recommender migrate up`" in trained.err
+
+
 def test_an_embedding_times_the_factors_of_an_item_is_its_score(run: Run, url: str, folder: Path) -> None:
     run("migrate", "up")
     run(*ALS)
