@@ -78,6 +78,21 @@ def test_a_waiting_trainer_imports_no_compiler() -> None:
     assert imported(f"{waiting}; {looking}", {"flask", "numba", "psycopg", "scipy"}) == ["psycopg"]
 
 
+def test_without_the_environment_one_line_says_how_to_get_it() -> None:
+    # Without the packages of the environment, as a shell's own Python is.
+    started = subprocess.run(
+        [sys.executable, "-S", "-m", "recommender", "check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 1
+    (line,) = started.stderr.splitlines()
+    assert "is not installed" in line
+    assert "`. .venv/bin/activate`" in line
+
+
 def test_a_misspelled_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recomend"]) == 2
     assert "No such command 'recomend'. Did you mean 'recommend'?" in capsys.readouterr().err
