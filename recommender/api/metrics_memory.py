@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 # Sizes in bytes. The system allocates pages when they are written to.
 _HEADER = 4_096
-_VALUES = 131_072
+_VALUES = 163_840
 _GAUGES = 32_768
-_KEYS = 1_896_448
+_KEYS = 2_387_968
 _SLOT = _HEADER + _VALUES + 2 * _GAUGES + _KEYS
 # Words of the header: the bytes of keys in use, and the number of writes of gauges.
 _KEYS_END, _WRITTEN = 0, 1

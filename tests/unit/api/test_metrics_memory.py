@@ -167,8 +167,8 @@ def test_a_full_slot_keeps_its_series(memory: CountsMemory) -> None:
 def test_a_slot_holds_a_bounded_number_of_series(memory: CountsMemory) -> None:
     slot = memory.take_slot()
     assert slot is not None
-    indices = [slot.series_idx(str(number).encode()) for number in range(20_000)]
-    assert indices.count(None) == 20_000 - 16_384
+    indices = [slot.series_idx(str(number).encode()) for number in range(25_000)]
+    assert indices.count(None) == 25_000 - 20_480
 
 
 def test_without_files_in_memory_a_temporary_file_holds_the_locks(
