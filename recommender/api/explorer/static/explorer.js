@@ -89,7 +89,7 @@ function pickFirst(asks) {
   const list = document.querySelector("#found .users");
   isAwaited = false;
   if (list?.dataset.query === input.value.trim()) {
-    list.querySelector("a").click();
+    list.querySelector("a")?.click();
   } else if (asks) {
     isAwaited = true;
     htmx.trigger(input, "find");
