@@ -81,7 +81,9 @@ def preference(wins: tuple[int, int], ties: int) -> IntervalEstimate:
 
     decided = sum(wins)
     if not decided:
-        return IntervalEstimate(0.0, -0.5, 0.5)
+        # The largest share of users with a winner that would leave so many ties.
+        most = 1.0 - ((1 - CONFIDENCE) / 2) ** (1 / ties) if ties else 1.0
+        return IntervalEstimate(0.0, -most / 2, most / 2)
     found = binomtest(wins[1], decided).proportion_ci(CONFIDENCE, method="exact")
     shares = (wins[1] / decided, float(found.low), float(found.high))
     return IntervalEstimate(*((share - 0.5) * decided / (decided + ties) for share in shares))

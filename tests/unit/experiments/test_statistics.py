@@ -47,7 +47,13 @@ def test_a_preference_counts_half_of_the_ties() -> None:
     found = preference((20, 60), 20)
     assert found.estimate == pytest.approx(60 / 100 + 10 / 100 - 0.5)
     assert preference((60, 20), 20) == pytest.approx((-found.estimate, -found.high, -found.low))
-    assert preference((0, 0), 0) == preference((0, 0), 5) == (0.0, -0.5, 0.5)
+    assert preference((0, 0), 0) == (0.0, -0.5, 0.5)
+
+
+def test_many_ties_alone_leave_little_room_for_a_preference() -> None:
+    found = preference((0, 0), 1_000)
+    assert found.estimate == 0.0
+    assert found.high == -found.low == pytest.approx(0.0018, abs=1e-4)
 
 
 def test_the_interval_of_a_preference_is_that_of_clopper_and_pearson() -> None:
