@@ -43,6 +43,8 @@ class TrainerKeeper:
         self._is_unwritable = False
         # Trainers of this worker that failed, in a row.
         self._failures = 0
+        # Since when each look has found a trainer of another worker or host.
+        self._held_since: float | None = None
         self._thread = RepeatingThread("trainer", self._look, _LOOK_S)
 
     @property
@@ -75,9 +77,9 @@ class TrainerKeeper:
             return Pause(_BLOCKED_LOOK_S, _BLOCKED_LOOK_S)
         self._is_unwritable = False
         if lock is None:
-            # Another worker or host has a trainer.
-            self._failures = 0
+            self._while_another_has_one()
         else:
+            self._held_since = None
             try:
                 self._start(lock)
             finally:
@@ -88,6 +90,13 @@ class TrainerKeeper:
         if time.monotonic() - self._started_at >= _SHORT_LIFE_S:
             self._failures = 0
         return Pause(_LOOK_S, _LOOK_S)
+
+    def _while_another_has_one(self) -> None:
+        """Forget failures once another worker or host has held the lock for long: its trainer works."""
+        if self._held_since is None:
+            self._held_since = time.monotonic()
+        elif time.monotonic() - self._held_since >= _SHORT_LIFE_S:
+            self._failures = 0
 
     def _after_failure(self, status: int) -> Pause:
         """Return the pause before the next start; the exponent is bounded, as a float overflows."""
