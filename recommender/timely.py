@@ -79,7 +79,7 @@ class TimelyReader(Generic[T]):
         return self._function()
 
     def _is_late(self) -> bool:
-        """Return whether a call is under way for so long that nobody should wait for it."""
+        """Return whether the current call has already taken longer than a caller waits."""
         return self._begun > self._ended and time.monotonic() - self._began_at > self._patience_s
 
     def _start(self) -> bool:

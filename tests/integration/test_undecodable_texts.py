@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,24 @@ TITLE, TITLE_SHOWN = rb"Am\xe9lie \xc3\xa0 Paris \xc3", "Am\ufffdlie à Paris \u
 GENRE, GENRE_SHOWN = rb"Com\xe9die", "Com\ufffddie"
 
 
-@pytest.fixture(scope="module")
-def urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
+@contextmanager
+def demo_databases(server: PostgresServer, generated: DemoData, encoding: str) -> Iterator[Urls]:
+    """Make the demo's databases in an encoding, and drop them at the end."""
     with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection, ExitStack() as stack:
         for name in DatabaseName:
             connection.execute(
-                f"CREATE DATABASE ascii_{name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' "
+                f"CREATE DATABASE {encoding}_{name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' "
                 "TEMPLATE template0".encode()
             )
-            stack.callback(connection.execute, f"DROP DATABASE ascii_{name} WITH (FORCE)".encode())
-        urls = {name: server_url(server, f"ascii_{name}") for name in DatabaseName}
+            stack.callback(connection.execute, f"DROP DATABASE {encoding}_{name} WITH (FORCE)".encode())
+        urls = {name: server_url(server, f"{encoding}_{name}") for name in DatabaseName}
         load_demo(urls, generated, no_progress)
+        yield urls
+
+
+@pytest.fixture(scope="module")
+def urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
+    with demo_databases(server, generated, "sql_ascii") as urls:
         yield urls
 
 
@@ -155,15 +162,7 @@ def test_texts_of_every_type_are_replaced_in_either_format(urls: Urls, *, binary
 @pytest.fixture
 def latin_urls(server: PostgresServer, generated: DemoData) -> Iterator[Urls]:
     """Databases in WIN1252, which has bytes without an equivalent in UTF-8."""
-    with psycopg.connect(server_url(server, "postgres"), autocommit=True) as connection, ExitStack() as stack:
-        for name in DatabaseName:
-            connection.execute(
-                f"CREATE DATABASE latin_{name} ENCODING 'WIN1252' LC_COLLATE 'C' LC_CTYPE 'C' "
-                "TEMPLATE template0".encode()
-            )
-            stack.callback(connection.execute, f"DROP DATABASE latin_{name} WITH (FORCE)".encode())
-        urls = {name: server_url(server, f"latin_{name}") for name in DatabaseName}
-        load_demo(urls, generated, no_progress)
+    with demo_databases(server, generated, "win1252") as urls:
         yield urls
 
 
