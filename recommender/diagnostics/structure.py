@@ -12,12 +12,13 @@ from recommender.diagnostics.indexes import check_indexes
 from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.entities import DatabaseName
 
-# Types that statements treat alike; all string types are alike, too.
+# Types that statements treat alike.
 _ALIKE = (
     {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
-    {"timestamp without time zone", "timestamp with time zone"},
+    {"timestamp without time zone", "timestamp with time zone", "date"},
 )
-_STRINGS = ("S", "E")  # Categories in pg_type: strings and enums.
+# Categories in pg_type of what statements cast to text: all but arrays, composite types and ranges.
+_CAST_TO_TEXT = set("SENDBU")
 _WANTED_STRINGS = ("character varying", "text")
 
 
@@ -39,7 +40,7 @@ class _FoundColumn(NamedTuple):
     @property
     def is_as_wanted(self) -> bool:
         if self.wanted_type in _WANTED_STRINGS:
-            return self.category in _STRINGS
+            return self.category in _CAST_TO_TEXT
         return self.type == self.wanted_type or any({self.type, self.wanted_type} <= kind for kind in _ALIKE)
 
 
@@ -66,6 +67,7 @@ def check_structure(
     else:
         yield from _check_tables(name, columns, found, tables)
     yield from _check_rights(name, found, tables, role)
+    yield from _check_row_security(name, inspection, tables, role)
     yield from check_indexes(name, inspection, tables, overlaid=overlaid)
 
 
@@ -143,3 +145,13 @@ def _check_rights(
             yield Finding(Level.WARNING, name, about, means, to_do)
         elif not unreadable:
             yield Finding(Level.OK, name, about, f"{role.shown} may read but not write")
+
+
+def _check_row_security(
+    name: DatabaseName, inspection: Inspection, tables: dict[str, FoundTable], role: RoleName
+) -> Iterator[Finding]:
+    for (table_name,) in inspection.fetch("fetch_filtered_tables", table_names=list(tables)):
+        means = f"row level security may hide some from {role.shown}: answers are made without them"
+        policy = f"CREATE POLICY marquee_reads ON {tables[table_name].sql_name} FOR SELECT TO {role.sql}"
+        to_do = f"{policy} USING (true); or ALTER ROLE {role.sql} BYPASSRLS;"
+        yield Finding(Level.WARNING, name, f"rows of {table_name}", means, to_do)

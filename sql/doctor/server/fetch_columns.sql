@@ -8,11 +8,26 @@
 --   table_name text, column_name text
 --   found_category text  as in pg_type.typcategory, NULL if there is no such column
 --   wanted_type text     as PostgreSQL names it, without length
---   found_type text      of a domain, its base type
+--   found_type text      of a domain, its base type, also through other domains
 --   is_readable boolean
 -- Index: pg_attribute_relid_attnam_index
 -- Why: to_regclass finds a table as the statements would, along the search_path; rights may be granted per
 --   column.
+WITH RECURSIVE resolved AS (
+    SELECT
+        t.oid AS declared_id,
+        t.oid AS type_id,
+        t.typbasetype
+    FROM pg_type AS t
+    UNION ALL
+    SELECT
+        r.declared_id,
+        base.oid AS type_id,
+        base.typbasetype
+    FROM resolved AS r
+    INNER JOIN pg_type AS base ON r.typbasetype = base.oid
+)
+
 SELECT
     wanted.table_name,
     wanted.column_name,
@@ -29,5 +44,5 @@ LEFT JOIN pg_attribute AS a
         AND wanted.column_name = a.attname
         AND a.attnum > 0
         AND NOT a.attisdropped
-LEFT JOIN pg_type AS declared ON a.atttypid = declared.oid
-LEFT JOIN pg_type AS found ON found.oid = coalesce(nullif(declared.typbasetype, 0), declared.oid);
+LEFT JOIN resolved AS r ON a.atttypid = r.declared_id AND r.typbasetype = 0
+LEFT JOIN pg_type AS found ON r.type_id = found.oid;
