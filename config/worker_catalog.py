@@ -28,9 +28,12 @@ def catalog_folder() -> Path | None:
     except OSError:
         return None
     with contextlib.suppress(OSError):
-        # Workers inherit the descriptor, which is never closed.
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Named once it is locked: another service that starts now must not find it free. Workers inherit the
+        # descriptor, which is never closed.
+        unnamed = folder / f"{_LOCK}-new"
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unnamed.rename(folder / _LOCK)
     return folder
 
 
