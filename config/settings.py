@@ -1,5 +1,6 @@
 """Reads the environment and `.env` into frozen settings; no other module reads them."""
 
+import difflib
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only if they differ from their default.
 _ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
+
+# How alike a variable and a setting must be: DB_USERNAME is meant as DB_USER, HOSTNAME not as HOST.
+_MIN_LIKENESS = 0.77
 
 # Empty, other variables count as not set. This one then means that there is no file.
 _MAY_BE_EMPTY = "EXPERIMENTS_PATH"
@@ -222,6 +226,26 @@ def given_variables(dotenv_path: Path | None = HOME / ".env") -> dict[str, str]:
         values[_MAY_BE_EMPTY] = str(DEFAULT_EXPERIMENTS)
     # Otherwise a child process would find the old name in `.env` beside the new one.
     return values | dict.fromkeys(RENAMED, "")
+
+
+def misspelled_variables(
+    environment: Mapping[str, str] | None = None, dotenv_path: Path | None = HOME / ".env"
+) -> dict[str, str]:
+    """Return set variables that are no settings, but nearly named so, with the nearest setting.
+
+    Raises:
+        SettingsError: `.env` cannot be read, or has a setting under two names with different values.
+    """
+    given = _given(environment, dotenv_path)
+    settings = Settings.variables()
+    found = {}
+    for variable in sorted(given.keys() - settings):
+        # PGHOST is not meant as HOST.
+        candidates = [setting for setting in settings if setting[0] == variable[:1]]
+        nearest = difflib.get_close_matches(variable, candidates, n=1, cutoff=_MIN_LIKENESS)
+        if given[variable] and nearest:
+            found[variable] = nearest[0]
+    return found
 
 
 def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from itertools import chain, groupby
 import click
 
 from config.setting_types import SettingsError
-from config.settings import Settings, load_settings
+from config.settings import Settings, load_settings, misspelled_variables
 from recommender.cli.epilog import epilog
 from recommender.cli.output import plain_lines, quiet
 from recommender.configured import configured_experiments, refuse_unknown_model
@@ -53,8 +53,15 @@ def check(*, as_json: bool) -> int:
         in_databases = check_databases(
             settings.databases, settings.http, settings.ranking, settings.interaction_types, domain
         )
-        findings = chain(_refusals_of_a_start(settings), in_databases)
+        findings = chain(_misspelled_settings(), _refusals_of_a_start(settings), in_databases)
         return _show_json(list(findings)) if as_json else _show_table(findings)
+
+
+def _misspelled_settings() -> Iterator[Finding]:
+    for variable, setting in misspelled_variables().items():
+        means = f"is no setting and has no effect; the nearest is {setting}"
+        to_do = f"Rename it to {setting}, unless another program reads it."
+        yield Finding(Level.WARNING, "service", variable, means, to_do)
 
 
 def _refusals_of_a_start(settings: Settings) -> Iterator[Finding]:

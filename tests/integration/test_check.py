@@ -51,6 +51,12 @@ def test_settings_that_keep_the_service_from_starting_are_errors(
     assert report.find("experiments")["means"].startswith("EXPERIMENT_KEY: r is of kind interleaving")
 
 
+def test_a_variable_that_is_nearly_named_like_a_setting_is_a_warning(check: Checker, urls: Urls) -> None:
+    report = check(urls, POOL_SIZ="50")
+    assert (report.status, report.faults) == (1, {("warning", "service", "POOL_SIZ")})
+    assert "POOL_SIZE" in report.find("POOL_SIZ")["to_do"]
+
+
 # Texts that look like a header, that begin or end comments and quotes, or that parsers look for.
 _MISLEADING = """\
 -- Returns: one row

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.setting_types import HOME, SettingsError
-from config.settings import Settings, load_settings
+from config.settings import Settings, load_settings, misspelled_variables
 
 URLS = {
     "USER_DB_URL": "postgresql://u:p@one/users",
@@ -272,3 +272,10 @@ def test_passwords_are_not_shown() -> None:
 def test_a_type_of_interaction_has_one_meaning(variables: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load_settings(variables, dotenv_path=None)
+
+
+def test_variables_that_are_nearly_named_like_a_setting_are_found(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("POOL_SIZ=5\nCOMPOSE_PROJECT_NAME=shop\nWORKERS=2\nTHREAD=\n")
+    others = {"DB_USERNAME": "me", "PGHOST": "db", "HOSTNAME": "web", "CATALOGUE_TIMEOUT_MS": "9000"}
+    assert misspelled_variables(others, dotenv) == {"POOL_SIZ": "POOL_SIZE", "DB_USERNAME": "DB_USER"}
