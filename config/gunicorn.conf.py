@@ -35,7 +35,7 @@ from recommender.databases.connection_counts import connections_of_worker
 from recommender.entities import DatabaseName
 from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
-from recommender.trainer.keeper import TrainerKeeper
+from recommender.trainer.supervisor import TrainerSupervisor
 
 
 def _make_app() -> PreparedApp:
@@ -180,9 +180,9 @@ def post_worker_init(worker: Any) -> None:
 def _keep_trainer(app: Any) -> None:
     """Start a trainer from the worker unless one runs; it ends after master and workers."""
     if _settings.trains and _lifeline is not None:
-        keeper = TrainerKeeper(_settings.models.model_path, _variables, _lifeline)
-        app.extensions["training"].watch(lambda: keeper.is_blocked)
-        app.extensions["container"].add(keeper)
+        supervisor = TrainerSupervisor(_settings.models.model_path, _variables, _lifeline)
+        app.extensions["training"].watch(lambda: supervisor.is_blocked)
+        app.extensions["container"].add(supervisor)
 
 
 def on_exit(_server: Any) -> None:

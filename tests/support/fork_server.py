@@ -39,7 +39,7 @@ _IMPORTED = (
     "recommender.cli.serve",
     "recommender.cli.train",
     "recommender.cli.trainer",
-    "recommender.trainer.keeper",
+    "recommender.trainer.supervisor",
 )
 
 

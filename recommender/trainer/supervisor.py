@@ -25,7 +25,7 @@ _SHORT_LIFE_S = 60.0
 _LONGEST_PAUSE_S = 600.0
 
 
-class TrainerKeeper:
+class TrainerSupervisor:
     """Start the trainer if none holds the lock of the folder of the models.
 
     Args:

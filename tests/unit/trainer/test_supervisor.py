@@ -1,4 +1,4 @@
-"""The keeper starts a trainer that fails again at growing intervals, and reports it as blocked."""
+"""The supervisor starts a trainer that fails again at growing intervals, and reports it as blocked."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from recommender.file_locks import take_lock
-from recommender.trainer import keeper as keepers
-from recommender.trainer.keeper import TrainerKeeper
+from recommender.trainer import supervisor as supervisors
 from recommender.trainer.locks import TRAINER_LOCK
 from recommender.trainer.state import TrainingReader
+from recommender.trainer.supervisor import TrainerSupervisor
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -46,12 +46,12 @@ class Program:
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     program = Program(tmp_path)
     monkeypatch.setattr(sys, "executable", str(program.path))
-    monkeypatch.setattr(keepers, "_LOOK_S", 0.05)
+    monkeypatch.setattr(supervisors, "_LOOK_S", 0.05)
     return program
 
 
 @pytest.fixture
-def keeper(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainerKeeper]:
+def supervisor(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainerSupervisor]:
     started: list[Popen[bytes]] = []
 
     def start(*arguments: Any, **options: Any) -> Popen[bytes]:
@@ -60,9 +60,9 @@ def keeper(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traine
 
     monkeypatch.setattr(subprocess, "Popen", start)
     lifeline = os.pipe()
-    keeper = TrainerKeeper(program.models, {}, lifeline[0])
-    yield keeper
-    keeper.close()
+    supervisor = TrainerSupervisor(program.models, {}, lifeline[0])
+    yield supervisor
+    supervisor.close()
     for process in started:
         process.wait(10)
     for descriptor in lifeline:
@@ -81,12 +81,12 @@ def holding(path: Path) -> Iterator[None]:
 
 
 def test_a_trainer_that_fails_at_once_is_started_less_and_less_often_and_reported(
-    program: Program, keeper: TrainerKeeper
+    program: Program, supervisor: TrainerSupervisor
 ) -> None:
     program.write(FAILING)
     reader = TrainingReader(program.models, trains=True)
-    reader.watch(lambda: keeper.is_blocked)
-    keeper.open()
+    reader.watch(lambda: supervisor.is_blocked)
+    supervisor.open()
     wait_until(lambda: program.starts >= 2)
     # Pauses of 0.2, 0.4, 0.8 and 1.6 s follow.
     time.sleep(1.5)
@@ -95,22 +95,22 @@ def test_a_trainer_that_fails_at_once_is_started_less_and_less_often_and_reporte
 
 
 def test_a_trainer_that_ends_without_an_error_is_started_again_soon(
-    program: Program, keeper: TrainerKeeper
+    program: Program, supervisor: TrainerSupervisor
 ) -> None:
     program.write(STOPPED)
-    keeper.open()
+    supervisor.open()
     wait_until(lambda: program.starts >= 5)
-    assert not keeper.is_blocked
+    assert not supervisor.is_blocked
 
 
 def test_nothing_is_blocked_once_another_process_has_a_trainer_that_does_not_end_at_once(
-    program: Program, keeper: TrainerKeeper, monkeypatch: pytest.MonkeyPatch
+    program: Program, supervisor: TrainerSupervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keepers, "_SHORT_LIFE_S", 2.0)
+    monkeypatch.setattr(supervisors, "_SHORT_LIFE_S", 2.0)
     program.write(FAILING)
-    keeper.open()
-    wait_until(lambda: keeper.is_blocked)
+    supervisor.open()
+    wait_until(lambda: supervisor.is_blocked)
     with holding(program.models / TRAINER_LOCK):
         began = time.monotonic()
-        wait_until(lambda: not keeper.is_blocked)
+        wait_until(lambda: not supervisor.is_blocked)
         assert time.monotonic() - began > 1.0, "it may still fail"
