@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from recommender.api.concurrency import ConcurrencyLimiter
-from recommender.api.explorer.baseline import mark_of, ranks_in, written
+from recommender.api.explorer.baseline import decode_ranks, encode_ranking, key_of
 from recommender.api.explorer.tuning import Tuning
 from recommender.databases.recording import SCORING, StatementRun, recorded_statements, stage_seconds
 from recommender.entities import (
@@ -45,7 +45,7 @@ class RankingPanel:
     """A user's recommendations, and popular items to compare.
 
     `result`, `popular`: None if catalog_db does not answer and the cache is empty. `timings`: ms by stage.
-    `baseline`: the ranking by the configuration, as `baseline.written` writes it.
+    `baseline`: the ranking by the configuration, as `baseline.encode_ranking` writes it.
     """
 
     tuning: Tuning
@@ -102,13 +102,13 @@ class PanelReader:
         timings: dict[str, float] = {}
         result = self._recommend(user_id, tuning, defaults, timings)
         items = () if result is None else result.items
-        baseline = baseline or written(item.details.id for item in items)
-        was = ranks_in(baseline)
+        baseline = baseline or encode_ranking(item.details.id for item in items)
+        was = decode_ranks(baseline)
         return RankingPanel(
             tuning=tuning,
             result=result,
             cards=tuple(
-                Card(rank, item, was.get(mark_of(item.details.id), 0))
+                Card(rank, item, was.get(key_of(item.details.id), 0))
                 for rank, item in enumerate(items, start=1)
             ),
             popular=self._popular(tuning),
@@ -130,7 +130,7 @@ class PanelReader:
 
     def _baseline(self, user_id: str, tuning: Tuning, defaults: Tuning) -> str:
         result = self._recommend(user_id, tuning, defaults, {})
-        return "" if result is None else written(item.details.id for item in result.items)
+        return "" if result is None else encode_ranking(item.details.id for item in result.items)
 
     def _recommend(
         self, user_id: str, tuning: Tuning, defaults: Tuning, timings: dict[str, float]
