@@ -18,7 +18,7 @@ from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, LoadError, one_line
 from recommender.ids import IdForm
 from recommender.models.fitting import Fitting
-from recommender.training.forgetting import Remade, Way, note_forgotten, remake_models
+from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
 
 _NOT_ALL = 3
 _SHOWN_INVALID = 3
@@ -66,7 +66,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     _tell_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)
-    remade = remake_models(
+    result = remake_models(
         settings.models.model_path,
         lambda: read_dataset(settings),
         fitting=Fitting(settings.models.training_memory_mb << 20),
@@ -74,7 +74,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         record=record_of(settings),
         announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),
     )
-    are_fitted = [_tell(settings, each) for each in remade]
+    are_fitted = [_tell(settings, each) for each in result]
     return 0 if are_deleted and all(are_fitted) else _NOT_ALL
 
 
@@ -130,23 +130,23 @@ def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
     return True
 
 
-def _tell(settings: Settings, remade: Remade) -> bool:
+def _tell(settings: Settings, result: RemovalResult) -> bool:
     """Print the outcome for a model; false if it could not be trained anew."""
-    match remade.way:
-        case Way.FITTED:
-            text = f"{remade.model} {remade.version} is trained without them"
-        case Way.REWRITTEN:
+    match result.outcome:
+        case VersionOutcome.FITTED:
+            text = f"{result.model} {result.version} is trained without them"
+        case VersionOutcome.REWRITTEN:
             text = (
-                f"{remade.model} {remade.version} uses its earlier data without theirs, as it could not be "
-                f"trained again ({remade.reason})"
+                f"{result.model} {result.version} uses its earlier data without theirs, as it could not be "
+                f"trained again ({result.reason})"
             )
-        case Way.KEPT:
-            text = f"{remade.model} {remade.version} was already trained without them"
-        case Way.REMOVED:
-            text = f"{remade.model} is removed until it is trained again ({remade.reason})"
-            _forget_versions(settings, remade.model)
-    click.echo(f"{text}; older versions removed: {remade.removed}.")
-    return remade.way in {Way.FITTED, Way.KEPT}
+        case VersionOutcome.KEPT:
+            text = f"{result.model} {result.version} was already trained without them"
+        case VersionOutcome.REMOVED:
+            text = f"{result.model} is removed until it is trained again ({result.reason})"
+            _forget_versions(settings, result.model)
+    click.echo(f"{text}; older versions removed: {result.removed}.")
+    return result.outcome in {VersionOutcome.FITTED, VersionOutcome.KEPT}
 
 
 def _forget_versions(settings: Settings, model: str) -> None:

@@ -42,16 +42,16 @@ class VersionRef(NamedTuple):
         return f"{self.model} {self.version}"
 
 
-class Currents(NamedTuple):
+class CurrentVersions(NamedTuple):
     """The versions in use at a moment: for `MODEL=auto`, if any, and of each model that has one."""
 
     serving: VersionRef | None
     of_models: frozenset[VersionRef]
 
-    def after(self, ref: VersionRef) -> "Currents":
+    def after(self, ref: VersionRef) -> "CurrentVersions":
         """Return them as they are once a version was published for all users."""
         others = {each for each in self.of_models if each.model != ref.model}
-        return Currents(ref, frozenset({*others, ref}))
+        return CurrentVersions(ref, frozenset({*others, ref}))
 
     def of_model(self, model: str) -> VersionRef | None:
         """Return the current version of a model, if any."""
@@ -131,9 +131,9 @@ def currents_of_models(folder: Path, models: Iterable[str] = MODELS) -> list[Ver
     return found
 
 
-def read_currents(folder: Path) -> Currents:
+def read_currents(folder: Path) -> CurrentVersions:
     """Return the versions that are in use now."""
-    return Currents(serving_version(folder), frozenset(currents_of_models(folder)))
+    return CurrentVersions(serving_version(folder), frozenset(currents_of_models(folder)))
 
 
 def current_faults(folder: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ _FILE = "promotions.json"
 _KEPT = 1_000
 
 
-class How(StrEnum):
+class PromotionReason(StrEnum):
     """How a version became the current one.
 
     `found`: it was current when another one was promoted, but missing from the log.
@@ -36,7 +36,7 @@ class Promotion(BaseModel):
     model: str
     version: str
     at: str
-    how: How
+    how: PromotionReason
 
     @property
     def ref(self) -> VersionRef:
@@ -56,7 +56,9 @@ def read_promotions(folder: Path) -> tuple[Promotion, ...]:
 
 
 @contextlib.contextmanager
-def logged_promotion(folder: Path, before: VersionRef | None, ref: VersionRef, how: How) -> Iterator[None]:
+def logged_promotion(
+    folder: Path, before: VersionRef | None, ref: VersionRef, how: PromotionReason
+) -> Iterator[None]:
     """Add a promotion to the log, and take it back if what is done meanwhile fails.
 
     The store's lock must be held.
@@ -96,10 +98,10 @@ def with_found(log: Sequence[Promotion], current: VersionRef | None) -> list[Pro
         return list(log)
     if len(log) > 1 and log[-2].ref == current:
         return list(log[:-1])
-    return [*log, _promotion(current, How.FOUND)]
+    return [*log, _promotion(current, PromotionReason.FOUND)]
 
 
-def _promotion(ref: VersionRef, how: How) -> Promotion:
+def _promotion(ref: VersionRef, how: PromotionReason) -> Promotion:
     return Promotion(model=ref.model, version=ref.version, at=utc_now().isoformat(), how=how)
 
 
@@ -110,7 +112,7 @@ def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:
     """
     path: list[VersionRef] = []
     for each in log:
-        if each.how is How.ROLLED_BACK:
+        if each.how is PromotionReason.ROLLED_BACK:
             while path and path[-1] != each.ref:
                 path.pop()
         if not path or path[-1] != each.ref:

@@ -29,7 +29,7 @@ from recommender.model_store.artifact import (
     read_metadata,
 )
 from recommender.model_store.currents import (
-    Currents,
+    CurrentVersions,
     PromotionScope,
     VersionRef,
     linked_version,
@@ -40,7 +40,7 @@ from recommender.model_store.currents import (
 from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable, sync
 from recommender.model_store.locks import model_lock, store_lock
-from recommender.model_store.promotions import How
+from recommender.model_store.promotions import PromotionReason
 from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_model
 from recommender.model_store.versions import (
     PARTIAL,
@@ -125,7 +125,7 @@ class Publisher:
         *,
         shrinkage_accepted: bool = False,
         promotion: PromotionScope = PromotionScope.ALL,
-        since: Currents | None = None,
+        since: CurrentVersions | None = None,
     ) -> Metadata:
         """Write a version aside, make it the current one by a single rename, and remove old ones.
 
@@ -177,7 +177,7 @@ class Publisher:
                 "again."
             )
 
-    def _allowed(self, promotion: PromotionScope, since: Currents | None) -> PromotionScope:
+    def _allowed(self, promotion: PromotionScope, since: CurrentVersions | None) -> PromotionScope:
         """Return the links that a version may get, without those that changed; the store's lock is held."""
         folder, name = self._home.parent, self._home.name
         if since is None or promotion is PromotionScope.NONE:
@@ -202,7 +202,7 @@ class Publisher:
         """Set the links to a version, and remove old ones; the store's lock is held."""
         folder = self._home.parent
         if promotion is PromotionScope.ALL:
-            make_current(folder, ref, How.PUBLISHED)
+            make_current(folder, ref, PromotionReason.PUBLISHED)
         elif promotion is PromotionScope.MODEL:
             point_model_to(folder, ref)
         prune_model(folder, ref.model, self._kept_versions)

@@ -20,8 +20,8 @@ from recommender.model_store.currents import (
 from recommender.model_store.folders import replace_text
 from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import (
-    How,
     Promotion,
+    PromotionReason,
     last_champions,
     logged_promotion,
     read_promotions,
@@ -143,7 +143,7 @@ def promote(folder: Path, ref: VersionRef, *, shrinkage_accepted: bool = False) 
                 "right, promote it with --accept-shrinkage."
             )
         _prepare_to_serve(folder, metadata, is_smaller=lost is not None)
-        make_current(folder, ref, How.PROMOTED)
+        make_current(folder, ref, PromotionReason.PROMOTED)
 
 
 def rollback(folder: Path) -> VersionRef:
@@ -172,7 +172,7 @@ def rollback(folder: Path) -> VersionRef:
                 )
             metadata = _unchanged(folder, ref, verified)
             _prepare_to_serve(folder, metadata, is_smaller=_lost(folder, metadata) is not None)
-            make_current(folder, ref, How.ROLLED_BACK)
+            make_current(folder, ref, PromotionReason.ROLLED_BACK)
             return ref
     reasons = "".join(f" {reason}." for reason in passed_over)
     raise ArtifactError(f"{folder}: no earlier version can be made current again.{reasons}")
@@ -195,7 +195,7 @@ def prune(folder: Path, keep: int = KEPT_VERSIONS) -> list[VersionRef]:
     return removed
 
 
-def make_current(folder: Path, ref: VersionRef, how: How) -> None:
+def make_current(folder: Path, ref: VersionRef, how: PromotionReason) -> None:
     """Make a version current and log it; the store's lock must be held.
 
     Raises:

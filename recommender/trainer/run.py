@@ -31,7 +31,7 @@ from recommender.evaluation.sources import Source
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.currents import (
-    Currents,
+    CurrentVersions,
     PromotionScope,
     VersionRef,
     latest_published,
@@ -163,7 +163,7 @@ class _Run:
         self._published: Metadata | None = None
         self._data: Dataset | None = None
         # What was in use when the run began, with its own publications; the version that serves by that.
-        self._since: Currents | None = None
+        self._since: CurrentVersions | None = None
         self._serving: Metadata | None = None
 
     def make(self) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class _Run:
         data: Dataset,
         provenance: Provenance,
         *,
-        since: Currents | None,
+        since: CurrentVersions | None,
         promotion: PromotionScope,
         replaced: Metadata | None = None,
     ) -> Metadata:

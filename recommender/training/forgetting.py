@@ -40,7 +40,7 @@ _PATIENCE_S = 3_600.0
 _MADE_BY = "forget"
 
 
-class Way(StrEnum):
+class VersionOutcome(StrEnum):
     """What happened to a model's current version.
 
     `kept`: it was made without the users; only older ones were removed. `fitted`: replaced by one fitted to
@@ -54,7 +54,7 @@ class Way(StrEnum):
     REMOVED = "removed"
 
 
-class Remade(NamedTuple):
+class RemovalResult(NamedTuple):
     """The result for a model with versions that were made with forgotten users.
 
     `version`: the new current one. `reason`: why it is not fitted to the databases. `removed`: the number of
@@ -62,7 +62,7 @@ class Remade(NamedTuple):
     """
 
     model: str
-    way: Way
+    outcome: VersionOutcome
     version: str | None
     reason: str
     removed: int
@@ -109,7 +109,7 @@ def remake_models(
     accept_shrinkage: bool = False,
     record: RecordPublication = record_nothing,
     announce: Callable[[str], None] = lambda _: None,
-) -> Iterator[Remade]:
+) -> Iterator[RemovalResult]:
     """Replace or remove every version that was made before users were forgotten, one model at a time.
 
     A current version is fitted again with its own hyperparameters: to the databases, else to its own rows.
@@ -216,20 +216,20 @@ def _remake(
     fitting: Fitting,
     accept_shrinkage: bool,
     record: RecordPublication,
-) -> Remade:
+) -> RemovalResult:
     former = _to_remake(publisher, home)
     stale = _stale_versions(home, forgotten)
     publication, version = None, None
     if former is not None and former.version not in stale:
-        way, reason, version = Way.KEPT, "", former.version
+        outcome, reason, version = VersionOutcome.KEPT, "", former.version
     else:
-        way, data, reason = _data_for(home, former, source, accept_shrinkage=accept_shrinkage)
+        outcome, data, reason = _data_for(home, former, source, accept_shrinkage=accept_shrinkage)
         publication, fault = _publish(
             publisher, former, data, forgotten=forgotten, fitting=fitting, folder=home.parent
         )
         if publication is None:
             publisher.withdraw()
-            way, reason = Way.REMOVED, fault or reason
+            outcome, reason = VersionOutcome.REMOVED, fault or reason
         else:
             version = publication.metadata.version
     for each in stale:
@@ -238,7 +238,7 @@ def _remake(
             publisher.remove(each)
     if publication is not None:
         record(publication._replace(versions=publisher.versions()))
-    return Remade(home.name, way, version, reason, len(stale))
+    return RemovalResult(home.name, outcome, version, reason, len(stale))
 
 
 def _to_remake(publisher: Publisher, home: Path) -> Metadata | None:
@@ -255,25 +255,25 @@ def _to_remake(publisher: Publisher, home: Path) -> Metadata | None:
 
 def _data_for(
     home: Path, former: Metadata | None, source: _Source, *, accept_shrinkage: bool
-) -> tuple[Way, Dataset | None, str]:
+) -> tuple[VersionOutcome, Dataset | None, str]:
     """Return the data to fit a model to, and, if it is not from the databases, why."""
     if former is None or home.name not in MODELS:
-        return Way.REMOVED, None, "its current version cannot be read"
+        return VersionOutcome.REMOVED, None, "its current version cannot be read"
     if source.data is None:
         reason = source.fault
     else:
         lost = None if accept_shrinkage else find_shrinkage(source.data.counts, former.counts)
         if lost is None:
-            return Way.FITTED, source.data, ""
+            return VersionOutcome.FITTED, source.data, ""
         reason = f"engagement_db gives {lost} than it has"
     try:
         verify(home / former.version, former)
         model = MODELS[home.name].load_class().load(home / former.version)
     except ArtifactError as exc:
-        return Way.REMOVED, None, f"{reason}; {exc}"
+        return VersionOutcome.REMOVED, None, f"{reason}; {exc}"
     if isinstance(model, KeepsInteractions):
-        return Way.REWRITTEN, model.interactions(former.window_start), reason
-    return Way.REMOVED, None, reason
+        return VersionOutcome.REWRITTEN, model.interactions(former.window_start), reason
+    return VersionOutcome.REMOVED, None, reason
 
 
 def _publish(

@@ -10,7 +10,7 @@ from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import KNOWN_ITEMS, Metadata, Provenance
-from recommender.model_store.currents import Currents, PromotionScope
+from recommender.model_store.currents import CurrentVersions, PromotionScope
 from recommender.model_store.publishing import publishing
 from recommender.model_store.shrinkage import refuse_shrunk
 from recommender.model_store.store import KEPT_VERSIONS
@@ -32,7 +32,7 @@ def train(
     announce: Callable[[Estimate], None] = lambda _: None,
     provenance: Provenance = BY_COMMAND,
     promotion: PromotionScope = PromotionScope.ALL,
-    since: Currents | None = None,
+    since: CurrentVersions | None = None,
     replaced: Metadata | None = None,
     wait_s: float = 0.0,
     kept_versions: int = KEPT_VERSIONS,

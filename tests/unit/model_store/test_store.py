@@ -15,7 +15,7 @@ from recommender.model_store import versions
 from recommender.model_store.artifact import current_version, is_there, read_metadata
 from recommender.model_store.currents import PromotionScope, VersionRef, linked_version, serving_version
 from recommender.model_store.locks import store_lock
-from recommender.model_store.promotions import How, read_promotions
+from recommender.model_store.promotions import PromotionReason, read_promotions
 from recommender.model_store.publishing import publishing
 from recommender.model_store.store import (
     UnknownVersionError,
@@ -127,7 +127,10 @@ def test_two_rollbacks_go_back_two_versions_and_promoting_goes_forward(folder: P
         rollback(folder)
     promote(folder, third)
     assert rollback(folder) == first
-    assert [each.how for each in read_promotions(folder)][-2:] == [How.PROMOTED, How.ROLLED_BACK]
+    assert [each.how for each in read_promotions(folder)][-2:] == [
+        PromotionReason.PROMOTED,
+        PromotionReason.ROLLED_BACK,
+    ]
 
 
 def test_a_rollback_skips_missing_and_damaged_versions(folder: Path) -> None:
