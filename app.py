@@ -32,7 +32,7 @@ from recommender.container import Container, build_container
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.evaluation.last_result import last_report
-from recommender.log_filters import LOG_FILTERS
+from recommender.observability.log_filters import LOG_FILTERS
 from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12

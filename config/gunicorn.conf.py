@@ -30,11 +30,11 @@ from config.prepared_app import (
 from config.setting_types import SettingsError
 from config.settings import Settings, given_variables, load_settings
 from config.worker_catalog import catalog_folder, remove_catalog_folder
-from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.databases.connection_counts import connections_of_worker
 from recommender.entities import DatabaseName
-from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
+from recommender.system.compiled import IS_COMPILING, WITHOUT_COMPILER
+from recommender.texts.id_table import warm_up
 from recommender.trainer.supervisor import TrainerSupervisor
 
 

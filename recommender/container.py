@@ -11,12 +11,10 @@ from pathlib import Path
 
 from config.database_settings import DatabaseSettings
 from config.settings import Settings
-from recommender.background import Background
 from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.snapshots import SnapshotFolder
 from recommender.catalog.window_popularity import WindowPopularity
-from recommender.clock import Clock
 from recommender.configured import (
     configured_blend,
     configured_experiments,
@@ -39,7 +37,6 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 from recommender.experiments.definitions import Experiment, named_models
 from recommender.experiments.selection import ExperimentModels
 from recommender.experiments.tokens import TokenSigner
-from recommender.memory import FreedMemoryReturner
 from recommender.model_store.watcher import ModelWatcher
 from recommender.models.names import AUTO
 from recommender.models.user_knn.live import UserKnnSql
@@ -49,6 +46,9 @@ from recommender.serving.items import ItemService
 from recommender.serving.profiles import ProfileReader
 from recommender.serving.recommendations import RecommendationService
 from recommender.serving.status import DatabaseChecker, StatusReader
+from recommender.system.background import Background
+from recommender.system.clock import Clock
+from recommender.system.memory import FreedMemoryReturner
 
 logger = logging.getLogger(__name__)
 

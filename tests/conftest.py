@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from recommender.cores import usable_cores
+from recommender.system.cores import usable_cores
 
 _TESTS = Path(__file__).parent
 # Fixtures that start Gunicorn.

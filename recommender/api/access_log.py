@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from recommender.api.metrics import Metrics
 from recommender.databases.recording import StatementRun, recorded_statements, stage_seconds
-from recommender.telemetry import JSON, SERVICE, Tally, Trace, traced
+from recommender.observability.telemetry import JSON, SERVICE, Tally, Trace, traced
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -23,7 +23,7 @@ from recommender.api.errors import ErrorCode
 from recommender.api.parsing import MAX_BODY_BYTES, parse_body, parse_id, parse_query
 from recommender.api.responses import json_response
 from recommender.api.streams import NDJSON
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 JSON = "application/json"
 

@@ -11,8 +11,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from recommender.ids import IdForm
-from recommender.names import MAX_NAME_CHARACTERS, shown_name
+from recommender.texts.ids import IdForm
+from recommender.texts.names import MAX_NAME_CHARACTERS, shown_name
 
 # Placeholder for the field's name in the message of a WrongValueError.
 NAME = "<name>"

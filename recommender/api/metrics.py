@@ -18,10 +18,10 @@ from recommender.api.metrics_memory import CountsMemory, Slot, shared_counts
 from recommender.api.metrics_merging import pack_gauges
 from recommender.api.metrics_series import Series, WorkersCollector
 from recommender.api.tags import SERVICE
-from recommender.background import Pause, RepeatingThread
 from recommender.entities import DatabaseName, DatabaseState
+from recommender.observability.telemetry import Tally
 from recommender.serving.status import Readiness, Status
-from recommender.telemetry import Tally
+from recommender.system.background import Pause, RepeatingThread
 from recommender.trainer.state import TrainingState
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request
 from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.fields import FROM_QUERY, NAME, Ids, Texts, WrongValueError, shown
 from recommender.api.json_size import holds_more_values
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_STREAM_BODY_BYTES = 8 * 1024 * 1024

@@ -14,7 +14,7 @@ from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_field
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import DEFAULT_LIMIT
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
 _MAX_ITEM_IDS = 500

@@ -6,7 +6,7 @@ from typing import Self
 import orjson
 from flask import Response
 
-from recommender.telemetry import JSON, stage
+from recommender.observability.telemetry import JSON, stage
 
 
 def json_response(payload: Mapping[str, object], status: int = 200) -> Response:

@@ -12,8 +12,8 @@ from flask import Response
 from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
-from recommender.result_serializers import line_of
-from recommender.telemetry import JSON, count, stage
+from recommender.observability.telemetry import JSON, count, stage
+from recommender.results.serializers import line_of
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
 from recommender.entities import Item, UserRecommendations, Value
-from recommender.result_serializers import rounded, variants_of
+from recommender.results.serializers import rounded, variants_of
 
 SEPARATOR = "|"
 _IDS = ("user_id", "rank", "media_id")

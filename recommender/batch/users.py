@@ -13,7 +13,7 @@ import numpy as np
 
 from recommender.batch.new_files import open_new
 from recommender.errors import BatchError
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 _DIGEST_BYTES = 16
 _SHOWN_CHARACTERS = 60

@@ -13,7 +13,7 @@ from recommender.batch.journal import sync_folder, tail_digest
 from recommender.batch.rows import Row, RowMaker
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
-from recommender.result_serializers import line_of
+from recommender.results.serializers import line_of
 
 # More than in RFC 4180: some readers strip blanks, or treat U+2028 and others as line breaks.
 _NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')

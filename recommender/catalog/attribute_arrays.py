@@ -13,8 +13,8 @@ from recommender.catalog.attribute_values import (
     SetValues,
 )
 from recommender.entities import NamesCondition, RangeCondition, Wanted
-from recommender.names import name_key
 from recommender.ranking.genre_matching import pack_genres, words_of
+from recommender.texts.names import name_key
 
 # With more distinct names, a bit mask takes more memory than a list of the names of each item.
 _MOST_BITS = 1_024

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.domains.attributes import AttributeKind
-from recommender.names import distinct_names, name_key
+from recommender.texts.names import distinct_names, name_key
 
 NO_NAME = -1
 # Size of the memo of rows: most rows repeat one of these; a larger memo would add few repeats.

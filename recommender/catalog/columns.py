@@ -9,7 +9,7 @@ from recommender.catalog.attribute_values import SetValues, comparable, values_o
 from recommender.catalog.item_keys import fold_keys, words_of_keys
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry
-from recommender.id_table import IdTexts
+from recommender.texts.id_table import IdTexts
 
 
 class CatalogColumns:

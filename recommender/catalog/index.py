@@ -24,8 +24,8 @@ from recommender.catalog.popularity import Popularity
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
 from recommender.entities import ANY_ITEM, CatalogEntry, History, ItemFilter
-from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.genre_matching import GenreRates, genre_rates
+from recommender.texts.id_table import IdTable, IdTexts
 
 _VERSION_BYTES = 8
 

@@ -22,8 +22,8 @@ from recommender.catalog.attribute_arrays import (
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.item_keys import ItemKeys, KeyArrays
 from recommender.catalog.popularity import Popularity
-from recommender.id_table import IdTable, IdTexts
 from recommender.ranking.genre_matching import GenreRates
+from recommender.texts.id_table import IdTable, IdTexts
 
 Arrays = dict[str, NDArray[Any]]
 

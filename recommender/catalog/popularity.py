@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.databases.engagement_db import ItemCounts
-from recommender.id_table import IdTable, IdTexts
+from recommender.texts.id_table import IdTable, IdTexts
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.catalog_settings import CatalogSettings
-from recommender.background import Pause, RepeatingThread
 from recommender.catalog.columns import CatalogColumns
 from recommender.catalog.gate import CatalogGate, HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex, are_interchangeable, index_of, window_start
@@ -20,7 +19,6 @@ from recommender.catalog.index_versions import IndexVersions, Loaded
 from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.catalog.snapshots import Announcement, SnapshotError, SnapshotFolder
 from recommender.catalog.status import CatalogStatus
-from recommender.clock import PRESENT, Clock
 from recommender.databases.catalog_db import CatalogDatabase
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
@@ -32,6 +30,8 @@ from recommender.errors import (
     EmptyCatalogError,
     NothingToRecommendFromError,
 )
+from recommender.system.background import Pause, RepeatingThread
+from recommender.system.clock import PRESENT, Clock
 
 logger = logging.getLogger(__name__)
 

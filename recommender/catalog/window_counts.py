@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
-from recommender.id_table import IdTexts
+from recommender.texts.id_table import IdTexts
 
 # Secret of this process, against ids made up to collide.
 _SECRET = secrets.randbits(64)

@@ -10,14 +10,14 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.background import start_thread
 from recommender.catalog.index import CatalogIndex, window_start
 from recommender.catalog.window_counts import WindowCounts
-from recommender.clock import PRESENT, Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
+from recommender.system.background import start_thread
+from recommender.system.clock import PRESENT, Clock
 
 logger = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName, Page
 from recommender.errors import BatchError
 from recommender.experiments.definitions import Experiment, experiments_fingerprint
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 _INVALID_SHOWN = 10
 _WHOLE, _STOPPED, _REFUSED, _LACKING = 0, 1, 2, 3

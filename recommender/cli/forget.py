@@ -16,8 +16,8 @@ from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
 from recommender.errors import DatabaseUnavailableError, LoadError, one_line
-from recommender.ids import IdForm
 from recommender.models.fitting import Fitting
+from recommender.texts.ids import IdForm
 from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
 
 _NOT_ALL = 3

@@ -25,9 +25,9 @@ from recommender.entities import (
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
-from recommender.ids import IdForm
-from recommender.labels import LACKS, STRATEGIES
-from recommender.result_serializers import rounded, variants_of
+from recommender.results.serializers import rounded, variants_of
+from recommender.texts.ids import IdForm
+from recommender.texts.labels import LACKS, STRATEGIES
 
 # For a pipe or a file, which has no width.
 _WIDTH = 160

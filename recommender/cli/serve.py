@@ -31,8 +31,8 @@ from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError
-from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.currents import serving_version
+from recommender.observability.log_filters import LOG_FILTERS
 
 _START_WAIT_S = 30.0
 _STOP_WAIT_S = 35.0

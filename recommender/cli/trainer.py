@@ -21,11 +21,11 @@ from recommender.configured import (
 )
 from recommender.entities import DatabaseName
 from recommender.errors import TrainingUnderWayError
-from recommender.file_locks import is_lock_of
-from recommender.log_filters import LOG_FILTERS
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger
 from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
+from recommender.observability.log_filters import LOG_FILTERS
+from recommender.system.file_locks import is_lock_of
 from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
 from recommender.trainer.priority import exit_when_closed, lower_priority
 from recommender.trainer.process import Trainer

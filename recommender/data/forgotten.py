@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recommender.data.dataset import Dataset
 from recommender.errors import ArtifactError
-from recommender.timely import TimelyReader
+from recommender.system.timely import TimelyReader
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from recommender.background import Pause, RepeatingThread
 from recommender.entities import DatabaseName
+from recommender.system.background import Pause, RepeatingThread
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import CatalogEntry, Item
 from recommender.errors import ConfigurationError
-from recommender.names import distinct_names, is_blank, shown_name
+from recommender.texts.names import distinct_names, is_blank, shown_name
 
 T = TypeVar("T")
 _NONE_KNOWN: Mapping[str, Item] = {}

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.ranking_settings import NeighbourSearchSettings
-from recommender.clock import PRESENT, Clock
 from recommender.databases.arrays import array_text
 from recommender.databases.chunks import Chunks
 from recommender.databases.connections import Row
@@ -18,7 +17,8 @@ from recommender.databases.database import Database
 from recommender.databases.estimates import estimate_interactions
 from recommender.deadline import Deadline
 from recommender.entities import DEFAULT_TYPES, History, InteractionTypes
-from recommender.id_table import IdTexts
+from recommender.system.clock import PRESENT, Clock
+from recommender.texts.id_table import IdTexts
 
 # How many of a user's latest interactions a history includes.
 HISTORY_ROWS = 20_000

@@ -9,7 +9,6 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool
 
 from config.database_settings import DatabaseSettings
-from recommender.background import start_thread
 from recommender.databases.connections import BoundedConnection, Connector, Row
 from recommender.databases.outcomes import StatementAbandonedError, StatementOutcome, outcome_of
 from recommender.databases.queries import Query
@@ -17,6 +16,7 @@ from recommender.databases.statements import receive, send
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
 from recommender.errors import one_line
+from recommender.system.background import start_thread
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from config.database_settings import DatabaseSettings
 from config.http_settings import HttpSettings
 from config.ranking_settings import InteractionTypes, RankingSettings
 from recommender.catalog.index import window_start
-from recommender.compiled import IS_COMPILING, WITHOUT_COMPILER
 from recommender.databases.inspection import Inspection
 from recommender.databases.queries import (
     load_queries,
@@ -33,6 +32,7 @@ from recommender.diagnostics.structure import RoleName, check_structure
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError, DatabaseUnavailableError, InspectionError
+from recommender.system.compiled import IS_COMPILING, WITHOUT_COMPILER
 
 # Later timestamps lie in no window: clocks differ by less than this.
 _CLOCK_SKEW = timedelta(days=1)

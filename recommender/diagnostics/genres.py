@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from recommender.databases.inspection import Inspection
 from recommender.diagnostics.findings import Finding, Level, share, shown, some
 from recommender.entities import DatabaseName
-from recommender.names import distinct_names
+from recommender.texts.names import distinct_names
 
 _BETWEEN = f"{DatabaseName.USER}, {DatabaseName.CATALOG}"
 _EXAMPLES = 5

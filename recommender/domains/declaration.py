@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
 from recommender.errors import ConfigurationError
-from recommender.names import DECLARED_NAME, DECLARED_NAME_RULE
+from recommender.texts.names import DECLARED_NAME, DECLARED_NAME_RULE
 
 
 class _Declared(BaseModel):

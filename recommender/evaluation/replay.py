@@ -18,7 +18,6 @@ import numpy as np
 
 from config.settings import Settings, load_overridden
 from recommender.catalog.index import window_start
-from recommender.clock import Clock
 from recommender.container import Container, build_container, loaded
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import copy_forgotten, read_forgotten
@@ -31,6 +30,7 @@ from recommender.evaluation.metrics import accuracy
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
+from recommender.system.clock import Clock
 from recommender.training.train import train
 
 # The name of the model among the overrides.

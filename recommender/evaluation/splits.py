@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.clock import iso_of
 from recommender.data.interactions import InteractionKind, Interactions
 from recommender.errors import EvaluationError
+from recommender.system.clock import iso_of
 
 # The share of all interactions, or of each user's, in the test part.
 TEST_SHARE = 0.2

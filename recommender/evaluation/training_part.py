@@ -21,7 +21,7 @@ from recommender.errors import EvaluationError
 from recommender.evaluation.sources import Source, id_key
 from recommender.evaluation.splits import Split, iso_time
 from recommender.models.base import UserContext, Window
-from recommender.names import distinct_names
+from recommender.texts.names import distinct_names
 
 # With fewer users who have likes, what they watched says more.
 LEAST_LIKING_USERS = 30

@@ -14,7 +14,7 @@ from config.experiment_settings import ExperimentSettings
 from recommender.entities import MAX_WINDOW_DAYS, Content, Weights
 from recommender.errors import ConfigurationError
 from recommender.experiments.assignment import variant_of
-from recommender.names import DECLARED_NAME, DECLARED_NAME_RULE
+from recommender.texts.names import DECLARED_NAME, DECLARED_NAME_RULE
 
 # Shares are decimal fractions: 0.7 + 0.2 + 0.1 is more than 1 in binary.
 _TOLERANCE = 1e-9

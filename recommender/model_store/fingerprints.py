@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 
-from recommender.clock import iso_of
 from recommender.data.dataset import Dataset
 from recommender.model_store.artifact import Fingerprint
+from recommender.system.clock import iso_of
 
 
 def fingerprint_of(data: Dataset) -> Fingerprint:

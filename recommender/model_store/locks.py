@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recommender.errors import ArtifactError
-from recommender.file_locks import holding
 from recommender.model_store.folders import make_readable_folder
+from recommender.system.file_locks import holding
 
 _LOCK = ".lock"
 # The work under the store's lock takes milliseconds.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from recommender.clock import utc_now
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.folders import replace_text
+from recommender.system.clock import utc_now
 
 # Beside the folders of models, none of which may have this name.
 _FILE = "promotions.json"

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from recommender import __version__
-from recommender.clock import utc_now
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
 from recommender.errors import ArtifactError
@@ -50,6 +49,7 @@ from recommender.model_store.versions import (
     versions_of,
 )
 from recommender.models.base import TrainableModel
+from recommender.system.clock import utc_now
 
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
 # If it gave up, its version would be removed.

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from recommender.clock import utc_now
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import METADATA, OWN_SUFFIXES, VERSION, current_version
 from recommender.model_store.folders import is_draft, replace_text
 from recommender.models.registry import MODELS
+from recommender.system.clock import utc_now
 
 PARTIAL_SUFFIX = ".partial"
 # Names of the folders in which versions are written, and which killed runs leave.

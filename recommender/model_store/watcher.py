@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from recommender.background import Pause, RepeatingThread
 from recommender.catalog.index import CatalogIndex
 from recommender.data.forgotten import ForgottenUsers
 from recommender.deadline import Deadline
@@ -23,6 +22,7 @@ from recommender.model_store.shrinkage import find_loss
 from recommender.models.base import TrainableModel, UserContext, Window
 from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
+from recommender.system.background import Pause, RepeatingThread
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from recommender.catalog.index import CatalogIndex
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.id_table import IdTexts
 from recommender.models.base import (
     Contributions,
     ItemScores,
@@ -32,6 +31,7 @@ from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.models.weight_arrays import ItemWeights, add_weights, check_weights
 from recommender.models.whole_scores import scores_of_sums
+from recommender.texts.id_table import IdTexts
 
 Config = TypeVar("Config", bound="ItemWeightsConfig")
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recommender.compiled import compiled_or
 from recommender.data.dataset import Dataset
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.item_weights import ItemWeightsConfig, ItemWeightsModel
 from recommender.models.weight_arrays import ItemWeights, TargetWeights, largest_weights, weights_by_source
+from recommender.system.compiled import compiled_or
 
 # Integer steps, so that a sum does not depend on the order of the users.
 _STEPS = 1 << 30

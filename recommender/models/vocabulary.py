@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.catalog.index import CatalogIndex
 from recommender.errors import ArtifactError
-from recommender.id_table import IdTable, IdTexts
+from recommender.texts.id_table import IdTable, IdTexts
 
 _KEPT_INDEXES = 3
 _UNKNOWN = -1

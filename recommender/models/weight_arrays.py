@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled_or
 from recommender.errors import ArtifactError
 from recommender.models.vocabulary import are_distinct, are_utf8
+from recommender.system.compiled import compiled_or
 
 
 class ItemWeights(NamedTuple):

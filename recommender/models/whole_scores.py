@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled_or
 from recommender.models.base import NO_SCORES, ItemScores
+from recommender.system.compiled import compiled_or
 
 # The number of steps between 0 and the largest score of a user.
 _FLOAT_STEPS = float(1 << 32)

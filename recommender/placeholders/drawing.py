@@ -8,7 +8,7 @@ from html import escape
 from math import cos, sin
 from typing import NamedTuple
 
-from recommender.bidi import without_controls
+from recommender.texts.bidi import without_controls
 
 WIDTH, HEIGHT = 300, 450
 # The picture is between the genre line and the title.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled, compiled_or, read_only
 from recommender.ranking.genre_matching import count_matches
+from recommender.system.compiled import compiled, compiled_or, read_only
 
 # The largest whole number that a sum of two keys may reach.
 _LARGEST_KEY = 1 << 62

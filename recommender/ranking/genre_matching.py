@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled_or, read_only
+from recommender.system.compiled import compiled_or, read_only
 
 # Added to the popularity of each genre, so that the share of one that no user has is not 0.
 _PSEUDO_COUNT = 0.01

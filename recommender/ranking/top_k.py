@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled, compiled_or
+from recommender.system.compiled import compiled, compiled_or
 
 
 def top_k(

@@ -8,10 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from recommender.background import Ahead
 from recommender.catalog.index import CatalogIndex, window_start
 from recommender.catalog.refresh import CatalogRefresher
-from recommender.clock import Clock
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, USER_DB_SHARE, Deadline
@@ -19,8 +17,10 @@ from recommender.domains.base import Verbs
 from recommender.entities import History, Options, Page
 from recommender.experiments.selection import ExperimentSelection
 from recommender.models.base import ModelSelector, UserContext, Window
-from recommender.names import distinct_names
 from recommender.serving.failures import Failures
+from recommender.system.background import Ahead
+from recommender.system.clock import Clock
+from recommender.texts.names import distinct_names
 
 CHUNK_USERS = 100
 # A chunk gets the time budget once more for each further 25 users.

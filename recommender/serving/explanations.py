@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex
 from recommender.domains.base import Verbs
 from recommender.entities import Explanation, ExplanationContext, Item, OwnItem
-from recommender.labels import name_of
 from recommender.models.base import ScoreExplanation, SimilarUserEvidence
-from recommender.names import name_key
 from recommender.serving.ranker import RankedPage
+from recommender.texts.labels import name_of
+from recommender.texts.names import name_key
 
 # More titles make a sentence hard to read.
 _NAMED_TITLES = 2

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex, window_start
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.window_popularity import WindowPopularity
-from recommender.clock import PRESENT, Clock
 from recommender.deadline import ENGAGEMENT_DB_SHARE, INDEX_SHARE, Deadline
 from recommender.entities import (
     ANY_ITEM,
@@ -25,11 +24,12 @@ from recommender.entities import (
 )
 from recommender.errors import StillCountingError, UnknownItemError
 from recommender.models.base import ItemSimilarities, ModelSource, SimilarItems, Window
+from recommender.observability.telemetry import SERVICE, stage
 from recommender.ranking.item_similarity import genre_overlaps
 from recommender.ranking.top_k import top_k
 from recommender.serving.failures import Failures
 from recommender.serving.hydration import Hydrator, ItemScope
-from recommender.telemetry import SERVICE, stage
+from recommender.system.clock import PRESENT, Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from recommender.databases.engagement_db import EngagementDatabase, InteractionR
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import ENGAGEMENT_DB_SHARE, USER_DB_SHARE, Deadline
 from recommender.entities import DatabaseName, Item
-from recommender.names import distinct_names
 from recommender.serving.failures import Failures
+from recommender.texts.names import distinct_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,13 @@ from recommender.models.base import (
     UserContext,
     Window,
 )
-from recommender.names import distinct_names
+from recommender.observability.telemetry import SERVICE, spend, stage
 from recommender.serving.chunks import Chunk, ChunkReader, ReadChunk, Request
 from recommender.serving.drafts import Scored, list_for
 from recommender.serving.hydration import Hydrator
 from recommender.serving.ranker import Ranker
 from recommender.serving.results import ResultContext, result_of
-from recommender.telemetry import SERVICE, spend, stage
+from recommender.texts.names import distinct_names
 
 logger = logging.getLogger(__name__)
 

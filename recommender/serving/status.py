@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
-from recommender.background import Pause, RepeatingThread, revive_threads
 from recommender.catalog.gate import HoldReason
 from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
@@ -15,6 +14,7 @@ from recommender.databases.database import Database
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.model_store.selection import Refusal
 from recommender.model_store.watcher import ModelWatcher
+from recommender.system.background import Pause, RepeatingThread, revive_threads
 
 _CHECK_S = 1.0
 

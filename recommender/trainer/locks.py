@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recommender.errors import TrainingUnderWayError
-from recommender.file_locks import holding, take_lock
 from recommender.model_store.folders import make_readable_folder
+from recommender.system.file_locks import holding, take_lock
 
 # In the folder of the models.
 TRAINER_LOCK = ".trainer.lock"

@@ -18,7 +18,6 @@ from apscheduler.triggers.base import BaseTrigger
 
 from config.setting_types import HOME
 from recommender import __version__
-from recommender.clock import utc_now
 from recommender.errors import MarqueeError
 from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import (
@@ -29,6 +28,7 @@ from recommender.model_store.runs import (
     read_runs,
     write_run,
 )
+from recommender.system.clock import utc_now
 from recommender.trainer.begun import BegunRun, read_begun, remove_begun, write_begun
 from recommender.trainer.schedule import Timetable, has_grown
 

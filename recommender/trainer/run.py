@@ -15,7 +15,6 @@ from config.database_settings import DatabaseSettings
 from config.setting_types import PROGRAM
 from recommender import __version__
 from recommender.catalog.index import window_start
-from recommender.clock import utc_now
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import read_forgotten
 from recommender.data.interactions import histories_of, positive_pairs
@@ -48,6 +47,7 @@ from recommender.model_store.shrinkage import refuse_shrunk
 from recommender.models.fitting import Fitting
 from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
+from recommender.system.clock import utc_now
 from recommender.trainer.candidates import Pinned, tidy_fit
 from recommender.trainer.champion import decide, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare

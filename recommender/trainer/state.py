@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from recommender.file_locks import is_held
 from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
-from recommender.timely import TimelyReader
+from recommender.system.file_locks import is_held
+from recommender.system.timely import TimelyReader
 from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
 
 _RUNS_READ = 100

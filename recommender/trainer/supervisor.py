@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.setting_types import HOME, MODULE
-from recommender.background import Pause, RepeatingThread
+from recommender.system.background import Pause, RepeatingThread
 from recommender.trainer.locks import take_trainer_lock
 
 logger = logging.getLogger(__name__)

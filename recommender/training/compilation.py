@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender import id_table
 from recommender.data.dataset import Dataset
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 from recommender.ranking.warm_up import warm_up_ranking
+from recommender.texts import id_table
 
 _USERS, _ITEMS, _ITEMS_OF_USER = 40, 10, 3
 

@@ -14,7 +14,6 @@ from config.setting_types import SettingsError
 from recommender.data.dataset import Dataset
 from recommender.data.forgotten import FILE, KEY_BYTES, Forgotten, read_forgotten
 from recommender.errors import ArtifactError, DatabaseUnavailableError, MarqueeError
-from recommender.file_locks import holding
 from recommender.model_store.artifact import (
     VERSION,
     Metadata,
@@ -30,6 +29,7 @@ from recommender.model_store.versions import PARTIAL
 from recommender.models.base import KeepsInteractions
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
+from recommender.system.file_locks import holding
 from recommender.training.publication import Publication, RecordPublication, record_nothing
 
 _LOCK = f".{FILE}.lock"

@@ -24,7 +24,7 @@ from recommender.api.openapi.pages import openapi_blueprint
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
 from recommender.errors import UnknownItemError
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 from tests.support.clients import running_app
 from tests.support.contract import Contract
 

@@ -17,7 +17,7 @@ from recommender.entities import Options, Page, Weights
 from recommender.experiments.definitions import NO_CHANGES, Experiment, parse_experiments
 from recommender.experiments.tokens import TokenSigner
 from recommender.models.registry import MODELS
-from recommender.result_serializers import one_user_of
+from recommender.results.serializers import one_user_of
 from tests.support.clients import NO_CAPS, PATIENT, get, ids, post_batch, running_client
 from tests.support.commands import Run
 from tests.support.gunicorn import running_gunicorn, sum_of

@@ -19,7 +19,7 @@ from werkzeug.exceptions import default_exceptions
 from app import create_app
 from recommender.api.metrics_memory import CountsMemory
 from recommender.entities import DatabaseName, Strategy
-from recommender.telemetry import Tally
+from recommender.observability.telemetry import Tally
 from tests.support.clients import NO_CAPS, get, post_batch, running_client, settings_for
 from tests.support.gunicorn import GunicornServer, running_gunicorn, sum_of
 from tests.support.postgres import Outage, Urls

@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from app import create_app
 from recommender.cli.main import main
 from recommender.errors import ConfigurationError
-from recommender.names import name_key
+from recommender.texts.names import name_key
 from tests.support.batches import interrupt, read_csv, read_parquet
 from tests.support.checks import Checker
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client, settings_for, whole_ranking

@@ -68,7 +68,7 @@ def spared(patch: pytest.MonkeyPatch) -> None:
 
 
 def threadless(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("recommender.background.start_thread", lambda *_: None)
+    patch.setattr("recommender.system.background.start_thread", lambda *_: None)
 
 
 @pytest.mark.parametrize("limit", [spared, threadless])

@@ -7,7 +7,7 @@ from config.setting_types import ROOT
 
 # In a process of its own: what malloc keeps depends on all that happened before.
 _PROGRAM = """
-from recommender.memory import FreedMemoryReturner, private_bytes
+from recommender.system.memory import FreedMemoryReturner, private_bytes
 
 returner = FreedMemoryReturner()
 returner.look()

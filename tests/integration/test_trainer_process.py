@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recommender.file_locks import is_held
 from recommender.model_store.runs import TrainingOutcome, Trigger, read_runs
+from recommender.system.file_locks import is_held
 from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
 from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn

@@ -21,8 +21,8 @@ from app import create_app
 from config.database_settings import url_variables
 from config.settings import load_settings
 from recommender.entities import DatabaseName
-from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
+from recommender.texts.id_table import warm_up
 
 # The modules that Gunicorn, config/gunicorn.conf.py and the commands import.
 _IMPORTED = (

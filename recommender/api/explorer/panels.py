@@ -18,10 +18,10 @@ from recommender.entities import (
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
+from recommender.observability.telemetry import SERVICE, current_trace
 from recommender.serving.items import ItemService
 from recommender.serving.profiles import FoundUsers, Profile, ProfileReader
 from recommender.serving.recommendations import RecommendationService
-from recommender.telemetry import SERVICE, current_trace
 
 T = TypeVar("T")
 

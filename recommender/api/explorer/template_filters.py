@@ -8,14 +8,14 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 from recommender.api.explorer.tuning import decimal
-from recommender.bidi import balanced, isolated
 from recommender.domains.attributes import AttributeKind
 from recommender.domains.base import Domain
 from recommender.entities import Explanation, Item, Recommendation, Value
 from recommender.evaluation.shown_metrics import shown_metric
-from recommender.labels import name_of
 from recommender.model_store.runs import TrainingOutcome
 from recommender.placeholders.urls import PLACEHOLDERS_PATH, placeholder_url
+from recommender.texts.bidi import balanced, isolated
+from recommender.texts.labels import name_of
 
 # One segment that does not lead to another folder.
 _DRAWN = re.compile(rf"{re.escape(PLACEHOLDERS_PATH)}[^/\\]+\.svg")

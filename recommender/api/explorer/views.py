@@ -26,9 +26,9 @@ from recommender.api.request_models import RequestLimits
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
 from recommender.evaluation.report import STYLE_SHEET
-from recommender.labels import LACKS, STRATEGIES
 from recommender.placeholders.drawing import placeholder_svg
 from recommender.serving.status import StatusReader
+from recommender.texts.labels import LACKS, STRATEGIES
 
 _HERE = Path(__file__).parent
 POLICY = (

@@ -5,7 +5,7 @@ from typing import cast
 from recommender.api.endpoints import Examples
 from recommender.api.example_items import CANYON, GUNSLINGER, INDEX, MEDIA_ID
 from recommender.entities import Strategy
-from recommender.result_schemas import PopularAnswer, PopularMedium, SimilarAnswer, SimilarMedium
+from recommender.results.schemas import PopularAnswer, PopularMedium, SimilarAnswer, SimilarMedium
 
 _SIMILARITY = {"similarity": 0.4312, "shared_user_count": 97, "genre_overlap": 0.5}
 POPULAR: Examples = {

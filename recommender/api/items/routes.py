@@ -12,10 +12,10 @@ from recommender.api.items import examples
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.tags import MEDIA
-from recommender.result_schemas import PopularAnswer, SimilarAnswer
-from recommender.result_serializers import popular_of, similar_of
+from recommender.observability.telemetry import JSON, stage
+from recommender.results.schemas import PopularAnswer, SimilarAnswer
+from recommender.results.serializers import popular_of, similar_of
 from recommender.serving.items import ItemService
-from recommender.telemetry import JSON, stage
 
 
 def items_blueprint(items: ItemService, limits: RequestLimits, limiter: ConcurrencyLimiter) -> Blueprint:

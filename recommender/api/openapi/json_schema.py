@@ -8,7 +8,7 @@ from typing_extensions import get_type_hints, is_typeddict
 
 from recommender.domains.attributes import Attribute, AttributeKind
 from recommender.domains.base import Domain
-from recommender.result_schemas import MediaAnswer
+from recommender.results.schemas import MediaAnswer
 
 Schema = dict[str, Any]
 

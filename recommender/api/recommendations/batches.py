@@ -10,10 +10,10 @@ from recommender.api.recommendations.requests import BatchBody, StreamedBatchBod
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.entities import Page, UserRecommendations
-from recommender.result_schemas import BatchAnswer
-from recommender.result_serializers import user_of
+from recommender.observability.telemetry import JSON, counted, stage
+from recommender.results.schemas import BatchAnswer
+from recommender.results.serializers import user_of
 from recommender.serving.recommendations import RecommendationService
-from recommender.telemetry import JSON, counted, stage
 
 # Bytes and time of an explained recommendation, relative to one without explanation.
 EXPLAINED_WEIGHT = 5

@@ -6,7 +6,7 @@ from recommender.api.endpoints import Examples
 from recommender.api.errors import BreakOff, broken_off
 from recommender.api.example_items import GUNSLINGER, INDEX, LIKED_ID, USER_ID
 from recommender.entities import DatabaseName, Strategy
-from recommender.result_schemas import (
+from recommender.results.schemas import (
     BasisAnswer,
     BatchAnswer,
     BecauseItem,

@@ -24,10 +24,10 @@ from recommender.api.streams import NDJSON
 from recommender.api.tags import RECOMMENDATIONS
 from recommender.entities import AnonymousProfile, DatabaseName, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
-from recommender.result_schemas import BatchAnswer, LineAnswer, OneUserAnswer, PreviewAnswer
-from recommender.result_serializers import one_user_of, preview_of
+from recommender.observability.telemetry import JSON, count, stage
+from recommender.results.schemas import BatchAnswer, LineAnswer, OneUserAnswer, PreviewAnswer
+from recommender.results.serializers import one_user_of, preview_of
 from recommender.serving.recommendations import RecommendationService
-from recommender.telemetry import JSON, count, stage
 
 _PREFIX = "/api/recommendations"
 _ONLY_POST = frozenset({f"{_PREFIX}/batch", f"{_PREFIX}/preview"})

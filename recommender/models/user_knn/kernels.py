@@ -8,9 +8,9 @@ exactly.
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.compiled import compiled, compiled_or
 from recommender.models.user_knn import kernels_in_numpy
 from recommender.models.user_knn.layout import BLOCK_WORDS, WORD_USERS
+from recommender.system.compiled import compiled, compiled_or
 
 # Users that are skipped together if none of them is similar enough.
 _SCANNED_USERS = 64

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recommender.catalog.index import CatalogIndex
-from recommender.cores import usable_cores
 from recommender.data.dataset import Dataset
 from recommender.deadline import Deadline
-from recommender.id_table import IdTexts
 from recommender.models.base import NO_SCORES, ItemScores, ItemSimilarities, Scores, UserContext, Window
 from recommender.models.files import Arrays, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
@@ -35,6 +33,8 @@ from recommender.models.user_knn.scores import ExplainsBySimilarUsers, scores_by
 from recommender.models.user_knn.similar_users import VALUE_STEPS, most_similar
 from recommender.models.vocabulary import ItemVocabulary
 from recommender.ranking.item_similarity import cosine_similarities
+from recommender.system.cores import usable_cores
+from recommender.texts.id_table import IdTexts
 
 # From this many items on, 16 bits are too coarse to rule out many users.
 _LONG_HISTORY = 4_096

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.request_settings import UUID_PATTERN
 from recommender.api.fields import FROM_QUERY, Flag, Ids, Share, Text, Texts, WholeNumber
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 ID = "11111111-1111-4111-8111-11111111111a"
 

@@ -26,8 +26,8 @@ from recommender.domains.attributes import AttributeKind
 from recommender.domains.media import MEDIA
 from recommender.entities import CatalogEntry, ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.models.user_knn.similarity import idf_weight, idf_weights
-from recommender.names import distinct_names
 from recommender.ranking.genre_matching import count_matches
+from recommender.texts.names import distinct_names
 
 
 def entries(**genres: list[str] | None) -> list[CatalogEntry]:

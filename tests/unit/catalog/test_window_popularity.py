@@ -18,7 +18,7 @@ from recommender.databases.engagement_db import ItemCounts
 from recommender.deadline import Deadline
 from recommender.entities import CatalogEntry, DatabaseName
 from recommender.errors import DatabaseUnavailableError, StillCountingError
-from recommender.id_table import IdTexts
+from recommender.texts.id_table import IdTexts
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,13 @@ from config.logging import LogFormat, logging_config
 from recommender.databases.connections import Purpose
 from recommender.databases.outcomes import StatementOutcome
 from recommender.entities import DatabaseName
-from recommender.log_filters import LOG_FILTERS, OutageFilter, RequestIdFilter, RequestTextFilter
-from recommender.telemetry import Trace, traced
+from recommender.observability.log_filters import (
+    LOG_FILTERS,
+    OutageFilter,
+    RequestIdFilter,
+    RequestTextFilter,
+)
+from recommender.observability.telemetry import Trace, traced
 
 USER, CATALOG, _ = DatabaseName
 FAILED = "%s.%s failed (%s): %s"

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender import timely
 from recommender.data import forgotten
 from recommender.data.forgotten import FILE, Forgotten, ForgottenUsers, read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.folders import replace_text
+from recommender.system import timely
 from tests.support.datasets import dataset
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,6 @@ from typing_extensions import is_typeddict
 
 from config.request_settings import RequestSettings
 from config.settings import load_settings
-from recommender import result_schemas
 from recommender.api.explorer.tuning import tuning_query
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.recommendations.requests import (
@@ -27,6 +26,7 @@ from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
 from recommender.entities import DatabaseName
 from recommender.errors import ConfigurationError
+from recommender.results import schemas as result_schemas
 
 
 def declared(folder: Path, text: str) -> Domain:

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from recommender.data.forgotten import FILE
-from recommender.id_table import IdTable, IdTexts
 from recommender.model_store import artifact
 from recommender.model_store.watcher import try_out
 from recommender.models.base import Scores
 from recommender.models.user_knn.trained import UserKnn
+from recommender.texts.id_table import IdTable, IdTexts
 from recommender.training.forgetting import note_forgotten
 from tests.support.training import NAME, change_metadata, copy_version, make_current
 from tests.support.waiting import wait_until

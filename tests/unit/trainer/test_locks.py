@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recommender.errors import TrainingUnderWayError
-from recommender.file_locks import is_held
+from recommender.system.file_locks import is_held
 from recommender.trainer.locks import RUN_LOCK, run_lock
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recommender.file_locks import take_lock
+from recommender.system.file_locks import take_lock
 from recommender.trainer import supervisor as supervisors
 from recommender.trainer.locks import TRAINER_LOCK
 from recommender.trainer.state import TrainingReader

@@ -11,7 +11,7 @@ from recommender.api.explorer.tuning import Tuning, tuning_query
 from recommender.api.parsing import parse_query
 from recommender.domains.media import MEDIA
 from recommender.entities import Item, Weights
-from recommender.labels import name_of
+from recommender.texts.labels import name_of
 
 DEFAULTS = Tuning(Weights(0.4, 0.6), 90, 12)
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from recommender.clock import PRESENT, Clock
+from recommender.system.clock import PRESENT, Clock
 
 MOMENT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

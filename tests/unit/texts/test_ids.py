@@ -2,7 +2,7 @@
 
 import pytest
 
-from recommender.ids import IdForm
+from recommender.texts.ids import IdForm
 
 
 @pytest.mark.parametrize(

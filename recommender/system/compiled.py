@@ -12,7 +12,7 @@ try:
 except ImportError:
     njit = None
 else:
-    from recommender.code_cache import ToleratedCache
+    from recommender.system.code_cache import ToleratedCache
 
     njit = numba.njit
 

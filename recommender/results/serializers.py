@@ -16,7 +16,7 @@ from recommender.entities import (
     SimilarItemsPage,
     UserRecommendations,
 )
-from recommender.result_schemas import (
+from recommender.results.schemas import (
     BasisAnswer,
     BecauseItem,
     ExplanationAnswer,

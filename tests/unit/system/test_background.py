@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from recommender.background import Ahead, Pause, RepeatingThread, revive_threads
+from recommender.system.background import Ahead, Pause, RepeatingThread, revive_threads
 
 LONG_S = 60.0
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.labels import name_of
-from recommender.names import MAX_NAME_CHARACTERS, distinct_names, is_blank, name_key, shown_name
+from recommender.texts.labels import name_of
+from recommender.texts.names import MAX_NAME_CHARACTERS, distinct_names, is_blank, name_key, shown_name
 
 DIRT = st.text("abcÉéßİΣς _-\u017f\u0301\u0307\u0345\u00a0\u2009\u200b\u2060\ufeff\t\n\x1f", max_size=12)
 

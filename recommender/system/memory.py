@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from recommender.background import Pause, RepeatingThread
+from recommender.system.background import Pause, RepeatingThread
 
 _LOOK = Pause(least_s=5.0, most_s=5.0)
 # Returning takes up to 30 ms, in which other threads may have to wait for memory.

@@ -12,11 +12,11 @@ from typing import Any
 import numba
 import pytest
 
-from recommender import code_cache
+from recommender.system import code_cache
 from tests.support.small_disk import mounted_small_disk
 
 _MODULE = """
-from recommender.compiled import compiled
+from recommender.system.compiled import compiled
 
 @compiled
 def double(number):

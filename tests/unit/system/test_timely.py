@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender import timely
-from recommender.timely import TimelyReader, is_on_network
+from recommender.system import timely
+from recommender.system.timely import TimelyReader, is_on_network
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fast

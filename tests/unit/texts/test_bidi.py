@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.bidi import BIDI_CONTROLS, balanced, isolated, without_controls
+from recommender.texts.bidi import BIDI_CONTROLS, balanced, isolated, without_controls
 from tests.support.direction import is_balanced
 
 TEXTS = st.text(st.sampled_from(["a", "א", "1", "\n", "\u2029", "\x1c", *sorted(BIDI_CONTROLS)]))

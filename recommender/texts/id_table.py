@@ -10,8 +10,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender import id_arrays
-from recommender.compiled import compiled, compiled_or, read_only
+from recommender.system.compiled import compiled, compiled_or, read_only
+from recommender.texts import id_arrays
 
 # Compiled code takes them as constants of 64 bits.
 _OFFSET_BASIS, _PRIME = np.uint64(id_arrays.OFFSET_BASIS), np.uint64(id_arrays.PRIME)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import id_table
-from recommender.id_table import IdTable, IdTexts
+from recommender.texts import id_table
+from recommender.texts.id_table import IdTable, IdTexts
 
 TEXTS = st.lists(st.text(alphabet="aäb\u20ac𝄞0", max_size=6), max_size=40)
 

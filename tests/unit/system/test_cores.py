@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.cores import usable_cores
+from recommender.system.cores import usable_cores
 
 V2, V1 = "0::/pods/this\n", "5:memory:/pods/this\n4:cpu,cpuacct:/pods/this\n0::/pods/this\n"
 

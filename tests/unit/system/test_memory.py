@@ -2,7 +2,7 @@
 
 import pytest
 
-from recommender.memory import FreedMemoryReturner
+from recommender.system.memory import FreedMemoryReturner
 
 
 def test_memory_is_returned_only_after_growth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +21,7 @@ def test_memory_is_returned_only_after_growth(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_glibc_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.memory.sys.platform", "darwin")
+    monkeypatch.setattr("recommender.system.memory.sys.platform", "darwin")
     returner = FreedMemoryReturner()
     returner.open()
     returner.look()

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from recommender.entities import DatabaseName
-from recommender.telemetry import current_trace
+from recommender.observability.telemetry import current_trace
 
 _REPEAT_S = 5.0
 # How Gunicorn's lines about a request begin. The first ones quote the bytes that it does not understand.

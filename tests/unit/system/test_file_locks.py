@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.file_locks import holding, is_held, is_lock_of, take_lock
+from recommender.system.file_locks import holding, is_held, is_lock_of, take_lock
 
 
 def test_a_lock_is_taken_once_until_it_is_released(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Texts: ids and tables of ids, names that mean the same, labels, and directions of writing."""
