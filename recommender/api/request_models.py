@@ -13,7 +13,7 @@ from recommender.api.fields import Ids, Text, WholeNumber
 from recommender.api.filters import EXCLUDE, Filters, bind_filters, filter_fields, refuse_taken_names
 from recommender.domains.base import Domain
 from recommender.domains.media import MEDIA
-from recommender.entities import DEFAULT_LIMIT
+from recommender.entities import DEFAULT_LIMIT, Page
 from recommender.texts.ids import IdForm
 
 MAX_OFFSET = 2_147_483_647
@@ -59,6 +59,15 @@ class Offset(BaseModel):
     """How many media of the ranking to skip."""
     index: Annotated[str | None, Text(_MAX_VERSION)] = None
     """`index` of the previous answer: rank by the same catalog index, if it is still kept."""
+
+
+class Paged(Offset, Filtered):
+    """A page of a ranking of items, with the filters of a domain."""
+
+    @property
+    def page(self) -> Page:
+        """Return the page."""
+        return Page(self.limit, self.offset)
 
 
 class Bound:

@@ -3,17 +3,12 @@
 from typing import Annotated
 
 from recommender.api.fields import WholeNumber
-from recommender.api.request_models import Filtered, Offset
-from recommender.entities import MAX_WINDOW_DAYS, Page
+from recommender.api.request_models import Paged
+from recommender.entities import MAX_WINDOW_DAYS
 
 
-class SimilarQuery(Offset, Filtered):
+class SimilarQuery(Paged):
     """For similar media."""
-
-    @property
-    def page(self) -> Page:
-        """Return the page."""
-        return Page(self.limit, self.offset)
 
 
 class PopularQuery(SimilarQuery):

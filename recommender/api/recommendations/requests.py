@@ -4,8 +4,8 @@ from typing import Annotated
 
 from recommender.api.fields import Flag, Ids
 from recommender.api.filters import Names
-from recommender.api.request_models import Bound, Filtered, Offset
-from recommender.entities import Options, Page
+from recommender.api.request_models import Bound, Filtered, Paged
+from recommender.entities import Options
 
 # Limits the cost of a preview, which grows with the length of the history sent.
 _MAX_LIKED = 100
@@ -23,13 +23,8 @@ class Explainable(Filtered):
         return Options(filters=self.filters, explained=self.explain)
 
 
-class RecommendationsQuery(Offset, Explainable):
+class RecommendationsQuery(Paged, Explainable):
     """For one user."""
-
-    @property
-    def page(self) -> Page:
-        """Return the page."""
-        return Page(self.limit, self.offset)
 
     @property
     def options(self) -> Options:
