@@ -178,3 +178,21 @@ def test_a_page_that_cannot_be_filled_says_so_and_tries_again(visit: Visitor, us
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".card")).to_have_count(12)
     here.complaints.clear()
+
+
+def test_try_again_asks_for_the_last_of_two_users_who_could_not_be_shown(visit: Visitor) -> None:
+    here = visit()
+    page = here.page
+    first, second, *_ = first_users(page)
+    users = re.compile("/users/")
+    page.route(users, lambda route: route.abort())
+    here.go(f"/explorer?user={first}")
+    again = page.get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    page.get_by_label("Find a user").focus()
+    with page.expect_event("requestfailed"):
+        page.get_by_text(second).click()
+    page.unroute(users)
+    again.click()
+    expect(page.locator("#who")).to_contain_text(second)
+    here.complaints.clear()

@@ -47,9 +47,11 @@ function showUnreachable({ detail: { elt, target, pathInfo } }) {
   const place = isEmpty ? target : byId("trouble");
   const hadFocus = place.contains(document.activeElement);
   // An alert that is replaced is read out again: only if the user has asked again.
-  if (place.querySelector(".unreachable") && !place.contains(elt)) return;
-  place.replaceChildren(byId("unreachable").content.cloneNode(true));
-  const again = place.querySelector("button");
+  const isNew = !place.querySelector(".unreachable") || place.contains(elt);
+  if (isNew) place.replaceChildren(byId("unreachable").content.cloneNode(true));
+  // A new button: htmx keeps the request of the old one.
+  const again = place.querySelector("button").cloneNode(true);
+  place.querySelector("button").replaceWith(again);
   again.hidden = !isEmpty;
   if (!isEmpty) return;
   again.setAttribute("hx-get", pathInfo.finalRequestPath);
