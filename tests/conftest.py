@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from recommender.system.cores import usable_cores
+from tests.support.memory import folder_in_memory
 
 _TESTS = Path(__file__).parent
 # Fixtures that start Gunicorn.
@@ -32,8 +33,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the fixtures in processes that run tests, and let each of several processes compute in one thread.
 
-    More threads than cores would wait for each other and use CPU time.
+    More threads than cores would wait for each other and use CPU time. The files of tests are in memory if
+    there is room: models and batch jobs sync theirs to the disk, which takes seconds in all.
     """
+    room = folder_in_memory()
+    if room is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(room))
     hypothesis.settings.load_profile("fast" if config.option.markexpr == "fast" else "patient")
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -20,7 +20,8 @@ from recommender.demo.load import load_demo
 from tests.support.clients import NO_CAPS, PATIENT, no_progress, running_client
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.made_up import SMALL, off_the_edges
-from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls, folder_in_memory
+from tests.support.memory import folder_in_memory
+from tests.support.postgres import MAX_WAL_MB, Outage, Templates, Urls
 from tests.support.reference import Reference
 
 

@@ -2,11 +2,8 @@
 
 import contextlib
 import itertools
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -20,19 +17,6 @@ Urls = Mapping[DatabaseName, str]
 _clone_numbers = itertools.count(1)
 
 MAX_WAL_MB = 256
-# For the write-ahead log and the databases of all test processes.
-_ROOM_MB = 4000
-
-
-def folder_in_memory() -> Path | None:
-    """Return Linux' folder in memory, for data that may be lost; None if it is missing or too small.
-
-    A database has some 300 files. Copying them on a disk takes several times as long.
-    """
-    folder = Path("/dev/shm")  # noqa: S108 - only the parent of folders with names of their own
-    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _ROOM_MB * 1_000_000:
-        return None
-    return folder
 
 
 def maintenance(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:

@@ -56,7 +56,8 @@ def test_millions_of_values_are_refused_unparsed(
     model: type[BaseModel], value: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orjson, "loads", lambda _data: pytest.fail("the body was parsed"))
-    values = b",".join([value] * (MAX_STREAM_BODY_BYTES // (len(value) + 1) - 20))
+    # Repeating is far faster than joining.
+    values = (value + b",") * (MAX_STREAM_BODY_BYTES // (len(value) + 1) - 20) + value
     before = time.thread_time()
     with pytest.raises(BadRequestError, match="the body holds too many values"):
         parsed(model, b'{"user_ids":[' + values + b"]}")
