@@ -309,20 +309,35 @@ def clock(tmp_path: Path) -> WallClock:
 
 
 @pytest.mark.usefixtures("train")
-def test_numbers_increase_after_the_clock_was_set_back(folder: Path, clock: WallClock) -> None:
+def test_numbers_increase_after_the_clock_was_set_back(
+    folder: Path, clock: WallClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL", NEIGHBOURS)
+    # One process for all runs, as each start of an interpreter with the preloaded clock takes seconds.
+    script = (
+        "from recommender.cli.main import main\n"
+        "while input():\n"
+        "    status = main(['trainer', '--once'])\n"
+        "    print('status', status, flush=True)\n"
+    )
     versions, numbers = [], []
-    for offset in (2 * 86_400, 0, -2 * 86_400):
-        clock.step(offset)
-        environment = {**os.environ, **clock.variables, "MODEL": NEIGHBOURS}
-        subprocess.run(
-            [sys.executable, "-m", "recommender", "trainer", "--once"],
-            cwd=ROOT,
-            check=True,
-            env=environment,
-            timeout=60,
-            stdout=subprocess.DEVNULL,
-        )
-        versions.append(published(folder).version)
-        numbers.append(last_run(folder).number)
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, **clock.variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for offset in (2 * 86_400, 0, -2 * 86_400):
+            clock.step(offset)
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert "status 0\n" in iter(process.stdout.readline, "")
+            versions.append(published(folder).version)
+            numbers.append(last_run(folder).number)
+        process.stdin.write("\n")
     assert versions == sorted(set(versions))
     assert numbers == [1, 2, 3]
