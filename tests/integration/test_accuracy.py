@@ -1,23 +1,31 @@
 """On real ratings the service ranks what users liked later far better than popularity does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import Split, loaded, popularity_ndcg, service_ndcg, split_ratings
+from benchmarks.accuracy import Split, popularity_ndcg, service_ndcg, split_ratings
+from recommender.demo.embedded import PostgresServer
+from recommender.demo.movielens import MovieLensFolder
 from tests.support.clients import PATIENT, no_progress, settings_for
-from tests.support.postgres import Urls
+from tests.support.postgres import Templates, Urls
 
 
 @pytest.fixture(scope="module")
 def split(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Split:
-    return split_ratings(data_folder / "ml-latest-small", tmp_path_factory.mktemp("movielens"))
+    """Hold out ratings of all users, and compare the rankings of every second."""
+    split = split_ratings(data_folder / "ml-latest-small", tmp_path_factory.mktemp("movielens"))
+    users = sorted(split.liked_later)[::2]
+    return replace(split, liked_later={user: split.liked_later[user] for user in users})
 
 
 @pytest.fixture(scope="module")
-def urls(split: Split) -> Iterator[Urls]:
-    with loaded(split, no_progress) as urls:
+def urls(server: PostgresServer, split: Split) -> Iterator[Urls]:
+    with Templates(server, "accuracy").create() as urls:
+        MovieLensFolder(split.folder).load(urls, no_progress, now=datetime.now(UTC).replace(tzinfo=None))
         yield urls
 
 
