@@ -17,8 +17,17 @@ from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import no_progress
 from tests.support.made_up import SMALL
-from tests.support.postgres import Urls
+from tests.support.postgres import Urls, folder_in_memory
 from tests.support.reference import Reference
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not pytest's own folder: under root the server runs as another user, who may not enter that folder.
+    with tempfile.TemporaryDirectory(
+        prefix="marquee-", dir=folder_in_memory(), ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder) / "demo"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, urls: Urls, *arguments: str) -> Result:
@@ -57,26 +66,18 @@ def test_other_data_is_replaced_only_on_request(monkeypatch: pytest.MonkeyPatch,
     assert interactions(databases) == 5_000
 
 
-def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now() -> None:
+def test_data_of_the_embedded_demo_that_has_aged_is_moved_up_to_now(folder: Path) -> None:
     newest = "SELECT max(timestamp) FROM interaction"
-    with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
-        with (
-            demo_databases(Path(folder) / "demo", no_progress, SMALL) as urls,
-            psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection,
-        ):
-            connection.execute("UPDATE interaction SET timestamp = timestamp - interval '200 days'")
-        with demo_databases(Path(folder) / "demo", no_progress, SMALL) as urls:
-            ((latest_at,),) = Reference(urls).rows(DatabaseName.ENGAGEMENT, newest)
-            assert interactions(urls) == SMALL.interactions
+    with (
+        demo_databases(folder, no_progress, SMALL) as urls,
+        psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection,
+    ):
+        connection.execute("UPDATE interaction SET timestamp = timestamp - interval '200 days'")
+    with demo_databases(folder, no_progress, SMALL) as urls:
+        ((latest_at,),) = Reference(urls).rows(DatabaseName.ENGAGEMENT, newest)
+        assert interactions(urls) == SMALL.interactions
     assert isinstance(latest_at, datetime)
     assert datetime.now(UTC).replace(tzinfo=None) - latest_at < timedelta(minutes=2)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # Not pytest's own folder: under root the server runs as another user, who may not enter that folder.
-    with tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder) / "demo"
 
 
 @pytest.mark.parametrize("marker", [b"", b"\xff"])
