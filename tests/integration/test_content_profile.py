@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from recommender.entities import DatabaseName
 from tests.support.agreement import assert_agrees
-from tests.support.clients import NO_CAPS, PATIENT, get, running_client, whole_ranking
+from tests.support.clients import NO_CAPS, PATIENT, get, post_batch, running_client, whole_ranking
 from tests.support.postgres import Outage, Urls
 from tests.support.profile_reference import ProfileReference
 
@@ -18,7 +18,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def profile_client(shared_databases: Urls) -> Iterator[FlaskClient]:
-    with running_client(shared_databases, CONTENT="profile", **NO_CAPS, **PATIENT) as client:
+    with running_client(shared_databases, CONTENT="profile", MAX_LIMIT="200", **NO_CAPS, **PATIENT) as client:
         yield client
 
 
@@ -32,18 +32,23 @@ def test_the_whole_ranking_agrees_with_the_definition(
 ) -> None:
     users = reference.users[::4]
     assert len(users) >= 50
+    answers = post_batch(profile_client, users, len(reference.catalog))["results"]
     for user in users:
-        assert_agrees(whole_ranking(profile_client, user), reference.rank(user))
+        assert_agrees(answers[user]["recommendations"], reference.rank(user))
+    for user in users[::7]:
+        assert whole_ranking(profile_client, user) == answers[user]["recommendations"]
 
 
 def test_content_counts_with_stated_genres_or_a_history(
     profile_client: FlaskClient, reference: ProfileReference
 ) -> None:
     seen = set()
-    for user in [*reference.users, UNKNOWN]:
+    users = [*reference.users, UNKNOWN]
+    answers = post_batch(profile_client, users, 1)["results"]
+    for user in users:
         stated, liked = reference.genres_of_user.get(user, set()), reference.positive.get(user, set())
         counts = reference.genre_counts(stated, liked)
-        strategy = get(profile_client, user, limit=1)["strategy"]
+        strategy = answers[user]["strategy"]
         assert (strategy in {"hybrid", "content"}) == any(counts.values())
         seen.add(strategy)
     assert {"hybrid", "content", "popular"} <= seen
