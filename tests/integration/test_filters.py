@@ -40,12 +40,18 @@ def passes(item: dict[str, Any], filters: dict[str, Any]) -> bool:
     )
 
 
+@pytest.fixture(scope="module")
+def rankings(client: FlaskClient, reference: Reference) -> dict[str, list[dict[str, Any]]]:
+    """Return whole rankings without filters, by user."""
+    return {user: whole_ranking(client, user) for user in reference.users[::25]}
+
+
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 def test_a_filtered_ranking_is_the_whole_ranking_without_failing_items(
-    client: FlaskClient, reference: Reference, filters: dict[str, Any]
+    client: FlaskClient, rankings: dict[str, list[dict[str, Any]]], filters: dict[str, Any]
 ) -> None:
-    for user in reference.users[::25]:
-        whole = [item for item in whole_ranking(client, user) if passes(item, filters)]
+    for user, ranking in rankings.items():
+        whole = [item for item in ranking if passes(item, filters)]
         assert whole
         answer = get(client, user, limit=100, **filters)
         assert answer["recommendations"] == whole[:100]
