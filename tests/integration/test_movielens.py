@@ -1,5 +1,6 @@
 """`load-movielens` fills the three databases, and overwrites data only on request."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recommender.cli.load_movielens import load_movielens
+from recommender.demo.embedded import PostgresServer
 from recommender.demo.movielens import MovieLensFolder, item_id, user_id
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import get, no_progress, running_client
-from tests.support.postgres import Urls
+from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
 MOVIES = """movieId,title,genres
@@ -143,6 +145,13 @@ def test_filled_databases_are_replaced_only_on_request(
     assert {item["title"] for item in answer["recommendations"]} == {"Heat", "Untitled"}
 
 
+@pytest.fixture(scope="module")
+def untouched(server: PostgresServer) -> Iterator[Urls]:
+    """Create empty databases that no test fills."""
+    with Templates(server, "untouched").create() as urls:
+        yield urls
+
+
 @pytest.mark.parametrize(
     ("movies", "ratings", "message"),
     [
@@ -166,13 +175,13 @@ def test_filled_databases_are_replaced_only_on_request(
     ],
 )
 def test_a_folder_without_valid_movielens_files_is_refused(
-    empty_databases: Urls, tmp_path: Path, movies: str | None, ratings: str, message: str
+    untouched: Urls, tmp_path: Path, movies: str | None, ratings: str, message: str
 ) -> None:
     if movies is not None:
         (tmp_path / "movies.csv").write_text(movies)
     (tmp_path / "ratings.csv").write_text(ratings)
     with pytest.raises(LoadError, match=message):
-        MovieLensFolder(tmp_path).load(empty_databases, no_progress)
+        MovieLensFolder(tmp_path).load(untouched, no_progress)
 
 
 def test_movielens_loads_whole(empty_databases: Urls, data_folder: Path) -> None:
