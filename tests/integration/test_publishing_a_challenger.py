@@ -16,6 +16,7 @@ from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.currents import serving_version
 from recommender.model_store.locks import model_lock
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, read_runs
+from recommender.trainer import comparison
 from recommender.trainer import run as run_module
 from recommender.trainer.champion import Decision
 from recommender.trainer.records import metrics_of
@@ -36,6 +37,8 @@ def decided(run_on_models: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         return Decision(in_blend(Fit(CHALLENGER), champion.blend), "It won.", is_new=True)
 
     monkeypatch.setattr(run_module, "decide", decide)
+    # What the search finds makes no difference.
+    monkeypatch.setattr(comparison, "SEARCH_USERS", comparison.LEAST_TEST_USERS + 10)
 
     def train() -> TrainingRun:
         assert run_on_models("trainer", "--once").status == 0
