@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,6 +30,7 @@ _ROUND_TRIPS = 5
 _WRITES = {"ModifyTable", "LockRows"}
 # A rebuild of a table holds its lock for longer than an inspection should wait.
 _LOCK_TIMEOUT = "2s"
+_NO_SETTINGS: Mapping[str, str] = {}
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
@@ -116,11 +117,10 @@ class Inspection:
 
         EXPLAIN (GENERIC_PLAN) shows the same, but only from PostgreSQL 16 on. Permissions are checked, too.
         """
-        with self._transaction():
+        # With the NULLs below, pruning would drop all partitions from the plan.
+        generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
+        with self._transaction(generic_and_whole):
             names, types = self._columns(query)
-            # With the NULLs below, pruning would drop all partitions from the plan.
-            generic_and_whole = {"plan_cache_mode": "force_generic_plan", "enable_partition_pruning": "off"}
-            set_for_transaction(self._connection, generic_and_whole)
             numbered = statement_for(self._connection, query.numbered)
             self._connection.execute(b"PREPARE examined AS " + numbered)
             nulls = ", ".join(["NULL"] * len(query.parameters))
@@ -160,11 +160,11 @@ class Inspection:
         return f"{known.name}[]" if oid == known.array_oid else known.name
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, settings: Mapping[str, str] = _NO_SETTINGS) -> Iterator[None]:
         """Run in one transaction, which a pooler sends to one session, with lock and statement timeouts."""
         self._connection.deadline = Deadline.after(self._patience_s)
         with self._refusals(), self._connection.transaction(), self._refusals():
-            set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT})
+            set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT, **settings})
             yield
 
     @contextmanager

@@ -7,7 +7,7 @@ from recommender.databases.inspection import Examination, Inspection
 from recommender.databases.queries import Query
 from recommender.diagnostics.expectations import STATEMENTS
 from recommender.diagnostics.findings import CONTRACT, Finding, Level, some
-from recommender.diagnostics.tables import look_at_tables
+from recommender.diagnostics.tables import FoundTable, look_at_tables
 from recommender.domains.attributes import Attribute
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName
@@ -42,6 +42,8 @@ def check_statements(
     Raises:
         InspectionError: PostgreSQL rejects something other than the statements.
     """
+    # Statements read the same few tables.
+    tables: dict[str, FoundTable] = {}
     for query in queries.values():
         overlaid = query.path != ours[query.name].path
         about = f"statement {query.name}"
@@ -66,7 +68,7 @@ def check_statements(
         if fault:
             yield Finding(level, name, about, f"{fault}{consequence}", to_do)
             continue
-        large = [] if expected.is_background else _large_tables(inspection, examination)
+        large = [] if expected.is_background else _large_tables(inspection, examination, tables)
         if large:
             means = f"reads all of {some(large)} in each request"
             to_do = (
@@ -114,11 +116,19 @@ def _alike(type_name: str) -> str:
     return _ALIKE.get(element, element) + type_name[len(element) :]
 
 
-def _large_tables(inspection: Inspection, examination: Examination) -> list[str]:
-    """Return the large tables that are read whole; the partitions of a table count together."""
+def _large_tables(
+    inspection: Inspection, examination: Examination, known: dict[str, FoundTable]
+) -> list[str]:
+    """Return the large tables that are read whole; the partitions of a table count together.
+
+    `known` gets the tables that are looked at.
+    """
+    unknown = [name for name in examination.tables_read_whole if name not in known]
+    if unknown:
+        known |= look_at_tables(inspection, unknown)
     rows: Counter[str] = Counter()
     parts: Counter[str] = Counter()
-    for table in look_at_tables(inspection, examination.tables_read_whole).values():
+    for table in (known[name] for name in examination.tables_read_whole if name in known):
         rows[table.root_name] += table.row_estimate or 0
         parts[table.root_name] += table.root_name != table.sql_name
     return [
