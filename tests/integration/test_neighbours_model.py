@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from recommender.entities import DatabaseName, Options, Page
-from recommender.model_store import artifact
+from recommender.model_store import artifact, watcher
 from recommender.model_store.publishing import publishing
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
@@ -41,6 +41,12 @@ from tests.support.waiting import wait_until
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
 
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let services look for a new model ten times a second, as each test waits for several."""
+    monkeypatch.setattr(watcher, "_POLL_S", 0.1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
@@ -63,10 +69,10 @@ def version(store: Path, folder: Path) -> str:
 
 
 @contextmanager
-def answering(urls: Urls, folder: Path) -> Iterator[FlaskClient]:
+def answering(urls: Urls, folder: Path, **more: str) -> Iterator[FlaskClient]:
     version = artifact.current_version(folder, NAME)
     # Every ranking fits on one page.
-    variables = {"MODEL_PATH": str(folder), "MAX_LIMIT": "200", **NO_CAPS, **PATIENT}
+    variables = {"MODEL_PATH": str(folder), "MAX_LIMIT": "200", **NO_CAPS, **PATIENT, **more}
     with running_client(urls, **variables) as client:
         wait_until(lambda: answers_with(client, Reference(urls).users[0], version))
         yield client
@@ -163,13 +169,13 @@ def test_items_and_users_newer_than_the_artifact_work(
     assert new_item not in ids(answer)
 
 
-def test_without_engagement_db_the_model_does_not_score(
-    client_with_model: FlaskClient, databases: Urls, outage: Outage
-) -> None:
+def test_without_engagement_db_the_model_does_not_score(databases: Urls, store: Path, outage: Outage) -> None:
     user = next(user for user, genres in Reference(databases).genres_of_user.items() if genres)
-    get(client_with_model, user)
-    outage.stop(ENGAGEMENT)
-    answer = get(client_with_model, user)
+    # Requests wait so long for a database that is down.
+    with answering(databases, store, POOL_TIMEOUT_MS="1000") as client:
+        get(client, user)
+        outage.stop(ENGAGEMENT)
+        answer = get(client, user)
     assert (answer["strategy"], answer["degraded"]) == ("content", ["engagement_db"])
 
 

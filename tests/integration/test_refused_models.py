@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
 from recommender.entities import DatabaseName
+from recommender.model_store import watcher
 from recommender.models.files import map_arrays
 from recommender.models.user_knn.build import ARRAY_NAMES
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
@@ -30,6 +31,12 @@ from tests.support.waiting import wait_until
 _, CATALOG, ENGAGEMENT = DatabaseName
 
 Change = Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let services look for a new model ten times a second, as each test waits for several."""
+    monkeypatch.setattr(watcher, "_POLL_S", 0.1)
 
 
 @pytest.fixture
