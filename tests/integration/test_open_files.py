@@ -23,11 +23,24 @@ pytestmark = [
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
+CONFIGURATION = """
+import resource
+from pathlib import Path
+
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard} or resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+__file__ = "config/gunicorn.conf.py"
+exec(compile(Path(__file__).read_text(), __file__, "exec"))
+"""
+
+
 @contextmanager
-def one_worker(urls: Urls, limit: str, **variables: str) -> Iterator[GunicornServer]:
-    """Start one worker with the limit of open files that these options of `ulimit` set."""
-    gunicorn = f"exec {sys.executable} -m gunicorn -c config/gunicorn.conf.py wsgi:app"
-    command = ["sh", "-c", f"ulimit {limit} && {gunicorn}"]
+def one_worker(
+    urls: Urls, folder: Path, soft: int, hard: int | None = None, **variables: str
+) -> Iterator[GunicornServer]:
+    """Start one worker under limits of open files; by default the hard one is that of the tests."""
+    path = folder / "gunicorn.conf.py"
+    path.write_text(CONFIGURATION.format(soft=soft, hard=hard))
+    command = [sys.executable, "-m", "gunicorn", "-c", str(path), "wsgi:app"]
     with gunicorn_in(ROOT, urls, settings_alone(WORKERS="1", **variables), command=command) as server:
         yield server
 
@@ -45,8 +58,8 @@ def is_kept(connection: socket.socket) -> bool:
     return b"Connection: close" not in answer
 
 
-def test_more_idle_connections_than_files_end_no_worker(shared_databases: Urls) -> None:
-    with one_worker(shared_databases, "-n 400") as server, ExitStack() as stack:
+def test_more_idle_connections_than_files_end_no_worker(shared_databases: Urls, tmp_path: Path) -> None:
+    with one_worker(shared_databases, tmp_path, 400, 400) as server, ExitStack() as stack:
         (before,) = server.workers()
         kept = [is_kept(connected(server, stack)) for _ in range(450)]
         assert 50 < sum(kept) < 400
@@ -55,16 +68,18 @@ def test_more_idle_connections_than_files_end_no_worker(shared_databases: Urls) 
 
 
 def test_the_limit_of_open_files_is_raised_to_serve_every_request_that_may_wait(
-    shared_databases: Urls,
+    shared_databases: Urls, tmp_path: Path
 ) -> None:
-    with one_worker(shared_databases, "-Sn 300", MAX_WAITING="500") as server, ExitStack() as stack:
+    with one_worker(shared_databases, tmp_path, 300, MAX_WAITING="500") as server, ExitStack() as stack:
         (before,) = server.workers()
         assert all(is_kept(connected(server, stack)) for _ in range(400))
         assert list(server.workers()) == [before]
 
 
-def test_a_worker_without_files_accepts_connections_again_once_it_has_some(shared_databases: Urls) -> None:
-    with one_worker(shared_databases, "-n 1024") as server, ExitStack() as stack:
+def test_a_worker_without_files_accepts_connections_again_once_it_has_some(
+    shared_databases: Urls, tmp_path: Path
+) -> None:
+    with one_worker(shared_databases, tmp_path, 1024, 1024) as server, ExitStack() as stack:
         ((before, worker),) = server.workers().items()
         old = connected(server, stack)
         assert is_kept(old)

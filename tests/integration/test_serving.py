@@ -6,21 +6,21 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from config.setting_types import ROOT
+from tests.support.forked import ForkedProcess, fork
+from tests.support.gunicorn import without_numba
+from tests.support.made_up import SMALL
 from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, refusal
+from tests.support.waiting import eventually
 
 _START_S = 60.0
 _STOP_S = 20.0
@@ -39,6 +39,22 @@ subprocess.Popen = Popen
 from recommender.cli.main import main
 sys.exit(main(["serve"]))
 """
+# `serve` with a smaller demo: test_demo.py loads one of the whole size.
+_SMALL_DEMO = """
+import sys
+
+from recommender.cli.main import main
+from recommender.demo import databases
+from recommender.demo.generate import DEMO_SIZE, generate
+from tests.support.made_up import SMALL
+
+def generate_small(size, *others):
+    assert size == DEMO_SIZE
+    return generate(SMALL, *others)
+
+databases.generate = generate_small
+sys.exit(main(["serve"]))
+"""
 
 
 @pytest.fixture
@@ -49,36 +65,37 @@ def port() -> int:
         return number
 
 
-def start(arguments: list[str], variables: Mapping[str, str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # noqa: S603 - our own files
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return variables for the new interpreter in which `serve` starts Gunicorn."""
+    return without_numba(tmp_path_factory.mktemp("light"))
+
+
+@contextmanager
+def started(arguments: list[str], variables: Mapping[str, str]) -> Iterator[tuple[ForkedProcess, Path]]:
+    """Start a program by a fork, and yield it and the file of its output. It is killed at the end."""
+    with tempfile.TemporaryDirectory(prefix="marquee-serving-") as folder:
+        out = Path(folder) / "out"
+        process = fork(arguments, environment(**variables), out)
+        try:
+            yield process, out
+        finally:
+            process.kill()
+
+
+def wait_for(process: ForkedProcess, out: Path, line: str) -> str:
+    """Return the output of the process when it has a line."""
+    assert eventually(lambda: line in out.read_text() or process.poll() is not None, _START_S), (
+        f"it never said {line!r}:\n{out.read_text()}"
     )
+    assert line in out.read_text(), f"the process ended before it said {line!r}:\n{out.read_text()}"
+    return out.read_text()
 
 
-def wait_for(process: "subprocess.Popen[str]", line: str) -> str:
-    """Return the output of the process up to and with a line."""
-    assert process.stdout is not None
-    printed = ""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        text = process.stdout.readline()
-        printed += text
-        if line in text:
-            return printed
-        assert text, f"the process ended before it said {line!r}:\n{printed}"
-    pytest.fail(f"it never said {line!r}:\n{printed}")
-
-
-def stop(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
-    """Signal the whole process group, as a terminal does. Return the remaining output."""
+def stop(process: ForkedProcess, number: signal.Signals) -> None:
+    """Signal the whole process group, as a terminal does, and wait for its end."""
     os.killpg(process.pid, number)
-    return process.communicate(timeout=_STOP_S)[0]
+    process.wait(_STOP_S)
 
 
 def fetch(port: int, path: str) -> tuple[int, dict[str, object]]:
@@ -105,35 +122,41 @@ def demo_folder() -> Iterator[Path]:
         yield Path(folder) / "demo"
 
 
-def test_without_databases_the_demo_is_made_once_served_and_stopped(port: int, demo_folder: Path) -> None:
-    variables = {"PORT": str(port), "DEMO_PATH": str(demo_folder)}
+def test_without_databases_the_demo_is_made_once_served_and_stopped(
+    port: int, demo_folder: Path, light: dict[str, str]
+) -> None:
+    folders = {"DEMO_PATH": str(demo_folder), "MODEL_PATH": str(demo_folder.with_name("models"))}
     users = []
     for first_time, number in ((True, signal.SIGINT), (False, signal.SIGTERM)):
         # With the default settings it begins to train, which one test covers.
         schedule = {"TRAINING_SCHEDULE": ""} if first_time else {}
-        process = start(["app.py"], {**variables, **schedule})
-        try:
-            printed = wait_for(process, "Stop with Ctrl-C")
-            assert ("Loading 200,000 interactions" in printed) == first_time
-            match = re.search(
-                rf'curl "http://127\.0\.0\.1:{port}(/api/recommendations/(\S+)\?limit=5)"', printed
-            )
-            assert match is not None, printed
-            status, answer = fetch(port, match[1])
-            assert status == 200
-            assert (answer["strategy"], answer["count"], answer["degraded"]) == ("hybrid", 5, [])
-            users.append(match[2])
-            assert postgres_processes(demo_folder)
-            shown = re.search(r"export DB_HOST=(\S+) DB_USER=(\S+)", printed)
-            assert shown is not None, printed
-            with psycopg.connect(host=shown[1], user=shown[2], dbname="user_db"):
-                pass
-        finally:
-            rest = stop(process, number)
-        assert process.returncode == 0, printed + rest
-        assert "Traceback" not in printed + rest
+        variables = {"PORT": str(port), **folders, **light, **schedule}
+        with started(["-c", _SMALL_DEMO], variables) as (process, out):
+            try:
+                printed = wait_for(process, out, "Stop with Ctrl-C")
+                assert (f"Loading {SMALL.interactions:,} interactions" in printed) == first_time
+                users.append(assert_it_serves_the_demo(printed, port, demo_folder))
+            finally:
+                stop(process, number)
+            assert process.returncode == 0, out.read_text()
+            assert "Traceback" not in out.read_text()
         assert not postgres_processes(demo_folder)
     assert users[0] == users[1]
+
+
+def assert_it_serves_the_demo(printed: str, port: int, demo_folder: Path) -> str:
+    """Send the request and open the database that were printed. Return the user."""
+    match = re.search(rf'curl "http://127\.0\.0\.1:{port}(/api/recommendations/(\S+)\?limit=5)"', printed)
+    assert match is not None, printed
+    status, answer = fetch(port, match[1])
+    assert status == 200
+    assert (answer["strategy"], answer["count"], answer["degraded"]) == ("hybrid", 5, [])
+    assert postgres_processes(demo_folder)
+    shown = re.search(r"export DB_HOST=(\S+) DB_USER=(\S+)", printed)
+    assert shown is not None, printed
+    with psycopg.connect(host=shown[1], user=shown[2], dbname="user_db"):
+        pass
+    return match[2]
 
 
 def test_a_port_in_use_is_reported_before_the_start(port: int, demo_folder: Path) -> None:
@@ -188,44 +211,45 @@ def test_gunicorn_does_not_start_with_a_broken_sql_overlay(port: int, tmp_path: 
 
 def test_gunicorn_serves_configured_databases(port: int, shared_databases: Urls) -> None:
     variables = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
-    process = start(GUNICORN, {**variables, "PORT": str(port)})
-    try:
-        wait_for(process, "catalog index: ")
-        assert fetch(port, "/health")[0] == 200
-        status, answer = fetch(port, "/api/recommendations/11111111-1111-4111-8111-111111111111")
-        assert (status, answer["strategy"]) == (200, "popular")
-    finally:
-        stop(process, signal.SIGTERM)
-    assert process.returncode == 0
+    with started(GUNICORN, {**variables, "PORT": str(port)}) as (process, out):
+        try:
+            wait_for(process, out, "catalog index: ")
+            assert fetch(port, "/health")[0] == 200
+            status, answer = fetch(port, "/api/recommendations/11111111-1111-4111-8111-111111111111")
+            assert (status, answer["strategy"]) == (200, "popular")
+        finally:
+            stop(process, signal.SIGTERM)
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
-def test_serve_that_is_quit_or_killed_leaves_no_server(port: int, number: signal.Signals) -> None:
-    process = start(["app.py"], {**NOWHERE, "PORT": str(port), "TRAINING_SCHEDULE": "never"})
+def test_serve_that_is_quit_or_killed_leaves_no_server(
+    port: int, number: signal.Signals, light: dict[str, str]
+) -> None:
     servers: list[psutil.Process] = []
-    try:
-        wait_for(process, "Stop with Ctrl-C")
-        servers = psutil.Process(process.pid).children(recursive=True)
-        assert servers
-        process.send_signal(number)
-        process.communicate(timeout=_STOP_S)
-        _, alive = psutil.wait_procs(servers, _STOP_S)
-        assert not alive
-    finally:
-        for server in servers:
-            if server.is_running():
-                server.kill()
-        process.kill()
+    with started(["app.py"], {**NOWHERE, **light, "PORT": str(port)}) as (process, out):
+        try:
+            wait_for(process, out, "Stop with Ctrl-C")
+            servers = psutil.Process(process.pid).children(recursive=True)
+            assert servers
+            process.send_signal(number)
+            process.wait(_STOP_S)
+            _, alive = psutil.wait_procs(servers, _STOP_S)
+            assert not alive
+        finally:
+            for server in servers:
+                if server.is_running():
+                    server.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_while_the_server_starts_leaves_no_server(port: int, number: signal.Signals) -> None:
-    process = start(["-c", _EARLY_SIGNAL, str(int(number))], {**NOWHERE, "PORT": str(port)})
-    pid = int(wait_for(process, "server ").split()[-1])
-    try:
-        assert process.wait(_STOP_S) == 128 + signal.SIGTERM
-        assert not psutil.pid_exists(pid)
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        process.communicate(timeout=_STOP_S)
+    arguments = ["-c", _EARLY_SIGNAL, str(int(number))]
+    with started(arguments, {**NOWHERE, "PORT": str(port)}) as (process, out):
+        pid = int(wait_for(process, out, "\n").split()[1])
+        try:
+            assert process.wait(_STOP_S) == 128 + signal.SIGTERM
+            assert not psutil.pid_exists(pid)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.setting_types import ROOT
-from tests.support.gunicorn import gunicorn_in, settings_alone
+from tests.support.gunicorn import gunicorn_in, settings_alone, without_numba
 from tests.support.postgres import Urls
 from tests.support.waiting import wait_until
 
@@ -27,10 +27,11 @@ CONFIG = "config/gunicorn.conf.py"
     ],
 )
 def test_gunicorn_starts_and_reloads_from_any_folder(
-    shared_databases: Urls, folder: Path, arguments: list[str]
+    shared_databases: Urls, tmp_path: Path, folder: Path, arguments: list[str]
 ) -> None:
     command = [GUNICORN, *arguments, "wsgi:app"]
-    with gunicorn_in(folder, shared_databases, settings_alone(WORKERS="1"), command=command) as server:
+    variables = {**settings_alone(WORKERS="1"), **without_numba(tmp_path)}
+    with gunicorn_in(folder, shared_databases, variables, command=command) as server:
         (before,) = server.workers()
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: set(server.workers()) not in (set(), {before}) and len(server.workers()) == 1)

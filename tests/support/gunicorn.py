@@ -28,11 +28,10 @@ from tests.support.processes import NO_MODELS
 from tests.support.waiting import eventually
 
 # Variables that take effect before a program runs, and so not after a fork.
-_OF_ANY_PROCESS = {"LD_PRELOAD", "NUMBA_CACHE_DIR"}
+_OF_ANY_PROCESS = {"LD_PRELOAD", "NUMBA_CACHE_DIR", "PYTHONPATH"}
 _START_S = 60.0
 _STOP_S = 40.0
-_ARGUMENTS = ("-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
-_COMMAND = (sys.executable, *_ARGUMENTS)
+_COMMAND = (sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app")
 _PAUSE_S = 0.02
 
 Labels = Mapping[str, str]
@@ -134,6 +133,16 @@ def settings_alone(**variables: str) -> dict[str, str]:
     return {**nothing_of_ours, "MODEL_PATH": NO_MODELS, "TRAINING_SCHEDULE": "never", **variables}
 
 
+def without_numba(folder: Path) -> dict[str, str]:
+    """Return variables with which new interpreters find no numba: its import takes half of their start.
+
+    Args:
+        folder: receives a module that takes its place.
+    """
+    (folder / "numba.py").write_text("raise ImportError\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 @contextlib.contextmanager
 def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
     """Start Gunicorn on some databases, and wait until it answers. It is killed at the end.
@@ -148,7 +157,10 @@ def running_gunicorn(urls: Urls, **variables: str) -> Iterator[GunicornServer]:
 def gunicorn_in(
     root: Path, urls: Urls, variables: Mapping[str, str], *, command: Sequence[str] = _COMMAND
 ) -> Iterator[GunicornServer]:
-    """Start Gunicorn from another tree of files, with its `.env`, or by another command in any folder."""
+    """Start Gunicorn from another tree of files, with its `.env`, or by another command in any folder.
+
+    A command of this interpreter in the project's own folder is run by a fork.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -163,8 +175,8 @@ def gunicorn_in(
             "PORT": str(port),
         }
         process: subprocess.Popen[bytes] | ForkedProcess
-        if (root, command) == (ROOT, _COMMAND) and not _OF_ANY_PROCESS & variables.keys():
-            process = fork(_ARGUMENTS, environment, log)
+        if (root, command[0]) == (ROOT, sys.executable) and not _OF_ANY_PROCESS & variables.keys():
+            process = fork(command[1:], environment, log)
         else:
             process = _start(command, root, environment, log)
         server = GunicornServer(port, process, log)
