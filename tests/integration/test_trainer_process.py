@@ -45,11 +45,18 @@ def trained_folder(shared_databases: Urls, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
+@pytest.fixture(scope="module")
+def later_service(shared_databases: Urls, trained_folder: Path) -> Iterator[GunicornServer]:
+    """A service that is started on a folder with a trained model; each test leaves it with one trainer."""
+    with running_gunicorn(shared_databases, MODEL_PATH=str(trained_folder), **QUICK) as server:
+        yield server
+
+
 @pytest.fixture
-def later_service(shared_databases: Urls, trained_folder: Path, folder: Path) -> Iterator[GunicornServer]:
-    """A service that is started on a folder with a trained model."""
-    shutil.copytree(trained_folder, folder, symlinks=True)
-    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as server:
+def ending_service(shared_databases: Urls, trained_folder: Path, folder: Path) -> Iterator[GunicornServer]:
+    """A service like that for one test, which ends it."""
+    shutil.copytree(trained_folder, folder, symlinks=True, ignore=shutil.ignore_patterns(TRAINER_LOCK))
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), WORKERS="1", **QUICK) as server:
         yield server
 
 
@@ -95,7 +102,7 @@ def test_the_service_trains_and_uses_a_model_on_its_own(
 
 
 def test_a_killed_trainer_is_restarted_and_does_not_train_again(
-    later_service: GunicornServer, folder: Path
+    later_service: GunicornServer, trained_folder: Path
 ) -> None:
     first = the_trainer(later_service)
     workers = set(later_service.workers())
@@ -103,7 +110,7 @@ def test_a_killed_trainer_is_restarted_and_does_not_train_again(
     wait_until(lambda: bool(trainers(later_service)) and first not in trainers(later_service))
     assert set(later_service.workers()) == workers
     assert len(trainers(later_service)) == 1
-    assert [run.number for run in read_runs(folder, 5)] == [1]
+    assert [run.number for run in read_runs(trained_folder, 5)] == [1]
 
 
 def test_killed_workers_leave_one_trainer(later_service: GunicornServer) -> None:
@@ -123,37 +130,37 @@ def test_a_reload_starts_a_trainer_with_the_new_settings(later_service: Gunicorn
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_the_trainer_ends_with_the_service(
-    later_service: GunicornServer, folder: Path, how: signal.Signals
+    ending_service: GunicornServer, folder: Path, how: signal.Signals
 ) -> None:
-    the_trainer(later_service)
-    later_service.process.send_signal(how)
-    later_service.process.wait(40)
-    wait_until(lambda: not trainers(later_service))
+    the_trainer(ending_service)
+    ending_service.process.send_signal(how)
+    ending_service.process.wait(40)
+    wait_until(lambda: not trainers(ending_service))
     wait_until(lambda: not is_held(folder / TRAINER_LOCK))
 
 
 def test_a_second_trainer_for_the_same_folder_does_not_start(
-    later_service: GunicornServer, shared_databases: Urls, folder: Path
+    later_service: GunicornServer, shared_databases: Urls, trained_folder: Path
 ) -> None:
     the_trainer(later_service)
     urls = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
     second = run_forked(
-        ["-m", "recommender", "trainer"], environment(**urls, **QUICK, MODEL_PATH=str(folder))
+        ["-m", "recommender", "trainer"], environment(**urls, **QUICK, MODEL_PATH=str(trained_folder))
     )
     assert second.returncode == 1
     assert "another trainer is running already" in second.stderr
 
 
 def test_two_services_on_one_folder_have_one_trainer_and_the_second_takes_over(
-    shared_databases: Urls, folder: Path
+    ending_service: GunicornServer, shared_databases: Urls, folder: Path
 ) -> None:
-    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as second:
-        the_trainer(second)
-        with running_gunicorn(shared_databases, MODEL_PATH=str(folder), **QUICK) as first:
-            wait_until(lambda: first.get("/ready").body["model"]["name"] == "popularity")
-            assert not trainers(first)
-            second.process.kill()
-            the_trainer(first)
+    second = ending_service
+    the_trainer(second)
+    with running_gunicorn(shared_databases, MODEL_PATH=str(folder), WORKERS="1", **QUICK) as first:
+        wait_until(lambda: first.get("/ready").body["model"]["name"] == "popularity")
+        assert not trainers(first)
+        second.process.kill()
+        the_trainer(first)
     assert len(list(read_runs(folder, 5))) == 1
 
 
