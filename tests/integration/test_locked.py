@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +15,12 @@ import pytest
 from config.access_settings import KeyScope
 from config.setting_types import ROOT
 from recommender.auth_keys import make_key
-from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.forked import fork
+from tests.support.gunicorn import GunicornServer, running_gunicorn, without_numba
 from tests.support.postgres import Urls
 from tests.support.processes import GUNICORN, environment, free_port, refusal
 from tests.support.redis import RedisServer, redis_binary
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -91,13 +92,13 @@ def test_an_address_given_to_gunicorn_needs_keys_too(arguments: list[str], varia
     assert "bind: 0.0.0.0 can be reached from elsewhere, and API_KEYS is empty" in said
 
 
-def test_an_inherited_socket_that_others_reach_needs_keys_too() -> None:
+def test_an_inherited_socket_that_others_reach_needs_keys_too(tmp_path: Path) -> None:
     with socket.create_server((ANYWHERE, 0)) as listener:
         os.set_inheritable(listener.fileno(), True)  # noqa: FBT003 - the only form
         result = subprocess.run(  # noqa: S603 - Gunicorn
             [sys.executable, *GUNICORN, "-b", f"fd://{listener.fileno()}"],
             cwd=ROOT,
-            env=environment(DB_HOST="localhost"),
+            env=environment(DB_HOST="localhost", **without_numba(tmp_path)),
             pass_fds=[listener.fileno()],
             capture_output=True,
             text=True,
@@ -111,16 +112,13 @@ def test_an_inherited_socket_that_others_reach_needs_keys_too() -> None:
 def test_the_curl_line_of_serve_has_a_place_for_the_key(shared_databases: Urls, tmp_path: Path) -> None:
     log = tmp_path / "log"
     databases = {f"{name.upper()}_URL": url for name, url in shared_databases.items()}
-    variables = environment(**databases, PORT=str(free_port()), API_KEYS=ENTRY.entry)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=variables, stdout=output, start_new_session=True
-        )
-    deadline = time.monotonic() + _PATIENCE_S
-    while "Stop with Ctrl-C" not in log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(_PATIENCE_S)
+    variables = {**databases, **without_numba(tmp_path), "PORT": str(free_port()), "API_KEYS": ENTRY.entry}
+    process = fork(["app.py"], environment(**variables), log)
+    try:
+        assert eventually(lambda: "Stop with Ctrl-C" in log.read_text(), _PATIENCE_S)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(_PATIENCE_S)
     assert 'curl -H "Authorization: Bearer $KEY" "http://127.0.0.1:' in log.read_text()
 
 
