@@ -1,18 +1,28 @@
 """A worker's memory depends neither on the length of texts nor on the number of an item's genres."""
 
 import tracemalloc
+from collections.abc import Iterator
 
 import psycopg
+import pytest
 
 from recommender.entities import DatabaseName
 from tests.support.clients import NO_CAPS, PATIENT, get, running_client
-from tests.support.postgres import Urls
+from tests.support.postgres import Templates, Urls
 from tests.support.reference import Reference
 
 USER, CATALOG, _ = DatabaseName
-LONG = 10_000_000
-# For 20 items with 10 MB in each of two texts, 400 MB in all. A request alone takes 2 to 3 MB.
+LONG = 5_000_000
+# For 20 items with 10 and 5 MB in two texts, 300 MB in all. A request alone takes 2 to 3 MB.
 MAX_PEAK_BYTES = 12_000_000
+
+
+@pytest.fixture(scope="module")
+def long_texts(templates: Templates) -> Iterator[Urls]:
+    """Create databases in which 20 items have long texts and a long genre. No test changes them."""
+    with templates.clone() as urls:
+        lengthen_texts(urls)
+        yield urls
 
 
 def lengthen_texts(urls: Urls) -> None:
@@ -27,14 +37,17 @@ def lengthen_texts(urls: Urls) -> None:
             "release_year = 3e9 WHERE id IN (SELECT id FROM medias ORDER BY id LIMIT 20)",
             {"long": LONG},
         )
+        connection.execute(
+            "INSERT INTO tb_media_genre SELECT id, 'Genre ' || repeat('w', 1000) FROM medias "
+            "WHERE release_year = 3e9"
+        )
 
 
-def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
-    lengthen_texts(databases)
-    with psycopg.connect(databases[CATALOG]) as connection:
+def test_long_texts_are_cut_before_they_are_sent(long_texts: Urls) -> None:
+    with psycopg.connect(long_texts[CATALOG]) as connection:
         rows = connection.execute("SELECT id::text FROM medias WHERE release_year = 3e9").fetchall()
     long = {item_id for (item_id,) in rows}
-    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+    with running_client(long_texts, **NO_CAPS, **PATIENT) as client:
         get(client, "00000000-0000-4000-8000-000000000000")
         tracemalloc.start()
         try:
@@ -56,14 +69,8 @@ def test_long_texts_are_cut_before_they_are_sent(databases: Urls) -> None:
         assert (item["cover_url"], item["release_year"]) == (None, None)
 
 
-def test_an_item_is_found_by_the_shown_part_of_a_long_text(databases: Urls) -> None:
-    lengthen_texts(databases)
-    with psycopg.connect(databases[CATALOG]) as connection:
-        connection.execute(
-            "INSERT INTO tb_media_genre SELECT id, 'Genre ' || repeat('w', 1000) FROM medias "
-            "WHERE release_year = 3e9"
-        )
-    with running_client(databases, **NO_CAPS, **PATIENT) as client:
+def test_an_item_is_found_by_the_shown_part_of_a_long_text(long_texts: Urls) -> None:
+    with running_client(long_texts, **NO_CAPS, **PATIENT) as client:
         for parameter, name in (("genre", "Genre " + "w" * 94), ("media_type", "Movie" + "z" * 95)):
             query = {"limit": 100, parameter: name}
             found = client.get("/api/media/popular", query_string=query).get_json()["media"]
