@@ -28,8 +28,9 @@ def test_axe_finds_no_barriers_on_the_pages(visit: Visitor, user: str) -> None:
 
 
 def test_axe_finds_no_barriers_in_recommendations(visit: Visitor, user: str) -> None:
-    here = visit(f"/explorer?user={user}&content_weight=0.9")
-    expect(here.page.locator(".card")).to_have_count(12)
+    # More cards are alike, and axe takes its time with each.
+    here = visit(f"/explorer?user={user}&content_weight=0.9&limit=4")
+    expect(here.page.locator(".card")).to_have_count(4)
     assert here.barriers_of(VARIANTS) == []
     here.page.locator(".card .opener").first.click()
     expect(here.page.locator("#similar-of")).to_be_focused()
