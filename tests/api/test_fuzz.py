@@ -1,12 +1,12 @@
 """Tests that any input gets an answer of the documented shape, without a 500, in time."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from config.access_settings import KeyScope
@@ -16,6 +16,7 @@ from tests.support.clients import PATIENT, running_client
 from tests.support.fuzz import (
     HEADER_NAMES,
     METHODS,
+    NASTY,
     assert_is_an_answer,
     bodies,
     parameters,
@@ -48,6 +49,17 @@ def hundreds(examples: int) -> settings:
     )
 
 
+def with_examples(*values: dict[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds examples, which each run sends besides the random ones."""
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        for arguments in values:
+            test = example(**arguments)(test)
+        return test
+
+    return decorate
+
+
 def send(client: FlaskClient, **arguments: Any) -> int:
     started = time.monotonic()
     response = client.open(**arguments)
@@ -58,6 +70,7 @@ def send(client: FlaskClient, **arguments: Any) -> int:
 
 
 @hundreds(500)
+@with_examples(*({"user_id": each, "query": {"limit": each}} for each in NASTY))
 @given(user_id=user_ids, query=parameters)
 def test_ids_and_parameters(open_to_all: FlaskClient, user_id: str, query: dict[str, str]) -> None:
     environ = {"PATH_INFO": f"/api/recommendations/{user_id}".encode("utf-8", "replace").decode("latin-1")}
@@ -128,6 +141,7 @@ def test_keys_and_addresses(locked: FlaskClient, scheme: str, credentials: str, 
 
 
 @hundreds(250)
+@with_examples(*({"asked": [each]} for each in NASTY))
 @given(asked=st.lists(user_ids.filter(bool), min_size=1, max_size=3))
 def test_ids_of_a_loose_pattern_reach_the_databases_as_text(loose: FlaskClient, asked: list[str]) -> None:
     # PostgreSQL refuses an id that is not a UUID: the statement fails, and the answer is degraded.
