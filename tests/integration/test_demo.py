@@ -17,7 +17,8 @@ from recommender.entities import DatabaseName
 from recommender.errors import LoadError
 from tests.support.clients import no_progress
 from tests.support.made_up import SMALL
-from tests.support.postgres import Urls, folder_in_memory
+from tests.support.memory import folder_in_memory
+from tests.support.postgres import Urls
 from tests.support.reference import Reference
 
 

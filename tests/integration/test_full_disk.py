@@ -13,8 +13,8 @@ import pytest
 
 from config.setting_types import ROOT
 from recommender.entities import DatabaseName
-from recommender.id_table import find_texts
 from recommender.ranking.top_k import find_best
+from recommender.texts.id_table import find_texts
 from tests.support.compiled_code import copy_compiled_code
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls

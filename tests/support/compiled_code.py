@@ -6,8 +6,8 @@ from typing import Any
 
 from numba.core.caching import _CacheLocator
 
-from recommender.id_table import warm_up
 from recommender.ranking.warm_up import warm_up_ranking
+from recommender.texts.id_table import warm_up
 
 
 def copy_compiled_code(function: Any, folder: Path) -> list[Path]:
