@@ -25,13 +25,13 @@ _UNCOMPILED_TESTS = (
     "models/test_als.py::test_the_factors_have_converged",
     "ranking/test_genre_matching.py::test_each_item_adds_one_to_the_counts_unless_it_has_no_genres",
     "ranking/test_genre_matching.py::test_stated_genres_that_an_item_has_are_counted",
-    "test_id_table.py::test_byte_strings_of_one_width_are_texts",
+    "texts/test_id_table.py::test_byte_strings_of_one_width_are_texts",
 )
 # In one process, which starts one server. The recorded answers with other weights are by the exact formula,
 # too, so that its loops need not be run for every user.
 TESTS = [
     "tests/unit/ranking",
-    "tests/unit/test_id_table.py",
+    "tests/unit/texts/test_id_table.py",
     "tests/unit/models",
     *(f"--ignore=tests/unit/{name}" for name in _UNCOMPILED),
     *(f"--deselect=tests/unit/{name}" for name in _UNCOMPILED_TESTS),
