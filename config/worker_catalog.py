@@ -28,12 +28,12 @@ def catalog_folder() -> Path | None:
     except OSError:
         return None
     with contextlib.suppress(OSError):
-        # Named once it is locked: another service that starts now must not find it free. Workers inherit the
-        # descriptor, which is never closed.
-        unnamed = folder / f"{_LOCK}-new"
-        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Gets its name once it is locked: another service that starts now must not find it free. Workers
+        # inherit the descriptor, which is never closed.
+        new_lock = folder / f"{_LOCK}-new"
+        descriptor = os.open(new_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unnamed.rename(folder / _LOCK)
+        new_lock.rename(folder / _LOCK)
     return folder
 
 

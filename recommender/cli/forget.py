@@ -66,7 +66,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     _tell_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)
-    result = remake_models(
+    results = remake_models(
         settings.models.model_path,
         lambda: read_dataset(settings),
         fitting=Fitting(settings.models.training_memory_mb << 20),
@@ -74,7 +74,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         record=record_of(settings),
         announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),
     )
-    are_fitted = [_tell(settings, each) for each in result]
+    are_fitted = [_tell(settings, each) for each in results]
     return 0 if are_deleted and all(are_fitted) else _NOT_ALL
 
 

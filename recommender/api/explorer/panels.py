@@ -45,7 +45,7 @@ class RankingPanel:
     """A user's recommendations, and popular items to compare.
 
     `result`, `popular`: None if catalog_db does not answer and the cache is empty. `timings`: ms by stage.
-    `baseline`: the ranking by the configuration, as `baseline.encode_ranking` writes it.
+    `baseline`: the ranking by the configuration, as `baseline.encode_ranking` returns it.
     """
 
     tuning: Tuning

@@ -56,7 +56,7 @@ class Tuning:
 class TuningQuery(Filters):
     """Query parameters of the sliders (None: as configured) and the filters.
 
-    `baseline`: the ranking to compare with, as `baseline.encode_ranking` writes it.
+    `baseline`: the ranking to compare with, as `baseline.encode_ranking` returns it.
     """
 
     content_weight: Annotated[float | None, Share()] = None
