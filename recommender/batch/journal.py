@@ -14,6 +14,7 @@ from uuid import uuid4
 from recommender.batch.new_files import open_new
 from recommender.batch.users import UserListSummary
 from recommender.errors import BatchError
+from recommender.system.syncing import sync
 
 _VERSION = 3
 # Marks a folder as made by this command, not one that had the name before.
@@ -147,7 +148,7 @@ class JobFolder:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._journal)
-        sync_folder(self.path)
+        sync(self.path)
 
     def forget(self) -> None:
         """Remove the journal, so that nothing is left to resume; the folder is removed with the lock."""
@@ -227,12 +228,3 @@ def tail_digest(file: Path, end: int) -> str:
     with file.open("rb") as content:
         content.seek(max(0, end - _TAIL_BYTES))
         return hashlib.blake2b(content.read(min(end, _TAIL_BYTES)), digest_size=_DIGEST_BYTES).hexdigest()
-
-
-def sync_folder(path: Path) -> None:
-    """Flush a folder's entries to disk, so that they survive a crash."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

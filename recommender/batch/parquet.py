@@ -8,13 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.journal import tail_digest
 from recommender.batch.new_files import open_new
 from recommender.batch.rows import Row, RowMaker
 from recommender.batch.writers import NOT_OURS, Safe, is_older
 from recommender.domains.attributes import AttributeKind
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
+from recommender.system.syncing import sync
 
 # A Parquet file is written whole: so many users are held in memory, and repeated after a kill.
 _USERS_A_PART = 5_000
@@ -69,7 +70,7 @@ class ParquetWriter:
         """See Writer."""
         self._path.mkdir(exist_ok=True)
         self._keep(0)
-        sync_folder(self._path.parent)
+        sync(self._path.parent)
 
     def resume(self, safe: Safe, saved_at: int) -> None:
         """See Writer."""
@@ -142,4 +143,4 @@ class ParquetWriter:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._part(self._parts))
-        sync_folder(self._path)
+        sync(self._path)

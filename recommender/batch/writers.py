@@ -9,11 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from recommender.batch.journal import sync_folder, tail_digest
+from recommender.batch.journal import tail_digest
 from recommender.batch.rows import Row, RowMaker
 from recommender.entities import UserRecommendations
 from recommender.errors import BatchError
 from recommender.results.serializers import line_of
+from recommender.system.syncing import sync
 
 # More than in RFC 4180: some readers strip blanks, or treat U+2028 and others as line breaks.
 _NEEDS_QUOTES = re.compile(r'[",\x00-\x1f\x7f\x85\u2028\u2029]|^\s|\s$')
@@ -117,7 +118,7 @@ class TextWriter(ABC):
         """See Writer."""
         self._open(0)
         self._put(self._head())
-        sync_folder(self._path.parent)
+        sync(self._path.parent)
 
     def resume(self, safe: Safe, saved_at: int) -> None:
         """See Writer."""

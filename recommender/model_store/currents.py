@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import CURRENT, Metadata, current_version, is_there, read_metadata
-from recommender.model_store.folders import sync
 from recommender.model_store.versions import is_version
 from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
+from recommender.system.syncing import sync
 
 _PARTS = 2
 

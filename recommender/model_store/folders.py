@@ -1,6 +1,5 @@
 """Make folders and files that workers can read, whichever user writes them."""
 
-import errno
 import os
 import re
 import stat
@@ -40,23 +39,6 @@ def make_readable(path: Path) -> None:
 def is_draft(name: str, of: str) -> bool:
     """Return whether a file is what a killed `replace_text` left of a file of that name."""
     return name.startswith(f".{of}.") and _DRAFT_SUFFIX.fullmatch(name.removeprefix(f".{of}")) is not None
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of files, is on the disk.
-
-    Raises:
-        OSError: it cannot be written. The error names it.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as exc:
-        # Some network file systems cannot do that for folders.
-        if exc.errno != errno.EINVAL:
-            raise OSError(exc.errno, exc.strerror, str(path)) from exc
-    finally:
-        os.close(descriptor)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ from recommender.model_store.currents import (
     refuse_unless_links,
 )
 from recommender.model_store.fingerprints import fingerprint_of
-from recommender.model_store.folders import make_readable, sync
+from recommender.model_store.folders import make_readable
 from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import PromotionReason
 from recommender.model_store.store import KEPT_VERSIONS, make_current, prune_model
@@ -50,6 +50,7 @@ from recommender.model_store.versions import (
 )
 from recommender.models.base import TrainableModel
 from recommender.system.clock import utc_now
+from recommender.system.syncing import sync
 
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
 # If it gave up, its version would be removed.

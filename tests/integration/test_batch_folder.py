@@ -1,5 +1,6 @@
 """`batch` keeps its state where no other local user can redirect what it writes."""
 
+import errno
 import os
 import shutil
 import stat
@@ -68,3 +69,18 @@ def test_only_the_user_can_open_the_folder_whatever_the_umask(
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "out.resume").stat().st_mode) == 0o700
+
+
+def test_a_file_system_that_cannot_sync_folders_is_accepted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def sync_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_files_only)
+    done = run("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    assert (done.status, (tmp_path / "out").is_file()) == (0, True)
