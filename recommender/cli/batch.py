@@ -101,8 +101,8 @@ class _Refusal(click.ClickException):
 @click.option(
     "--defuse-formulas/--no-defuse-formulas",
     default=True,
-    help="CSV: put an apostrophe before =, +, -, @, a tab or a line break at the beginning of text, except "
-    "ids, and before the signs after a semicolon, tab or line break. A spreadsheet may run these.",
+    help="CSV: put an apostrophe before =, +, -, @, a tab or a line break where text begins, or after a "
+    "semicolon, tab or line break, except in ids. A spreadsheet may run such text as a formula.",
     show_default=True,
 )
 @click.option("--limit", type=int, help="Recommendations per user. Default 10, at most MAX_LIMIT.")
@@ -117,9 +117,9 @@ def batch(
     limit: int | None,
     overwrite: bool,
 ) -> int:
-    """Write recommendations for the users in FILE, or for all users, to a file.
+    """Write recommendations for many users to a file.
 
-    For mails, caches and analyses, without a script that calls the API. FILE has one user id a line;
+    For mails, caches and analyses, without a script that calls the API. FILE has one user id per line;
     - is standard input. Repeated ids count once; invalid ids are named and skipped.
 
     After an interruption by Ctrl-C, a kill, a full disk or a lost database, the same command continues:

@@ -35,7 +35,7 @@ _UNUSABLE = 2
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def check(*, as_json: bool) -> int:
-    """Check the three databases: say what is wrong, what it means and what to do.
+    """Check the databases: what is wrong, and what to do.
 
     Run it before the first start, after a change to a database, and when answers seem wrong or slow. It only
     reads.

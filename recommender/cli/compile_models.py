@@ -7,7 +7,7 @@ from recommender.cli.epilog import epilog
 
 @click.command(name="compile", epilog=epilog("compile"))
 def compile_models() -> None:
-    """Compile the code that models score with, so that the first training need not.
+    """Compile the models' code before the first training.
 
     Takes some seconds. The result is kept beside the code, or in NUMBA_CACHE_DIR. The demo does this while it
     loads its data.

@@ -16,10 +16,10 @@ from recommender.entities import DatabaseName
 @click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
 @click.option("--if-empty", is_flag=True, help="Do nothing if the databases already hold data.")
 def demo(*, replace: bool, if_empty: bool) -> None:
-    """Fill the three configured databases with generated demo data.
+    """Fill the configured databases with demo data.
 
-    To try the service on a PostgreSQL of your own, without an app's data. Missing tables and indexes are
-    created. `serve` makes the same data if no databases are configured.
+    To try the service on a PostgreSQL of your own, with generated data instead of an app's. Missing tables
+    and indexes are created. `serve` makes the same data if no databases are configured.
     """
     settings = load_settings()
     urls = {name: settings.databases.url(name) for name in DatabaseName}

@@ -63,11 +63,12 @@ def evaluate(
     assignments: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Compare models by what users did later: popularity, and each model alone and blended 40/60.
+    """Compare models by what users liked later.
 
-    Each model learns from what happened before a moment and ranks the whole catalog for the users of that
-    time, as requests do. What they liked afterwards should be at the top. Nothing is published, and no
-    database is written to. MODEL_PATH/evaluation keeps the last comparison, which the explorer shows.
+    Compares popularity, and each model alone and mixed with the content score 40/60. Each model learns from
+    what happened before a moment and ranks the whole catalog for the users of that time, as requests do. What
+    they liked afterwards should be at the top. Nothing is published, and no database is written to.
+    MODEL_PATH/evaluation keeps the last comparison, which the explorer shows.
 
     Reads the configured databases, a MovieLens folder, or a folder with interactions.parquet (user_id,
     item_id, timestamp, and type or rating) and perhaps items.parquet (item_id, genres).

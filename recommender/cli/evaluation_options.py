@@ -95,7 +95,7 @@ _OPTIONS = (
         "--split",
         type=click.Choice([kind.value for kind in SplitKind]),
         default=SplitKind.TIME.value,
-        help="What to test on: all after one moment, each user's last fifth, or each user's last one.",
+        help="What to test on: all after a moment, each user's last fifth, or each user's last interaction.",
     ),
     click.option(
         "--moment",

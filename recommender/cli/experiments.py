@@ -34,12 +34,12 @@ _NO_EXPOSURES = (
 
 @click.group(epilog=epilog("experiments list", "experiments report ranker"))
 def experiments() -> None:
-    """Show the experiments of EXPERIMENTS_PATH, and their results."""
+    """Show experiments and their results."""
 
 
 @experiments.command("list", epilog=epilog("experiments list"))
 def list_experiments() -> None:
-    """Show the experiments, their variants, and what each variant changes."""
+    """Show each experiment with its variants and their changes."""
     found = configured_experiments(load_settings().experiments)
     if not found:
         click.echo("There are no experiments.")

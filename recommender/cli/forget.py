@@ -50,10 +50,11 @@ _PATIENCE_S = 60.0
     help="Train again even if the databases lost more than half of their data.",
 )
 def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: bool) -> int:
-    """Ignore the interactions of USERs from now on, and remove them from every model on disk.
+    """Ignore users' interactions, and remove them from models.
 
-    Workers apply this from the next request on, as do later trainings and evaluations. The app must delete
-    the rows in its databases. A forgotten user who asks is answered from their own rows, like any other.
+    USER is an id; several may be given. Workers apply this from the next request on, as do later trainings
+    and evaluations. The app must delete the rows in its databases. A forgotten user who asks is answered from
+    their own rows, like any other.
 
     Each model's current version is trained anew; meanwhile live SQL answers. Older versions are removed.
     """

@@ -25,7 +25,7 @@ from recommender.entities import DatabaseName
 )
 @click.option("--replace", is_flag=True, help="Delete all data of the databases first.")
 def load_movielens(*, folder: Path, scale: str, keep_times: bool, replace: bool) -> None:
-    """Fill the three configured databases from the MovieLens files in FOLDER.
+    """Fill the configured databases from a MovieLens folder.
 
     To try the service with real ratings, and to measure how good its recommendations are.
 

@@ -37,45 +37,22 @@ class _Unimported(NamedTuple):
 
 
 _COMMANDS = {
-    "batch": _Unimported(
-        "batch", "Write recommendations for the users in FILE, or for all users, to a file."
-    ),
-    "check": _Unimported(
-        "check", "Check the three databases: say what is wrong, what it means and what to do."
-    ),
-    "compile": _Unimported(
-        "compile_models", "Compile the code that models score with, so that the first training need not."
-    ),
-    "demo": _Unimported("demo", "Fill the three configured databases with generated demo data."),
-    "evaluate": _Unimported(
-        "evaluate",
-        "Compare models by what users did later: popularity, and each model alone and blended 40/60.",
-    ),
-    "experiments": _Unimported("experiments", "Show the experiments of EXPERIMENTS_PATH, and their results."),
-    "forget": _Unimported(
-        "forget", "Ignore the interactions of USERs from now on, and remove them from every model on disk."
-    ),
-    "load-movielens": _Unimported(
-        "load_movielens", "Fill the three configured databases from the MovieLens files in FOLDER."
-    ),
-    "make-key": _Unimported(
-        "make_key", "Make an API key for NAME and print it, with its entry for API_KEYS."
-    ),
-    "migrate": _Unimported("migrate", "Create the tables of RECOMMENDATION_DB_URL, or remove them."),
-    "models": _Unimported(
-        "models", "Show the trained models in MODEL_PATH, and choose which version serves."
-    ),
-    "recommend": _Unimported(
-        "recommend", "Show the recommendations of USER, with scores and how they were ranked."
-    ),
+    "batch": _Unimported("batch", "Write recommendations for many users to a file."),
+    "check": _Unimported("check", "Check the databases: what is wrong, and what to do."),
+    "compile": _Unimported("compile_models", "Compile the models' code before the first training."),
+    "demo": _Unimported("demo", "Fill the configured databases with demo data."),
+    "evaluate": _Unimported("evaluate", "Compare models by what users liked later."),
+    "experiments": _Unimported("experiments", "Show experiments and their results."),
+    "forget": _Unimported("forget", "Ignore users' interactions, and remove them from models."),
+    "load-movielens": _Unimported("load_movielens", "Fill the configured databases from a MovieLens folder."),
+    "make-key": _Unimported("make_key", "Make an API key, and its entry for API_KEYS."),
+    "migrate": _Unimported("migrate", "Create or remove the tables of RECOMMENDATION_DB_URL."),
+    "models": _Unimported("models", "Show trained models, and choose which version serves."),
+    "recommend": _Unimported("recommend", "Show a user's recommendations and their scores."),
     "serve": _Unimported("serve", "Serve recommendations on HOST and PORT."),
-    "train": _Unimported(
-        "train", "Build a model from engagement_db; running servers pick it up within seconds."
-    ),
-    "trainer": _Unimported("trainer", "Train by TRAINING_SCHEDULE, and after enough new interactions."),
-    "tune": _Unimported(
-        "tune", "Search for the model, hyperparameters and weights that best find what users liked later."
-    ),
+    "train": _Unimported("train", "Train a model; running servers use it within seconds."),
+    "trainer": _Unimported("trainer", "Train by TRAINING_SCHEDULE and on new interactions."),
+    "tune": _Unimported("tune", "Search for the model and settings that predict best."),
 }
 
 

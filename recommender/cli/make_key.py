@@ -20,10 +20,10 @@ from recommender.cli.epilog import epilog
     help="What the key gives access to: read for the API, ops for /metrics and /api/models. Repeatable.",
 )
 def make_key(*, name: str, scopes: Sequence[str]) -> None:
-    """Make an API key for NAME and print it, with its entry for API_KEYS.
+    """Make an API key, and its entry for API_KEYS.
 
-    Each caller of a service that others can reach needs one. The key is stored nowhere: hand it over now. The
-    entry is not secret.
+    NAME is that of the caller. Each caller of a service that others can reach needs a key. The key is stored
+    nowhere: hand it over now. The entry is not secret.
     """
     try:
         key, known = new_key(name, map(KeyScope, scopes))

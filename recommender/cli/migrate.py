@@ -17,7 +17,7 @@ _STATUSES = {
 
 @click.group(epilog=epilog("migrate up", "migrate down", statuses=_STATUSES))
 def migrate() -> None:
-    """Create the tables of RECOMMENDATION_DB_URL, or remove them.
+    """Create or remove the tables of RECOMMENDATION_DB_URL.
 
     The database itself must exist. The app's three databases are not touched.
     """

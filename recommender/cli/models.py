@@ -42,10 +42,10 @@ def _effect(settings: Settings, ref: VersionRef) -> str:
 
 @click.group(epilog=epilog("models list", "models promote 20261120T031502.104833Z", "models rollback"))
 def models() -> None:
-    """Show the trained models in MODEL_PATH, and choose which version serves.
+    """Show trained models, and choose which version serves.
 
-    With MODEL=auto, the current version of all models serves; with MODEL=NAME, that of the model. Changes
-    take effect in running servers within 5 seconds, without a restart.
+    They are in MODEL_PATH. With MODEL=auto, the current version of all models serves; with MODEL=NAME, that
+    of the model. Changes take effect in running servers within 5 seconds, without a restart.
     """
 
 
@@ -171,9 +171,14 @@ def prune_command(*, keep: int | None) -> None:
 
 @models.command(epilog=epilog("models history", "models history 12"))
 @click.argument("number", type=click.IntRange(min=1), required=False)
-@click.option("--limit", type=click.IntRange(min=1), default=_SHOWN_RUNS, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=_SHOWN_RUNS, show_default=True, help="Runs to list."
+)
 def history(*, number: int | None, limit: int) -> None:
-    """List training runs, newest first, or show what run NUMBER compared and why its model was chosen."""
+    """List training runs, newest first, or show one run.
+
+    For run NUMBER: what it compared, and why its model was chosen.
+    """
     folder = _folder()
     if number is None:
         _show_runs(list(read_runs(folder, limit)))

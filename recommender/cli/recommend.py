@@ -83,10 +83,10 @@ def _column(attribute: Attribute) -> _Column:
 @click.option("--limit", type=int, help="Number of recommendations. Default 10, at most MAX_LIMIT.")
 @click.option("--explain", is_flag=True, help="Explain each recommendation.")
 def recommend(*, user: str, limit: int | None, explain: bool) -> int:
-    """Show the recommendations of USER, with scores and how they were ranked.
+    """Show a user's recommendations and their scores.
 
-    Shows what the service would answer, without starting it. USER is an id as in the databases; unknown users
-    get popular items.
+    Shows what the service would answer, without starting it, and how it was ranked. USER is an id as in the
+    databases; unknown users get popular items.
 
     If a database does not answer, the command ranks without it and says what is missing.
     """

@@ -23,17 +23,18 @@ from recommender.training.train import train as train_model
 
 _STATUSES = {
     0: "published",
-    1: "nothing is published: no likes or watches, too few of them, another run, or a database is down",
+    1: "nothing is published: no or too few likes and watches, another training runs, or a database is down",
     2: "the command is wrong",
 }
 
 
 @click.group(epilog=epilog("train neighbours"))
 def train() -> None:
-    """Build a model from engagement_db; running servers pick it up within seconds.
+    """Train a model; running servers use it within seconds.
 
-    The service also trains on its own, after comparing models (`trainer`). This trains the model you name.
-    With MODEL=auto, it serves until the next training; `models rollback` goes back.
+    The service also trains on its own, after comparing models (`trainer`). This trains the model that you
+    name on the interactions in engagement_db. With MODEL=auto, it serves until the next training; `models
+    rollback` goes back.
     """
 
 
@@ -54,7 +55,7 @@ def _command(name: str, summary: str) -> click.Command:
     @click.option(
         "--keep-serving",
         is_flag=True,
-        help="Do not make the version current: for a model that only an experiment uses.",
+        help="Keep what serves all users: for a model that only an experiment uses.",
     )
     def run(*, accept_shrinkage: bool, given: tuple[str, ...], keep_serving: bool) -> None:
         _train(

@@ -44,7 +44,7 @@ _STANDARD_INPUT = 0
 @click.option("--lock", type=int, hidden=True)
 @click.option("--lifeline", type=int, hidden=True)
 def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int | None) -> int:
-    """Train by TRAINING_SCHEDULE, and after enough new interactions.
+    """Train by TRAINING_SCHEDULE and on new interactions.
 
     The service starts a trainer itself. Start one by hand for a container of its own, with
     TRAINING_SCHEDULE=never for the service. A run compares the model in use with others on the latest data.

@@ -39,11 +39,11 @@ _STATUSES = {
 @evaluation_options
 @click.option("--json", "json_path", type=FILE, help="Write all figures to this file.")
 def tune(*, json_path: Path | None, **given: Any) -> None:
-    """Search for the model, hyperparameters and weights that best find what users liked later.
+    """Search for the model and settings that predict best.
 
-    Chooses on the validation period, which precedes the test, and measures the choice once on the test. If
-    nothing is significantly better than popularity there, popularity is chosen. Prints lines for .env, a
-    command and the expected gain. Changes nothing.
+    Chooses model, hyperparameters, weights and content score on the validation period, which precedes the
+    test, and measures the choice once on the test. If nothing is significantly better than popularity there,
+    popularity is chosen. Prints lines for .env, a command and the expected gain. Changes nothing.
     """
     settings = load_settings()
     plan = plan_of(settings, given)

@@ -67,34 +67,34 @@ MODELS: Mapping[str, Registered] = {
     "popularity": Registered(
         "popularity",
         "PopularityModel",
-        "What most users liked or watched, the same for all users.",
+        "What most users liked or watched, the same for all.",
         mixes_similar_users=False,
     ),
     "content": Registered(
         "content",
         "ContentModel",
-        "Items of the genres that a user states, likes or watches.",
+        "Items of genres that a user states, likes or watches.",
         mixes_similar_users=False,
     ),
     "item_knn": Registered("item_knn", "ItemKnn", "Items that the same people liked or watched."),
-    "ease": Registered("ease", "Ease", "A linear model between items in closed form (Steck 2019)."),
+    "ease": Registered("ease", "Ease", "Item weights in closed form (Steck 2019)."),
     "transitions": Registered(
-        "transitions", "Transitions", "What people went on to watch, by the order of their histories."
+        "transitions", "Transitions", "What people watched next, by the order of histories."
     ),
     "ease_transitions": Registered(
-        "ease_transitions", "EaseTransitions", "Taste and order together: 0.7 of ease, 0.3 of transitions."
+        "ease_transitions", "EaseTransitions", "Taste and order: 0.7 × ease + 0.3 × transitions."
     ),
     "als": Registered(
         "als",
         "Als",
-        "Factors of items from implicit feedback (Hu, Koren, Volinsky 2008).",
+        "Item factors from implicit feedback (Hu 2008).",
         extra="als",
         package="implicit",
     ),
     "neighbours": Registered(
         "user_knn.trained",
         "UserKnn",
-        "All users' likes and watches in memory: similar users exactly, in a millisecond or two.",
+        "The default formula, exact and from memory.",
         mixes_similar_users=False,
     ),
 }

@@ -49,6 +49,13 @@ def test_the_help_of_the_group_lists_every_command() -> None:
     assert all(name in order for name in NAMES)
 
 
+@pytest.mark.parametrize("names", [(), ("experiments",), ("migrate",), ("models",), ("train",)])
+def test_the_help_of_a_group_says_in_a_whole_line_what_each_command_does(names: tuple[str, ...]) -> None:
+    summaries = help_of(*names).partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert summaries
+    assert "..." not in summaries
+
+
 def test_the_help_of_the_group_has_the_lines_that_click_makes_of_the_commands() -> None:
     context = click.Context(commands)
     ours, of_click = context.make_formatter(), context.make_formatter()
