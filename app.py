@@ -36,8 +36,8 @@ from recommender.observability.log_filters import LOG_FILTERS
 from recommender.trainer.state import TrainingReader
 
 _EXPLORER_LIMIT = 12
-# How long a batch waits for its turn: the batches before it take seconds each.
-_LIST_PATIENCE_S = 30.0
+# How long a batch or stream waits for its turn: those before it take seconds each.
+_BATCH_PATIENCE_S = 30.0
 # How long open streams may continue in a stopping process; well within Gunicorn's graceful_timeout.
 _STOPPING_S = 5.0
 
@@ -48,7 +48,8 @@ def create_app(settings: Settings | None = None, domain: Domain = MEDIA) -> Flas
     Raises:
         SettingsError: the configuration is invalid, names no databases, or allows public access
             without API_KEYS or ALLOW_ANONYMOUS.
-        ConfigurationError: a database URL, an SQL file or the file of attributes is unusable.
+        ConfigurationError: MODEL, a database URL, an SQL file, or the file of attributes or experiments is
+            unusable.
     """
     settings = load_settings() if settings is None else settings
     settings.require_api_keys()
@@ -99,8 +100,8 @@ def _concurrency_limits(http: HttpSettings, requests: RequestSettings) -> Concur
         pages=ConcurrencyLimiter(
             http.threads, http.threads + http.max_waiting, patience_s=requests.time_budget_s / 2
         ),
-        batches=ConcurrencyLimiter(http.batch_slots, http.max_batches, _LIST_PATIENCE_S),
-        streams=ConcurrencyLimiter(http.batch_slots, http.max_streams, _LIST_PATIENCE_S),
+        batches=ConcurrencyLimiter(http.batch_slots, http.max_batches, _BATCH_PATIENCE_S),
+        streams=ConcurrencyLimiter(http.batch_slots, http.max_streams, _BATCH_PATIENCE_S),
         bodies=ConcurrencyLimiter(http.max_bodies, http.max_bodies, patience_s=0),
         stream_end=StreamEnd(http.max_stream_seconds, _STOPPING_S),
     )
@@ -133,7 +134,7 @@ def _explorer_parts(
 
 
 def _guard(app: Flask, settings: Settings) -> None:
-    """Check host names and API keys, apply rate limits and set CORS headers."""
+    """Register the checks of host names, API keys and rate limits, and the security and CORS headers."""
     access = settings.access
     if access.allowed_hosts:
         # Containers and load balancers probe the service by its address.

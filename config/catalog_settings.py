@@ -1,10 +1,8 @@
 """How a worker keeps the catalog in memory."""
 
-from pathlib import Path
+from pydantic import Field
 
-from pydantic import Field, field_validator
-
-from config.setting_types import HOME, ROOT, Count, SettingsGroup, Share
+from config.setting_types import ROOT, Count, HomePath, SettingsGroup, Share
 
 
 class CatalogSettings(SettingsGroup):
@@ -12,7 +10,7 @@ class CatalogSettings(SettingsGroup):
 
     `catalog_max_loss`: the share of items, genres or interactions that a load may lack and still be used at
     once. `catalog_loss_seconds`: how long a larger loss must last before it is accepted. `attributes_path`:
-    the file that declares an app's own attributes, relative to the project.
+    the file that declares an app's own attributes.
     """
 
     catalog_refresh_seconds: Count = 300
@@ -20,12 +18,7 @@ class CatalogSettings(SettingsGroup):
     catalog_loss_seconds: Count = 60
     media_cache_size: Count = 10_000
     media_cache_mb: int = Field(default=64, ge=1, le=1_000_000)
-    attributes_path: Path = ROOT / "config" / "attributes.toml"
-
-    @field_validator("attributes_path")
-    @classmethod
-    def _from_here(cls, value: Path) -> Path:
-        return HOME / value
+    attributes_path: HomePath = ROOT / "config" / "attributes.toml"
 
     @property
     def media_cache_bytes(self) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from config.setting_types import HOME, IS_INSTALLED, Count, SettingsError, SettingsGroup
+from config.setting_types import IS_INSTALLED, Count, HomePath, SettingsError, SettingsGroup
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -26,8 +26,8 @@ class DatabaseSettings(SettingsGroup):
     `set` by a statement afterwards, for poolers that reject the former; `role` sends none, as the role or
     database has them: for poolers that share sessions among clients. `statement_timeout_ms`: 0, which only
     `for_command` sets, means none. `catalog_timeout_ms`: for statements that read a whole table.
-    `recommendation_db_url`: the service's own database, if any. `sql_path`: relative to the project folder;
-    for an installed package, to the current folder.
+    `recommendation_db_url`: the service's own database, if any. `sql_path`: the folder with an app's own SQL
+    files, if any.
     """
 
     db_host: str | None = None
@@ -44,23 +44,21 @@ class DatabaseSettings(SettingsGroup):
     catalog_timeout_ms: Count = 120_000
     prepared_statements: bool = True
     session_settings_by: Literal["startup", "set", "role"] = "startup"
-    sql_path: Path | None = None
+    sql_path: HomePath | None = None
 
     @field_validator("sql_path")
     @classmethod
     def _is_folder(cls, value: Path | None) -> Path | None:
         if value is None:
             return None
-        # The service and the trainer may run in different folders.
-        folder = HOME / value
         try:
-            is_folder = folder.is_dir()
+            is_folder = value.is_dir()
         except OSError as exc:
             # For example, a folder above it may not be searched.
-            raise ValueError(f"{folder} cannot be read: {exc.strerror}") from exc
+            raise ValueError(f"{value} cannot be read: {exc.strerror}") from exc
         if not is_folder:
-            raise ValueError(f"there is no folder {folder}")
-        return folder
+            raise ValueError(f"there is no folder {value}")
+        return value
 
     @field_validator("user_db_url", "catalog_db_url", "engagement_db_url", "recommendation_db_url")
     @classmethod
@@ -159,11 +157,11 @@ def _is_unambiguous(url: str) -> bool:
     if scheme not in {"postgresql", "postgres"} or _BAD_PERCENT.search(rest):
         return False
     has_login = "@" in rest.partition("/")[0]
-    place = (rest.partition("@")[2] if has_login else rest).partition("?")[0]
-    hosts = place.partition("/")[0].split(",")
+    address = (rest.partition("@")[2] if has_login else rest).partition("?")[0]
+    hosts = address.partition("/")[0].split(",")
     # The port of an IPv6 address follows its bracket.
     ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
-    return "@" not in place and all(_PORT.fullmatch(port) for port in ports if port)
+    return "@" not in address and all(_PORT.fullmatch(port) for port in ports if port)
 
 
 def url_variables(urls: Mapping[Name, str]) -> dict[str, str]:

@@ -1,36 +1,27 @@
 """The file of experiments, and the keys that sign tokens of interleaved lists."""
 
-from pathlib import Path
-
 from pydantic import Field, field_validator
 
-from config.setting_types import HOME, ROOT, SettingsGroup, TextList
+from config.setting_types import ROOT, HomePath, SettingsGroup, TextList
 
 _LEAST_KEY_CHARACTERS = 32
-
-
 # Beside the code, also of an installed package.
 DEFAULT_EXPERIMENTS = ROOT / "config" / "experiments.toml"
 
 
 class ExperimentSettings(SettingsGroup):
-    """The file of experiments, relative to the project, None for no experiments, and the keys of tokens.
+    """The file of experiments, None for no experiments, and the keys of tokens.
 
     `experiment_key`: the first key signs; tokens signed by any of the keys are accepted.
     """
 
-    experiments_path: Path | None = DEFAULT_EXPERIMENTS
+    experiments_path: HomePath | None = DEFAULT_EXPERIMENTS
     experiment_key: TextList = Field(default=(), repr=False)
 
     @field_validator("experiments_path", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
-
-    @field_validator("experiments_path")
-    @classmethod
-    def _from_here(cls, value: Path | None) -> Path | None:
-        return None if value is None else HOME / value
 
     @field_validator("experiment_key")
     @classmethod

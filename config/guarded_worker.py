@@ -41,9 +41,10 @@ _DRAINING_S = 0.1
 # No file or memory for a connection: it waits in the kernel meanwhile.
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _ACCEPT_PAUSE_S = 0.5
-# Before a worker that could not start is replaced. Its exit status is none that ends the service.
+# Before a worker that could not start ends and is replaced.
 _START_PAUSE_S = 1.0
-_FAILED = 1
+# Not 3 or 4, with which Gunicorn ends the service.
+_START_FAILED = 1
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -107,13 +108,13 @@ class Exchange:
 
 
 class RequestThreads(ThreadPoolExecutor):
-    """Threads that do all the work also if no more of them can be started."""
+    """A pool that goes on with the threads that it has if no more can be started."""
 
     def _adjust_thread_count(self) -> None:
         try:
             super()._adjust_thread_count()
         except RuntimeError:
-            # The work is in the queue of the others.
+            # The work is queued, and another thread takes it.
             if not self._threads:
                 raise
 
@@ -156,7 +157,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
                 raise
             self.log.exception("This worker could not start; another one is tried.")
             time.sleep(_START_PAUSE_S)
-            sys.exit(_FAILED)
+            sys.exit(_START_FAILED)
 
     def get_thread_pool(self) -> RequestThreads:
         """Return the threads for requests."""
@@ -221,7 +222,7 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Process the outcome of `handle`."""
         if not self.alive and not fs.cancelled() and fs.exception() is None and fs.result() is _DEFER:
-            # A connection made just before: its request is answered.
+            # Made just before the stop: a stopping worker has no event loop to wait for it, so a thread does.
             self.enqueue_req(conn)
         else:
             super().finish_request(conn, fs)
@@ -266,11 +267,11 @@ class GuardedThreadWorker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships
         return _TimedAnswer(chunks, exchange)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:  # noqa: FBT001 - Gunicorn's own
-        """Whether the connection can be used again; not if more of a rejected body is to come."""
+        """Return whether the connection can be used again; not if more of a rejected body is to come."""
         return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _DRAINING_S))
 
     def _has_head(self, conn: Any) -> bool | None:
-        """Whether a whole head, or the end of the connection, has arrived; None if the head is too long."""
+        """Return whether a whole head, or the connection's end, has arrived; None if the head is too long."""
         # Bytes that arrived in one packet with the previous request.
         read = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
         if _HEAD_END in read:
@@ -314,7 +315,7 @@ def _close(conn: Any) -> None:
 
 
 def _do_nothing(*, graceful: bool = False) -> None:
-    """Do nothing: the connection is closed already."""
+    """Replace `close` of a connection that is closed already."""
 
 
 class _TimedInput:

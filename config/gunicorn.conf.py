@@ -83,9 +83,7 @@ max_requests_jitter = _http.max_requests // 10
 # Idle connections use no thread.
 keepalive = _http.keep_alive_seconds
 logger_class = _ErrorLog
-logconfig_dict = logging_config(
-    "DEBUG" if _logs.debug else _logs.log_level, _logs.log_format, _app.extensions["log_filters"]
-)
+logconfig_dict = logging_config(_logs.level, _logs.log_format, _app.extensions["log_filters"])
 # Seconds without a heartbeat of the worker; one request may take longer.
 timeout = 60
 graceful_timeout = 30
@@ -138,7 +136,7 @@ def _require_api_keys(server: Any, addresses: Iterable[object]) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Check inherited sockets, and log that workers lack API keys, a shared folder or shared memory."""
+    """Check inherited sockets, and warn of missing keys, compiler, shared folder or shared memory."""
     listening = [listener.getsockname() for listener in server.LISTENERS]
     _require_api_keys(server, [*server.cfg.address, *listening])
     if catalog_folder() is None:
@@ -186,7 +184,7 @@ def _keep_trainer(app: Any) -> None:
 
 
 def on_exit(_server: Any) -> None:
-    """Leave nothing behind."""
+    """Remove what the service shares outside its processes: memory and the folder of the catalog."""
     if _counts is not None:
         _counts.close()
     remove_catalog_folder()

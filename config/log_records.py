@@ -12,7 +12,7 @@ class PlainFormatter(logging.Formatter):
     """For people: the message, then what filters have added to it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
-        """The record's line, before its trace."""
+        """Return the line of a record, without its traceback."""
         line = super().formatMessage(record)
         dropped = getattr(record, "dropped", 0)
         request_id = getattr(record, "request_id", None)
@@ -41,7 +41,7 @@ class JsonFormatter(OrjsonFormatter):
             log_data["exception"] = message_dict["exc_info"]
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
-        """Return the line. One whose text is not Unicode is encoded otherwise, as it would be lost."""
+        """Return the line; text that is not valid Unicode is escaped, as the line would be lost otherwise."""
         try:
             return str(super().jsonify_log_record(log_data))
         except orjson.JSONEncodeError:

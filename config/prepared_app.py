@@ -52,7 +52,7 @@ def made_or_previous(make: Callable[[], PreparedApp]) -> PreparedApp:
     try:
         _latest = make()
     except Exception as exc:
-        # Whatever it is: if it passed on, Gunicorn would end the service.
+        # Whatever it is: Gunicorn would end the service.
         if _latest is None:
             raise
         # Without a traceback: it would show the message.
@@ -61,8 +61,8 @@ def made_or_previous(make: Callable[[], PreparedApp]) -> PreparedApp:
 
 
 def _in_words(exc: Exception) -> str:
-    """Return the message of a SettingsError, else kind and place: other messages may quote passwords."""
+    """Return the message of a SettingsError, else class and line: other messages may quote passwords."""
     if isinstance(exc, SettingsError):
         return str(exc)
-    place = extract_tb(exc.__traceback__)[-1]
-    return f"{type(exc).__name__} at {place.filename}:{place.lineno}"
+    raised_at = extract_tb(exc.__traceback__)[-1]
+    return f"{type(exc).__name__} at {raised_at.filename}:{raised_at.lineno}"

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 # The folder of the code, with sql/ and config/.
 ROOT = Path(__file__).resolve().parents[1]
 # Only an installed package has such a file at its top; a clone has none.
 IS_INSTALLED = (ROOT / "__init__.py").is_file()
-# Where .env, models and the demo's data are, and where relative paths start. An installed package is no place
-# for these: there it is the folder that the service is started in.
+# Where .env, models and the demo's data are, and where relative paths begin: the project folder, or, as an
+# installed package is no place for them, the folder that the service is started in.
 HOME = Path.cwd() if IS_INSTALLED else ROOT
 # The module that child processes run in HOME: `python -m` this.
 MODULE = "marquee" if IS_INSTALLED else "recommender"
@@ -55,3 +55,5 @@ def split_commas(value: object) -> object:
 Count = Annotated[int, Field(ge=1, le=2_000_000_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(split_commas)]
+# The service, its commands and the trainer may run in different folders: relative paths begin in HOME.
+HomePath = Annotated[Path, AfterValidator(lambda path: HOME / path)]

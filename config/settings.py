@@ -19,7 +19,7 @@ from config.http_settings import HttpSettings, is_loopback
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
 from config.renamed_settings import RENAMED, with_new_names
 from config.request_settings import RequestSettings
-from config.setting_types import HOME, PROGRAM, Count, SettingsError, SettingsGroup
+from config.setting_types import HOME, PROGRAM, Count, HomePath, SettingsError, SettingsGroup
 from config.training_settings import TrainingSettings
 
 # Variables that `describe_ranking` names only if they differ from their default.
@@ -28,7 +28,7 @@ _ADDED_LATER = frozenset({"CONTENT", "MIN_HISTORY"})
 # How alike a variable and a setting must be: DB_USERNAME is meant as DB_USER, HOSTNAME not as HOST.
 _MIN_LIKENESS = 0.77
 
-# Empty, other variables count as not set. This one then means that there is no file.
+# The only variable that may be set to nothing, for no file; others then count as not set.
 _MAY_BE_EMPTY = "EXPERIMENTS_PATH"
 
 
@@ -49,35 +49,35 @@ class LogSettings(SettingsGroup):
     def _small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @property
+    def level(self) -> str:
+        """The level of the log: DEBUG overrides LOG_LEVEL."""
+        return "DEBUG" if self.debug else self.log_level
+
 
 class ModelSettings(SettingsGroup):
     """Which model serves, where trained models are, and how much memory training may take.
 
-    `model`: `auto` for the best published one, `live`, or the name of a model. `model_path`: relative to the
-    project folder; for an installed package, to the current folder. `training_memory_mb`: in addition to the
-    interactions that are learned from. `kept_versions`: per model, beside those in use.
+    `model`: `auto` for the current version of all models, `live`, or the name of a model.
+    `training_memory_mb`: in addition to the interactions that are learned from. `kept_versions`: per model,
+    beside those in use.
     """
 
     model: str = "auto"
-    model_path: Path = HOME / ".models"
+    model_path: HomePath = HOME / ".models"
     training_memory_mb: Count = 4_096
     kept_versions: Count = 3
 
-    @field_validator("model_path")
-    @classmethod
-    def _from_here(cls, value: Path) -> Path:
-        return HOME / value
+    @property
+    def training_memory_bytes(self) -> int:
+        """Memory for training a model, in bytes."""
+        return self.training_memory_mb << 20
 
 
 class DemoSettings(SettingsGroup):
-    """Where the demo's PostgreSQL keeps its data, relative to the project folder."""
+    """Where the demo's PostgreSQL keeps its data."""
 
-    demo_path: Path = HOME / ".demo"
-
-    @field_validator("demo_path")
-    @classmethod
-    def _from_here(cls, value: Path) -> Path:
-        return HOME / value
+    demo_path: HomePath = HOME / ".demo"
 
 
 class Settings(BaseModel):

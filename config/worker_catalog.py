@@ -16,7 +16,7 @@ _LOCK = ".lock"
 
 @functools.cache
 def catalog_folder() -> Path | None:
-    """Make an empty folder for this start; None if that fails, and then each worker loads for itself.
+    """Return this start's folder, made empty at the first call; None if that fails: each worker loads alone.
 
     Folders of killed services are removed. A reload, which runs the configuration again, keeps the folder:
     its old workers still use it.
@@ -38,7 +38,7 @@ def catalog_folder() -> Path | None:
 
 
 def remove_catalog_folder() -> None:
-    """Remove the folder."""
+    """Remove the folder of this start."""
     folder = catalog_folder()
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -142,7 +142,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         relevant=None if given["relevant"] is None else Relevant(given["relevant"]),
         top_users=given["users"],
         seed=given["seed"],
-        fitting=Fitting(settings.models.training_memory_mb << 20),
+        fitting=Fitting(settings.models.training_memory_bytes),
         # Weights are compared as if configured: the same for all users.
         short=ShortHistory(settings.ranking.min_history),
     )

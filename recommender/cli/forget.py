@@ -70,7 +70,7 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     results = remake_models(
         settings.models.model_path,
         lambda: read_dataset(settings),
-        fitting=Fitting(settings.models.training_memory_mb << 20),
+        fitting=Fitting(settings.models.training_memory_bytes),
         accept_shrinkage=accept_shrinkage,
         record=record_of(settings),
         announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),

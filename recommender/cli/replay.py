@@ -36,7 +36,7 @@ def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, An
         if given[name]:
             raise click.UsageError(f"--{name} cannot be used with --as-of.")
     settings, model = replay_settings(assignments)
-    fitting = Fitting(settings.models.training_memory_mb << 20)
+    fitting = Fitting(settings.models.training_memory_bytes)
     limit = max(given["ks"])
     with quiet("psycopg", "recommender"):
         served = replay(

@@ -57,7 +57,7 @@ def serve() -> int:
     # Before loading a demo, which takes longer.
     refuse_unknown_model(settings.models.model)
     logs = settings.logging
-    logging.config.dictConfig(logging_config(logs.log_level, logs.log_format, LOG_FILTERS))
+    logging.config.dictConfig(logging_config(logs.level, logs.log_format, LOG_FILTERS))
     refuse_unusable_address(settings.http)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         # Until the server runs, a signal unwinds the stack, which stops what has been started.

@@ -132,7 +132,7 @@ def _learning(name: str, settings: Settings) -> Iterator[tuple[Fitting, Callable
             label = f"Learning {name}, about {max(1, round(estimate.seconds)):,} s and {megabytes:,} MB"
             show = shown.enter_context(progress(label, 100))
 
-        memory_bytes = settings.models.training_memory_mb << 20
+        memory_bytes = settings.models.training_memory_bytes
         yield Fitting(memory_bytes, lambda share: show(round(100 * share))), announce
 
 

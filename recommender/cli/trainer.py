@@ -91,7 +91,7 @@ def _run(settings: Settings, trigger: Trigger, lower_priority: Callable[[], None
         blend=configured_blend(settings.ranking),
         learns_blend=settings.models.model == AUTO and settings.ranking.leaves_blend_open,
         pinned=pinned_hyperparameters(settings.neighbour_search),
-        memory_bytes=settings.models.training_memory_mb << 20,
+        memory_bytes=settings.models.training_memory_bytes,
         databases=databases,
         types=settings.interaction_types,
         domain=with_own_attributes(MEDIA, settings.catalog.attributes_path),
@@ -155,8 +155,7 @@ def _estimate_interactions(settings: Settings) -> int | None:
 
 def _log_as_the_service(settings: Settings) -> None:
     logs = settings.logging
-    level = "DEBUG" if logs.debug else logs.log_level
-    logging.config.dictConfig(logging_config(level, logs.log_format, LOG_FILTERS))
+    logging.config.dictConfig(logging_config(logs.level, logs.log_format, LOG_FILTERS))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
