@@ -15,7 +15,7 @@ import click
 import numpy as np
 import psycopg
 
-from benchmarks.dataset import BENCH_SQL
+from benchmarks.dataset import BENCH_SQL, no_progress
 from config.database_settings import url_variables
 from config.settings import Settings, load_settings
 from recommender.container import build_container
@@ -23,7 +23,6 @@ from recommender.databases.loading import create_databases
 from recommender.databases.queries import parse_query_file
 from recommender.demo.embedded import database_urls, embedded_server, server_url
 from recommender.demo.movielens import MovieLensFolder, interaction_of, item_id, user_id
-from recommender.demo.progress import ProgressBar
 from recommender.entities import DatabaseName, Page
 from recommender.evaluation.metrics import accuracy
 
@@ -47,9 +46,10 @@ CAPS: tuple[dict[str, int], ...] = (
 
 @dataclass(frozen=True)
 class Split:
-    """The first 80 % of each user's ratings, as a folder, and the later ones.
+    """A folder with the first 80 % of each user's ratings, and what is known of both parts.
 
-    `popular`: items by popularity in the first part. `liked_later`: only of users with later likes.
+    `popular`: items by popularity in the first part, the most popular first. `seen`: each user's items in the
+    first part. `liked_later`: items with a like in the second part, of users who have any.
     """
 
     folder: Path
@@ -119,15 +119,15 @@ def service_ndcg(split: Split, settings: Settings) -> float:
 
 
 @contextmanager
-def loaded(split: Split, progress: ProgressBar) -> Iterator[Mapping[DatabaseName, str]]:
-    """The first part of the ratings in three databases of their own."""
+def loaded(split: Split) -> Iterator[Mapping[DatabaseName, str]]:
+    """Yield the URLs of three databases of their own that hold the first part of the ratings."""
     with (
         tempfile.TemporaryDirectory(prefix="marquee-", ignore_cleanup_errors=True) as folder,
         embedded_server(Path(folder) / "postgres") as server,
     ):
         create_databases(server_url(server, "postgres"))
         now = datetime.now(UTC).replace(tzinfo=None)
-        MovieLensFolder(split.folder).load(database_urls(server), progress, now=now)
+        MovieLensFolder(split.folder).load(database_urls(server), no_progress, now=now)
         yield database_urls(server)
 
 
@@ -147,7 +147,7 @@ def main(source: Path) -> None:
     with tempfile.TemporaryDirectory() as target:
         split = split_ratings(source, Path(target))
         users = len(split.liked_later)
-        with loaded(split, lambda rows, label, length: rows) as urls:  # noqa: ARG005 - too quick to show
+        with loaded(split) as urls:
             click.echo(f"{users} users; popularity: NDCG@10 {popularity_ndcg(split):.4f}\n")
             click.echo("| caps | NDCG@10 | index entries read per user |\n|---|---|---|")
             for caps in CAPS:

@@ -18,8 +18,8 @@ _USERS = "400"
 def best_model(models: Sequence[str]) -> str:
     """Return the model with the largest NDCG@10 on the small data.
 
-    A model counts by its best variant with default hyperparameters. The larger data would take hours. The
-    figures are kept with the data.
+    A model counts by its best variant with default hyperparameters. The figures are kept with the data: on
+    larger data, evaluation would take hours.
 
     Raises:
         ValueError: none of the models was compared.

@@ -18,6 +18,7 @@ from benchmarks.population import Population
 from config.setting_types import ROOT
 from recommender.databases.loading import create_databases
 from recommender.demo.embedded import database_urls, embedded_server, server_url
+from recommender.demo.progress import Row
 from recommender.demo.target import LoadTarget
 from recommender.entities import DatabaseName
 
@@ -65,11 +66,16 @@ class BenchmarkData:
     postgres_pid: int
 
 
+def no_progress(rows: Iterable[Row], label: str, length: int) -> Iterable[Row]:  # noqa: ARG001 - see the protocol
+    """Show no progress, as a `ProgressBar` of loads that take seconds."""
+    return rows
+
+
 @contextmanager
 def benchmark_data(interactions: int, items: int | None = None) -> Iterator[BenchmarkData]:
     """Yield databases with that number of interactions, created on first use, which may take minutes.
 
-    `items`: how many there are; where not given, as many as go with the interactions.
+    `items`: number of items; by default it follows the interactions (`size_of`).
     """
     folder = BENCH_FOLDER / (str(interactions) if items is None else f"{interactions}-{items}")
     held = _held(folder, interactions)
@@ -90,7 +96,7 @@ def benchmark_data(interactions: int, items: int | None = None) -> Iterator[Benc
 
 
 def require_data_or_room(interactions: int) -> None:
-    """Raise if the data is missing and the disk has no room for it.
+    """Require that the data exists or the disk has room for it.
 
     Raises:
         ClickException: as `require_room`.
@@ -112,16 +118,16 @@ def _held(folder: Path, interactions: int) -> dict[str, Any] | None:
 
 
 def disk_bytes(interactions: int, users: int) -> int:
-    """Return about how much disk the databases take, with what the peers add, in bytes.
+    """Return about how many bytes of disk the databases take, with the peers' tables and the write-ahead log.
 
-    As measured at 0.6 and 20 million interactions, with the log that is written while they are loaded.
+    The constants were measured at 0.6 and 20 million interactions.
     """
     log = min(_BYTES_OF_LOG, interactions * _BYTES_AN_INTERACTION)
     return interactions * _BYTES_AN_INTERACTION + users * _BYTES_A_USER + log
 
 
 def require_room(folder: Path, interactions: int, users: int) -> None:
-    """Raise if the disk has no room for the databases.
+    """Require that the disk has room for the databases.
 
     Raises:
         ClickException: there is less room than they take; the message has both figures.
@@ -135,7 +141,7 @@ def require_room(folder: Path, interactions: int, users: int) -> None:
 
 
 def size_of(interactions: int) -> tuple[int, int]:
-    """Return the numbers of users and items for so many interactions."""
+    """Return the numbers of users and items that go with a number of interactions."""
     if interactions == HUGE:
         return 1_000_000, 100_000
     share = np.log(interactions / SMALL) / np.log(LARGE / SMALL)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import psycopg
 
-from benchmarks.dataset import BENCH_FOLDER, BENCH_SQL, BenchmarkData
+from benchmarks.dataset import BENCH_FOLDER, BENCH_SQL, BenchmarkData, no_progress
 from recommender.databases.queries import parse_query_file
 from recommender.demo.databases import demo_databases
 from recommender.demo.generate import DEMO_SIZE
@@ -17,9 +17,9 @@ _SEED = 4_711
 
 @contextmanager
 def demo_data() -> Iterator[BenchmarkData]:
-    """The databases that `make run` makes for itself, whose window is small enough for exact answers."""
+    """Yield the databases of the demo, whose window is small enough for exact answers by live SQL."""
     folder = BENCH_FOLDER / "demo"
-    with demo_databases(folder, lambda rows, _label, _length: rows) as urls:
+    with demo_databases(folder, no_progress) as urls:
         query = parse_query_file(BENCH_SQL / "demo_users.sql")
         with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
             rows = connection.execute(query.statement).fetchall()

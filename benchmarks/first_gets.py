@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.dataset import BenchmarkData
 from benchmarks.load import Client
 from benchmarks.servers import serving, wait_for_model
-from benchmarks.swaps import FIRST, INDEX, MODEL, Asked, after_swaps, ask
+from benchmarks.swaps import FIRST, INDEX, MODEL, MOVING_WINDOW_DAYS, Asked, after_swaps, ask
 from recommender.model_store.artifact import METADATA
 from recommender.model_store.currents import VersionRef, currents_of_models
 from recommender.model_store.store import promote
@@ -22,8 +22,6 @@ from recommender.model_store.store import promote
 _STARTS = 3
 _GETS_FOR_THE_MEDIAN = 200
 _REFRESH_S = 10
-# Short enough that interactions leave it all the time: each refresh makes a new index.
-_WINDOW_DAYS = "40"
 _SWAP_EVERY_S = 5.0
 
 
@@ -56,7 +54,10 @@ def after_index_swaps(
     data: BenchmarkData, requests: Sequence[bytes], model: str, seconds: float, **variables: str
 ) -> FirstGets | None:
     """Measure the first GETs after each refresh of the index; None where there was no refresh in the time."""
-    variables |= {"INTERACTION_WINDOW_DAYS": _WINDOW_DAYS, "CATALOG_REFRESH_SECONDS": str(_REFRESH_S)}
+    variables |= {
+        "INTERACTION_WINDOW_DAYS": str(MOVING_WINDOW_DAYS),
+        "CATALOG_REFRESH_SECONDS": str(_REFRESH_S),
+    }
     with serving("wsgi:app", data, **variables) as server:
         wait_for_model(server, data.user_ids[0], model)
         return _of_swaps(ask(server.port, requests, max(seconds, 4.5 * _REFRESH_S), INDEX))
@@ -79,7 +80,7 @@ def after_model_swaps(
 
 
 def _two_versions(models: Path, folder: Path, model: str) -> list[VersionRef]:
-    """Copy a folder of models, with the current version there twice."""
+    """Copy a folder of models, and in the copy its current version under a second name; return both."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(models, folder, symlinks=True)
     (current,) = [ref for ref in currents_of_models(folder) if ref.model == model]

@@ -34,7 +34,7 @@ def get_request(path: str) -> bytes:
 
 
 def post_request(path: str, body: bytes, accept: str = "application/json") -> bytes:
-    """A POST of JSON as it goes over the wire."""
+    """Return the bytes of a POST of JSON."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -78,7 +78,7 @@ class Client:
             raise RuntimeError(head.partition(b"\r\n")[0].decode() + " " + body[:200].decode())
         if b"chunked" in head.lower():
             chunks = bytearray(body)
-            # Even if the last chunk arrives in several pieces.
+            # Of all that arrived: the last chunk may come in several pieces.
             while not chunks.endswith(b"\r\n0\r\n\r\n"):
                 chunks += self._receive()
             return bytes(chunks)

@@ -14,7 +14,7 @@ from benchmarks.peers import als_variables
 from benchmarks.peers.als_training import train_als
 from benchmarks.peers.precomputed_table import fill_precomputed
 from benchmarks.peers.redis_server import redis_server
-from benchmarks.results import CAPPED, Results
+from benchmarks.results import CAPPED, Results, batch_measure, first_get_measure, get_measure
 from benchmarks.servers import Server, serving, wait_for_model
 from benchmarks.training import train
 from recommender.models.names import LIVE
@@ -53,7 +53,7 @@ class Measures:
         self._gets = [get_request(f"{_PATH}/{user_id}?limit=10") for user_id in data.user_ids[:_USERS]]
 
     def measure_peers(self) -> None:
-        """Measure the peers."""
+        """Measure the alternative designs of `benchmarks/peers/`."""
         data = self._data
         with serving("benchmarks.peers.floor:app", data) as server:
             self._measure_peer("floor", server)
@@ -64,7 +64,7 @@ class Measures:
         with serving("benchmarks.peers.naive:app", data) as server:
             self._measure_gets("naive", server, self._effort.naive_seconds)
             rate = self._users_a_second(server, 50, self._effort.naive_batches)
-            self._note("naive", "POST 50, users/s", rate)
+            self._note("naive", batch_measure(50), rate)
             self._note_memory("naive", server)
 
     def measure_live(self) -> None:
@@ -95,7 +95,7 @@ class Measures:
         ):
             if found is not None:
                 self._note(model, f"first GET after {event}, ms", found.longest_ms)
-                self._note(model, f"first GET after {event}, of the median", found.ratio)
+                self._note(model, first_get_measure(event), found.ratio)
 
     def measure_caps(self) -> None:
         """Measure live SQL without caps, its default for small windows, and with caps."""
@@ -141,7 +141,7 @@ class Measures:
             self._note(name, "GET heaviest", measure(server.port, heavy, 1, 1.0))
             for users in (50, 500):
                 rate = self._users_a_second(server, users, self._effort.batches)
-                self._note(name, f"POST {users}, users/s", rate)
+                self._note(name, batch_measure(users), rate)
             self._note(name, "NDJSON, users/s", self._streamed_users_a_second(server))
             self._note_memory(name, server)
 
@@ -149,7 +149,7 @@ class Measures:
         for clients in (1, 8):
             before = server.cpu_seconds()
             timing = measure(server.port, self._gets, clients, seconds)
-            self._note(name, f"GET, {clients} client{'s' * (clients > 1)}", timing)
+            self._note(name, get_measure(clients), timing)
         # `before` and `timing` are of the last round, with 8 clients.
         for part, ended in server.cpu_seconds().items():
             self._note(name, f"CPU ms a GET, {part}", 1_000 * (ended - before[part]) / timing.requests)

@@ -17,7 +17,7 @@ _DAYS = 80
 # PostgreSQL counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - the databases' timestamps are naive UTC
 _KINDS = ("LIKE", "WATCH", "DISLIKE")
-# Rows of a slice of time: drawing one takes about 2 GB of memory.
+# Rows of a slice of time. Drawing one slice takes about 2 GB of memory.
 SLICE_ROWS = 20_000_000
 # The second parameter of the beta distribution of ages; the first is 1.
 _AGE_SHAPE = 1.5
@@ -25,7 +25,7 @@ _AGE_SHAPE = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """Interactions of a slice of time, as parallel arrays, oldest first; `first_id`: of the first of them."""
+    """Interactions of a slice of time, as parallel arrays, oldest first; ids count up from `first_id`."""
 
     first_id: int
     user_idx: NDArray[np.int64]
@@ -145,7 +145,7 @@ class Population:
         return Interactions(first_id, user_idx, item_idx, kind_idx, values, ages_s)
 
     def _binary_rows(self, drawn: Interactions, rows: NDArray[np.int64], kind: str, now_us: int) -> bytes:
-        """Yield rows of one type: its name has one length, so the rows have a fixed layout."""
+        """Return rows of one type in binary form; as its name has one length, all have the same layout."""
         layout = np.dtype(
             [("fields", ">i2")]
             + [

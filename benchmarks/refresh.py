@@ -11,15 +11,13 @@ import numpy as np
 from benchmarks.dataset import BenchmarkData, benchmark_data
 from benchmarks.load import get_request
 from benchmarks.servers import Server, serving, wait_for_model
-from benchmarks.swaps import FIRST, Asked, after_swaps, ask
+from benchmarks.swaps import FIRST, MOVING_WINDOW_DAYS, Asked, after_swaps, ask
 from benchmarks.training import train
 from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
 
 _USERS = 400
 _LOADED = re.compile(rb"media in ([0-9]+) ms")
-# So that a few interactions a second leave it.
-_WINDOW_DAYS = 40
 
 
 def _report(name: str, asked: Asked, server: Server) -> None:
@@ -44,7 +42,7 @@ def _report(name: str, asked: Asked, server: Server) -> None:
 
 def _measure(data: BenchmarkData, model: str, seconds: float, refresh_seconds: int) -> None:
     requests = [get_request(f"/api/recommendations/{user_id}?limit=10") for user_id in data.user_ids[:_USERS]]
-    variables = {"INTERACTION_WINDOW_DAYS": str(_WINDOW_DAYS)}
+    variables = {"INTERACTION_WINDOW_DAYS": str(MOVING_WINDOW_DAYS)}
     if model != LIVE:
         folder = data.folder / "models" / model
         if not (folder / model / "current").exists():

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.dataset import HUGE, LARGE, SMALL
-from benchmarks.results import CAPPED
+from benchmarks.results import CAPPED, batch_measure, get_measure
 from benchmarks.targets import DEMO, target_rows
 from recommender.models.names import LIVE
+from recommender.models.registry import DEFAULT_MODEL
 
-# Baselines for trained models: the default formula, and the fastest peer that reads a database.
-_DEFAULT, _PRECOMPUTED = "neighbours", "precomputed"
+# With the default formula (DEFAULT_MODEL), the baseline of trained models: the fastest peer with a database.
+_PRECOMPUTED = "precomputed"
+_ONE, _EIGHT, _BATCH = get_measure(1), get_measure(8), batch_measure(500)
 _PEERS = ("floor", _PRECOMPUTED, "als_redis, cold", "als_redis, warm", "naive")
 # How old the data behind an answer may be.
 _STALE_BY = {
@@ -24,15 +26,15 @@ _STALE_BY[CAPPED] = _STALE_BY[LIVE]
 _MODELS_STALE_BY = "other users by the time since training; not the user's own history"
 # The columns of a table. A timing shows its median, p95, p99 and rate.
 _MODEL_MEASURES = (
-    "GET, 1 client",
-    "GET, 8 clients",
+    _ONE,
+    _EIGHT,
     "CPU ms a GET, service",
     "CPU ms a GET, PostgreSQL",
     "CPU ms a GET, Redis",
     "CPU ms a GET, load generator",
     "GET heaviest",
-    "POST 50, users/s",
-    "POST 500, users/s",
+    batch_measure(50),
+    _BATCH,
     "NDJSON, users/s",
     "training s",
     "training peak MB",
@@ -86,37 +88,36 @@ def _figure_rows(figures: Figures, size: int) -> Iterator[str]:
 
 def _ratio_rows(size: int, servers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     at = f"at {size / 1e6:g} million"
-    one, eight, batch = "GET, 1 client", "GET, 8 clients", "POST 500, users/s"
     floor, naive, live = servers["floor"], servers["naive"], servers[LIVE]
     precomputed = servers[_PRECOMPUTED]
-    gain = naive[one]["median_ms"] / live[one]["median_ms"]
+    gain = naive[_ONE]["median_ms"] / live[_ONE]["median_ms"]
     yield f"| live GET, median, times faster than naive {at} | {gain:.0f} |"
-    share = live[eight]["per_second"] / floor[eight]["per_second"]
+    share = live[_EIGHT]["per_second"] / floor[_EIGHT]["per_second"]
     yield f"| live GET requests a second, 8 clients, of the floor {at} | {share:.2f} |"
-    yield f"| live GET, p99 of median {at} | {live[one]['p99_ms'] / live[one]['median_ms']:.1f} |"
-    default = servers.get(_DEFAULT)
+    yield f"| live GET, p99 of median {at} | {live[_ONE]['p99_ms'] / live[_ONE]['median_ms']:.1f} |"
+    default = servers.get(DEFAULT_MODEL)
     for model, own in servers.items():
-        if one not in own or model in (*_PEERS, LIVE):
+        if _ONE not in own or model in (*_PEERS, LIVE):
             continue
-        share = own[eight]["per_second"] / precomputed[eight]["per_second"]
+        share = own[_EIGHT]["per_second"] / precomputed[_EIGHT]["per_second"]
         yield f"| {model} GET requests a second, 8 clients, of {_PRECOMPUTED} {at} | {share:.2f} |"
-        slower = own[one]["median_ms"] / precomputed[one]["median_ms"]
+        slower = own[_ONE]["median_ms"] / precomputed[_ONE]["median_ms"]
         yield f"| {model} GET, median, of {_PRECOMPUTED} {at} | {slower:.2f} |"
-        share = own[batch] / precomputed[eight]["per_second"]
+        share = own[_BATCH] / precomputed[_EIGHT]["per_second"]
         yield f"| {model} POST 500, users a second, of {_PRECOMPUTED} GETs a second {at} | {share:.2f} |"
-        share = own[eight]["per_second"] / floor[eight]["per_second"]
+        share = own[_EIGHT]["per_second"] / floor[_EIGHT]["per_second"]
         yield f"| {model} GET requests a second, 8 clients, of the floor {at} | {share:.2f} |"
         if default is not None and default is not own:
-            slower = own[one]["median_ms"] / default[one]["median_ms"]
-            faster = own[batch] / default[batch]
-            yield f"| {model} GET, median, of {_DEFAULT} {at} | {slower:.2f} |"
-            yield f"| {model} POST 500, users a second, of {_DEFAULT} {at} | {faster:.2f} |"
+            slower = own[_ONE]["median_ms"] / default[_ONE]["median_ms"]
+            faster = own[_BATCH] / default[_BATCH]
+            yield f"| {model} GET, median, of {DEFAULT_MODEL} {at} | {slower:.2f} |"
+            yield f"| {model} POST 500, users a second, of {DEFAULT_MODEL} {at} | {faster:.2f} |"
 
 
 def _growth_rows(figures: Figures) -> Iterator[str]:
     small, large = (_servers(figures, size).get(LIVE) for size in (SMALL, LARGE))
     if small is not None and large is not None:
-        slower = large["GET, 1 client"]["median_ms"] / small["GET, 1 client"]["median_ms"]
+        slower = large[_ONE]["median_ms"] / small[_ONE]["median_ms"]
         yield f"| live GET, median, at 20 million of that at 0.6 million | {slower:.1f} |"
 
 

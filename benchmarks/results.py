@@ -11,6 +11,21 @@ from benchmarks.load import Timing
 CAPPED = "live, capped"
 
 
+def get_measure(clients: int) -> str:
+    """Return the name of the timing of GETs by a number of clients at a time."""
+    return f"GET, {clients} client{'s' * (clients > 1)}"
+
+
+def batch_measure(users: int) -> str:
+    """Return the name of the rate of users in batches of this many."""
+    return f"POST {users}, users/s"
+
+
+def first_get_measure(event: str) -> str:
+    """Return the name of the ratio of the first GET after an event to the median GET."""
+    return f"first GET after {event}, of the median"
+
+
 @dataclass(slots=True)
 class Results:
     """Figures by size and server, and by measure. `best_model`: by evaluation, of those measured."""

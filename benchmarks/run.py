@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from benchmarks.best_model import best_model
-from benchmarks.dataset import HUGE, LARGE, SMALL, benchmark_data, require_data_or_room
+from benchmarks.dataset import BENCH_FOLDER, HUGE, LARGE, SMALL, benchmark_data, require_data_or_room
 from benchmarks.demo_data import demo_data
 from benchmarks.measures import FULL, QUICK, Measures
 from benchmarks.report import as_table
@@ -19,7 +19,7 @@ from benchmarks.results import Results
 from config.setting_types import ROOT
 from recommender.models.registry import MODELS
 
-_RESULTS = ROOT / ".bench" / "results.json"
+_RESULTS = BENCH_FOLDER / "results.json"
 _SIZES = {"small": SMALL, "large": LARGE}
 
 

@@ -41,10 +41,18 @@ class Server:
         return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
     def worker_memory_mb(self) -> tuple[float, float]:
-        """Private and shared memory of the largest worker, in MB."""
+        """Return the private and the shared memory of the largest worker, in MB."""
         workers = [worker.memory_full_info() for worker in psutil.Process(self.pid).children()]
         largest = max(workers, key=lambda info: info.uss)
         return largest.uss / 1e6, (largest.rss - largest.uss) / 1e6
+
+
+def free_port() -> int:
+    """Return a port of this host that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
 
 
 @contextmanager
@@ -56,10 +64,16 @@ def serving(
     /,
     **variables: str,
 ) -> Iterator[Server]:
-    """Gunicorn with an application, up and answering, stopped at the end; `log`: where its output goes."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """Start Gunicorn with an application, yield it once it answers, and stop it at the end.
+
+    Args:
+        application: module and variable, such as `wsgi:app`.
+        data: the databases.
+        log: where the output goes.
+        redis_pid: process id of the Redis that the application uses, if any.
+        variables: environment variables, also in place of those set here.
+    """
+    port = free_port()
     environment: Mapping[str, str] = {
         **os.environ,
         **url_variables(data.urls),
@@ -105,7 +119,7 @@ def wait_for_model(server: Server, user_id: str, model: str) -> None:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """CPU time of a process and of its children, those that have ended included, in seconds."""
+    """Return the CPU seconds of a process and its children, also of those that have ended."""
     main = psutil.Process(pid)
     times = main.cpu_times()
     total = times.user + times.system + times.children_user + times.children_system

@@ -11,6 +11,9 @@ import numpy as np
 from benchmarks.load import Client
 
 CLIENTS = 2
+# Shorter than the time that the data spans: interactions leave the window all the time, so that each refresh
+# makes a new index.
+MOVING_WINDOW_DAYS = 40
 # How many answers by the new version are measured after a swap.
 FIRST = 4
 INDEX = re.compile(rb'"index":"([0-9a-f]+)"')

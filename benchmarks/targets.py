@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.dataset import LARGE, SMALL
-from benchmarks.results import CAPPED
+from benchmarks.results import CAPPED, batch_measure, first_get_measure, get_measure
 from recommender.demo.generate import DEMO_SIZE
 from recommender.models.names import LIVE
 from recommender.models.registry import DEFAULT_MODEL
 
 DEMO = DEMO_SIZE.interactions
 
-_ONE, _EIGHT, _BATCH = "GET, 1 client", "GET, 8 clients", "POST 500, users/s"
+_ONE, _EIGHT, _BATCH = get_measure(1), get_measure(8), batch_measure(500)
 _PRECOMPUTED, _FLOOR = "precomputed", "floor"
 
 # Of one size, by server.
@@ -21,9 +21,10 @@ Servers = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A ratio and what is wanted of it by size; `ratio` takes the figures of a size and the best model.
+    """A ratio, and its bound for each size of data.
 
-    `at_least`: true if what is wanted is a minimum, false if it is a maximum.
+    `wanted`: the bound by number of interactions; a minimum if `at_least`, else a maximum. `ratio`: computes
+    it from the figures of a size and the name of the best model.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Target:
     ratio: Callable[[Servers, str], float]
 
     def is_reached(self, size: int, measured: float) -> bool:
-        """Say whether a measured ratio is as good as wanted."""
+        """Return whether a measured ratio is within the bound."""
         return measured >= self.wanted[size] if self.at_least else measured <= self.wanted[size]
 
 
@@ -45,7 +46,7 @@ def _median(servers: Servers, server: str) -> float:
 
 
 def _first(event: str) -> Target:
-    measure = f"first GET after {event}, of the median"
+    measure = first_get_measure(event)
     return Target(
         measure,
         {SMALL: 3.0, LARGE: 3.0},
@@ -68,7 +69,7 @@ TARGETS = (
         ratio=lambda servers, best: _median(servers, best) / _median(servers, _PRECOMPUTED),
     ),
     Target(
-        f"user_knn ({DEFAULT_MODEL}) GET, requests a second, 8 clients, of precomputed",
+        f"{DEFAULT_MODEL} GET, requests a second, 8 clients, of precomputed",
         {SMALL: 0.4, LARGE: 0.25},
         at_least=True,
         ratio=lambda servers, _: _rate(servers, DEFAULT_MODEL) / _rate(servers, _PRECOMPUTED),

@@ -1,7 +1,7 @@
 """A peer as a music app might build it: factors in memory, details by one statement, answers in Redis.
 
-Answers are cached for an hour, so they may be that stale; factors are as old as the training. With
-PEER_KEEP_MS=1 each answer expires before its next request, to measure a cold cache.
+Redis keeps an answer for an hour. With PEER_KEEP_MS=1 it expires before its next request, which measures a
+cold cache.
 """
 
 import os
@@ -28,7 +28,7 @@ class _Factors:
         self._users = np.load(folder / "user_factors.npy")
         self._items = np.load(folder / "item_factors.npy")
         self._start = np.load(folder / "user_start.npy")
-        self._had = np.load(folder / "item_idx.npy")
+        self._seen = np.load(folder / "item_idx.npy")
         self._user_idx = {
             user_id: n for n, user_id in enumerate(np.load(folder / "user_ids.npy").astype(str).tolist())
         }
@@ -40,7 +40,7 @@ class _Factors:
         if user_idx is None:
             return []
         scores = self._items @ self._users[user_idx]
-        scores[self._had[self._start[user_idx] : self._start[user_idx + 1]]] = -np.inf
+        scores[self._seen[self._start[user_idx] : self._start[user_idx + 1]]] = -np.inf
         top = np.argpartition(scores, -limit)[-limit:]
         top = top[np.argsort(-scores[top])]
         return [(self._item_ids[item_idx], float(scores[item_idx])) for item_idx in top.tolist()]
@@ -69,7 +69,7 @@ make_hostable(app, _parts.open)
 
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
-    """One user, from Redis where the answer is there."""
+    """Answer for one user, from Redis if the answer is there."""
     limit = int(request.args.get("limit", 10))
     key = f"{user_id}:{limit}"
     held = _parts.redis.get(key)

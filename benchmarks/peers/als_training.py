@@ -1,4 +1,4 @@
-"""Makes the factors of the peer `als_redis`, with the library it would use."""
+"""Train the factors of the peer `als_redis`, with the library `implicit`."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def train_als(data: BenchmarkData, folder: Path) -> None:
     """Write factors, ids and histories into a folder, unless they are there."""
     if (folder / "item_factors.npy").exists():
         return
-    # With compiled code: imported when it is used.
+    # Compiled code, which is slow to load.
     from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - see above
 
     dataset = _read(data)

@@ -2,24 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg2.pool import ThreadedConnectionPool
 
+from benchmarks.dataset import BENCH_SQL
 from benchmarks.peers.hosting import make_hostable
+from benchmarks.peers.queries import statement
 from config.settings import load_settings
-from recommender.databases.queries import parse_query_file
 from recommender.entities import DatabaseName
 
-_SQL = Path(__file__).parents[1] / "sql"
-_QUERIES = {path.stem: parse_query_file(path).statement.decode() for path in _SQL.glob("naive_*.sql")}
+_STATEMENTS = {path.stem: statement(path.stem) for path in BENCH_SQL.glob("naive_*.sql")}
 _WINDOW_DAYS = 90
 
 
 class _Databases:
-    """A psycopg2 pool each, opened in the worker."""
+    """A psycopg2 pool for each database, opened in the worker."""
 
     def __init__(self) -> None:
         self._pools: dict[DatabaseName, ThreadedConnectionPool] = {}
@@ -40,7 +39,7 @@ class _Databases:
 
     def fetch(self, name: DatabaseName, query: str, **parameters: object) -> list[tuple[Any, ...]]:
         with self._connection(name) as connection, connection.cursor() as cursor:
-            cursor.execute(_QUERIES[query], parameters)
+            cursor.execute(_STATEMENTS[query], parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
@@ -49,7 +48,7 @@ databases = _Databases()
 
 
 def recommend(user_id: str, limit: int) -> list[dict[str, Any]]:
-    """One user's recommendations."""
+    """Return a user's best items, with details and scores."""
     genres = [row[0] for row in databases.fetch(DatabaseName.USER, "naive_genres", user_id=user_id)]
     content = {
         item_id: matches / len(genres)
@@ -80,13 +79,13 @@ make_hostable(app, databases.open)
 
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
-    """One user."""
+    """Answer for one user."""
     items = recommend(user_id, int(request.args.get("limit", 10)))
     return jsonify(user_id=user_id, recommendations=items, count=len(items))
 
 
 @app.post("/api/recommendations/batch")
 def post_batch() -> Response:
-    """One after the other."""
+    """Answer for several users, one after the other."""
     body = request.get_json()
     return jsonify(results={user_id: recommend(user_id, body["limit"]) for user_id in body["user_ids"]})

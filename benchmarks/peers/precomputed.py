@@ -9,7 +9,6 @@ from benchmarks.peers.queries import statement
 _STATEMENT = statement("peer_precomputed")
 _NAMES = ("id", "title", "description", "release_year", "media_type", "cover_url", "score", "genres")
 
-
 _pool = catalog_pool()
 app = Flask(__name__)
 make_hostable(app, _pool.open)
@@ -17,7 +16,7 @@ make_hostable(app, _pool.open)
 
 @app.get("/api/recommendations/<user_id>")
 def get_recommendations(user_id: str) -> Response:
-    """One user's list."""
+    """Answer for one user."""
     limit = int(request.args.get("limit", 10))
     with _pool.connection() as connection:
         rows = connection.execute(_STATEMENT, {"user_id": user_id, "row_limit": limit}).fetchall()

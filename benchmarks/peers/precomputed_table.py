@@ -11,15 +11,14 @@ from recommender.entities import DatabaseName
 
 ITEMS_A_USER = 100
 _SEED = 12
-_CATALOG_IDS = "SELECT id::text FROM medias ORDER BY id"
 # Rows per fetch of the cursor: bounds memory, also for a million users.
 _FETCHED = 10_000
 
 
 def fill_precomputed(data: BenchmarkData) -> None:
-    """Fill the table with a list for each user, unless it is there.
+    """Fill the table with a list for each user, unless it is full already.
 
-    Random lists cost as much to read as real ones.
+    The lists are random: they cost as much to read as real ones.
     """
     with (
         psycopg.connect(data.urls[DatabaseName.USER]) as users,
@@ -30,15 +29,15 @@ def fill_precomputed(data: BenchmarkData) -> None:
         wanted = users.execute(statement("peer_count_users")).fetchone()
         if held == wanted:
             return
-        item_ids = [item_id for (item_id,) in connection.execute(_CATALOG_IDS)]
+        item_ids = [item_id for (item_id,) in connection.execute(statement("peer_items"))]
         with connection.transaction(), connection.cursor() as cursor, users.cursor("users") as read:
-            cursor.execute("TRUNCATE precomputed")
+            cursor.execute(statement("peer_truncate_precomputed"))
             read.itersize = _FETCHED
             read.execute(statement("peer_users"))
             with cursor.copy(statement("peer_copy_precomputed")) as copy:
                 for lines in _lines((user_id for (user_id,) in read), item_ids):
                     copy.write(lines)
-        connection.execute("VACUUM (ANALYZE) precomputed")
+        connection.execute(statement("peer_vacuum_precomputed"))
 
 
 def _lines(user_ids: Iterator[str], item_ids: list[str]) -> Iterator[str]:

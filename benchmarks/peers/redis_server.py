@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks.servers import free_port
+
 _START_S = 10.0
 
 
@@ -17,9 +19,7 @@ def redis_server() -> Iterator[tuple[str, int] | None]:
     if binary is None:
         yield None
         return
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    port = free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - the system's own binary
     try:

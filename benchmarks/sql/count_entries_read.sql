@@ -1,4 +1,4 @@
 -- name: count_entries_read()
--- How many index entries all scans of this database have returned so far.
+-- Count the index entries that all scans of this database have returned so far.
 SELECT sum(s.idx_tup_read)::bigint AS entries
 FROM pg_stat_user_indexes AS s;

@@ -1,7 +1,7 @@
 -- name: naive_collaborative(user_id, window_days)
--- All users who share an item are counted; fifty of them are taken in any order; and all that those fifty
--- liked. No order before the LIMIT: that is the naive part, and why the linter is told to pass over it.
--- MATERIALIZED: unbounded as it reads; docs/explanation/performance.md has the plan without it.
+-- What fifty of the users who share an item liked or watched. The fifty are not the most similar: their LIMIT
+-- has no order, which is the naive part, and the linter must accept it. MATERIALIZED, so that all users who
+-- share an item are read; docs/explanation/performance.md says what PostgreSQL does without it.
 WITH own AS (
     SELECT DISTINCT i.media_id
     FROM interaction AS i

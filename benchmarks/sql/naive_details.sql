@@ -1,5 +1,5 @@
 -- name: naive_details(media_ids)
--- What is shown of the media on the page.
+-- Details of the items on a page.
 SELECT
     m.id::text AS media_id,
     m.title,

@@ -1,5 +1,5 @@
 -- name: naive_genres(user_id)
--- What a user says to like.
+-- The stated genres of a user.
 SELECT ug.genre_name
 FROM tb_user_genre AS ug
 WHERE ug.user_id = :user_id::uuid;

@@ -1,3 +1,3 @@
--- name: peer_copy_precomputed()
--- The lists, as text.
+-- name: peer_copy_precomputed()!
+-- Load the lists, in the text format of COPY.
 COPY precomputed (user_id, rank, media_id, score) FROM STDIN;

@@ -1,5 +1,5 @@
 -- name: peer_count_precomputed()
--- How many users have a list.
+-- Count the users who have a list.
 SELECT count(*) AS users
 FROM precomputed AS p
 WHERE p.rank = 0;

@@ -1,4 +1,4 @@
 -- name: peer_count_users()
--- How many users there are.
+-- Count all users.
 SELECT count(*) AS users
 FROM user_preferences;

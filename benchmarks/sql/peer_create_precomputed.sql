@@ -1,5 +1,5 @@
--- name: peer_create_precomputed()
--- What a nightly job fills: a list of items for each user.
+-- name: peer_create_precomputed()!
+-- Create the table that a nightly job fills: a list of items for each user.
 CREATE TABLE IF NOT EXISTS precomputed (
     user_id uuid NOT NULL,
     rank int NOT NULL,

@@ -1,5 +1,5 @@
 -- name: peer_details(media_ids)
--- What is shown of some items.
+-- Details of items.
 SELECT
     m.id::text AS media_id,
     m.title,

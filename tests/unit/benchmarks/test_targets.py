@@ -32,7 +32,7 @@ def test_ratios_are_of_the_right_servers_and_held_against_the_right_bounds() -> 
     assert _cells(SMALL, servers) == {
         "best model GET, requests a second, 8 clients, of precomputed": ("0.40", "no"),
         "best model GET, median at 1 client, of precomputed": ("1.40", "yes"),
-        "user_knn (neighbours) GET, requests a second, 8 clients, of precomputed": ("0.45", "yes"),
+        "neighbours GET, requests a second, 8 clients, of precomputed": ("0.45", "yes"),
         "live SQL GET, requests a second, 8 clients, of the floor": ("0.06", "no"),
         "best model POST 500, users a second, of precomputed GET requests a second": ("1.50", "yes"),
         "first GET after a start, of the median": ("3.50", "no"),

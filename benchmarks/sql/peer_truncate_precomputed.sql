@@ -1,0 +1,3 @@
+-- name: peer_truncate_precomputed()!
+-- Remove the lists of an earlier run.
+TRUNCATE precomputed;
