@@ -93,8 +93,8 @@ class _Refusal(click.ClickException):
 )
 @click.option(
     "--format",
-    "form",
-    type=click.Choice([form.value for form in OutputFormat]),
+    "format_name",
+    type=click.Choice([each.value for each in OutputFormat]),
     help="Format of the output. Default: by its suffix .csv, .parquet, .ndjson or .jsonl; ndjson without "
     "one.",
 )
@@ -112,7 +112,7 @@ def batch(
     file: BinaryIO | None,
     all_users: bool,
     output: Path,
-    form: str | None,
+    format_name: str | None,
     defuse_formulas: bool,
     limit: int | None,
     overwrite: bool,
@@ -129,7 +129,7 @@ def batch(
     """
     if (file is None) != all_users:
         raise click.UsageError("Give either FILE or --all-users.")
-    chosen = _format_of(output, form)
+    chosen = _format_of(output, format_name)
     settings = load_settings()
     # Other formats keep text unchanged: there the option makes no difference to the job.
     formulas = DEFUSED if defuse_formulas and chosen is OutputFormat.CSV else AS_THEY_ARE
@@ -137,7 +137,9 @@ def batch(
     domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
     limit = check_limit(settings.requests, limit)
     experiments = configured_experiments(settings.experiments)
-    options = JobOptions(users_from, chosen, formulas, limit, _made_by(settings, domain, experiments))
+    options = JobOptions(
+        users_from, chosen, formulas, limit, _describe_ranking(settings, domain, experiments)
+    )
     maker = RowMaker(domain, in_experiments=bool(experiments))
     target = Target(_writer(options, output, maker), JobFolder(output), overwrite)
     # Fail before any file is made if no databases are configured.
@@ -157,7 +159,7 @@ def batch(
     return _report(outcome, journal.progress.users, time.monotonic() - started)
 
 
-def _format_of(output: Path, form: str | None) -> OutputFormat:
+def _format_of(output: Path, format_name: str | None) -> OutputFormat:
     """Return the format of the output, by --format or its suffix.
 
     Raises:
@@ -168,21 +170,21 @@ def _format_of(output: Path, form: str | None) -> OutputFormat:
     if not output.parent.is_dir():
         raise click.BadParameter(f"there is no folder {output.parent}", param_hint="--output")
     by_suffix = _SUFFIXES.get(output.suffix.lower())
-    if form is None:
+    if format_name is None:
         if by_suffix is None:
             raise click.BadParameter(
                 f"{output.suffix} names no format: use .csv, .parquet, .ndjson or .jsonl, or give --format",
                 param_hint="--output",
             )
         return by_suffix
-    if form == OutputFormat.PARQUET and by_suffix is OutputFormat.CSV:
+    if format_name == OutputFormat.PARQUET and by_suffix is OutputFormat.CSV:
         raise click.BadParameter(
             f"Parquet makes a folder of files, which {output.name} does not tell", param_hint="--output"
         )
-    return OutputFormat(form)
+    return OutputFormat(format_name)
 
 
-def _made_by(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
+def _describe_ranking(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
     """Describe what a job's ranking depends on: settings, own attributes and experiments."""
     own = ",".join(attribute.name for attribute in domain.own)
     parts = (settings.describe_ranking(), own, experiments_fingerprint(experiments))

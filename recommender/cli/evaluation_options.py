@@ -11,7 +11,7 @@ import click
 
 from config.setting_types import how_to_install
 from config.settings import Settings
-from recommender.cli.progress import Show, passing, progress
+from recommender.cli.progress import Show, progress, with_progress
 from recommender.data.forgotten import read_forgotten
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.declaration import with_own_attributes
@@ -178,7 +178,7 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
         domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
         window_days = settings.ranking.interaction_window_days
         types = settings.interaction_types
-        read = partial(_read_visibly, settings.models.model_path)
+        read = partial(_read_with_progress, settings.models.model_path)
         with databases_source(settings.databases, types, domain, window_days, read) as source:
             yield source
 
@@ -192,9 +192,9 @@ def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
     return parquet_source(folder, settings.interaction_types, scale)
 
 
-def _read_visibly(models: Path, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
+def _read_with_progress(models: Path, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
     users = engagement_db.count_active_users("-infinity")
-    rows = passing(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
+    rows = with_progress(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
     return read_forgotten(models).rows_of_others(rows)
 
 

@@ -6,7 +6,7 @@ from recommender.cli.columns import columns
 from recommender.evaluation.results import ALL_USERS, Evaluation, VariantResult
 from recommender.evaluation.shown_metrics import shown_difference, shown_metric
 
-_HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "covered", "personal")
+_HEAD = ("", "{metric}", "95 %", "against popularity", "against the default", "coverage", "personalized")
 # With fewer users, intervals are too wide to distinguish most variants.
 _FEW_USERS = 100
 

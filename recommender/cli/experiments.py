@@ -23,8 +23,8 @@ from recommender.experiments.statistics import IntervalEstimate, Power
 from recommender.experiments.tokens import TokenSigner
 
 _EVER = "-infinity"
-# Usual for a mismatch of sample ratios, which is looked for with every look at the report.
-_ODD_SHARES = 0.001
+# The usual threshold for a sample ratio mismatch: small, because each report tests it again.
+_MISMATCH_P = 0.001
 _NO_EXPOSURES = (
     "there is no statement stream_exposures, which reads the tokens that the app has stored. Put one under "
     "SQL_PATH/engagement_db/: sql/optional/engagement_db/stream_exposures.sql is an example, and "
@@ -134,7 +134,7 @@ def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> It
     yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all known before:"
     for each in found.variants:
         yield from _variant_lines(each, found.variants[0].name)
-    if found.users_p_value < _ODD_SHARES:
+    if found.users_p_value < _MISMATCH_P:
         yield (
             "WARNING: users are not distributed by the shares of the variants "
             f"(p = {found.users_p_value:.1g}). Do not trust the comparison: users may be missing."

@@ -24,7 +24,7 @@ _NOT_ALL = 3
 _SHOWN_INVALID = 3
 _USERS_A_STATEMENT = 1_000
 # Time limit of a statement.
-_PATIENCE_S = 60.0
+_STATEMENT_S = 60.0
 
 
 @click.command(
@@ -59,12 +59,12 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
     Each model's current version is trained anew; meanwhile live SQL answers. Older versions are removed.
     """
     settings = load_settings()
-    user_ids = list(dict.fromkeys(_given(users, file, IdForm.of_pattern(settings.requests.id_pattern))))
+    user_ids = list(dict.fromkeys(_valid_ids(users, file, IdForm.of_pattern(settings.requests.id_pattern))))
     if not user_ids:
         raise click.UsageError("no id is given: give USER, or --file.")
     note_forgotten(settings.models.model_path, user_ids)
     click.echo(f"Noted {len(user_ids):,} users: their interactions are ignored from the next request on.")
-    _tell_unknown(settings, user_ids)
+    _print_unknown(settings, user_ids)
     # First, so that the users are gone before new versions are recorded.
     are_deleted = _delete_embeddings(settings, user_ids)
     results = remake_models(
@@ -75,11 +75,21 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         record=record_of(settings),
         announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),
     )
-    are_fitted = [_tell(settings, each) for each in results]
-    return 0 if are_deleted and all(are_fitted) else _NOT_ALL
+    are_fitted = True
+    for result in results:
+        if result.outcome is VersionOutcome.REMOVED:
+            _delete_versions(settings, result.model)
+        click.echo(f"{_outcome_in_words(result)}; older versions removed: {result.removed}.")
+        are_fitted &= result.outcome in {VersionOutcome.FITTED, VersionOutcome.KEPT}
+    return 0 if are_deleted and are_fitted else _NOT_ALL
 
 
-def _given(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterator[str]:
+def _valid_ids(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterator[str]:
+    """Yield the ids of arguments and file.
+
+    Raises:
+        BadParameter: one of them is not an id.
+    """
     for user in users:
         user_id = form.canonical(user)
         if user_id is None:
@@ -97,7 +107,7 @@ def _given(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterato
         )
 
 
-def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
+def _print_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
     """Print how many of the users are unknown to engagement_db, if it answers."""
     if not settings.databases.are_configured:
         return
@@ -107,7 +117,7 @@ def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
             engagement_db = EngagementDatabase(database, settings.interaction_types)
             for start in range(0, len(user_ids), _USERS_A_STATEMENT):
                 some = user_ids[start : start + _USERS_A_STATEMENT]
-                deadline = Deadline.after(_PATIENCE_S)
+                deadline = Deadline.after(_STATEMENT_S)
                 found += len(engagement_db.fetch_histories(some, "-infinity", deadline))
     except DatabaseUnavailableError:
         return
@@ -116,7 +126,7 @@ def _tell_unknown(settings: Settings, user_ids: Sequence[str]) -> None:
 
 
 def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
-    """Delete the users from recommendation_db; false if it does not answer."""
+    """Delete the users from recommendation_db; return false if it does not answer."""
     url = settings.databases.recommendation_url
     if url is None:
         return True
@@ -131,27 +141,23 @@ def _delete_embeddings(settings: Settings, user_ids: Sequence[str]) -> bool:
     return True
 
 
-def _tell(settings: Settings, result: RemovalResult) -> bool:
-    """Print the outcome for a model; false if it could not be trained anew."""
+def _outcome_in_words(result: RemovalResult) -> str:
     match result.outcome:
         case VersionOutcome.FITTED:
-            text = f"{result.model} {result.version} is trained without them"
+            return f"{result.model} {result.version} is trained without them"
         case VersionOutcome.REWRITTEN:
-            text = (
+            return (
                 f"{result.model} {result.version} uses its earlier data without theirs, as it could not be "
                 f"trained again ({result.reason})"
             )
         case VersionOutcome.KEPT:
-            text = f"{result.model} {result.version} was already trained without them"
+            return f"{result.model} {result.version} was already trained without them"
         case VersionOutcome.REMOVED:
-            text = f"{result.model} is removed until it is trained again ({result.reason})"
-            _forget_versions(settings, result.model)
-    click.echo(f"{text}; older versions removed: {result.removed}.")
-    return result.outcome in {VersionOutcome.FITTED, VersionOutcome.KEPT}
+            return f"{result.model} is removed until it is trained again ({result.reason})"
 
 
-def _forget_versions(settings: Settings, model: str) -> None:
-    """Remove a model without versions from recommendation_db; a failure is reported with the users."""
+def _delete_versions(settings: Settings, model: str) -> None:
+    """Delete the versions of a removed model from recommendation_db; a failure is a warning."""
     url = settings.databases.recommendation_url
     if url is not None:
         try:

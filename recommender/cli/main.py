@@ -26,7 +26,7 @@ _MARGINS = 6
 _CHECK = f"`{PROGRAM} check` says what is wrong with the databases."
 
 
-class _Unimported(NamedTuple):
+class _LazyCommand(NamedTuple):
     """A command that is imported when it is called.
 
     `module`: its module, and the function of the same name in it. `summary`: the first paragraph of its help.
@@ -37,22 +37,24 @@ class _Unimported(NamedTuple):
 
 
 _COMMANDS = {
-    "batch": _Unimported("batch", "Write recommendations for many users to a file."),
-    "check": _Unimported("check", "Check the databases: what is wrong, and what to do."),
-    "compile": _Unimported("compile_models", "Compile the models' code before the first training."),
-    "demo": _Unimported("demo", "Fill the configured databases with demo data."),
-    "evaluate": _Unimported("evaluate", "Compare models by what users liked later."),
-    "experiments": _Unimported("experiments", "Show experiments and their results."),
-    "forget": _Unimported("forget", "Ignore users' interactions, and remove them from models."),
-    "load-movielens": _Unimported("load_movielens", "Fill the configured databases from a MovieLens folder."),
-    "make-key": _Unimported("make_key", "Make an API key, and its entry for API_KEYS."),
-    "migrate": _Unimported("migrate", "Create or remove the tables of RECOMMENDATION_DB_URL."),
-    "models": _Unimported("models", "Show trained models, and choose which version serves."),
-    "recommend": _Unimported("recommend", "Show a user's recommendations and their scores."),
-    "serve": _Unimported("serve", "Serve recommendations on HOST and PORT."),
-    "train": _Unimported("train", "Train a model; running servers use it within seconds."),
-    "trainer": _Unimported("trainer", "Train by TRAINING_SCHEDULE and on new interactions."),
-    "tune": _Unimported("tune", "Search for the model and settings that predict best."),
+    "batch": _LazyCommand("batch", "Write recommendations for many users to a file."),
+    "check": _LazyCommand("check", "Check the databases: what is wrong, and what to do."),
+    "compile": _LazyCommand("compile_models", "Compile the models' code before the first training."),
+    "demo": _LazyCommand("demo", "Fill the configured databases with demo data."),
+    "evaluate": _LazyCommand("evaluate", "Compare models by what users liked later."),
+    "experiments": _LazyCommand("experiments", "Show experiments and their results."),
+    "forget": _LazyCommand("forget", "Ignore users' interactions, and remove them from models."),
+    "load-movielens": _LazyCommand(
+        "load_movielens", "Fill the configured databases from a MovieLens folder."
+    ),
+    "make-key": _LazyCommand("make_key", "Make an API key, and its entry for API_KEYS."),
+    "migrate": _LazyCommand("migrate", "Create or remove the tables of RECOMMENDATION_DB_URL."),
+    "models": _LazyCommand("models", "Show trained models, and choose which version serves."),
+    "recommend": _LazyCommand("recommend", "Show a user's recommendations and their scores."),
+    "serve": _LazyCommand("serve", "Serve recommendations on HOST and PORT."),
+    "train": _LazyCommand("train", "Train a model; running servers use it within seconds."),
+    "trainer": _LazyCommand("trainer", "Train by TRAINING_SCHEDULE and on new interactions."),
+    "tune": _LazyCommand("tune", "Search for the model and settings that predict best."),
 }
 
 

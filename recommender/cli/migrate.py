@@ -26,13 +26,13 @@ def migrate() -> None:
 @migrate.command(epilog=epilog("migrate up"))
 def up() -> None:
     """Create missing tables; safe to repeat."""
-    click.echo(_told(_run("up"), "made"))
+    click.echo(_summary(_run("up"), "made"))
 
 
 @migrate.command(epilog=epilog("migrate down"))
 def down() -> None:
     """Remove all tables and their data."""
-    click.echo(_told(_run("down"), "reverted"))
+    click.echo(_summary(_run("down"), "reverted"))
 
 
 def _run(direction: str) -> list[str]:
@@ -48,5 +48,5 @@ def _run(direction: str) -> list[str]:
     return run(url)
 
 
-def _told(names: list[str], done: str) -> str:
+def _summary(names: list[str], done: str) -> str:
     return f"Migrations {done}: {', '.join(names)}." if names else "There is nothing to do."

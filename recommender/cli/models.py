@@ -25,7 +25,8 @@ from recommender.models.names import AUTO
 from recommender.training.recording import record_current, record_removed
 
 _SHOWN_RUNS = 20
-_SECONDS = 19
+# Characters of an ISO 8601 time, up to the seconds.
+_TIME_CHARACTERS = 19
 
 
 def _folder() -> Path:
@@ -56,10 +57,10 @@ def list_command() -> None:
     found = list_versions(folder)
     if found:
         rows = [
-            (each.ref.version, each.ref.model, _role(each), *_described(each.metadata), each.fault or "")
+            (each.ref.version, each.ref.model, _role(each), *_numbers(each.metadata), each.fault or "")
             for each in found
         ]
-        _echo(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
+        _print_table(("version", "model", "in use", "made by", "users", "media", "pairs", ""), rows)
     else:
         click.echo(f"There are no versions in {folder}. `{PROGRAM} train` makes one.")
     for fault in current_faults(folder):
@@ -74,7 +75,8 @@ def _role(version: StoredVersion) -> str:
     return "before" if version.was_current else ""
 
 
-def _described(metadata: Metadata | None) -> tuple[str, str, str, str]:
+def _numbers(metadata: Metadata | None) -> tuple[str, str, str, str]:
+    """Return who made a version, and its numbers of users, items and pairs."""
     if metadata is None:
         return "?", "?", "?", "?"
     users, items, pairs = (f"{metadata.counts[name]:,}" for name in ("users", "media", "pairs"))
@@ -199,17 +201,17 @@ def _show_runs(runs: Sequence[TrainingRun]) -> None:
     rows = [
         (
             str(run.number),
-            run.started_at[:_SECONDS],
+            run.started_at[:_TIME_CHARACTERS],
             run.trigger.value,
             run.outcome.value,
             f"{run.champion or '-'} → {run.chosen or '-'}",
-            _measured(run.measured_chosen),
+            _with_interval(run.measured_chosen),
             run.reason,
         )
         for run in runs
     ]
     metric = next((run.metric for run in runs if run.metric), "metric")
-    _echo(("run", "began at", "because of", "outcome", "champion → chosen", metric, "why"), rows)
+    _print_table(("run", "began at", "because of", "outcome", "champion → chosen", metric, "why"), rows)
 
 
 def _show_run(run: TrainingRun) -> None:
@@ -235,14 +237,16 @@ def _show_run(run: TrainingRun) -> None:
     if run.compared:
         click.echo()
         rows = [_compared(each) for each in run.compared]
-        _echo(("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows)
+        _print_table(
+            ("variant", run.metric or "metric", "against the champion", "model", "weights", ""), rows
+        )
     if run.searched:
         click.echo(f"\nTried on the time before that: {run.tried}, the best of them:")
         found = [
-            (each.name, f"{each.mean:.4f}", _measured(each.against_popularity, "+.4f"))
+            (each.name, f"{each.mean:.4f}", _with_interval(each.against_popularity, "+.4f"))
             for each in run.searched
         ]
-        _echo(("variant", run.metric or "metric", "against popularity"), found)
+        _print_table(("variant", run.metric or "metric", "against popularity"), found)
     if run.left_out:
         click.echo("\nNot tried:")
         for reason in run.left_out:
@@ -251,16 +255,16 @@ def _show_run(run: TrainingRun) -> None:
 
 def _compared(each: ComparedVariant) -> tuple[str, ...]:
     weights = f"{each.content_weight:g} {each.content} / {each.collaborative_weight:g}"
-    against = _measured(each.against_champion, "+.4f")
-    return each.name, _measured(each.metric), against, each.model or "-", weights, each.refused or ""
+    against = _with_interval(each.against_champion, "+.4f")
+    return each.name, _with_interval(each.metric), against, each.model or "-", weights, each.refused or ""
 
 
-def _measured(found: MetricInterval | None, form: str = ".4f") -> str:
+def _with_interval(found: MetricInterval | None, form: str = ".4f") -> str:
     if found is None:
         return "-"
     return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"
 
 
-def _echo(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     for line in columns([head, *rows]):
         click.echo(line)

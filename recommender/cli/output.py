@@ -21,15 +21,15 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Print a warning: something is wrong, but the command could finish."""
+    """Print a warning about something that does not stop the command."""
     click.echo(f"Warning: {plain_lines(message)}.", err=True)
 
 
 def plain(text: str) -> str:
-    """Return a text of one line, such as of a database, without control characters of terminals."""
+    """Return a line of text, such as a database's, without control characters, which a terminal obeys."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def plain_lines(text: str) -> str:
-    """Return a text without control characters of terminals; line breaks stay."""
+    """Return a text without control characters other than line breaks."""
     return "\n".join(map(plain, text.split("\n")))

@@ -19,12 +19,12 @@ _LINE_S = 10.0
 
 
 def show_progress(rows: Iterable[Row], label: str, length: int) -> Iterator[Row]:
-    """Yield the rows and show progress."""
-    yield from passing(rows, f"Loading {length:,} {label}", length)
+    """Yield rows that are loaded, and show progress: a `ProgressBar`."""
+    yield from with_progress(rows, f"Loading {length:,} {label}", length)
 
 
-def passing(rows: Iterable[T], label: str, length: int) -> Iterator[T]:
-    """Yield the rows of any kind and show progress."""
+def with_progress(rows: Iterable[T], label: str, length: int) -> Iterator[T]:
+    """Yield rows of any kind, and show progress."""
     step = max(1, length // _SHOWN_STEPS)
     with progress(label, length) as show:
         for number, row in enumerate(rows, start=1):

@@ -10,7 +10,7 @@ from recommender.cli.output import quiet
 from recommender.evaluation.replay import Replay, replay, replay_settings, score
 from recommender.models.fitting import Fitting
 
-DEFAULT_USERS = 1_000
+_DEFAULT_USERS = 1_000
 
 _CAVEATS = (
     "Interactions favor items that were shown: users can hardly like what they were not shown.",
@@ -43,7 +43,7 @@ def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, An
             settings,
             as_of,
             model=model,
-            users=given["users"] or DEFAULT_USERS,
+            users=given["users"] or _DEFAULT_USERS,
             limit=limit,
             fitting=fitting,
         )
@@ -62,7 +62,7 @@ def _print(served: Replay, ks: Sequence[int]) -> None:
     for k in ks:
         scores = score(served.users, k)
         click.echo(f"NDCG@{k} {scores.ndcg:.4f}, hit rate@{k} {scores.hit_rate:.4f}")
-    click.echo(f"personalised {scores.personalised:.1%}")
+    click.echo(f"personalized {scores.personalised:.1%}")
     if scores.degraded:
         click.echo(
             f"Warning: {scores.degraded:,} answers were made without a database that did not answer.",

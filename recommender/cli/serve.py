@@ -54,7 +54,7 @@ def serve() -> int:
     """
     settings = load_settings()
     settings.require_api_keys()
-    # Before loading a demo, which takes longer.
+    # Fail before a demo is loaded, which takes longer.
     refuse_unknown_model(settings.models.model)
     logs = settings.logging
     logging.config.dictConfig(logging_config(logs.level, logs.log_format, LOG_FILTERS))
@@ -63,7 +63,7 @@ def serve() -> int:
         # Until the server runs, a signal unwinds the stack, which stops what has been started.
         signal.signal(number, _exit)
     with (
-        _configured_databases(settings) as urls,
+        _databases_or_demo(settings) as urls,
         _stopping_on_signals(partial(_start_server, urls)) as server,
     ):
         _greet(server, settings, urls)
@@ -98,7 +98,8 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _configured_databases(settings: Settings) -> Iterator[Mapping[DatabaseName, str]]:
+def _databases_or_demo(settings: Settings) -> Iterator[Mapping[DatabaseName, str]]:
+    """Yield the URLs of the configured databases, or else of a demo's, which runs until the block ends."""
     if settings.databases.are_configured:
         yield {name: settings.databases.url(name) for name in DatabaseName}
         return
@@ -172,7 +173,7 @@ def _stopping_on_signals(
 def _greet(server: "subprocess.Popen[bytes]", settings: Settings, urls: Mapping[DatabaseName, str]) -> None:
     """When the server answers, print its address and an example request."""
     host = _reachable(settings.http.host)
-    if not _answers(server, host, settings.http.port):
+    if not _wait_until_it_answers(server, host, settings.http.port):
         return
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.http.port}"
     user_id = _example_user(settings.databases.with_urls(urls), settings.interaction_types)
@@ -203,7 +204,8 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if address.version == _IPV4 else "::1"
 
 
-def _answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
+def _wait_until_it_answers(server: "subprocess.Popen[bytes]", host: str, port: int) -> bool:
+    """Return whether the server answers in time; false at once if it ends."""
     deadline = time.monotonic() + _START_WAIT_S
     while server.poll() is None and time.monotonic() < deadline:
         connection = HTTPConnection(host, port, timeout=1)

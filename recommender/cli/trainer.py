@@ -56,8 +56,6 @@ def trainer(*, once: bool, trigger: str | None, lock: int | None, lifeline: int 
     refuse_unknown_model(settings.models.model)
     if once:
         return _run_once(settings, trigger)
-    if not settings.training.trains:
-        raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
     _keep_training(settings, lock, lifeline)
     return 0
 
@@ -112,9 +110,13 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
     """Train until the service ends or this process is asked to stop.
 
     Raises:
+        UsageError: there is no schedule.
         TrainingUnderWayError: there is a trainer already.
         OSError: the folder of the models cannot be written.
     """
+    schedule = settings.training.trigger
+    if schedule is None:
+        raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
     _log_as_the_service(settings)
     folder, model = settings.models.model_path, settings.models.model
     held = take_trainer_lock(folder) if lock is None else lock
@@ -122,17 +124,14 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
         raise TrainingUnderWayError(f"{folder}: another trainer is running already.")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    trigger = settings.training.trigger
-    if trigger is None:
-        raise click.UsageError("TRAINING_SCHEDULE is never: only --once trains.")
     try:
         Trainer(
             folder,
             model,
-            trigger,
+            schedule,
             new_share=settings.training.training_new_share if model == AUTO else None,
             estimate=lambda: _estimate_interactions(settings),
-            command=_command,
+            command=_training_command,
             holds_folder=lambda: is_lock_of(held, folder / TRAINER_LOCK),
             lifeline=lifeline,
         ).work()
@@ -140,7 +139,7 @@ def _keep_training(settings: Settings, lock: int | None, lifeline: int | None) -
         os.close(held)
 
 
-def _command(trigger: Trigger) -> list[str]:
+def _training_command(trigger: Trigger) -> list[str]:
     return [sys.executable, "-m", MODULE, "trainer", "--once", "--trigger", trigger.value]
 
 

@@ -2,7 +2,7 @@
 
 from config.settings import Settings
 from recommender.catalog.index import window_start
-from recommender.cli.progress import passing
+from recommender.cli.progress import with_progress
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.patient import patient_database
@@ -21,4 +21,4 @@ def read_dataset(settings: Settings) -> Dataset:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         users = engagement_db.count_active_users(start)
         histories = engagement_db.stream_positive_histories(start)
-        return dataset_of(passing(histories, f"Reading {users:,} histories", users), start)
+        return dataset_of(with_progress(histories, f"Reading {users:,} histories", users), start)

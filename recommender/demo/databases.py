@@ -69,7 +69,7 @@ def _preparing(folder: Path) -> Iterator[None]:
 
 
 def _discard_unless_complete(folder: Path, data_folder: Path) -> bool:
-    """Whether this demo exists; an older or incomplete one is removed.
+    """Return whether this version of the demo is there; remove an older or incomplete one.
 
     Raises:
         LoadError: the demo did not make the folder.

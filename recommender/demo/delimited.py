@@ -27,7 +27,7 @@ _STRAY_QUOTE = "line has an unmatched quote, which was read as a character"
 
 
 class Record(NamedTuple):
-    """Return a line's values in the order of the requested columns, stripped of blanks."""
+    """A line, and its values in the order of the requested columns, without blanks around them."""
 
     line: Line
     values: list[str]

@@ -23,7 +23,7 @@ __all__ = ["PostgresServer", "database_urls", "embedded_server", "server_url"]
 
 @contextmanager
 def embedded_server(data_folder: Path) -> Iterator[PostgresServer]:
-    """Start a server on `data_folder`, initialized if it is new; the last process to leave stops it.
+    """Yield a server on `data_folder`, which is created if missing; the last process that leaves stops it.
 
     Raises:
         LoadError: the server did not start; its log says why.

@@ -26,7 +26,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class DemoSize:
-    """The size of the data, and the shares of its flaws."""
+    """The numbers of rows, the days that interactions span, and the shares of rows with a flaw."""
 
     items: int = 2_000
     users: int = 5_000
@@ -90,11 +90,11 @@ def _uuids(rng: np.random.Generator, count: int) -> list[str]:
 
 
 def _item_genres(rng: np.random.Generator, taste: Sequence[str]) -> list[str]:
-    """Return 1 to 4 genres, mostly of one taste, whose first genre is the most likely."""
+    """Return 1 to 4 distinct genres, mostly of a taste; the first genre of the taste is the most likely."""
     count = int(rng.choice((1, 2, 3, 4), p=(0.15, 0.4, 0.3, 0.15)))
     odds = np.full(len(GENRES), 0.02)
-    for place, genre in enumerate(taste):
-        odds[GENRES.index(genre)] = 1.0 / (1 + place)
+    for rank, genre in enumerate(taste):
+        odds[GENRES.index(genre)] = 1.0 / (1 + rank)
     chosen = rng.choice(len(GENRES), size=count, replace=False, p=odds / odds.sum())
     return [GENRES[i] for i in chosen]
 
@@ -176,7 +176,7 @@ def _description(rng: np.random.Generator, words: GenreWords, place: str) -> str
 
 
 def _item_genre_rows(rng: np.random.Generator, item_id: str, names: Sequence[str]) -> Iterator[Row]:
-    """Return an item's genres; some are repeated, or in another case."""
+    """Yield an item's genres; some are repeated, or in another case."""
     for name in names:
         yield item_id, name
         if rng.random() < 0.03:
@@ -191,7 +191,7 @@ def _user_genre_rows(
     user_tastes: NDArray[np.int64],
     size: DemoSize,
 ) -> Iterator[Row]:
-    """Return two or three genres of a user's taste; some users state none, some repeat them."""
+    """Yield two or three genres of each user's taste; some users state none, some repeat them."""
     for user_id, taste_idx in zip(user_ids, user_tastes, strict=True):
         if rng.random() < size.users_without_preferences:
             continue
@@ -241,7 +241,7 @@ def _interaction_rows(
 def _choose_pairs(
     rng: np.random.Generator, affinity: NDArray[np.float64], size: DemoSize
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw pairs of user and item: long-tailed in both, weighted by each user's taste."""
+    """Draw pairs as user_idx and item_idx, long-tailed in both, by each user's taste; some repeat."""
     repeats = round(size.interactions * size.repeated_interactions)
     activity = rng.lognormal(0.0, 0.9, size=size.users)
     activity[rng.random(size.users) < size.users_without_history] = 0.0

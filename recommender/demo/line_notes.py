@@ -47,7 +47,7 @@ class LineNotes:
             self._first[reason].append(line)
 
     def include(self, other: "LineNotes") -> None:
-        """Add the counts of another."""
+        """Add the counts and first lines of another."""
         for reason, count, first in other:
             self._counts[reason] += count
             self._first[reason] = [*self._first[reason], *first][:_KEPT]

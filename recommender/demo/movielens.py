@@ -26,7 +26,7 @@ _RATING_COLUMNS = ("userId", "movieId", "rating", "timestamp")
 _TITLE_AND_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>[0-9]{4})(?:[-\u2013][0-9]{0,4})?\)\s*", re.DOTALL)
 _NO_GENRES = "(no genres listed)"
 _FIVE_STARS = 5.0
-_FAVOURITE_GENRES = 3
+_FAVORITE_GENRES = 3
 _LIKED_STARS = 4
 _WATCHED_STARS = 3
 # The widths of columns in catalog_db and user_db.
@@ -103,7 +103,11 @@ class MovieLensFolder:
 
     @cached_property
     def movies(self) -> dict[str, Movie]:
-        """Return the movies by key, from readable lines; the first one of each key."""
+        """The movies of readable lines by key, the first one of each key.
+
+        Raises:
+            LoadError: there are none, or as `DelimitedFile.records`.
+        """
         movies: dict[str, Movie] = {}
         notes = self._movie_notes
         for record in self._movies_file.records(notes):
@@ -255,10 +259,10 @@ class _Survey:
         return ((str(uuid5(NAMESPACE_URL, f"preferences/{owner}")), owner) for owner in self.user_ids)
 
     def user_genre_rows(self) -> Iterator[Row]:
-        """Return the three genres in which each user liked most items, ties by name."""
+        """Yield the three genres in which each user liked most items, ties by name."""
         for key, liked in self._liked.items():
             ranked = sorted(liked, key=lambda genre: (-liked[genre], genre))
-            for genre in ranked[:_FAVOURITE_GENRES]:
+            for genre in ranked[:_FAVORITE_GENRES]:
                 yield user_id(key), genre
 
     def shift(self, now: datetime | None) -> timedelta:
@@ -303,7 +307,7 @@ def _item_row(movie: Movie) -> Row:
 
 
 def _number(text: str) -> float | None:
-    """Parse a finite number in decimal notation."""
+    """Parse a finite number in decimal notation; None if it is none."""
     try:
         # float() would accept 1_000.
         number = math.nan if "_" in text else float(text)

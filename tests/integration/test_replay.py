@@ -124,7 +124,7 @@ def test_the_command_prints_scores_and_their_limits(
         "ease: 50 of",
         "NDCG@10 0.",
         "hit rate@10 0.",
-        "personalised",
+        "personalized",
         "they were not shown",
         "of today",
     ):
