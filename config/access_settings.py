@@ -83,7 +83,7 @@ class AccessSettings(SettingsGroup):
 
     @field_validator("api_keys")
     @classmethod
-    def _differ(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+    def _keys_are_distinct(cls, value: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
         if len({key.digest for key in value}) < len(value):
             raise ValueError("two entries have the same key")
         return value
@@ -125,7 +125,7 @@ class AccessSettings(SettingsGroup):
 
 
 def _as_in_host_headers(host: str) -> str:
-    """Return a host name or address in small letters, without brackets.
+    """Return a host name or address in lower case, without brackets.
 
     Raises:
         ValueError: it is neither.
@@ -139,7 +139,7 @@ def _as_in_host_headers(host: str) -> str:
 
 
 def _as_browsers_send_it(origin: str) -> str:
-    """Return an origin in the one spelling that browsers send: small letters, and no default port.
+    """Return an origin in the one spelling that browsers send: lower case, and no default port.
 
     Raises:
         ValueError: browsers cannot send it.

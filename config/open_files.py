@@ -27,7 +27,7 @@ def raise_limit_of_open_files() -> int:
 def most_connections(open_files: int, threads: int, to_databases: int) -> int:
     """Return how many connections of clients a worker may have.
 
-    More than it has threads, so that those of requests never use up all, whatever the limit is.
+    Always more than it has threads: requests never hold all of them, and further clients can connect.
 
     Args:
         open_files: the limit.

@@ -41,12 +41,12 @@ class LogSettings(SettingsGroup):
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _capitals(cls, value: object) -> object:
+    def _in_upper_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("log_format", mode="before")
     @classmethod
-    def _small_letters(cls, value: object) -> object:
+    def _in_lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
     @property

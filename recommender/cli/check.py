@@ -94,6 +94,6 @@ def _show_table(findings: Iterable[Finding]) -> int:
             if finding.to_do:
                 click.echo(plain_lines(f"           → {finding.to_do}"))
             shown.append(finding)
-    counts = [f"{sum(f.level == level for f in shown)} {level}" for level in ("error", "warning", "ok")]
+    counts = [f"{level}: {sum(f.level == level for f in shown)}" for level in ("error", "warning", "ok")]
     click.echo(", ".join(counts))
     return exit_status(shown)
