@@ -86,7 +86,7 @@ def evaluate(
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
-        splits = make_splits(source.interactions, plan.split, moment_of(given))
+        splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
         evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
     _keep(settings.models.model_path, evaluation)
     if json_path is not None:

@@ -100,7 +100,7 @@ _OPTIONS = (
     click.option(
         "--moment",
         type=MOMENT,
-        help="With --split time: the moment, in UTC. By default the last fifth of all is the test.",
+        help="With --split time: the moment, in UTC. By default the last fifth of the window is the test.",
     ),
     click.option(
         "--k",

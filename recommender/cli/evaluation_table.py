@@ -36,14 +36,15 @@ def lines_of(evaluation: Evaluation) -> Iterator[str]:
 
 def _described(evaluation: Evaluation) -> Iterator[str]:
     about = evaluation.description
-    at = f" at {about.moment}" if about.moment else ""
+    span = f", from {about.moment}" if about.moment else ""
+    span += f" to {about.until}" if about.until else ""
     window = f"the {about.window_days:,} days" if about.window_days else "all time"
     yield (
         f"{about.source}: {about.train_users:,} users and {about.train_pairs:,} pairs to learn from, "
         f"{about.items:,} items to rank, {about.test_users:,} users to test on."
     )
     yield (
-        f"Split: {about.split}{at}; relevant: {about.relevant}; window: {window} before the test; "
+        f"Split: {about.split}{span}; relevant: {about.relevant}; window: {window} before the test; "
         f"stated genres: {about.stated}."
     )
 

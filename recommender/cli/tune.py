@@ -48,7 +48,7 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
-        splits = make_splits(source.interactions, plan.split, moment_of(given))
+        splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
         tuning = search(source, splits, given["models"], plan, report)
     if json_path is not None:
         json_path.write_text(tuning.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -82,12 +82,14 @@ class VariantResult(VariantRecord):
 class Description(_Result):
     """The data of an evaluation, in numbers and words.
 
-    `moment`: of a split in time, ISO 8601. `stated`: the source of stated genres.
+    `moment`, `until`: where the test of a split in time starts and ends, ISO 8601; earlier releases did not
+    store the end. `stated`: the source of stated genres.
     """
 
     source: str
     split: str
     moment: str | None
+    until: str | None = None
     window_days: int
     relevant: str
     stated: str

@@ -130,6 +130,7 @@ def describe(source: Source, split: Split, part: TrainingPart, plan: Plan) -> De
         source=source.name,
         split=plan.split.value,
         moment=None if split.moment is None else iso_time(split.moment),
+        until=None if split.moment is None else iso_time(split.until),
         window_days=source.window_days,
         relevant=part.relevant.value,
         stated=stated,

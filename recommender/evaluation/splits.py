@@ -17,10 +17,11 @@ from recommender.data.interactions import InteractionKind, Interactions
 from recommender.errors import EvaluationError
 from recommender.system.clock import iso_of
 
-# The share of all interactions, or of each user's, in the test part.
+# The share of the interactions in the window, or of each user's, in the test part.
 TEST_SHARE = 0.2
 # A fifth of fewer interactions rounds down to none.
 LEAST_HISTORY = 5
+_SECONDS_A_DAY = 86_400
 
 
 class SplitKind(StrEnum):
@@ -43,6 +44,12 @@ class Split(NamedTuple):
     moment: float | None
     end: float
 
+    @property
+    def until(self) -> float:
+        """The last time that is tested on, in seconds since 1970 UTC; of a split in time."""
+        times = self.test.times[_counted(self.test)]
+        return float(times[np.isfinite(times)].max())
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -64,36 +71,43 @@ class Splits:
         return self.split_again(self.test.train)
 
 
-def make_splits(interactions: Interactions, kind: SplitKind, moment: float | None = None) -> Splits:
+def make_splits(
+    interactions: Interactions, kind: SplitKind, moment: float | None = None, window_days: int = 0
+) -> Splits:
     """Split interactions.
 
     Args:
         interactions: all of them. Those of other kinds than likes, watches and dislikes only exclude items.
         kind: the kind of split.
         moment: of the split in time, in seconds since 1970 UTC; None for the start of the last fifth.
+        window_days: the last fifth is that of so many days before the last interaction, 0 for all time. A
+            longer test would rank items that no model of so many days can know.
 
     Raises:
         EvaluationError: a part is empty.
     """
     if kind is SplitKind.TIME:
-        return Splits(split_at(interactions, moment), partial(split_at, moment=None))
+        split_again = partial(split_at, moment=None, window_days=window_days)
+        return Splits(split_at(interactions, moment, window_days), split_again)
     split_again = partial(_split_by, later_mask=_MASKS[kind])
     return Splits(split_again(interactions), split_again)
 
 
-def split_at(interactions: Interactions, moment: float | None) -> Split:
+def split_at(interactions: Interactions, moment: float | None, window_days: int = 0) -> Split:
     """Split in time, at one moment for all users; interactions at the moment are in the test part.
+
+    Arguments are those of `make_splits`.
 
     Raises:
         EvaluationError: a part is empty.
     """
     if moment is None:
-        moment = _last_fifth(interactions)
+        moment = _last_fifth(interactions, window_days)
     return _split(interactions, interactions.times >= moment, moment, moment)
 
 
-def _last_fifth(interactions: Interactions) -> float:
-    """Return the time at which the last fifth starts, or the next later one if nothing is before it.
+def _last_fifth(interactions: Interactions, window_days: int) -> float:
+    """Return the time at which the last fifth of the window starts, or the next one if nothing is before it.
 
     Raises:
         EvaluationError: there is no such time.
@@ -102,11 +116,17 @@ def _last_fifth(interactions: Interactions) -> float:
     finite = times[np.isfinite(times)]
     if not len(finite):
         raise EvaluationError("no like, watch or dislike has a time, and the split needs them")
-    moment = float(np.quantile(finite, 1.0 - TEST_SHARE, method="higher"))
+    recent = finite[finite >= window_start(window_days, float(finite.max()))]
+    moment = float(np.quantile(recent, 1.0 - TEST_SHARE, method="higher"))
     after_first = finite[finite > finite.min()]
     if not len(after_first):
         raise EvaluationError("all likes, watches and dislikes are of one moment, and the split needs two")
     return max(moment, float(after_first.min()))
+
+
+def window_start(window_days: int, end: float) -> float:
+    """Return where a window that ends at a time starts, both in seconds since 1970 UTC; 0 days: all time."""
+    return end - window_days * _SECONDS_A_DAY if window_days else -np.inf
 
 
 def _counted(interactions: Interactions) -> NDArray[np.bool_]:

@@ -19,14 +19,13 @@ from recommender.databases.engagement_db import PositiveHistory
 from recommender.entities import History
 from recommender.errors import EvaluationError
 from recommender.evaluation.sources import Source, id_key
-from recommender.evaluation.splits import Split, iso_time
+from recommender.evaluation.splits import Split, iso_time, window_start
 from recommender.models.base import UserContext, Window
 from recommender.texts.names import distinct_names
 
 # With fewer users who have likes, what they watched says more.
 LEAST_LIKING_USERS = 30
 _STATED_GENRES = 3
-_SECONDS_A_DAY = 86_400
 
 
 class Relevant(StrEnum):
@@ -87,7 +86,7 @@ def choose_relevant(source: Source, splits: Sequence[Split]) -> Relevant:
     listed = {entry.item_id for entry in source.entries}
     in_catalog = np.array([item_id in listed for item_id in item_ids], dtype=np.bool_)
     for split in splits:
-        known = positive_pairs(split.train.since(_window_start(source.window_days, split.end))).user_idx
+        known = positive_pairs(split.train.since(window_start(source.window_days, split.end))).user_idx
         user_idx, item_idx = _possible_pairs(split, Relevant.LIKES)
         if len(np.intersect1d(known, user_idx[in_catalog[item_idx]])) < LEAST_LIKING_USERS:
             return Relevant.POSITIVES
@@ -113,7 +112,7 @@ def prepare(
     Raises:
         EvaluationError: there are no positive interactions before the test, or no relevant ones in it.
     """
-    start = _window_start(source.window_days, split.end)
+    start = window_start(source.window_days, split.end)
     pairs = positive_pairs(split.train.since(start))
     histories = {each.user_id: each for each in histories_of(pairs, split.train)}
     if not histories:
@@ -143,10 +142,6 @@ def prepare(
     ]
     data = dataset_of(histories.values(), window.start)
     return TrainingPart(data, index, TestUsers(contexts, list(wanted.values())), kind)
-
-
-def _window_start(window_days: int, end: float) -> float:
-    return end - window_days * _SECONDS_A_DAY if window_days else -np.inf
 
 
 def _as_sql(start: float) -> str:

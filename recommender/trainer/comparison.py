@@ -70,7 +70,7 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     Raises:
         EvaluationError: there are too few users to choose by or to compare on.
     """
-    splits = make_splits(source.interactions, SplitKind.TIME)
+    splits = make_splits(source.interactions, SplitKind.TIME, window_days=source.window_days)
     plan = Plan(
         ks=(MAIN_K,),
         relevant=choose_relevant(source, [splits.validation, splits.test]),

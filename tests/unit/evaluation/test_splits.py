@@ -172,6 +172,15 @@ def test_if_most_rows_are_of_the_first_moment_the_split_is_at_the_next() -> None
     assert make_splits(interactions(rows), SplitKind.TIME).test.moment == 200.0
 
 
+def test_the_test_is_the_last_fifth_of_the_window_however_long_the_history_is() -> None:
+    # One like a day for 1,000 days. The windows of both splits end where the tested time does.
+    days = [(f"user{n % 60}", ITEMS[n % 60], InteractionKind.LIKE, 86_400.0 * n) for n in range(1_000)]
+    splits = make_splits(interactions(days), SplitKind.TIME, window_days=50)
+    assert [len(split.test.times) for split in (splits.test, splits.validation)] == [11, 11]
+    assert splits.validation.test.times.max() < splits.test.test.times.min()
+    assert len(make_splits(interactions(days), SplitKind.TIME).test.test.times) == 200
+
+
 def test_rows_of_one_moment_cannot_be_split_in_time() -> None:
     rows = [("u", ITEMS[number], InteractionKind.LIKE, 1.0) for number in range(10)]
     with pytest.raises(EvaluationError, match="are of one moment"):
