@@ -23,13 +23,15 @@ logger = logging.getLogger(__name__)
 
 # Beside the folders of models, none of which may have this name.
 FILE = "forgotten.json"
+# Why a version is refused.
+MADE_BEFORE_FORGETTING = "it was made before a user was forgotten: run `forget` again, or train"
 
 _DIGEST_BYTES, _STATE_BYTES, KEY_BYTES = 16, 8, 32
 # Seconds until a file that could not be read is read again.
 _READ_AGAIN_S = 1.0
 # Seconds that a request waits for the file. It takes microseconds, unless a network share hangs.
 _PATIENCE_S = 0.5
-_WORD_BYTES, _UUID_BYTES, _INTEGER_BYTES = 8, 16, 8
+_UUID_BYTES, _INTEGER_BYTES = 16, 8
 # This many hashed bits of a binary id are compared first: few users share them, and they identify no user.
 _FINGERPRINT_BITS = 24
 # The type of the words of a key, as the databases send them.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from config.setting_types import PROGRAM
-from recommender.data.forgotten import Forgotten, read_forgotten
+from recommender.data.forgotten import MADE_BEFORE_FORGETTING, Forgotten, read_forgotten
 from recommender.errors import ArtifactError
 from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
 from recommender.model_store.currents import (
@@ -237,9 +237,9 @@ def _in_use(folder: Path) -> Iterator[VersionRef]:
 
 
 def _verified(folder: Path, ref: VersionRef) -> Metadata:
-    """Return the metadata of a version, after checking every byte; takes seconds for gigabytes.
+    """Return the metadata of a version, after checking every byte.
 
-    Without the store's lock, for which others would have to wait that long.
+    It takes seconds for gigabytes: call it without the store's lock, for which others wait.
 
     Raises:
         ArtifactError: it is damaged, or was made before a user was forgotten. The message names it.
@@ -265,7 +265,7 @@ def _unchanged(folder: Path, ref: VersionRef, verified: Metadata) -> Metadata:
 
 
 def _usable(folder: Path, ref: VersionRef) -> Metadata:
-    """Return the metadata of a version that has all but its arrays checked.
+    """Return the metadata of a version, whose arrays are not checked.
 
     Raises:
         ArtifactError: it does not exist, or was made before a user was forgotten. The message names it.
@@ -297,7 +297,7 @@ def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
     if forgotten is None:
         raise ArtifactError("the forgotten users are not known: forgotten.json is damaged or cannot be read")
     if metadata.forgotten != forgotten.state:
-        raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
+        raise ArtifactError(MADE_BEFORE_FORGETTING)
 
 
 def _lost(folder: Path, metadata: Metadata) -> str | None:
@@ -313,7 +313,7 @@ def _lost(folder: Path, metadata: Metadata) -> str | None:
 
 
 def _prepare_to_serve(folder: Path, metadata: Metadata, *, is_smaller: bool) -> None:
-    """Mark a version so that servers accept it for all users, although it is smaller."""
+    """Mark a version so that servers accept it for all users, even if it is smaller."""
     marked = replace(
         metadata,
         provenance=replace(metadata.provenance, for_all=True),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from recommender.catalog.index import CatalogIndex
-from recommender.data.forgotten import ForgottenUsers
+from recommender.data.forgotten import MADE_BEFORE_FORGETTING, ForgottenUsers
 from recommender.deadline import Deadline
 from recommender.entities import ANONYMOUS_USER_ID, Blend, History
 from recommender.errors import ArtifactError
@@ -53,6 +54,14 @@ class _Loaded:
 
 # The name of a model, and its version.
 _Key = tuple[str, str]
+
+
+class _Published(NamedTuple):
+    """The published version of a model; None if it cannot be read, and `fault` says why."""
+
+    model: str
+    version: str | None
+    fault: str = ""
 
 
 class ModelWatcher:
@@ -138,7 +147,7 @@ class ModelWatcher:
                 try_out(in_use.model, index)
             except ArtifactError as exc:
                 # Requests that score with it will fail, too, and get the live model.
-                logger.warning("model %s: %s", in_use.model.name, exc)
+                logger.warning("model %s fails with a new catalog index: %s", in_use.model.name, exc)
 
     def selection(self) -> Selection:
         """Return the selection for a new request, without models that hold forgotten users."""
@@ -200,8 +209,8 @@ class ModelWatcher:
             return Pause(_POLL_S, _POLL_S)
         return Pause(_WAITING_POLL_S, _WAITING_POLL_S)
 
-    def _published(self) -> Sequence[tuple[str, str | None, str]]:
-        """Return the published versions of models, or why a model has none.
+    def _published(self) -> Sequence[_Published]:
+        """Return the published versions of models, the one to use first.
 
         The current version of all models comes first, then the latest that may serve all users. If the
         version of the model in use cannot be read, that comes first: an older one must not replace it.
@@ -212,32 +221,32 @@ class ModelWatcher:
         of_models = [
             each
             for each in of_models
-            if each[1] is None or is_for_all(self._folder, VersionRef(each[0], each[1]))
+            if each.version is None or is_for_all(self._folder, VersionRef(each.model, each.version))
         ]
         try:
             linked = linked_version(self._folder)
         except ArtifactError as exc:
-            return [(AUTO, None, str(exc)), *of_models]
+            return [_Published(AUTO, None, str(exc)), *of_models]
         if linked is None:
             return of_models
-        return [(*linked, ""), *(each for each in of_models if each[:2] != linked)]
+        return [_Published(*linked), *(each for each in of_models if each[:2] != linked)]
 
-    def _published_by_models(self) -> list[tuple[str, str | None, str]]:
+    def _published_by_models(self) -> list[_Published]:
         in_use = None if self._in_use is None else self._in_use.model.name
-        found: list[tuple[str, str | None, str]] = []
+        found: list[_Published] = []
         for name in self._names:
             try:
                 version = artifact.current_version(self._folder, name)
             except ArtifactError as exc:
-                found.append((name, None, str(exc)))
+                found.append(_Published(name, None, str(exc)))
             else:
                 if version is not None:
-                    found.append((name, version, ""))
+                    found.append(_Published(name, version))
                 elif name == in_use:
-                    found.append((name, None, f"{artifact.CURRENT} is gone"))
-        return sorted(found, key=lambda each: (each[:2] == (in_use, None), each[1] or ""), reverse=True)
+                    found.append(_Published(name, None, f"{artifact.CURRENT} is gone"))
+        return sorted(found, key=lambda each: (each[:2] == (in_use, None), each.version or ""), reverse=True)
 
-    def _follow(self, published: Sequence[tuple[str, str | None, str]], index: CatalogIndex | None) -> bool:
+    def _follow(self, published: Sequence[_Published], index: CatalogIndex | None) -> bool:
         """Use the first published model. If it is refused and no model is in use, use the next one.
 
         Returns:
@@ -256,7 +265,7 @@ class ModelWatcher:
             except ArtifactError as exc:
                 reason, cause = str(exc), exc.__cause__
             else:
-                faults = [Refusal(*each) for each in published if each[1] is None]
+                faults = [Refusal(*each) for each in published if each.version is None]
                 self._refused = refusal or next(iter(faults), None)
                 return is_decided
             refusal = refusal or self._refuse(Refusal(name, version, reason), cause)
@@ -282,7 +291,7 @@ class ModelWatcher:
         try_out(loaded.model, index)
         self._in_use = loaded
         self._candidates.clear()
-        logger.info("model %s %s", name, version)
+        logger.info("model %s %s answers from now on", name, version)
         return True
 
     def _checked(self, name: str, version: str) -> _Loaded:
@@ -331,7 +340,7 @@ class ModelWatcher:
                 was made before a user was forgotten.
         """
         if not self._forgotten.are_left_out(loaded.metadata.forgotten):
-            raise ArtifactError("it was made before a user was forgotten: run `forget` again, or train")
+            raise ArtifactError(MADE_BEFORE_FORGETTING)
         if not loaded.is_of(index):
             raise ArtifactError(
                 f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalog: was it "

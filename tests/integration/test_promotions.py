@@ -188,7 +188,7 @@ def asked_all_the_time(server: GunicornServer, store: Store) -> Iterator[list[As
 
 def taken_up(server: GunicornServer, ref: VersionRef, since: datetime) -> Mapping[int, float]:
     """Return the processes that have switched to a version since a moment, and after how many seconds."""
-    lines = server.logged(message=f"model {ref.model} {ref.version}")
+    lines = server.logged(message=f"model {ref.model} {ref.version} answers from now on")
     times = {line["process"]: datetime.fromisoformat(line["time"]) for line in lines}
     return {process: (at - since).total_seconds() for process, at in times.items() if at >= since}
 
