@@ -62,7 +62,7 @@ class Provenance:
 class Metadata:
     """The metadata of an artifact.
 
-    `version`: its name; later versions sort after earlier ones. `window_start`: of the window of its data.
+    `version`: its name; later versions sort after earlier ones. `window_start`: start of its data's window.
     `counts`: its numbers of users, media and pairs. `checksums`: SHA-256 of each file that the model wrote.
     `code_version`: of this program. `shrinkage_accepted`: it was deliberately published to replace a larger
     one. `host`: the name of the machine that made it. `forgotten`: the state of the list of forgotten users

@@ -17,6 +17,7 @@ from recommender.models.names import AUTO
 from recommender.models.registry import MODELS
 from recommender.system.syncing import sync
 
+# `<model>/<version>`.
 _PARTS = 2
 
 
@@ -49,7 +50,7 @@ class CurrentVersions(NamedTuple):
     of_models: frozenset[VersionRef]
 
     def after(self, ref: VersionRef) -> "CurrentVersions":
-        """Return them as they are once a version was published for all users."""
+        """Return the versions in use after a version is published for all users."""
         others = {each for each in self.of_models if each.model != ref.model}
         return CurrentVersions(ref, frozenset({*others, ref}))
 
@@ -100,14 +101,14 @@ def latest_published(folder: Path, model: str) -> Metadata | None:
         folder: of all models.
         model: as in `MODEL`: `AUTO`, or the name of the only one that may answer.
     """
-    refs = _answering(folder) if model == AUTO else currents_of_models(folder, (model,))
+    refs = _serving_first(folder) if model == AUTO else currents_of_models(folder, (model,))
     for ref in refs:
         with contextlib.suppress(ArtifactError):
             return read_metadata(folder, *ref)
     return None
 
 
-def _answering(folder: Path) -> list[VersionRef]:
+def _serving_first(folder: Path) -> list[VersionRef]:
     serving = serving_version(folder)
     return ([] if serving is None else [serving]) + latest_for_all(folder)
 

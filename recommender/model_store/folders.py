@@ -8,8 +8,6 @@ from pathlib import Path
 
 # The workers may run as another user than the trainer, whose umask may be restrictive.
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
-
-
 # What `mkstemp` adds.
 _DRAFT_SUFFIX = re.compile(r"\.[a-z0-9_]{8}")
 

@@ -110,14 +110,14 @@ def versions_before(log: Sequence[Promotion]) -> list[VersionRef]:
 
     A rollback drops the later versions, so that two rollbacks go back two versions.
     """
-    path: list[VersionRef] = []
+    kept: list[VersionRef] = []
     for each in log:
         if each.how is PromotionReason.ROLLED_BACK:
-            while path and path[-1] != each.ref:
-                path.pop()
-        if not path or path[-1] != each.ref:
-            path.append(each.ref)
-    return path[-2::-1]
+            while kept and kept[-1] != each.ref:
+                kept.pop()
+        if not kept or kept[-1] != each.ref:
+            kept.append(each.ref)
+    return kept[-2::-1]
 
 
 def last_champions(log: Sequence[Promotion]) -> set[VersionRef]:

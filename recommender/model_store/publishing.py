@@ -53,7 +53,7 @@ from recommender.system.clock import utc_now
 from recommender.system.syncing import sync
 
 _NEW_LINK = re.compile(rf"\.{CURRENT}\.{VERSION.pattern}")
-# If it gave up, its version would be removed.
+# When publishing gives up, what was learned is lost.
 _PUBLISHING_PATIENCE_S = 600.0
 
 
@@ -69,7 +69,7 @@ class Publisher:
         self._kept_versions = kept_versions
 
     def former(self) -> Metadata | None:
-        """The metadata of the current version, or of the newest readable one if it is unreadable."""
+        """Return the metadata of the current version, or else of the newest readable one."""
         folder, model = self._home.parent, self._home.name
         newest_first = versions_of(self._home)[::-1]
         current = current_version(folder, model)
@@ -79,7 +79,7 @@ class Publisher:
         return None
 
     def current(self) -> Metadata | None:
-        """The metadata of the current version, None if there is none that can be read."""
+        """Return the metadata of the current version; None if there is none, or it cannot be read."""
         with contextlib.suppress(ArtifactError):
             version = current_version(self._home.parent, self._home.name)
             if version is not None:
@@ -136,7 +136,7 @@ class Publisher:
             shrinkage_accepted: it may replace a model of far more users.
             promotion: which `current` links it gets.
             since: what was in use when the decision for this version began. A link that was changed since
-                then keeps its new target, and the version is not one for all users if that does not serve.
+                then keeps its new target, and the version is then marked as not for all users.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
@@ -179,7 +179,7 @@ class Publisher:
             )
 
     def _allowed(self, promotion: PromotionScope, since: CurrentVersions | None) -> PromotionScope:
-        """Return the links that a version may get, without those that changed; the store's lock is held."""
+        """Return which links a version gets: not those that changed meanwhile; the store's lock is held."""
         folder, name = self._home.parent, self._home.name
         if since is None or promotion is PromotionScope.NONE:
             return promotion

@@ -23,7 +23,7 @@ _TICK = timedelta(microseconds=1)
 
 
 def is_version(name: str) -> bool:
-    """Return whether a name may be one of this program's: other folders are never read or removed."""
+    """Return whether a name has the form of a version's; other folders are never read or removed."""
     return VERSION.fullmatch(name) is not None and _time_of(name) is not None
 
 
@@ -77,7 +77,7 @@ def _taken(folder: Path) -> Iterator[tuple[str, Path]]:
             yield name, folder / _HIGHEST
     for model in MODELS:
         home = folder / model
-        for name in (*versions_of(home), *_begun(home)):
+        for name in (*versions_of(home), *_partial(home)):
             yield name, home / name
         with contextlib.suppress(ArtifactError):
             current = current_version(folder, model)
@@ -85,7 +85,7 @@ def _taken(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield current, home / current
 
 
-def _begun(home: Path) -> Iterator[str]:
+def _partial(home: Path) -> Iterator[str]:
     """Yield the names of versions that are being written."""
     with contextlib.suppress(OSError):
         for path in home.glob(f".*{PARTIAL_SUFFIX}"):
