@@ -18,6 +18,8 @@ from recommender.model_store.small_files import read_small_json
 FOLDER = "runs"
 _SUFFIX = ".json"
 _KEPT_RUNS = 1_000
+# Key in the counts of a run: roughly how many interactions engagement_db had.
+ESTIMATED_INTERACTIONS = "estimated_interactions"
 
 
 def _refuse_unless_aware(text: str) -> str:

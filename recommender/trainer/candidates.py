@@ -1,6 +1,6 @@
 """Choose the models that a training run tries: those that suit the size of the data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -55,29 +55,32 @@ def suited_fits(data: Dataset, memory_bytes: int, pinned: Pinned, search_s: floa
         elif estimate.seconds > left_s:
             left_out[name] = f"it takes about {estimate.seconds:,.0f} s to learn"
         else:
-            tried = _distinct(tidy_fit(fit.model, fit.hyperparameters, pinned) for fit in fits_of(name))
+            tried = _distinct(pinned_fit(fit.model, fit.hyperparameters, pinned) for fit in fits_of(name))
             if len(tried) * estimate.seconds > left_s:
-                tried = [tidy_fit(name, {}, pinned)]
+                tried = [pinned_fit(name, {}, pinned)]
             fits += tried
             left_s -= len(tried) * estimate.seconds
     return Suited(fits, left_out)
 
 
-def tidy_fit(model: str, hyperparameters: Mapping[str, Any], pinned: Pinned) -> Fit:
-    """Return a fit that names only hyperparameters that differ from their defaults.
+def pinned_fit(model: str, hyperparameters: Mapping[str, Any], pinned: Pinned) -> Fit:
+    """Return a fit with the pinned hyperparameters, which names only those that differ from the defaults.
 
-    If the model lacks one of them, as after a change of this program, it gets its defaults.
+    If the model lacks one of `hyperparameters`, as after a change of this program, none of them is used.
     """
-    default = MODELS[model].make({}).config.model_dump(mode="json")
+    own_pinned = pinned.get(model, {})
+    default = _config_of(model, {})
     try:
-        chosen = (
-            MODELS[model].make({**hyperparameters, **pinned.get(model, {})}).config.model_dump(mode="json")
-        )
+        chosen = _config_of(model, {**hyperparameters, **own_pinned})
     except ValidationError:
-        chosen = MODELS[model].make(pinned.get(model, {})).config.model_dump(mode="json")
+        chosen = _config_of(model, own_pinned)
     return Fit(model, {name: value for name, value in chosen.items() if value != default[name]})
 
 
-def _distinct(fits: Any) -> list[Fit]:
+def _config_of(model: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    return MODELS[model].make(hyperparameters).config.model_dump(mode="json")
+
+
+def _distinct(fits: Iterable[Fit]) -> list[Fit]:
     """Return each fit once: a fixed hyperparameter makes some of them equal."""
     return list({repr(fit): fit for fit in fits}.values())

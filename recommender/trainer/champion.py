@@ -8,7 +8,7 @@ from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.variants import ALONE, Fit, RankingVariant
 from recommender.model_store.artifact import Metadata
 from recommender.models.registry import DEFAULT_MODEL
-from recommender.trainer.candidates import Pinned, tidy_fit
+from recommender.trainer.candidates import Pinned, pinned_fit
 
 _POPULARITY_MODEL = "popularity"
 
@@ -26,9 +26,9 @@ def variant_of(
 ) -> RankingVariant:
     """Return the variant of a version; without a version, the default model in the configured blend."""
     if metadata is None:
-        return in_blend(tidy_fit(DEFAULT_MODEL, {}, pinned), configured)
+        return in_blend(pinned_fit(DEFAULT_MODEL, {}, pinned), configured)
     learned = metadata.provenance.blend if learns_blend else None
-    return in_blend(tidy_fit(metadata.model, metadata.hyperparameters, pinned), learned or configured)
+    return in_blend(pinned_fit(metadata.model, metadata.hyperparameters, pinned), learned or configured)
 
 
 def challenger_of(chosen: RankingVariant, champion: RankingVariant, *, learns_blend: bool) -> RankingVariant:

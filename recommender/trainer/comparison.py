@@ -1,13 +1,12 @@
 """Compare variants in a training run: search on earlier data, then compare once on the test data."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from recommender.data.dataset import Dataset
 from recommender.entities import Blend
 from recommender.errors import EvaluationError
-from recommender.evaluation.ranking import ShortHistory
+from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import MAIN_K, Plan, describe, evaluate_part
 from recommender.evaluation.sources import Source
@@ -23,8 +22,6 @@ from recommender.trainer.champion import challenger_of
 SEARCH_USERS, TEST_USERS = 1_000, 5_000
 # With fewer users, a confidence interval says little.
 LEAST_TEST_USERS = 30
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

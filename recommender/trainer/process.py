@@ -21,6 +21,7 @@ from recommender import __version__
 from recommender.errors import MarqueeError
 from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import (
+    ESTIMATED_INTERACTIONS,
     TrainingOutcome,
     TrainingRun,
     Trigger,
@@ -40,7 +41,6 @@ _GROWTH_LOOK_S = 300.0
 _LONGEST_RUN_S = 12 * 3_600.0
 _RUNNING_LOOK_S = 0.2
 _STOP_S = 10.0
-ESTIMATE = "estimated_interactions"
 _WITHOUT_RECORD = "It ended without a record, together with the trainer: for example, memory ran out."
 # After so many failures in a row, the pause is at its longest.
 _FAILURES_READ = 10
@@ -102,7 +102,8 @@ class Trainer:
             return None
         self._growth_look_at = time.monotonic() + _GROWTH_LOOK_S
         runs = read_runs(self._folder, _ESTIMATES_READ)
-        then = next((run.counts[ESTIMATE] for run in runs if ESTIMATE in run.counts), None)
+        estimates = (run.counts.get(ESTIMATED_INTERACTIONS) for run in runs)
+        then = next((each for each in estimates if each is not None), None)
         try:
             now = self._estimate()
         except MarqueeError as exc:

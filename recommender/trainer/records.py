@@ -22,14 +22,14 @@ def metrics_of(evaluation: Evaluation, variant: RankingVariant) -> Mapping[str, 
     return {}
 
 
-def compared_as(compared: Comparison, champion: RankingVariant) -> dict[str, Any]:
+def comparison_fields(compared: Comparison, champion: RankingVariant) -> dict[str, Any]:
     """Return the fields of a record that describe a comparison."""
     evaluation = compared.evaluation
     measured = evaluation.measured
     has_champion = champion.name in evaluation.baselines
     rows = [
         ComparedVariant(
-            **_described(each),
+            **_variant_fields(each),
             metric=evaluation.of_group(each).metrics[evaluation.metric],
             against_champion=(
                 _interval(difference_of(evaluation, each.name, champion.name)) if has_champion else None
@@ -37,7 +37,7 @@ def compared_as(compared: Comparison, champion: RankingVariant) -> dict[str, Any
         )
         for each in measured
     ]
-    rows += [ComparedVariant(**_described(each)) for each in evaluation.refused]
+    rows += [ComparedVariant(**_variant_fields(each)) for each in evaluation.refused]
     users = evaluation.of_group(measured[0]).users if measured else 0
     moment = evaluation.description.moment
     return {
@@ -59,7 +59,7 @@ def _searched(candidates: Sequence[Candidate]) -> tuple[SearchedVariant, ...]:
     )
 
 
-def _described(result: VariantResult) -> dict[str, Any]:
+def _variant_fields(result: VariantResult) -> dict[str, Any]:
     return {name: getattr(result, name) for name in VariantRecord.model_fields}
 
 

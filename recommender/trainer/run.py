@@ -23,7 +23,7 @@ from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
 from recommender.errors import DatabaseUnavailableError, EvaluationError, MarqueeError
 from recommender.evaluation.databases import databases_source, in_turn
-from recommender.evaluation.ranking import ShortHistory
+from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
 from recommender.evaluation.sources import Source
@@ -37,6 +37,7 @@ from recommender.model_store.currents import (
     read_currents,
 )
 from recommender.model_store.runs import (
+    ESTIMATED_INTERACTIONS,
     TrainingOutcome,
     TrainingRun,
     Trigger,
@@ -48,11 +49,11 @@ from recommender.models.fitting import Fitting
 from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.system.clock import utc_now
-from recommender.trainer.candidates import Pinned, tidy_fit
+from recommender.trainer.candidates import Pinned, pinned_fit
 from recommender.trainer.champion import decide, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
 from recommender.trainer.locks import run_lock
-from recommender.trainer.records import compared_as, metrics_of
+from recommender.trainer.records import comparison_fields, metrics_of
 from recommender.training.publication import RecordPublication, record_nothing
 from recommender.training.train import train
 
@@ -113,15 +114,15 @@ def run_training(
         began = utc_now().isoformat()
         logger.info("training run %d begins: %s", run.number, trigger.value)
         try:
-            found = run.make()
-            run.train_for_experiments(found.get("model"))
+            fields = run.make()
+            run.train_for_experiments(fields.get("model"))
         except (MarqueeError, OSError, MemoryError) as exc:
             logger.error("training run %d failed: %s", run.number, exc)
-            found = run.failed(_reason_of(exc, task.folder))
+            fields = run.failed(_reason_of(exc, task.folder))
         except Exception as exc:
             # Catch all: the run must leave a record, and the trainer must go on.
             logger.exception("training run %d failed", run.number)
-            found = run.failed(f"It ended by an unexpected error ({type(exc).__name__}).")
+            fields = run.failed(f"It ended by an unexpected error ({type(exc).__name__}).")
         record = TrainingRun(
             number=run.number,
             started_at=began,
@@ -129,7 +130,7 @@ def run_training(
             trigger=trigger,
             code_version=__version__,
             host=platform.node(),
-            **found,
+            **fields,
         )
         write_run(task.folder, record)
         logger.info("training run %d: %s. %s", record.number, record.outcome.value, record.reason)
@@ -157,24 +158,24 @@ class _Run:
 
     def __init__(self, task: TrainingTask, number: int, lower_priority: Callable[[], None]) -> None:
         self.number = number
-        self._stand_back = lower_priority
+        self._lower_priority = lower_priority
         self._task = task
         self._counts: dict[str, int] = {}
         self._published: Metadata | None = None
         self._data: Dataset | None = None
-        # What was in use when the run began, with its own publications; the version that serves by that.
+        # The versions in use when the run began and the one that served, updated by its own publications.
         self._since: CurrentVersions | None = None
         self._serving: Metadata | None = None
 
     def make(self) -> dict[str, Any]:
-        """Train, and return the record."""
+        """Train, and return the fields of the record."""
         self._since = read_currents(self._task.folder)
         former = self._serving = latest_published(self._task.folder, self._task.model)
         if former is not None:
-            self._stand_back()
+            self._lower_priority()
         with self._source() as source:
             self._counts["interactions"] = len(source.interactions.user_idx)
-            data = self._data = _all_of(source)
+            data = self._data = _dataset_up_to_now(source)
             self._counts |= data.counts
             if former is not None:
                 refuse_shrunk(former.model, data.counts, former)
@@ -182,7 +183,7 @@ class _Run:
             if former is None:
                 # Publish the default first: it is available soon, while the comparison takes longer.
                 self._published = self._publish(champion, data, None)
-                self._stand_back()
+                self._lower_priority()
             if self._task.model != AUTO:
                 reason = f"MODEL names {self._task.model}, which was trained on all data."
                 return self._refitted(champion, data, None, reason)
@@ -201,10 +202,10 @@ class _Run:
             reason = f"{decision.reason} It could not be published: {_reason_of(exc, self._task.folder)}"
             return self._refitted(champion, data, compared, reason)
         return {
-            **self._found(TrainingOutcome.PUBLISHED, decision.reason, published),
+            **self._fields(TrainingOutcome.PUBLISHED, decision.reason, published),
             "champion": champion.name,
             "chosen": decision.winner.name,
-            **compared_as(compared, champion),
+            **comparison_fields(compared, champion),
         }
 
     def train_for_experiments(self, serving: str | None) -> None:
@@ -221,7 +222,7 @@ class _Run:
                 continue
             since = read_currents(task.folder)
             former = latest_published(task.folder, name)
-            fit = tidy_fit(name, {} if former is None else former.hyperparameters, task.pinned)
+            fit = pinned_fit(name, {} if former is None else former.hyperparameters, task.pinned)
             try:
                 provenance = Provenance(made_by=MADE_BY, run=self.number)
                 self._learn(fit, data, provenance, since=since, promotion=PromotionScope.MODEL)
@@ -229,8 +230,8 @@ class _Run:
                 logger.error("training run %d: %s was not trained again: %s", self.number, name, exc)
 
     def failed(self, reason: str) -> dict[str, Any]:
-        """Return the record of a failed run, with what it published, if anything."""
-        return self._found(TrainingOutcome.FAILED, reason, self._published)
+        """Return the fields of the record of a failed run, with what it published, if anything."""
+        return self._fields(TrainingOutcome.FAILED, reason, self._published)
 
     def _refitted(
         self, champion: RankingVariant, data: Dataset, compared: Comparison | None, reason: str
@@ -238,28 +239,28 @@ class _Run:
         evaluation = None if compared is None else compared.evaluation
         published = self._published or self._publish(champion, data, evaluation)
         return {
-            **self._found(TrainingOutcome.REFITTED, reason, published),
+            **self._fields(TrainingOutcome.REFITTED, reason, published),
             "champion": champion.name,
             "chosen": champion.name,
-            **({} if compared is None else compared_as(compared, champion)),
+            **({} if compared is None else comparison_fields(compared, champion)),
         }
 
-    def _found(self, outcome: TrainingOutcome, reason: str, published: Metadata | None) -> dict[str, Any]:
-        found = {"outcome": outcome, "reason": reason, "counts": self._counts}
+    def _fields(self, outcome: TrainingOutcome, reason: str, published: Metadata | None) -> dict[str, Any]:
+        fields = {"outcome": outcome, "reason": reason, "counts": self._counts}
         if published is None:
-            return found
+            return fields
         if not published.provenance.for_all:
-            found["reason"] = (
+            fields["reason"] = (
                 f"{reason} What was put into use during the run stays in use. `{PROGRAM} models promote "
                 f"{published.version}` would replace it."
             )
         version = {"model": published.model, "version": published.version}
-        return {**found, **version, "fingerprint": published.fingerprint}
+        return {**fields, **version, "fingerprint": published.fingerprint}
 
     def _champion(self, former: Metadata | None) -> RankingVariant:
         task = self._task
         if former is None and task.model != AUTO:
-            return in_blend(tidy_fit(task.model, {}, task.pinned), task.blend)
+            return in_blend(pinned_fit(task.model, {}, task.pinned), task.blend)
         return variant_of(former, task.blend, task.pinned, learns_blend=task.learns_blend)
 
     def _compare(self, source: Source, data: Dataset, champion: RankingVariant) -> Comparison:
@@ -273,7 +274,7 @@ class _Run:
             memory_bytes=task.memory_bytes,
             seed=self.number,
         )
-        return compare(source, data, conditions, _log_step())
+        return compare(source, data, conditions, _step_logger())
 
     def _publish(self, variant: RankingVariant, data: Dataset, evaluation: Evaluation | None) -> Metadata:
         provenance = Provenance(
@@ -323,12 +324,12 @@ class _Run:
     def _read(self, engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
         estimated = engagement_db.estimate_interactions()
         if estimated is not None:
-            self._counts["estimated_interactions"] = estimated
+            self._counts[ESTIMATED_INTERACTIONS] = estimated
         rows = in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
         return read_forgotten(self._task.folder).rows_of_others(rows)
 
 
-def _all_of(source: Source) -> Dataset:
+def _dataset_up_to_now(source: Source) -> Dataset:
     """Return the dataset of all interactions in the window up to now."""
     start = window_start(source.window_days)
     since = (
@@ -338,7 +339,7 @@ def _all_of(source: Source) -> Dataset:
     return dataset_of(histories_of(pairs, source.interactions), start)
 
 
-def _log_step() -> Any:
+def _step_logger() -> Report:
     """Return a function that logs each step of a comparison once."""
     told: set[str] = set()
 

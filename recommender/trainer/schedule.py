@@ -19,7 +19,7 @@ class Timetable:
     def __init__(
         self, trigger: BaseTrigger, *, last_start: datetime | None, is_published: bool, now: datetime
     ) -> None:
-        """Compute the first moment.
+        """Continue after the last training.
 
         Args:
             trigger: the schedule.

@@ -70,10 +70,10 @@ class TrainingReader:
             self._seen = changed
         return self._known._replace(
             running=is_held(self._folder / RUN_LOCK),
-            blocked=self._trains and (self._trainer_fails() or not self._has_room()),
+            blocked=self._trains and (self._trainer_fails() or not self._can_record()),
         )
 
-    def _has_room(self) -> bool:
+    def _can_record(self) -> bool:
         """Return whether a run could write what it makes, and its record."""
         return (
             can_be_written(self._folder)

@@ -217,7 +217,7 @@ def _remake(
     accept_shrinkage: bool,
     record: RecordPublication,
 ) -> RemovalResult:
-    former = _to_remake(publisher, home)
+    former = _version_to_remake(publisher, home)
     stale = _stale_versions(home, forgotten)
     publication, version = None, None
     if former is not None and former.version not in stale:
@@ -241,7 +241,7 @@ def _remake(
     return RemovalResult(home.name, outcome, version, reason, len(stale))
 
 
-def _to_remake(publisher: Publisher, home: Path) -> Metadata | None:
+def _version_to_remake(publisher: Publisher, home: Path) -> Metadata | None:
     """Return the version of a model that serves all users, else its current one; None if it cannot be read.
 
     The current version may be one of an experiment, whose hyperparameters must not serve all users.

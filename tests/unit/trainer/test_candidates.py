@@ -3,7 +3,7 @@
 from recommender.data.dataset import Dataset
 from recommender.evaluation.variants import Fit
 from recommender.models.registry import MODELS
-from recommender.trainer.candidates import suited_fits, tidy_fit
+from recommender.trainer.candidates import pinned_fit, suited_fits
 from tests.support.datasets import dataset
 
 GENEROUS = 1 << 40
@@ -52,8 +52,8 @@ def test_if_time_is_short_a_model_is_tried_once_or_not_at_all() -> None:
 
 def test_a_fit_names_hyperparameters_that_differ_from_their_defaults() -> None:
     default = MODELS["neighbours"].make({}).config.model_dump()
-    assert tidy_fit("neighbours", default, {}) == Fit("neighbours")
-    assert tidy_fit("neighbours", {"similar_users": 7}, {}) == Fit("neighbours", {"similar_users": 7})
+    assert pinned_fit("neighbours", default, {}) == Fit("neighbours")
+    assert pinned_fit("neighbours", {"similar_users": 7}, {}) == Fit("neighbours", {"similar_users": 7})
 
 
 def test_a_hyperparameter_that_is_set_is_not_searched() -> None:
@@ -63,4 +63,4 @@ def test_a_hyperparameter_that_is_set_is_not_searched() -> None:
 
 
 def test_a_version_with_hyperparameters_that_are_not_known_has_the_defaults() -> None:
-    assert tidy_fit("ease", {"of_another_version": 3}, {}) == Fit("ease")
+    assert pinned_fit("ease", {"of_another_version": 3}, {}) == Fit("ease")

@@ -14,9 +14,16 @@ import pytest
 
 from config.setting_types import ROOT
 from config.training_settings import cron_trigger
-from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs, write_run
+from recommender.model_store.runs import (
+    ESTIMATED_INTERACTIONS,
+    TrainingOutcome,
+    TrainingRun,
+    Trigger,
+    read_runs,
+    write_run,
+)
 from recommender.trainer import process
-from recommender.trainer.process import ESTIMATE, Trainer
+from recommender.trainer.process import Trainer
 from tests.support.waiting import eventually, wait_until
 
 pytestmark = pytest.mark.slow
@@ -198,7 +205,7 @@ def test_enough_new_interactions_start_a_training(
     expected: list[Trigger],
 ) -> None:
     monkeypatch.setattr(Trainer, "_is_published", lambda _: True)
-    record(tmp_path, counts={ESTIMATE: 1_000})
+    record(tmp_path, counts={ESTIMATED_INTERACTIONS: 1_000})
     record(tmp_path, number=2)
     working.append(Working(tmp_path, "", estimate=estimate))
     # At its second look, the trainer has acted on its first.
