@@ -140,7 +140,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         split=kind,
         ks=given["ks"],
         relevant=None if given["relevant"] is None else Relevant(given["relevant"]),
-        top_users=given["users"],
+        max_users=given["users"],
         seed=given["seed"],
         fitting=Fitting(settings.models.training_memory_bytes),
         # Weights are compared as if configured: the same for all users.

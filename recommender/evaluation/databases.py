@@ -12,7 +12,7 @@ from recommender.databases.patient import patient_database
 from recommender.databases.user_db import UserDatabase
 from recommender.domains.base import Domain
 from recommender.entities import DatabaseName, InteractionTypes
-from recommender.evaluation.sources import Source, stated_in
+from recommender.evaluation.sources import Source, stated_genres_in
 
 _TURN_POLL_S = 2.0
 # After that, reading on two hosts at a time is better than waiting longer.
@@ -48,12 +48,12 @@ def databases_source(
             interactions=interactions,
             entries=entries,
             window_days=window_days,
-            stated=stated_in(UserDatabase(database)),
+            stated=stated_genres_in(UserDatabase(database)),
             domain=domain,
         )
 
 
-def in_turn(engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
+def read_in_turn(engagement_db: EngagementDatabase) -> Iterable[InteractionArrays]:
     """Yield all interactions, after waiting until no other host reads them for a training.
 
     The lock ends with the connection: the database must have one connection, and be closed afterwards.

@@ -16,7 +16,7 @@ RESAMPLES = 2_000
 ENOUGH_USERS = 30
 _ALL = slice(None)
 _SEED = 20_260_101
-# Resamples per step: all of them would not fit into memory.
+# Draws (resamples × users) per step: all of them would not fit into memory.
 _DRAWS_AT_ONCE = 4_000_000
 
 
@@ -48,6 +48,8 @@ class Bootstrap:
 
     Args:
         values: shape (users, columns), finite; at least one user.
+        resamples: their number.
+        seed: of the draws.
     """
 
     def __init__(self, values: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = _SEED) -> None:
@@ -66,7 +68,7 @@ class Bootstrap:
         self._resampled = np.concatenate(parts)
 
     def intervals(self) -> MeanIntervals:
-        """Return the mean of each column."""
+        """Return the mean of each column, with its interval."""
         return _mean_intervals(self._means, self._resampled)
 
     def intervals_against(self, baseline: NDArray[np.intp]) -> DifferenceIntervals:
@@ -82,8 +84,8 @@ class Bootstrap:
     ) -> DifferenceIntervals:
         """Return the differences with intervals that hold simultaneously for all columns.
 
-        The best of many looks better than it is. Each interval is as many standard errors wide as the largest
-        deviation of any column is in 95 % of the resamples (Romano and Wolf 2005, the studentised maximum).
+        The best of many looks better than it is. To each side, an interval extends by the number of standard
+        errors that no column exceeds in 95 % of the resamples (Romano and Wolf 2005: studentized maximum).
         The level of the sign test is divided by the number of columns (Bonferroni).
 
         Args:
@@ -94,10 +96,10 @@ class Bootstrap:
         resampled = self._resampled[:, columns] - self._resampled[:, baseline]
         errors = resampled.std(axis=0)
         deviations = np.abs(resampled - means) / np.where(errors > 0.0, errors, 1.0)
-        width = np.quantile(deviations.max(axis=1), CONFIDENCE) * errors
+        half_width = np.quantile(deviations.max(axis=1), CONFIDENCE) * errors
         differences = self._values[:, columns] - self._values[:, baseline]
         confirmed = _confirmed(differences, (1.0 - CONFIDENCE) / len(baseline))
-        return DifferenceIntervals(means, means - width, means + width, confirmed)
+        return DifferenceIntervals(means, means - half_width, means + half_width, confirmed)
 
 
 def _mean_intervals(means: NDArray[np.float64], resampled: NDArray[np.float64]) -> MeanIntervals:

@@ -93,7 +93,7 @@ class _Unscored:
 
 
 def mixes_similar_users(fit: Fit) -> bool:
-    """Whether similar users are mixed in for users with short histories."""
+    """Return whether similar users are mixed in for users with short histories."""
     return MODELS[fit.model].mixes_similar_users
 
 

@@ -84,12 +84,12 @@ class ComparedRow:
 
 def render_page(evaluation: Evaluation) -> str:
     """Return the page."""
-    return _environment().get_template("report.html").render(level=1, **_shown(evaluation))
+    return _environment().get_template("report.html").render(level=1, **_template_variables(evaluation))
 
 
 def render_body(evaluation: Evaluation) -> str:
     """Return the page's content as a fragment for a page that includes `STYLE_SHEET`."""
-    return _environment().get_template("body.html").render(level=2, **_shown(evaluation))
+    return _environment().get_template("body.html").render(level=2, **_template_variables(evaluation))
 
 
 @cache
@@ -105,7 +105,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _shown(evaluation: Evaluation) -> dict[str, Any]:
+def _template_variables(evaluation: Evaluation) -> dict[str, Any]:
     measured = evaluation.measured
     best, metric = measured[0], evaluation.metric
     k = metric.partition("@")[2]

@@ -37,7 +37,7 @@ _ACTIVITY = ("light", "middle", "heavy")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to compare. `ks`: ascending. `top_users`: the size of the sample of test users; None for all.
+    """How to compare. `ks`: ascending. `max_users`: the size of the sample of test users; None for all.
 
     `short`: how users with short histories are ranked. `baselines`: variants to compare the others with, if
     they are among the variants.
@@ -46,7 +46,7 @@ class Plan:
     split: SplitKind = SplitKind.TIME
     ks: tuple[int, ...] = DEFAULT_KS
     relevant: Relevant | None = None
-    top_users: int | None = None
+    max_users: int | None = None
     seed: int = 0
     fitting: Fitting = UNBOUNDED
     short: ShortHistory = AS_SERVED
@@ -77,7 +77,7 @@ def evaluate(
     Raises:
         EvaluationError: there is nothing to learn from or to test on.
     """
-    part = prepare(source, split, plan.relevant, plan.top_users, plan.seed)
+    part = prepare(source, split, plan.relevant, plan.max_users, plan.seed)
     return evaluate_part(part, variants, plan, describe(source, split, part, plan), report)
 
 

@@ -1,4 +1,4 @@
-"""The search space of `tune`: weights, and the hyperparameters of each model.
+"""The search space of `tune` and of the trainer: weights, and the hyperparameters of each model.
 
 A model's config may define its own as a class attribute `search`: lists of values by field name.
 """
@@ -18,7 +18,7 @@ _FIRST_BLENDS = (ALONE, DEFAULT_WEIGHTS)
 # How many of the best fits are then tried in all blends.
 BEST_FITS = 3
 
-# For models whose config has no `search`; for others, only weights are tried.
+# For models whose config has no `search`. A model that has neither is tried with its defaults only.
 _VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "neighbours": {"similar_users": (50, 100, 200)},
     "item_knn": {"shrinkage": (5.0, 20.0, 100.0)},
@@ -49,6 +49,6 @@ def in_blend(fit: Fit, blend: Blend) -> RankingVariant:
     return RankingVariant(name_of(fit, blend.weights, blend.content), fit, blend.weights, blend.content)
 
 
-def further_candidates(fit: Fit) -> list[RankingVariant]:
+def further_blends(fit: Fit) -> list[RankingVariant]:
     """Return the other blends of a fit."""
     return variants_of(fit, [weights for weights in _BLENDS if weights not in _FIRST_BLENDS])

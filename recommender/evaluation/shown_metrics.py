@@ -2,7 +2,7 @@
 
 from recommender.evaluation.results import MetricDifference, Verdict
 
-_SIGNS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
+_WORDS = {Verdict.BETTER: "better", Verdict.WORSE: "worse", Verdict.UNCLEAR: "unclear"}
 
 
 def shown_metric(name: str) -> str:
@@ -15,5 +15,5 @@ def shown_metric(name: str) -> str:
 def shown_difference(difference: MetricDifference) -> str:
     """Return a difference with its interval and verdict."""
     return (
-        f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_SIGNS[difference.verdict]}"
+        f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}] {_WORDS[difference.verdict]}"
     )

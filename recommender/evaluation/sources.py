@@ -88,7 +88,7 @@ def id_key(text: str) -> bytes:
         return blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
 
 
-def stated_in(user_db: UserDatabase) -> StatedGenres:
+def stated_genres_in(user_db: UserDatabase) -> StatedGenres:
     """Return a reader of stated genres in user_db, which reads users in chunks."""
 
     def fetch(user_ids: Sequence[str]) -> dict[str, list[str]]:

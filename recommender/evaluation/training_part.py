@@ -39,8 +39,8 @@ class Relevant(StrEnum):
 class TestUsers:
     """Test users, as parallel arrays.
 
-    `contexts`: as a request would read them. `relevant`: item_idx of what they later liked, at least one.
-    `has_history`: whether they have positive items before the test.
+    `contexts`: as a request would read them. `relevant`: item_idx of the items that are relevant to each, at
+    least one.
     """
 
     contexts: Sequence[UserContext]
@@ -97,7 +97,7 @@ def prepare(
     source: Source,
     split: Split,
     relevant: Relevant | None = None,
-    top_users: int | None = None,
+    max_users: int | None = None,
     seed: int = 0,
 ) -> TrainingPart:
     """Prepare the training part of a split.
@@ -106,7 +106,7 @@ def prepare(
         source: the source of the split interactions.
         split: the split.
         relevant: likes or all positives; None to choose by this split alone.
-        top_users: the size of the sample of test users, first of those with a history; None for all.
+        max_users: the size of the sample of test users, first of those with a history; None for all.
         seed: of the sample.
 
     Raises:
@@ -125,7 +125,7 @@ def prepare(
     window = Window(source.window_days, _as_sql(start))
     index = build_index(source.entries, popularity, source.domain)
     kind = relevant or choose_relevant(source, [split])
-    wanted = _draw(_relevant_items(split, kind, index), histories, top_users, seed)
+    wanted = _draw(_relevant_items(split, kind, index), histories, max_users, seed)
     if not wanted:
         raise EvaluationError(f"the test part has no {kind} of items in the catalog that are new to a user")
     stated = _stated_genres(source, list(wanted), pairs, split.train)
@@ -176,15 +176,15 @@ def _possible_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], ND
 
 
 def _draw(
-    wanted: Mapping[str, NDArray[np.intp]], with_history: Container[str], top_users: int | None, seed: int
+    wanted: Mapping[str, NDArray[np.intp]], with_history: Container[str], max_users: int | None, seed: int
 ) -> Mapping[str, NDArray[np.intp]]:
     """Return a sample of the users, first of those with a history: only they decide if there are any."""
-    if top_users is None or top_users >= len(wanted):
+    if max_users is None or max_users >= len(wanted):
         return wanted
     names = list(wanted)
     is_new = np.array([name not in with_history for name in names], dtype=np.bool_)
     drawn = np.random.default_rng(seed).permutation(len(names))
-    first = drawn[np.argsort(is_new[drawn], kind="stable")][:top_users]
+    first = drawn[np.argsort(is_new[drawn], kind="stable")][:max_users]
     return {names[user]: wanted[names[user]] for user in sorted(first.tolist())}
 
 

@@ -15,7 +15,7 @@ from recommender.evaluation.intervals import Bootstrap
 from recommender.evaluation.ranking import Report, rank_variants
 from recommender.evaluation.results import Evaluation, MetricDifference, Verdict
 from recommender.evaluation.runner import Plan, evaluate
-from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of, further_candidates
+from recommender.evaluation.search_space import BEST_FITS, first_blends, fits_of, further_blends
 from recommender.evaluation.sources import Source
 from recommender.evaluation.splits import Splits
 from recommender.evaluation.training_part import TrainingPart, choose_relevant, prepare
@@ -54,7 +54,7 @@ class TuningResult(_Outcome):
     test: Evaluation
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """The result of a search.
 
     `candidates`: parallel to `variants`. `refused`: fits that failed, with reasons.
@@ -86,7 +86,7 @@ def tune(source: Source, splits: Splits, models: Sequence[str], plan: Plan, repo
         EvaluationError: there is nothing to learn from or to test on.
     """
     plan = replace(plan, relevant=plan.relevant or choose_relevant(source, [splits.validation, splits.test]))
-    part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
+    part = prepare(source, splits.validation, plan.relevant, plan.max_users, plan.seed)
     found = search(part, [fit for model in models or MODELS for fit in fits_of(model)], plan, report)
     chosen = choose(found.variants, found.candidates)
     compared = [POPULARITY, DEFAULT, *([] if chosen in (POPULARITY, DEFAULT) else [chosen])]
@@ -144,7 +144,7 @@ def commands_of(variant: RankingVariant) -> tuple[str, ...]:
 
 def search(
     part: TrainingPart, fits: Sequence[Fit], plan: Plan, report: Report, fixed: Blend | None = None
-) -> Found:
+) -> SearchResult:
     """Measure every fit in few blends, then the best fits in all.
 
     Args:
@@ -156,11 +156,11 @@ def search(
     """
     first = _measure(part, [POPULARITY, *first_blends(fits, fixed)], plan, report)
     ranked = sorted(first.values[1:], key=lambda each: -each[1].mean())
-    # Each fit once, with its best blend; a fit holds a mapping, so it cannot be a key.
+    # Each fit once, by its best blend. Keyed by text: a fit holds a mapping, which has no hash.
     best = list({repr(variant.fit): variant.fit for variant, _ in ranked}.values())[:BEST_FITS]
-    further = [variant for fit in best if fit and fixed is None for variant in further_candidates(fit)]
+    further = [variant for fit in best if fit and fixed is None for variant in further_blends(fit)]
     second = _measure(part, further, plan, report)
-    return Found(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
+    return SearchResult(*_compared([*first.values, *second.values]), [*first.refused, *second.refused])
 
 
 def _measure(part: TrainingPart, variants: Sequence[RankingVariant], plan: Plan, report: Report) -> _Measured:

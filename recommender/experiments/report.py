@@ -57,10 +57,10 @@ class InterleavingReport:
 class VariantReport:
     """A variant of an A/B test.
 
-    `users`: with interactions before it began. `positive_users`, `rate`: how many of them, and which share,
-    liked or watched something since. `new_positive_users`: the same of users whose first interaction is
-    later, of whom those who did nothing are not known. `difference`, `power`: against the first variant; None
-    for the first itself.
+    `users`: how many have interactions from before the test. `positive_users`, `rate`: how many of them, and
+    which share, liked or watched something since. `new_positive_users`: how many users without earlier
+    interactions did; those who did nothing are unknown. `difference`, `power`: against the first variant;
+    None for the first itself.
     """
 
     name: str
@@ -76,8 +76,8 @@ class VariantReport:
 class AbReport:
     """The result of an A/B test.
 
-    `users_p_value`: probability of numbers of users at least as far from the shares of the variants, which
-    nothing that a user does can change; a small one says that users were assigned in another way.
+    `users_p_value`: the probability of user counts at least as far from the shares of the variants. Nothing
+    that users do changes these counts, so a small value means that users were assigned in another way.
     `new_p_value`: the same for new users with a like or watch, if no variant had an effect on them.
     """
 

@@ -77,7 +77,7 @@ def preference(wins: tuple[int, int], ties: int) -> IntervalEstimate:
         wins: how many users the first and the second ranking won.
         ties: how many users neither won.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 - a second, which only the report has to wait for
+    from scipy.stats import binomtest  # noqa: PLC0415 - importing takes a second, only for the report
 
     decided = sum(wins)
     if not decided:
@@ -102,7 +102,7 @@ def preference_power(wins: tuple[int, int], ties: int) -> Power:
 
 def sign_test(wins: tuple[int, int]) -> float:
     """Return the p-value of the two-sided exact sign test."""
-    from scipy.stats import binomtest  # noqa: PLC0415 - a second, which only the report has to wait for
+    from scipy.stats import binomtest  # noqa: PLC0415 - importing takes a second, only for the report
 
     trials = sum(wins)
     return float(binomtest(min(wins), trials).pvalue) if trials else 1.0
@@ -110,7 +110,7 @@ def sign_test(wins: tuple[int, int]) -> float:
 
 def shares_test(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return the p-value of Pearson's chi-squared test that counts are distributed by shares."""
-    from scipy.stats import chisquare  # noqa: PLC0415 - a second, which only the report has to wait for
+    from scipy.stats import chisquare  # noqa: PLC0415 - importing takes a second, only for the report
 
     total = sum(counts)
     if not total or len(counts) == 1:

@@ -71,12 +71,12 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     plan = Plan(
         ks=(MAIN_K,),
         relevant=choose_relevant(source, [splits.validation, splits.test]),
-        top_users=SEARCH_USERS,
+        max_users=SEARCH_USERS,
         seed=conditions.seed,
         short=conditions.short,
         fitting=Fitting(conditions.memory_bytes),
     )
-    part = prepare(source, splits.validation, plan.relevant, plan.top_users, plan.seed)
+    part = prepare(source, splits.validation, plan.relevant, plan.max_users, plan.seed)
     _refuse_few(part.users)
     suited = suited_fits(data, conditions.memory_bytes, conditions.pinned)
     found = search(part, suited.fits, plan, report, conditions.fixed)
@@ -85,8 +85,8 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     challenger = challenger_of(chosen, conditions.champion, learns_blend=conditions.fixed is None)
     compared = {each.name: each for each in (POPULARITY, conditions.default, conditions.champion, challenger)}
     baselines = (conditions.champion, conditions.default, POPULARITY)
-    plan = replace(plan, top_users=TEST_USERS, baselines=baselines)
-    part = prepare(source, splits.test, plan.relevant, plan.top_users, plan.seed)
+    plan = replace(plan, max_users=TEST_USERS, baselines=baselines)
+    part = prepare(source, splits.test, plan.relevant, plan.max_users, plan.seed)
     _refuse_few(part.users)
     description = describe(source, splits.test, part, plan)
     evaluation = evaluate_part(part, list(compared.values()), plan, description, report)

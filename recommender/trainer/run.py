@@ -22,7 +22,7 @@ from recommender.databases.engagement_db import EngagementDatabase, InteractionA
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
 from recommender.errors import DatabaseUnavailableError, EvaluationError, MarqueeError
-from recommender.evaluation.databases import databases_source, in_turn
+from recommender.evaluation.databases import databases_source, read_in_turn
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
@@ -325,7 +325,7 @@ class _Run:
         estimated = engagement_db.estimate_interactions()
         if estimated is not None:
             self._counts[ESTIMATED_INTERACTIONS] = estimated
-        rows = in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
+        rows = read_in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
         return read_forgotten(self._task.folder).rows_of_others(rows)
 
 

@@ -143,7 +143,7 @@ def test_the_same_data_gives_the_same_figures() -> None:
 def test_a_sample_of_users_is_the_same_each_time() -> None:
     source = two_tastes()
     split = make_splits(source.interactions, PLAN.split).test
-    plan = replace(PLAN, top_users=20)
+    plan = replace(PLAN, max_users=20)
     found = [evaluate(source, split, [POPULARITY], plan) for _ in range(2)]
     assert found[0].description.test_users == 20
     assert found[0] == found[1]
