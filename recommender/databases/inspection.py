@@ -39,9 +39,8 @@ class Examination:
     """The columns that a statement would return, and the tables that its generic plan scans.
 
     `column_names`, `column_types`: parallel; types as in pg_type, with `[]` for arrays, `?` for a type that
-    is not built in.
-    `tables_read_whole`: sequentially scanned tables, quoted and with their schemas. `writes`: or locks rows;
-    functions are not looked into.
+    is not built in. `tables_read_whole`: sequentially scanned tables, quoted and with their schemas.
+    `writes`: whether it writes or locks rows, apart from what functions do.
     """
 
     column_names: tuple[str, ...]
@@ -67,7 +66,7 @@ class Inspection:
         self._name = name
         self._patience_s = statement_patience_s(settings)
         self._connector = Connector(name, settings)
-        self._queries = load_queries("doctor/server") | load_queries(f"doctor/{name}")
+        self._queries = load_queries("diagnostics/server") | load_queries(f"diagnostics/{name}")
 
     def __enter__(self) -> Self:
         try:
@@ -85,7 +84,7 @@ class Inspection:
         self._connection.close()
 
     def fetch(self, query_name: str, **parameters: object) -> list[Row]:
-        """Run one of the statements of sql/doctor/ and return its rows."""
+        """Run one of the statements of sql/diagnostics/ and return its rows."""
         with self._transaction(), self._connection.cursor(binary=True) as cursor:
             return cursor.execute(self._queries[query_name].statement, parameters).fetchall()
 

@@ -12,8 +12,8 @@ from recommender.entities import DatabaseName
 from tests.support.postgres import Urls
 
 SERVING = sorted(path for name in DatabaseName for path in (SQL_ROOT / name).glob("*.sql"))
-DOCTOR = sorted((SQL_ROOT / "doctor").glob("*/*.sql"))
-READING = [*SERVING, *DOCTOR]
+DIAGNOSTICS = sorted((SQL_ROOT / "diagnostics").glob("*/*.sql"))
+READING = [*SERVING, *DIAGNOSTICS]
 LOADING = sorted((SQL_ROOT / "loading").glob("*/*.sql"))
 EVERY = [*READING, *LOADING]
 
@@ -36,7 +36,7 @@ def database_of(path: Path) -> DatabaseName:
 
 def test_there_are_files_for_every_database() -> None:
     assert {path.parent.name for path in SERVING} == set(DatabaseName)
-    assert {path.parent.name for path in DOCTOR} == {"server", *DatabaseName}
+    assert {path.parent.name for path in DIAGNOSTICS} == {"server", *DatabaseName}
 
 
 @pytest.mark.parametrize("path", READING, ids=label)
