@@ -16,8 +16,9 @@ from recommender.errors import InspectionError
 
 USER, CATALOG, ENGAGEMENT = DatabaseName
 
-# Every real database has orphaned rows; more than this share is worth a warning.
+# Every real database has orphaned rows: a larger share is worth a warning.
 _STRAY = 0.1
+# A larger share looks like a wrong join or an empty table.
 _MOST = 0.5
 
 Keys = NDArray[np.int64]
@@ -38,7 +39,7 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True)
 class CatalogFacts:
-    """Of catalog_db."""
+    """Counts of catalog_db, and a key of each item."""
 
     items: int
     deleted_items: int

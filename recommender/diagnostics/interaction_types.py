@@ -104,12 +104,12 @@ def check_types(
     known = {name for names in by_role.values() for name in names}
     by_spelling = {_spelling(name): name for name in known}
     strange = [count for count in facts.counts if count.name not in known]
-    misspelt = [count for count in strange if _spelling(count.name) in by_spelling]
-    meaningless = [count for count in strange if count not in misspelt]
+    misspelled = [count for count in strange if _spelling(count.name) in by_spelling]
+    meaningless = [count for count in strange if count not in misspelled]
     understood = [count for count in facts.counts if count.name in known]
     yield Finding(Level.OK, ENGAGEMENT, "types", _listed(understood, facts) or "none that the settings name")
-    if misspelt:
-        yield _misspelt(misspelt, by_role, facts)
+    if misspelled:
+        yield _misspelled(misspelled, by_role, facts)
     if meaningless:
         yield _meaningless(meaningless, types, facts)
     yield from _absent(known, facts, by_role, all_understood=not strange)
@@ -117,7 +117,9 @@ def check_types(
     yield from _check_values(facts, types)
 
 
-def _misspelt(counts: Sequence[TypeCount], by_role: dict[str, tuple[str, ...]], facts: TypeFacts) -> Finding:
+def _misspelled(
+    counts: Sequence[TypeCount], by_role: dict[str, tuple[str, ...]], facts: TypeFacts
+) -> Finding:
     listed = _listed(counts, facts)
     means = f"{listed}: they differ from types of the settings only in case or blanks, and are ignored"
     settings = []

@@ -13,10 +13,10 @@ _logged: set[str] = set()
 
 
 class ToleratedCache:
-    """numba's files of a function's compiled code, without which the function is compiled again.
+    """numba's files of a function's compiled code; without them, the function is compiled again.
 
-    numba raises what goes wrong with these files, so that a file that a power cut left empty would end each
-    start, and a full disk each command, although the code can be compiled, and is in memory by then.
+    numba raises each error of these files: an empty file, as a power cut leaves, would end each start, and a
+    full disk each command, although the code can be compiled, or is in memory already.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""How models compile their loops, and what takes their place where no compiler is installed."""
+"""Compile loops with numba, or use variants in numpy where it is not installed."""
 
 import contextlib
 from collections.abc import Callable
@@ -26,10 +26,10 @@ WITHOUT_COMPILER = (
 
 
 def compiled(function: Function) -> Function:
-    """Compile at the first call, for good: seconds during which other threads would get little done.
+    """Compile a function at its first call, and keep the code on disk: compiling takes seconds.
 
     Compiled loops run without the interpreter's lock, and check no bounds. Without a compiler the function
-    stays as it is: it is called by others that have a variant in numpy.
+    stays as it is, and is not called: its callers are replaced by variants in numpy (`compiled_or`).
     """
     if njit is None:
         return function
@@ -42,7 +42,7 @@ def compiled(function: Function) -> Function:
 
 
 def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Compile as `compiled` does; without a compiler put `plain` in place, which does the same in numpy."""
+    """Compile as `compiled` does; without a compiler, use `plain` instead, which does the same in numpy."""
 
     def choose(function: Function) -> Function:
         return compiled(function) if IS_COMPILING else cast("Function", plain)
@@ -51,7 +51,7 @@ def compiled_or(plain: Callable[..., Any]) -> Callable[[Function], Function]:
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a view that cannot be written to: a loop is compiled for such arrays and for others apart."""
+    """Return a view that cannot be written to: loops are compiled separately for such arrays."""
     view = array.view()
     view.flags.writeable = False
     return view

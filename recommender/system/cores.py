@@ -1,4 +1,4 @@
-"""How many cores this process may use, which in a container are fewer than the machine has."""
+"""Count the cores that this process may use: in a container, fewer than the machine has."""
 
 import contextlib
 import math
@@ -13,7 +13,7 @@ _CONTROLLER = "cpu"
 
 
 def usable_cores(root: Path = _ROOT) -> int:
-    """Return for how many threads there are cores: those it may run on, and no more than its quota of time.
+    """Return how many cores this process may use, by its affinity and the CPU quotas of its control groups.
 
     Args:
         root: of the file system, where the limits of control groups are read.

@@ -41,7 +41,7 @@ def _hash_one(text: bytes, secret: int) -> int:
 
 
 def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDArray[np.int32]) -> None:
-    """Write each text's index into the first free slot from its hash on; `slots`: a power of two, all -1."""
+    """Write each text's index into the first free slot from its hash on; `slots`: 2^n elements, all -1."""
     texts = np.arange(starts.size - 1)
     wanted = _first_slots(starts, content, slots.size)
     while texts.size:

@@ -135,14 +135,14 @@ class IdTexts(Sequence[str]):
 
 
 class IdTable:
-    """Positions by text. Of a text that is there twice, the last position is found."""
+    """Positions by text. Of equal texts, the last position is found."""
 
     def __init__(self, texts: IdTexts, slots: NDArray[np.int32] | None = None) -> None:
         """Index texts.
 
         Args:
             texts: by position.
-            slots: of an earlier table of the same texts; made where not given.
+            slots: of an earlier table of the same texts; None to compute them.
         """
         self.texts = texts
         if slots is None:
@@ -193,14 +193,14 @@ def hash_text(content: NDArray[np.uint8], start: int, end: int, seed: np.uint64)
     value = _OFFSET_BASIS ^ seed
     for place in range(start, end):
         value = (value ^ np.uint64(content[place])) * _PRIME
-    # The first bits of the product depend on all of the text, and are moved to where slots are chosen by.
+    # Slots are chosen by the last bits, but only the first ones depend on the whole text: mix them in.
     value = (value ^ (value >> _SHIFT)) * _MIX
     return value ^ (value >> _SHIFT)
 
 
 @compiled_or(id_arrays.fill_slots)
 def fill_slots(starts: NDArray[np.int64], content: NDArray[np.uint8], slots: NDArray[np.int32]) -> None:
-    """Enter each text into a power of two of slots, all -1, at the first free one from its hash on."""
+    """Write each text's index into the first free slot from its hash on; `slots`: 2^n elements, all -1."""
     last = np.uint64(slots.size - 1)
     for reverse in range(starts.size - 1):
         # From the last one on: of equal texts, the one entered first is found.

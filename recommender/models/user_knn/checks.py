@@ -178,7 +178,7 @@ def _digest(
 
 
 def _scramble(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix the bits of each 64-bit number in place (the finaliser of splitmix64)."""
+    """Mix the bits of each 64-bit number in place (the finalizer of splitmix64)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers ^= numbers >> np.uint64(shift)
         numbers *= np.uint64(factor)

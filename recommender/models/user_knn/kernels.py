@@ -22,7 +22,7 @@ _ROUNDING = 1.0 - 1e-5
 def _add_where_set(
     overlaps: NDArray[np.uint16], words: NDArray[np.uint16], bit: np.uint16, weight: np.uint16
 ) -> None:
-    # A function of its own with one integer width, or the compiler does not vectorise it.
+    # A function of its own with one integer width, or the compiler does not vectorize it.
     for i in range(overlaps.size):
         if words[i] & bit:
             overlaps[i] += weight
@@ -121,7 +121,7 @@ def find_contenders(
 def _any_reaches(
     overlaps: NDArray[np.uint16], inverse_norms: NDArray[np.float32], similarity: np.float32
 ) -> bool:
-    # Count all instead of stopping at the first: this can be vectorised.
+    # Count all instead of stopping at the first: this can be vectorized.
     reached = np.int32(0)
     for i in range(overlaps.size):
         reached += np.int32(np.float32(overlaps[i]) * inverse_norms[i] >= similarity)
