@@ -14,6 +14,7 @@ from uuid import uuid4
 from recommender.batch.new_files import open_new
 from recommender.batch.users import UserListSummary
 from recommender.errors import BatchError
+from recommender.system.file_locks import is_lock_of
 from recommender.system.syncing import sync
 
 _VERSION = 3
@@ -194,7 +195,7 @@ class JobFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A run that ends removes the folder before it releases the lock.
-            is_there = self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(handle))
+            is_there = is_lock_of(handle, self.path)
         except BlockingIOError:
             is_there = False
         if not is_there:

@@ -6,7 +6,6 @@ lock when its worker ends, also by a crash.
 """
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import orjson
 from recommender.catalog.gate import HeldBack, HoldReason
 from recommender.catalog.index import CatalogIndex
 from recommender.catalog.index_files import map_index, write_index
+from recommender.system.file_locks import is_lock_of, take_lock
 
 _FORMAT = 6
 _SUFFIX = ".entries"
@@ -70,28 +70,13 @@ class SnapshotFolder:
 
         A folder that was removed is made again.
         """
-        if self._lock is not None and self._is_removed(self._lock):
+        if self._lock is not None and not is_lock_of(self._lock, self._lock_path):
             # Other workers lock the file of the new folder.
             self.close()
         if self._lock is None:
             self._make()
-            handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-            except OSError:
-                os.close(handle)
-                raise
-            else:
-                self._lock = handle
+            self._lock = take_lock(self._lock_path, patience_s=0.0)
         return self._lock is not None
-
-    def _is_removed(self, lock: int) -> bool:
-        try:
-            return not os.path.samestat(os.fstat(lock), self._lock_path.stat())
-        except FileNotFoundError:
-            return True
 
     def _make(self) -> None:
         """Make the folder if it is missing, and its parent, which Gunicorn's master had made."""

@@ -77,7 +77,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_lock_of(descriptor: int, path: Path) -> bool:
-    """Return whether a held lock is still that of the file at a path, whose folder may have been replaced."""
+    """Return whether a held lock is still that of the path, which may have been removed or replaced."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
