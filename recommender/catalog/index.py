@@ -90,15 +90,11 @@ class CatalogIndex:
         """Return the indices in `popularity.ids` that belong to catalog items, in order."""
         return found[(found >= 0) & (found < len(self.item_ids))]
 
-    def located(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
-        """Return the item_idx of those of `item_ids` that are in the catalog, in their order."""
-        item_idx = self.locate(item_ids)
-        return item_idx[item_idx >= 0]
-
     def mask(self, item_ids: Sequence[str]) -> NDArray[np.bool_]:
         """Return a mask of the catalog, true for `item_ids`; shape (items,)."""
         mask = np.zeros(len(self.item_ids), dtype=np.bool_)
-        mask[self.located(item_ids)] = True
+        item_idx = self.locate(item_ids)
+        mask[item_idx[item_idx >= 0]] = True
         return mask
 
     def matching(self, filters: ItemFilter) -> NDArray[np.bool_] | None:

@@ -149,7 +149,7 @@ class CatalogRefresher:
         return partial is None or time.monotonic() - partial.loaded_at < _FIRST_WAIT_S
 
     def latest(self) -> CatalogIndex | None:
-        """The index in use, without waiting; None if there is none."""
+        """Return the index in use, without waiting; None if there is none."""
         loaded = self._versions.current()
         return None if loaded is None else loaded.index
 
