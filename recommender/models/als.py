@@ -32,7 +32,7 @@ from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.item_weights import largest_contributions
-from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_ids
 from recommender.models.whole_scores import scores_of_floats
 
 # Factors have 24 bits: products smaller than this share of the largest are rounding errors.
@@ -106,7 +106,7 @@ class Als(ConfiguredModel[AlsConfig]):
 
     def save(self, folder: Path) -> None:
         """Write factors, their Gram matrix and hyperparameters into a folder."""
-        item_ids = encode_item_ids(self._items.item_ids)
+        item_ids = encode_ids(self._items.item_ids)
         save_arrays(folder, {"item_ids": item_ids, "factors": self._factors, "gram": self._gram})
         save_config(folder, self._config)
 

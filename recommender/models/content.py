@@ -20,7 +20,7 @@ from recommender.models.base import NO_SCORES, ItemScores, Scores, UserContext
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
-from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_ids
 from recommender.models.whole_scores import scores_of_floats
 from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
 
@@ -67,7 +67,7 @@ class ContentModel(ConfiguredModel[ContentConfig]):
 
     def save(self, folder: Path) -> None:
         """Write items, counts and hyperparameters into a folder."""
-        item_ids = encode_item_ids(self._items.item_ids)
+        item_ids = encode_ids(self._items.item_ids)
         save_arrays(folder, {"item_ids": item_ids, "user_counts": self._user_counts})
         save_config(folder, self._config)
 

@@ -82,7 +82,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
 
     @property
     def weights(self) -> ItemWeights:
-        """What it has learned."""
+        """The learned weights."""
         return self._weights
 
     @property

@@ -20,7 +20,7 @@ from recommender.models.base import Scores, UserContext
 from recommender.models.configured import ConfiguredModel
 from recommender.models.files import check_form, load_config, map_arrays, save_arrays, save_config
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
-from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_item_ids
+from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_ids
 from recommender.models.whole_scores import scores_of_floats
 
 _SECONDS_A_PAIR, _BYTES_A_PAIR = 5e-8, 16
@@ -64,7 +64,7 @@ class PopularityModel(ConfiguredModel[PopularityConfig]):
 
     def save(self, folder: Path) -> None:
         """Write the sums and hyperparameters into a folder."""
-        save_arrays(folder, {"item_ids": encode_item_ids(self._items.item_ids), "sums": self._sums})
+        save_arrays(folder, {"item_ids": encode_ids(self._items.item_ids), "sums": self._sums})
         save_config(folder, self._config)
 
     @classmethod

@@ -91,9 +91,9 @@ class ItemVocabulary:
         return float((self.catalog_idx_in(index) >= 0).mean()) if self.item_ids else 0.0
 
 
-def encode_item_ids(item_ids: Sequence[str]) -> NDArray[np.bytes_]:
-    """Return ids as an array of byte strings, the format of artifacts."""
-    return np.array([item_id.encode() for item_id in item_ids], dtype=np.bytes_)
+def encode_ids(ids: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return ids as an array of byte strings, the format of artifacts; shape (ids,)."""
+    return np.array([text.encode() for text in ids], dtype=np.bytes_)
 
 
 def decode_item_ids(item_ids: NDArray[np.bytes_]) -> ItemVocabulary:
@@ -102,22 +102,26 @@ def decode_item_ids(item_ids: NDArray[np.bytes_]) -> ItemVocabulary:
     Raises:
         ArtifactError: they are not a non-empty list of distinct byte strings in UTF-8.
     """
-    if item_ids.dtype.kind != "S" or item_ids.ndim != 1 or not item_ids.size:
-        raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
-    if not are_distinct(item_ids):
-        raise ArtifactError("item_ids: must not repeat")
-    if not are_utf8(item_ids):
-        raise ArtifactError("item_ids: must be UTF-8")
+    check_item_ids("item_ids", item_ids)
     return ItemVocabulary(IdTexts.of_byte_strings(item_ids))
 
 
-def are_distinct(texts: NDArray[np.bytes_]) -> bool:
-    """Return whether all byte strings are distinct."""
-    ordered = np.sort(texts)
-    return bool((ordered[1:] != ordered[:-1]).all())
+def check_item_ids(name: str, item_ids: NDArray[np.bytes_]) -> None:
+    """Refuse an array that is not a non-empty list of distinct byte strings in UTF-8.
+
+    Raises:
+        ArtifactError: the message begins with the `name` of the array.
+    """
+    if item_ids.dtype.kind != "S" or item_ids.ndim != 1 or not item_ids.size:
+        raise ArtifactError(f"{name}: must be a list of byte strings, and not empty")
+    ordered = np.sort(item_ids)
+    if (ordered[1:] == ordered[:-1]).any():
+        raise ArtifactError(f"{name}: must not repeat")
+    if not _are_utf8(item_ids):
+        raise ArtifactError(f"{name}: must be UTF-8")
 
 
-def are_utf8(texts: NDArray[np.bytes_]) -> bool:
+def _are_utf8(texts: NDArray[np.bytes_]) -> bool:
     """Return whether all byte strings are valid UTF-8."""
     for start in range(0, len(texts), _CHUNK):
         try:

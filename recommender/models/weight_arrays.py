@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import ArtifactError
-from recommender.models.vocabulary import are_distinct, are_utf8
+from recommender.models.vocabulary import check_item_ids, encode_ids
 from recommender.system.compiled import compiled_or
 
 
@@ -104,7 +104,7 @@ def weights_by_source(item_ids: Sequence[str], targets: Iterable[TargetWeights])
     numbers = np.arange(len(weights), dtype=np.int64)
     to_target = csc_array(csr_array((numbers, by_source.indices, by_source.indptr), shape=(items, items)))
     return ItemWeights(
-        item_ids=np.array([item_id.encode() for item_id in item_ids], dtype=np.bytes_),
+        item_ids=encode_ids(item_ids),
         source_start=by_source.indptr.astype(np.int64),
         target_idx=by_source.indices.astype(np.int32),
         weights=by_source.data.astype(np.float32),
@@ -120,7 +120,7 @@ def _add_weights_in_numpy(
     target_idx: NDArray[np.int32],
     weights: NDArray[np.float32],
 ) -> None:
-    """Do what `add_weights` does, for where there is no compiler."""
+    """Do what `add_weights` does, without a compiler."""
     for source, count in zip(*history, strict=True):
         part = slice(source_start[source], source_start[source + 1])
         # Each target occurs once in a part.
@@ -157,8 +157,8 @@ def check_weights(weights: ItemWeights) -> None:
     Raises:
         ArtifactError: the message names the array and what is wrong.
     """
+    check_item_ids("item_ids", weights.item_ids)
     _check_forms(weights)
-    _check_ids(weights.item_ids)
     _check_starts("source_start", weights.source_start, weights.weights.size)
     _check_starts("target_start", weights.target_start, weights.weights.size)
     items, entries = weights.item_ids.size, weights.weights.size
@@ -184,8 +184,6 @@ def _check_forms(weights: ItemWeights) -> None:
         "target_start": (weights.target_start, np.int64, (items + 1,)),
         "to_target": (weights.to_target, np.int64, (entries,)),
     }
-    if weights.item_ids.dtype.kind != "S" or weights.item_ids.ndim != 1 or not items:
-        raise ArtifactError("item_ids: must be a list of byte strings, and not empty")
     for name, (array, dtype, shape) in forms.items():
         if array.dtype != np.dtype(dtype) or array.shape != shape:
             raise ArtifactError(f"{name}: must be {np.dtype(dtype)} of shape {shape}")
@@ -202,10 +200,3 @@ def _check_ascending(name: str, array: NDArray[Any], starts: NDArray[np.int64]) 
     not_later = np.flatnonzero(array[1:] <= array[:-1]) + 1
     if not np.isin(not_later, starts).all():
         raise ArtifactError(f"{name}: those of one item must be sorted and not repeat")
-
-
-def _check_ids(item_ids: NDArray[np.bytes_]) -> None:
-    if not are_distinct(item_ids):
-        raise ArtifactError("item_ids: must not repeat")
-    if not are_utf8(item_ids):
-        raise ArtifactError("item_ids: must be UTF-8")

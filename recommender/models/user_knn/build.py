@@ -8,6 +8,7 @@ from recommender.models.files import Arrays
 from recommender.models.user_knn.layout import WORD_USERS, words_of_row
 from recommender.models.user_knn.similar_users import value_steps
 from recommender.models.user_knn.similarity import DAMPING, idf_weight
+from recommender.models.vocabulary import encode_ids
 
 ARRAY_NAMES = (
     "user_ids",
@@ -40,8 +41,8 @@ def build_arrays(data: Dataset) -> Arrays:
     positive_users = np.bincount(data.item_idx, minlength=len(data.item_ids))
     user_of_pair = data.user_idx
     return {
-        "user_ids": np.array([user_id.encode() for user_id in data.user_ids], dtype=np.bytes_),
-        "media_ids": np.array([item_id.encode() for item_id in data.item_ids], dtype=np.bytes_),
+        "user_ids": encode_ids(data.user_ids),
+        "media_ids": encode_ids(data.item_ids),
         "user_start": data.user_start,
         "media_of_user": data.item_idx,
         "values": value_steps(data.values),

@@ -14,7 +14,7 @@ from recommender.errors import ArtifactError
 from recommender.models.files import Arrays
 from recommender.models.user_knn.layout import words_of_row
 from recommender.models.user_knn.similarity import DAMPING, idf_weight
-from recommender.models.vocabulary import are_distinct, are_utf8
+from recommender.models.vocabulary import check_item_ids
 
 # Entries that are checked together.
 _CHUNK = 1 << 19
@@ -107,10 +107,7 @@ def _check_ids(arrays: Arrays) -> None:
     user_ids = arrays["user_ids"]
     if any((user_ids[1:][part] <= user_ids[:-1][part]).any() for part in _chunks(len(user_ids) - 1)):
         _refuse("user_ids", "must be sorted and not repeat")
-    if not are_distinct(arrays["media_ids"]):
-        _refuse("media_ids", "must not repeat")
-    if not are_utf8(arrays["media_ids"]):
-        _refuse("media_ids", "must be UTF-8")
+    check_item_ids("media_ids", arrays["media_ids"])
 
 
 def _check_values(values: NDArray[np.float64]) -> None:

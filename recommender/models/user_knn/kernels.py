@@ -14,8 +14,7 @@ from recommender.system.compiled import compiled, compiled_or
 
 # Users that are skipped together if none of them is similar enough.
 _SCANNED_USERS = 64
-# An upper bound of the relative rounding error of a similarity in 32-bit floats.
-_ROUNDING = 1.0 - 1e-5
+_ROUNDING = kernels_in_numpy.ROUNDING
 
 
 @compiled

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recommender.models.user_knn.layout import WORD_USERS
 
 # An upper bound of the relative rounding error of a similarity in 32-bit floats.
-_ROUNDING = 1.0 - 1e-5
+ROUNDING = 1.0 - 1e-5
 
 
 def add_popular(
@@ -53,7 +53,7 @@ def find_contenders(
     if users > top_k:
         # A lower bound of the `top_k`-th largest similarity.
         least = np.partition(similarities - excess * inverse_norms, users - top_k)[users - top_k]
-    needed = max(np.float32(0.0), least * np.float32(_ROUNDING))
+    needed = max(np.float32(0.0), least * np.float32(ROUNDING))
     return np.flatnonzero((reached > 0) & (similarities >= needed)).astype(np.int64)
 
 
