@@ -27,7 +27,7 @@ class SetArray:
     array: NDArray[np.uint64]
     numbers: Mapping[str, int]
 
-    def mask_of(self, keys: Iterable[str]) -> NDArray[np.uint64]:
+    def bits_of(self, keys: Iterable[str]) -> NDArray[np.uint64]:
         """Return the bit mask of names by their keys, without names that no item has; shape (words,)."""
         return np.asarray(pack_genres([self.numbers_of(keys).tolist()], len(self.numbers))[0])
 
@@ -40,7 +40,7 @@ class SetArray:
         keys = {name_key(name) for name in condition.names}
         if condition.wanted is Wanted.ALL and not keys <= self.numbers.keys():
             return np.zeros(len(self.array), dtype=np.bool_)
-        names = self.mask_of(keys)
+        names = self.bits_of(keys)
         if condition.wanted is Wanted.ALL:
             return np.asarray(((self.array & names) == names).all(axis=1))
         found = (self.array & names).any(axis=1)

@@ -110,7 +110,7 @@ class CatalogIndex:
 
     def genre_mask(self, genres: Sequence[str]) -> NDArray[np.uint64]:
         """Return the bit mask of genres by their keys, without genres that no item has; shape (words,)."""
-        return self.genres.mask_of(genres)
+        return self.genres.bits_of(genres)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 # How long a request to cancel a statement may take.
 _CANCEL_TIMEOUT_S = 1.0
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
-# is asked for a connection. Long, it would sleep through the end of an outage.
+# is asked for a connection. If this were long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
 
 

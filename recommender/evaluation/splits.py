@@ -19,7 +19,7 @@ from recommender.system.clock import iso_of
 
 # The share of the interactions in the window, or of each user's, in the test part.
 TEST_SHARE = 0.2
-# A fifth of fewer interactions rounds down to none.
+# Of users with fewer interactions, none is tested: a fifth is less than one.
 LEAST_HISTORY = 5
 _SECONDS_A_DAY = 86_400
 

@@ -15,9 +15,9 @@ _LARGEST_FLOAT = sys.float_info.max
 
 
 def scores_of_floats(values: NDArray[np.floating[Any]], item_idx: NDArray[np.intp] | None) -> ItemScores:
-    """Return float scores as integers, in steps of 2^-32 of the largest, if that is above about 10^-299.
+    """Return float scores as integers, in steps of 2^-32 of the largest; negative ones become 0.
 
-    Negative ones become 0.
+    If the largest is below about 10^-299, there are no scores: the number of steps would overflow.
     """
     largest = float(values.max(initial=0.0))
     if largest <= _FLOAT_STEPS / _LARGEST_FLOAT:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.data.interactions import InteractionKind
 from recommender.models.user_knn.similarity import DAMPING
 
-# Kinds of interaction, by the numbers of fetch_media_of_users.
-LIKE, WATCH, DISLIKE = 1, 2, 3
+# Plain integers, which are compared with arrays of bytes without converting these.
+LIKE, DISLIKE = InteractionKind.LIKE.value, InteractionKind.DISLIKE.value
 # Values are integers in steps of 10^-9, so that sums do not depend on the order.
 VALUE_STEPS = 1e9
 

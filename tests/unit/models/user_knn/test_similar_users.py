@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender.data.interactions import InteractionKind
 from recommender.models.user_knn.similar_users import (
     DISLIKE,
     LIKE,
-    WATCH,
     ConcatenatedInteractions,
     most_similar,
     positive_items,
 )
+
+WATCH = InteractionKind.WATCH.value
 
 Row = tuple[int, int, int, float]  # Item, time, kind, value.
 
