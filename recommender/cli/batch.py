@@ -198,7 +198,7 @@ def _writer(options: JobOptions, output: Path, maker: RowMaker) -> Writer:
         return CsvWriter(output, maker, defuse_formulas=options.formulas == DEFUSED)
     try:
         # Only this format needs pyarrow.
-        from recommender.batch.parquet import ParquetWriter  # noqa: PLC0415 - see the comment above
+        from recommender.batch.parquet_writer import ParquetWriter  # noqa: PLC0415 - see the comment above
     except ModuleNotFoundError as exc:
         raise _Refusal(
             f"Parquet needs a package that is not installed ({exc.name}): {how_to_install('parquet')}"

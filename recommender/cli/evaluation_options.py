@@ -16,7 +16,7 @@ from recommender.data.forgotten import read_forgotten
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
-from recommender.evaluation.databases import databases_source
+from recommender.evaluation.database_source import databases_source
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.runner import DEFAULT_KS, Plan
 from recommender.evaluation.sources import Source, movielens_source
@@ -186,7 +186,7 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
 def _parquet_source(folder: Path, settings: Settings, scale: float) -> Source:
     try:
         # The service does not require pyarrow.
-        from recommender.evaluation.parquet import parquet_source  # noqa: PLC0415 - see above
+        from recommender.evaluation.parquet_source import parquet_source  # noqa: PLC0415 - see above
     except ImportError:
         raise click.UsageError(f"--parquet needs pyarrow: `{how_to_install('parquet')}`.") from None
     return parquet_source(folder, settings.interaction_types, scale)

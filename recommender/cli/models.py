@@ -22,7 +22,7 @@ from recommender.model_store.store import (
     rollback,
 )
 from recommender.models.names import AUTO
-from recommender.training.recording import record_current, record_removed
+from recommender.training.publication_records import record_current, record_removed
 
 _SHOWN_RUNS = 20
 # Characters of an ISO 8601 time, up to the seconds.

@@ -18,7 +18,7 @@ from recommender.model_store.shrinkage import MAX_SHRINKAGE
 from recommender.models.fitting import Estimate, Fitting
 from recommender.models.registry import MODELS
 from recommender.training.publication import RecordPublication
-from recommender.training.recording import recording_in
+from recommender.training.publication_records import recording_in
 from recommender.training.train import train as train_model
 
 _STATUSES = {

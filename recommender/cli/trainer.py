@@ -26,9 +26,9 @@ from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 from recommender.observability.log_filters import LOG_FILTERS
 from recommender.system.file_locks import is_lock_of
-from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
 from recommender.trainer.priority import exit_when_closed, lower_priority
 from recommender.trainer.process import Trainer
+from recommender.trainer.training_locks import TRAINER_LOCK, take_trainer_lock
 
 _STATUSES = {
     0: "it has trained, or was stopped by a signal",
@@ -80,7 +80,7 @@ def _run(settings: Settings, trigger: Trigger, lower_priority: Callable[[], None
     from recommender.domains.media import MEDIA  # noqa: PLC0415 - see above
     from recommender.experiments.definitions import named_models  # noqa: PLC0415 - see above
     from recommender.trainer.run import TrainingTask, run_training  # noqa: PLC0415 - see above
-    from recommender.training.recording import recording_in  # noqa: PLC0415 - see above
+    from recommender.training.publication_records import recording_in  # noqa: PLC0415 - see above
 
     databases = settings.databases
     task = TrainingTask(

@@ -22,7 +22,7 @@ from recommender.databases.engagement_db import EngagementDatabase, InteractionA
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
 from recommender.errors import DatabaseUnavailableError, EvaluationError, MarqueeError
-from recommender.evaluation.databases import databases_source, read_in_turn
+from recommender.evaluation.database_source import databases_source, read_in_turn
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
@@ -52,8 +52,8 @@ from recommender.system.clock import utc_now
 from recommender.trainer.candidates import Pinned, pinned_fit
 from recommender.trainer.champion import decide, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
-from recommender.trainer.locks import run_lock
 from recommender.trainer.records import comparison_fields, metrics_of
+from recommender.trainer.training_locks import run_lock
 from recommender.training.publication import RecordPublication, record_nothing
 from recommender.training.train import train
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from recommender.model_store.runs import FOLDER, TrainingOutcome, TrainingRun, read_runs
 from recommender.system.file_locks import is_held
 from recommender.system.timely import TimelyReader
-from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
+from recommender.trainer.training_locks import RUN_LOCK, TRAINER_LOCK
 
 _RUNS_READ = 100
 # Seconds that readers of metrics wait for the folder.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from config.setting_types import HOME, MODULE
 from recommender.system.background import Pause, RepeatingThread
-from recommender.trainer.locks import take_trainer_lock
+from recommender.trainer.training_locks import take_trainer_lock
 
 logger = logging.getLogger(__name__)
 

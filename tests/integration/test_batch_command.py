@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.setting_types import ROOT
-from recommender.batch import parquet
+from recommender.batch import parquet_writer
 from recommender.batch import run as batch_run
 from recommender.entities import DatabaseName, Page, UserRecommendations
 from recommender.serving.recommendations import RecommendationService
@@ -47,7 +47,7 @@ def test_csv_and_parquet_hold_the_same_values_as_ndjson(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parquet, "_USERS_A_PART", 50)
+    monkeypatch.setattr(parquet_writer, "_USERS_A_PART", 50)
     users = reference.users[:120]
     file = ids_file(tmp_path, users)
     assert run("batch", file, "--output", tmp_path / "out.csv").status == 0
@@ -173,7 +173,7 @@ def test_wrong_usage_prints_one_line_with_status_2(
 def test_parquet_without_its_package_names_what_to_install(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "recommender.batch.parquet", None)
+    monkeypatch.setitem(sys.modules, "recommender.batch.parquet_writer", None)
     result = run("batch", ids_file(tmp_path, [STRANGER]), "--output", tmp_path / "out.parquet")
     assert result.status == 2
     assert "pip install -r requirements-parquet.txt" in result.err

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recommender.batch import parquet
+from recommender.batch import parquet_writer
 from recommender.batch import run as batch_run
 from recommender.batch.writers import without_formulas
 from recommender.entities import DatabaseName
@@ -192,7 +192,7 @@ def test_an_output_without_a_name_is_refused(run: Run, tmp_path: Path, output: s
 def test_a_job_does_not_resume_with_another_output_file(
     run: Run, at: Callable[..., None], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_USERS_A_PART", 20)
+    monkeypatch.setattr(parquet_writer, "_USERS_A_PART", 20)
     arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / name)
     interrupted(run, at, *arguments)
     written = tmp_path / name / "part-00000.parquet" if name.endswith("parquet") else tmp_path / name

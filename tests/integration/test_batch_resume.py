@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from recommender.batch.parquet import ParquetWriter
+from recommender.batch.parquet_writer import ParquetWriter
 from recommender.batch.writers import NdjsonWriter
 from recommender.entities import DatabaseName
 from tests.support.batches import (

@@ -16,7 +16,7 @@ from recommender.demo.embedded import PostgresServer, server_url
 from recommender.model_store import artifact
 from recommender.model_store.currents import read_currents
 from recommender.models.als import Als
-from recommender.training.recording import recording_in
+from recommender.training.publication_records import recording_in
 from recommender.training.train import train
 from tests.support.commands import Result, runner
 from tests.support.datasets import dataset

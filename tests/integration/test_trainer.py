@@ -18,7 +18,7 @@ from recommender.model_store.artifact import Metadata
 from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import TrainingOutcome, TrainingRun, Trigger, read_runs
 from recommender.models.names import AUTO
-from recommender.trainer.locks import RUN_LOCK
+from recommender.trainer.training_locks import RUN_LOCK
 from tests.soak.wall_clock import WallClock
 from tests.support.commands import Result, runner
 from tests.support.forked import run_forked
@@ -245,7 +245,7 @@ def test_a_read_only_folder_is_reported(
 # The first step of a run, and the last one before the version is visible.
 STAGES = {
     "read": "from recommender.data import interactions as m; m.interactions_of = kill\n"
-    "from recommender.evaluation import databases as d; d.interactions_of = kill",
+    "from recommender.evaluation import database_source as d; d.interactions_of = kill",
     "fit": "from recommender.models.user_knn import trained as m; m.build_arrays = kill",
     "save": "import numpy; numpy.save = kill",
     "rename": "import pathlib; pathlib.Path.rename = kill",

@@ -13,7 +13,7 @@ import pytest
 
 from recommender.model_store.runs import TrainingOutcome, Trigger, read_runs
 from recommender.system.file_locks import is_held
-from recommender.trainer.locks import TRAINER_LOCK, take_trainer_lock
+from recommender.trainer.training_locks import TRAINER_LOCK, take_trainer_lock
 from tests.support.forked import run_forked
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.trainer.locks import RUN_LOCK, TRAINER_LOCK
 from recommender.trainer.state import TrainingReader
+from recommender.trainer.training_locks import RUN_LOCK, TRAINER_LOCK
 from tests.support.small_disk import mounted_small_disk
 
 

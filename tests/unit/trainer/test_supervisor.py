@@ -14,9 +14,9 @@ import pytest
 
 from recommender.system.file_locks import take_lock
 from recommender.trainer import supervisor as supervisors
-from recommender.trainer.locks import TRAINER_LOCK
 from recommender.trainer.state import TrainingReader
 from recommender.trainer.supervisor import TrainerSupervisor
+from recommender.trainer.training_locks import TRAINER_LOCK
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow

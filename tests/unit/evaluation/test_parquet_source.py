@@ -11,7 +11,7 @@ import pytest
 
 from recommender.entities import InteractionTypes
 from recommender.errors import EvaluationError
-from recommender.evaluation.parquet import parquet_source
+from recommender.evaluation.parquet_source import parquet_source
 from recommender.evaluation.sources import Source
 
 TYPES = InteractionTypes(likes=("LIKE",), dislikes=("DISLIKE",), watches=("WATCH",))

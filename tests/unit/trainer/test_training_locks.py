@@ -6,7 +6,7 @@ import pytest
 
 from recommender.errors import TrainingUnderWayError
 from recommender.system.file_locks import is_held
-from recommender.trainer.locks import RUN_LOCK, run_lock
+from recommender.trainer.training_locks import RUN_LOCK, run_lock
 
 
 def test_a_second_run_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
