@@ -1,4 +1,4 @@
-"""Opens drafts of files as new files."""
+"""Open drafts of files as new files."""
 
 from pathlib import Path
 from typing import BinaryIO

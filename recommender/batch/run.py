@@ -1,4 +1,4 @@
-"""Runs a job: begins or resumes it, recommends to its users, and saves its progress."""
+"""Run a job: begin or resume it, recommend to its users, and save its progress."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing

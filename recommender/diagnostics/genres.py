@@ -1,4 +1,4 @@
-"""Checks whether stated genres match the genres of items."""
+"""Check whether stated genres match the genres of items."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Checks whether the indexes of sql/indexes/ exist, and how to create them."""
+"""Check whether the indexes of sql/indexes/ exist, and say how to create them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

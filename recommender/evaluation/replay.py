@@ -1,4 +1,4 @@
-"""Replays a past moment with the code that serves requests, and scores the answers by what followed.
+"""Replay a past moment with the code that serves requests, and score the answers by what followed.
 
 Interactions at or after the moment are read only to learn what followed. Items and stated genres have no
 history: they are those of today.

@@ -1,4 +1,4 @@
-"""Runs a comparison: ranks for the test users by every variant and measures with intervals."""
+"""Run a comparison: rank for the test users by every variant, and measure with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Searches on the validation period, then measures the choice once on the test."""
+"""Search on the validation period, then measure the choice once on the test."""
 
 from collections.abc import Sequence
 from dataclasses import replace

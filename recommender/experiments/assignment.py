@@ -1,4 +1,4 @@
-"""Assigns users to variants by a hash of the experiment's name and the user's id. Nothing is stored."""
+"""Assign users to variants by a hash of the experiment's name and the user's id. Nothing is stored."""
 
 from collections.abc import Sequence
 from hashlib import blake2b

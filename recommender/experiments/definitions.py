@@ -1,4 +1,4 @@
-"""Reads the definitions of experiments from a TOML file."""
+"""Read the definitions of experiments from a TOML file."""
 
 import itertools
 import tomllib

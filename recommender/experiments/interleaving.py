@@ -1,4 +1,4 @@
-"""Interleaves two rankings into one list by team draft.
+"""Interleave two rankings into one list by team draft.
 
 Radlinski, Kurup, Joachims, "How does clickthrough data reflect retrieval quality?" (CIKM 2008).
 """

@@ -1,4 +1,4 @@
-"""Computes the results of an experiment from interactions."""
+"""Compute the results of an experiment from interactions."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Selects how a user's items are ranked while experiments run."""
+"""Select how a user's items are ranked while experiments run."""
 
 import functools
 from collections.abc import Mapping, Sequence

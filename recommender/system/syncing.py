@@ -1,4 +1,4 @@
-"""Waits until what was written survives a power cut."""
+"""Wait until what was written survives a power cut."""
 
 import errno
 import os

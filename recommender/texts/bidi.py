@@ -1,4 +1,4 @@
-"""Keeps foreign text from changing the direction of text around it (Unicode's bidirectional algorithm)."""
+"""Keep foreign text from changing the direction of text around it (Unicode's bidirectional algorithm)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Normalizes names of genres and categories for display and comparison; the rule for names in files."""
+"""Normalize names of genres and categories for display and comparison; the rule for names in files."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Compiles the kernels of models before the first training.
+"""Compile the kernels of models before the first training.
 
 Compiling takes as long on a small data set as on a large one, and is kept on disk. So it can run before
 there is any data.
