@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from recommender.api.metrics import Metrics
 from recommender.databases.recording import StatementRun, recorded_statements, stage_seconds
-from recommender.observability.telemetry import JSON, SERVICE, Tally, Trace, traced
+from recommender.observability.telemetry import JSON_STAGE, SERVICE_STAGE, Tally, Trace, traced
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -144,9 +144,9 @@ def _request_id(given: str) -> str:
 
 def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
     """Return seconds by database, and those the service took besides."""
-    stages = stage_seconds(runs, trace.stages.get(SERVICE))
-    if SERVICE in trace.stages:
-        stages[JSON] = trace.stages.get(JSON, 0.0)
+    stages = stage_seconds(runs, trace.stages.get(SERVICE_STAGE))
+    if SERVICE_STAGE in trace.stages:
+        stages[JSON_STAGE] = trace.stages.get(JSON_STAGE, 0.0)
     return stages
 
 

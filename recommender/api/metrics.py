@@ -17,7 +17,7 @@ from recommender.api.endpoints import Answer, Endpoint
 from recommender.api.metrics_memory import CountsMemory, Slot, shared_counts
 from recommender.api.metrics_merging import pack_gauges
 from recommender.api.metrics_series import Series, WorkersCollector
-from recommender.api.tags import SERVICE
+from recommender.api.tags import SERVICE_TAG
 from recommender.entities import DatabaseName, DatabaseState
 from recommender.observability.telemetry import Tally
 from recommender.serving.status import Readiness, Status
@@ -195,7 +195,7 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
         "GET",
         "/metrics",
         name="getMetrics",
-        tag=SERVICE,
+        tag=SERVICE_TAG,
         summary="Metrics for Prometheus",
         description="The metrics of all workers together.",
         answers=(Answer({"type": "string"}, {"excerpt": _EXCERPT}, content_type="text/plain"),),

@@ -6,12 +6,12 @@ from typing import Self
 import orjson
 from flask import Response
 
-from recommender.observability.telemetry import JSON, stage
+from recommender.observability.telemetry import JSON_STAGE, stage
 
 
 def json_response(payload: Mapping[str, object], status: int = 200) -> Response:
     """Return a JSON response."""
-    with stage(JSON):
+    with stage(JSON_STAGE):
         data = orjson.dumps(payload)
     return Response(data, status=status, mimetype="application/json")
 

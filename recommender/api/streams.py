@@ -12,7 +12,7 @@ from flask import Response
 from recommender.api.concurrency import ConcurrencyLimiter, OverloadedError, StreamEnd
 from recommender.api.errors import BreakOff, broken_off
 from recommender.entities import UserRecommendations
-from recommender.observability.telemetry import JSON, count, stage
+from recommender.observability.telemetry import JSON_STAGE, count, stage
 from recommender.results.serializers import line_of
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class _Lines:
             raise StopIteration
         result = self._results.popleft()
         count(result, first_page=True)
-        with stage(JSON):
+        with stage(JSON_STAGE):
             return line_of(result)
 
     def _reason_to_end(self) -> BreakOff | None:

@@ -9,8 +9,8 @@ from types import TracebackType
 from recommender.entities import DatabaseName, Recommendation, Strategy, UserRecommendations, VariantName
 
 # Stages: making results, statements included; and making JSON of them.
-SERVICE = "service"
-JSON = "json"
+SERVICE_STAGE = "service"
+JSON_STAGE = "json"
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def _is_filler(item: Recommendation) -> bool:
 
 @dataclass(slots=True)
 class Trace:
-    """The measurements of one request. `stages`: seconds by SERVICE and JSON."""
+    """The measurements of one request. `stages`: seconds by SERVICE_STAGE and JSON_STAGE."""
 
     request_id: str
     stages: dict[str, float] = field(default_factory=dict)
@@ -98,10 +98,10 @@ class stage:  # noqa: N801 - as above
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        spend(self._name, time.perf_counter() - self._started)
+        add_seconds(self._name, time.perf_counter() - self._started)
 
 
-def spend(name: str, seconds: float) -> None:
+def add_seconds(name: str, seconds: float) -> None:
     """Add time to a stage of the request, if there is one. Call it from the thread of the request only."""
     trace = _current.get()
     if trace is not None:

@@ -24,7 +24,7 @@ from recommender.entities import (
 )
 from recommender.errors import StillCountingError, UnknownItemError
 from recommender.models.base import ItemSimilarities, ModelSource, SimilarItems, Window
-from recommender.observability.telemetry import SERVICE, stage
+from recommender.observability.telemetry import SERVICE_STAGE, stage
 from recommender.ranking.item_similarity import genre_overlaps
 from recommender.ranking.top_k import top_k
 from recommender.serving.failures import Failures
@@ -98,7 +98,7 @@ class ItemService:
             failures.add(DatabaseName.ENGAGEMENT)
         matching = index.matching(filters)
 
-        with stage(SERVICE):
+        with stage(SERVICE_STAGE):
             hydration = self._hydrator.begin(index, page, deadline, failures)
             complete = False
             while not complete:
@@ -139,7 +139,7 @@ class ItemService:
             raise UnknownItemError
         model = self._models.selection().similar_items
         failures = Failures()
-        with stage(SERVICE):
+        with stage(SERVICE_STAGE):
             similarities = self._find_similar(item_id, index, model, deadline, failures)
             ranker = _SimilarRanker(anchor_idx, similarities, index, filters)
             hydration = self._hydrator.begin(index, page, deadline, failures)

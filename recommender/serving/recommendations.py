@@ -38,7 +38,7 @@ from recommender.models.base import (
     UserContext,
     Window,
 )
-from recommender.observability.telemetry import SERVICE, spend, stage
+from recommender.observability.telemetry import SERVICE_STAGE, add_seconds, stage
 from recommender.serving.chunks import Chunk, ChunkReader, ReadChunk, Request
 from recommender.serving.drafts import Scored, list_for
 from recommender.serving.hydration import Hydrator
@@ -136,14 +136,14 @@ class RecommendationService:
             chunk.index,
         )
         unknown = chunk.index.locate(liked) < 0
-        with stage(SERVICE):
+        with stage(SERVICE_STAGE):
             (result,) = self._recommend_to([user], chunk)
         return Preview(result, tuple(itertools.compress(liked, unknown)))
 
     def _recommend_chunks(self, chunks: Iterator[ReadChunk]) -> Iterator[Sequence[UserRecommendations]]:
         for read in chunks:
-            spend(SERVICE, read.seconds)
-            with stage(SERVICE):
+            add_seconds(SERVICE_STAGE, read.seconds)
+            with stage(SERVICE_STAGE):
                 answers = self._recommend_to(read.users, read.chunk)
             yield answers
 

@@ -18,7 +18,7 @@ from recommender.entities import (
     UserRecommendations,
 )
 from recommender.errors import NothingToRecommendFromError
-from recommender.observability.telemetry import SERVICE, current_trace
+from recommender.observability.telemetry import SERVICE_STAGE, current_trace
 from recommender.serving.items import ItemService
 from recommender.serving.profiles import FoundUsers, Profile, ProfileReader
 from recommender.serving.recommendations import RecommendationService
@@ -166,7 +166,7 @@ class PanelReader:
 def _service_s() -> float:
     """Return the seconds that the service has spent on this request so far."""
     trace = current_trace()
-    return 0.0 if trace is None else trace.stages.get(SERVICE, 0.0)
+    return 0.0 if trace is None else trace.stages.get(SERVICE_STAGE, 0.0)
 
 
 def _timings_ms(runs: Sequence[StatementRun], service_s: float) -> dict[str, float]:

@@ -20,7 +20,7 @@ from recommender.api.health.schemas import (
     RefusedModelAnswer,
 )
 from recommender.api.responses import json_response
-from recommender.api.tags import SERVICE
+from recommender.api.tags import SERVICE_TAG
 from recommender.catalog.gate import HeldBack
 from recommender.catalog.status import CatalogStatus
 from recommender.serving.status import ModelStatus, Readiness, Status, StatusReader
@@ -33,7 +33,7 @@ health_blueprint = Blueprint("health", __name__)
     "GET",
     "/health",
     name="getHealth",
-    tag=SERVICE,
+    tag=SERVICE_TAG,
     summary="Whether the service is alive",
     description="Touches no database.",
     answers=(Answer(HealthAnswer, examples.HEALTH),),
@@ -54,7 +54,7 @@ def ready_blueprint(status_reader: StatusReader, limiters: ConcurrencyLimits) ->
         "GET",
         "/ready",
         name="getReady",
-        tag=SERVICE,
+        tag=SERVICE_TAG,
         summary="Whether requests are worth sending",
         description="Touches no database.",
         answers=(

@@ -11,8 +11,8 @@ from recommender.api.example_items import MEDIA_ID
 from recommender.api.items import examples
 from recommender.api.items.requests import PopularQuery, SimilarQuery
 from recommender.api.request_models import RequestLimits, bounded
-from recommender.api.tags import MEDIA
-from recommender.observability.telemetry import JSON, stage
+from recommender.api.tags import MEDIA_TAG
+from recommender.observability.telemetry import JSON_STAGE, stage
 from recommender.results.schemas import PopularAnswer, SimilarAnswer
 from recommender.results.serializers import popular_of, similar_of
 from recommender.serving.items import ItemService
@@ -34,7 +34,7 @@ def _add_popular(
         "GET",
         "/popular",
         name="getPopular",
-        tag=MEDIA,
+        tag=MEDIA_TAG,
         summary="Popular media",
         description="Media by the number of users who liked or watched them. A window other than the "
         "configured one is counted at the first request. During the count (`counting`), or if it fails, the "
@@ -50,7 +50,7 @@ def _add_popular(
             popular = items.popular(
                 query.page, query.filters, query.window_days, index_version=query.index, asked_at=asked_at
             )
-        with stage(JSON):
+        with stage(JSON_STAGE):
             return popular_of(popular, query.page)
 
 
@@ -62,7 +62,7 @@ def _add_similar(
         "GET",
         "/<media_id>/similar",
         name="getSimilar",
-        tag=MEDIA,
+        tag=MEDIA_TAG,
         summary="Similar media",
         description="Media that the same users liked or watched, then media with common genres; by genres "
         "alone if no user has the medium or engagement_db does not answer.",
@@ -82,5 +82,5 @@ def _add_similar(
             similar = items.similar(
                 media_id, query.page, query.filters, index_version=query.index, asked_at=asked_at
             )
-        with stage(JSON):
+        with stage(JSON_STAGE):
             return similar_of(similar, query.page)

@@ -11,7 +11,7 @@ from recommender.api.models import examples
 from recommender.api.models.requests import ModelsQuery
 from recommender.api.models.schemas import ModelsAnswer
 from recommender.api.models.serializers import run_of, version_of
-from recommender.api.tags import SERVICE
+from recommender.api.tags import SERVICE_TAG
 from recommender.model_store.runs import read_runs
 from recommender.model_store.store import list_versions
 from recommender.serving.status import StatusReader
@@ -26,7 +26,7 @@ def models_blueprint(folder: Path, status_reader: StatusReader) -> Blueprint:
         "GET",
         "",
         name="getModels",
-        tag=SERVICE,
+        tag=SERVICE_TAG,
         summary="Trained models and training runs",
         description="All versions, the one that serves in the process that answers, and what the "
         "latest training runs compared. Queries no database.",

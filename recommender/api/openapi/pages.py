@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from recommender import __version__
 from recommender.api.endpoints import Answer, Endpoint, declared_endpoints, public
 from recommender.api.openapi.document import TITLE, describe
-from recommender.api.tags import SERVICE
+from recommender.api.tags import SERVICE_TAG
 from recommender.domains.base import Domain
 
 # No other origins, and no inline script or style.
@@ -62,7 +62,7 @@ def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> No
         "GET",
         "/openapi.json",
         name="getDescription",
-        tag=SERVICE,
+        tag=SERVICE_TAG,
         summary="This description",
         description="The API in OpenAPI 3.1.",
         answers=(

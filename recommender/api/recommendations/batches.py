@@ -10,7 +10,7 @@ from recommender.api.recommendations.requests import BatchBody, StreamedBatchBod
 from recommender.api.responses import json_response, told_when_sent
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.entities import Page, UserRecommendations
-from recommender.observability.telemetry import JSON, counted, stage
+from recommender.observability.telemetry import JSON_STAGE, counted, stage
 from recommender.results.schemas import BatchAnswer
 from recommender.results.serializers import user_of
 from recommender.serving.recommendations import RecommendationService
@@ -58,7 +58,7 @@ def answer_batch(
 def _response(found: Iterator[UserRecommendations]) -> Response:
     results = {}
     for result in found:
-        with stage(JSON):
+        with stage(JSON_STAGE):
             results[result.user_id] = user_of(result)
     return json_response(BatchAnswer(results=results, total_users=len(results)))
 

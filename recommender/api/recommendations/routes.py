@@ -21,10 +21,10 @@ from recommender.api.recommendations.requests import (
 )
 from recommender.api.request_models import RequestLimits, bounded
 from recommender.api.streams import NDJSON
-from recommender.api.tags import RECOMMENDATIONS
+from recommender.api.tags import RECOMMENDATIONS_TAG
 from recommender.entities import AnonymousProfile, DatabaseName, Page, UserRecommendations
 from recommender.errors import NothingToRecommendFromError
-from recommender.observability.telemetry import JSON, count, stage
+from recommender.observability.telemetry import JSON_STAGE, count, stage
 from recommender.results.schemas import BatchAnswer, LineAnswer, OneUserAnswer, PreviewAnswer
 from recommender.results.serializers import one_user_of, preview_of
 from recommender.serving.recommendations import RecommendationService
@@ -68,7 +68,7 @@ def _add_recommendations(
         "GET",
         "/<user_id>",
         name="getRecommendations",
-        tag=RECOMMENDATIONS,
+        tag=RECOMMENDATIONS_TAG,
         summary="Recommend to a user",
         description="Best first; a page past the end is empty. Pages with the `index` of the first one "
         "neither overlap nor skip items, unless media are deleted, genres or interactions of the user or "
@@ -93,7 +93,7 @@ def _add_recommendations(
             (result,) = found
         _refuse_emptiness_by_outage(result, query.page)
         count(result, first_page=query.offset == 0)
-        with stage(JSON):
+        with stage(JSON_STAGE):
             return one_user_of(result, query.page)
 
 
@@ -105,7 +105,7 @@ def _add_batch(
         "POST",
         "/batch",
         name="postBatch",
-        tag=RECOMMENDATIONS,
+        tag=RECOMMENDATIONS_TAG,
         summary="Recommend to many users",
         description="Each user's answer equals that of GET. Users come in the order of the request, repeated "
         f"ids once. At most {limits.settings.max_batch_recommendations} recommendations; an "
@@ -142,7 +142,7 @@ def _add_preview(
         "POST",
         "/preview",
         name="postPreview",
-        tag=RECOMMENDATIONS,
+        tag=RECOMMENDATIONS_TAG,
         summary="Recommend to a person without an account",
         description="By the same formulas, with `genres` as stated genres and `liked` as history.",
         body=Body(bounded(PreviewBody, limits), limiters.bodies, examples.PREVIEW_BODY),
@@ -159,7 +159,7 @@ def _add_preview(
             )
         _refuse_emptiness_by_outage(preview.result, page)
         count(preview.result, first_page=True)
-        with stage(JSON):
+        with stage(JSON_STAGE):
             return preview_of(preview)
 
 
