@@ -22,7 +22,7 @@ from recommender.models.files import check_form, load_config, map_arrays, save_a
 from recommender.models.fitting import UNBOUNDED, Estimate, Fitting
 from recommender.models.vocabulary import ItemVocabulary, decode_item_ids, encode_ids
 from recommender.models.whole_scores import scores_of_floats
-from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, set_tastes
+from recommender.ranking.genre_matching import TASTE_WEIGHTS, TasteWeights, count_genres, tastes_by_set
 
 _SECONDS_A_PAIR, _BYTES_A_PAIR, _BYTES_AN_ITEM = 5e-9, 8, 16
 # An upper bound of the users of an item.
@@ -107,5 +107,5 @@ class ContentModel(ConfiguredModel[ContentConfig]):
         counts = count_genres(rates, own, stated, weights)
         if not counts.any():
             return NO_SCORES
-        tastes = set_tastes(rates, counts, weights)
+        tastes = tastes_by_set(rates, counts, weights)
         return scores_of_floats(tastes[rates.set_idx[found]] * rates.popularity[found], found)

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,17 @@ _LARGEST_IN_FLOAT = 1 << 53
 _FLOAT_STEPS = float(1 << 40)
 
 
-def offer(
+class EligibleValues(NamedTuple):
+    """A model's values of the items that may be given, 0 for others, shape (items,), and the largest."""
+
+    values: NDArray[Any]
+    largest: int
+
+
+def eligible_values(
     values: NDArray[Any], item_idx: NDArray[np.intp] | None, eligible: NDArray[np.bool_]
-) -> tuple[NDArray[Any], int]:
-    """Return the values of the items that may be given, 0 for the others, and the largest of these values.
+) -> EligibleValues:
+    """Return the values of the items that may be given.
 
     Args:
         values: whole, non-negative: int64, or Python's integers where int64 is too small.
@@ -30,46 +37,44 @@ def offer(
         eligible: shape (items,), which items may be given.
     """
     if values.dtype == np.int64:
-        offered = np.zeros(len(eligible), dtype=np.int64)
+        written = np.zeros(len(eligible), dtype=np.int64)
         if item_idx is None:
-            return offered, int(offer_all(values, eligible, offered))
-        return offered, int(offer_some(values, item_idx, eligible, offered))
+            return EligibleValues(written, int(write_all_eligible(values, eligible, written)))
+        return EligibleValues(written, int(write_some_eligible(values, item_idx, eligible, written)))
     exact = np.zeros(len(eligible), dtype=object)
     exact[slice(None) if item_idx is None else item_idx] = values
     exact[~eligible] = 0
-    return exact, int(exact.max(initial=0))
+    return EligibleValues(exact, int(exact.max(initial=0)))
 
 
 def blend(
-    masks: NDArray[np.uint64],
-    stated: NDArray[np.uint64],
-    preference_count: int,
-    offered: tuple[NDArray[Any], int],
+    item_masks: NDArray[np.uint64],
+    user_mask: NDArray[np.uint64],
+    stated_count: int,
+    collaborative: EligibleValues,
     weights: tuple[float, float],
 ) -> NDArray[np.int64]:
     """Return whole numbers in the order of recommendation_score, equal where scores are equal exactly.
 
-    The score content_weight × matches / preference_count + collaborative_weight × value / max(values) is
+    The score content_weight × matches / stated_count + collaborative_weight × value / max(values) is
     multiplied by what makes it a whole number. As floats, equal scores may differ in the last bit.
 
     Args:
-        masks: shape (items, words), the genres of each item.
-        stated: shape (words,), the stated genres; an item's matches are those it has.
-        preference_count: how many genres are stated, with those that no item has.
-        offered: from `offer`.
+        item_masks, user_mask: as `count_matches` takes them.
+        stated_count: how many genres are stated, with those that no item has.
+        collaborative: from `eligible_values`.
         weights: of the content and of the collaborative score.
     """
-    values, largest = offered
-    largest = largest or 1
+    values, largest = collaborative.values, collaborative.largest or 1
     content_weight, collaborative_weight = _as_integers(*weights)
-    genres = max(1, preference_count)
+    genres = max(1, stated_count)
     content_factor, value_factor = content_weight * largest, collaborative_weight * genres
     if max(largest, content_factor * genres + value_factor * largest) < _LARGEST_KEY:
         keys = np.empty(len(values), dtype=np.int64)
         whole = values.astype(np.int64, copy=False)
-        blend_matches((read_only(masks), stated), whole, content_factor, value_factor, keys)
+        blend_matches((read_only(item_masks), user_mask), whole, content_factor, value_factor, keys)
         return keys
-    matches = count_matches(masks, stated).tolist()
+    matches = count_matches(item_masks, user_mask).tolist()
     pairs = zip(matches, values.tolist(), strict=True)
     exact = [content_factor * count + value_factor * int(value) for count, value in pairs]
     rank_of = {key: rank for rank, key in enumerate(sorted(set(exact)))}
@@ -77,23 +82,23 @@ def blend(
 
 
 def blend_floats(
-    content: NDArray[np.float64], offered: tuple[NDArray[Any], int], weights: tuple[float, float]
+    content: NDArray[np.float64], collaborative: EligibleValues, weights: tuple[float, float]
 ) -> NDArray[np.int64]:
     """Return whole numbers in the order of recommendation_score, in steps of 2^-40: closer ones are equal.
 
     Args:
         content: shape (items,), content scores, in [0, 1].
-        offered: from `offer`.
+        collaborative: from `eligible_values`.
         weights: of the content and of the collaborative score, in [0, 1].
     """
     content_weight, collaborative_weight = weights
     scores = content * (content_weight * _FLOAT_STEPS)
-    if offered[1]:
-        scores += by_largest(*offered) * (collaborative_weight * _FLOAT_STEPS)
+    if collaborative.largest:
+        scores += divide_by_largest(*collaborative) * (collaborative_weight * _FLOAT_STEPS)
     return np.rint(scores, out=scores).astype(np.int64)
 
 
-def by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:
+def divide_by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:
     """Return values divided by the largest of them, in [0, 1]; 0 where none is above 0."""
     if largest > _LARGEST_IN_FLOAT and values.dtype.kind == "i":
         # Python divides whole numbers of any size and rounds once; numpy would round both of them before.
@@ -101,22 +106,22 @@ def by_largest(values: NDArray[Any], largest: int) -> NDArray[np.float64]:
     return np.asarray(values / max(1, largest), dtype=np.float64)
 
 
-def _offer_all_in_numpy(
-    values: NDArray[np.int64], eligible: NDArray[np.bool_], offered: NDArray[np.int64]
+def _write_all_eligible_in_numpy(
+    values: NDArray[np.int64], eligible: NDArray[np.bool_], written: NDArray[np.int64]
 ) -> int:
-    np.copyto(offered, values, where=eligible)
-    return int(offered.max(initial=0))
+    np.copyto(written, values, where=eligible)
+    return int(written.max(initial=0))
 
 
-def _offer_some_in_numpy(
+def _write_some_eligible_in_numpy(
     values: NDArray[np.int64],
     item_idx: NDArray[np.intp],
     eligible: NDArray[np.bool_],
-    offered: NDArray[np.int64],
+    written: NDArray[np.int64],
 ) -> int:
     own = eligible[item_idx]
-    offered[item_idx[own]] = values[own]
-    return int(offered.max(initial=0))
+    written[item_idx[own]] = values[own]
+    return int(written.max(initial=0))
 
 
 def _blend_matches_in_numpy(
@@ -130,30 +135,32 @@ def _blend_matches_in_numpy(
     keys += values * value_factor
 
 
-@compiled_or(_offer_all_in_numpy)
-def offer_all(values: NDArray[np.int64], eligible: NDArray[np.bool_], offered: NDArray[np.int64]) -> int:
+@compiled_or(_write_all_eligible_in_numpy)
+def write_all_eligible(
+    values: NDArray[np.int64], eligible: NDArray[np.bool_], written: NDArray[np.int64]
+) -> int:
     """Write the values of eligible items into zeros, and return the largest."""
     largest = 0
-    for item in range(offered.size):
+    for item in range(written.size):
         if eligible[item]:
-            offered[item] = values[item]
+            written[item] = values[item]
             largest = max(largest, values[item])
     return largest
 
 
-@compiled_or(_offer_some_in_numpy)
-def offer_some(
+@compiled_or(_write_some_eligible_in_numpy)
+def write_some_eligible(
     values: NDArray[np.int64],
     item_idx: NDArray[np.intp],
     eligible: NDArray[np.bool_],
-    offered: NDArray[np.int64],
+    written: NDArray[np.int64],
 ) -> int:
     """Write the values of those of some items that are eligible into zeros, and return the largest."""
     largest = 0
     for i in range(item_idx.size):
         item = item_idx[i]
         if eligible[item]:
-            offered[item] = values[i]
+            written[item] = values[i]
             largest = max(largest, values[i])
     return largest
 

@@ -1,4 +1,4 @@
-"""content_score: how much of what a user asked for, or has a taste for, an item has."""
+"""Content scores: an item's share of the stated genres, and how well its genres fit a user's taste."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,7 +18,7 @@ def words_of(genre_count: int) -> int:
 
 
 def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uint64]:
-    """Bit masks of sets of genre numbers below `genre_count`; shape (sets, words of 64 genres)."""
+    """Return bit masks of sets of genre numbers below `genre_count`; shape (sets, words of 64 genres)."""
     masks = np.zeros((len(genre_sets), words_of(genre_count)), dtype=np.uint64)
     for row, genres in enumerate(genre_sets):
         for genre in genres:
@@ -27,7 +27,7 @@ def pack_genres(genre_sets: list[list[int]], genre_count: int) -> NDArray[np.uin
 
 
 def count_matches(item_masks: NDArray[np.uint64], user_mask: NDArray[np.uint64]) -> NDArray[np.integer]:
-    """|genres(m) ∩ genres(u)| for every item; divided by |genres(u)| it is the content_score.
+    """Return |genres(m) ∩ genres(u)| of each item, shape (items,); over |genres(u)| it is the content_score.
 
     Args:
         item_masks: shape (items, words), from `pack_genres`.
@@ -168,13 +168,13 @@ def count_genres(
     return counts
 
 
-def set_tastes(
+def tastes_by_set(
     rates: GenreRates, counts: NDArray[np.float64], weights: TasteWeights = TASTE_WEIGHTS
 ) -> NDArray[np.float64]:
-    """Return how much each distinct set of genres is to a user's taste, from 0 to 1; 0.5 is as to all users'.
+    """Return how well each distinct set of genres fits a user's taste, shape (sets,), from 0 to 1.
 
-    That is 1 / (1 + exp(-2 × mean of lift)), where the lift of a genre is
-    ln((n_g + 40 p_g) / ((Σ n + 40) p_g)); without genres the mean is 0.
+    It is 0.5 for the taste of all users together, and 1 / (1 + exp(-2 × mean of lift)) in general, where the
+    lift of a genre is ln((n_g + 40 p_g) / ((Σ n + 40) p_g)); without genres the mean is 0.
 
     Args:
         counts: n_g, from `count_genres`.

@@ -1,6 +1,6 @@
 """Content scores, by the stated genres alone, or by these and the history."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex
 from recommender.entities import Content, Weights
 from recommender.models.base import UserContext
-from recommender.ranking.blend import blend, blend_floats
-from recommender.ranking.genre_matching import count_genres, count_matches, has_match, set_tastes
+from recommender.ranking.blend import EligibleValues, blend, blend_floats
+from recommender.ranking.genre_matching import count_genres, count_matches, has_match, tastes_by_set
 
 
 class ContentScores(Protocol):
     """One user's content scores of all items of a catalog index."""
 
-    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, collaborative: EligibleValues, weights: Weights) -> NDArray[np.int64]:
         """Return whole numbers in the order of recommendation_score, shape (items,).
 
         Args:
-            offered: from `ranking.blend.offer`.
+            collaborative: from `ranking.blend.eligible_values`.
             weights: of both scores.
         """
         ...
@@ -29,7 +29,7 @@ class ContentScores(Protocol):
         ...
 
     def is_informative(self, eligible: NDArray[np.bool_]) -> bool:
-        """Return whether what is known of the user tells eligible items apart from what is popular."""
+        """Return whether the scores personalize the ranking of the eligible items."""
         ...
 
 
@@ -49,9 +49,11 @@ class StatedScores:
         self._mask = index.genre_mask(list(user.stated_genres))
         self._stated = len(user.stated_genres)
 
-    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, collaborative: EligibleValues, weights: Weights) -> NDArray[np.int64]:
         """Return keys that are equal where scores are."""
-        return blend(self._masks, self._mask, self._stated, offered, (weights.content, weights.collaborative))
+        return blend(
+            self._masks, self._mask, self._stated, collaborative, (weights.content, weights.collaborative)
+        )
 
     def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the share of the stated genres that items have."""
@@ -71,22 +73,22 @@ class ProfileScores:
         own = index.catalog_only(user.located_in(index).positive_idx)
         counts = count_genres(self._rates, own, index.genres.numbers_of(user.stated_genres))
         self._known = bool(counts.any())
-        self._tastes = set_tastes(self._rates, counts)
+        self._tastes = tastes_by_set(self._rates, counts)
 
-    def blend(self, offered: tuple[NDArray[Any], int], weights: Weights) -> NDArray[np.int64]:
+    def blend(self, collaborative: EligibleValues, weights: Weights) -> NDArray[np.int64]:
         """Return keys in steps of 2^-40."""
         content = self._tastes.take(self._rates.set_idx)
         content *= self._rates.popularity
-        return blend_floats(content, offered, (weights.content, weights.collaborative))
+        return blend_floats(content, collaborative, (weights.content, weights.collaborative))
 
     def of(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return taste times popularity."""
+        """Return how well genres fit the taste, times the popularity."""
         return np.asarray(self._tastes[self._rates.set_idx[item_idx]] * self._rates.popularity[item_idx])
 
     def is_informative(self, eligible: NDArray[np.bool_]) -> bool:
-        """Return whether there is a taste, and an eligible item that it counts for.
+        """Return whether genres of the user are known, and an eligible item has a popularity above 0.
 
-        Without one, the scores are half the popularity.
+        Without such genres, each score is half the popularity.
         """
         return self._known and bool((eligible & (self._rates.popularity > 0.0)).any())
 

@@ -1,4 +1,4 @@
-"""One user's page: blend of content and collaborative score, selection, and what explains it."""
+"""Ranks items for one user: blends content and collaborative score, selects a page, and explains it."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex
 from recommender.entities import Blend, Options, Page, Strategy
 from recommender.models.base import Choice, Explainer, ItemScores, ScoreExplanation, UserContext
-from recommender.ranking.blend import by_largest, offer
+from recommender.ranking.blend import divide_by_largest, eligible_values
 from recommender.ranking.rerank import rerank_by_genres
 from recommender.ranking.top_k import top_k
 from recommender.serving.content_scores import CONTENT_SCORERS
 from recommender.serving.hydration import ItemScope
 
-# How many items of the user's own an explanation names.
+# How many items of the user's history an explanation lists.
 _EXPLAINED_BY = 3
 # How many items of a ranking may move where it is re-ranked.
 RERANKED_ITEMS = 200
@@ -24,8 +24,8 @@ RERANKED_ITEMS = 200
 class RankedPage:
     """One user's page: indices in the catalog index, and parallel to these their scores.
 
-    `blend`: how the scores became one. `max_score`: the largest score of any item the user may be given, in
-    the unit of the model.
+    `blend`: how `recommendation` was computed from both scores. `max_score`: the model's largest score of
+    any item that may be recommended to the user, in the unit of the model.
     """
 
     user: UserContext
@@ -90,8 +90,8 @@ class Ranking:
         self._eligible = scope.existing.copy()
         self._eligible[index.catalog_only(user.located_in(index).seen_idx)] = False
         self._content = CONTENT_SCORERS[choice.blend.content](user, index)
-        self._values, self._largest = offer(scores.values, scores.item_idx, self._eligible)
-        self._keys = self._content.blend((self._values, self._largest), choice.blend.weights)
+        self._eligible_values = eligible_values(scores.values, scores.item_idx, self._eligible)
+        self._keys = self._content.blend(self._eligible_values, choice.blend.weights)
         # Only now: scores do not depend on the filters.
         wanted = self._eligible if matching is None else self._eligible & matching
         self._showable = wanted if scope.showable is scope.existing else wanted & scope.showable
@@ -123,14 +123,15 @@ class Ranking:
             collaborative=collaborative,
             strategy=_strategy(
                 has_content=bool(weights.content) and self._content.is_informative(self._eligible),
-                has_collaborative=bool(weights.collaborative and self._largest),
+                has_collaborative=bool(weights.collaborative and self._eligible_values.largest),
             ),
-            max_score=self._largest / self._scores.steps,
+            max_score=self._eligible_values.largest / self._scores.steps,
             explanation=self._explain(item_idx) if self._explained else None,
         )
 
     def _collaborative(self, item_idx: NDArray[np.intp]) -> NDArray[np.float64]:
-        return by_largest(self._values[item_idx], self._largest)
+        values, largest = self._eligible_values
+        return divide_by_largest(values[item_idx], largest)
 
     def _blended(
         self, content: NDArray[np.float64], collaborative: NDArray[np.float64]
@@ -146,7 +147,7 @@ class Ranking:
 
 
 def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:
-    """What the ranking rests on: the kinds of score that count anywhere in it, filtered or not."""
+    """Return the kinds of score that count for any eligible item, filtered out or not."""
     if has_content and has_collaborative:
         return Strategy.HYBRID
     if has_content:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recommender.ranking.blend import blend, offer
+from recommender.ranking.blend import EligibleValues, blend, eligible_values
 from recommender.ranking.genre_matching import pack_genres
 
 # More than 64, so that a mask has two words.
@@ -27,7 +27,7 @@ def test_scores_that_are_equal_in_exact_arithmetic_rank_by_index() -> None:
     assert 0.4 * (1 / 2) + 0.6 * (216 / 1365) != 0.6 * (671 / 1365)
     for matches in ([0, 1, 0], [0, 0, 1]):
         products = np.array([1365, *([216, 671] if matches[1] else [671, 216])])
-        keys = blend(*stated_of(matches, 2), (products, 1365), (0.4, 0.6))
+        keys = blend(*stated_of(matches, 2), EligibleValues(products, 1365), (0.4, 0.6))
         assert keys[1] == keys[2] < keys[0]
 
 
@@ -47,7 +47,9 @@ def test_keys_are_in_the_order_of_exact_scores(
         products = products.astype(np.int64)
     eligible = np.ones(len(items), dtype=np.bool_)
     keys = blend(
-        *stated_of([matches for matches, _ in items], stated), offer(products, None, eligible), weights
+        *stated_of([matches for matches, _ in items], stated),
+        eligible_values(products, None, eligible),
+        weights,
     )
     content, collaborative = (Fraction(str(weight)) for weight in weights)
     best = max(product for _, product in items) or 1
@@ -69,11 +71,11 @@ def test_only_scores_of_eligible_items_are_offered(
     scored = np.array([is_dense or is_scored for _, _, is_scored in items], dtype=np.bool_)
     item_idx = np.flatnonzero(scored)[::-1]
     if is_dense:
-        offered, largest = offer(whole, None, eligible)
+        written, largest = eligible_values(whole, None, eligible)
     else:
-        offered, largest = offer(whole[item_idx], item_idx, eligible)
+        written, largest = eligible_values(whole[item_idx], item_idx, eligible)
     expected = [
         value * bool(is_scored and may) for (value, may, _), is_scored in zip(items, scored, strict=True)
     ]
-    assert offered.tolist() == expected
+    assert written.tolist() == expected
     assert largest == max(expected, default=0)

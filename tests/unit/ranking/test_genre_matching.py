@@ -13,7 +13,7 @@ from recommender.ranking.genre_matching import (
     count_matches,
     genre_rates,
     pack_genres,
-    set_tastes,
+    tastes_by_set,
 )
 
 GENRE_SETS = st.lists(st.sets(st.integers(0, 149)).map(sorted), min_size=1, max_size=20)
@@ -47,19 +47,19 @@ def test_a_taste_by_hand() -> None:
         math.log((2.5 + 40 * second) / (44 * second)),
     ]
     means = [lifts[0], sum(lifts) / 2, lifts[1], 0.0]
-    assert set_tastes(RATES, counts)[RATES.set_idx].tolist() == pytest.approx(
+    assert tastes_by_set(RATES, counts)[RATES.set_idx].tolist() == pytest.approx(
         [1 / (1 + math.exp(-2 * mean)) for mean in means]
     )
 
 
 def test_without_history_or_stated_genres_all_items_score_alike() -> None:
     counts = count_genres(RATES, NO_ITEMS, NO_ITEMS)
-    assert set_tastes(RATES, counts).tolist() == pytest.approx([0.5] * 4)
+    assert tastes_by_set(RATES, counts).tolist() == pytest.approx([0.5] * 4)
 
 
 def test_a_genre_that_no_user_has_can_be_stated() -> None:
     rates = genre_rates(pack_genres([[0], [1]], 2), 2, np.array([5, 0]))
-    tastes = set_tastes(rates, count_genres(rates, NO_ITEMS, np.array([1])))[rates.set_idx]
+    tastes = tastes_by_set(rates, count_genres(rates, NO_ITEMS, np.array([1])))[rates.set_idx]
     assert 0.0 < tastes[0] < 0.5 < tastes[1] <= 1.0
     assert rates.popularity.tolist() == [1.0, 0.0]
 
@@ -68,7 +68,7 @@ def test_other_weights_are_obeyed() -> None:
     weights = TasteWeights(prior=1.0, stated=0.0, slope=0.0)
     counts = count_genres(RATES, np.array([2]), np.array([0]), weights)
     assert counts.tolist() == [0.0, 1.0]
-    assert set_tastes(RATES, counts, weights).tolist() == [0.5] * 4
+    assert tastes_by_set(RATES, counts, weights).tolist() == [0.5] * 4
 
 
 def test_without_any_popularity_all_items_have_the_same_factor() -> None:
@@ -80,7 +80,7 @@ def test_without_any_popularity_all_items_have_the_same_factor() -> None:
 @pytest.mark.parametrize("items", [0, 2])
 def test_a_catalog_without_genres_has_no_taste(items: int) -> None:
     rates = genre_rates(np.zeros((items, 1), dtype=np.uint64), 0, np.ones(items, dtype=np.int64))
-    tastes = set_tastes(rates, count_genres(rates, np.arange(items), NO_ITEMS))
+    tastes = tastes_by_set(rates, count_genres(rates, np.arange(items), NO_ITEMS))
     assert tastes[rates.set_idx].tolist() == [0.5] * items
 
 

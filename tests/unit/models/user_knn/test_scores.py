@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recommender.models.user_knn.contributions import SimilarHistories, contributions_of_history
 from recommender.models.user_knn.scores import add_up_items, scores_by_similar_users
 from recommender.models.user_knn.similarity import idf_weight
-from recommender.ranking.blend import by_largest
+from recommender.ranking.blend import divide_by_largest
 
 
 def no_histories() -> SimilarHistories:
@@ -42,7 +42,7 @@ def test_collaborative_products_are_exact_and_never_negative(candidates: list[tu
     products = scores_by_similar_users(np.arange(len(counts)), counts, steps, no_histories).values
     assert products.tolist() == [max(0, count * int(float(value))) for count, value in candidates]
     largest = int(products.max(initial=0))
-    shares = by_largest(products, largest)
+    shares = divide_by_largest(products, largest)
     assert shares.tolist() == [product / largest if largest else 0.0 for product in products.tolist()]
 
 
