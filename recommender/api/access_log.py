@@ -1,4 +1,4 @@
-"""WSGI middleware: gives each request an id, a log line, and a part in the metrics."""
+"""WSGI middleware: gives each request an id, a log line, and a count in the metrics."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ logger = logging.getLogger("marquee.access")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ENDPOINT = "none"
-_SHOWN_PATH = 200
+_PATH_CHARACTERS = 200
 
 
 class AccessLog:
@@ -113,7 +113,7 @@ class _Exchange:
 
     def _log(self, level: int, seconds: float) -> None:
         method = self._environ["REQUEST_METHOD"]
-        path = quote(self._environ["PATH_INFO"].encode("latin-1"))[:_SHOWN_PATH]
+        path = quote(self._environ["PATH_INFO"].encode("latin-1"))[:_PATH_CHARACTERS]
         duration_ms = round(seconds * 1000, 2)
         fields = {
             "method": method,
@@ -151,7 +151,7 @@ def _stages(trace: Trace, runs: Sequence[StatementRun]) -> dict[str, float]:
 
 
 def _answers(tally: Tally) -> dict[str, Any]:
-    """Return the log text about the answers to users; empty if there were none."""
+    """Return the log fields about the answers to users; none if there were no answers."""
     if not tally.strategies:
         return {}
     return {

@@ -50,33 +50,33 @@ class Problem(TypedDict):
 class ErrorKind:
     """What belongs to an error code.
 
-    `words`: the message; None if it depends on the request. `header`: a header that may come with it.
+    `message`: None if it depends on the request. `header`: a header that may come with it.
     """
 
     status: HTTPStatus
     meaning: str
-    words: str | None = None
+    message: str | None = None
     header: str | None = None
 
 
 ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ErrorCode.BAD_REQUEST: ErrorKind(
-        HTTPStatus.BAD_REQUEST, "The request cannot be read.", words="bad request"
+        HTTPStatus.BAD_REQUEST, "The request cannot be read.", message="bad request"
     ),
     ErrorCode.BODY_TOO_LARGE: ErrorKind(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "The body is over 1 MiB, or 8 MiB for a streamed answer.",
-        words="the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
+        message="the request body must not be larger than 1 MiB (8 MiB for a streamed answer)",
     ),
     ErrorCode.FORBIDDEN: ErrorKind(
         HTTPStatus.FORBIDDEN,
         "The API key lacks the scope that this needs.",
-        words="this API key does not have the scope for this",
+        message="this API key does not have the scope for this",
     ),
     ErrorCode.INTERNAL_ERROR: ErrorKind(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "A fault of the service. Its log has the traceback.",
-        words="something went wrong on our side",
+        message="something went wrong on our side",
     ),
     ErrorCode.INVALID_BODY: ErrorKind(HTTPStatus.BAD_REQUEST, "The body is invalid."),
     ErrorCode.INVALID_MEDIA_ID: ErrorKind(HTTPStatus.BAD_REQUEST, "The media id is malformed."),
@@ -85,45 +85,45 @@ ERROR_KINDS: Mapping[ErrorCode, ErrorKind] = {
     ErrorCode.MEDIA_NOT_FOUND: ErrorKind(
         HTTPStatus.NOT_FOUND,
         "The catalog has no such medium.",
-        words="there is no medium of this id in the catalogue",
+        message="there is no medium of this id in the catalogue",
     ),
     ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(
         HTTPStatus.METHOD_NOT_ALLOWED,
         "The address does not allow the method.",
-        words="this address does not take this method",
+        message="this address does not take this method",
         header="Allow",
     ),
     ErrorCode.NOT_FOUND: ErrorKind(
-        HTTPStatus.NOT_FOUND, "The address does not exist.", words="there is nothing at this address"
+        HTTPStatus.NOT_FOUND, "The address does not exist.", message="there is nothing at this address"
     ),
     ErrorCode.OVERLOADED: ErrorKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Too many requests are waiting already.",
-        words="too many requests are waiting already; try again in a moment",
+        message="too many requests are waiting already; try again in a moment",
         header="Retry-After",
     ),
     ErrorCode.SERVICE_UNAVAILABLE: ErrorKind(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "catalog_db does not answer, and the cache holds no answer.",
-        words="no recommendations can be given right now; try again in a moment",
+        message="no recommendations can be given right now; try again in a moment",
     ),
     ErrorCode.TOO_MANY_REQUESTS: ErrorKind(
         HTTPStatus.TOO_MANY_REQUESTS,
         "The caller exceeds the rate limit, if one is set.",
-        words="too many requests; try again after the seconds in Retry-After",
+        message="too many requests; try again after the seconds in Retry-After",
         header="Retry-After",
     ),
     ErrorCode.UNAUTHORIZED: ErrorKind(
         HTTPStatus.UNAUTHORIZED,
         "Keys are set, and the request has no valid one.",
-        words="this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
+        message="this needs a valid API key, sent as Authorization: Bearer <key> or X-API-Key: <key>",
         header="WWW-Authenticate",
     ),
     ErrorCode.UNKNOWN_PARAMETER: ErrorKind(HTTPStatus.BAD_REQUEST, "The query parameter is unknown."),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "The body is not sent as JSON.",
-        words="the request body must be JSON, sent with Content-Type: application/json",
+        message="the request body must be JSON, sent with Content-Type: application/json",
     ),
 }
 _CODES_OF_HTTP_ERRORS = {
@@ -178,10 +178,10 @@ def fixed_problem(code: ErrorCode) -> Problem:
     Raises:
         ValueError: the message depends on the request.
     """
-    words = ERROR_KINDS[code].words
-    if words is None:
+    message = ERROR_KINDS[code].message
+    if message is None:
         raise ValueError(f"what {code} says depends on the request")
-    return Problem(error=words, code=code)
+    return Problem(error=message, code=code)
 
 
 def _problem(status: int, code: ErrorCode, message: str) -> Response:

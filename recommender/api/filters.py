@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recommender.api.fields import Number, OneOfWords, Texts, WholeNumber, WrongValueError
-from recommender.domains.attributes import MATCH, Attribute, AttributeKind, FilterWords
+from recommender.domains.attributes import MATCH, Attribute, AttributeKind, FilterDescriptions
 from recommender.domains.base import Domain
 from recommender.entities import ItemFilter, NamesCondition, RangeCondition, Wanted
 from recommender.errors import ConfigurationError
@@ -27,7 +27,7 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    # Keys are the names of `filter_fields`; `bind_filters` sets it.
+    # `bind_filters` sets both.
     readers: ClassVar[tuple[_Reader, ...]] = ()
     ranges: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
@@ -65,9 +65,9 @@ def filter_fields(domain: Domain) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     sets = [attribute.parameter for attribute in domain.filtered if attribute.kind is AttributeKind.SET]
     for attribute in domain.filtered:
-        words = attribute.filter_words or _usual_words(attribute, domain)
+        descriptions = attribute.filter_descriptions or _default_descriptions(attribute, domain)
         kind, default = _type_of(attribute)
-        for name, description in zip(attribute.parameters, (words.first, words.second), strict=True):
+        for name, description in zip(attribute.parameters, descriptions, strict=True):
             fields[name] = (kind, Field(default, description=description))
     match = f"`all`: items must have all that is given for {' or '.join(sets)}, not `any` of it."
     fields[MATCH] = (Annotated[str, OneOfWords(_MATCHES)], Field(_MATCHES[0], description=match))
@@ -92,12 +92,14 @@ def _type_of(attribute: Attribute) -> tuple[Any, Any]:
     return Annotated[float | None, Number()], None
 
 
-def _usual_words(attribute: Attribute, domain: Domain) -> FilterWords:
+def _default_descriptions(attribute: Attribute, domain: Domain) -> FilterDescriptions:
     items, name = domain.plural.capitalize(), attribute.label
     if attribute.kind is AttributeKind.NUMBER:
-        return FilterWords(f"{items} whose {name} is this or more.", f"{items} whose {name} is this or less.")
+        return FilterDescriptions(
+            f"{items} whose {name} is this or more.", f"{items} whose {name} is this or less."
+        )
     spelled = "without regard to case or white space."
-    return FilterWords(
+    return FilterDescriptions(
         f"{items} with any of these for {name}, {spelled}",
         f"{items} with none of these for {name}, {spelled}",
     )

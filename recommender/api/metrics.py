@@ -50,25 +50,25 @@ class Metrics:
         self._pools = pools
         self._memory: CountsMemory | None = None
         self._slot: Slot | None = None
-        self._made: Series | None = None
-        self._making = threading.Lock()
-        self._flying = threading.Lock()
+        self._made_series: Series | None = None
+        self._series_lock = threading.Lock()
+        self._in_flight_lock = threading.Lock()
         self._in_flight = 0
-        self._sampling = threading.Lock()
+        self._sampling_lock = threading.Lock()
         self._counted: dict[tuple[DatabaseName, str, str], int] = {}
         self._model = ("", "")
-        self._thread = RepeatingThread("metrics", self._sample_now_and_then, _SAMPLE_S)
+        self._thread = RepeatingThread("metrics", self._sample_every_second, _SAMPLE_S)
 
     @property
     def _series(self) -> Series:
         """Return the series, made on first use, after the fork: Gunicorn's master does not count."""
-        return self._make_series() if self._made is None else self._made
+        return self._make_series() if self._made_series is None else self._made_series
 
     def _make_series(self) -> Series:
-        with self._making:
-            if self._made is None:
-                self._made = Series(self._slot)
-            return self._made
+        with self._series_lock:
+            if self._made_series is None:
+                self._made_series = Series(self._slot)
+            return self._made_series
 
     @staticmethod
     def shared_counts(workers: int) -> CountsMemory | None:
@@ -94,13 +94,13 @@ class Metrics:
 
     def request_begins(self) -> None:
         """Count a request in flight."""
-        with self._flying:
+        with self._in_flight_lock:
             self._in_flight += 1
 
     def request_ends(self, endpoint: str, status: int, seconds: float, stages: Mapping[str, float]) -> None:
         """Count a request that has ended; `stages` are seconds by name."""
         requests = self._series.requests
-        with self._flying:
+        with self._in_flight_lock:
             self._in_flight -= 1
         requests.duration(endpoint, status).observe(seconds)
         for name, stage_seconds in stages.items():
@@ -128,12 +128,12 @@ class Metrics:
             return generate_latest(series.counts) + generate_latest(series.gauges)
         return generate_latest(WorkersCollector(series.families, self._memory))
 
-    def _sample_now_and_then(self) -> Pause:
+    def _sample_every_second(self) -> Pause:
         self._sample()
         return Pause(_SAMPLE_S, _SAMPLE_S)
 
     def _sample(self) -> None:
-        with self._sampling:
+        with self._sampling_lock:
             self._series.requests.in_flight.set(self._in_flight)
             self._sample_state(self._read_status())
             self._sample_training(self._read_training())

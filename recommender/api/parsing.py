@@ -67,7 +67,7 @@ def parse_query(arguments: MultiDict[str, str], model: type[M]) -> M:
     try:
         return model.model_validate(values, context=_QUERY_CONTEXT)
     except ValidationError as exc:
-        raise BadRequestError(ErrorCode.INVALID_PARAMETER, _words(exc)) from exc
+        raise BadRequestError(ErrorCode.INVALID_PARAMETER, _message_of(exc)) from exc
 
 
 def takes_many(model: type[BaseModel], name: str) -> bool:
@@ -111,7 +111,7 @@ def _validated(data: bytes, model: type[M]) -> M | str:
     try:
         return model.model_validate(content)
     except ValidationError as exc:
-        return _words(exc)
+        return _message_of(exc)
 
 
 @functools.lru_cache(maxsize=64)
@@ -158,7 +158,7 @@ def _read(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-def _words(exc: ValidationError) -> str:
+def _message_of(exc: ValidationError) -> str:
     """Return the message for pydantic's first error."""
     error: Mapping[str, Any] = exc.errors(include_url=False)[0]
     name = str(error["loc"][0]) if error["loc"] else ""

@@ -11,7 +11,7 @@ from recommender.api.auth import is_open, known_key
 from recommender.api.rate_windows import SteadyMemoryStorage
 
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
-_ITS_RETRY_AFTER = "X-RateLimit-Retry-After"
+_LIMITER_RETRY_AFTER = "X-RateLimit-Retry-After"
 _REDIS_WAIT_S = 1
 _IPV6_NETWORK_BITS = 64
 # Some proxies add the port, which differs for each connection.
@@ -30,7 +30,7 @@ def register_rate_limit(app: Flask, rate: str, storage: str) -> None:
         application_limits=[rate],
         headers_enabled=True,
         # Retry-After itself would be set on all answers, and replace that of a 503.
-        header_name_mapping={HeaderNames.RETRY_AFTER: _ITS_RETRY_AFTER},
+        header_name_mapping={HeaderNames.RETRY_AFTER: _LIMITER_RETRY_AFTER},
         storage_uri=f"{SteadyMemoryStorage.STORAGE_SCHEME[0]}://" if in_memory else storage,
         storage_options={} if in_memory else waits,
         in_memory_fallback_enabled=not in_memory,
@@ -79,7 +79,7 @@ def _network(address: str) -> str:
 
 def _retry_after_when_refused(response: Response) -> Response:
     """Set Retry-After on a 429, at least 1: the limiter rounds the last second down to 0."""
-    after = response.headers.pop(_ITS_RETRY_AFTER, None)
+    after = response.headers.pop(_LIMITER_RETRY_AFTER, None)
     if response.status_code == 429 and after is not None:  # noqa: PLR2004 - Too Many Requests
         response.headers["Retry-After"] = str(max(1, int(after)))
     return response

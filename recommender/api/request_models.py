@@ -73,9 +73,9 @@ class Paged(Offset, Filtered):
 class Bound:
     """Marks a field of a request model whose type depends on the settings."""
 
-    def __init__(self, draw: Callable[[RequestLimits], Any]) -> None:
-        """Make the type by calling `draw` with the limits."""
-        self.draw = draw
+    def __init__(self, make_type: Callable[[RequestLimits], Any]) -> None:
+        """Make the type by calling `make_type` with the limits."""
+        self.make_type = make_type
 
 
 def bounded(model: type[F], limits: RequestLimits) -> type[F]:
@@ -96,7 +96,7 @@ def _bounded(model: type[Filtered], limits: RequestLimits) -> type[Filtered]:
             if isinstance(bound, Bound):
                 default = ... if found.is_required() else found.default
                 described = Field(default, description=found.description)
-                fields[name] = (Annotated[found.annotation, bound.draw(limits)], described)
+                fields[name] = (Annotated[found.annotation, bound.make_type(limits)], described)
     # The fields of the second base come first.
     bases: Any = (model, _filtered(limits))
     bounded: type[Filtered] = create_model(

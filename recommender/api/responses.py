@@ -16,8 +16,8 @@ def json_response(payload: Mapping[str, object], status: int = 200) -> Response:
     return Response(data, status=status, mimetype="application/json")
 
 
-def told_when_sent(response: Response, on_sent: Callable[[], None]) -> Response:
-    """Return the response; `on_sent` is called, at least once, when it was sent or given up."""
+def call_when_sent(response: Response, on_sent: Callable[[], None]) -> Response:
+    """Return the response; call `on_sent`, at least once, when it was sent or given up."""
     response.response = _Data(response.get_data(), on_sent)
     return response
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 # The parameter that requires all given names of a set, not any.
 MATCH = "match"
@@ -25,8 +26,7 @@ COLUMN_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FilterWords:
+class FilterDescriptions(NamedTuple):
     """The descriptions of a filter's two parameters: any and none of some names, or the ends of a range."""
 
     first: str
@@ -39,8 +39,8 @@ class Attribute:
 
     `name`: in answers and files. `column`: of the query files. `parameter`: the base of its filters' names.
     `label`: the heading of its column in a table. `whole`: a number is an int, and its filter takes integers
-    in `bounds`. `filter_words`: descriptions of the filters that differ from the default ones. `in_files`: it
-    is a column of CSV and Parquet files.
+    in `bounds`. `filter_descriptions`: instead of the default ones. `in_files`: it is a column of CSV and
+    Parquet files.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Attribute:
     filterable: bool = True
     whole: bool = False
     bounds: tuple[int, int] = (0, 0)
-    filter_words: FilterWords | None = None
+    filter_descriptions: FilterDescriptions | None = None
     in_files: bool = True
 
     def __post_init__(self) -> None:

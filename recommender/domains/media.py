@@ -1,6 +1,6 @@
 """The default domain: media, with genres, a type and a year."""
 
-from recommender.domains.attributes import Attribute, AttributeKind, FilterWords
+from recommender.domains.attributes import Attribute, AttributeKind, FilterDescriptions
 from recommender.domains.base import Domain
 
 MEDIA = Domain(
@@ -16,13 +16,15 @@ MEDIA = Domain(
             label="year",
             whole=True,
             bounds=(1, 9999),
-            filter_words=FilterWords("Media of this year or later.", "Media of this year or earlier."),
+            filter_descriptions=FilterDescriptions(
+                "Media of this year or later.", "Media of this year or earlier."
+            ),
         ),
         Attribute(
             "media_type",
             AttributeKind.CATEGORY,
             label="type",
-            filter_words=FilterWords(
+            filter_descriptions=FilterDescriptions(
                 "Media of any of these types, without regard to case or white space.",
                 "Media of none of these types, without regard to case or white space.",
             ),
@@ -34,7 +36,7 @@ MEDIA = Domain(
             column="genre_names",
             parameter="genre",
             description="Distinct without regard to case and white space.",
-            filter_words=FilterWords(
+            filter_descriptions=FilterDescriptions(
                 "Media with any of these genres, without regard to case or white space.",
                 "Media with none of these genres, without regard to case or white space.",
             ),

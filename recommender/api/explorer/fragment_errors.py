@@ -12,7 +12,7 @@ from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromE
 
 logger = logging.getLogger(__name__)
 
-_WORDS = {
+_MESSAGES = {
     HTTPStatus.UNAUTHORIZED: "A valid API key with the scope “read” is needed.",
     HTTPStatus.FORBIDDEN: "This key does not have the scope “read”.",
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
@@ -82,7 +82,7 @@ def _unknown_item(_: UnknownItemError) -> Response:
 
 def _http_error(exc: HTTPException) -> Response:
     status = HTTPStatus(exc.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    message = _WORDS.get(status, f"{status.phrase}.")
+    message = _MESSAGES.get(status, f"{status.phrase}.")
     if status is HTTPStatus.TOO_MANY_REQUESTS:
         # The rate limiter sets Retry-After later; the page's script puts the seconds into this text.
         message += " Try again in a moment."

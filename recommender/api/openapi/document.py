@@ -115,7 +115,7 @@ def _operation(endpoint: Endpoint, *, keyed: bool) -> Schema:
         "operationId": endpoint.name,
         "tags": [endpoint.tag.name],
         "summary": endpoint.summary,
-        "description": endpoint.description + _scope_words(endpoint.scope),
+        "description": endpoint.description + _scope_description(endpoint.scope),
     }
     parameters = [_path_parameter(name, path_id) for name, path_id in endpoint.path.items()]
     if endpoint.query is not None:
@@ -161,7 +161,7 @@ def _accepts_its_example(body: Body) -> bool:
     return True
 
 
-def _scope_words(scope: KeyScope | None) -> str:
+def _scope_description(scope: KeyScope | None) -> str:
     if scope is None:
         return " Needs no key."
     return f" Where keys are set, needs one with the scope `{scope.value}`."

@@ -46,12 +46,12 @@ def openapi_blueprint(domain: Domain, *, keyed: bool) -> Blueprint:
     """
     blueprint = Blueprint("openapi", __name__)
     _add_description(blueprint, domain, keyed=keyed)
-    _add_reader(blueprint)
+    _add_swagger_ui(blueprint)
     return blueprint
 
 
 def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> None:
-    making = Lock()
+    lock = Lock()
 
     @cache
     def description() -> bytes:
@@ -77,12 +77,12 @@ def _add_description(blueprint: Blueprint, domain: Domain, *, keyed: bool) -> No
     )
     def get_description() -> Response:
         # Concurrent first requests build it once.
-        with making:
+        with lock:
             data = description()
         return _revalidated(Response(data, mimetype="application/json"))
 
 
-def _add_reader(blueprint: Blueprint) -> None:
+def _add_swagger_ui(blueprint: Blueprint) -> None:
     page = (_OURS / "reader.html").read_bytes()
 
     @blueprint.get("/docs")

@@ -7,7 +7,7 @@ from flask import Response
 from recommender.api.concurrency import ConcurrencyLimiter, StreamEnd
 from recommender.api.errors import BadRequestError, ErrorCode
 from recommender.api.recommendations.requests import BatchBody, StreamedBatchBody
-from recommender.api.responses import json_response, told_when_sent
+from recommender.api.responses import call_when_sent, json_response
 from recommender.api.streams import NDJSON, ndjson_response
 from recommender.entities import Page, UserRecommendations
 from recommender.observability.telemetry import JSON_STAGE, counted, stage
@@ -52,7 +52,7 @@ def answer_batch(
         release()
         raise
     # Counted until sent: a slow reader of a long answer occupies a thread.
-    return told_when_sent(response, release)
+    return call_when_sent(response, release)
 
 
 def _response(found: Iterator[UserRecommendations]) -> Response:
