@@ -10,6 +10,8 @@ from recommender.experiments.definitions import Experiment, load_experiments
 from recommender.models.names import AUTO, LIVE
 from recommender.models.registry import MODELS
 
+_MODEL_NAMES = (AUTO, LIVE, *MODELS)
+
 
 def configured_experiments(settings: ExperimentSettings) -> tuple[Experiment, ...]:
     """Return the experiments of the file that the settings name.
@@ -17,18 +19,17 @@ def configured_experiments(settings: ExperimentSettings) -> tuple[Experiment, ..
     Raises:
         ConfigurationError: as `load_experiments`.
     """
-    return load_experiments(settings, (AUTO, LIVE, *MODELS))
+    return load_experiments(settings, _MODEL_NAMES)
 
 
 def refuse_unknown_model(name: str) -> None:
-    """Require that MODEL names something that can answer.
+    """Refuse a value of MODEL that is not the name of a model.
 
     Raises:
-        ConfigurationError: it does not; the message lists the allowed names.
+        ConfigurationError: the message lists the allowed names.
     """
-    allowed = (AUTO, LIVE, *MODELS)
-    if name not in allowed:
-        raise ConfigurationError(f"MODEL: must be one of {', '.join(allowed)}, got {name!r}")
+    if name not in _MODEL_NAMES:
+        raise ConfigurationError(f"MODEL: must be one of {', '.join(_MODEL_NAMES)}, got {name!r}")
 
 
 def configured_blend(ranking: RankingSettings) -> Blend:

@@ -112,7 +112,7 @@ class Container:
                     other.open()
                 self._opened = True
 
-    def wait_until_loaded(self, timeout_s: float) -> None:
+    def wait_for_catalog(self, timeout_s: float) -> None:
         """Wait for the first complete load of the catalog index, at most for the timeout."""
         self._catalog.wait_for_first_load(timeout_s)
 
@@ -132,12 +132,12 @@ class Container:
         The first answer opens connections and prepares statements, for which a caller would have to wait.
         """
         ends_at = time.monotonic() + timeout_s
-        self.wait_until_loaded(timeout_s)
+        self.wait_for_catalog(timeout_s)
         self.wait_for_model(max(0.0, ends_at - time.monotonic()))
         if time.monotonic() >= ends_at or self.status.read().catalog is None:
             return
         try:
-            user_id = self.profiles.surprise()
+            user_id = self.profiles.random_user_id()
             if user_id is not None:
                 list(self.service.recommend([user_id], Page(DEFAULT_LIMIT)))
         except (DatabaseUnavailableError, NothingToRecommendFromError):
@@ -170,7 +170,7 @@ def loaded(container: Container, settings: DatabaseSettings) -> Iterator[Contain
     patience_s = _REFRESH_STATEMENTS * settings.catalog_timeout_ms / 1000 + _SPARE_S
     try:
         container.open()
-        container.wait_until_loaded(patience_s)
+        container.wait_for_catalog(patience_s)
         container.wait_for_model(patience_s)
         yield container
     finally:
@@ -205,11 +205,11 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types, clock)
     background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types, clock)
     catalog = _catalog(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
-    models = _models(settings, engagement_db, catalog)
+    models = _served_model(settings, engagement_db, catalog)
     # A past moment is served to measure the settings.
     experiments = configured_experiments(settings.experiments) if as_of is None else ()
-    tried = _models_of(experiments, settings, engagement_db, catalog)
-    for watcher in (models, *tried.values()):
+    experiment_models = _experiment_models(experiments, settings, engagement_db, catalog)
+    for watcher in (models, *experiment_models.values()):
         catalog.prepare_with(watcher.prepare)
     item_cache = ItemCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
     hydrator = Hydrator(catalog_db, catalog, item_cache)
@@ -226,7 +226,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         hydrator=hydrator,
         window_days=settings.ranking.interaction_window_days,
         verbs=domain.verbs,
-        experiments=ExperimentModels(experiments, models, tried) if experiments else None,
+        experiments=ExperimentModels(experiments, models, experiment_models) if experiments else None,
         signer=_signer(settings),
     )
     return Container(
@@ -236,7 +236,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
         catalog=catalog,
         catalog_source=_catalog_source(settings, domain, clock),
         models=models,
-        others=(DatabaseChecker(list(serving.values())), FreedMemoryReturner(), *tried.values()),
+        others=(DatabaseChecker(list(serving.values())), FreedMemoryReturner(), *experiment_models.values()),
         service=service,
         items=_items(settings, models, catalog, hydrator, background_engagement_db),
         profiles=ProfileReader(
@@ -246,7 +246,7 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
             item_cache=item_cache,
             time_budget_s=settings.requests.time_budget_s,
         ),
-        status=StatusReader(serving, catalog, models, item_cache, tried),
+        status=StatusReader(serving, catalog, models, item_cache, experiment_models),
     )
 
 
@@ -293,13 +293,15 @@ def _items(
     )
 
 
-def _models(settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher) -> ModelWatcher:
+def _served_model(
+    settings: Settings, engagement_db: EngagementDatabase, catalog: CatalogRefresher
+) -> ModelWatcher:
     wanted = settings.models.model
     refuse_unknown_model(wanted)
     return _watcher(wanted, settings, engagement_db, catalog)
 
 
-def _models_of(
+def _experiment_models(
     experiments: Iterable[Experiment],
     settings: Settings,
     engagement_db: EngagementDatabase,

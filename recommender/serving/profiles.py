@@ -95,7 +95,7 @@ class ProfileReader:
             missing=failures.names,
         )
 
-    def surprise(self) -> str | None:
+    def random_user_id(self) -> str | None:
         """Return the id of a random user with interactions; None if there are none.
 
         Raises:

@@ -315,7 +315,7 @@ def test_an_outage_of_catalog_db_with_an_empty_cache_is_reported(
 ) -> None:
     with running_client(databases, **NO_CAPS) as client:
         assert client.get("/explorer/users").status_code == 200
-        client.application.extensions["container"].wait_until_loaded(20)
+        client.application.extensions["container"].wait_for_catalog(20)
         outage.stop(DatabaseName.CATALOG)
         response = client.get(f"/explorer/users/{user}")
     assert response.status_code == 200

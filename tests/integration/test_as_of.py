@@ -36,7 +36,7 @@ def serving(settings: Settings, as_of: datetime | None = None) -> Iterator[Conta
     container = build_container(settings, as_of=as_of)
     try:
         container.open()
-        container.wait_until_loaded(30)
+        container.wait_for_catalog(30)
         yield container
     finally:
         container.close()

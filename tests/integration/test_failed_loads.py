@@ -79,7 +79,7 @@ def test_without_catalog_db_at_the_start_requests_of_no_worker_wait(
             worker.share_catalog(tmp_path)
             stack.enter_context(opened(worker))
         for worker in workers:
-            worker.wait_until_loaded(30)
+            worker.wait_for_catalog(30)
             started = time.monotonic()
             with pytest.raises(NothingToRecommendFromError):
                 list(worker.service.recommend(["11111111-1111-4111-8111-111111111111"], Page(5)))

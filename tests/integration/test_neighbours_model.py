@@ -309,7 +309,7 @@ def test_another_window_than_the_models_is_answered_by_live_sql(
     answered = model_client.application.extensions["container"].service.recommend(users, Page(10), options)
     with running_app(shared_databases, **NO_CAPS, **PATIENT) as app:
         app.extensions["container"].open()
-        app.extensions["container"].wait_until_loaded(10)
+        app.extensions["container"].wait_for_catalog(10)
         live = list(app.extensions["container"].service.recommend(users, Page(10), options))
     for by_model, by_live in zip(answered, live, strict=True):
         assert by_model.model == "live"

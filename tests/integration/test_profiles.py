@@ -128,7 +128,7 @@ def test_a_search_accepts_any_text(shared_profiles: ProfileReader, prefix: str) 
 def test_a_random_user_has_interactions_and_is_not_always_the_same(
     shared_profiles: ProfileReader, shared_databases: Urls
 ) -> None:
-    surprises = {shared_profiles.surprise() for _ in range(30)}
+    surprises = {shared_profiles.random_user_id() for _ in range(30)}
     assert len(surprises) > 5
     assert surprises <= set(Reference(shared_databases).seen)
 
@@ -136,7 +136,7 @@ def test_a_random_user_has_interactions_and_is_not_always_the_same(
 def test_without_users_there_is_no_random_user(profiles: ProfileReader, databases: Urls) -> None:
     with psycopg.connect(databases[ENGAGEMENT]) as connection:
         connection.execute("TRUNCATE interaction")
-    assert profiles.surprise() is None
+    assert profiles.random_user_id() is None
 
 
 def test_a_profile_shows_the_latest_interactions_in_order(profiles: ProfileReader, databases: Urls) -> None:
@@ -196,7 +196,7 @@ def test_a_database_that_is_down_leaves_its_part_empty_and_is_named(
     assert profile.interactions == (() if down is ENGAGEMENT else before.interactions)
     if down is ENGAGEMENT:
         with pytest.raises(DatabaseUnavailableError):
-            profiles.surprise()
+            profiles.random_user_id()
     search = profiles.search(user, 5)
     assert [each.user_id for each in search.users] == [user]
     assert search.missing == (() if down is CATALOG else (down,))

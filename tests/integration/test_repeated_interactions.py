@@ -57,7 +57,7 @@ def test_all_workers_read_repeated_interactions_in_groups_soon_after_they_begin(
             stack.callback(worker.close)
             worker.share_catalog(tmp_path)
             worker.open()
-            worker.wait_until_loaded(30)
+            worker.wait_for_catalog(30)
         wait_until(lambda: all(not answer(worker, user)[0].degraded for worker in workers))
         before = [answer(worker, user) for worker in workers]
         assert all(REPEATED not in names for _, names in before)

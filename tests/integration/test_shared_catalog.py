@@ -149,12 +149,12 @@ def test_a_worker_that_finds_a_damaged_snapshot_reads_the_databases(
         for part in parts:
             part.share_catalog(tmp_path)
         parts[0].open()
-        parts[0].wait_until_loaded(10.0)
+        parts[0].wait_for_catalog(10.0)
         version = parts[0].status.read().catalog.version
         (snapshot,) = tmp_path.glob(f"*/{version}-*.entries")
         snapshot.write_bytes(damage)
         parts[1].open()
-        parts[1].wait_until_loaded(10.0)
+        parts[1].wait_for_catalog(10.0)
         assert parts[1].status.read().catalog.version == version
         assert eventually(
             lambda: any(path.read_bytes() != damage for path in tmp_path.glob(f"*/{version}-*.entries"))

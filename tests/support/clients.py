@@ -63,7 +63,7 @@ def running_client(urls: Urls, domain: Domain = MEDIA, /, **variables: str) -> I
         # Wait as a worker does: a slow machine must not look like one without an index.
         container: Container = app.extensions["container"]
         container.open()
-        container.wait_until_loaded(_LOAD_WAIT_S)
+        container.wait_for_catalog(_LOAD_WAIT_S)
         if container.status.read().catalog is None and _lets_in(urls[DatabaseName.CATALOG]):
             is_patient = variables.items() >= PATIENT.items()
             wait_s = _BUSY_LOAD_WAIT_S if is_patient else _LOAD_WAIT_S

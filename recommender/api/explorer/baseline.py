@@ -1,4 +1,4 @@
-"""A ranking in few characters: a request line carries that of the longest page, however long ids are."""
+"""Encodes a ranking in few characters, so that a request line can carry that of the longest page."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable

@@ -33,11 +33,11 @@ SIMILAR_ITEMS = 12
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A recommendation at its rank. `was`: its rank in the baseline; 0 if it is not in it."""
+    """A recommendation at its rank. `baseline_rank`: its rank in the baseline; 0 if it is not in it."""
 
     rank: int
     item: Recommendation
-    was: int
+    baseline_rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class PanelReader:
         """Return the first users whose id begins with a prefix."""
         return self._in_turn(lambda: self._profiles.search(prefix, FOUND_USERS))
 
-    def surprise(self) -> str | None:
+    def random_user_id(self) -> str | None:
         """Return the id of a random user; None if there are no interactions."""
-        return self._in_turn(self._profiles.surprise)
+        return self._in_turn(self._profiles.random_user_id)
 
     def user(self, user_id: str, tuning: Tuning, defaults: Tuning) -> tuple[Profile, RankingPanel]:
         """Return a user's profile and ranking, compared with the ranking that is served."""
@@ -103,12 +103,12 @@ class PanelReader:
         result = self._recommend(user_id, tuning, defaults, timings)
         items = () if result is None else result.items
         baseline = baseline or encode_ranking(item.details.id for item in items)
-        was = decode_ranks(baseline)
+        baseline_ranks = decode_ranks(baseline)
         return RankingPanel(
             tuning=tuning,
             result=result,
             cards=tuple(
-                Card(rank, item, was.get(key_of(item.details.id), 0))
+                Card(rank, item, baseline_ranks.get(key_of(item.details.id), 0))
                 for rank, item in enumerate(items, start=1)
             ),
             popular=self._popular(tuning),

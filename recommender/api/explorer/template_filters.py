@@ -33,7 +33,7 @@ def score(value: float) -> str:
     return f"{value:.{_DECIMALS}f}"
 
 
-def rest(item: Recommendation) -> float:
+def collaborative_part(item: Recommendation) -> float:
     """Return the collaborative part of a score, so that the rounded parts add up."""
     content = item.explanation.content_part if item.explanation else 0.0
     return round(item.recommendation_score, _DECIMALS) - round(content, _DECIMALS)
@@ -65,7 +65,7 @@ def age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def drawn_cover(domain: Domain, item: Item) -> str:
+def placeholder_cover(domain: Domain, item: Item) -> str:
     """Return the address of the placeholder cover."""
     genre = item.genres[0] if item.genres else None
     year = item.attributes.get(domain.year)
@@ -78,11 +78,11 @@ def cover(domain: Domain, item: Item) -> str:
     try:
         parts = urlsplit(own)
     except ValueError:
-        return drawn_cover(domain, item)
+        return placeholder_cover(domain, item)
     # A relative address could make the page request any other path of this service. `https:metrics` is one.
     is_elsewhere = parts.scheme in ("http", "https") and parts.netloc
     is_drawn = not parts.scheme and not parts.netloc and _DRAWN.fullmatch(parts.path)
-    return own if is_elsewhere or is_drawn else drawn_cover(domain, item)
+    return own if is_elsewhere or is_drawn else placeholder_cover(domain, item)
 
 
 def description(domain: Domain, item: Item) -> Value:
@@ -101,7 +101,7 @@ def facts(domain: Domain, item: Item) -> list[tuple[str, bool]]:
 
 
 def own_values(domain: Domain, item: Item) -> Iterator[tuple[str, str]]:
-    """Yield label and value of each custom attribute that an item has."""
+    """Yield label and value of each attribute of an item that the app has added."""
     for attribute in domain.own:
         value = item.attributes[attribute.name]
         for each in value if isinstance(value, tuple) else (value,):
@@ -109,18 +109,18 @@ def own_values(domain: Domain, item: Item) -> Iterator[tuple[str, str]]:
                 yield attribute.label, each if isinstance(each, str) else f"{each:.12g}"
 
 
-def part(text: str) -> str:
+def path_segment(text: str) -> str:
     """Escape a text as one segment of a path."""
     return quote(text, safe="")
 
 
-def reason_parts(told: Explanation) -> Iterator[tuple[str, bool]]:
+def reason_parts(explanation: Explanation) -> Iterator[tuple[str, bool]]:
     """Yield the pieces of a reason, in order, each with whether it is text of a database."""
-    titles = {own.details.title for own in told.because if own.details.title}
-    texts = titles | {name_of(genre) for genre in told.matched_genres}
+    titles = {own.details.title for own in explanation.because if own.details.title}
+    texts = titles | {name_of(genre) for genre in explanation.matched_genres}
     # The longest first: one name may contain another.
     pattern = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
-    pieces = re.split(f"({pattern})", told.reason) if pattern else [told.reason]
+    pieces = re.split(f"({pattern})", explanation.reason) if pattern else [explanation.reason]
     for idx, piece in enumerate(pieces):
         if piece:
             yield piece, idx % 2 == 1
@@ -133,22 +133,22 @@ def outcome(found: TrainingOutcome) -> str:
 
 def filters_by_name(domain: Domain) -> dict[str, Callable[..., object]]:
     """Return the template filters by name."""
-    of_items = (cover, description, drawn_cover, facts, own_values)
-    return FILTERS | {word.__name__: partial(word, domain) for word in of_items}
+    of_items = (cover, description, facts, own_values, placeholder_cover)
+    return FILTERS | {function.__name__: partial(function, domain) for function in of_items}
 
 
 FILTERS: dict[str, Callable[..., object]] = {
     "age": age,
     "amount": amount,
     "balanced": balanced,
+    "collaborative_part": collaborative_part,
     "day": day,
     "decimal": decimal,
     "isolated": isolated,
     "name_of": name_of,
     "outcome": outcome,
-    "part": part,
+    "path_segment": path_segment,
     "reason_parts": reason_parts,
-    "rest": rest,
     "score": score,
     "shown_metric": shown_metric,
     "window": window,

@@ -15,7 +15,9 @@ _STEPS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 ALL_TIME = 0
 # As many as fields of numbers accept.
 _MOST_DECIMALS = 20
-_SLIDERS = frozenset({"content_weight", "collaborative_weight", "window_days", "limit", "baseline"})
+# Query parameters.
+SLIDERS = ("content_weight", "collaborative_weight", "window_days", "limit")
+_NO_FILTERS = frozenset({*SLIDERS, "baseline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class TuningQuery(Filters):
         """Return the values to rank with; `defaults` for what is not given."""
         given = self.model_dump(include={"window_days", "limit"}, exclude_none=True)
         weights = self.model_dump(include={"content_weight", "collaborative_weight"}, exclude_none=True)
-        given_filters = sorted(self.model_fields_set - _SLIDERS)
+        given_filters = sorted(self.model_fields_set - _NO_FILTERS)
         texts = ((name, text) for name in given_filters for text in _texts(getattr(self, name)))
         return replace(
             defaults,

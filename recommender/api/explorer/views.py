@@ -20,7 +20,7 @@ from recommender.api.explorer.assets import Assets
 from recommender.api.explorer.fragment_errors import register_fragment_errors
 from recommender.api.explorer.panels import PanelReader, RankingPanel
 from recommender.api.explorer.training import TrainingPage
-from recommender.api.explorer.tuning import Tuning, TuningQuery, tuning_query
+from recommender.api.explorer.tuning import SLIDERS, Tuning, TuningQuery, tuning_query
 from recommender.api.parsing import parse_id, parse_query
 from recommender.api.request_models import RequestLimits
 from recommender.domains.base import Domain
@@ -41,7 +41,6 @@ _YEAR = re.compile(r"[0-9]{1,4}")
 _TITLE_CHARACTERS, _GENRE_CHARACTERS, _QUERY_CHARACTERS = 200, 60, 64
 # The tabs besides recommendations.
 _TABS = frozenset({"evaluation", "models", "health"})
-_TUNING = ("content_weight", "collaborative_weight", "window_days", "limit")
 
 PoolStats = Callable[[], Mapping[str, int]]
 
@@ -98,8 +97,8 @@ def explorer_blueprints(parts: ExplorerParts) -> tuple[Blueprint, Blueprint]:
     fragments = _fragments_blueprint(parts)
     for blueprint in (shell, fragments):
         blueprint.after_request(_with_policy)
-    for name, word in template_filters.filters_by_name(domain).items():
-        shell.add_app_template_filter(word, name)
+    for name, function in template_filters.filters_by_name(domain).items():
+        shell.add_app_template_filter(function, name)
     shell.add_app_template_global(lambda name: f"/explorer/static/{name}?v={assets.version(name)}", "asset")
     shell.app_context_processor(lambda: {"strategies": STRATEGIES, "lacks": LACKS, "domain": domain})
     return shell, fragments
@@ -117,7 +116,7 @@ def _shell_blueprint(assets: Assets, domain: Domain) -> Blueprint:
     @public
     def get_page() -> str:
         user_id, tab = request.args.get("user", ""), request.args.get("tab")
-        names = (*_TUNING, *domain.filter_parameters)
+        names = (*SLIDERS, *domain.filter_parameters)
         given = [(name, text) for name in names for text in request.args.getlist(name) if text]
         return render_template(
             "explorer/page.html",
@@ -164,7 +163,7 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
 
     @blueprint.get("/surprise")
     def get_surprise() -> Response:
-        user_id = parts.panels.surprise()
+        user_id = parts.panels.random_user_id()
         if user_id is None:
             return make_response(render_template("explorer/no_users.html"))
         return _user_panel(parts, user_id)
