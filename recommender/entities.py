@@ -163,7 +163,7 @@ class Item:
 
 
 class CatalogEntry(NamedTuple):
-    """An item that may be recommended. `key`: the binary id.
+    """An item that may be recommended. `item_key`: the binary id.
 
     `values`: of the attributes that items are filtered by (`Domain.filtered`), as the database returns them;
     the first is the set of genres.
@@ -313,8 +313,7 @@ class SimilarItem:
     """An item that is similar to another one.
 
     `similarity`: in [0, 1], by users. `shared_user_count`: users found with both items; None if the model
-    keeps no users.
-    `genre_overlap`: common genres divided by genres of either, in [0, 1].
+    keeps no users. `genre_overlap`: common genres divided by genres of either, in [0, 1].
     """
 
     details: Item

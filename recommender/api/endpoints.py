@@ -57,7 +57,7 @@ class PathId:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A JSON body, read within `limiter`. An example that the model accepts is described."""
+    """A JSON body, read within `limiter`. `example`: described if the model accepts it."""
 
     model: type[BaseModel]
     limiter: ConcurrencyLimiter

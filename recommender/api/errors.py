@@ -184,6 +184,13 @@ def fixed_problem(code: ErrorCode) -> Problem:
     return Problem(error=message, code=code)
 
 
+def add_challenges(response: Response, exc: HTTPException) -> None:
+    """Add the WWW-Authenticate headers of an error, if it has any."""
+    if isinstance(exc, Unauthorized):
+        for challenge in exc.www_authenticate or ():
+            response.headers.add("WWW-Authenticate", challenge.to_header())
+
+
 def _problem(status: int, code: ErrorCode, message: str) -> Response:
     return json_response(Problem(error=message, code=code), status)
 
@@ -219,9 +226,7 @@ def _http_error(exc: HTTPException) -> Response:
         response = _fixed_response(code)
     if isinstance(exc, MethodNotAllowed) and exc.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(exc.valid_methods))
-    if isinstance(exc, Unauthorized):
-        for challenge in exc.www_authenticate or ():
-            response.headers.add("WWW-Authenticate", challenge.to_header())
+    add_challenges(response, exc)
     return response
 
 

@@ -1,4 +1,4 @@
-"""Items shared by the examples of requests and answers. Their scores are consistent."""
+"""Ids and items that the examples of requests and answers share."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -68,7 +68,7 @@ class WholeNumber(_Field):
     most: int
 
     def validate(self, value: object, *, from_query: bool) -> int:
-        """The number."""
+        """Return the number."""
         number = int(value) if from_query and isinstance(value, str) and _DIGITS.fullmatch(value) else value
         # In Python, bool is a subclass of int.
         if type(number) is int and self.least <= number <= self.most:
@@ -103,7 +103,7 @@ class Number(_Field):
         )
 
     def json_schema(self) -> JsonSchemaValue:
-        """A number."""
+        """Return the schema of a number in its range."""
         return {"type": "number", "minimum": -_MAX_NUMBER, "maximum": _MAX_NUMBER}
 
 
@@ -114,7 +114,7 @@ class OneOfWords(_Field):
     words: tuple[str, ...]
 
     def validate(self, value: object, *, from_query: bool) -> str:  # noqa: ARG002 - the same in both
-        """The word."""
+        """Return the word."""
         if isinstance(value, str) and value in self.words:
             return value
         raise WrongValueError(f"{NAME} must be {' or '.join(self.words)}, got {shown(value)}")
@@ -129,7 +129,7 @@ class Share(_Field):
     """A number from 0 to 1; in a query string, in decimal notation."""
 
     def validate(self, value: object, *, from_query: bool) -> float:
-        """The number."""
+        """Return the number."""
         number = (
             float(value) if from_query and isinstance(value, str) and _DECIMAL.fullmatch(value) else value
         )
@@ -147,14 +147,14 @@ class Flag(_Field):
     """A bool; in a query string, `true` or `false`."""
 
     def validate(self, value: object, *, from_query: bool) -> bool:
-        """The bool."""
+        """Return the bool."""
         flag = _FLAGS.get(value) if from_query and isinstance(value, str) else value
         if isinstance(flag, bool):
             return flag
         raise WrongValueError(f"{NAME} must be true or false, got {shown(value)}")
 
     def json_schema(self) -> JsonSchemaValue:
-        """A boolean."""
+        """Return the schema of a boolean."""
         return {"type": "boolean"}
 
 
@@ -165,7 +165,7 @@ class Text(_Field):
     most: int
 
     def validate(self, value: object, *, from_query: bool) -> str:  # noqa: ARG002 - the same in both
-        """The text."""
+        """Return the text."""
         if isinstance(value, str) and 0 < len(value) <= self.most:
             return value
         raise WrongValueError(f"{NAME} must be a text of 1 to {self.most} characters, got {shown(value)}")

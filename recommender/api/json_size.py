@@ -12,7 +12,7 @@ def holds_more_values(data: bytes, most: int) -> bool:
 
     Each value but the outermost one follows a comma or an opening bracket.
     """
-    # Almost every text is clearly small enough, whatever its strings hold.
+    # This count includes separators within strings. Almost every text is below `most` even so.
     if sum(map(data.count, _SEPARATORS)) < most:
         return False
     # Without escapes, each quote begins or ends a string.

@@ -15,7 +15,7 @@ _REPEAT_S = 5.0
 # How Gunicorn's lines about a request begin. The first ones quote the bytes that it does not understand.
 _ON_READING = ("Invalid request from ip=", "Ignored premature client disconnection.", "Closing connection.")
 _ON_ANSWERING = "Error handling request"
-# Up to the first quotation: an address has no spaces, the kind of an error no quotes.
+# What precedes the first quotation: the address of the client, if given, and the kind of the error.
 _KIND = re.compile(r"(Invalid request from ip=\S*: )?[^'\":]*")
 
 _DATABASES = frozenset(map(str, DatabaseName))

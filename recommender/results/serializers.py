@@ -145,9 +145,9 @@ def _recommended(item: Recommendation) -> Recommended:
     answer: dict[str, Any] = {
         "id": item.details.id,
         **item.details.attributes,
-        "recommendation_score": round(item.recommendation_score, _SCORE_DECIMALS),
-        "content_score": round(item.content_score, _SCORE_DECIMALS),
-        "collaborative_score": round(item.collaborative_score, _SCORE_DECIMALS),
+        "recommendation_score": rounded(item.recommendation_score),
+        "content_score": rounded(item.content_score),
+        "collaborative_score": rounded(item.collaborative_score),
     }
     if item.explanation is not None:
         answer |= _explanation(item, item.explanation)

@@ -1,4 +1,4 @@
-"""A user's list: the page of one ranking, or of two that teams draft from."""
+"""Makes a user's list: the page of one ranking, or of two that team drafting interleaves."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Scored(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry of a list: which of its pages, the rank in that page, and the team, if there is one."""
+    """An entry of a list: the index of its page, its rank in that page, and its team, if it has one."""
 
     page: int
     rank: int
@@ -55,9 +55,9 @@ def list_for(
         ranker: of the request.
         user: whose list.
         scored: the user's choice; in a draft, also the second one.
-        scope: which items count.
+        scope: which items may be ranked.
         page: which part of the list.
-        day: of the request: a draft is the same for all of it.
+        day: of the request, YYYY-MM-DD; a part of the seed of a draft, which changes daily.
     """
     if len(scored) == 1:
         ranked = ranker.rank(user, *scored[0], scope, page)

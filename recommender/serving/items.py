@@ -1,4 +1,4 @@
-"""Popular items, and items similar to one."""
+"""Ranks popular items, and items similar to one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -88,7 +88,7 @@ class RecommendationService:
         """Yield a page for each distinct user, in the order of the ids.
 
         Runs at most 9 statements per 100 users, and three more for each live search that was given up. Each
-        window of an experiment takes one more, and those of its model. Computes 100 users at a time, when
+        window that an experiment sets adds one, and those of its model. Computes 100 users at a time, when
         their results are consumed, and reads the next meanwhile: consume them without a pause. One model
         answers for all, or one for each variant of an experiment.
 
@@ -203,14 +203,14 @@ def _with_weights(choice: Choice, weights: Weights) -> Choice:
 
 
 def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
-    """Return each user's models and scores; none if engagement_db does not answer for the model.
+    """Return each user's models and scores; no scores if engagement_db does not answer for the model.
 
     Each user has one model, and a second one in an interleaving experiment.
     """
     asked = [
         (n, user, choice)
         for n, user in enumerate(users)
-        for choice in _and_second(_choose(user, chunk.request))
+        for choice in _with_second(_choose(user, chunk.request))
     ]
     scored = [Scored(choice, NO_SCORES) for _, _, choice in asked]
     # Live SQL reads one window at a time.
@@ -234,7 +234,7 @@ def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
     return by_user
 
 
-def _and_second(choice: Choice) -> tuple[Choice, ...]:
+def _with_second(choice: Choice) -> tuple[Choice, ...]:
     return (choice,) if choice.draft is None else (choice, choice.draft.second)
 
 

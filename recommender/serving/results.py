@@ -32,12 +32,12 @@ class ResultContext:
 
 
 def result_of(listed: UserList, choices: Sequence[Choice], context: ResultContext) -> UserRecommendations:
-    """Return a user's result: the items of the list whose details can be had.
+    """Return a user's result: the items of the list whose details are known.
 
     Args:
         listed: the list.
         choices: how it was ranked; of a draft, both rankings.
-        context: what it has in common with the other results.
+        context: what it shares with the other results.
     """
     choice = choices[0]
     explainers = [_explainer(page, context) for page in listed.pages]
@@ -72,7 +72,7 @@ def _explainer(page: RankedPage, context: ResultContext) -> PageExplainer | None
 def _recommendations(
     page: RankedPage, explainer: PageExplainer | None, context: ResultContext
 ) -> list[Recommendation | None]:
-    """Return the items of a page by rank; None where the details of one cannot be had."""
+    """Return the items of a page by rank; None for an item without known details."""
     item_ids = context.index.item_ids.texts_at(page.item_idx.tolist())
     scores = (page.recommendation.tolist(), page.content.tolist(), page.collaborative.tolist())
     found: list[Recommendation | None] = []

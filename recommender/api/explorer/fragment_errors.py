@@ -4,10 +4,10 @@ import logging
 from http import HTTPStatus
 
 from flask import Blueprint, Response, make_response, render_template, request
-from werkzeug.exceptions import HTTPException, Unauthorized
+from werkzeug.exceptions import HTTPException
 
 from recommender.api.concurrency import OverloadedError
-from recommender.api.errors import BadRequestError
+from recommender.api.errors import BadRequestError, add_challenges
 from recommender.errors import DatabaseUnavailableError, NothingToRecommendFromError, UnknownItemError
 
 logger = logging.getLogger(__name__)
@@ -87,9 +87,7 @@ def _http_error(exc: HTTPException) -> Response:
         # The rate limiter sets Retry-After later; the page's script puts the seconds into this text.
         message += " Try again in a moment."
     response = _problem(status, message, retry=status is HTTPStatus.TOO_MANY_REQUESTS)
-    if isinstance(exc, Unauthorized):
-        for challenge in exc.www_authenticate or ():
-            response.headers.add("WWW-Authenticate", challenge.to_header())
+    add_challenges(response, exc)
     return response
 
 

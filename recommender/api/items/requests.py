@@ -11,7 +11,7 @@ class SimilarQuery(Paged):
     """For similar media."""
 
 
-class PopularQuery(SimilarQuery):
+class PopularQuery(Paged):
     """For popular media."""
 
     window_days: Annotated[int | None, WholeNumber(0, MAX_WINDOW_DAYS)] = None

@@ -1,4 +1,4 @@
-"""The endpoints about items, which answer the same to every caller."""
+"""The endpoints about items."""
 
 import time
 

@@ -6,7 +6,7 @@ from flask import Blueprint
 
 from config.access_settings import KeyScope
 from recommender.api.endpoints import Answer, Endpoint
-from recommender.api.health.routes import model_of
+from recommender.api.health.serializers import model_of
 from recommender.api.models import examples
 from recommender.api.models.requests import ModelsQuery
 from recommender.api.models.schemas import ModelsAnswer

@@ -164,10 +164,10 @@ def _add_preview(
 
 
 def _refuse_emptiness_by_outage(result: UserRecommendations, page: Page) -> None:
-    """Reject an empty first page while catalog_db is down: the full catalog may have items for the user.
+    """Refuse an empty first page while catalog_db is down: the full catalog may have items for the user.
 
     Raises:
-        NothingToRecommendFromError: the page is such a page.
+        NothingToRecommendFromError: the page is empty, the first one, and catalog_db did not answer.
     """
     if not result.items and page.offset == 0 and DatabaseName.CATALOG in result.degraded:
         raise NothingToRecommendFromError
