@@ -1,5 +1,5 @@
 -- name: fetch_existing_keys()
--- The media that exist now, for a page whose media all turn out to be deleted.
+-- The media that exist now, for a page of which too many media turn out to be deleted.
 --
 -- Parameters: none
 -- Returns: one row

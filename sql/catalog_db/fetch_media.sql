@@ -16,8 +16,8 @@
 -- Why: the subquery reads genres for the media on the page only; a join with GROUP BY would have to group by
 --   every column shown. Texts are cut before they are sent, to bound the memory of workers. A filter by genre
 --   or type may have 100 characters. The length in bytes is known without reading a long text, and left()
---   reads no more than it returns; a cast to varchar(100) cuts, and is free for shorter texts. (100) is in
---   parentheses, as it would be a parameter without.
+--   reads no more than it returns; a cast to varchar(100) cuts, and is free for shorter texts. [1:(100)] has
+--   parentheses, because :100 would be a parameter.
 SELECT
     m.id::text AS media_id,
     CASE

@@ -16,8 +16,8 @@
 --                       latest time
 -- Index: interaction_media_latest_idx
 -- Why: the latest users of a medium may be anywhere within its row limit. The latest rows are read, then four
---   times as many, and so forth, until there are a quarter more users than needed (some will have disliked it);
---   a user with other types only, such as impressions, is none of them. Repetitions are combined here, as
+--   times as many, and so forth, until there are a quarter more users than needed, as some will have disliked it.
+--   A user with other types only, such as impressions, does not count. Repetitions are combined here, as
 --   sending them would take 40 times as long; types are compared after that.
 SELECT
     string_agg(int4send(coalesce(length(list.kinds), 0)), ''::bytea) AS sizes,

@@ -1,5 +1,5 @@
 -- name: stream_interactions(like_types, watch_types, dislike_types, excluding_types)
--- All interactions of users, of any time: an evaluation splits them by time.
+-- All interactions of users, of any time.
 --
 -- Parameters:
 --   like_types text[], watch_types text[], dislike_types text[]
@@ -13,8 +13,9 @@
 --                      other types, more than a day ahead of now, or without timestamp; the value; seconds since
 --                      1970, NaN without a timestamp; whether it excludes the medium
 -- Index: interaction_user_recent_idx
--- Why: run by trainings, evaluations and experiments, through a cursor. The index returns rows by user, so that nothing
---   larger than one history is held in memory. Values are in steps of 10^-9, as in training data.
+-- Why: run by trainings, evaluations and experiments, through a cursor. They split interactions by time, so that no
+--   window applies. The index returns rows by user, so that nothing larger than one history is held in memory.
+--   Values are in steps of 10^-9, as in training data.
 SELECT
     i.user_id::text AS user_id,
     array_agg(i.media_id::text) AS media_ids,

@@ -5,8 +5,8 @@
 --   user_ids text[]  whose preferences
 -- Returns: a row for each user who has any
 --   user_id text
---   genre_names text[]  distinct as written, sorted; the first 100, each cut to 100 characters; the
---     caller merges spellings of a genre
+--   genre_names text[]  distinct as written, sorted; the first 100, each cut to 100 characters. The caller
+--                       merges spellings of a genre
 -- Index: user_preferences_user_id_key, tb_user_genre_user_id_idx
 -- Why: with an array, there is one row per user. The join drops genre rows without a preferences row. The limits
 --   bound the memory of workers, and the first genres by name are the same in every answer.

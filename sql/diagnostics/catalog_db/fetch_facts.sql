@@ -11,8 +11,8 @@
 --   media_keys bytea             8 bytes a medium, deleted or not, equal for equal ids in every database;
 --                                NULL without media
 -- Index: none needed
--- Why: read whole, once, by hand. Other databases cannot be joined: hashes of the ids are compared instead,
---   and as text, so that integer keys will do.
+-- Why: read whole, once per `check`. Other databases cannot be joined: hashes of the ids are compared
+--   instead. They are of the text of an id, so that ids of any type can be compared.
 SELECT
     count(m.id) AS media,
     count(m.id) FILTER (WHERE m.deleted_at IS NOT NULL) AS deleted_media,

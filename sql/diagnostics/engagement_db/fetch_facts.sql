@@ -4,7 +4,7 @@
 -- Parameters:
 --   window_start text            a timestamp, or '-infinity'
 --   window_end text              a timestamp; later interactions are in no window
--- Returns: one row; all but the first of rows with both ids
+-- Returns: one row; all columns but the first are of interactions with both ids
 --   idless_interactions bigint   without user_id or media_id
 --   interactions bigint
 --   recent_interactions bigint   in the window
@@ -13,8 +13,8 @@
 --   media_keys bytea             8 bytes a medium, equal for equal ids in every database; NULL without rows
 --   media_counts bytea           in the same order: its interactions, as int8send gives them
 -- Index: none needed
--- Why: the table is read whole, once, by hand; grouped by medium, so that only one value per medium is hashed
---   and compared with the catalog.
+-- Why: read whole, once per `check`. Grouped by medium, so that only one value per medium is hashed and compared
+--   with the catalog.
 SELECT
     coalesce(sum(per_media.row_count - per_media.whole_count), 0)::bigint AS idless_interactions,
     coalesce(sum(per_media.whole_count), 0)::bigint AS interactions,

@@ -10,7 +10,7 @@
 --   has_recent boolean       in the window
 --   has_worth boolean        in the window, with a value above 0 and no more than 1e100
 -- Index: none needed
--- Why: run if a sample has none, which does not prove that there are none. Each stops at the first row.
+-- Why: run if a sample has none, which does not prove that there are none. Each EXISTS stops at the first row.
 --   Values are compared without a cast, which would fail for a numeric beyond the range of float8.
 SELECT
     exists(

@@ -5,7 +5,7 @@
 -- Returns: one row
 --   user_keys bytea  8 bytes a user, equal for equal ids in every database; NULL without rows
 -- Index: interaction_user_recent_idx, where that is smaller to read than the table
--- Why: as in fetch_facts, which groups by medium and cannot return users as well.
+-- Why: fetch_facts groups by medium and cannot return users as well.
 SELECT string_agg(substring(sha256(convert_to(u.user_id, 'UTF8')) FROM 1 FOR 8), ''::bytea) AS user_keys
 FROM (
     SELECT i.user_id::text AS user_id

@@ -7,8 +7,8 @@
 --   table_name text
 -- Index: pg_class_oid_index, pg_policy_polrelid_polname_index
 -- Why: row_security_active knows superusers, BYPASSRLS and owners. A table whose policies let this role read all rows
---   is left out: there is a permissive policy with the condition `true`, and no other restrictive one. Views normally
---   read with the rights of their owner, to whom policies do not apply: tables behind views are not looked at.
+--   is left out: it has a permissive policy with the condition `true`, and no restrictive one with another. Views
+--   normally read with the rights of their owner, to whom policies do not apply: tables behind views are not checked.
 SELECT wanted.table_name
 FROM unnest(:table_names::text[]) AS wanted (table_name)
 WHERE

@@ -14,8 +14,8 @@
 --   is_valid boolean         false during CREATE INDEX CONCURRENTLY and after its failure; of a partitioned
 --                            table also until each partition has its part of the index
 -- Index: pg_index_indrelid_index, pg_inherits_parent_index
--- Why: pg_get_indexdef would have to be parsed; indoption holds 1 for DESC and 2 for NULLS FIRST, and DESC
---   alone means both.
+-- Why: a whole definition from pg_get_indexdef would have to be parsed. In indoption, 1 is for DESC and 2 for NULLS
+--   FIRST, the default of DESC.
 WITH RECURSIVE part AS (
     SELECT
         named.table_name,

@@ -5,5 +5,5 @@
 -- Returns: one row
 --   answer int
 -- Index: none needed
--- Why: run a few times in a row, so that the quickest run shows the network and not the first connection.
+-- Why: run a few times in a row, so that the fastest run excludes the time to connect.
 SELECT 1 AS answer;

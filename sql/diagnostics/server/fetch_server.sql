@@ -3,23 +3,21 @@
 --
 -- Parameters: none
 -- Returns: one row
---   version text   without a distribution's suffix
---   role_name text
+--   version text               without a distribution's suffix
+--   role_name text             the role of this session, after SET ROLE
 --   started_at text            the same for databases of one server
 --   max_connections int
 --   reserved_connections int   of those, for superusers and for pg_use_reserved_connections
 --   database_name text
---   login_name text            the role that connected, regardless of SET ROLE
+--   login_name text            the role that connected
 --   role_limit int             CONNECTION LIMIT of that role, -1 for none and for superusers
 --   database_limit int         the same of the database
---   role_sql text              the three names as SQL writes them, quoted where that is necessary
---   login_sql text
---   database_sql text
+--   role_sql text, login_sql text, database_sql text
+--                              the three names as SQL writes them, quoted where that is necessary
 -- Index: pg_roles, pg_database: a row of each
--- Why: the time of its start identifies a server, whatever its address, as a number: the text of a
---   time depends on DateStyle, which databases may set; reserved_connections is a setting of
---   PostgreSQL 16 and later. Neither limit applies to superusers. Only the server knows which of its words are
---   reserved, so that a name must be quoted.
+-- Why: the time of its start identifies a server, whatever its address. It is a number, because the text of a
+--   time depends on DateStyle, which databases may set. The setting reserved_connections exists in PostgreSQL 16
+--   and later. Neither limit applies to superusers. Only the server knows its reserved words, which must be quoted.
 SELECT
     split_part(current_setting('server_version'), ' ', 1) AS version,
     current_user::text AS role_name,

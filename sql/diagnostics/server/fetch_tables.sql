@@ -16,7 +16,7 @@
 -- Index: pg_class_oid_index, pg_inherits_parent_index, pg_inherits_relid_seqno_index
 -- Why: counting would read the tables. The reltuples of a partitioned table is -1 until its own ANALYZE,
 --   which autovacuum never does, so that the estimates of its partitions are summed. Children by inheritance are
---   included, too.
+--   included.
 WITH RECURSIVE wanted AS (
     SELECT
         named.table_name,

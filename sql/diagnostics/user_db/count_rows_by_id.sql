@@ -5,7 +5,7 @@
 -- Returns: one row
 --   row_count bigint
 -- Index: none needed
--- Why: run only if rows match no user_id; a file of its own, as no other statement needs user_preferences.id.
+-- Why: run only if rows match no user_id. In a file of its own, as no other statement needs user_preferences.id.
 SELECT count(*) AS row_count
 FROM tb_user_genre AS ug
 WHERE

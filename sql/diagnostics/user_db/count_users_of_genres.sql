@@ -8,7 +8,7 @@
 --   only_count bigint   users with no other genre
 --   user_count bigint   users with any genre at all
 -- Index: none needed
--- Why: read whole, once, by hand, if some genres have no media.
+-- Why: read whole, once per `check`, if some stated genres have no media.
 SELECT
     count(*) FILTER (WHERE s.listed_count > 0) AS any_count,
     count(*) FILTER (WHERE s.listed_count = s.genre_count) AS only_count,

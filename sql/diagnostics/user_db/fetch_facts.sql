@@ -10,8 +10,8 @@
 --   idless_rows bigint      of user_preferences and tb_user_genre without user_id
 --   user_keys bytea         8 bytes a user, equal for equal ids in every database; NULL without users
 -- Index: none needed
--- Why: read whole, once, by hand. Other databases cannot be joined: hashes of the ids are compared instead,
---   and as text, so that integer keys will do.
+-- Why: read whole, once per `check`. Other databases cannot be joined: hashes of the ids are compared
+--   instead. They are of the text of an id, so that ids of any type can be compared.
 WITH users AS (
     SELECT DISTINCT up.user_id::text AS user_id
     FROM user_preferences AS up

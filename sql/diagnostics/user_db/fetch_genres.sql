@@ -6,7 +6,7 @@
 --   genre_name text
 --   row_count bigint   how many rows state it
 -- Index: none needed
--- Why: read whole, once, by hand; where names are free text, the rarest of them are left out.
+-- Why: read whole, once per `check`; of names in free text, the rarest are left out.
 SELECT
     ug.genre_name::text AS genre_name,
     count(*) AS row_count

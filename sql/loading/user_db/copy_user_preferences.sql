@@ -1,3 +1,3 @@
 -- name: copy_user_preferences()!
--- Rows of preferences, streamed in.
+-- Rows of users, streamed in.
 COPY user_preferences (id, user_id) FROM STDIN;
