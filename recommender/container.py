@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from config.database_settings import DatabaseSettings
 from config.settings import Settings
@@ -177,6 +178,14 @@ def loaded(container: Container, settings: DatabaseSettings) -> Iterator[Contain
         container.close()
 
 
+class _ServingDatabases(NamedTuple):
+    """The databases of requests."""
+
+    user_db: UserDatabase
+    catalog_db: CatalogDatabase
+    engagement_db: EngagementDatabase
+
+
 def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime | None = None) -> Container:
     """Build the parts; nothing connects until `Container.open`.
 
@@ -194,59 +203,69 @@ def build_container(settings: Settings, domain: Domain = MEDIA, as_of: datetime 
     """
     clock = Clock(as_of)
     domain = with_own_attributes(domain, settings.catalog.attributes_path)
-    databases = _databases_of(settings.databases, domain)
+    database_settings = _with_domain_sql(settings.databases, domain)
     if as_of is not None:
-        refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, databases.sql_path)
+        refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, database_settings.sql_path)
     types = settings.interaction_types
-    serving = {name: Database(name, databases, breaker=True) for name in DatabaseName}
-    background = _background_databases(databases)
-    user_db = UserDatabase(serving[DatabaseName.USER])
-    catalog_db = CatalogDatabase(serving[DatabaseName.CATALOG], domain)
-    engagement_db = EngagementDatabase(serving[DatabaseName.ENGAGEMENT], types, clock)
-    background_engagement_db = EngagementDatabase(background[DatabaseName.ENGAGEMENT], types, clock)
-    catalog = _catalog(settings, background[DatabaseName.CATALOG], background_engagement_db, domain)
-    models = _served_model(settings, engagement_db, catalog)
-    # A past moment is served to measure the settings.
+    pools = {name: Database(name, database_settings, breaker=True) for name in DatabaseName}
+    background_pools = _background_databases(database_settings)
+    serving = _ServingDatabases(
+        UserDatabase(pools[DatabaseName.USER]),
+        CatalogDatabase(pools[DatabaseName.CATALOG], domain),
+        EngagementDatabase(pools[DatabaseName.ENGAGEMENT], types, clock),
+    )
+    background_engagement_db = EngagementDatabase(background_pools[DatabaseName.ENGAGEMENT], types, clock)
+    catalog = _catalog(settings, background_pools[DatabaseName.CATALOG], background_engagement_db, domain)
+    models = _served_model(settings, serving.engagement_db, catalog)
+    # Answers at a past moment measure the settings, so experiments must not change them.
     experiments = configured_experiments(settings.experiments) if as_of is None else ()
-    experiment_models = _experiment_models(experiments, settings, engagement_db, catalog)
+    experiment_models = _experiment_models(experiments, settings, serving.engagement_db, catalog)
     for watcher in (models, *experiment_models.values()):
         catalog.prepare_with(watcher.prepare)
     item_cache = ItemCache(settings.catalog.media_cache_size, settings.catalog.media_cache_bytes)
-    hydrator = Hydrator(catalog_db, catalog, item_cache)
-    reader = ChunkReader(
-        user_db=user_db,
-        engagement_db=engagement_db,
+    hydrator = Hydrator(serving.catalog_db, catalog, item_cache)
+    return Container(
+        domain=domain,
+        databases={(name, "requests"): database for name, database in pools.items()}
+        | {(name, "catalogue"): database for name, database in background_pools.items()},
+        catalog=catalog,
+        catalog_source=_catalog_source(settings, domain, clock),
+        models=models,
+        others=(DatabaseChecker(list(pools.values())), FreedMemoryReturner(), *experiment_models.values()),
+        service=RecommendationService(
+            reader=_reader(settings, serving, catalog, clock),
+            models=models,
+            hydrator=hydrator,
+            window_days=settings.ranking.interaction_window_days,
+            verbs=domain.verbs,
+            experiments=ExperimentModels(experiments, models, experiment_models) if experiments else None,
+            signer=_signer(settings),
+        ),
+        items=_items(settings, models, catalog, hydrator, background_engagement_db),
+        profiles=_profiles(settings, serving, item_cache),
+        status=StatusReader(pools, catalog, models, item_cache, experiment_models),
+    )
+
+
+def _reader(
+    settings: Settings, serving: _ServingDatabases, catalog: CatalogRefresher, clock: Clock
+) -> ChunkReader:
+    return ChunkReader(
+        user_db=serving.user_db,
+        engagement_db=serving.engagement_db,
         catalog=catalog,
         time_budget_s=settings.requests.time_budget_s,
         clock=clock,
     )
-    service = RecommendationService(
-        reader=reader,
-        models=models,
-        hydrator=hydrator,
-        window_days=settings.ranking.interaction_window_days,
-        verbs=domain.verbs,
-        experiments=ExperimentModels(experiments, models, experiment_models) if experiments else None,
-        signer=_signer(settings),
-    )
-    return Container(
-        domain=domain,
-        databases={(name, "requests"): database for name, database in serving.items()}
-        | {(name, "catalogue"): database for name, database in background.items()},
-        catalog=catalog,
-        catalog_source=_catalog_source(settings, domain, clock),
-        models=models,
-        others=(DatabaseChecker(list(serving.values())), FreedMemoryReturner(), *experiment_models.values()),
-        service=service,
-        items=_items(settings, models, catalog, hydrator, background_engagement_db),
-        profiles=ProfileReader(
-            user_db=user_db,
-            catalog_db=catalog_db,
-            engagement_db=engagement_db,
-            item_cache=item_cache,
-            time_budget_s=settings.requests.time_budget_s,
-        ),
-        status=StatusReader(serving, catalog, models, item_cache, experiment_models),
+
+
+def _profiles(settings: Settings, serving: _ServingDatabases, item_cache: ItemCache) -> ProfileReader:
+    return ProfileReader(
+        user_db=serving.user_db,
+        catalog_db=serving.catalog_db,
+        engagement_db=serving.engagement_db,
+        item_cache=item_cache,
+        time_budget_s=settings.requests.time_budget_s,
     )
 
 
@@ -333,7 +352,7 @@ def _watcher(
     )
 
 
-def _databases_of(settings: DatabaseSettings, domain: Domain) -> DatabaseSettings:
+def _with_domain_sql(settings: DatabaseSettings, domain: Domain) -> DatabaseSettings:
     """Return the settings with the query files of the domain, unless an overlay is configured."""
     return settings if settings.sql_path else settings.model_copy(update={"sql_path": domain.sql_path})
 
@@ -347,9 +366,9 @@ def _catalog_source(settings: Settings, domain: Domain, clock: Clock) -> str:
         clock,
     )
     digest = sha256(" ".join(map(str, made_by)).encode())
-    databases = _databases_of(settings.databases, domain)
+    database_settings = _with_domain_sql(settings.databases, domain)
     for name in BACKGROUND_CONNECTIONS:
-        digest.update(databases.url(name).encode())
-        for query in load_queries(name, databases.sql_path).values():
+        digest.update(database_settings.url(name).encode())
+        for query in load_queries(name, database_settings.sql_path).values():
             digest.update(query.statement)
     return digest.hexdigest()[:16]

@@ -189,6 +189,11 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
         canonical_id = parts.limits.item_id_form.canonical(media_id) or media_id
         return render_template("explorer/similar.html", similar=parts.panels.similar(canonical_id))
 
+    _add_tabs(blueprint, parts)
+    return blueprint
+
+
+def _add_tabs(blueprint: Blueprint, parts: ExplorerParts) -> None:
     @blueprint.get("/health")
     def get_health() -> str:
         pools = {key: read() for key, read in parts.pools.items()}
@@ -204,8 +209,6 @@ def _fragments_blueprint(parts: ExplorerParts) -> Blueprint:
     def get_models() -> str:
         model = parts.status.read().model
         return render_template("explorer/models.html", training=parts.training(), model=model)
-
-    return blueprint
 
 
 def _user_id(parts: ExplorerParts, text: str) -> str:
