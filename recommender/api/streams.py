@@ -35,7 +35,7 @@ def ndjson_response(
         NothingToRecommendFromError: the first chunk raised it.
     """
     lines = _Lines(chunks, limiter, stream_end, close)
-    lines.work()
+    lines.compute_next()
     return Response(lines, mimetype=NDJSON)
 
 
@@ -83,7 +83,7 @@ class _Lines:
         # Not every WSGI server calls close.
         self._close()
 
-    def work(self, patience_s: float | None = None) -> None:
+    def compute_next(self, patience_s: float | None = None) -> None:
         """Compute the results of the next users.
 
         Raises:
@@ -98,7 +98,7 @@ class _Lines:
             return self._last_line(broken_off(reason))
         if not self._results:
             try:
-                self.work(max(0.0, self._ends_at - time.monotonic()))
+                self.compute_next(max(0.0, self._ends_at - time.monotonic()))
             except OverloadedError:
                 return self._last_line(broken_off(self._reason_to_end() or BreakOff.TOO_LONG))
         if not self._results:

@@ -69,8 +69,9 @@ def list_for(
     experiment = "" if draft is None else draft.experiment
     item_idx, teams = _drafted(tops, end, f"{experiment}\0{user.user_id}\0{day}")
     item_idx, teams = item_idx[page.offset : end], teams[page.offset : end]
+    # Items without a team are of the first ranking.
     owners = np.maximum(teams, 0)
-    pages = [ranking.describe(item_idx[owners == number]) for number, ranking in enumerate(rankings)]
+    pages = [ranking.describe(item_idx[owners == page_idx]) for page_idx, ranking in enumerate(rankings)]
     return UserList(pages, list(_entries(owners.tolist(), teams.tolist())))
 
 

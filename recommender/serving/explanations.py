@@ -123,18 +123,18 @@ def _reason(
     own_history = f"because you {_own_history(titled, verbs)}" if titled else ""
     if people:
         liked = f"{people} most like you {liked_it}"
-        told = f"{own_history}: {liked} too" if own_history else liked
+        collaborative = f"{own_history}: {liked} too" if own_history else liked
     elif by_history and not own_history:
-        told = f"it goes with what you {verbs.liked} or {verbs.watched}"
+        collaborative = f"it goes with what you {verbs.liked} or {verbs.watched}"
     else:
-        told = own_history
-    if told and genres:
-        return _sentence(f"{told}, and {genres}")
-    if told or genres:
-        return _sentence(told or genres)
+        collaborative = own_history
+    if collaborative and genres:
+        return _sentence(f"{collaborative}, and {genres}")
+    if collaborative or genres:
+        return _sentence(collaborative or genres)
     if popularity:
-        people = "person" if popularity == 1 else "people"
-        return _sentence(f"popular: {popularity:,} {people} {liked_it}")
+        noun = "person" if popularity == 1 else "people"
+        return _sentence(f"popular: {popularity:,} {noun} {liked_it}")
     return _sentence("nothing fits better, and you have not seen it yet")
 
 

@@ -101,7 +101,7 @@ class Hydration:
     ) -> None:
         self.details: dict[str, Item] = {}
         self.page = self._page = page
-        self.scope = _among(hydrator.catalog.existing(index))
+        self.scope = _scope_of(hydrator.catalog.existing(index))
         self._hydrator = hydrator
         self._index = index
         self._deadline = deadline
@@ -125,7 +125,7 @@ class Hydration:
         try:
             return self._round(item_ids)
         except DatabaseUnavailableError as exc:
-            self._recall(exc.database)
+            self._use_cached_details(exc.database)
             return False
 
     def _read_page(self, item_ids: Sequence[str]) -> bool:
@@ -145,7 +145,7 @@ class Hydration:
 
     def _check_page(self, item_ids: Sequence[str]) -> bool:
         if self.details.keys() >= set(item_ids):
-            self._note_deleted(self._missing, self._asked_at)
+            self._exclude_deleted(self._missing, self._asked_at)
             return True
         self._prepare_last_round()
         return False
@@ -165,7 +165,7 @@ class Hydration:
         missing = [item_id for item_id in unread if item_id not in self.details]
         if missing:
             self._missing += missing
-            self.scope = _among(self.scope.existing & ~self._index.mask(missing))
+            self.scope = _scope_of(self.scope.existing & ~self._index.mask(missing))
         return not missing
 
     def _prepare_last_round(self) -> None:
@@ -180,17 +180,17 @@ class Hydration:
             raise DatabaseUnavailableError(DatabaseName.CATALOG)
         existing = self._hydrator.catalog.existing(self._index)
         deleted = np.flatnonzero(existing & ~survey.existing)
-        self._note_deleted([self._index.item_ids[idx] for idx in deleted.tolist()], survey.asked_at)
-        self.scope = _among(existing & survey.existing)
+        self._exclude_deleted([self._index.item_ids[idx] for idx in deleted.tolist()], survey.asked_at)
+        self.scope = _scope_of(existing & survey.existing)
         self._round = self._read_what_exists
 
-    def _note_deleted(self, item_ids: Sequence[str], asked_at: float) -> None:
+    def _exclude_deleted(self, item_ids: Sequence[str], asked_at: float) -> None:
         """Exclude items. Call only if some exist: if all are missing, catalog_db is being refilled."""
         if item_ids:
             self._hydrator.item_cache.forget(item_ids)
             self._hydrator.catalog.mark_gone(self._index, item_ids, asked_at)
 
-    def _recall(self, failed: DatabaseName) -> None:
+    def _use_cached_details(self, failed: DatabaseName) -> None:
         """Let the last round rank the items whose details are cached."""
         self._failures.add(failed)
         self.details = self._hydrator.item_cache.snapshot()
@@ -204,7 +204,7 @@ class Hydration:
         self._round = _are_complete
 
 
-def _among(existing: NDArray[np.bool_]) -> ItemScope:
+def _scope_of(existing: NDArray[np.bool_]) -> ItemScope:
     return ItemScope(existing=existing, showable=existing)
 
 

@@ -208,8 +208,8 @@ def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
     Each user has one model, and a second one in an interleaving experiment.
     """
     asked = [
-        (n, user, choice)
-        for n, user in enumerate(users)
+        (user_idx, user, choice)
+        for user_idx, user in enumerate(users)
         for choice in _with_second(_choose(user, chunk.request))
     ]
     scored = [Scored(choice, NO_SCORES) for _, _, choice in asked]
@@ -217,11 +217,11 @@ def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
     groups: dict[tuple[int, Window], list[int]] = {}
     for idx, (_, user, choice) in enumerate(asked):
         groups.setdefault((id(choice.scorer), user.window), []).append(idx)
-    for own in groups.values():
+    for group in groups.values():
         with chunk.failures:
-            scorer = asked[own[0]][2].scorer
-            used, found = _score_by(scorer, [asked[idx][1] for idx in own], chunk)
-            for idx, scores in zip(own, found, strict=True):
+            scorer = asked[group[0]][2].scorer
+            used, found = _score_by(scorer, [asked[idx][1] for idx in group], chunk)
+            for idx, scores in zip(group, found, strict=True):
                 scored[idx] = Scored(replace(asked[idx][2], scorer=used), scores)
                 if scores.missing is not None:
                     chunk.failures.add(scores.missing)
@@ -229,8 +229,8 @@ def _score(users: Sequence[UserContext], chunk: Chunk) -> list[list[Scored]]:
         # Ties and fill-ups are not in their order.
         chunk.failures.add(DatabaseName.ENGAGEMENT)
     by_user: list[list[Scored]] = [[] for _ in users]
-    for (n, _, _), each in zip(asked, scored, strict=True):
-        by_user[n].append(each)
+    for (user_idx, _, _), each in zip(asked, scored, strict=True):
+        by_user[user_idx].append(each)
     return by_user
 
 
