@@ -19,7 +19,7 @@ from recommender.experiments.report import (
     read_ab,
     read_interleaving,
 )
-from recommender.experiments.statistics import IntervalEstimate, Power
+from recommender.experiments.statistics import CONFIDENCE, IntervalEstimate, Power
 from recommender.experiments.tokens import TokenSigner
 
 _EVER = "-infinity"
@@ -122,7 +122,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
         yield f"Not counted: {found.refused:,} interactions with a token that is forged or of another row."
     if not found.users:
         return
-    yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference)}."
+    yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference, CONFIDENCE)}."
     yield f"By chance, wins at least as far apart have a probability of {found.p_value:.3f} (sign test)."
     yield _power_line(found.power, "such users")
 
@@ -133,7 +133,13 @@ def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> It
         found = read_ab(experiment, engagement_db.stream_interactions(), since.timestamp())
     yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all known before:"
     for each in found.variants:
-        yield from _variant_lines(each, found.variants[0].name)
+        yield from _variant_lines(each, found.variants[0].name, found.confidence)
+    comparisons = len(found.variants) - 1
+    if comparisons > 1:
+        yield (
+            f"The {comparisons} differences have intervals of {_percent(found.confidence)}, so that all of "
+            f"them are right in {_percent(CONFIDENCE)} of experiments. The power is that of such an interval."
+        )
     if found.users_p_value < _MISMATCH_P:
         yield (
             "WARNING: users are not distributed by the shares of the variants "
@@ -144,20 +150,26 @@ def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> It
     yield f"By chance, numbers at least as far from the shares have a probability of {found.new_p_value:.3f}."
 
 
-def _variant_lines(found: VariantReport, base: str) -> Iterator[str]:
+def _variant_lines(found: VariantReport, base: str, confidence: float) -> Iterator[str]:
     rate = found.rate
     yield (
         f"  {found.name}: {found.positive_users:,} of {found.users:,}, {rate.estimate:.2%} "
         f"({rate.low:.2%} to {rate.high:.2%})"
     )
     if found.difference is not None and found.power is not None:
-        yield f"    against {base}: {_shown(found.difference)}"
+        yield f"    against {base}: {_shown(found.difference, confidence)}"
         yield f"    {_power_line(found.power, 'users of both')}"
 
 
-def _shown(interval: IntervalEstimate) -> str:
+def _shown(interval: IntervalEstimate, confidence: float) -> str:
     sure = "a significant difference" if interval.excludes_zero else "no significant difference"
-    return f"{interval.estimate:+.4f} ({interval.low:+.4f} to {interval.high:+.4f}, 95 %), {sure}"
+    bounds = f"{interval.low:+.4f} to {interval.high:+.4f}, {_percent(confidence)}"
+    return f"{interval.estimate:+.4f} ({bounds}), {sure}"
+
+
+def _percent(confidence: float) -> str:
+    """Return a percentage of up to four digits, as 97.5 %."""
+    return f"{100 * confidence:.4g} %"
 
 
 def _power_line(power: Power, users: str) -> str:

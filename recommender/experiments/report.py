@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from recommender.experiments.definitions import Experiment
 from recommender.experiments.statistics import (
     IntervalEstimate,
     Power,
+    joint_confidence,
     preference,
     preference_power,
     share_difference,
@@ -76,12 +77,14 @@ class VariantReport:
 class AbReport:
     """The result of an A/B test.
 
+    `confidence`: of the interval of each difference, such that all of them are right in 95 % of experiments.
     `users_p_value`: the probability of user counts at least as far from the shares of the variants. Nothing
     that users do changes these counts, so a small value means that users were assigned in another way.
     `new_p_value`: the same for new users with a like or watch, if no variant had an effect on them.
     """
 
     variants: Sequence[VariantReport]
+    confidence: float
     users_p_value: float
     new_p_value: float
 
@@ -162,22 +165,27 @@ def read_ab(experiment: Experiment, users: Iterable[InteractionArrays], since_s:
             known[variant.name] += 1
             positive[variant.name] += is_positive
     shares = {variant.name: variant.share for variant in experiment.variants}
+    first, *others = (
+        VariantReport(name, known[name], positive[name], new[name], wilson(positive[name], known[name]))
+        for name in shares
+    )
+    confidence = joint_confidence(len(others))
     return AbReport(
-        [_variant_report(name, next(iter(shares)), known, positive, new[name]) for name in shares],
+        [first, *(_compared(first, other, confidence) for other in others)],
+        confidence,
         shares_test([known[name] for name in shares], list(shares.values())),
         shares_test([new[name] for name in shares], list(shares.values())),
     )
 
 
-def _variant_report(
-    name: str, base: str, known: Counter[str], positive: Counter[str], new: int
-) -> VariantReport:
-    rate = wilson(positive[name], known[name])
-    if name == base:
-        return VariantReport(name, known[name], positive[name], new, rate)
-    hits, trials = (positive[base], positive[name]), (known[base], known[name])
-    difference, power = share_difference(hits, trials), share_power(hits, trials)
-    return VariantReport(name, known[name], positive[name], new, rate, difference, power)
+def _compared(first: VariantReport, other: VariantReport, confidence: float) -> VariantReport:
+    """Return the report of the other variant with its difference from the first."""
+    hits, trials = (first.positive_users, other.positive_users), (first.users, other.users)
+    return replace(
+        other,
+        difference=share_difference(hits, trials, confidence),
+        power=share_power(hits, trials, confidence),
+    )
 
 
 def _fits(placement: Placement, exposure: Exposure) -> bool:

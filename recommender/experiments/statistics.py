@@ -8,11 +8,10 @@ from typing import NamedTuple
 CONFIDENCE = 0.95
 WANTED_POWER = 0.8
 _NORMAL = NormalDist()
-_Z = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
 
 
 class IntervalEstimate(NamedTuple):
-    """An estimate with its 95 % interval."""
+    """An estimate with its interval, of 95 % unless stated otherwise."""
 
     estimate: float
     low: float
@@ -20,7 +19,7 @@ class IntervalEstimate(NamedTuple):
 
     @property
     def excludes_zero(self) -> bool:
-        """Return whether the interval excludes 0; true for 5 % of experiments without a difference."""
+        """Return whether the interval excludes 0; without a difference, a 95 % interval does in 5 %."""
         return self.low > 0.0 or self.high < 0.0
 
 
@@ -34,19 +33,28 @@ class Power(NamedTuple):
     users_needed: int | None
 
 
-def wilson(hits: int, trials: int) -> IntervalEstimate:
+def joint_confidence(comparisons: int) -> float:
+    """Return the confidence of each of several intervals that are all right in 95 % of experiments."""
+    # Bonferroni's bound. Comparisons with one control depend on each other, which the bound allows.
+    return 1 - (1 - CONFIDENCE) / max(comparisons, 1)
+
+
+def wilson(hits: int, trials: int, confidence: float = CONFIDENCE) -> IntervalEstimate:
     """Return a share with its interval (Wilson 1927); of no users, the interval is [0, 1]."""
     if not trials:
         return IntervalEstimate(0.0, 0.0, 1.0)
-    share, z2 = hits / trials, _Z * _Z
+    share, z = hits / trials, _z(confidence)
+    z2 = z * z
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    half = z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
     return IntervalEstimate(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> IntervalEstimate:
+def share_difference(
+    hits: tuple[int, int], trials: tuple[int, int], confidence: float = CONFIDENCE
+) -> IntervalEstimate:
     """Return the second share minus the first, with an interval (Newcombe 1998, by Wilson's intervals)."""
-    first, second = (wilson(*each) for each in zip(hits, trials, strict=True))
+    first, second = (wilson(*each, confidence) for each in zip(hits, trials, strict=True))
     difference = second.estimate - first.estimate
     if not all(trials):
         return IntervalEstimate(difference, -1.0, 1.0)
@@ -55,7 +63,7 @@ def share_difference(hits: tuple[int, int], trials: tuple[int, int]) -> Interval
     return IntervalEstimate(difference, difference - low, difference + high)
 
 
-def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
+def share_power(hits: tuple[int, int], trials: tuple[int, int], confidence: float = CONFIDENCE) -> Power:
     """Return the power of a comparison of two shares. `users_needed` is for both together."""
     if not all(trials):
         return Power(0.0, None)
@@ -63,7 +71,7 @@ def share_power(hits: tuple[int, int], trials: tuple[int, int]) -> Power:
     # One hit and one miss more in each group: without them, few users would seem not to vary at all.
     smoothed = ((hit + 1) / (trial + 2) for hit, trial in zip(hits, trials, strict=True))
     variances = [share * (1 - share) / trial for share, trial in zip(smoothed, trials, strict=True)]
-    return _power(second - first, math.sqrt(sum(variances)), sum(trials))
+    return _power(second - first, math.sqrt(sum(variances)), sum(trials), confidence)
 
 
 def preference(wins: tuple[int, int], ties: int) -> IntervalEstimate:
@@ -97,7 +105,7 @@ def preference_power(wins: tuple[int, int], ties: int) -> Power:
     # As in `share_power`, here half a user more for each of the three outcomes.
     first, second = ((won + 0.5) / (users + 1.5) for won in wins)
     variance = (first + second - (second - first) ** 2) / 4
-    return _power((wins[1] - wins[0]) / (2 * users), math.sqrt(variance / users), users)
+    return _power((wins[1] - wins[0]) / (2 * users), math.sqrt(variance / users), users, CONFIDENCE)
 
 
 def sign_test(wins: tuple[int, int]) -> float:
@@ -119,11 +127,16 @@ def shares_test(counts: Sequence[int], shares: Sequence[float]) -> float:
     return float(chisquare(counts, expected).pvalue)
 
 
-def _power(difference: float, error: float, users: int) -> Power:
+def _z(confidence: float) -> float:
+    """Return how many standard errors an interval reaches to each side."""
+    return _NORMAL.inv_cdf(0.5 + confidence / 2)
+
+
+def _power(difference: float, error: float, users: int, confidence: float) -> Power:
     """Return the power of a two-sided test by normal approximation; `error`: the standard error."""
     if difference == 0.0:
-        return Power(1 - CONFIDENCE, None)
-    distance = abs(difference) / error
-    reached = _NORMAL.cdf(distance - _Z) + _NORMAL.cdf(-distance - _Z)
-    needed = users * ((_Z + _NORMAL.inv_cdf(WANTED_POWER)) / distance) ** 2
+        return Power(1 - confidence, None)
+    distance, z = abs(difference) / error, _z(confidence)
+    reached = _NORMAL.cdf(distance - z) + _NORMAL.cdf(-distance - z)
+    needed = users * ((z + _NORMAL.inv_cdf(WANTED_POWER)) / distance) ** 2
     return Power(reached, math.ceil(needed))

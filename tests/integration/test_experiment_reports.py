@@ -28,6 +28,13 @@ kind = "interleaving"
 [ranker.variants.present]
 [ranker.variants.content]
 diversity = 1
+
+[equal.variants.a]
+share = 0.3
+[equal.variants.b]
+share = 0.3
+[equal.variants.c]
+share = 0.3
 """
 REPORT = ("experiments", "report", "ranker")
 
@@ -51,6 +58,10 @@ def test_the_command_reports_from_the_databases(
     assert "--since" in run("experiments", "report", "weighted").err
     compared = run("experiments", "report", "weighted", "--since", "2020-01-01")
     assert (compared.status, "against control: " in compared.out) == (0, True)
+    assert (compared.out.count(", 95 %), "), "differences have" in compared.out) == (1, False)
+    among_three = run("experiments", "report", "equal", "--since", "2020-01-01").out
+    assert among_three.count(", 97.5 %), ") == 2
+    assert "The 2 differences have intervals of 97.5 %" in among_three
     without = run("experiments", "report", "ranker")
     assert (without.status, "sql/optional/engagement_db/stream_exposures.sql" in without.err) == (1, True)
     store_tokens(databases)

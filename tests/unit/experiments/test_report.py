@@ -1,5 +1,8 @@
 """Interactions are counted for the user's variant, or for the ranking that an item came from."""
 
+from collections.abc import Iterable
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -111,6 +114,32 @@ def test_an_ab_test_counts_users_of_each_variant_with_anything_positive_since() 
     assert second.difference is not None
     assert second.difference.estimate == pytest.approx(1.0 - first.rate.estimate)
     assert second.difference.excludes_zero
+
+
+@pytest.mark.parametrize(("variants", "found_different"), [("ab", ["b"]), ("abcdef", [])])
+def test_a_difference_must_be_larger_among_more_comparisons(
+    variants: str, found_different: list[str]
+) -> None:
+    (lists,) = parse_experiments(
+        "".join(f"[lists.variants.{name}]\nshare = {1 / len(variants)}\n" for name in variants), ()
+    )
+    members: dict[str, list[str]] = {name: [] for name in variants}
+    for number in range(4_000):
+        if (variant := lists.variant_for(f"user {number}")) is not None:
+            members[variant.name].append(f"user {number}")
+
+    def did(name: str) -> Iterable[InteractionArrays]:
+        # 400 users of each: 44 % of b liked something, 36 % of the others. Alone, that has a p-value of 0.02.
+        for idx, user in enumerate(members[name][:400]):
+            positive = idx < (176 if name == "b" else 144)
+            yield interactions(user, ([3, 1], [50.0, 200.0 if positive else 60.0]))
+
+    found = read_ab(lists, chain.from_iterable(map(did, variants)), 100.0)
+    assert {each.users for each in found.variants} == {400}
+    differences = {each.name: each.difference for each in found.variants if each.difference}
+    assert [name for name, each in differences.items() if each.excludes_zero] == found_different
+    assert found.variants[1].power is not None
+    assert (found.variants[1].power.reached > 0.5) == bool(found_different)
 
 
 def test_new_users_are_compared_by_their_numbers_as_idle_ones_are_unknown() -> None:

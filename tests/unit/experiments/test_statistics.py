@@ -8,6 +8,7 @@ import pytest
 
 from recommender.experiments.statistics import (
     IntervalEstimate,
+    joint_confidence,
     preference,
     preference_power,
     share_difference,
@@ -84,6 +85,16 @@ def test_without_a_difference_one_in_twenty_comparisons_of_shares_finds_one() ->
     assert FEWEST <= found <= MOST
 
 
+def test_without_a_difference_at_most_one_in_twenty_experiments_with_many_variants_finds_one() -> None:
+    confidence = joint_confidence(5)
+    experiments = np.random.default_rng(4).binomial(400, 0.3, size=(RUNS, 6)).tolist()
+    found = sum(
+        any(share_difference((first, hits), (400, 400), confidence).excludes_zero for hits in others)
+        for first, *others in experiments
+    )
+    assert 0 < found <= MOST
+
+
 @pytest.mark.slow
 def test_without_a_difference_one_in_twenty_preferences_is_found() -> None:
     outcomes = np.random.default_rng(2).multinomial(300, [0.35, 0.3, 0.35], size=RUNS).tolist()
@@ -114,6 +125,16 @@ def test_as_many_users_as_are_needed_have_a_power_of_80_percent() -> None:
     assert grown.reached == pytest.approx(0.8, abs=0.01)
     assert share_power((120, 120), (400, 400)).users_needed is None
     assert preference_power((0, 0), 0).users_needed is None
+
+
+def test_a_comparison_among_several_has_less_power_and_needs_more_users() -> None:
+    alone = share_power((120, 160), (400, 400))
+    among_five = share_power((120, 160), (400, 400), joint_confidence(5))
+    assert among_five.reached < alone.reached
+    assert alone.users_needed is not None
+    assert among_five.users_needed is not None
+    # Normal quantiles: (2.5758 + 0.8416)² / (1.9600 + 0.8416)².
+    assert among_five.users_needed == pytest.approx(1.488 * alone.users_needed, rel=0.01)
 
 
 def test_counts_are_compared_with_shares_by_pearsons_test() -> None:
