@@ -25,6 +25,7 @@ from recommender.experiments.tokens import TokenSigner
 _EVER = "-infinity"
 # The usual threshold for a sample ratio mismatch: small, because each report tests it again.
 _MISMATCH_P = 0.001
+_SMALLEST_SHOWN = 0.001
 _NO_EXPOSURES = (
     "there is no statement stream_exposures, which reads the tokens that the app has stored. Put one under "
     "SQL_PATH/engagement_db/: sql/optional/engagement_db/stream_exposures.sql is an example, and "
@@ -123,7 +124,7 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
     if not found.users:
         return
     yield f"Preference for {second} over {first}, from -0.5 to 0.5: {_shown(found.preference, CONFIDENCE)}."
-    yield f"By chance, wins at least as far apart have a probability of {found.p_value:.3f} (sign test)."
+    yield f"By chance, wins at least as far apart have a probability {_shown_p(found.p_value)} (sign test)."
     yield _power_line(found.power, "such users")
 
 
@@ -147,7 +148,8 @@ def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> It
         )
     new = ", ".join(f"{each.new_positive_users:,} of {each.name}" for each in found.variants)
     yield f"New users who liked or watched anything: {new}."
-    yield f"By chance, numbers at least as far from the shares have a probability of {found.new_p_value:.3f}."
+    probability = _shown_p(found.new_p_value)
+    yield f"By chance, numbers at least as far from the shares have a probability {probability}."
 
 
 def _variant_lines(found: VariantReport, base: str, confidence: float) -> Iterator[str]:
@@ -165,6 +167,11 @@ def _shown(interval: IntervalEstimate, confidence: float) -> str:
     sure = "a significant difference" if interval.excludes_zero else "no significant difference"
     bounds = f"{interval.low:+.4f} to {interval.high:+.4f}, {_percent(confidence)}"
     return f"{interval.estimate:+.4f} ({bounds}), {sure}"
+
+
+def _shown_p(p_value: float) -> str:
+    is_shown = p_value >= _SMALLEST_SHOWN
+    return f"of {p_value:.3f}" if is_shown else f"below {_SMALLEST_SHOWN}"
 
 
 def _percent(confidence: float) -> str:

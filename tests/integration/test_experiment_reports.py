@@ -73,9 +73,10 @@ def test_the_command_reports_from_the_databases(
     monkeypatch.setenv("SQL_PATH", str(tmp_path / "sql"))
     found = run(*REPORT).out
     assert "25 users liked or watched something from a list of present and content." in found
-    assert "content: 20 items, and more than the other with 20 users" in found
+    assert "content: 23 items, and more than the other with 23 users" in found
     assert "Not counted: 2 interactions" in found
-    assert "Preference for content over present, from -0.5 to 0.5: +0.3000" in found
+    assert "Preference for content over present, from -0.5 to 0.5: +0.4200" in found
+    assert "wins at least as far apart have a probability below 0.001 (sign test)." in found
     for name in ("ranker", "weighted"):
         ahead = run("experiments", "report", name, "--since", "2999-01-01")
         assert (ahead.status, ahead.out) == (2, "")
@@ -86,13 +87,13 @@ def test_the_command_reports_from_the_databases(
     assert "stream_exposures: prepares, from" in checked.out
     statement = overlay / "stream_exposures.sql"
     statement.write_text(statement.read_text().replace("i.token IS NOT NULL\n    AND ", ""))
-    assert "content: 20 items, and more than the other with 20 users" in run(*REPORT).out, (
+    assert "content: 23 items, and more than the other with 23 users" in run(*REPORT).out, (
         "rows without tokens"
     )
 
 
 def store_tokens(urls: Urls) -> None:
-    """Store tokens as an app would: 20 of one team, 5 of the other, one forged, and one of another user."""
+    """Store tokens as an app would: 23 of one team, 2 of the other, one forged, and one of another user."""
     forger = TokenSigner(["f" * 32])
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
         connection.execute("ALTER TABLE interaction ADD COLUMN token text")
@@ -106,7 +107,7 @@ def store_tokens(urls: Urls) -> None:
             "AND timestamp < now() ORDER BY user_id, id LIMIT 27"
         ).fetchall()
         for number, (row_id, user, item_id, happened_at) in enumerate(rows):
-            team = "content" if number < 20 else "present"
+            team = "content" if number < 23 else "present"
             placement = Placement("ranker", team, user, item_id, 1, happened_at - 60)
             if number == 26:
                 placement = placement._replace(user_id=rows[0][1])

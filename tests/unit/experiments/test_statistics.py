@@ -1,10 +1,10 @@
 """Intervals contain the true value as often as they say, and so does the power."""
 
-import math
-from itertools import starmap
+from itertools import product, starmap
 
 import numpy as np
 import pytest
+from scipy.stats import multinomial
 
 from recommender.experiments.statistics import (
     IntervalEstimate,
@@ -137,9 +137,31 @@ def test_a_comparison_among_several_has_less_power_and_needs_more_users() -> Non
     assert among_five.users_needed == pytest.approx(1.488 * alone.users_needed, rel=0.01)
 
 
-def test_counts_are_compared_with_shares_by_pearsons_test() -> None:
-    # χ² has closed forms: with one degree of freedom, it is the square of a normal variable.
-    assert shares_test([60, 40], [0.5, 0.5]) == pytest.approx(math.erfc(math.sqrt(2)))
-    assert shares_test([136, 82, 82], [0.2, 0.15, 0.15]) == pytest.approx(math.exp(-16 / 9))
-    assert shares_test([40, 20], [0.2, 0.1]) == pytest.approx(1.0)
+def test_counts_of_two_variants_are_compared_with_shares_exactly() -> None:
+    assert shares_test([9, 1], [0.5, 0.5]) == pytest.approx(2 * 11 / 1024)
+    # No user at all of the second variant is likelier than two.
+    two_or_more = 1 - 0.98**10 - 10 * 0.02 * 0.98**9
+    assert shares_test([8, 2], [0.98, 0.02]) == pytest.approx(two_or_more)
+    assert shares_test([8, 2], [0.49, 0.01]) == pytest.approx(two_or_more)
+    assert shares_test([40, 20], [0.2, 0.1]) == 1.0
     assert shares_test([7], [0.3]) == shares_test([0, 0], [0.5, 0.5]) == 1.0
+
+
+def test_counts_of_more_variants_are_compared_with_shares_by_the_oddest_of_them() -> None:
+    assert shares_test([0, 10, 10], [0.5, 0.25, 0.25]) == pytest.approx(3 * 2 / 2**20)
+    assert shares_test([10, 10, 10], [0.3, 0.3, 0.3]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shares", "users"),
+    [((0.98, 0.02), 10), ((0.99, 0.01), 50), ((0.99, 0.01), 100), ((0.96, 0.02, 0.02), 20)],
+)
+def test_few_users_of_a_small_variant_give_no_more_false_alarms_than_stated(
+    shares: tuple[float, ...], users: int
+) -> None:
+    level = 0.001
+    # The probability of each possible outcome, multinomial, is summed over those below the level.
+    outcomes = (each for each in product(range(users + 1), repeat=len(shares)) if sum(each) == users)
+    alarms = [each for each in outcomes if shares_test(each, shares) < level]
+    assert alarms
+    assert sum(multinomial.pmf(alarms, users, shares)) <= level
