@@ -9,6 +9,7 @@ from config.settings import Settings, load_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.evaluation_options import MOMENT
 from recommender.configured import configured_experiments
+from recommender.data.forgotten import read_forgotten
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.patient import patient_database
 from recommender.entities import DatabaseName
@@ -60,7 +61,7 @@ def list_experiments() -> None:
         "experiments report ranker",
         statuses={
             0: "reported",
-            1: "there is no statement that reads tokens, or a database is down",
+            1: "no statement reads tokens, a database is down, or forgotten.json is unreadable",
             2: "the command is wrong",
         },
     )
@@ -105,9 +106,10 @@ def _read_interleaving(
         engagement_db = EngagementDatabase(database, settings.interaction_types)
         if not engagement_db.has_exposures:
             raise click.ClickException(_NO_EXPOSURES)
+        forgotten = read_forgotten(settings.models.model_path)
         return read_interleaving(
             experiment,
-            engagement_db.stream_exposures(start),
+            forgotten.rows_of_others(engagement_db.stream_exposures(start)),
             TokenSigner(settings.experiments.experiment_key),
             settings.interaction_types.positive,
         )
@@ -131,7 +133,9 @@ def _interleaving_lines(found: InterleavingReport) -> Iterator[str]:
 def _ab_lines(experiment: Experiment, settings: Settings, since: datetime) -> Iterator[str]:
     with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
         engagement_db = EngagementDatabase(database, settings.interaction_types)
-        found = read_ab(experiment, engagement_db.stream_interactions(), since.timestamp())
+        forgotten = read_forgotten(settings.models.model_path)
+        users = forgotten.rows_of_others(engagement_db.stream_interactions())
+        found = read_ab(experiment, users, since.timestamp())
     yield f"Users who liked or watched anything since {since:%Y-%m-%d %H:%M} UTC, of all known before:"
     for each in found.variants:
         yield from _variant_lines(each, found.variants[0].name, found.confidence)

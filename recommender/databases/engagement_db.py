@@ -336,9 +336,9 @@ class EngagementDatabase:
         """Yield interactions since a timestamp with items that were returned with tokens."""
         rows = self._database.stream("stream_exposures", since=since)
         for token, user_id, item_id, kind, happened_at in rows:
-            # The statement is an overlay, which may return rows without a token.
+            # The statement is an overlay, which may return rows without a token or a user.
             at = -math.inf if happened_at is None else happened_at
-            yield Exposure(token or "", user_id, item_id, kind, at)
+            yield Exposure(token or "", user_id or "", item_id, kind, at)
 
     def estimate_interactions(self) -> int | None:
         """Return roughly how many interactions there are; None if the server's statistics do not tell."""

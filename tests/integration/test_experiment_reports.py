@@ -1,5 +1,6 @@
 """`experiments list` and `experiments report` read the databases of the app."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
@@ -7,10 +8,12 @@ from shutil import copyfile
 import psycopg
 import pytest
 
+from recommender.data.forgotten import FILE
 from recommender.databases.queries import SQL_ROOT
 from recommender.entities import DatabaseName
 from recommender.experiments.tokens import Placement, TokenSigner
-from tests.support.commands import runner
+from recommender.training.forgetting import note_forgotten
+from tests.support.commands import Run, runner
 from tests.support.postgres import Urls
 
 KEY = "k" * 32
@@ -35,6 +38,11 @@ share = 0.3
 share = 0.3
 [equal.variants.c]
 share = 0.3
+
+[halves.variants.a]
+share = 0.5
+[halves.variants.b]
+share = 0.5
 """
 REPORT = ("experiments", "report", "ranker")
 
@@ -43,10 +51,7 @@ def test_the_command_reports_from_the_databases(
     databases: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runner(databases, monkeypatch, capsys)
-    path = tmp_path / "experiments.toml"
-    path.write_text(EXPERIMENTS)
-    for variable, value in {"EXPERIMENTS_PATH": str(path), "EXPERIMENT_KEY": KEY}.items():
-        monkeypatch.setenv(variable, value)
+    define_experiments(tmp_path, monkeypatch)
     listed = run("experiments", "list")
     assert listed.out.splitlines()[:2] == [
         "weighted: ab",
@@ -65,12 +70,7 @@ def test_the_command_reports_from_the_databases(
     without = run("experiments", "report", "ranker")
     assert (without.status, "sql/optional/engagement_db/stream_exposures.sql" in without.err) == (1, True)
     store_tokens(databases)
-    overlay = tmp_path / "sql" / "engagement_db"
-    overlay.mkdir(parents=True)
-    copyfile(
-        SQL_ROOT / "optional" / "engagement_db" / "stream_exposures.sql", overlay / "stream_exposures.sql"
-    )
-    monkeypatch.setenv("SQL_PATH", str(tmp_path / "sql"))
+    statement = add_statement(tmp_path, monkeypatch)
     found = run(*REPORT).out
     assert "25 users liked or watched something from a list of present and content." in found
     assert "content: 23 items, and more than the other with 23 users" in found
@@ -85,15 +85,65 @@ def test_the_command_reports_from_the_databases(
     assert "25 users" not in run("experiments", "report", "ranker", "--since", just_now).out
     checked = run("check")
     assert "stream_exposures: prepares, from" in checked.out
-    statement = overlay / "stream_exposures.sql"
     statement.write_text(statement.read_text().replace("i.token IS NOT NULL\n    AND ", ""))
     assert "content: 23 items, and more than the other with 23 users" in run(*REPORT).out, (
         "rows without tokens"
     )
 
 
-def store_tokens(urls: Urls) -> None:
-    """Store tokens as an app would: 23 of one team, 2 of the other, one forged, and one of another user."""
+def test_reports_leave_out_forgotten_users_whose_rows_still_exist(
+    run_on_models: Run, databases: Urls, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define_experiments(tmp_path, monkeypatch)
+    users = store_tokens(databases)
+    statement = add_statement(tmp_path, monkeypatch)
+    since = ("--since", datetime.now(UTC).isoformat())
+
+    def counted() -> tuple[int, int]:
+        """Return how many users the A/B test and the interleaving experiment count."""
+        compared = run_on_models("experiments", "report", "halves", *since).out
+        merged = re.search(r"^(\d+) users liked", run_on_models(*REPORT).out)
+        assert merged is not None
+        return sum(map(int, re.findall(r": \d+ of (\d+), ", compared))), int(merged[1])
+
+    known, merged = counted()
+    assert (known > len(users), merged) == (True, 25)
+    # The last one has a token of another user.
+    note_forgotten(folder, [*users[:3], users[-1]])
+    assert counted() == (known - 4, 22)
+    assert "Not counted: 1 interactions" in run_on_models(*REPORT).out
+    text = statement.read_text()
+    # A row may have lost its user.
+    nameless = f"nullif(i.user_id::text, '{users[3]}') AS user_id"
+    statement.write_text(text.replace("i.user_id::text AS user_id", nameless))
+    assert "Not counted: 2 interactions" in run_on_models(*REPORT).out
+    (folder / FILE).write_text("{")
+    for command in (REPORT, ("experiments", "report", "halves", *since)):
+        failed = run_on_models(*command)
+        assert (failed.status, failed.out, f"{FILE} was changed" in failed.err) == (1, "", True)
+
+
+def define_experiments(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "experiments.toml"
+    path.write_text(EXPERIMENTS)
+    for variable, value in {"EXPERIMENTS_PATH": str(path), "EXPERIMENT_KEY": KEY}.items():
+        monkeypatch.setenv(variable, value)
+
+
+def add_statement(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Add the statement that reads tokens, and return its path."""
+    path = folder / "sql" / "engagement_db" / "stream_exposures.sql"
+    path.parent.mkdir(parents=True)
+    copyfile(SQL_ROOT / "optional" / "engagement_db" / path.name, path)
+    monkeypatch.setenv("SQL_PATH", str(folder / "sql"))
+    return path
+
+
+def store_tokens(urls: Urls) -> list[str]:
+    """Store tokens as an app would, and return the users.
+
+    23 are of one team, 2 of the other, one is forged, and one of another user.
+    """
     forger = TokenSigner(["f" * 32])
     with psycopg.connect(urls[DatabaseName.ENGAGEMENT]) as connection:
         connection.execute("ALTER TABLE interaction ADD COLUMN token text")
@@ -113,3 +163,4 @@ def store_tokens(urls: Urls) -> None:
                 placement = placement._replace(user_id=rows[0][1])
             token = (forger if number == 25 else SIGNER).sign(placement)
             connection.execute("UPDATE interaction SET token = %s WHERE id = %s", (token, row_id))
+    return [user for _, user, _, _ in rows]
