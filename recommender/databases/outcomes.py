@@ -55,16 +55,12 @@ _BY_CODE = {
     "40001": StatementOutcome.TRY_AGAIN,  # serialization_failure, as in a conflict with recovery
     "40P01": StatementOutcome.TRY_AGAIN,  # deadlock_detected
     "25P04": StatementOutcome.SLOW,  # transaction_timeout
-    "25P03": StatementOutcome.CONNECTION_LOST,  # idle_in_transaction_session_timeout
     "26000": StatementOutcome.STALE_PLAN,  # invalid_sql_statement_name
     "42P05": StatementOutcome.STALE_PLAN,  # duplicate_prepared_statement
-    "57P01": StatementOutcome.CONNECTION_LOST,  # admin_shutdown
-    "57P02": StatementOutcome.CONNECTION_LOST,  # crash_shutdown
-    "57P03": StatementOutcome.CONNECTION_LOST,  # cannot_connect_now
-    "57P04": StatementOutcome.CONNECTION_LOST,  # database_dropped
-    "57P05": StatementOutcome.CONNECTION_LOST,  # idle_session_timeout
 }
-_CONNECTION_EXCEPTIONS = "08"
+# Errors with which the server ends the session, whatever their code. postgres_fdw reports the codes of lost
+# connections of its own server, too.
+_ENDS_SESSION = {"FATAL", "PANIC"}
 
 
 class StatementAbandonedError(Exception):
@@ -84,5 +80,12 @@ def outcome_of(error: Exception, *, connection_broken: bool) -> StatementOutcome
     if code == "0A000" and "cached plan" in str(error):
         return StatementOutcome.STALE_PLAN
     without_code = not code and isinstance(error, psycopg.OperationalError)
-    is_lost = connection_broken or without_code or code.startswith(_CONNECTION_EXCEPTIONS)
+    is_lost = connection_broken or without_code or _ends_session(error)
     return StatementOutcome.CONNECTION_LOST if is_lost else StatementOutcome.FAULT
+
+
+def _ends_session(error: Exception) -> bool:
+    if not isinstance(error, psycopg.Error):
+        return False
+    # A pooler may send only the one that servers translate.
+    return (error.diag.severity_nonlocalized or error.diag.severity) in _ENDS_SESSION

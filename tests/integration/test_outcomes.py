@@ -183,6 +183,26 @@ def test_a_statement_is_repeated_if_the_server_asks_for_it(
         assert database.state is DatabaseState.UP
 
 
+@pytest.mark.parametrize("code", ["08001", "57P01"])
+def test_an_error_of_another_server_costs_no_connection_to_this_one(
+    databases: Urls, tmp_path: Path, code: str
+) -> None:
+    """postgres_fdw reports that its own server is down with a code of lost connections."""
+    execute(
+        databases,
+        "CREATE FUNCTION remote() RETURNS text LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'could not connect to server \"other\"' USING ERRCODE = '{code}'; END $$",
+    )
+    sql_path = overlay(tmp_path, "fetch_example_user()", "SELECT remote();")
+    overlay(tmp_path, "fetch_random_user()", "SELECT pg_backend_pid()::text AS user_id;")
+    with opened(databases, sql_path, size=1) as database:
+        before = database.fetch("fetch_random_user")
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailableError):
+                database.fetch("fetch_example_user")
+        assert database.fetch("fetch_random_user") == before
+
+
 def test_a_search_without_caps_that_takes_too_long_falls_back_to_them(
     databases: Urls, tmp_path: Path
 ) -> None:
