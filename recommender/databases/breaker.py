@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 _UNTIL_NEXT_PROBE = Pause(0.5, 0.5)
 # A suspicion ends it.
 _UNTIL_SUSPECTED = Pause(0.0, 3_600.0)
-# How long requests still query a suspected database while its probe has no answer.
+# How long requests still query a suspected database while neither its probe nor a statement has an answer.
 _PATIENCE_S = 1.0
 
 
@@ -30,13 +30,20 @@ class Breaker:
         name: DatabaseName,
         probe: Callable[[], bool],
         *,
-        on_open: Callable[[], None],
+        answered_at: Callable[[], float],
         on_close: Callable[[], None],
     ) -> None:
-        """Start closed; `probe` returns whether the database answers, and must return within seconds."""
+        """Start closed.
+
+        Args:
+            name: of the database.
+            probe: returns whether the database answers; must return within seconds.
+            answered_at: returns when a statement succeeded last, by the monotonic clock.
+            on_close: called when the database answers again.
+        """
         self._name = name
         self._probe = probe
-        self._on_open = on_open
+        self._answered_at = answered_at
         self._on_close = on_close
         self._is_open = False
         self._suspected_at: float | None = None
@@ -47,7 +54,9 @@ class Breaker:
     def closed(self) -> bool:
         """Return whether requests may query the database."""
         suspected_at = self._suspected_at
-        return not self._is_open and (suspected_at is None or time.monotonic() - suspected_at < _PATIENCE_S)
+        if self._is_open or suspected_at is None:
+            return not self._is_open
+        return time.monotonic() - max(suspected_at, self._answered_at()) < _PATIENCE_S
 
     def start(self) -> None:
         """Start the probing thread."""
@@ -77,7 +86,6 @@ class Breaker:
                     "background",
                     self._name,
                 )
-                self._on_open()
             return _UNTIL_NEXT_PROBE
         was_open, self._is_open = self._is_open, False
         self._suspected_at = None

@@ -26,10 +26,11 @@ from recommender.databases.connections import (
 )
 from recommender.databases.outcomes import StatementOutcome
 from recommender.databases.pool import SentStatement, StatementError, StatementPool
+from recommender.databases.probing import PROBE_TIMEOUT_S, database_answers
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.recording import StatementRun, record
 from recommender.databases.sending import Sent, raising, settled
-from recommender.databases.statements import can_prepare, fetch_rows
+from recommender.databases.statements import fetch_rows
 from recommender.databases.texts import statement_for
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName, DatabaseState
@@ -39,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How long a probe, or a check of an idle database, may take after it has connected.
-_PROBE_TIMEOUT_S = 1.0
 _STREAM_ROWS = 500
 # The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
@@ -85,12 +84,19 @@ class Database:
         self._suspect: Query | None = None
         self._connector = Connector(name, settings, purpose)
         self._pool = self._new_pool()
-        self._breaker = (
-            Breaker(name, self._probe, on_open=self._drain, on_close=self._note_recovery) if breaker else None
-        )
+        self._breaker = self._new_breaker() if breaker else None
 
     def _new_pool(self) -> StatementPool:
         return StatementPool(self.name, self._connector, self._settings)
+
+    def _new_breaker(self) -> Breaker:
+        return Breaker(
+            self.name,
+            # `open` may replace the pool.
+            lambda: database_answers(self._pool, self._connector, self._suspect),
+            answered_at=lambda: self._pool.answered_at,
+            on_close=self._note_recovery,
+        )
 
     def open(self) -> None:
         """Start the pool; safe to call twice. Does not wait for a connection.
@@ -362,10 +368,6 @@ class Database:
         self._asked_at = time.monotonic()
         return seconds
 
-    def _drain(self) -> None:
-        # `open` may have replaced the pool.
-        self._pool.drain()
-
     def _note_recovery(self) -> None:
         self._state = DatabaseState.UP
         self._asked_at = time.monotonic()
@@ -373,8 +375,8 @@ class Database:
     def _pool_answers(self) -> bool:
         """Return whether the pool gives a connection that answers."""
         try:
-            with self._pool.connection(timeout=_PROBE_TIMEOUT_S) as connection:
-                connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
+            with self._pool.connection(timeout=PROBE_TIMEOUT_S) as connection:
+                connection.deadline = Deadline.after(PROBE_TIMEOUT_S)
                 try:
                     self._pool.check_connection(connection)
                 finally:
@@ -382,16 +384,3 @@ class Database:
         except psycopg.Error:
             return False
         return True
-
-    def _probe(self) -> bool:
-        """Return whether a new connection can be made and prepares the statement that failed.
-
-        Preparing takes the locks of the statement, and reads no rows.
-        """
-        try:
-            with self._connector.connect() as connection:
-                connection.deadline = Deadline.after(_PROBE_TIMEOUT_S)
-                self._pool.check_connection(connection)
-                return self._suspect is None or can_prepare(connection, self._suspect)
-        except psycopg.Error:
-            return False

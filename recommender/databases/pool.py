@@ -1,6 +1,8 @@
 """Lend connections until a deadline, and cancel the statements that still run then."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -27,6 +29,10 @@ _CANCEL_TIMEOUT_S = 1.0
 # The pool doubles the wait between attempts to reconnect until this much time has passed, then waits until it
 # is asked for a connection. If this were long, it would sleep through the end of an outage.
 _RECONNECT_TIMEOUT_S = 1.0
+# How long to wait for an idle connection that a request may have taken meanwhile.
+_IDLE_TIMEOUT_S = 0.05
+# How often to look whether a statement has succeeded.
+_LOOK_S = 0.02
 
 
 class StatementError(Exception):
@@ -54,6 +60,10 @@ class StatementPool(ConnectionPool[BoundedConnection]):
             name=name.value,
             configure=connector.configure,
         )
+        # Those with a statement that has not been given up.
+        self._busy: set[BoundedConnection] = set()
+        self.answered_at = -math.inf
+        """When a statement succeeded last, by the monotonic clock."""
 
     @property
     def free_connections(self) -> int:
@@ -95,6 +105,7 @@ class StatementPool(ConnectionPool[BoundedConnection]):
         except psycopg.Error as exc:
             raise StatementError(outcome_of(exc, connection_broken=False), exc) from exc
         connection.deadline = deadline
+        self._busy.add(connection)
         return connection
 
     def read_on(self, connection: BoundedConnection, read: Callable[[BoundedConnection], T]) -> T:
@@ -104,11 +115,48 @@ class StatementPool(ConnectionPool[BoundedConnection]):
             StatementError: reading fails.
         """
         try:
-            return read(connection)
+            result = read(connection)
+            # Before the connection is given back: a probe waits only for busy ones.
+            self.answered_at = time.monotonic()
         except psycopg.Error as exc:
             raise _failure_on(connection, exc) from exc
         finally:
             self.give_back(connection)
+        return result
+
+    def ask_idle(self, ask: Callable[[BoundedConnection], T], deadline: Deadline) -> T | None:
+        """Return what `ask` returns on an idle connection; None if it fails on all until the deadline.
+
+        A connection on which it fails is closed.
+        """
+        while deadline.remaining_s and self.get_stats()["pool_available"]:
+            try:
+                connection = self.getconn(timeout=min(_IDLE_TIMEOUT_S, deadline.remaining_s))
+            except psycopg.Error:
+                # A request has taken it, or the pool is being closed.
+                break
+            connection.deadline = deadline
+            try:
+                return ask(connection)
+            except psycopg.Error:
+                connection.close()
+            finally:
+                if connection.info.transaction_status is not TransactionStatus.IDLE:
+                    connection.close()
+                connection.deadline = None
+                self.putconn(connection)
+        return None
+
+    def has_answered_since(self, moment: float, deadline: Deadline) -> bool:
+        """Return whether a statement has succeeded since a moment; wait for those that run.
+
+        Args:
+            moment: by the monotonic clock.
+            deadline: when to stop waiting.
+        """
+        while self.answered_at < moment and self._busy and deadline.remaining_s:
+            time.sleep(_LOOK_S)
+        return self.answered_at >= moment
 
     def give_back(self, connection: BoundedConnection) -> None:
         """Return a connection to the pool, after cancelling a statement that still runs.
@@ -116,6 +164,7 @@ class StatementPool(ConnectionPool[BoundedConnection]):
         It keeps its place in the pool until then, so that never more statements run than the pool's size.
         """
         connection.deadline = None
+        self._busy.discard(connection)
         if connection.info.transaction_status is TransactionStatus.ACTIVE:
             if start_thread(f"{self.name} cancel", self._cancel, connection) is None:
                 self._drop(connection)
