@@ -13,8 +13,6 @@ logger = logging.getLogger(__name__)
 _UNTIL_NEXT_PROBE = Pause(0.5, 0.5)
 # A suspicion ends it.
 _UNTIL_SUSPECTED = Pause(0.0, 3_600.0)
-# How long requests still query a suspected database while neither its probe nor a statement has an answer.
-_PATIENCE_S = 1.0
 
 
 class Breaker:
@@ -30,6 +28,7 @@ class Breaker:
         name: DatabaseName,
         probe: Callable[[], bool],
         *,
+        patience_s: float,
         answered_at: Callable[[], float],
         on_close: Callable[[], None],
     ) -> None:
@@ -38,11 +37,14 @@ class Breaker:
         Args:
             name: of the database.
             probe: returns whether the database answers; must return within seconds.
+            patience_s: how long requests still query a suspected database while neither its probe nor a
+                statement has an answer.
             answered_at: returns when a statement succeeded last, by the monotonic clock.
             on_close: called when the database answers again.
         """
         self._name = name
         self._probe = probe
+        self._patience_s = patience_s
         self._answered_at = answered_at
         self._on_close = on_close
         self._is_open = False
@@ -56,7 +58,7 @@ class Breaker:
         suspected_at = self._suspected_at
         if self._is_open or suspected_at is None:
             return not self._is_open
-        return time.monotonic() - max(suspected_at, self._answered_at()) < _PATIENCE_S
+        return time.monotonic() - max(suspected_at, self._answered_at()) < self._patience_s
 
     def start(self) -> None:
         """Start the probing thread."""

@@ -133,6 +133,9 @@ class Connector:
         self.url = settings.url(name)
         given = _parsed(name, self.url)
         _refuse_contradictions(name, given, settings.session_settings_by)
+        # Hosts are tried one after the other.
+        self.other_hosts_s = _CONNECT_TIMEOUT_S * (_host_count(given) - 1)
+        """How long the other hosts of the URL may delay a connection to one that answers."""
         self._name = name
         self._purpose = purpose
         self._settings_by = settings.session_settings_by
@@ -279,6 +282,10 @@ def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
         if option.val is not None
     }
     return {**defaults, **given}
+
+
+def _host_count(given: Mapping[str, Any]) -> int:
+    return max(len(str(given.get(key) or "").split(",")) for key in ("host", "hostaddr"))
 
 
 def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any], settings_by: str) -> None:

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# How long a probe may take before requests no longer wait, beside what hosts that do not answer take.
+_PATIENCE_S = 1.0
 _STREAM_ROWS = 500
 # The wait doubles after each attempt of a statement that conflicts more than once.
 _CONFLICT_PAUSE_S = 0.005
@@ -94,6 +96,7 @@ class Database:
             self.name,
             # `open` may replace the pool.
             lambda: database_answers(self._pool, self._connector, self._suspect),
+            patience_s=_PATIENCE_S + self._connector.other_hosts_s,
             answered_at=lambda: self._pool.answered_at,
             on_close=self._note_recovery,
         )

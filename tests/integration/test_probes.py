@@ -180,3 +180,24 @@ def test_connections_that_hang_are_all_dropped(databases: Urls, proxy: HangingPr
         proxy.resume()
         assert eventually(lambda: answers(database))
         assert database.pool_stats()["connections_num"] > before
+
+
+def test_while_other_hosts_hang_no_statement_is_refused_that_one_answers(
+    server: PostgresServer, databases: Urls, proxy: HangingProxy, tmp_path: Path
+) -> None:
+    info = server.get_postmaster_info()
+    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as dead:
+        dead.hang()
+        name = databases[ENGAGEMENT].rpartition("/")[2]
+        scheme_and_role, _, dead_host = dead.url(name).rpartition("/")[0].rpartition("@")
+        alive_host = proxy.url(name).rpartition("@")[2]
+        url = f"{scheme_and_role}@{dead_host},{dead_host},{alive_host}"
+        # Connecting takes four seconds. So the first statement fails, and the probe takes four more.
+        with opened(
+            {**databases, ENGAGEMENT: url}, tmp_path, size=4, breaker=True, pool_timeout_ms=3_500
+        ) as database:
+            assert not answers(database)
+            assert answers(database)
+            for _ in range(2):
+                time.sleep(1.5)
+                assert answers(database)

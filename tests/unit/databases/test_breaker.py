@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from recommender.databases import breaker as breaker_module
 from recommender.databases.breaker import Breaker
 from recommender.entities import DatabaseName
 from tests.support.waiting import wait_until
@@ -28,6 +27,7 @@ class Probed:
         self.breaker = Breaker(
             DatabaseName.CATALOG,
             self._probe,
+            patience_s=1.0,
             answered_at=_never,
             on_close=lambda: self.events.append("close"),
         )
@@ -74,10 +74,11 @@ def test_many_suspicions_cause_one_probe(probed: Probed) -> None:
     assert probed.probes <= 2
 
 
-def test_a_hanging_probe_does_not_delay_requests_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker_module, "_PATIENCE_S", 0.05)
+def test_a_hanging_probe_does_not_delay_requests_for_long() -> None:
     over = threading.Event()
-    breaker = Breaker(DatabaseName.USER, lambda: over.wait(10), answered_at=_never, on_close=lambda: None)
+    breaker = Breaker(
+        DatabaseName.USER, lambda: over.wait(10), patience_s=0.05, answered_at=_never, on_close=lambda: None
+    )
     breaker.start()
     try:
         breaker.suspect()
@@ -88,13 +89,13 @@ def test_a_hanging_probe_does_not_delay_requests_for_long(monkeypatch: pytest.Mo
         breaker.stop()
 
 
-def test_a_hanging_probe_delays_nothing_while_statements_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker_module, "_PATIENCE_S", 0.05)
+def test_a_hanging_probe_delays_nothing_while_statements_succeed() -> None:
     over = threading.Event()
     answers = [True]
     breaker = Breaker(
         DatabaseName.USER,
         lambda: over.wait(10),
+        patience_s=0.05,
         answered_at=lambda: time.monotonic() if answers else -math.inf,
         on_close=lambda: None,
     )
@@ -114,7 +115,7 @@ def test_a_probe_that_raises_means_the_database_is_down(caplog: pytest.LogCaptur
     def fails() -> bool:
         raise RuntimeError
 
-    breaker = Breaker(DatabaseName.USER, fails, answered_at=_never, on_close=lambda: None)
+    breaker = Breaker(DatabaseName.USER, fails, patience_s=10.0, answered_at=_never, on_close=lambda: None)
     breaker.start()
     try:
         breaker.suspect()
