@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.system.compiled import compiled, compiled_or
+from recommender.system.compiled import compiled, compiled_or, read_only
 
 
 def top_k(
@@ -21,7 +21,8 @@ def top_k(
         limit, offset: the page.
     """
     best = np.empty(min(offset + limit, len(keys)), dtype=np.intp)
-    return best[offset : find_best(keys, eligible, best)]
+    # Counts of popular items may be in memory that is shared read-only.
+    return best[offset : find_best(read_only(keys), read_only(eligible), best)]
 
 
 def _find_best_in_numpy(keys: NDArray[np.int64], eligible: NDArray[np.bool_], best: NDArray[np.intp]) -> int:

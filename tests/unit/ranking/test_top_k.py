@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from recommender.ranking.top_k import top_k
+from recommender.ranking.top_k import find_best, top_k
 
 # Few distinct values, so that most are ties.
 KEYS = hnp.arrays(
@@ -29,3 +29,12 @@ def test_pages_neither_overlap_nor_skip(keys: NDArray[np.int64], limit: int) -> 
     eligible = np.ones(len(keys), dtype=np.bool_)
     pages = [top_k(keys, eligible, limit, offset) for offset in range(0, len(keys) + limit, limit)]
     assert sorted(np.concatenate(pages).tolist()) == list(range(len(keys)))
+
+
+def test_arrays_that_cannot_be_written_to_are_ranked_by_the_same_compiled_code() -> None:
+    keys, eligible = np.array([1, 3, 2]), np.array([True, True, False])
+    expected = top_k(keys, eligible, 2).tolist()
+    compiled_for = list(getattr(find_best, "signatures", ()))
+    keys.flags.writeable = eligible.flags.writeable = False
+    assert top_k(keys, eligible, 2).tolist() == expected == [1, 0]
+    assert list(getattr(find_best, "signatures", ())) == compiled_for
