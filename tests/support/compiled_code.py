@@ -21,6 +21,8 @@ def copy_compiled_code(function: Any, folder: Path) -> list[Path]:
     warm_up_ranking()
     locator: Any = _CacheLocator
     home = folder / locator.get_suitable_cache_subpath(function.py_func.__code__.co_filename)
-    kept = Path(function._cache.cache_path)  # noqa: SLF001 - numba gives no other access
+    kept = function._cache  # noqa: SLF001 - numba gives no other access
     home.mkdir()
-    return [Path(shutil.copy2(path, home)) for path in sorted(kept.glob("*.nb[ic]"))]
+    # The folder may also have code of earlier sources.
+    of_these_sources = sorted(Path(kept.cache_path).glob(f"*-{kept.release}.*"))
+    return [Path(shutil.copy2(path, home)) for path in of_these_sources]

@@ -1,5 +1,6 @@
 """Compiled code is kept in files, and compiled again where these are of no use."""
 
+import errno
 import importlib.util
 import itertools
 import logging
@@ -93,6 +94,43 @@ def test_a_damaged_file_that_cannot_be_replaced_ends_no_start(
 
     monkeypatch.setattr(os, "replace", refuse)
     assert not is_read(started(source))
+
+
+@pytest.mark.usefixtures("cache")
+def test_code_of_another_release_is_not_run_after_its_own_could_not_be_kept(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(source)
+    source.write_text(_MODULE.replace("2 * number", "number + number"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(numba.core.caching.IndexDataCacheFile, "_save_data", refuse)
+        assert not is_read(started(source))
+    for expected in (False, True):
+        assert is_read(started(source)) is expected
+
+
+def test_processes_that_compile_at_once_do_not_write_two_signatures_to_one_file(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each of them has found an empty index.
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "_load_index", lambda _: {})
+    started(source)(0.5)
+    assert len(files(cache, "nbc")) == 2
+
+
+def test_files_that_another_release_wrote_long_ago_are_removed(source: Path, cache: Path) -> None:
+    started(source)
+    earlier = {*files(cache, "nbi"), *files(cache, "nbc")}
+    os.utime(min(earlier), (0, 0))
+    source.write_text(_MODULE + "\n")
+    started(source)
+    left = {*files(cache, "nbi"), *files(cache, "nbc")}
+    assert earlier - left == {min(earlier)}
+    assert is_read(started(source))
 
 
 @pytest.fixture
