@@ -71,7 +71,11 @@ class Ease(ItemWeightsModel[EaseConfig]):
     name = "ease"
     config_kind = EaseConfig
 
-    def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def history_weights(
+        self,
+        ranks: NDArray[np.intp],  # noqa: ARG002 - the order does not count
+        liked: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
         """Return 1 for liked items, and the weight of a watch for others."""
         return np.where(liked, 1.0, self.config.watch_value)
 

@@ -68,11 +68,16 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
     def learn(self, data: Dataset, fitting: Fitting) -> ItemWeights:
         """Return the weights that a dataset gives."""
 
-    def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the weight of each item of a history, the latest first: here, 1 for all.
+    def history_weights(
+        self,
+        ranks: NDArray[np.intp],  # noqa: ARG002 - subclasses may use them
+        liked: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Return the weight of each known item of a history, the latest first: here, 1 for all.
 
         Args:
-            liked: whether there is a like among the interactions with it, and not only watches.
+            ranks: of the items in the whole history, from 0 for the latest.
+            liked: parallel, whether there is a like among the interactions with it, and not only watches.
         """
         return np.ones(len(liked))
 
@@ -150,7 +155,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         model_idx = self._items.indices_of_history(items, user.history.positive_ids, found)
         ranks = np.flatnonzero(model_idx >= 0)
         liked = np.asarray(user.history.positive_liked[:most], dtype=np.bool_)[ranks]
-        return WeightedHistory(ranks, model_idx[ranks], self.history_weights(liked))
+        return WeightedHistory(ranks, model_idx[ranks], self.history_weights(ranks, liked))
 
     def explain(
         self,

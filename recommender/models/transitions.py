@@ -3,7 +3,7 @@
 For items i and j, C(i → j) is the sum of exp(-(gap - 1) / 10) over all users with j within 20 items after i,
 where the gap is 1 for the next item. The weight from i to j is
 C(i → j) / ((pop(i) + 10) × pop(j)^0.2), with pop(i) the number of users of i. The latest item of a history
-counts 1, the one before it exp(-1 / 5), and so on.
+counts 1, the one before it exp(-1 / 5), and so on. Items that the model does not know have a rank, too.
 
 Its structure is that of SLIT in Choi et al., "Session-aware Linear Item-Item Models for Session-based
 Recommendation" (WWW 2021), item to item by order and decay, but without a matrix inverse.
@@ -50,9 +50,13 @@ class Transitions(ItemWeightsModel[TransitionsConfig]):
     name = "transitions"
     config_kind = TransitionsConfig
 
-    def history_weights(self, liked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the weights of the items of a history by rank, the latest first."""
-        return np.exp(-np.arange(len(liked)) / self.config.recency)
+    def history_weights(
+        self,
+        ranks: NDArray[np.intp],
+        liked: NDArray[np.bool_],  # noqa: ARG002 - watches count as likes do
+    ) -> NDArray[np.float64]:
+        """Return the weights of the items of a history by their ranks, the latest first."""
+        return np.exp(-ranks / self.config.recency)
 
     def similar_weights(self, model_idx: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Return the weights of transitions from an item."""

@@ -67,13 +67,20 @@ def test_the_largest_weights_to_each_item_are_kept() -> None:
     assert {pair for pair in weights if pair[1] == "c"} == {("b", "c")}
 
 
-def test_the_latest_items_of_a_history_count_most() -> None:
+@pytest.mark.parametrize("newer", [[], ["new", "newer"]])
+def test_the_latest_items_of_a_history_count_most(newer: list[str]) -> None:
+    """Items that the model does not know count towards the ranks of those that it knows."""
     model = Transitions()
     model.fit(DATA)
     weights = weights_of(model)
-    history = model.known_history(context("z", ["b", "unknown", "a"]), index_of(DATA))
+    user, index = context("z", [*newer, "b", "unknown", "a"]), index_of(DATA, others=newer)
+    history = model.known_history(user, index)
     sums = dict(zip(model.items.item_ids, model.sums(history).tolist(), strict=True))
-    assert sums["c"] == pytest.approx(weights["b", "c"] + math.exp(-1 / 5) * weights["a", "c"])
+    before = len(newer)
+    expected = math.exp(-before / 5) * weights["b", "c"] + math.exp(-(before + 2) / 5) * weights["a", "c"]
+    assert sums["c"] == pytest.approx(expected)
+    parts = model.parts(history, index.locate(["c"]), index)
+    assert parts.sum() == pytest.approx(expected)
 
 
 def test_similar_items_are_those_watched_next() -> None:
