@@ -200,6 +200,11 @@ class Contributions:
     item_idx: NDArray[np.intp]
     values: NDArray[np.float64]
 
+    def of_others(self, item_idx: int, top_k: int) -> Self:
+        """Return the `top_k` largest contributions of other items than `item_idx`."""
+        kept = np.flatnonzero(self.item_idx != item_idx)[:top_k]
+        return type(self)(self.item_idx[kept], self.values[kept])
+
 
 @dataclass(frozen=True, slots=True)
 class SimilarUserEvidence:

@@ -1,6 +1,6 @@
 """Ranks items for one user: blends content and collaborative score, selects a page, and explains it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,9 +141,15 @@ class Ranking:
 
     def _explain(self, item_idx: NDArray[np.intp]) -> ScoreExplanation:
         scorer = self._choice.scorer
-        if isinstance(scorer, Explainer):
-            return scorer.explain(self._user, self._scores, item_idx, self._index, _EXPLAINED_BY)
-        return ScoreExplanation([])
+        if not isinstance(scorer, Explainer):
+            return ScoreExplanation([])
+        # One more than is listed, as an item that may be recommended again can contribute to its own score.
+        found = scorer.explain(self._user, self._scores, item_idx, self._index, _EXPLAINED_BY + 1)
+        contributions = [
+            each.of_others(idx, _EXPLAINED_BY)
+            for each, idx in zip(found.contributions, item_idx.tolist(), strict=True)
+        ]
+        return replace(found, contributions=contributions)
 
 
 def _strategy(*, has_content: bool, has_collaborative: bool) -> Strategy:

@@ -63,10 +63,15 @@ def test_the_parts_add_up_to_the_score_as_shown(explained_answers: list[dict[str
             assert parts["collaborative"] == pytest.approx(0.6 * item["collaborative_score"], abs=1.1e-4)
 
 
-def test_named_items_and_genres_agree_with_the_definition(client: FlaskClient, reference: Reference) -> None:
-    named = 0
-    for user in reference.users[::12]:
-        answer = explained(client, user, limit=20)
+@pytest.mark.parametrize("excluding", ["", "DISLIKE"])
+def test_named_items_and_genres_agree_with_the_definition(
+    shared_databases: Urls, reference: Reference, excluding: str
+) -> None:
+    users = reference.users[::12]
+    with running_client(shared_databases, EXCLUDING_TYPES=excluding, **NO_CAPS, **PATIENT) as client:
+        answers = [explained(client, user, limit=20) for user in users]
+    named, seen = 0, 0
+    for user, answer in zip(users, answers, strict=True):
         neighbours = reference.similar(user)
         assert answer["basis"]["similar_users"] == len(neighbours)
         assert answer["basis"]["window_days"] == 90
@@ -82,7 +87,9 @@ def test_named_items_and_genres_agree_with_the_definition(client: FlaskClient, r
             given = [own["id"] for own in item["because_you_liked"]]
             assert [weights[own] for own in given] == pytest.approx([weight for weight, _ in telling[:3]])
             named += len(given)
+            seen += item["id"] in reference.positive.get(user, ())
     assert named > 300
+    assert bool(seen) == bool(excluding)
 
 
 def test_explaining_runs_no_statement_and_changes_nothing_else(

@@ -225,7 +225,10 @@ class Reference:
         return scored
 
     def telling(self, liked: list[str], neighbours: list[str], item_id: str) -> list[tuple[float, str]]:
-        """Return the items of a history by their part in the similarity of an item's users, largest first."""
+        """Return the items of a history by their part in the similarity of an item's users, largest first.
+
+        An item does not tell of itself.
+        """
         fans = self.fans(neighbours, item_id)
         parts = [
             (
@@ -237,7 +240,7 @@ class Reference:
                 own,
             )
             for own in liked
-            if own in self.catalog
+            if own in self.catalog and own != item_id
         ]
         return sorted((part for part in parts if part[0] > 0), key=lambda part: -part[0])
 

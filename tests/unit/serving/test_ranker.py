@@ -17,7 +17,15 @@ from recommender.entities import (
     Strategy,
     Weights,
 )
-from recommender.models.base import NO_SCORES, Choice, ItemScores, UserContext
+from recommender.models.base import (
+    NO_SCORES,
+    Choice,
+    Contributions,
+    ItemScores,
+    ScoreExplanation,
+    Scorer,
+    UserContext,
+)
 from recommender.models.whole_scores import scores_of_floats
 from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import RankedPage, Ranker
@@ -60,8 +68,9 @@ def rank(
     *missing: str,
     options: Options | None = None,
     content: Content = "stated",
+    scorer: Scorer | None = None,
 ) -> RankedPage:
-    choice = Choice(EmptyScorer(), Blend(WEIGHTS, content))
+    choice = Choice(scorer or EmptyScorer(), Blend(WEIGHTS, content))
     return Ranker(index, options or Options()).rank(who, choice, given, scope(index, *missing), PAGE)
 
 
@@ -124,6 +133,39 @@ def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogIndex) -> Non
     assert page.explanation is not None
     assert (page.explanation.contributions, page.explanation.evidence) == ([], None)
     assert page.shown_idx.tolist() == page.item_idx.tolist()
+
+
+class Explaining(EmptyScorer):
+    """Explains every score by each item of the history that is in the catalog, in its order."""
+
+    def explain(
+        self,
+        user: UserContext,
+        scores: ItemScores,  # noqa: ARG002 - the interface
+        item_idx: NDArray[np.intp],
+        items: CatalogIndex,
+        top_k: int,
+    ) -> ScoreExplanation:
+        found = items.locate(user.history.positive_ids)[:top_k]
+        values = np.arange(len(found), 0.0, -1.0)
+        return ScoreExplanation([Contributions(found, values)] * len(item_idx))
+
+
+def test_an_item_is_not_explained_by_itself(index: CatalogIndex) -> None:
+    """Where a watch does not exclude an item, it may be recommended again."""
+    given, options = scores(index, a=4.0, b=3.0, c=2.0, d=1.0), Options(explained=True)
+    page = rank(index, watcher("a", "b", "c", "d"), given, options=options, scorer=Explaining())
+    assert page.explanation is not None
+    named = [
+        [(index.item_ids[idx], value) for idx, value in zip(each.item_idx, each.values.tolist(), strict=True)]
+        for each in page.explanation.contributions
+    ]
+    assert named == [
+        [("b", 3.0), ("c", 2.0), ("d", 1.0)],
+        [("a", 4.0), ("c", 2.0), ("d", 1.0)],
+        [("a", 4.0), ("b", 3.0), ("d", 1.0)],
+        [("a", 4.0), ("b", 3.0), ("c", 2.0)],
+    ]
 
 
 def watcher(*item_ids: str) -> UserContext:
