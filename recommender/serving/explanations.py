@@ -58,22 +58,25 @@ class PageExplainer:
         page, weights, evidence = self._page, self._weights, self._evidence
         item_idx = page.item_idx[rank]
         matched = self._matched_genres(item, self._index.genre_masks[item_idx])
-        because = self._because(rank)
+        collaborative = float(page.collaborative[rank])
+        # Values can be NULL or negative: similar users with an item may add nothing to its score.
+        because = self._because(rank) if collaborative else ()
+        is_reason = bool(weights.collaborative and collaborative)
         return Explanation(
             matched_genres=matched,
             similar_user_count=None if evidence is None else int(evidence.counts[rank]),
             total_interaction_value=None if evidence is None else float(evidence.total_values[rank]),
             content_part=weights.content * float(page.content[rank]),
-            collaborative_part=weights.collaborative * float(page.collaborative[rank]),
+            collaborative_part=weights.collaborative * collaborative,
             because=because,
             reason=_reason(
                 matched if weights.content else (),
-                _people(evidence, rank) if weights.collaborative else None,
-                because if weights.collaborative else (),
+                _people(evidence, rank) if is_reason else None,
+                because if is_reason else (),
                 int(self._index.user_counts[item_idx]),
                 self._verbs,
                 # Some models use no items of the user.
-                by_history=bool(weights.collaborative and page.collaborative[rank] and self._contributions),
+                by_history=is_reason and bool(self._contributions),
             ),
         )
 

@@ -123,6 +123,18 @@ def test_reasons_say_liked_for_a_like_and_otherwise_watched(tiny: Tiny) -> None:
     assert first["reason"].startswith("Because you liked “Title 101” and watched “Title 100”: ")
 
 
+@pytest.mark.parametrize("value", [None, -2.0])
+def test_similar_users_whose_values_add_nothing_are_no_reason(tiny: Tiny, value: float | None) -> None:
+    tiny.add(10, 201, hours_ago=3, value=value)
+    items = {item["id"]: item for item in tiny.answer()["recommendations"]}
+    found, other = items[key(201)], items[key(200)]
+    assert (found["collaborative_score"], found["similar_user_count"]) == (0.0, 1)
+    assert found["because_you_liked"] == []
+    assert found["reason"] == "Popular: 1 person liked or watched it."
+    assert [own["id"] for own in other["because_you_liked"]] == [key(100)]
+    assert "the one person most like you" in other["reason"]
+
+
 def test_disliked_items_are_neither_popular_nor_similar(tiny: Tiny) -> None:
     tiny.add(10, 200, hours_ago=1, kind="DISLIKE")
     with running_client(tiny.urls, EXACT_UP_TO_PAIRS="0") as client:

@@ -227,8 +227,10 @@ class Reference:
     def telling(self, liked: list[str], neighbours: list[str], item_id: str) -> list[tuple[float, str]]:
         """Return the items of a history by their part in the similarity of an item's users, largest first.
 
-        An item does not tell of itself.
+        An item does not tell of itself. Where its users add nothing to its score, no item tells of them.
         """
+        if not self.products(neighbours, {item_id})[item_id]:
+            return []
         fans = self.fans(neighbours, item_id)
         parts = [
             (
