@@ -138,7 +138,7 @@ def _reason(
     if popularity:
         noun = "person" if popularity == 1 else "people"
         return _sentence(f"popular: {popularity:,} {noun} {liked_it}")
-    return _sentence("nothing fits better, and you have not seen it yet")
+    return _sentence("nothing fits better")
 
 
 def _own_history(own_items: Sequence[OwnItem], verbs: Verbs) -> str:

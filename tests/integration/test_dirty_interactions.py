@@ -193,6 +193,14 @@ def test_types_that_do_not_exclude_leave_items_to_be_recommended(tiny: Tiny) -> 
     assert set(tiny.collaborative(EXCLUDING_TYPES="WATCH,LIKE,DISLIKE")) == {key(200)}
 
 
+def test_no_reason_claims_that_an_item_was_not_seen(tiny: Tiny) -> None:
+    """The service does not know all that a user has seen, for example with a narrower EXCLUDING_TYPES."""
+    tiny.add(1, 205, hours_ago=1, kind="IMPRESSION")
+    answer = tiny.answer(EXCLUDING_TYPES="WATCH,LIKE,DISLIKE")
+    reasons = {item["id"]: item["reason"] for item in answer["recommendations"]}
+    assert reasons[key(205)] == "Nothing fits better."
+
+
 def test_equal_scores_rank_by_popularity_live_and_by_a_model(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
