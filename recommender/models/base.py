@@ -192,17 +192,17 @@ class SimilarItems(Protocol):
 class Contributions:
     """Contributions of the items of a user's history to one score, the largest first.
 
-    `item_idx`: indices in the catalog index. `values`: parallel, none below 0, in the unit of the score
-    (`ItemScores.values / steps`). Their sum is the score, except for negative contributions and items that
-    are not in the catalog, which are left out.
+    `item_idx`: indices in the catalog index. `values`: parallel, below 0 for items that lower the score, in
+    the unit of the score (`ItemScores.values / steps`). Items that are not in the catalog are left out. The
+    sum over all others is the score, or below 0 if the score is 0.
     """
 
     item_idx: NDArray[np.intp]
     values: NDArray[np.float64]
 
     def of_others(self, item_idx: int, top_k: int) -> Self:
-        """Return the `top_k` largest contributions of other items than `item_idx`."""
-        kept = np.flatnonzero(self.item_idx != item_idx)[:top_k]
+        """Return the `top_k` largest contributions above 0 of other items than `item_idx`."""
+        kept = np.flatnonzero((self.values > 0.0) & (self.item_idx != item_idx))[:top_k]
         return type(self)(self.item_idx[kept], self.values[kept])
 
 
@@ -243,6 +243,8 @@ class Explainer(Protocol):
         top_k: int,
     ) -> ScoreExplanation:
         """Return at most `top_k` of the largest contributions to the score of each item of `item_idx`.
+
+        Those below 0 follow if there are not as many above 0.
 
         Args:
             user, items: the arguments of `score`.

@@ -174,7 +174,7 @@ class EaseTransitions:
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest positive contributions to the mixture."""
+        """Return the largest contributions to the mixture, with their signs."""
         history = user.history.positive_ids[: self._config.history]
         mixed = np.zeros((len(item_idx), len(history)))
         for part, known, _, factor in self._scored(user, items):

@@ -165,7 +165,7 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest of the products that each score is the sum of, without those below 0."""
+        """Return the largest of the products that each score is the sum of, with their signs."""
         history = self.known_history(user, items)
         parts = self.parts(history, item_idx, items)
         own_idx = self._items.catalog_idx_in(items)[history.model_idx]
@@ -216,17 +216,17 @@ class ItemWeightsModel(ConfiguredModel[Config], ABC):
 def largest_contributions(
     parts: NDArray[np.float64], own_idx: NDArray[np.intp], top_k: int, floor: float = 0.0
 ) -> list[Contributions]:
-    """Return the `top_k` largest parts of each score above a floor; ties by the latest of the history.
+    """Return the `top_k` largest parts of each score, with their signs; ties by the latest of the history.
 
     Args:
         parts: shape (scores, items of the history, the latest first), what each adds.
         own_idx: parallel to the history, indices in the catalog index; -1 is not named.
         top_k: the most to give for each score.
-        floor: parts of this size or less are not named.
+        floor: parts of this absolute value or less are not named.
     """
     contributions = []
     for row in parts:
-        kept = np.flatnonzero((row > floor) & (own_idx >= 0))
+        kept = np.flatnonzero((np.abs(row) > floor) & (own_idx >= 0))
         kept = kept[np.argsort(-row[kept], kind="stable")][:top_k]
         contributions.append(Contributions(own_idx[kept], row[kept]))
     return contributions

@@ -126,7 +126,11 @@ class ShortHistories:
         items: CatalogIndex,
         top_k: int,
     ) -> ScoreExplanation:
-        """Return the largest contributions to the mixture, from both models by their shares."""
+        """Return the largest contributions to the mixture, from both models by their shares.
+
+        A model's contributions to a score of 0 are left out: it may be a negative score, of which the mixture
+        takes nothing.
+        """
         parts = scores.parts if isinstance(scores, _MixedScores) else (_Part(self._trained, scores, 1.0),)
         history_idx = items.locate(user.history.positive_ids)
         column_of = {idx: column for column, idx in enumerate(history_idx.tolist())}
@@ -135,7 +139,8 @@ class ShortHistories:
             if isinstance(part.scorer, Explainer):
                 # All contributions: small ones to both scores may add up to a large one to the mixture.
                 explained = part.scorer.explain(user, part.scores, item_idx, items, len(history_idx))
-                for row, contributions in enumerate(explained.contributions):
+                for row in np.flatnonzero(_has_score(part.scores, item_idx)).tolist():
+                    contributions = explained.contributions[row]
                     columns = [column_of[idx] for idx in contributions.item_idx.tolist()]
                     mixed[row, columns] += part.factor * contributions.values
         return ScoreExplanation(largest_contributions(mixed, history_idx, top_k))
@@ -150,6 +155,12 @@ def _part(scorer: Scorer, scores: ItemScores, share: float, unseen: NDArray[np.b
     offered = scores.values[unseen if scores.item_idx is None else unseen[scores.item_idx]]
     largest = float(offered.max(initial=0)) / scores.steps
     return _Part(scorer, scores, share / largest if largest > 0.0 else 0.0)
+
+
+def _has_score(scores: ItemScores, item_idx: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which of some items have a score above 0; parallel to `item_idx`."""
+    above = np.flatnonzero(scores.values > 0)
+    return np.isin(item_idx, above if scores.item_idx is None else scores.item_idx[above])
 
 
 def _mix(parts: tuple[_Part, ...], item_count: int) -> ItemScores:

@@ -249,7 +249,6 @@ def test_contributions_of_the_history_add_up_to_the_score(model: Scorer, index: 
         for value, contributions in zip(found.values(), explained.contributions, strict=True):
             assert contributions.values.sum() == pytest.approx(value / scores.steps, rel=1e-5)
             assert (np.diff(contributions.values) <= 0).all()
-            assert (contributions.values >= 0).all()
             named = [index.item_ids[idx] for idx in contributions.item_idx.tolist()]
             assert set(named) <= set(who.history.positive_ids)
             assert len(named) == len(set(named))
@@ -265,7 +264,7 @@ def test_a_limit_keeps_the_largest_contributions(model: Scorer, index: CatalogIn
         each.item_idx.tolist()[:2] for each in whole.contributions
     ]
     assert len(few.contributions[0].item_idx) == 2
-    assert len(few.contributions[1].item_idx) == 0
+    assert not (few.contributions[1].values > 0.0).any()
 
 
 def test_items_of_a_block_are_similar_and_no_others(model: Scorer, index: CatalogIndex) -> None:

@@ -86,7 +86,7 @@ def test_negative_contributions_and_deleted_items_are_no_reasons() -> None:
     target = index.locate(["c"])
     who = context("z", ["b", "a", "d"])
     (scores,) = model.score([who], index, Deadline.after(1))
-    found = model.explain(who, scores, target, index, 3).contributions[0]
+    found = model.explain(who, scores, target, index, 3).contributions[0].of_others(int(target[0]), 3)
     weights = {
         index.item_ids[idx]: value for idx, value in zip(found.item_idx, found.values.tolist(), strict=True)
     }

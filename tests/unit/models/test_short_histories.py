@@ -20,6 +20,7 @@ from recommender.models.base import (
     TrainableModel,
     UserContext,
 )
+from recommender.models.ease import Ease, EaseConfig
 from recommender.models.registry import MODELS
 from recommender.models.short_histories import ShortHistories, interpolated_blend, trained_share
 from recommender.models.user_knn.scores import ExplainsBySimilarUsers
@@ -162,11 +163,30 @@ def test_contributions_of_both_add_up_to_the_mixture(trained: TrainableModel, it
     explained = mixture.explain(who, scores, unseen, INDEX, BOUND)
     assert explained.evidence is None
     for score, each in zip(dense(scores)[unseen], explained.contributions, strict=True):
-        assert each.values.sum() >= score - 1e-6
-        if trained.name not in {"ease", "ease_transitions", "als"}:
-            assert each.values.sum() == pytest.approx(score, abs=1e-6)
+        assert each.values.sum() == pytest.approx(score, abs=1e-6)
         assert set(each.item_idx.tolist()) <= set(INDEX.locate(who.history.positive_ids).tolist())
         assert (np.diff(each.values) <= 0).all()
+
+
+@pytest.mark.parametrize(("history", "sign"), [(["h1", "h2"], -1.0), (["h2"], 1.0)])
+def test_a_negative_contribution_to_one_score_counts_against_the_other(
+    history: list[str], sign: float
+) -> None:
+    """By ease, h2 lowers the score of m, though not below 0; by similar users, it raises it a little."""
+    together = [["h1", "m"]] * 60 + [["h2", "z"]] * 60 + [["h1", "h2", "z"]] * 30 + [["h1", "h2", "m"]] * 3
+    data = dataset({f"u{number:03}": items for number, items in enumerate(together)})
+    index, who = index_of(data), context(STRANGER, history)
+    trained, live = Ease(EaseConfig(regularisation=5.0)), MODELS["neighbours"].make({"similar_users": 200})
+    for model in (trained, live):
+        model.fit(data)
+    mixture = ShortHistories(trained, live, BOUND)
+    (scores,) = mixture.score([who], index, SOON)
+    target, h2 = index.locate(["m", "h2"])
+    assert scores.item_idx is not None
+    score = scores.values[scores.item_idx == target].sum() / scores.steps
+    (found,) = mixture.explain(who, scores, np.array([target]), index, BOUND).contributions
+    assert found.values.sum() == pytest.approx(score, abs=1e-6)
+    assert np.sign(found.values[found.item_idx == h2]).tolist() == [sign]
 
 
 def test_the_largest_contributions_are_those_of_the_sum() -> None:

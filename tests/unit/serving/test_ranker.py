@@ -136,7 +136,10 @@ def test_a_model_that_cannot_explain_leaves_that_out(index: CatalogIndex) -> Non
 
 
 class Explaining(EmptyScorer):
-    """Explains every score by each item of the history that is in the catalog, in its order."""
+    """Explains every score by the items of the history: by `largest`, and by 1 less for each next item."""
+
+    def __init__(self, largest: float) -> None:
+        self._largest = largest
 
     def explain(
         self,
@@ -147,25 +150,29 @@ class Explaining(EmptyScorer):
         top_k: int,
     ) -> ScoreExplanation:
         found = items.locate(user.history.positive_ids)[:top_k]
-        values = np.arange(len(found), 0.0, -1.0)
-        return ScoreExplanation([Contributions(found, values)] * len(item_idx))
+        return ScoreExplanation(
+            [Contributions(found, self._largest - np.arange(len(found), dtype=np.float64))] * len(item_idx)
+        )
+
+
+def explanations(index: CatalogIndex, scorer: Explaining) -> dict[str, str]:
+    """Return the ids of the items that explain each item to a user who watched all of them."""
+    given, options = scores(index, a=4.0, b=3.0, c=2.0, d=1.0), Options(explained=True)
+    page = rank(index, watcher("a", "b", "c", "d"), given, options=options, scorer=scorer)
+    assert page.explanation is not None
+    listed = [
+        "".join(index.item_ids.texts_at(each.item_idx.tolist())) for each in page.explanation.contributions
+    ]
+    return dict(zip(ids(index, page), listed, strict=True))
 
 
 def test_an_item_is_not_explained_by_itself(index: CatalogIndex) -> None:
     """Where a watch does not exclude an item, it may be recommended again."""
-    given, options = scores(index, a=4.0, b=3.0, c=2.0, d=1.0), Options(explained=True)
-    page = rank(index, watcher("a", "b", "c", "d"), given, options=options, scorer=Explaining())
-    assert page.explanation is not None
-    named = [
-        [(index.item_ids[idx], value) for idx, value in zip(each.item_idx, each.values.tolist(), strict=True)]
-        for each in page.explanation.contributions
-    ]
-    assert named == [
-        [("b", 3.0), ("c", 2.0), ("d", 1.0)],
-        [("a", 4.0), ("c", 2.0), ("d", 1.0)],
-        [("a", 4.0), ("b", 3.0), ("d", 1.0)],
-        [("a", 4.0), ("b", 3.0), ("c", 2.0)],
-    ]
+    assert explanations(index, Explaining(4.0)) == {"a": "bcd", "b": "acd", "c": "abd", "d": "abc"}
+
+
+def test_items_that_lower_a_score_or_add_nothing_do_not_explain_it(index: CatalogIndex) -> None:
+    assert explanations(index, Explaining(2.0)) == {"a": "b", "b": "a", "c": "ab", "d": "ab"}
 
 
 def watcher(*item_ids: str) -> UserContext:
