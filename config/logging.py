@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from config.log_records import JsonFormatter, PlainFormatter
+from config.log_stream import StderrHandler
 
 LogFormat = Literal["auto", "plain", "json"]
 
@@ -29,7 +30,7 @@ def logging_config(
         "formatters": {"plain": {"()": PlainFormatter, "fmt": FORMAT}, "json": {"()": JsonFormatter}},
         "handlers": {
             "stderr": {
-                "class": "logging.StreamHandler",
+                "()": StderrHandler,
                 "formatter": log_format,
                 "filters": list(filters),
             }

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import psycopg
 
+from config.setting_types import ROOT
 from recommender.entities import DatabaseName
-from tests.support.gunicorn import GunicornServer, running_gunicorn
+from tests.support.gunicorn import GunicornServer, gunicorn_in, running_gunicorn, settings_alone
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.waiting import eventually
@@ -112,3 +115,13 @@ def test_lines_of_two_workers_are_not_mixed(service: GunicornServer) -> None:
         service.ask("/health")
     lines = service.log.read_text().splitlines()[before:]
     assert sum(json.loads(line).get("endpoint") == "/health" for line in lines) == 50
+
+
+def test_a_log_that_nobody_reads_delays_neither_requests_nor_the_stop(shared_databases: Urls) -> None:
+    gunicorn = shlex.join((sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"))
+    # The pipe has room for some hundred lines.
+    command = ("bash", "-c", f"exec {gunicorn} 2> >(exec sleep 60)")
+    with gunicorn_in(ROOT, shared_databases, settings_alone(WORKERS="1"), command=command) as server:
+        for _ in range(300):
+            assert server.get("/health").status == 200
+        assert server.stop() == 0

@@ -1,0 +1,83 @@
+"""A log that nobody reads blocks nothing; its reader learns how many lines are missing."""
+
+import fcntl
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from config import log_stream
+from config.log_stream import StderrHandler
+
+_ROOM = 4_096
+
+
+class Pipe:
+    """A small pipe, and a logger that writes to it as to standard error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _ROOM)
+        os.set_blocking(self.reading, False)
+        self._stream = os.fdopen(writing, "w")
+        with monkeypatch.context() as replaced:
+            replaced.setattr(sys, "stderr", self._stream)
+            self.handler = StderrHandler()
+
+    def log(self, text: str) -> None:
+        self.handler.handle(logging.LogRecord("a", logging.INFO, __file__, 1, text, (), None))
+
+    def read(self) -> list[str]:
+        read = b""
+        while True:
+            try:
+                read += os.read(self.reading, _ROOM)
+            except BlockingIOError:
+                return read.decode().splitlines()
+
+    def close(self) -> None:
+        self.handler.close()
+        self._stream.close()
+        os.close(self.reading)
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    monkeypatch.setattr(log_stream, "_PATIENCE_MS", 20)
+    made = Pipe(monkeypatch)
+    yield made
+    made.close()
+
+
+def test_lines_arrive_whole_and_in_order(pipe: Pipe) -> None:
+    for number in range(9):
+        pipe.log(f"line {number} é \udce9")
+    assert pipe.read() == [f"line {number} é \\udce9" for number in range(9)]
+
+
+def test_lines_that_nobody_reads_are_dropped_and_counted(pipe: Pipe) -> None:
+    for number in range(50):
+        pipe.log(f"{number:0300}")
+    assert [int(line) for line in pipe.read()] == list(range(13))
+    pipe.log("after")
+    assert pipe.read() == ["37 lines of the log were dropped, because nobody read it", "after"]
+    pipe.log("last")
+    assert pipe.read() == ["last"]
+
+
+def test_a_line_that_fits_in_part_is_ended_before_the_next(pipe: Pipe) -> None:
+    pipe.log("long " * _ROOM)
+    assert len(pipe.read()) == 1
+    pipe.log("after")
+    told = ["", "1 lines of the log were dropped, because nobody read it", "after"]
+    assert pipe.read() == told
+
+
+def test_what_a_closed_reader_causes_is_no_error(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), pipe.reading)
+    pipe.log("lost")
+    pipe.log("lost")
