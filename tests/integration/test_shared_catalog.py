@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from recommender.entities import DatabaseName
-from tests.support.clients import running_app
+from tests.support.clients import PATIENT, running_app
 from tests.support.gunicorn import GunicornServer, running_gunicorn
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
@@ -68,7 +68,7 @@ def six_pages(server: GunicornServer, path: str) -> list[str]:
 
 @pytest.fixture
 def moving(databases: Urls) -> Iterator[GunicornServer]:
-    with running_gunicorn(databases, **QUICK) as server, popularity_moving(databases):
+    with running_gunicorn(databases, **QUICK, **PATIENT) as server, popularity_moving(databases):
         yield server
 
 
