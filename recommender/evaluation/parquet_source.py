@@ -7,7 +7,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,14 @@ _MICROSECONDS = 1e6
 # A number from here on is in the next smaller unit, down to nanoseconds: in seconds it is the year 5138, in
 # milliseconds 1973.
 _END_OF_UNIT, _NEXT_UNIT, _UNITS = 1e11, 1_000.0, 4
+
+
+class _Meaning(NamedTuple):
+    """What rows mean, parallel; see `Interactions`."""
+
+    kinds: NDArray[np.uint8]
+    values: NDArray[np.float64]
+    excluding: NDArray[np.bool_]
 
 
 def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Source:
@@ -73,7 +81,7 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
     with _refusing_unreadable("interactions.parquet"):
         users, user_idx = _coded(table["user_id"])
         items, item_idx = _coded(table["item_id"])
-        kinds, values = _kinds_and_values(table, types, scale)
+        kinds, values, excluding = _meant(table, types, scale)
         times = _seconds(table["timestamp"])
     # Drop interactions without user or item; those without a time are in no window.
     kinds[np.isnan(times)] = InteractionKind.OTHER
@@ -86,33 +94,45 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
         kinds=kinds[known],
         values=values[known],
         times=times[known],
-        excluding=np.ones(int(known.sum()), dtype=np.bool_),
+        excluding=excluding[known],
     )
 
 
-def _kinds_and_values(
-    table: pa.Table, types: InteractionTypes, scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return type and value of each row; values come from `value`, else from the rating, else are 1."""
+def _meant(table: pa.Table, types: InteractionTypes, scale: float) -> _Meaning:
+    """Return what each row means; values come from `value`, else from the rating, else are 1."""
     if "type" in table.column_names:
-        names, codes = _coded(table["type"])
-        meaning = [_kind_of(name, types) for name in names]
-        values = np.ones(len(codes))
+        meaning = _typed(table["type"], types)
     elif "rating" in table.column_names:
-        ratings = _numbers(table["rating"])
-        stars, codes = np.unique(ratings, return_inverse=True)
-        rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
-        meaning = [
-            InteractionKind.OTHER if np.isnan(number) else InteractionKind[kind]
-            for number, (kind, _) in zip(stars, rated, strict=True)
-        ]
-        values = np.array([value for _, value in rated])[codes] if rated else np.empty(0)
+        meaning = _rated(table["rating"], scale)
     else:
         raise EvaluationError("interactions.parquet has neither a column type nor a column rating")
-    kinds = np.array([*meaning, InteractionKind.OTHER], dtype=np.uint8)[codes]
     if "value" in table.column_names:
         values = np.nan_to_num(_numbers(table["value"]), posinf=0.0, neginf=0.0)
-    return kinds, values
+        return meaning._replace(values=values)
+    return meaning
+
+
+def _typed(column: pa.ChunkedArray, types: InteractionTypes) -> _Meaning:
+    names, codes = _coded(column)
+    # The last entry is for rows without a type.
+    kinds = np.array([*(_kind_of(name, types) for name in names), InteractionKind.OTHER], dtype=np.uint8)
+    excluding = np.array([not types.excluding or name in types.excluding for name in [*names, None]])
+    return _Meaning(kinds[codes], np.ones(len(codes)), excluding[codes])
+
+
+def _rated(column: pa.ChunkedArray, scale: float) -> _Meaning:
+    ratings = _numbers(column)
+    stars, codes = np.unique(ratings, return_inverse=True)
+    rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
+    kinds = [
+        InteractionKind.OTHER if np.isnan(number) else InteractionKind[kind]
+        for number, (kind, _) in zip(stars, rated, strict=True)
+    ]
+    return _Meaning(
+        np.array(kinds, dtype=np.uint8)[codes],
+        np.array([value for _, value in rated], dtype=np.float64)[codes],
+        np.ones(len(codes), dtype=np.bool_),
+    )
 
 
 def _kind_of(name: str, types: InteractionTypes) -> InteractionKind:

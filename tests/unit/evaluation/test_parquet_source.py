@@ -53,6 +53,24 @@ def test_timestamps_are_read_in_each_unit(tmp_path: Path, unit: str) -> None:
     assert read(written(tmp_path, timestamp=times)).interactions.times.tolist() == [MOMENT]
 
 
+@pytest.mark.parametrize(
+    ("excluding", "expected"),
+    [((), [True, True, True, True]), (("DISLIKE", "HIDE"), [False, True, True, False])],
+)
+def test_only_the_excluding_types_exclude_an_item(
+    tmp_path: Path, excluding: tuple[str, ...], expected: list[bool]
+) -> None:
+    written(
+        tmp_path,
+        user_id=["u"] * 4,
+        item_id=["a", "b", "c", "d"],
+        timestamp=[MOMENT] * 4,
+        type=["WATCH", "DISLIKE", "HIDE", None],
+    )
+    types = TYPES.model_copy(update={"excluding": excluding})
+    assert parquet_source(tmp_path, types, 5.0).interactions.excluding.tolist() == expected
+
+
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.timestamp("us")])
 def test_an_interaction_without_a_time_is_in_no_window(tmp_path: Path, kind: pa.DataType) -> None:
     found = read(written(tmp_path, timestamp=pa.array([None], kind))).interactions
