@@ -130,8 +130,7 @@ class MovieLensFolder:
             repeated: the hashes of ratings that occur more than once; only the first is yielded.
 
         Raises:
-            LoadError: at the end, if so many ratings exceed the scale that the files must have another one:
-                the others would be a biased sample.
+            LoadError: at the end, if so many ratings exceed the scale that the files must have another one.
         """
         seen: set[Rating] = set()
         above = lines = 0
@@ -146,11 +145,7 @@ class MovieLensFolder:
                 notes.skipped.add(refusal, record.line)
             elif rating is not None:
                 yield rating
-        if above >= _MANY_ABOVE and above > _LARGE_SHARE * lines:
-            raise LoadError(
-                f"{above:,} of {lines:,} ratings are above {self._scale:g}: give the highest possible rating "
-                "with --scale, which may be 5 or 10"
-            )
+        refuse_another_scale(above, lines, self._scale)
 
     def _rating(self, values: list[str]) -> tuple[Rating | None, str | None]:
         """Parse a line's values; return a reason instead if they are not a valid rating."""
@@ -279,6 +274,24 @@ def user_id(key: str) -> str:
 def item_id(key: str) -> str:
     """Return the fixed UUID of a movie of a MovieLens file."""
     return str(uuid5(NAMESPACE_URL, f"movielens/movie/{key}"))
+
+
+def refuse_another_scale(above: int, ratings: int, scale: float) -> None:
+    """Refuse ratings if too many are above the scale to be mistakes: the others would be a biased sample.
+
+    Args:
+        above: how many are above it.
+        ratings: how many there are.
+        scale: the highest possible rating.
+
+    Raises:
+        LoadError: at least 10 are above it, and more than 1 %.
+    """
+    if above >= _MANY_ABOVE and above > _LARGE_SHARE * ratings:
+        raise LoadError(
+            f"{above:,} of {ratings:,} ratings are above {scale:g}: give the highest possible rating "
+            "with --scale, which may be 5 or 10"
+        )
 
 
 def interaction_of(stars: float) -> tuple[str, float]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recommender.data.interactions import InteractionKind, Interactions, indexed_interactions
-from recommender.demo.movielens import interaction_of
+from recommender.demo.movielens import interaction_of, refuse_another_scale
 from recommender.entities import InteractionTypes
 from recommender.errors import EvaluationError, one_line
 from recommender.evaluation.sources import Source, entry_of
@@ -29,11 +29,12 @@ _END_OF_UNIT, _NEXT_UNIT, _UNITS = 1e11, 1_000.0, 4
 
 
 class _Meaning(NamedTuple):
-    """What rows mean, parallel; see `Interactions`."""
+    """What rows mean, parallel; see `Interactions`. `valid`: False for rows to leave out."""
 
     kinds: NDArray[np.uint8]
     values: NDArray[np.float64]
     excluding: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
 
 
 def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Source:
@@ -46,6 +47,7 @@ def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Sourc
 
     Raises:
         EvaluationError: a file or column is missing or invalid.
+        LoadError: the ratings have another scale.
     """
     table = _read(folder / "interactions.parquet", ("user_id", "item_id", "timestamp"))
     interactions = _interactions(table, types, scale)
@@ -81,11 +83,11 @@ def _interactions(table: pa.Table, types: InteractionTypes, scale: float) -> Int
     with _refusing_unreadable("interactions.parquet"):
         users, user_idx = _coded(table["user_id"])
         items, item_idx = _coded(table["item_id"])
-        kinds, values, excluding = _meant(table, types, scale)
+        kinds, values, excluding, valid = _meant(table, types, scale)
         times = _seconds(table["timestamp"])
     # Drop interactions without user or item; those without a time are in no window.
     kinds[np.isnan(times)] = InteractionKind.OTHER
-    known = (user_idx >= 0) & (item_idx >= 0)
+    known = valid & (user_idx >= 0) & (item_idx >= 0)
     return indexed_interactions(
         users,
         items,
@@ -117,21 +119,20 @@ def _typed(column: pa.ChunkedArray, types: InteractionTypes) -> _Meaning:
     # The last entry is for rows without a type.
     kinds = np.array([*(_kind_of(name, types) for name in names), InteractionKind.OTHER], dtype=np.uint8)
     excluding = np.array([not types.excluding or name in types.excluding for name in [*names, None]])
-    return _Meaning(kinds[codes], np.ones(len(codes)), excluding[codes])
+    return _Meaning(kinds[codes], np.ones(len(codes)), excluding[codes], np.ones(len(codes), dtype=np.bool_))
 
 
 def _rated(column: pa.ChunkedArray, scale: float) -> _Meaning:
+    """Return what ratings mean; single ones that are not on the scale are left out, as of MovieLens."""
     ratings = _numbers(column)
+    refuse_another_scale(int((np.isfinite(ratings) & (ratings > scale)).sum()), len(ratings), scale)
     stars, codes = np.unique(ratings, return_inverse=True)
     rated = [interaction_of(each * _FIVE_STARS / scale) for each in stars.tolist()]
-    kinds = [
-        InteractionKind.OTHER if np.isnan(number) else InteractionKind[kind]
-        for number, (kind, _) in zip(stars, rated, strict=True)
-    ]
     return _Meaning(
-        np.array(kinds, dtype=np.uint8)[codes],
+        np.array([InteractionKind[kind] for kind, _ in rated], dtype=np.uint8)[codes],
         np.array([value for _, value in rated], dtype=np.float64)[codes],
         np.ones(len(codes), dtype=np.bool_),
+        (ratings >= 0) & (ratings <= scale),
     )
 
 

@@ -1,5 +1,6 @@
 """Parquet files are read whatever the unit of their times is, and malformed ones are refused in one line."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.data.interactions import InteractionKind
 from recommender.entities import InteractionTypes
-from recommender.errors import EvaluationError
+from recommender.errors import EvaluationError, LoadError
 from recommender.evaluation.parquet_source import parquet_source
 from recommender.evaluation.sources import Source
 
@@ -69,6 +71,28 @@ def test_only_the_excluding_types_exclude_an_item(
     )
     types = TYPES.model_copy(update={"excluding": excluding})
     assert parquet_source(tmp_path, types, 5.0).interactions.excluding.tolist() == expected
+
+
+def rated(folder: Path, ratings: Sequence[float | None]) -> Path:
+    """Write one rating of each user."""
+    users = [f"user{number:04}" for number in range(len(ratings))]
+    columns = {"user_id": users, "item_id": ["i"] * len(users), "timestamp": [MOMENT] * len(users)}
+    pq.write_table(pa.table({**columns, "rating": ratings}), folder / "interactions.parquet")
+    return folder
+
+
+def test_ratings_of_a_larger_scale_are_refused(tmp_path: Path) -> None:
+    rated(tmp_path, [7.0] * 10 + [4.0] * 900)
+    with pytest.raises(LoadError, match=r"^10 of 910 ratings are above 5: .* --scale"):
+        read(tmp_path)
+    assert len(parquet_source(tmp_path, TYPES, 10.0).interactions.kinds) == 910
+
+
+def test_single_ratings_that_are_not_on_the_scale_are_left_out(tmp_path: Path) -> None:
+    found = read(rated(tmp_path, [4.0, 7.0, -1.0, None, np.nan, np.inf, 0.0, 5.0])).interactions
+    assert found.user_ids[-1] == "user0007"
+    assert found.user_idx.tolist() == [0, 6, 7]
+    assert found.kinds.tolist() == [InteractionKind.LIKE, InteractionKind.DISLIKE, InteractionKind.LIKE]
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.timestamp("us")])
