@@ -58,7 +58,7 @@ class Trigger(StrEnum):
 
 
 class MetricInterval(_Record):
-    """A mean over users, and the 95 % interval of a bootstrap over users."""
+    """A mean over users, and its 95 % interval."""
 
     mean: float
     low: float
