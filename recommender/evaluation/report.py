@@ -141,7 +141,7 @@ def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
         if baseline in evaluation.baselines and baseline != best.name:
             difference = group.as_best(baseline, metric)
             base = group.metrics[metric].mean - difference.mean
-            found.append(_claim(best.name, words, difference, base))
+            found.append(_claim(best.name, words, difference, base, metric))
     if best.name == POPULARITY.name:
         found.append("No model has a larger mean than recommending what is popular.")
     runner_up = evaluation.measured[1:2]
@@ -149,19 +149,14 @@ def _sentences(evaluation: Evaluation, best: VariantResult) -> list[str]:
     return found
 
 
-def _claim(name: str, baseline: str, difference: MetricDifference, base: float) -> str:
+def _claim(name: str, baseline: str, difference: MetricDifference, base: float, metric: str) -> str:
     if difference.verdict is Verdict.UNCLEAR:
         return f"These users do not show whether {name} is better than {baseline}."
+    # The ends of the interval are not shares of the baseline: its mean varies, too.
     share = f" by {abs(difference.mean) / base:.0%}" if base > 0 else ""
-    low, high = _ends(difference, base)
-    return f"{name} is {difference.verdict.value} than {baseline}{share} (95 % interval: {low} to {high})."
-
-
-def _ends(difference: MetricDifference, base: float) -> tuple[str, str]:
-    """Return the ends of an interval, as shares of the baseline if that is above 0."""
-    if base > 0:
-        return f"{difference.low / base:+.0%}", f"{difference.high / base:+.0%}"
-    return _signed(difference.low), _signed(difference.high)
+    low, high = _signed(difference.low), _signed(difference.high)
+    interval = f"95 % interval of the difference in {shown_metric(metric)}: {low} to {high}"
+    return f"{name} is {difference.verdict.value} than {baseline}{share} ({interval})."
 
 
 def _for_whom(evaluation: Evaluation, best: VariantResult) -> list[ComparedRow]:

@@ -1,5 +1,6 @@
 """A comparison ranks as requests do, reports significance, and continues if a model is refused."""
 
+import html
 from dataclasses import replace
 
 import numpy as np
@@ -179,6 +180,17 @@ def test_claims_about_the_best_allow_for_choosing_it_among_all() -> None:
     words = f"whether {best.name} is better than recommending what is popular"
     assert words in page
     assert words not in render_page(evaluation)
+
+
+def test_the_claim_about_the_best_has_the_interval_of_the_difference_itself() -> None:
+    """Its ends divided by the mean of the baseline would leave out how uncertain that mean is."""
+    evaluation = small_evaluation()
+    best = evaluation.measured[0]
+    difference = evaluation.of_group(best).joint[POPULARITY.name]
+    interval = (
+        f"(95 % interval of the difference in NDCG@10: {difference.low:+.4f} to {difference.high:+.4f})"
+    )
+    assert interval in html.unescape(render_page(evaluation))
 
 
 def test_results_from_before_joint_intervals_are_still_shown() -> None:
