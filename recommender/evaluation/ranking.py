@@ -92,6 +92,12 @@ class _Unscored:
         return [NO_SCORES] * len(users)
 
 
+def is_personal(strategy: Strategy, model: str) -> bool:
+    """Whether a ranking by a model rests on more than popularity, which is the same for every user."""
+    by_popularity_alone = strategy is Strategy.COLLABORATIVE and model == _Unscored.name
+    return strategy is not Strategy.POPULAR and not by_popularity_alone
+
+
 def mixes_similar_users(fit: Fit) -> bool:
     """Return whether similar users are mixed in for users with short histories."""
     return MODELS[fit.model].mixes_similar_users
@@ -190,10 +196,6 @@ def _rank(
     everything = np.ones(item_count, dtype=np.bool_)
     scope, page = ItemScope(everything, everything), Page(ranks)
     scorer = fitted.scorer
-    impersonal = {Strategy.POPULAR}
-    if scorer.name == _Unscored.name:
-        # Popularity scores are the same for every user.
-        impersonal.add(Strategy.COLLABORATIVE)
     label = f"Ranking by {variants[0].fit.label if variants[0].fit else 'popularity'}"
     at_once = max(1, min(_MOST_USERS_AT_ONCE, _SCORES_AT_ONCE // item_count))
     for start in range(0, len(users), at_once):
@@ -205,7 +207,7 @@ def _rank(
                 choice = Choice(scorer, short.blend_for(user, variant))
                 ranked = ranker.rank(user, choice, own, scope, page)
                 rankings[variant_idx, row, : len(ranked.item_idx)] = ranked.item_idx
-                personalised[variant_idx, row] = ranked.strategy not in impersonal
+                personalised[variant_idx, row] = is_personal(ranked.strategy, scorer.name)
     report(label, len(users), len(users))
     for variant, item_idx, is_personalised in zip(variants, rankings, personalised, strict=True):
         yield Rankings(variant, item_idx, is_personalised, fitted.seconds)

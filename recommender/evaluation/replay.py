@@ -27,6 +27,7 @@ from recommender.databases.queries import refuse_overlays_without
 from recommender.entities import DEFAULT_LIMIT, DatabaseName, Page, Strategy
 from recommender.errors import ReplayError
 from recommender.evaluation.metrics import accuracy
+from recommender.evaluation.ranking import is_personal
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.names import LIVE
 from recommender.models.registry import MODELS
@@ -176,7 +177,7 @@ def score(users: Sequence[ReplayedUser], k: int = DEFAULT_LIMIT) -> ReplayScores
         users=count,
         ndcg=mean(found["ndcg"].tolist()),
         hit_rate=mean(found["hit_rate"].tolist()),
-        personalised=mean(float(user.strategy is not Strategy.POPULAR) for user in users),
+        personalised=mean(float(is_personal(user.strategy, user.model)) for user in users),
         degraded=sum(bool(user.degraded) for user in users),
     )
 

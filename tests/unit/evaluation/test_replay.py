@@ -1,6 +1,7 @@
 """The options of a replay, and the meaning of its scores."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,14 @@ def test_means_are_over_users() -> None:
     assert (scores.users, scores.degraded) == (3, 1)
     assert scores.ndcg == scores.hit_rate == pytest.approx(1 / 3)
     assert scores.personalised == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [(Strategy.POPULAR, 0), (Strategy.COLLABORATIVE, 0), (Strategy.CONTENT, 1), (Strategy.HYBRID, 1)],
+)
+def test_scores_of_popularity_alone_are_not_personalized(strategy: Strategy, expected: float) -> None:
+    assert score([replace(user("ab", "a", strategy), model="popularity")]).personalised == expected
 
 
 def test_there_is_no_mean_of_no_users() -> None:
