@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from config.database_settings import DatabaseSettings
 from config.settings import Settings
+from recommender.catalog.index import CatalogIndex
 from recommender.catalog.item_cache import ItemCache
 from recommender.catalog.refresh import CatalogRefresher
 from recommender.catalog.snapshots import SnapshotFolder
@@ -30,6 +31,7 @@ from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.queries import load_queries, refuse_overlays_without
 from recommender.databases.user_db import UserDatabase
+from recommender.deadline import Deadline
 from recommender.domains.base import Domain
 from recommender.domains.declaration import with_own_attributes
 from recommender.domains.media import MEDIA
@@ -150,6 +152,14 @@ class Container:
     def served_blend(self) -> Blend:
         """Return the blend in use: that of the model in use, or the configured one."""
         return self._models.selection().blend
+
+    def catalog_index(self) -> CatalogIndex:
+        """Return the catalog index in use.
+
+        Raises:
+            NothingToRecommendFromError: none could be loaded yet.
+        """
+        return self._catalog.current(Deadline.after(0.0))
 
     def close(self) -> None:
         """Stop the background threads, then close every connection."""

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from config.settings import Settings, load_overridden
-from recommender.catalog.index import window_start
+from recommender.catalog.index import CatalogIndex, window_start
 from recommender.container import Container, build_container, loaded
 from recommender.data.dataset import Dataset, dataset_of
 from recommender.data.forgotten import copy_forgotten, read_forgotten
@@ -46,9 +47,9 @@ _PATIENCE = 10
 class ReplayedUser:
     """The recommendations of a user as of the moment, and what followed.
 
-    `item_ids`: best first. `strategy`, `degraded`, `model`: as in the answer. `followed`: unseen items that
-    the user liked or watched from the moment on, earliest first. `is_new`: the user had no positive items in
-    the window.
+    `item_ids`: best first. `strategy`, `degraded`, `model`: as in the answer. `followed`: unseen items of
+    the catalog that the user liked or watched from the moment on, earliest first. `is_new`: the user had no
+    positive items in the window.
     """
 
     user_id: str
@@ -64,7 +65,7 @@ class ReplayedUser:
 class Replay:
     """The replay of a moment.
 
-    `users`: the sampled users. `eligible_users`: how many users liked or watched anything new.
+    `users`: the sampled users. `eligible_users`: how many users liked or watched a new item of the catalog.
     """
 
     as_of: datetime
@@ -147,9 +148,6 @@ def replay(
     if not _EPOCH <= clock.now() < datetime.now(UTC):
         raise ReplayError(f"{as_of.isoformat()} must be after 1970 and before now")
     refuse_overlays_without("known_until", DatabaseName.ENGAGEMENT, settings.databases.sql_path)
-    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
-        engagement_db = EngagementDatabase(database, settings.interaction_types, clock)
-        asked, eligible_users = _read_followed(engagement_db, settings, users)
     with tempfile.TemporaryDirectory(prefix="marquee-replay-") as folder:
         served = _served_settings(settings, Path(folder), model)
         copy_forgotten(settings.models.model_path, Path(folder))
@@ -157,6 +155,7 @@ def replay(
             train(model, Path(folder), lambda: _read_dataset(settings, clock), fitting=fitting)
         with loaded(build_container(served, as_of=as_of), served.databases) as container:
             _refuse_other_model(container, model)
+            asked, eligible_users = _read_followed(settings, clock, container.catalog_index(), users)
             replayed = list(_recommended(container, asked, limit, show))
     return Replay(clock.now(), model, replayed, eligible_users)
 
@@ -199,25 +198,30 @@ def _served_settings(settings: Settings, model_path: Path, model: str) -> Settin
 
 
 def _read_followed(
-    engagement_db: EngagementDatabase, settings: Settings, limit: int | None
+    settings: Settings, clock: Clock, index: CatalogIndex, limit: int | None
 ) -> tuple[list[LaterPositives], int]:
     """Return what followed for a sample of users, drawn by hashes of ids, and the number of all users."""
-    start = window_start(settings.ranking.interaction_window_days, engagement_db.clock.now())
+    start = window_start(settings.ranking.interaction_window_days, clock.now())
+    forgotten = read_forgotten(settings.models.model_path)
     eligible_users = 0
 
-    def counted() -> Iterator[LaterPositives]:
+    def counted(users: Iterable[LaterPositives]) -> Iterator[LaterPositives]:
         nonlocal eligible_users
-        forgotten = read_forgotten(settings.models.model_path)
-        for user in forgotten.rows_of_others(engagement_db.stream_later_positives(start)):
-            eligible_users += 1
-            yield user
+        for user in users:
+            # No ranking can hold an item that is not in the catalog.
+            item_ids = list(compress(user.item_ids, index.locate(user.item_ids) >= 0))
+            if item_ids:
+                eligible_users += 1
+                yield user._replace(item_ids=item_ids)
 
     def rank(user: LaterPositives) -> tuple[bytes, str]:
         return blake2b(user.user_id.encode(), digest_size=8).digest(), user.user_id
 
-    if limit is None:
-        return sorted(counted(), key=rank), eligible_users
-    return heapq.nsmallest(limit, counted(), key=rank), eligible_users
+    with patient_database(DatabaseName.ENGAGEMENT, settings.databases) as database:
+        engagement_db = EngagementDatabase(database, settings.interaction_types, clock)
+        users = counted(forgotten.rows_of_others(engagement_db.stream_later_positives(start)))
+        drawn = sorted(users, key=rank) if limit is None else heapq.nsmallest(limit, users, key=rank)
+    return drawn, eligible_users
 
 
 def _read_dataset(settings: Settings, clock: Clock) -> Dataset:

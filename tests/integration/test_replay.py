@@ -53,6 +53,18 @@ def test_relevant_items_are_liked_or_watched_later_and_were_unseen(tiny: Tiny) -
     assert user.strategy is Strategy.COLLABORATIVE
 
 
+def test_items_that_are_not_in_the_catalog_are_not_relevant(tiny: Tiny) -> None:
+    for other, item in ((10, 100), (10, 101), (1, 100)):
+        tiny.add(other, item, 20)
+    tiny.add(1, 101, 5)
+    tiny.add(1, 999, 5)
+    tiny.add(11, 999, 5)
+    served = ask_tiny(tiny)
+    assert [(user.user_id, user.followed) for user in served.users] == [(ASKER, (key(101),))]
+    assert served.eligible_users == 1
+    assert score(served.users).ndcg == 1.0
+
+
 def test_users_without_a_history_then_are_new(tiny: Tiny) -> None:
     tiny.add(10, 100, 20)
     tiny.add(1, 101, 20, kind="DISLIKE")
