@@ -90,7 +90,9 @@ def novelty(rankings: NDArray[np.intp], user_counts: NDArray[np.int64], users: i
 
 
 def intra_list_diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) -> PerUser:
-    """Return 1 - the mean Jaccard similarity of genres over pairs of a list; NaN below two items.
+    """Return 1 - the mean Jaccard similarity of genres over pairs of a list; shape (users,).
+
+    Items without genres do not count, as nothing is known about them. NaN below two others.
 
     Args:
         rankings: shape (users, ranks).
@@ -141,7 +143,8 @@ def _mean_of_list(rankings: NDArray[np.intp], values: NDArray[np.float64]) -> Pe
 
 
 def _diversity(rankings: NDArray[np.intp], genres: NDArray[np.bool_]) -> PerUser:
-    valid = rankings >= 0
+    has_genres = np.asarray(genres.any(axis=1))
+    valid = (rankings >= 0) & has_genres[rankings]
     listed = (genres[rankings] & valid[:, :, np.newaxis]).astype(np.float32)
     common = listed @ listed.transpose(0, 2, 1)
     sizes = listed.sum(axis=2)

@@ -81,6 +81,13 @@ def test_diversity_is_one_minus_the_overlap_of_genres() -> None:
     assert np.isnan(found[2])
 
 
+def test_items_without_genres_do_not_count_for_diversity() -> None:
+    genres = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], dtype=np.bool_)
+    found = metrics.intra_list_diversity(np.array([[0, 1, 2], [0, 2, -1], [2, 3, -1]]), genres)
+    assert found[0] == 0.0
+    assert np.isnan(found[1:]).all()
+
+
 def test_diversity_of_long_lists_takes_bounded_memory_and_is_the_same_in_any_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
