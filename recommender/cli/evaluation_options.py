@@ -12,6 +12,7 @@ import click
 from config.setting_types import how_to_install
 from config.settings import Settings
 from recommender.cli.progress import Show, progress, with_progress
+from recommender.configured import pinned_hyperparameters
 from recommender.data.forgotten import read_forgotten
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.declaration import with_own_attributes
@@ -22,8 +23,9 @@ from recommender.evaluation.runner import DEFAULT_KS, Plan
 from recommender.evaluation.sources import Source, movielens_source
 from recommender.evaluation.splits import SplitKind
 from recommender.evaluation.training_part import Relevant
+from recommender.evaluation.variants import Fit
 from recommender.models.fitting import Fitting
-from recommender.models.registry import MODELS
+from recommender.models.registry import DEFAULT_MODEL, MODELS
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -136,6 +138,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
     kind = SplitKind(given["split"])
     if given["moment"] is not None and kind is not SplitKind.TIME:
         raise click.UsageError("--moment can only be used with --split time.")
+    pinned = pinned_hyperparameters(settings.neighbour_search).get(DEFAULT_MODEL, {})
     return Plan(
         split=kind,
         ks=given["ks"],
@@ -144,7 +147,7 @@ def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
         seed=given["seed"],
         fitting=Fitting(settings.models.training_memory_bytes),
         # Weights are compared as if configured: the same for all users.
-        short=ShortHistory(settings.ranking.min_history),
+        short=ShortHistory(settings.ranking.min_history, neighbours=Fit(DEFAULT_MODEL, pinned)),
     )
 
 

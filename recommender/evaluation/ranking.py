@@ -6,7 +6,7 @@ histories, then `Ranker` over the whole catalog.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -39,11 +39,12 @@ class ShortHistory:
 
     `min_history`: with at least so many items, the model ranks alone; 0 for all users. `configured_blend`:
     the blend for short histories, from which weights shift to those of a variant; None if the weights are
-    configured, and so the same for all users.
+    configured, and so the same for all users. `neighbours`: the model that is mixed in.
     """
 
     min_history: int = 5
     configured_blend: Blend | None = None
+    neighbours: Fit = field(default_factory=lambda: Fit(DEFAULT_MODEL))
 
     def blend_for(self, user: UserContext, variant: RankingVariant) -> Blend:
         """Return the blend of a variant for a user."""
@@ -110,7 +111,7 @@ class _Fitter:
         self._part = part
         self._fitting = fitting
         self._report = report
-        self._min_history = short.min_history
+        self._short = short
         self._neighbours: TrainableModel | None = None
 
     def fit(self, fit: Fit | None) -> _Fitted:
@@ -125,11 +126,11 @@ class _Fitter:
         model = self._learn(fit)
         seconds = time.monotonic() - started
         lengths = self._part.users.history_lengths
-        if not mixes_similar_users(fit) or (lengths >= self._min_history).all():
+        if not mixes_similar_users(fit) or (lengths >= self._short.min_history).all():
             return _Fitted(model, seconds)
         if self._neighbours is None:
-            self._neighbours = self._learn(Fit(DEFAULT_MODEL))
-        return _Fitted(ShortHistories(model, self._neighbours, self._min_history), seconds)
+            self._neighbours = self._learn(self._short.neighbours)
+        return _Fitted(ShortHistories(model, self._neighbours, self._short.min_history), seconds)
 
     def _learn(self, fit: Fit) -> TrainableModel:
         label = f"Learning {fit.label}"

@@ -270,7 +270,11 @@ class _Run:
             default=variant_of(None, task.blend, task.pinned, learns_blend=task.learns_blend),
             fixed=None if task.learns_blend else task.blend,
             pinned=task.pinned,
-            short=ShortHistory(task.min_history, task.blend if task.learns_blend else None),
+            short=ShortHistory(
+                task.min_history,
+                task.blend if task.learns_blend else None,
+                pinned_fit(DEFAULT_MODEL, {}, task.pinned),
+            ),
             memory_bytes=task.memory_bytes,
             seed=self.number,
         )

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from config.settings import load_overridden
+from recommender.cli.evaluation_options import plan_of
 from recommender.cli.evaluation_table import lines_of
 from recommender.deadline import Deadline
 from recommender.entities import Blend, History, Options, Page, Weights
@@ -22,7 +24,7 @@ from recommender.model_store.selection import Selection
 from recommender.models.base import UserContext, Window
 from recommender.models.fitting import UNBOUNDED, Fitting
 from recommender.models.registry import MODELS
-from recommender.models.user_knn.trained import UserKnn
+from recommender.models.user_knn.trained import UserKnn, UserKnnConfig
 from recommender.serving.hydration import ItemScope
 from recommender.serving.ranker import Ranker
 from tests.support.evaluation import histories_of_lengths, small_evaluation, two_tastes
@@ -70,16 +72,29 @@ def test_min_history_separates_short_histories_from_longer_ones() -> None:
     assert found == {"with history": 48, "short history": 12, "longer history": 36}
 
 
-@pytest.mark.parametrize("name", ["item_knn", "ease_transitions", "neighbours", "popularity"])
-def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("item_knn", {}),
+        ("item_knn", {"SIMILAR_USERS": "1"}),
+        ("ease_transitions", {}),
+        ("neighbours", {}),
+        ("popularity", {}),
+    ],
+)
+def test_a_variant_is_measured_as_it_is_served_to_users_with_short_histories(
+    name: str, settings: dict[str, str]
+) -> None:
     source = histories_of_lengths({f"user{number:02}": 1 + number % 8 for number in range(48)})
     split = make_splits(source.interactions, SplitKind.LEAVE_LAST_OUT).test
     part = prepare(source, split)
     learned = RankingVariant("learned", Fit(name), Weights(0.2, 0.8), "profile")
     configured = Blend(Weights(0.4, 0.6), "stated")
-    short = ShortHistory(5, configured)
+    given = {"split": "time", "moment": None, "ks": (10,), "relevant": None, "users": None, "seed": 0}
+    short = replace(plan_of(load_overridden(settings), given).short, configured_blend=configured)
     (ranked,) = rank_variants(part, [learned], 10, UNBOUNDED, lambda *_: None, short=short)
-    model, neighbours = MODELS[name].make({}), UserKnn()
+    similar_users = int(settings.get("SIMILAR_USERS", 50))
+    model, neighbours = MODELS[name].make({}), UserKnn(UserKnnConfig(similar_users=similar_users))
     model.fit(part.data)
     neighbours.fit(part.data)
     mixed = 5 if MODELS[name].mixes_similar_users else 0
