@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from recommender.catalog.index import CatalogIndex, build_index
 from recommender.catalog.popularity import Popularity
 from recommender.data.dataset import Dataset, dataset_of
-from recommender.data.interactions import Interactions, PositivePairs, histories_of, positive_pairs
+from recommender.data.interactions import (
+    InteractionKind,
+    Interactions,
+    PositivePairs,
+    histories_of,
+    positive_pairs,
+)
 from recommender.databases.engagement_db import PositiveHistory
 from recommender.entities import History
 from recommender.errors import EvaluationError
@@ -86,8 +92,9 @@ def choose_relevant(source: Source, splits: Sequence[Split]) -> Relevant:
     listed = {entry.item_id for entry in source.entries}
     in_catalog = np.array([item_id in listed for item_id in item_ids], dtype=np.bool_)
     for split in splits:
-        known = positive_pairs(split.train.since(window_start(source.window_days, split.end))).user_idx
-        user_idx, item_idx = _possible_pairs(split, Relevant.LIKES)
+        start = window_start(source.window_days, split.end)
+        known = positive_pairs(split.train.since(start)).user_idx
+        user_idx, item_idx = _possible_pairs(split, Relevant.LIKES, start)
         if len(np.intersect1d(known, user_idx[in_catalog[item_idx]])) < LEAST_LIKING_USERS:
             return Relevant.POSITIVES
     return Relevant.LIKES
@@ -125,7 +132,7 @@ def prepare(
     window = Window(source.window_days, _as_sql(start))
     index = build_index(source.entries, popularity, source.domain)
     kind = relevant or choose_relevant(source, [split])
-    wanted = _draw(_relevant_items(split, kind, index), histories, max_users, seed)
+    wanted = _draw(_relevant_items(split, kind, start, index), histories, max_users, seed)
     if not wanted:
         raise EvaluationError(f"the test part has no {kind} of items in the catalog that are new to a user")
     stated = _stated_genres(source, list(wanted), pairs, split.train)
@@ -150,9 +157,11 @@ def _as_sql(start: float) -> str:
     return iso_time(start).removesuffix("+00:00")
 
 
-def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[str, NDArray[np.intp]]:
+def _relevant_items(
+    split: Split, kind: Relevant, start: float, index: CatalogIndex
+) -> dict[str, NDArray[np.intp]]:
     """Return the relevant items by user: in the catalog, and not excluded."""
-    user_idx, item_idx = _possible_pairs(split, kind)
+    user_idx, item_idx = _possible_pairs(split, kind, start)
     catalog_idx = index.locate(split.train.item_ids)[item_idx]
     user_idx, catalog_idx = user_idx[catalog_idx >= 0], catalog_idx[catalog_idx >= 0]
     users, starts = np.unique(user_idx, return_index=True)
@@ -160,19 +169,36 @@ def _relevant_items(split: Split, kind: Relevant, index: CatalogIndex) -> dict[s
     return {split.train.user_ids[user]: part for user, part in zip(users.tolist(), parts, strict=False)}
 
 
-def _possible_pairs(split: Split, kind: Relevant) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _possible_pairs(
+    split: Split, kind: Relevant, start: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return users and items of the positive pairs of the test part that could be recommended, by user.
 
-    A ranking can hold a known item again unless an interaction with it excludes it (EXCLUDING_TYPES).
+    A ranking can hold a known item again unless an interaction with it excludes it (EXCLUDING_TYPES). A watch
+    after a dislike in the window, which begins at `start`, is not positive.
     """
     later = positive_pairs(split.test)
-    chosen = later.liked if kind is Relevant.LIKES else np.ones(len(later.liked), dtype=np.bool_)
     item_count = len(split.train.item_ids)
-    excluding = split.train.select(split.train.excluding)
-    excluded = np.unique(excluding.user_idx.astype(np.int64) * item_count + excluding.item_idx)
-    user_idx, item_idx = later.user_idx[chosen], later.item_idx[chosen]
-    possible = ~np.isin(user_idx.astype(np.int64) * item_count + item_idx, excluded)
-    return user_idx[possible], item_idx[possible]
+    keys = _pair_keys(later, item_count)
+    possible = ~np.isin(keys, np.unique(_pair_keys(split.train.select(split.train.excluding), item_count)))
+    if kind is Relevant.LIKES:
+        possible &= later.liked
+    else:
+        possible &= later.liked | ~np.isin(keys, _disliked_keys(split.train.since(start), item_count))
+    return later.user_idx[possible], later.item_idx[possible]
+
+
+def _disliked_keys(interactions: Interactions, item_count: int) -> NDArray[np.int64]:
+    """Return the keys of the pairs whose last verdict is a dislike."""
+    dislikes = interactions.kinds == InteractionKind.DISLIKE
+    verdicts = interactions.select(dislikes | (interactions.kinds == InteractionKind.LIKE))
+    liked = _pair_keys(positive_pairs(verdicts), item_count)
+    return np.setdiff1d(_pair_keys(interactions.select(dislikes), item_count), liked)
+
+
+def _pair_keys(pairs: Interactions | PositivePairs, item_count: int) -> NDArray[np.int64]:
+    """Return a number for each pair of a user and an item."""
+    return np.asarray(pairs.user_idx.astype(np.int64) * item_count + pairs.item_idx)
 
 
 def _draw(

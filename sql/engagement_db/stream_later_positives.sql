@@ -11,8 +11,8 @@
 -- Returns: a row for each user with any such medium, in any order
 --   user_id text
 --   media_ids text[]    the earliest first: media liked or watched from the moment on, at most a day ahead of now,
---                       whose latest verdict since then, if any, is a like, and which no interaction before the
---                       moment or without a timestamp excludes
+--                       whose latest verdict in the window or since then, if any, is a like, and which no
+--                       interaction before the moment or without a timestamp excludes
 --   had_positives boolean
 --                       whether the user had any positive media at the moment
 -- Index: interaction_user_recent_idx, where that is smaller to read than the table
@@ -38,9 +38,9 @@ FROM (
         CASE
             WHEN
                 coalesce(
-                    max(i.timestamp) FILTER (WHERE i.kind = 1 AND i.is_later)
-                    > max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.is_later),
-                    max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.is_later) IS NULL
+                    max(i.timestamp) FILTER (WHERE i.kind = 1 AND i.in_window)
+                    > max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.in_window),
+                    max(i.timestamp) FILTER (WHERE i.kind = 3 AND i.in_window) IS NULL
                 )
                 THEN min(i.timestamp) FILTER (WHERE i.kind < 3 AND i.is_later)
         END AS followed_at

@@ -23,9 +23,9 @@ def tiny(empty_databases: Urls) -> Tiny:
     return Tiny(empty_databases)
 
 
-def ask_tiny(tiny: Tiny, hours_ago: float = 10) -> Replay:
+def ask_tiny(tiny: Tiny, hours_ago: float = 10, **variables: str) -> Replay:
     as_of = datetime.now(UTC) - timedelta(hours=hours_ago)
-    return replay(settings_for(tiny.urls, **PATIENT, **NO_CAPS), as_of)
+    return replay(settings_for(tiny.urls, **{**PATIENT, **NO_CAPS, **variables}), as_of)
 
 
 def rankings(served: Replay) -> dict[str, tuple[str, ...]]:
@@ -63,6 +63,19 @@ def test_items_that_are_not_in_the_catalog_are_not_relevant(tiny: Tiny) -> None:
     assert [(user.user_id, user.followed) for user in served.users] == [(ASKER, (key(101),))]
     assert served.eligible_users == 1
     assert score(served.users).ndcg == 1.0
+
+
+def test_a_watch_after_a_dislike_is_not_relevant(tiny: Tiny) -> None:
+    tiny.add(10, 101, 20)
+    tiny.add(1, 100, 20, kind="DISLIKE")
+    tiny.add(1, 101, 21, kind="DISLIKE")
+    tiny.add(1, 101, 20, kind="LIKE")
+    tiny.add(1, 102, 20, kind="DISLIKE")
+    tiny.add(1, 103, 2_000, kind="DISLIKE")
+    for item, kind in ((100, "WATCH"), (101, "WATCH"), (102, "LIKE"), (103, "WATCH")):
+        tiny.add(1, item, 5, kind=kind)
+    (user,) = ask_tiny(tiny, EXCLUDING_TYPES="HIDE", INTERACTION_WINDOW_DAYS="30").users
+    assert set(user.followed) == {key(101), key(102), key(103)}, "103 was disliked before the window"
 
 
 def test_users_without_a_history_then_are_new(tiny: Tiny) -> None:

@@ -15,7 +15,7 @@ from recommender.evaluation.tuning import tune
 from recommender.evaluation.variants import DEFAULT, POPULARITY
 from tests.support.evaluation import ITEMS, Row, source_of
 
-LIKE, WATCH = InteractionKind.LIKE, InteractionKind.WATCH
+LIKE, WATCH, DISLIKE = InteractionKind.LIKE, InteractionKind.WATCH, InteractionKind.DISLIKE
 # Each moment has a fifth of the rows up to it, so that the splits in time are at the last two.
 HISTORY, CHOICE, TEST = 500.0, 800.0, 900.0
 ENOUGH = LEAST_LIKING_USERS
@@ -97,6 +97,33 @@ def test_an_item_that_may_be_recommended_again_is_relevant_again(
         for user, items in zip(part.users.contexts, part.users.relevant, strict=True)
     }
     assert relevant.get(ITEMS[0], []) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "expected"),
+    [
+        ([DISLIKE], WATCH, []),
+        ([DISLIKE], LIKE, [ITEMS[0]]),
+        ([DISLIKE, LIKE], WATCH, [ITEMS[0]]),
+        ([LIKE, DISLIKE], WATCH, []),
+    ],
+)
+def test_a_watch_after_a_dislike_is_not_relevant(
+    before: list[InteractionKind], later: InteractionKind, expected: list[str]
+) -> None:
+    """Also if a dislike does not exclude the item."""
+    own = [("viewer", ITEMS[0], kind, HISTORY + moment) for moment, kind in enumerate(before)]
+    own += [("viewer", ITEMS[1], WATCH, HISTORY), ("viewer", ITEMS[0], later, TEST)]
+    own += [("viewer", ITEMS[2], WATCH, TEST)]
+    source = source_of([*own, *rows_of(5, 3, 4, HISTORY), *rows_of(5, 13, 4, TEST)])
+    found = replace(source.interactions, excluding=np.zeros(len(source.interactions.times), dtype=np.bool_))
+    part = prepare(replace(source, interactions=found), split_at(found, TEST), Relevant.POSITIVES)
+    (relevant,) = (
+        {part.index.item_ids[item] for item in items.tolist()}
+        for user, items in zip(part.users.contexts, part.users.relevant, strict=True)
+        if user.user_id == "viewer"
+    )
+    assert relevant == {*expected, ITEMS[2]}
 
 
 @pytest.mark.parametrize(("sample", "with_history"), [(6, 6), (10, 8)])
