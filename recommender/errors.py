@@ -33,6 +33,10 @@ class ArtifactError(MarqueeError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
+class NewerReleaseError(ArtifactError):
+    """A version was made by a newer release: its model or format is unknown to this one."""
+
+
 class TrainingMemoryError(MarqueeError):
     """A model needs more memory to learn than it may use; the message has both numbers."""
 

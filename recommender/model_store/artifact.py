@@ -1,5 +1,6 @@
 """A version of a model on disk: the model's own files, and the version's metadata."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -8,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from recommender.entities import Blend
-from recommender.errors import ArtifactError
+from recommender.errors import ArtifactError, NewerReleaseError
 from recommender.model_store.small_files import read_small_json
 from recommender.models.files import refuse_unless_file
 
@@ -89,6 +90,13 @@ class Metadata:
 _METADATA_READER = TypeAdapter(Metadata)
 
 
+class _OfAnyFormat(BaseModel):
+    """The fields of metadata that mean the same in each format; see `Metadata`."""
+
+    format: int
+    forgotten: str | None = None
+
+
 def current_version(folder: Path, model: str) -> str | None:
     """Return the version that is published, None if there is none.
 
@@ -128,11 +136,14 @@ def read_metadata(folder: Path, model: str, version: str) -> Metadata:
     """Return the metadata of a version.
 
     Raises:
+        NewerReleaseError: it is in a newer format.
         ArtifactError: it cannot be read, or is of another model, version or format.
     """
     path = folder / model / version / METADATA
     try:
-        metadata = _METADATA_READER.validate_json(read_small_json(path), strict=True)
+        text = read_small_json(path)
+        _refuse_newer_format(text)
+        metadata = _METADATA_READER.validate_json(text, strict=True)
         is_aware = datetime.fromisoformat(metadata.built_at).tzinfo is not None
     except ValidationError as exc:
         raise ArtifactError(f"{METADATA} is not valid: {exc.errors()[0]['msg']}") from None
@@ -147,6 +158,30 @@ def read_metadata(folder: Path, model: str, version: str) -> Metadata:
     if (metadata.model, metadata.version, metadata.format) != (model, version, FORMAT):
         raise ArtifactError(f"{METADATA} names another model, version or format")
     return metadata
+
+
+def forgotten_state(folder: Path, model: str, version: str) -> str | None:
+    """Return the state of the list of forgotten users that a version was made without, in any format.
+
+    Raises:
+        ArtifactError: its metadata cannot be read.
+    """
+    try:
+        return read_metadata(folder, model, version).forgotten
+    except NewerReleaseError:
+        text = read_small_json(folder / model / version / METADATA)
+        return _OfAnyFormat.model_validate_json(text).forgotten
+
+
+def _refuse_newer_format(text: bytes) -> None:
+    """Refuse metadata in a newer format, whose other fields may not be valid in this one.
+
+    Raises:
+        NewerReleaseError: it is in a newer format.
+    """
+    with contextlib.suppress(ValidationError):
+        if _OfAnyFormat.model_validate_json(text).format > FORMAT:
+            raise NewerReleaseError(f"{METADATA} has a newer format: it was made by a newer release")
 
 
 def verify(home: Path, metadata: Metadata) -> None:

@@ -10,7 +10,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
-from recommender.errors import ArtifactError
+from config.setting_types import PROGRAM
+from recommender.errors import ArtifactError, NewerReleaseError
 from recommender.model_store.artifact import CURRENT, Metadata, current_version, is_there, read_metadata
 from recommender.model_store.versions import is_version
 from recommender.models.names import AUTO
@@ -63,6 +64,19 @@ def linked_version(folder: Path) -> VersionRef | None:
     """Return the target of `current` of all models; None if there is none.
 
     Raises:
+        NewerReleaseError: its model is unknown to this release.
+        ArtifactError: it cannot be read, or is not a link to a version of a model.
+    """
+    ref = _named_version(folder)
+    if ref is not None and ref.model not in MODELS:
+        raise NewerReleaseError(f"{CURRENT} of all models names {ref}, which was made by a newer release")
+    return ref
+
+
+def _named_version(folder: Path) -> VersionRef | None:
+    """Return the target of `current` of all models, also of an unknown model; None if there is none.
+
+    Raises:
         ArtifactError: it cannot be read, or is not a link to a version of a model.
     """
     try:
@@ -74,15 +88,18 @@ def linked_version(folder: Path) -> VersionRef | None:
             f"{CURRENT} of all models cannot be read as a symbolic link: {exc.strerror}"
         ) from None
     parts = target.parts
-    if len(parts) != _PARTS or parts[0] not in MODELS or not is_version(parts[1]):
+    if len(parts) != _PARTS or not is_version(parts[1]):
         raise ArtifactError(f"{CURRENT} of all models links to something that is not a version of a model")
     return VersionRef(*parts)
 
 
 def serving_version(folder: Path) -> VersionRef | None:
-    """Return the version for `MODEL=auto`: the linked one, else the last published for all, if any."""
+    """Return the version for `MODEL=auto`: the linked one, else the last published for all, if any.
+
+    The linked one may be of a model that only a newer release knows, and serves.
+    """
     with contextlib.suppress(ArtifactError):
-        linked = linked_version(folder)
+        linked = _named_version(folder)
         if linked is not None:
             return linked
     return next(iter(latest_for_all(folder)), None)
@@ -103,8 +120,9 @@ def latest_published(folder: Path, model: str) -> Metadata | None:
     """
     refs = _serving_first(folder) if model == AUTO else currents_of_models(folder, (model,))
     for ref in refs:
-        with contextlib.suppress(ArtifactError):
-            return read_metadata(folder, *ref)
+        if ref.model in MODELS:
+            with contextlib.suppress(ArtifactError):
+                return read_metadata(folder, *ref)
     return None
 
 
@@ -130,6 +148,37 @@ def currents_of_models(folder: Path, models: Iterable[str] = MODELS) -> list[Ver
             if version is not None:
                 found.append(VersionRef(model, version))
     return found
+
+
+def is_of_newer_release(folder: Path, ref: VersionRef) -> bool:
+    """Return whether a newer release made a version, which that release may serve; false if it is gone."""
+    if not is_there(folder, *ref):
+        return False
+    try:
+        read_metadata(folder, *ref)
+    except NewerReleaseError:
+        return True
+    except ArtifactError:
+        pass
+    return ref.model not in MODELS
+
+
+def refuse_newer(folder: Path, model: str) -> None:
+    """Require that this release made the version in use, so that a training may replace it.
+
+    Args:
+        folder, model: as in `latest_published`.
+
+    Raises:
+        NewerReleaseError: a newer release made it.
+    """
+    refs = [serving_version(folder)] if model == AUTO else currents_of_models(folder, (model,))
+    for ref in refs:
+        if ref is not None and is_of_newer_release(folder, ref):
+            raise NewerReleaseError(
+                f"{ref} was made by a newer release, and stays: this release cannot compare models with it. "
+                f"`{PROGRAM} models rollback` or `models promote` replaces it."
+            )
 
 
 def read_currents(folder: Path) -> CurrentVersions:
@@ -169,6 +218,19 @@ def refuse_unless_links(folder: Path, model: str) -> None:
 def _refuse_unless_link(path: Path) -> None:
     if path.exists() and not path.is_symlink():
         raise ArtifactError(f"{path} is not a symbolic link. Remove it and try again.")
+
+
+def remove_links_to(folder: Path, model: str) -> None:
+    """Remove the `current` of a model, and that of all models if it names the model; the lock must be held.
+
+    Raises:
+        OSError: a folder cannot be written.
+    """
+    current = folder / CURRENT
+    # By its first part alone: whatever else it names, another model's version stays in use.
+    if current.is_symlink() and current.readlink().parts[:1] == (model,):
+        current.unlink()
+    (folder / model / CURRENT).unlink(missing_ok=True)
 
 
 def point_to(folder: Path, ref: VersionRef) -> None:

@@ -31,10 +31,11 @@ from recommender.model_store.currents import (
     CurrentVersions,
     PromotionScope,
     VersionRef,
-    linked_version,
+    is_of_newer_release,
     point_model_to,
     read_currents,
     refuse_unless_links,
+    remove_links_to,
 )
 from recommender.model_store.fingerprints import fingerprint_of
 from recommender.model_store.folders import make_readable
@@ -105,10 +106,7 @@ class Publisher:
         """
         folder = self._home.parent
         with store_lock(folder):
-            linked = linked_version(folder)
-            if linked is not None and linked.model == self._home.name:
-                (folder / CURRENT).unlink(missing_ok=True)
-            (self._home / CURRENT).unlink(missing_ok=True)
+            remove_links_to(folder, self._home.name)
 
     def remove(self, version: str) -> None:
         """Remove a version; see `remove_version`.
@@ -136,7 +134,8 @@ class Publisher:
             shrinkage_accepted: it may replace a model of far more users.
             promotion: which `current` links it gets.
             since: what was in use when the decision for this version began. A link that was changed since
-                then keeps its new target, and the version is then marked as not for all users.
+                then keeps its new target, as does that of all models to a version of a newer release. Then
+                the version is marked as not for all users.
 
         Raises:
             OSError: the folder cannot be written; the current version stays.
@@ -184,7 +183,9 @@ class Publisher:
         if since is None or promotion is PromotionScope.NONE:
             return promotion
         now_in_use = read_currents(folder)
-        if promotion is PromotionScope.ALL and now_in_use.serving == since.serving:
+        serving = now_in_use.serving
+        is_ours = serving is None or not is_of_newer_release(folder, serving)
+        if promotion is PromotionScope.ALL and serving == since.serving and is_ours:
             return PromotionScope.ALL
         stays = now_in_use.of_model(name) == since.of_model(name)
         return PromotionScope.MODEL if stays else PromotionScope.NONE

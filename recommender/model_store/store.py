@@ -8,7 +8,7 @@ from pathlib import Path
 
 from config.setting_types import PROGRAM
 from recommender.data.forgotten import MADE_BEFORE_FORGETTING, Forgotten, read_forgotten
-from recommender.errors import ArtifactError
+from recommender.errors import ArtifactError, NewerReleaseError
 from recommender.model_store.artifact import METADATA, Metadata, is_there, read_metadata, verify
 from recommender.model_store.currents import (
     VersionRef,
@@ -268,8 +268,11 @@ def _usable(folder: Path, ref: VersionRef) -> Metadata:
     """Return the metadata of a version, whose arrays are not checked.
 
     Raises:
-        ArtifactError: it does not exist, or was made before a user was forgotten. The message names it.
+        ArtifactError: it does not exist, was made by a newer release, or before a user was forgotten. The
+            message names it.
     """
+    if ref.model not in MODELS:
+        raise NewerReleaseError(f"{ref}: it was made by a newer release")
     if not is_there(folder, *ref):
         raise UnknownVersionError(f"{ref}: it does not exist")
     try:

@@ -35,6 +35,7 @@ from recommender.model_store.currents import (
     VersionRef,
     latest_published,
     read_currents,
+    refuse_newer,
 )
 from recommender.model_store.runs import (
     ESTIMATED_INTERACTIONS,
@@ -169,6 +170,7 @@ class _Run:
 
     def make(self) -> dict[str, Any]:
         """Train, and return the fields of the record."""
+        refuse_newer(self._task.folder, self._task.model)
         self._since = read_currents(self._task.folder)
         former = self._serving = latest_published(self._task.folder, self._task.model)
         if former is not None:
@@ -251,8 +253,8 @@ class _Run:
             return fields
         if not published.provenance.for_all:
             fields["reason"] = (
-                f"{reason} What was put into use during the run stays in use. `{PROGRAM} models promote "
-                f"{published.version}` would replace it."
+                f"{reason} What people or a newer release put into use stays in use. `{PROGRAM} models "
+                f"promote {published.version}` would replace it."
             )
         version = {"model": published.model, "version": published.version}
         return {**fields, **version, "fingerprint": published.fingerprint}
