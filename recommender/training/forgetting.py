@@ -18,10 +18,16 @@ from recommender.model_store.artifact import (
     VERSION,
     Metadata,
     current_version,
+    forgotten_state,
     read_metadata,
     verify,
 )
-from recommender.model_store.currents import PromotionScope, serving_version
+from recommender.model_store.currents import (
+    PromotionScope,
+    VersionRef,
+    is_of_newer_release,
+    serving_version,
+)
 from recommender.model_store.folders import make_readable_folder, replace_text
 from recommender.model_store.publishing import ForgottenMeanwhileError, Publisher, publishing
 from recommender.model_store.shrinkage import find_shrinkage
@@ -180,7 +186,7 @@ def _current(home: Path) -> str | None:
 
 def _is_stale(home: Path, version: str, forgotten: Forgotten) -> bool:
     try:
-        return read_metadata(home.parent, home.name, version).forgotten != forgotten.state
+        return forgotten_state(home.parent, home.name, version) != forgotten.state
     except ArtifactError:
         # Its data is unknown: treat it as stale unless all its files were removed before.
         return any((home / version).glob("*.npy")) or (home / version / "config.json").exists()
@@ -219,9 +225,10 @@ def _remake(
 ) -> RemovalResult:
     former = _version_to_remake(publisher, home)
     stale = _stale_versions(home, forgotten)
-    publication, version = None, None
-    if former is not None and former.version not in stale:
-        outcome, reason, version = VersionOutcome.KEPT, "", former.version
+    publication = None
+    version = _of_newer_release(home) if former is None else former.version
+    if version is not None and version not in stale:
+        outcome, reason = VersionOutcome.KEPT, ""
     else:
         outcome, data, reason = _data_for(home, former, source, accept_shrinkage=accept_shrinkage)
         publication, fault = _publish(
@@ -229,6 +236,7 @@ def _remake(
         )
         if publication is None:
             publisher.withdraw()
+            version = None
             outcome, reason = VersionOutcome.REMOVED, fault or reason
         else:
             version = publication.metadata.version
@@ -253,12 +261,27 @@ def _version_to_remake(publisher: Publisher, home: Path) -> Metadata | None:
     return publisher.current()
 
 
+def _of_newer_release(home: Path) -> str | None:
+    """Return the current version of a model if a newer release made it, else None."""
+    version = _current(home)
+    if version is not None and is_of_newer_release(home.parent, VersionRef(home.name, version)):
+        return version
+    return None
+
+
 def _data_for(
     home: Path, former: Metadata | None, source: _Source, *, accept_shrinkage: bool
 ) -> tuple[VersionOutcome, Dataset | None, str]:
     """Return the data to fit a model to, and, if it is not from the databases, why."""
-    if former is None or home.name not in MODELS:
-        return VersionOutcome.REMOVED, None, "its current version cannot be read"
+    if home.name not in MODELS:
+        return (
+            VersionOutcome.REMOVED,
+            None,
+            "this release does not know the model: a newer release made it",
+        )
+    if former is None:
+        made = "was made by a newer release" if _of_newer_release(home) else "cannot be read"
+        return VersionOutcome.REMOVED, None, f"its current version {made}"
     if source.data is None:
         reason = source.fault
     else:

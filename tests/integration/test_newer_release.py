@@ -45,3 +45,18 @@ def test_a_training_by_hand_replaces_it(run_on_models: Run, folder: Path, newer:
     assert serving is not None
     assert serving.model == "popularity"
     assert [each.ref for each in read_promotions(folder)][-2:] == [newer, serving]
+
+
+def test_forget_removes_it_and_says_so(
+    run_on_models: Run, folder: Path, newer: VersionRef, user: str
+) -> None:
+    assert run_on_models("train", "popularity", "--keep-serving").status == 0
+    result = run_on_models("forget", user)
+    assert result.status == 3
+    assert (
+        f"{newer.model} is removed until it is trained again (this release does not know the model: a newer "
+        "release made it)" in result.out
+    )
+    assert "popularity" in result.out
+    assert serving_version(folder) is not None
+    assert run_on_models("forget", user).status == 0, "nothing is left to do"
