@@ -207,7 +207,9 @@ class Publisher:
             make_current(folder, ref, PromotionReason.PUBLISHED)
         elif promotion is PromotionScope.MODEL:
             point_model_to(folder, ref)
-        prune_model(folder, ref.model, self._kept_versions)
+        # It is published: what cannot be removed now is removed at the next publication.
+        with contextlib.suppress(OSError):
+            prune_model(folder, ref.model, self._kept_versions)
 
 
 @contextlib.contextmanager

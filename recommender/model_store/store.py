@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from config.setting_types import PROGRAM
@@ -24,9 +24,8 @@ from recommender.model_store.promotions import (
     PromotionReason,
     last_champions,
     logged_promotion,
-    read_promotions,
+    promotions_until,
     versions_before,
-    with_found,
 )
 from recommender.model_store.shrinkage import find_loss
 from recommender.model_store.versions import remove_version, versions_of
@@ -68,7 +67,10 @@ def list_versions(folder: Path, *, unreadable_left_out: bool = False) -> list[St
         OSError: a folder cannot be read.
     """
     current, of_models = serving_version(folder), set(currents_of_models(folder))
-    before = last_champions(history_of(folder)) - {current}
+    before: set[VersionRef] = set()
+    # Without the log, all else can be listed.
+    with contextlib.suppress(OSError):
+        before = last_champions(history_of(folder)) - {current}
     refs: list[VersionRef] = []
     for model in MODELS:
         with contextlib.suppress(*((OSError,) if unreadable_left_out else ())):
@@ -209,12 +211,20 @@ def make_current(folder: Path, ref: VersionRef, how: PromotionReason) -> None:
 
 
 def history_of(folder: Path) -> list[Promotion]:
-    """Return the promotions, that of the current version last."""
-    return with_found(read_promotions(folder), serving_version(folder))
+    """Return the promotions, that of the current version last.
+
+    Raises:
+        OSError: the log of promotions cannot be read.
+    """
+    return promotions_until(folder, serving_version(folder))
 
 
 def prune_model(folder: Path, model: str, keep: int) -> list[VersionRef]:
-    """Remove old versions of a model, and return them; its lock and the lock of the store must be held."""
+    """Remove old versions of a model, and return them; its lock and the lock of the store must be held.
+
+    Raises:
+        OSError: the log of promotions, or the model's folder, cannot be read.
+    """
     kept = set(_in_use(folder))
     latest = versions_of(folder / model)
     removed = []
@@ -316,12 +326,15 @@ def _lost(folder: Path, metadata: Metadata) -> str | None:
 
 
 def _prepare_to_serve(folder: Path, metadata: Metadata, *, is_smaller: bool) -> None:
-    """Mark a version so that servers accept it for all users, even if it is smaller."""
-    marked = replace(
-        metadata,
-        provenance=replace(metadata.provenance, for_all=True),
-        shrinkage_accepted=metadata.shrinkage_accepted or is_smaller,
-    )
-    if marked != metadata:
-        path = folder / metadata.model / metadata.version / METADATA
-        replace_text(path, json.dumps(asdict(marked), indent=2))
+    """Mark a version so that servers accept it for all users, even if it is smaller.
+
+    Fields that a newer release added stay in the file.
+    """
+    is_accepted = metadata.shrinkage_accepted or is_smaller
+    if metadata.provenance.for_all and metadata.shrinkage_accepted == is_accepted:
+        return
+    path = folder / metadata.model / metadata.version / METADATA
+    content = json.loads(path.read_bytes())
+    content["provenance"]["for_all"] = True
+    content["shrinkage_accepted"] = is_accepted
+    replace_text(path, json.dumps(content, indent=2))

@@ -20,6 +20,7 @@ from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import read_promotions
 from recommender.model_store.store import promote, prune, rollback
 from recommender.models.registry import MODELS
+from recommender.system.clock import utc_now
 from tests.support.datasets import dataset
 from tests.support.training import change_metadata, publish_made_up
 from tests.support.waiting import wait_until
@@ -161,12 +162,24 @@ def test_a_promotion_that_cannot_set_a_link_changes_nothing(
     assert rollback(folder) == promoted[1]
 
 
+def test_a_version_that_was_set_back_by_hand_is_found_and_the_later_one_stays_in_the_log(
+    folder: Path, promoted: list[VersionRef]
+) -> None:
+    (folder / "current").unlink()
+    (folder / "current").symlink_to(Path(*promoted[1]))
+    later = time.time() + 60
+    os.utime(folder / "current", (later, later), follow_symlinks=False)
+    promote(folder, promoted[0])
+    assert refs_in_log(folder) == [*promoted, promoted[1], promoted[0]]
+
+
 def test_a_rollback_does_not_go_to_a_version_whose_promotion_was_cut_off(
     folder: Path, promoted: list[VersionRef]
 ) -> None:
     never_served = publish_made_up(folder, CONTENT, promotion=PromotionScope.NONE)
     log = json.loads((folder / "promotions.json").read_text())
-    log.append({**log[-1], "model": never_served.model, "version": never_served.version})
+    at = utc_now().isoformat()
+    log.append({**log[-1], "model": never_served.model, "version": never_served.version, "at": at})
     (folder / "promotions.json").write_text(json.dumps(log))
     assert serving_version(folder) == promoted[-1]
     assert rollback(folder) == promoted[-2]
