@@ -5,6 +5,7 @@ models is a link to `<model>/<version>`, which `MODEL=auto` serves.
 """
 
 import contextlib
+import errno
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from pathlib import Path
@@ -20,6 +21,10 @@ from recommender.system.syncing import sync
 
 # `<model>/<version>`.
 _PARTS = 2
+# What file systems without symbolic links answer, as SMB without `mfsymlinks`, or FAT.
+_NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOSYS})
+# In place of a version, in the name of a link that is only tried.
+_TRIED = "00000000T000000.000000Z"
 
 
 class PromotionScope(Enum):
@@ -218,6 +223,36 @@ def refuse_unless_links(folder: Path, model: str) -> None:
 def _refuse_unless_link(path: Path) -> None:
     if path.exists() and not path.is_symlink():
         raise ArtifactError(f"{path} is not a symbolic link. Remove it and try again.")
+
+
+def refuse_without_links(folder: Path) -> None:
+    """Require that symbolic links can be made in a folder, by making one.
+
+    Raises:
+        OSError: the folder cannot be written, or its file system does not support them.
+    """
+    link = folder / f".{CURRENT}.{_TRIED}"
+    try:
+        link.symlink_to(_TRIED)
+    except FileExistsError:
+        # Another process tries it, too, or was killed meanwhile.
+        pass
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        # The system's own words do not name the cause.
+        reason = f"the file system of MODEL_PATH does not support symbolic links ({exc.strerror})"
+        raise OSError(exc.errno, reason, str(folder)) from exc
+    link.unlink(missing_ok=True)
+
+
+def is_linked(folder: Path, ref: VersionRef) -> bool:
+    """Return whether the `current` of its model, or that of all models, names a version.
+
+    Raises:
+        ArtifactError: one of them cannot be read, or is not a link to a version.
+    """
+    return current_version(folder, ref.model) == ref.version or _named_version(folder) == ref
 
 
 def remove_links_to(folder: Path, model: str) -> None:

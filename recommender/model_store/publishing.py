@@ -31,10 +31,12 @@ from recommender.model_store.currents import (
     CurrentVersions,
     PromotionScope,
     VersionRef,
+    is_linked,
     is_of_newer_release,
     point_model_to,
     read_currents,
     refuse_unless_links,
+    refuse_without_links,
     remove_links_to,
 )
 from recommender.model_store.fingerprints import fingerprint_of
@@ -138,7 +140,7 @@ class Publisher:
                 the version is marked as not for all users.
 
         Raises:
-            OSError: the folder cannot be written; the current version stays.
+            OSError: the folder cannot be written, or a link not set; the current version stays.
             ArtifactError: an existing version has the latest possible name.
             ForgottenMeanwhileError: the data includes a forgotten user. Nothing is published.
         """
@@ -201,12 +203,19 @@ class Publisher:
         sync(self._home)
 
     def _link(self, ref: VersionRef, promotion: PromotionScope) -> None:
-        """Set the links to a version, and remove old ones; the store's lock is held."""
+        """Set the links to a version, else remove it, and remove old ones; the store's lock is held."""
         folder = self._home.parent
-        if promotion is PromotionScope.ALL:
-            make_current(folder, ref, PromotionReason.PUBLISHED)
-        elif promotion is PromotionScope.MODEL:
-            point_model_to(folder, ref)
+        try:
+            if promotion is PromotionScope.ALL:
+                make_current(folder, ref, PromotionReason.PUBLISHED)
+            elif promotion is PromotionScope.MODEL:
+                point_model_to(folder, ref)
+        except BaseException:
+            # Each retry would leave a version more. If it is not known whether a link names it, it stays.
+            with contextlib.suppress(ArtifactError, OSError):
+                if not is_linked(folder, ref):
+                    self.remove(ref.version)
+            raise
         # It is published: what cannot be removed now is removed at the next publication.
         with contextlib.suppress(OSError):
             prune_model(folder, ref.model, self._kept_versions)
@@ -267,7 +276,7 @@ def publishing(
 
     Raises:
         ArtifactError: another process is publishing there, or a `current` is not a replaceable link.
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be made or written, or cannot hold symbolic links.
     """
     home = folder / model
     with model_lock(home, wait_s):
@@ -277,6 +286,7 @@ def publishing(
         with store_lock(folder):
             for each in (home, folder):
                 _remove_links(each)
+            refuse_without_links(folder)
         yield Publisher(home, kept_versions)
 
 

@@ -36,6 +36,7 @@ from recommender.model_store.currents import (
     latest_published,
     read_currents,
     refuse_newer,
+    refuse_without_links,
 )
 from recommender.model_store.runs import (
     ESTIMATED_INTERACTIONS,
@@ -171,6 +172,8 @@ class _Run:
     def make(self) -> dict[str, Any]:
         """Train, and return the fields of the record."""
         refuse_newer(self._task.folder, self._task.model)
+        # Before hours of comparing, whose result could not be published.
+        refuse_without_links(self._task.folder)
         self._since = read_currents(self._task.folder)
         former = self._serving = latest_published(self._task.folder, self._task.model)
         if former is not None:

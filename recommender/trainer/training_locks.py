@@ -1,10 +1,12 @@
 """Locks that allow one trainer, and one training run at a time, for a folder of models."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from recommender.errors import TrainingUnderWayError
+from recommender.model_store.currents import refuse_without_links
 from recommender.model_store.folders import make_readable_folder
 from recommender.system.file_locks import holding, take_lock
 
@@ -22,10 +24,18 @@ def take_trainer_lock(folder: Path) -> int | None:
         A file descriptor. The lock is held until all processes that have the descriptor have closed it.
 
     Raises:
-        OSError: the folder cannot be made or written, or its file system does not support locks.
+        OSError: the folder cannot be made or written, or its file system does not support locks or symbolic
+            links.
     """
     make_readable_folder(folder)
-    return take_lock(folder / TRAINER_LOCK, _PATIENCE_S)
+    lock = take_lock(folder / TRAINER_LOCK, _PATIENCE_S)
+    if lock is not None:
+        try:
+            refuse_without_links(folder)
+        except OSError:
+            os.close(lock)
+            raise
+    return lock
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """A training run publishes only models that are significantly better, and failures do not change serving."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -211,6 +212,19 @@ def test_a_record_of_a_failure_names_no_folder(train: Train, folder: Path) -> No
     result = train()
     assert result.status == 1
     assert last_run(folder).reason.startswith("MODEL_PATH/forgotten.json was changed since `forget` wrote it")
+
+
+def test_without_symbolic_links_a_run_fails_before_it_reads(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _target: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), str(path))
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert train().status == 1
+    run = last_run(folder)
+    assert (run.outcome, run.counts) == (TrainingOutcome.FAILED, {})
+    assert run.reason.startswith("the file system of MODEL_PATH does not support symbolic links (")
 
 
 def test_shrunken_data_are_not_trained_on(

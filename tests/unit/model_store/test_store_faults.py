@@ -13,14 +13,23 @@ import pytest
 
 from recommender.errors import ArtifactError
 from recommender.model_store import locks, publishing, store
-from recommender.model_store.artifact import Metadata, Provenance, verify
-from recommender.model_store.currents import PromotionScope, VersionRef, read_currents, serving_version
+from recommender.model_store.artifact import Metadata, Provenance, current_version, verify
+from recommender.model_store.currents import (
+    PromotionScope,
+    VersionRef,
+    read_currents,
+    refuse_without_links,
+    serving_version,
+)
 from recommender.model_store.folders import replace_text
 from recommender.model_store.locks import model_lock, store_lock
 from recommender.model_store.promotions import read_promotions
 from recommender.model_store.store import promote, prune, rollback
+from recommender.model_store.versions import versions_of
 from recommender.models.registry import MODELS
 from recommender.system.clock import utc_now
+from recommender.system.file_locks import is_held
+from recommender.trainer.training_locks import TRAINER_LOCK, take_trainer_lock
 from tests.support.datasets import dataset
 from tests.support.training import change_metadata, publish_made_up
 from tests.support.waiting import wait_until
@@ -48,6 +57,16 @@ def while_verifying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_STORE_PATIENCE_S", 0.0)
+
+
+@pytest.fixture
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail as a share does that cannot hold symbolic links."""
+
+    def refuse(path: Path, _target: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), str(path))
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -160,6 +179,64 @@ def test_a_promotion_that_cannot_set_a_link_changes_nothing(
     assert read_currents(folder) == before
     assert refs_in_log(folder) == promoted
     assert rollback(folder) == promoted[1]
+
+
+def test_a_training_that_cannot_set_a_link_leaves_no_version(
+    folder: Path, promoted: list[VersionRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_currents(folder)
+    replace = Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == folder / CONTENT / "current":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        publish_made_up(folder, CONTENT)
+    assert versions_of(folder / CONTENT) == [promoted[1].version]
+    assert read_currents(folder) == before
+
+
+def test_a_version_that_a_link_names_stays_if_the_next_link_cannot_be_set(
+    folder: Path, promoted: list[VersionRef], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == folder / "current":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        publish_made_up(folder, CONTENT)
+    version = current_version(folder, CONTENT)
+    assert versions_of(folder / CONTENT) == [promoted[1].version, version]
+
+
+@pytest.mark.usefixtures("without_links")
+def test_without_symbolic_links_nothing_is_trained(folder: Path) -> None:
+    message = r"MODEL_PATH does not support symbolic links \(Operation not supported\)"
+    with pytest.raises(OSError, match=message) as caught, publishing.publishing(folder, CONTENT):
+        pytest.fail("it would learn for hours")
+    assert caught.value.filename == str(folder)
+
+
+@pytest.mark.usefixtures("without_links")
+def test_without_symbolic_links_no_trainer_starts(folder: Path) -> None:
+    with pytest.raises(OSError, match="does not support symbolic links"):
+        take_trainer_lock(folder)
+    assert not is_held(folder / TRAINER_LOCK)
+
+
+def test_trying_a_link_leaves_none(folder: Path) -> None:
+    left = folder / ".current.00000000T000000.000000Z"
+    folder.mkdir()
+    left.symlink_to("of-a-killed-process")
+    refuse_without_links(folder)
+    assert not list(folder.iterdir())
 
 
 def test_a_version_that_was_set_back_by_hand_is_found_and_the_later_one_stays_in_the_log(
