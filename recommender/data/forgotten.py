@@ -48,6 +48,20 @@ class _ForgottenFile(BaseModel):
     users: dict[str, Annotated[int, Field(ge=-1, lt=1 << _FINGERPRINT_BITS)]]
 
 
+class _NewerForgottenFile(_ForgottenFile):
+    """The part of the content that this release knows."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class NewerListError(ArtifactError):
+    """The list has fields of a newer release. `known`: the list without them."""
+
+    def __init__(self, message: str, known: "Forgotten") -> None:
+        super().__init__(message)
+        self.known = known
+
+
 class _OfUser(Protocol):
     @property
     def user_id(self) -> str: ...
@@ -186,6 +200,7 @@ def read_forgotten(folder: Path) -> Forgotten:
         folder: of the models.
 
     Raises:
+        NewerListError: a newer release wrote it, with fields that may say more of who is forgotten.
         ArtifactError: the file cannot be read.
     """
     path = folder / FILE
@@ -193,14 +208,24 @@ def read_forgotten(folder: Path) -> Forgotten:
         if not stat.S_ISREG(path.stat().st_mode):
             # Opening a named pipe would make every request wait for a writer.
             raise ArtifactError(f"{path} is not a file: restore it from a backup")
-        content = _ForgottenFile.model_validate_json(path.read_bytes())
-        return Forgotten(bytes.fromhex(content.key), content.users)
+        text = path.read_bytes()
+        return _parsed(_ForgottenFile, text)
     except (FileNotFoundError, NotADirectoryError):
         return Forgotten()
-    except ValidationError:
+    except ValidationError as exc:
+        if {each["type"] for each in exc.errors()} == {"extra_forbidden"}:
+            raise NewerListError(
+                f"{path} has fields that this release does not know: a newer release wrote it. Use that one",
+                _parsed(_NewerForgottenFile, text),
+            ) from None
         raise ArtifactError(f"{path} was changed since `forget` wrote it: restore it from a backup") from None
     except OSError as exc:
         raise ArtifactError(f"{path} cannot be read: {exc.strerror}") from None
+
+
+def _parsed(form: type[_ForgottenFile], text: bytes) -> Forgotten:
+    content = form.model_validate_json(text)
+    return Forgotten(bytes.fromhex(content.key), content.users)
 
 
 def copy_forgotten(source: Path, target: Path) -> None:
@@ -278,7 +303,8 @@ class ForgottenUsers:
                     "trained models are not used, because the forgotten users are not known: %s", exc
                 )
             # The disk or a limit of open files may be at fault, and the file stay the same.
-            known = _Known(signature, None, known.last_read, time.monotonic() + _READ_AGAIN_S)
+            last_read = exc.known if isinstance(exc, NewerListError) else known.last_read
+            known = _Known(signature, None, last_read, time.monotonic() + _READ_AGAIN_S)
         else:
             known = _Known(signature, read, read)
         self._known = known

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,8 @@ _Moment = Annotated[str, AfterValidator(_refuse_unless_aware)]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Fields of a newer release are ignored: without its last run, a trainer would train at once.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class TrainingOutcome(StrEnum):
@@ -166,10 +168,8 @@ def write_run(folder: Path, run: TrainingRun) -> None:
 
 def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
     """Yield the latest records, the newest first, without unreadable ones."""
-    for number in sorted(_numbers(folder), reverse=True)[:limit]:
-        run = read_run(folder, number)
-        if run is not None:
-            yield run
+    runs = (read_run(folder, number) for number in sorted(_numbers(folder), reverse=True))
+    yield from islice((run for run in runs if run is not None), limit)
 
 
 def read_run(folder: Path, number: int) -> TrainingRun | None:

@@ -308,7 +308,10 @@ def _refuse_forgotten(metadata: Metadata, forgotten: Forgotten | None) -> None:
         ArtifactError: it was, or the list of forgotten users cannot be read.
     """
     if forgotten is None:
-        raise ArtifactError("the forgotten users are not known: forgotten.json is damaged or cannot be read")
+        raise ArtifactError(
+            "the forgotten users are not known: forgotten.json is damaged, cannot be read, or is of a newer "
+            "release"
+        )
     if metadata.forgotten != forgotten.state:
         raise ArtifactError(MADE_BEFORE_FORGETTING)
 

@@ -17,7 +17,8 @@ _FILE = ".begun.json"
 class BegunRun(BaseModel):
     """A training run that has begun: the number of its record, when it began, and why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Fields of a newer release are ignored: the number, time and reason are true without them.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     number: int
     started_at: AwareDatetime

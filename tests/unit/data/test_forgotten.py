@@ -98,6 +98,16 @@ def test_a_changed_file_is_refused_by_name(tmp_path: Path, content: str) -> None
     assert not ForgottenUsers(tmp_path).are_left_out(None)
 
 
+def test_a_list_with_more_fields_is_refused_as_that_of_a_newer_release(tmp_path: Path) -> None:
+    users = listed(*USERS[:1])
+    (tmp_path / FILE).write_text(json.dumps(json.loads(users.to_json()) | {"until": {}}))
+    with pytest.raises(ArtifactError, match="has fields that this release does not know: a newer release"):
+        read_forgotten(tmp_path)
+    known = ForgottenUsers(tmp_path)
+    assert known.current() is None
+    assert known.last_read() == users, "left out of live SQL nevertheless"
+
+
 def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE)
     assert ForgottenUsers(tmp_path).current() is None

@@ -59,6 +59,24 @@ def test_a_record_that_a_trainer_or_an_answer_could_not_take_is_left_out(
     assert [run.number for run in read_runs(tmp_path, 10)] == [1]
 
 
+def test_fields_that_a_newer_release_added_are_ignored(tmp_path: Path) -> None:
+    run = record_run(tmp_path, 1)
+    path = tmp_path / "runs" / "000001.json"
+    content = json.loads(path.read_text()) | {"energy_kwh": 0.2}
+    content["compared"][0]["metric"]["median"] = 0.2
+    path.write_text(json.dumps(content))
+    assert list(read_runs(tmp_path, 1)) == [run]
+
+
+def test_records_that_cannot_be_read_do_not_count_among_the_latest(tmp_path: Path) -> None:
+    for number in (1, 2, 3, 4):
+        record_run(tmp_path, number)
+    for number in (3, 4):
+        (tmp_path / "runs" / f"{number:06}.json").write_text("{")
+    assert [run.number for run in read_runs(tmp_path, 1)] == [2]
+    assert [run.number for run in read_runs(tmp_path, 0)] == []
+
+
 def test_a_named_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
     record_run(tmp_path, 1)
     os.mkfifo(tmp_path / "runs" / "000002.json")
