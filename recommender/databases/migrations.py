@@ -1,6 +1,6 @@
 """Migrate recommendation_db forward and back with yoyo; imported by `migrate` only."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recommendation_db import NAME
 from recommender.errors import LoadError
 
-_FOLDER = SQL_ROOT / NAME / "migrations"
+FOLDER = SQL_ROOT / NAME / "migrations"
 _CONNECT_TIMEOUT_S = 10
 
 
@@ -29,7 +29,7 @@ def migrate_up(url: str) -> list[str]:
         LoadError: PostgreSQL refuses or does not answer, or another process is migrating.
     """
     with _backend(url) as backend, backend.lock():
-        wanted = backend.to_apply(read_migrations(str(_FOLDER)))
+        wanted = backend.to_apply(read_migrations(str(FOLDER)))
         names = [migration.id for migration in wanted]
         backend.apply_migrations(wanted)
     return names
@@ -42,10 +42,12 @@ def migrate_down(url: str) -> list[str]:
         The migrations that were rolled back, in order.
 
     Raises:
-        LoadError: as `migrate_up`.
+        LoadError: as `migrate_up`, or a newer release has applied migrations.
     """
     with _backend(url) as backend, backend.lock():
-        wanted = backend.to_rollback(read_migrations(str(_FOLDER)))
+        known = read_migrations(str(FOLDER))
+        wanted = backend.to_rollback(known)
+        _refuse_unknown(url, {migration.id for migration in known})
         names = [migration.id for migration in wanted]
         backend.rollback_migrations(wanted)
     with WritableDatabase(NAME, url) as database:
@@ -63,6 +65,21 @@ def _refuse_hopeless(url: str) -> None:
         raise LoadError(f"{NAME}: the session is read-only, by the role, the URL or the server.")
     if not may_create:
         raise LoadError(f"{NAME}: the role may not create tables in the schema {schema}.")
+
+
+def _refuse_unknown(url: str, known: Collection[str]) -> None:
+    """Refuse a database with migrations that are not known here: only their release can roll them back.
+
+    Raises:
+        LoadError: it has some.
+    """
+    with WritableDatabase(NAME, url) as database:
+        (applied,) = database.fetch_row("fetch_applied_migrations")
+    unknown = [each for each in applied if each not in known]
+    if unknown:
+        raise LoadError(
+            f"{NAME}: a newer release has applied {', '.join(unknown)}: run `migrate down` with that release."
+        )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """recommendation_db is migrated up and down, filled at each publication, and cleaned by `forget`."""
 
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from psycopg import sql
 
 from config.setting_types import ROOT
 from recommender.data.dataset import Dataset
+from recommender.databases import migrations
+from recommender.databases.loading import WritableDatabase
 from recommender.demo.embedded import PostgresServer, server_url
 from recommender.model_store import artifact
 from recommender.model_store.currents import read_currents
@@ -82,6 +85,54 @@ def test_migrations_create_all_tables_and_remove_them_again(run: Run, url: str) 
     assert run("migrate", "down").status == 0
     assert relations(url) == before
     assert run("migrate", "up").status == 0
+
+
+@pytest.fixture
+def newer_migrations(tmp_path: Path) -> Path:
+    """The migrations of a newer release, which has one more."""
+    found = tmp_path / "migrations"
+    shutil.copytree(migrations.FOLDER, found)
+    (found / "0002_add_notes.sql").write_text("CREATE TABLE model_notes (id int PRIMARY KEY);")
+    (found / "0002_add_notes.rollback.sql").write_text("DROP TABLE model_notes;")
+    return found
+
+
+def test_migrations_of_a_newer_release_are_left_to_that_release(
+    run: Run, url: str, newer_migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = relations(url)
+    with monkeypatch.context() as newer:
+        newer.setattr(migrations, "FOLDER", newer_migrations)
+        assert run("migrate", "up").status == 0
+    applied = relations(url)
+    refused = run("migrate", "down")
+    assert refused.status == 1
+    assert "a newer release has applied 0002_add_notes: run `migrate down` with that release" in refused.err
+    assert relations(url) == applied
+    with monkeypatch.context() as newer:
+        newer.setattr(migrations, "FOLDER", newer_migrations)
+        assert "nothing to do" in run("migrate", "up").out
+        assert run("migrate", "down").status == 0
+    assert relations(url) == before
+
+
+def test_the_tables_of_the_tool_stay_if_a_migration_was_applied_meanwhile(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("migrate", "up")
+    enter = WritableDatabase.__enter__
+
+    def apply_first(database: WritableDatabase) -> WritableDatabase:
+        if not relations(url) & TABLES:
+            monkeypatch.setattr(WritableDatabase, "__enter__", enter)
+            assert run("migrate", "up").status == 0
+        return enter(database)
+
+    monkeypatch.setattr(WritableDatabase, "__enter__", apply_first)
+    assert "reverted: 0001_create_tables" in run("migrate", "down").out
+    assert relations(url) >= TABLES
+    assert "reverted: 0001_create_tables" in run("migrate", "down").out
+    assert not relations(url) & TABLES
 
 
 def test_published_models_can_be_queried(run: Run, url: str, folder: Path) -> None:
