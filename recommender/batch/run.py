@@ -25,7 +25,7 @@ Recommend = Callable[[Iterable[str]], Iterator[UserRecommendations]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a job writes, and whether it may overwrite existing files."""
+    """Where a job writes, and whether it begins anew in place of an existing output or unfinished job."""
 
     writer: Writer
     folder: JobFolder
@@ -90,16 +90,17 @@ def begin(options: JobOptions, user_ids: Iterable[str], target: Target, invalid:
     if left is None or options.users_from != ALL_USERS:
         draft = folder.user_list.with_suffix(".draft")
         user_list = write_list(user_ids, draft, invalid)
-        if left is not None and left.user_list.digest != user_list.digest:
-            _require_overwrite(target, "for other users: the ids have changed")
-            left = None
         if left is None:
             # In this order a kill leaves either no job and no output, or a job to resume.
             folder.forget()
             draft.replace(folder.user_list)
             return _created(Journal(options, user_list, JobProgress()), target)
+        if left.user_list.digest != user_list.digest:
+            raise _another_job(target, "for other users: the ids have changed")
         draft.unlink()
-    return left if _resumed(left, target) else _created(replace(left, progress=JobProgress()), target)
+    safe = Safe(left.progress.position, left.progress.fingerprint)
+    target.writer.resume(safe, folder.saved_at())
+    return left
 
 
 def work(
@@ -149,27 +150,24 @@ def work(
 
 
 def _earlier_journal(options: JobOptions, target: Target) -> Journal | None:
-    """Return the journal of an earlier run of the same job, if any.
+    """Return the journal of an earlier run of the same job; None to begin anew.
 
     Raises:
-        BatchError: another job or output is there, and `overwrite` is false.
+        BatchError: another job or output is there, and `overwrite` is false; or the output cannot be one.
     """
     exists = target.writer.exists()
-    try:
-        left = target.folder.load()
-    except BatchError:
-        if target.overwrite:
-            return None
-        raise
+    if target.overwrite:
+        # Continued, an unfinished job would answer the users of its own day.
+        return None
+    left = target.folder.load()
     if left is None:
-        if exists and not target.overwrite:
+        if exists:
             raise BatchError("the output exists already; --overwrite replaces it")
         return None
     for name in ("users_from", "format", "formulas", "limit", "ranking"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
-            _require_overwrite(target, f"with {name.replace('_', ' ')} {before}, not {now}")
-            return None
+            raise _another_job(target, f"with {name.replace('_', ' ')} {before}, not {now}")
     return left
 
 
@@ -180,28 +178,11 @@ def _created(journal: Journal, target: Target) -> Journal:
     return journal
 
 
-def _resumed(journal: Journal, target: Target) -> bool:
-    """Cut the output back to the length in the journal; False if it must be begun again.
-
-    Raises:
-        BatchError: the output does not match the journal, and `overwrite` is false.
-    """
-    safe = Safe(journal.progress.position, journal.progress.fingerprint)
-    try:
-        target.writer.resume(safe, target.folder.saved_at())
-    except BatchError:
-        if not target.overwrite:
-            raise
-        return False
-    return True
-
-
-def _require_overwrite(target: Target, difference: str) -> None:
-    if not target.overwrite:
-        raise BatchError(
-            f"there is an unfinished job {difference} ({target.folder.path}); "
-            "repeat its command, or start again with --overwrite"
-        )
+def _another_job(target: Target, difference: str) -> BatchError:
+    return BatchError(
+        f"there is an unfinished job {difference} ({target.folder.path}); "
+        "repeat its command, or start again with --overwrite"
+    )
 
 
 def _ask(recommend: Recommend, user_ids: Iterable[str]) -> list[UserRecommendations]:

@@ -75,7 +75,7 @@ class _Refusal(click.ClickException):
         },
         statuses={
             0: "all users have complete answers",
-            1: "stopped before the end: run the same command again",
+            1: "stopped before the end: run the same command again, without --overwrite",
             2: "the command is wrong, or the output cannot be created",
             3: "finished, but ids were skipped, or answers lack data of a database that failed or lost rows",
         },
@@ -106,7 +106,7 @@ class _Refusal(click.ClickException):
     show_default=True,
 )
 @click.option("--limit", type=int, help="Recommendations per user. Default 10, at most MAX_LIMIT.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output or unfinished job.")
+@click.option("--overwrite", is_flag=True, help="Begin anew: replace an existing output or unfinished job.")
 def batch(
     *,
     file: BinaryIO | None,
@@ -122,9 +122,9 @@ def batch(
     For mails, caches and analyses, without a script that calls the API. FILE has one user id per line;
     - is standard input. Repeated ids count once; invalid ids are named and skipped.
 
-    After an interruption by Ctrl-C, a kill, a full disk or a lost database, the same command continues:
-    no user is lost or written twice. Until the job is done, OUTPUT.resume holds its progress. A folder of
-    that name that this command did not make is an error, and is left unchanged.
+    After an interruption by Ctrl-C, a kill, a full disk or a lost database, the same command without
+    --overwrite continues: no user is lost or written twice. Until the job is done, OUTPUT.resume holds its
+    progress. A folder of that name that this command did not make is an error, and is left unchanged.
 
     """
     if (file is None) != all_users:
@@ -156,7 +156,8 @@ def batch(
         except OSError as exc:
             raise _Refusal(f"{exc.filename or output}: {exc.strerror}") from exc
         outcome = _work(journal, settings, target)
-    return _report(outcome, journal.progress.users, time.monotonic() - started)
+    same = "The same command without --overwrite" if overwrite else "The same command"
+    return _report(outcome, journal.progress.users, time.monotonic() - started, same)
 
 
 def _format_of(output: Path, format_name: str | None) -> OutputFormat:
@@ -289,7 +290,7 @@ def _stop_signals() -> Iterator[threading.Event]:
         restore()
 
 
-def _report(outcome: BatchOutcome, done_before: int, seconds: float) -> int:
+def _report(outcome: BatchOutcome, done_before: int, seconds: float, same: str) -> int:
     users, done = outcome.journal.user_list, outcome.journal.progress
     now = done.users - done_before
     click.echo(
@@ -298,10 +299,7 @@ def _report(outcome: BatchOutcome, done_before: int, seconds: float) -> int:
         f"{done.degraded:,} degraded, {users.invalid:,} skipped, {users.repeated:,} repeated"
     )
     if outcome.stopped is not None:
-        click.echo(
-            f"Error: stopped before the end: {outcome.stopped}. The same command continues from here.",
-            err=True,
-        )
+        click.echo(f"Error: stopped before the end: {outcome.stopped}. {same} continues from here.", err=True)
         return _STOPPED
     if done.held_back:
         click.echo(

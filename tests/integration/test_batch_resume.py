@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 
@@ -22,6 +23,7 @@ from tests.support.batches import (
     STRANGERS,
     flat,
     ids_file,
+    interrupt,
     interrupted,
     read_parquet,
     streamed,
@@ -215,6 +217,33 @@ def test_a_job_does_not_resume_with_other_options(
     assert (tmp_path / "out").read_bytes() == before
     assert run(*arguments, *options, "--overwrite").status == 0
     assert not (tmp_path / "out.resume").exists()
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_overwrite_begins_anew_with_the_users_of_today(
+    run_patiently: Run, databases: Urls, at: Callable[..., None], tmp_path: Path
+) -> None:
+    arguments = ("batch", "--all-users", "--output", tmp_path / "out", "--overwrite")
+    at(20, interrupt)
+    stopped = run_patiently(*arguments)
+    assert (stopped.status, "The same command without --overwrite continues" in stopped.err) == (1, True)
+    with psycopg.connect(databases[DatabaseName.USER]) as connection:
+        connection.execute("INSERT INTO user_preferences VALUES (gen_random_uuid(), %s)", (STRANGER,))
+    result = run_patiently(*arguments)
+    assert (result.status, "Continuing after" in result.err) == (0, False)
+    assert f'{{"user_id":"{STRANGER}"' in (tmp_path / "out").read_text()
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_job_begun_with_overwrite_continues_without_it(
+    run: Run, client: FlaskClient, at: Callable[..., None], tmp_path: Path
+) -> None:
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    (tmp_path / "out").write_text("of yesterday")
+    interrupted(run, at, *arguments, "--overwrite")
+    resumed = run(*arguments)
+    assert (resumed.status, "Continuing after 20 of 50 users" in resumed.err) == (0, True)
+    assert (tmp_path / "out").read_bytes() == streamed(client, STRANGERS)
 
 
 @pytest.mark.usefixtures("few_at_once")
