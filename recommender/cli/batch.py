@@ -141,7 +141,8 @@ def batch(
         users_from, chosen, formulas, limit, _describe_ranking(settings, domain, experiments)
     )
     maker = RowMaker(domain, in_experiments=bool(experiments))
-    target = Target(_writer(options, output, maker), JobFolder(output), overwrite)
+    written = _written_file(output)
+    target = Target(_writer(options, written, maker), JobFolder(written), overwrite)
     # Fail before any file is made if no databases are configured.
     settings.databases.url(DatabaseName.USER)
     started = time.monotonic()
@@ -183,6 +184,15 @@ def _format_of(output: Path, format_name: str | None) -> OutputFormat:
             f"Parquet makes a folder of files, which {output.name} does not tell", param_hint="--output"
         )
     return OutputFormat(format_name)
+
+
+def _written_file(output: Path) -> Path:
+    """Return the file that a link leads to, so that two runs cannot write it as two jobs.
+
+    A link to a pipe or a terminal, such as /dev/stdout, is returned as it is: it leads to no path.
+    """
+    is_to_a_path = output.is_file() or output.is_dir() or not output.exists()
+    return Path(os.path.realpath(output)) if output.is_symlink() and is_to_a_path else output
 
 
 def _describe_ranking(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:

@@ -282,6 +282,31 @@ def test_two_runs_do_not_work_on_one_job(run: Run, at: Callable[..., None], tmp_
 
 
 @pytest.mark.usefixtures("few_at_once")
+def test_two_runs_do_not_write_one_file_by_two_names(
+    run: Run, client: FlaskClient, at: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to("out")
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output")
+    others: list[Result] = []
+    at(20, lambda: others.append(run(*arguments, tmp_path / "link", "--overwrite")))
+    assert run(*arguments, tmp_path / "out").status == 0
+    assert [(other.status, "another run is writing it" in other.err) for other in others] == [(2, True)]
+    assert (tmp_path / "out").read_bytes() == streamed(client, STRANGERS)
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_job_continues_by_another_name_of_its_output(
+    run: Run, client: FlaskClient, at: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to("out")
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output")
+    interrupted(run, at, *arguments, tmp_path / "link")
+    assert "Continuing after 20" in run(*arguments, tmp_path / "out").err
+    assert (tmp_path / "out").read_bytes() == streamed(client, STRANGERS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt", "link", "out"]
+
+
+@pytest.mark.usefixtures("few_at_once")
 def test_a_full_disk_stops_the_job_and_loses_nothing(
     run: Run, client: FlaskClient, reference: Reference, tmp_path: Path
 ) -> None:
