@@ -1,13 +1,15 @@
 """A folder of Parquet files to evaluate on. Needs pyarrow.
 
 `interactions.parquet` has the columns user_id, item_id, timestamp, `type` or `rating`, and optionally
-`value`. The optional `items.parquet` has item_id and `genres`, a list or a text separated by |.
+`value`. The optional `items.parquet` has item_id and `genres`, a list or a text separated by |. Each is a
+file, or a folder of files that is read as one table.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +21,16 @@ from recommender.data.interactions import InteractionKind, Interactions, indexed
 from recommender.demo.movielens import interaction_of, refuse_another_scale
 from recommender.entities import InteractionTypes
 from recommender.errors import EvaluationError, one_line
-from recommender.evaluation.sources import Source, entry_of
+from recommender.evaluation.sources import Source, entry_of, printable_name
 
 _FIVE_STARS = 5.0
 _MICROSECONDS = 1e6
+_UUID_BYTES = 16
 # A number from here on is in the next smaller unit, down to nanoseconds: in seconds it is the year 5138, in
 # milliseconds 1973.
 _END_OF_UNIT, _NEXT_UNIT, _UNITS = 1e11, 1_000.0, 4
+# As what a text that is a time is read: in a column, all or none of them have time zones.
+_TIMES = (pa.float64(), pa.timestamp("us"), pa.timestamp("us", tz="UTC"))
 
 
 class _Meaning(NamedTuple):
@@ -54,20 +59,115 @@ def parquet_source(folder: Path, types: InteractionTypes, scale: float) -> Sourc
     genres = _genres_by_item(folder / "items.parquet")
     item_ids = sorted({*interactions.item_ids, *genres})
     entries = [entry_of(item_id, genres.get(item_id, ())) for item_id in item_ids]
-    return Source(name=folder.name, interactions=interactions, entries=entries)
+    return Source(name=printable_name(folder), interactions=interactions, entries=entries)
 
 
 def _read(path: Path, columns: Sequence[str]) -> pa.Table:
-    if not path.is_file():
+    if not (path.is_file() or path.is_dir()):
         raise EvaluationError(f"{path} does not exist")
     try:
-        table = pq.read_table(path)
+        table = _table_in(path)
+    except UnicodeEncodeError as exc:
+        raise EvaluationError(f"{path} cannot be read as Parquet: its path is not UTF-8") from exc
     except (pa.ArrowException, OSError) as exc:
         raise EvaluationError(f"{path} cannot be read as Parquet: {one_line(exc)}") from exc
     missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise EvaluationError(f"{path} has no column {', '.join(missing)}")
+    for number, name in enumerate(table.column_names):
+        if name in _CONVERSIONS:
+            table = table.set_column(number, name, _converted(table[number], name, path.name))
     return table
+
+
+def _table_in(path: Path) -> pa.Table:
+    if path.is_dir():
+        return pq.read_table(path)
+    # Arrow opens no path that is not UTF-8.
+    with path.open("rb") as file:
+        return pq.read_table(file)
+
+
+def _converted(column: pa.ChunkedArray, name: str, file_name: str) -> pa.ChunkedArray:
+    conversion = _CONVERSIONS[name]
+    try:
+        return conversion.convert(_as_stored(column))
+    except pa.ArrowException as exc:
+        raise EvaluationError(
+            f"{file_name}: {name} ({column.type}) cannot be read: {one_line(exc).rstrip('.')}. "
+            f"Store it as {conversion.allowed}."
+        ) from exc
+
+
+def _as_stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without the encoding of a dictionary, and without the meaning of an extension type."""
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    return column.cast(column.type.storage_type) if isinstance(column.type, pa.BaseExtensionType) else column
+
+
+def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as texts, and 16 bytes in each row as UUIDs.
+
+    Raises:
+        ArrowException: that is not possible.
+    """
+    if pa.types.is_fixed_size_binary(column.type) and column.type.byte_width == _UUID_BYTES:
+        encoded = column.combine_chunks().dictionary_encode()
+        spelled = pa.array([str(UUID(bytes=each)) for each in encoded.dictionary.to_pylist()], pa.string())
+        column = pa.chunked_array([pa.DictionaryArray.from_arrays(encoded.indices, spelled)])
+    texts = pc.cast(column, pa.string())
+    # Arrow lets texts pass that are not UTF-8.
+    texts.validate(full=True)
+    return texts
+
+
+def _as_times(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as timestamps or numbers.
+
+    Raises:
+        ArrowException: that is not possible.
+    """
+    if pa.types.is_timestamp(column.type):
+        return column
+    if pa.types.is_date(column.type):
+        return pc.cast(column, pa.timestamp("us"))
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return _as_numbers(column)
+    for kind in _TIMES:
+        try:
+            return pc.cast(column, kind)
+        except pa.ArrowInvalid:
+            continue
+    raise pa.ArrowInvalid("its texts are not all numbers, times without a time zone, or times with one")
+
+
+def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as numbers; whole numbers above 2^53 are rounded.
+
+    Raises:
+        ArrowException: that is not possible.
+    """
+    return pc.cast(column, pa.float64(), safe=False)
+
+
+class _Conversion(NamedTuple):
+    """How a column is converted, and what it may hold, in words."""
+
+    convert: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+    allowed: str
+
+
+_IDS = _Conversion(_as_texts, "text, whole numbers or UUIDs")
+_NUMBERS = _Conversion(_as_numbers, "numbers")
+_CONVERSIONS = {
+    "user_id": _IDS,
+    "item_id": _IDS,
+    "type": _Conversion(_as_texts, "text"),
+    "timestamp": _Conversion(_as_times, "timestamps, dates, text in ISO 8601 or numbers"),
+    "rating": _NUMBERS,
+    "value": _NUMBERS,
+}
 
 
 @contextmanager
@@ -182,9 +282,9 @@ def _genres_by_item(path: Path) -> dict[str, Sequence[str]]:
     if not path.exists():
         return {}
     table = _read(path, ("item_id", "genres"))
-    with _refusing_unreadable(path.name):
+    with _refusing_unreadable(f"{path.name}: genres"):
         given: list[Any] = table["genres"].to_pylist()
-        ids = pc.cast(table["item_id"], pa.string()).to_pylist()
+    ids = table["item_id"].to_pylist()
     return {
         item_id: _names(genres) for item_id, genres in zip(ids, given, strict=True) if item_id is not None
     }

@@ -68,10 +68,15 @@ def movielens_source(folder: Path, scale: float) -> Source:
     ratings = groupby(files.ratings(ReadNotes()), key=lambda rating: rating.user_key)
     rows = (_rated(user_key, list(given)) for user_key, given in ratings)
     return Source(
-        name=folder.name,
+        name=printable_name(folder),
         interactions=without_repeats(interactions_of(rows)),
         entries=[entry_of(item_id(movie.key), movie.genres) for movie in movies],
     )
+
+
+def printable_name(folder: Path) -> str:
+    """Return the name of a folder without lone surrogates, which stand for bytes that are not UTF-8."""
+    return folder.name.encode("utf-8", "backslashreplace").decode()
 
 
 def entry_of(item_id: str, genres: Sequence[str]) -> CatalogEntry:

@@ -1,9 +1,12 @@
 """Parquet files are read whatever the unit of their times is, and malformed ones are refused in one line."""
 
+import os
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -93,6 +96,81 @@ def test_single_ratings_that_are_not_on_the_scale_are_left_out(tmp_path: Path) -
     assert found.user_ids[-1] == "user0007"
     assert found.user_idx.tolist() == [0, 6, 7]
     assert found.kinds.tolist() == [InteractionKind.LIKE, InteractionKind.DISLIKE, InteractionKind.LIKE]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pa.array([date(2026, 6, 1)], pa.date32()),
+        pa.array([date(2026, 6, 1)], pa.date64()),
+        ["2026-06-01"],
+        ["2026-06-01T00:00:00"],
+        ["2026-06-01 02:00:00+02:00"],
+        ["1780272000"],
+        pa.array(["2026-06-01T00:00:00.000Z"], pa.large_string()).dictionary_encode(),
+    ],
+    ids=["date", "date64", "day", "ISO 8601", "with a time zone", "number as text", "dictionary"],
+)
+def test_dates_and_texts_are_times(tmp_path: Path, time: Any) -> None:
+    (found,) = read(written(tmp_path, timestamp=time)).interactions.times
+    assert found == datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+
+
+ID = UUID("1af0e4f6-8f1c-4d3b-9d6e-7f0f7c9f0a11")
+
+
+@pytest.mark.parametrize("kind", [pa.uuid(), pa.binary(16)], ids=str)
+def test_uuids_in_binary_are_read_in_their_usual_spelling(tmp_path: Path, kind: pa.DataType) -> None:
+    ids = pa.array([ID.bytes, None], kind)
+    items = pa.table({"item_id": ids, "genres": ["Drama", "War"]})
+    columns = {"timestamp": [1, 1], "type": ["LIKE", "LIKE"]}
+    found = read(written(tmp_path, items=items, user_id=ids, item_id=ids, **columns))
+    assert (found.interactions.user_ids, found.interactions.item_ids) == ([str(ID)], [str(ID)])
+    assert len(found.interactions.times) == 1
+    assert [(entry.item_id, entry.genre_names) for entry in found.entries] == [(str(ID), ["Drama"])]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "remedy"),
+    [
+        ("user_id", [["u"]], "Store it as text, whole numbers or UUIDs."),
+        ("item_id", [b"\xff"], "Store it as text, whole numbers or UUIDs."),
+        ("type", [{"name": "LIKE"}], "Store it as text."),
+        ("timestamp", [["2026-06-01"]], "Store it as timestamps, dates, text in ISO 8601 or numbers."),
+        ("timestamp", ["yesterday"], "Store it as timestamps, dates, text in ISO 8601 or numbers."),
+        ("value", [["1"]], "Store it as numbers."),
+    ],
+)
+def test_a_column_that_cannot_be_read_is_named_with_what_it_may_hold(
+    tmp_path: Path, column: str, values: Any, remedy: str
+) -> None:
+    with pytest.raises(EvaluationError) as refused:
+        read(written(tmp_path, **{column: values}))
+    assert re.match(rf"interactions\.parquet: {column} \(.*\) cannot be read: ", str(refused.value))
+    assert str(refused.value).endswith(remedy)
+
+
+def test_a_folder_of_parts_is_read_as_one_table(tmp_path: Path) -> None:
+    for name, column in (("interactions", "user_id"), ("items", "genres")):
+        folder = tmp_path / f"{name}.parquet"
+        folder.mkdir()
+        (folder / "_SUCCESS").touch()
+        for number in range(2):
+            table = {"item_id": [f"i{number}"], "timestamp": [1], "type": ["LIKE"], column: [f"{number}"]}
+            pq.write_table(pa.table(table), folder / f"part-{number}.parquet")
+    found = read(tmp_path)
+    assert found.interactions.user_ids == ["0", "1"]
+    assert [entry.genre_names for entry in found.entries] == [["0"], ["1"]]
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    # Arrow cannot write there either.
+    folder = written(tmp_path / "folder").rename(os.fsdecode(os.fsencode(tmp_path / "folder") + b"\xff"))
+    assert read(folder).name == "folder\\udcff"
+    (folder / "items.parquet").mkdir()
+    with pytest.raises(EvaluationError, match="its path is not UTF-8"):
+        read(folder)
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.timestamp("us")])
