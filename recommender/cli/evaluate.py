@@ -1,6 +1,8 @@
 """`evaluate`: measure how well each model finds what users liked later."""
 
+import os
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from recommender.cli.evaluation_options import (
     opened_source,
     plan_of,
     reported,
+    show_and_write,
 )
 from recommender.cli.evaluation_table import lines_of
 from recommender.cli.replay import show_replay
@@ -28,7 +31,7 @@ from recommender.evaluation.variants import compared_variants
 
 _STATUSES = {
     0: "compared",
-    1: "there is nothing to learn from or to test on, or a database is down",
+    1: "there is nothing to learn from or to test on, or a database is down, or a file is not written",
     2: "the command is wrong",
 }
 
@@ -83,18 +86,21 @@ def evaluate(
         return
     if assignments:
         raise click.UsageError("--set can only be used with --as-of.")
+    if json_path is not None and html_path is not None:
+        _refuse_same_file(json_path, html_path)
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
         splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
         evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
     _keep(settings.models.model_path, evaluation)
-    if json_path is not None:
-        json_path.write_text(to_json(evaluation), encoding="utf-8")
-    if html_path is not None:
-        html_path.write_text(render_page(evaluation), encoding="utf-8")
-    for line in lines_of(evaluation):
-        click.echo(line)
+    files = ((json_path, partial(to_json, evaluation)), (html_path, partial(render_page, evaluation)))
+    show_and_write(lines_of(evaluation), *files)
+
+
+def _refuse_same_file(json_path: Path, html_path: Path) -> None:
+    if os.path.realpath(json_path) == os.path.realpath(html_path):
+        raise click.UsageError("--json and --html name the same file.")
 
 
 def _keep(models: Path, evaluation: Evaluation) -> None:

@@ -1,5 +1,6 @@
 """Options of `evaluate` and `tune`: source, split and progress."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -28,8 +29,43 @@ from recommender.models.fitting import Fitting
 from recommender.models.registry import DEFAULT_MODEL, MODELS
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 _MOST_RANKS = 1_000
+
+
+class _ResultFile(click.Path):
+    """A file to write when all is done. Trying it first saves hours of work that could not be kept."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        real = Path(os.path.realpath(path))
+        if _is_standard_output(path):
+            self.fail(f"{path} is the standard output, where the figures are printed", param, ctx)
+        if path.exists() and not path.is_file():
+            # A pipe would end for its reader if it were opened and closed here.
+            return path
+        if not real.parent.is_dir():
+            self.fail(f"there is no folder {real.parent}", param, ctx)
+        is_new = not real.exists()
+        try:
+            real.open("ab").close()
+        except OSError as exc:
+            self.fail(f"{path} cannot be written: {exc.strerror}", param, ctx)
+        if is_new:
+            real.unlink()
+        return path
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:
+        return False
+
+
+FILE = _ResultFile()
 
 
 class _Moment(click.ParamType[datetime]):
@@ -199,6 +235,28 @@ def _read_with_progress(models: Path, engagement_db: EngagementDatabase) -> Iter
     users = engagement_db.count_active_users("-infinity")
     rows = with_progress(engagement_db.stream_interactions(), f"Reading {users:,} histories", users)
     return read_forgotten(models).rows_of_others(rows)
+
+
+def show_and_write(lines: Iterable[str], *files: tuple[Path | None, Callable[[], str]]) -> None:
+    """Print the figures, then write the files that are given; a failure of one does not lose the others.
+
+    Raises:
+        ClickException: a file cannot be written.
+        OSError: standard output cannot be written.
+    """
+    with ExitStack() as stack:
+        for path, text in files:
+            if path is not None:
+                stack.callback(_write, path, text)
+        for line in lines:
+            click.echo(line)
+
+
+def _write(path: Path, text: Callable[[], str]) -> None:
+    try:
+        path.write_text(text(), encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(f"{path}: {exc.strerror}") from exc
 
 
 @contextmanager

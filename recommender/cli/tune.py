@@ -15,6 +15,7 @@ from recommender.cli.evaluation_options import (
     opened_source,
     plan_of,
     reported,
+    show_and_write,
 )
 from recommender.evaluation.shown_metrics import shown_difference, shown_metric
 from recommender.evaluation.splits import make_splits
@@ -23,7 +24,7 @@ from recommender.evaluation.tuning import tune as search
 
 _STATUSES = {
     0: "chosen",
-    1: "there is nothing to learn from or to test on, or a database is down",
+    1: "there is nothing to learn from or to test on, or a database is down, or a file is not written",
     2: "the command is wrong",
 }
 
@@ -50,10 +51,7 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
     with opened_source(settings, given) as source, reported() as report:
         splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
         tuning = search(source, splits, given["models"], plan, report)
-    if json_path is not None:
-        json_path.write_text(tuning.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    for line in _lines(tuning):
-        click.echo(line)
+    show_and_write(_lines(tuning), (json_path, lambda: tuning.model_dump_json(indent=2) + "\n"))
 
 
 def _lines(tuning: TuningResult) -> Iterator[str]:

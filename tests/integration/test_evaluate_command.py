@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recommender.cli import evaluate as evaluate_command
 from recommender.data.interactions import histories_of, interactions_of, positive_pairs
 from recommender.databases.database import Database
 from recommender.databases.engagement_db import EngagementDatabase
@@ -165,6 +166,36 @@ def test_parquet_files_are_read_completely(run: Run, tmp_path: Path) -> None:
 )
 def test_meaningless_options_are_refused(run: Run, options: tuple[str, ...]) -> None:
     assert run("evaluate", *options).status == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--json", "{folder}/no/a.json"), "there is no folder {folder}/no"),
+        (("--html", "/proc/a.html"), "/proc/a.html cannot be written"),
+        (("--json", "{folder}/link"), "there is no folder {folder}/no"),
+        (("--json", "{folder}/a", "--html", "{folder}/../{name}/a"), "--json and --html name the same file"),
+        (("--json", "/dev/stdout"), "/dev/stdout is the standard output"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "link").symlink_to("no/a.json")
+    monkeypatch.setattr(evaluate_command, "make_splits", lambda *_: pytest.fail("it has begun"))
+    result = run("evaluate", *(each.format(folder=tmp_path, name=tmp_path.name) for each in options))
+    assert result.status == 2
+    assert words.format(folder=tmp_path) in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("evaluate", "--json"), ("evaluate", "--html"), ("tune", "--json")]
+)
+def test_figures_are_shown_even_if_a_file_cannot_be_written(run: Run, command: str, option: str) -> None:
+    result = run(command, "--split", "last-part", "--models", "item_knn", option, "/dev/full")
+    assert result.status == 1
+    assert "item_knn" in result.out
+    assert "No space left on device" in result.err
 
 
 @pytest.mark.parametrize("moment", ["soon", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
