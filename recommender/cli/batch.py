@@ -30,7 +30,7 @@ from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
 from recommender.cli.common import check_limit, opened
 from recommender.cli.epilog import epilog
-from recommender.cli.output import quiet
+from recommender.cli.output import print_outcome, quiet
 from recommender.cli.progress import progress
 from recommender.configured import configured_experiments
 from recommender.databases.engagement_db import EngagementDatabase
@@ -303,22 +303,24 @@ def _stop_signals() -> Iterator[threading.Event]:
 def _report(outcome: BatchOutcome, done_before: int, seconds: float, same: str) -> int:
     users, done = outcome.journal.user_list, outcome.journal.progress
     now = done.users - done_before
-    click.echo(
+    print_outcome(
         f"{done.users:,} of {users.users:,} users{f', {now:,} of them now' if done_before else ''}; "
         f"{done.recommendations:,} recommendations; {seconds:.1f} s, {now / seconds:,.0f} users/s; "
         f"{done.degraded:,} degraded, {users.invalid:,} skipped, {users.repeated:,} repeated"
     )
     if outcome.stopped is not None:
-        click.echo(f"Error: stopped before the end: {outcome.stopped}. {same} continues from here.", err=True)
+        print_outcome(
+            f"Error: stopped before the end: {outcome.stopped}. {same} continues from here.", err=True
+        )
         return _STOPPED
     if done.held_back:
-        click.echo(
+        print_outcome(
             f"Warning: {done.held_back:,} users were answered while catalog_db or engagement_db lacked much "
             "of what they held before.",
             err=True,
         )
     if outcome.grown:
-        click.echo(
+        print_outcome(
             "Warning: the catalog was incomplete when the job began; run it again with --overwrite.",
             err=True,
         )

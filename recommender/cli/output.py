@@ -1,8 +1,11 @@
-"""Output of commands: muted loggers and warnings."""
+"""Output of commands: muted loggers, results and warnings."""
 
 import logging
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import click
 
@@ -18,6 +21,20 @@ def quiet(*loggers: str) -> Iterator[None]:
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+def print_outcome(text: str, *, err: bool = False) -> None:
+    """Print a line about what is done already, and go on if it cannot be printed."""
+    try:
+        click.echo(text, err=err)
+    except OSError as exc:
+        stream = sys.stderr if err else sys.stdout
+        # The line is still in a buffer, which Python writes again when it ends: with a failure as its status.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        if not err:
+            with suppress(OSError):
+                click.echo(f"The summary cannot be printed: {exc.strerror}.", err=True)
 
 
 def warn(message: str) -> None:

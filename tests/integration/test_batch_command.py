@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -116,6 +117,29 @@ def test_ids_can_be_read_from_standard_input(
     )
     assert (finished.returncode, (tmp_path / "out").read_text().count("\n")) == (0, 3)
     assert "Recommending to 3 users" in finished.stderr
+
+
+@pytest.mark.parametrize("stdout", ["full", "closed pipe"])
+def test_a_summary_that_cannot_be_printed_does_not_change_the_status(
+    reference: Reference, tmp_path: Path, shared_databases: Urls, stdout: str
+) -> None:
+    ids = ids_file(tmp_path, reference.users[:3])
+    reading, pipe = os.pipe()
+    os.close(reading)
+    with os.fdopen(pipe, "wb") as closed, Path("/dev/full").open("wb") as full:
+        finished = subprocess.run(  # noqa: S603 - our own files
+            [sys.executable, "-m", "recommender", "batch", ids, "--output", tmp_path / "out"],
+            cwd=ROOT,
+            env=environment(**variables(shared_databases)),
+            stdout=full if stdout == "full" else closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (finished.returncode, (tmp_path / "out").read_text().count("\n")) == (0, 3)
+    assert finished.stderr.splitlines()[1:] == [
+        f"The summary cannot be printed: {'No space left on device' if stdout == 'full' else 'Broken pipe'}."
+    ]
 
 
 def test_an_existing_output_is_replaced_only_on_request(run: Run, tmp_path: Path) -> None:
