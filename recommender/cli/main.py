@@ -1,5 +1,7 @@
 """`python -m recommender`: the group of all commands."""
 
+import io
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
@@ -126,6 +128,7 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. Known errors are one line on standard error."""
+    _print_any_text()
     try:
         # The driver's warnings end in an error that is printed below; the server sets up its own log.
         with quiet("psycopg"):
@@ -140,6 +143,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {plain_lines(_in_words(exc))}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _print_any_text() -> None:
+    """Replace what the encoding of standard output lacks: titles and signs could not be printed at all."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and (out.errors == "strict" or out.encoding.lower() != "utf-8"):
+        out.reconfigure(errors="replace")
 
 
 def _in_words(exc: Exception) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
+from config.database_settings import url_variables
 from config.setting_types import ROOT
 from recommender.cli import demo as demo_command
 from recommender.cli.main import commands, main
 from recommender.entities import DatabaseName
-from tests.support.commands import runner
+from tests.support.commands import runner, variables
 from tests.support.postgres import Urls
 from tests.support.processes import environment
 
@@ -155,6 +156,40 @@ def test_ctrl_c_prints_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(demo_command, "load_settings", interrupt)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+def test_what_the_encoding_of_the_output_lacks_is_replaced(shared_databases: Urls) -> None:
+    checked = run_alone(["check"], **url_variables(NOWHERE), POOL_TIMEOUT_MS="50", PYTHONIOENCODING="latin-1")
+    assert (checked.returncode, checked.stderr) == (2, b"")
+    assert b"           ? " in checked.stdout
+    explain = ["recommend", USER, "--explain"]
+    shown = run_alone(explain, **variables(shared_databases), PYTHONIOENCODING="ascii:surrogateescape")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"score = 0.4 ? content" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["batch", "-", "--output", "{folder}/out"], ["forget", "--file", "-"]],
+    ids=lambda each: each[0],
+)
+def test_a_closed_standard_input_is_an_error_of_one_line(arguments: list[str], tmp_path: Path) -> None:
+    given = [each.format(folder=tmp_path) for each in arguments]
+    finished = run_alone(given, "<&-", MODEL_PATH=str(tmp_path))
+    assert finished.returncode == 2
+    assert finished.stderr.endswith(b": standard input is closed\n")
+    assert b"Traceback" not in finished.stderr
+
+
+def run_alone(arguments: list[str], redirected: str = "", **given: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process of its own, with redirections of a shell."""
+    return subprocess.run(  # noqa: S603 - our own program
+        ["/bin/sh", "-c", f'exec "$0" -m recommender "$@" {redirected}', sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(**given),
+        capture_output=True,
+        check=False,
+    )
 
 
 def test_a_closed_pipe_causes_no_traceback() -> None:
