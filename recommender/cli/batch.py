@@ -28,7 +28,7 @@ from recommender.batch.run import (
 )
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.common import check_limit, opened
+from recommender.cli.common import IdsFile, check_limit, opened
 from recommender.cli.epilog import epilog
 from recommender.cli.output import print_outcome, quiet
 from recommender.cli.progress import progress
@@ -81,7 +81,7 @@ class _Refusal(click.ClickException):
         },
     )
 )
-@click.argument("file", type=click.File("rb"), required=False)
+@click.argument("file", type=IdsFile(), required=False)
 @click.option(
     "--all-users", is_flag=True, help="Recommend to all users of user_db and engagement_db, instead of FILE."
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, Any
 
 import click
 
@@ -10,6 +11,21 @@ from config.settings import Settings
 from recommender.cli.output import quiet
 from recommender.container import Container, build_container, loaded
 from recommender.entities import DEFAULT_LIMIT
+
+
+class IdsFile(click.File):
+    """A file of ids to read; - is standard input."""
+
+    def __init__(self) -> None:
+        super().__init__("rb")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IO[Any]:
+        """See click.File."""
+        try:
+            return super().convert(value, param, ctx)
+        except RuntimeError:
+            # click's only word on standard input that is closed.
+            self.fail("standard input is closed", param, ctx)
 
 
 @contextmanager

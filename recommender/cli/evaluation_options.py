@@ -158,7 +158,7 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Test on a random sample of this many users, first of those with a history.",
     ),
-    click.option("--seed", type=int, default=0, help="Seed of the random sample."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the random sample."),
 )
 
 

@@ -7,6 +7,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.users import InvalidIds, ids_in
+from recommender.cli.common import IdsFile
 from recommender.cli.epilog import epilog
 from recommender.cli.train import record_of
 from recommender.cli.training_data import read_dataset
@@ -41,9 +42,7 @@ _STATEMENT_S = 60.0
     )
 )
 @click.argument("users", metavar="[USER]...", nargs=-1)
-@click.option(
-    "--file", type=click.File("rb"), help="Read ids from a file, one per line; - is standard input."
-)
+@click.option("--file", type=IdsFile(), help="Read ids from a file, one per line; - is standard input.")
 @click.option(
     "--accept-shrinkage",
     is_flag=True,

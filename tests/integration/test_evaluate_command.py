@@ -161,6 +161,7 @@ def test_parquet_files_are_read_completely(run: Run, tmp_path: Path) -> None:
         ("--models", "nothing"),
         ("--k", "0"),
         ("--k", "ten"),
+        ("--seed", "-1"),
         ("--split", "last-part", "--moment", "2026-01-01"),
     ],
 )
