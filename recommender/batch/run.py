@@ -172,9 +172,17 @@ def _earlier_journal(options: JobOptions, target: Target) -> Journal | None:
 
 
 def _created(journal: Journal, target: Target) -> Journal:
-    """Save a new job, then begin its output."""
+    """Save a new job, then begin its output.
+
+    Raises:
+        OSError: one of them cannot be written. There is then no job.
+    """
     target.folder.save(journal)
-    target.writer.create()
+    try:
+        target.writer.create()
+    except OSError:
+        target.folder.forget()
+        raise
     return journal
 
 

@@ -239,6 +239,19 @@ def test_a_foreign_output_file_is_not_truncated(
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_an_output_that_cannot_be_created_leaves_no_job(
+    run: Run, tmp_path: Path, overwrite: list[str]
+) -> None:
+    file, output = ids_file(tmp_path, STRANGERS), tmp_path / "out"
+    output.symlink_to("out")
+    for users in (STRANGERS, STRANGERS[1:]):
+        ids_file(tmp_path, users)
+        refused = run("batch", file, "--output", output, *overwrite)
+        assert (refused.status, "out: File exists" in refused.err) == (2, True)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.txt", "out"]
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 def test_parquet_refuses_a_folder_with_other_files(run: Run, tmp_path: Path, overwrite: list[str]) -> None:
     file, output = ids_file(tmp_path, STRANGERS), tmp_path / "out.parquet"
     (output / "part-00000.parquet").mkdir(parents=True)
