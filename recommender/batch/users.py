@@ -21,10 +21,11 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class InvalidId:
-    """A line without a valid user id; lines are counted from 1."""
+    """A line without a valid user id, counted from 1. `fault`: what is wrong, such as "is not a UUID"."""
 
     line: int
     shown: str
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +46,29 @@ class InvalidIds:
         self.count = 0
         self._kept = kept
 
-    def add(self, line: int, text: str) -> None:
+    def add(self, line: int, text: str, fault: str) -> None:
         """Note one."""
         self.count += 1
         if len(self.first) < self._kept:
             shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-            self.first.append(InvalidId(line, repr(shown)))
+            self.first.append(InvalidId(line, repr(shown), fault))
 
 
 def ids_in(file: BinaryIO, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     """Yield the canonical ids of a file with one id a line; blank lines are skipped."""
     for number, line in enumerate(file, start=1):
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
+        encoding = "utf-8-sig" if number == 1 else "utf-8"
+        try:
+            text = line.decode(encoding).strip()
+        except UnicodeDecodeError:
+            # With a sign in place of the wrong bytes, it could be the id of another user.
+            invalid.add(number, line.decode(encoding, "replace").strip(), "is not UTF-8")
+            continue
         if not text:
             continue
         user_id = form.canonical(text)
         if user_id is None:
-            invalid.add(number, text)
+            invalid.add(number, text, _of_another_form(form))
         else:
             yield user_id
 
@@ -69,17 +76,20 @@ def ids_in(file: BinaryIO, form: IdForm, invalid: InvalidIds) -> Iterator[str]:
 def merged(streams: Iterable[Iterable[str]], form: IdForm, invalid: InvalidIds) -> Iterator[str]:
     """Yield the ids of sorted streams, each once, in order; holds one id per stream.
 
-    Ids are checked in the form of the databases: no request could name an id that does not match.
+    Ids are checked in the form of the databases: no request could name an id that does not match. An id with
+    a line break would be two ids in the list, which has one a line.
 
     Raises:
         BatchError: a stream is not sorted.
     """
     users = itertools.groupby(heapq.merge(*map(_checked, streams)))
     for number, (user_id, _) in enumerate(users, start=1):
-        if form.canonical(user_id) == user_id:
-            yield user_id
+        if form.canonical(user_id) != user_id:
+            invalid.add(number, user_id, _of_another_form(form))
+        elif "\n" in user_id:
+            invalid.add(number, user_id, "has a line break")
         else:
-            invalid.add(number, user_id)
+            yield user_id
 
 
 def write_list(user_ids: Iterable[str], path: Path, invalid: InvalidIds) -> UserListSummary:
@@ -117,6 +127,10 @@ def read_list(path: Path, offset: int, at_once: int) -> Iterator[tuple[list[str]
         while lines := list(itertools.islice(file, at_once)):
             offset += sum(map(len, lines))
             yield [line.decode().rstrip("\n") for line in lines], offset
+
+
+def _of_another_form(form: IdForm) -> str:
+    return f"is not {form.words}"
 
 
 def _checked(user_ids: Iterable[str]) -> Iterator[str]:

@@ -239,7 +239,7 @@ def _begin(options: JobOptions, settings: Settings, file: BinaryIO | None, targe
     journal = begin(options, user_ids, target, invalid)
     for found in invalid.first:
         where = f"line {found.line}: " if file is not None else ""
-        click.echo(f"{where}{found.shown} is not {form.words}: skipped", err=True)
+        click.echo(f"{where}{found.shown} {found.fault}: skipped", err=True)
     if invalid.count > len(invalid.first):
         click.echo(f"… and {invalid.count - len(invalid.first):,} more", err=True)
     return journal

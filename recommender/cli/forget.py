@@ -99,10 +99,9 @@ def _valid_ids(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Ite
     invalid = InvalidIds(_SHOWN_INVALID)
     yield from ids_in(file, form, invalid)
     if invalid.count:
-        shown = ", ".join(f"line {each.line}: {each.shown}" for each in invalid.first)
+        shown = ", ".join(f"line {each.line}: {each.shown} {each.fault}" for each in invalid.first)
         raise click.BadParameter(
-            f"{invalid.count:,} lines must be {form.words} and are not ({shown}). Nothing was changed.",
-            param_hint="--file",
+            f"{invalid.count:,} lines hold no id ({shown}). Nothing was changed.", param_hint="--file"
         )
 
 
