@@ -153,16 +153,19 @@ class Settings(BaseModel):
         return None
 
     def describe_ranking(self) -> str:
-        """Return the variables that a ranking depends on, with values; newer variables only if set.
+        """Return the variables that a ranking depends on, with values; newer ones only if not the default.
 
         A batch job of an earlier version of Marquee resumes only if its description is the same.
         """
-        return ", ".join(
+        described = [
             f"{variable}={value}"
             for group in (self.ranking, self.neighbour_search, self.interaction_types)
             for variable, (name, value) in zip(group.variables(), group, strict=True)
             if variable not in _ADDED_LATER or value != type(group).model_fields[name].default
-        )
+        ]
+        if self.models.model != ModelSettings.model_fields["model"].default:
+            described.append(f"MODEL={self.models.model}")
+        return ", ".join(described)
 
 
 def load_settings(

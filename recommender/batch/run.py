@@ -1,5 +1,6 @@
 """Run a job: begin or resume it, recommend to its users, and save its progress."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ ALL_USERS = "all users"
 DEFUSED, AS_THEY_ARE = "defused in every cell", "as they are"
 # Users per call of the service.
 _USERS_AT_ONCE = 100
+
+# A comma between parts of a ranking's description; values in parentheses have their own.
+_PART_OF_RANKING = re.compile(r", (?![^()]*\))")
 
 _EMPTY = "the catalog is empty: catalog_db answers but holds no media"
 _NO_ANSWER = "catalog_db does not answer, or no database does"
@@ -164,11 +168,25 @@ def _earlier_journal(options: JobOptions, target: Target) -> Journal | None:
         if exists:
             raise BatchError("the output exists already; --overwrite replaces it")
         return None
-    for name in ("users_from", "format", "formulas", "limit", "ranking"):
+    for name in ("users_from", "format", "formulas", "limit"):
         before, now = getattr(left.options, name), getattr(options, name)
         if before != now:
             raise _another_job(target, f"with {name.replace('_', ' ')} {before}, not {now}")
+    if left.options.ranking != options.ranking:
+        raise _another_job(target, f"with {_difference(left.options.ranking, options.ranking)}")
     return left
+
+
+def _difference(before: str, now: str) -> str:
+    """Return what differs between two descriptions of a ranking: settings, else what is no setting."""
+    parts = [_PART_OF_RANKING.split(ranking) for ranking in (before, now)]
+    old, new = (dict(part.split("=", 1) for part in each if "=" in part) for each in parts)
+    found = []
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            was = f"{name}={old[name]}" if name in old else f"the default {name}"
+            found.append(f"{was}, not {new.get(name, 'the default')}")
+    return "; ".join(found) or "other attributes or experiments"
 
 
 def _created(journal: Journal, target: Target) -> Journal:

@@ -30,6 +30,7 @@ from tests.support.batches import (
 )
 from tests.support.commands import Result, Run, variables
 from tests.support.forked import fork
+from tests.support.own_attributes import DECLARED
 from tests.support.postgres import Outage, Urls
 from tests.support.processes import environment
 from tests.support.reference import Reference
@@ -217,6 +218,38 @@ def test_a_job_does_not_resume_with_other_options(
     assert (tmp_path / "out").read_bytes() == before
     assert run(*arguments, *options, "--overwrite").status == 0
     assert not (tmp_path / "out.resume").exists()
+
+
+@pytest.mark.usefixtures("few_at_once")
+@pytest.mark.parametrize(
+    "change",
+    [
+        ({"MODEL": "live"}, "with the default MODEL, not live ("),
+        (
+            {"SHORTLIST": "7", "LIKE_TYPES": "LIKE,LOVE"},
+            "with SHORTLIST=1000000, not 7; LIKE_TYPES=('LIKE',), not ('LIKE', 'LOVE') (",
+        ),
+        ({"ATTRIBUTES_PATH": "{folder}/own.toml"}, "with other attributes or experiments ("),
+    ],
+    ids=["model", "settings", "attributes"],
+)
+def test_a_job_does_not_resume_with_other_settings_and_names_only_these(
+    run: Run,
+    at: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[dict[str, str], str],
+) -> None:
+    settings, words = change
+    (tmp_path / "own.toml").write_text(DECLARED)
+    arguments = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    interrupted(run, at, *arguments)
+    with monkeypatch.context() as changed:
+        for name, value in settings.items():
+            changed.setenv(name, value.format(folder=tmp_path))
+        refused = run(*arguments)
+    assert (refused.status, f"there is an unfinished job {words}" in refused.err) == (2, True), refused.err
+    assert run(*arguments).status == 0
 
 
 @pytest.mark.usefixtures("few_at_once")

@@ -187,6 +187,10 @@ def test_the_ranking_is_described_by_a_content_score_other_than_the_default() ->
     assert "COLLABORATIVE_WEIGHT=0.6, CONTENT=profile, INTERACT" in load(CONTENT="profile").describe_ranking()
 
 
+def test_the_ranking_is_described_by_a_model_other_than_the_default() -> None:
+    assert load(MODEL="ease").describe_ranking().endswith(", EXCLUDING_TYPES=(), MODEL=ease")
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(PORT="", DB_HOST="") == load()
 
