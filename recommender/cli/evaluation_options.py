@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from config.setting_types import how_to_install
 from config.settings import Settings
@@ -169,6 +170,11 @@ def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def is_given(name: str) -> bool:
+    """Return whether an option is on the command line, even with its default as value."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def plan_of(settings: Settings, given: dict[str, Any]) -> Plan:
     """Return the plan of a comparison from its options."""
     kind = SplitKind(given["split"])
@@ -206,6 +212,8 @@ def opened_source(settings: Settings, given: dict[str, Any]) -> Iterator[Source]
     movielens, parquet = given["movielens"], given["parquet"]
     if movielens is not None and parquet is not None:
         raise click.UsageError("Give either --movielens or --parquet, not both.")
+    if movielens is None and parquet is None and is_given("scale"):
+        raise click.UsageError("--scale can only be used with --movielens or --parquet.")
     scale = float(given["scale"])
     if movielens is not None:
         click.echo(f"Reading {movielens} …", err=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from recommender.cli.evaluation_options import is_given
 from recommender.cli.output import quiet
 from recommender.evaluation.replay import Replay, replay, replay_settings, score
 from recommender.models.fitting import Fitting
@@ -17,7 +18,7 @@ _CAVEATS = (
     "Catalog and stated genres are of today: items deleted since are missing, and genres stated since count.",
 )
 # Options of comparisons that a replay rejects.
-_NOT_IN_A_REPLAY = ("movielens", "parquet", "models", "moment", "relevant")
+_NOT_IN_A_REPLAY = ("movielens", "parquet", "scale", "models", "split", "moment", "relevant", "seed")
 
 
 def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, Any]) -> None:
@@ -33,7 +34,7 @@ def show_replay(as_of: datetime, assignments: Sequence[str], given: dict[str, An
         MarqueeError: as `replay` raises.
     """
     for name in _NOT_IN_A_REPLAY:
-        if given[name]:
+        if is_given(name):
             raise click.UsageError(f"--{name} cannot be used with --as-of.")
     settings, model = replay_settings(assignments)
     fitting = Fitting(settings.models.training_memory_bytes)

@@ -199,6 +199,25 @@ def test_figures_are_shown_even_if_a_file_cannot_be_written(run: Run, command: s
     assert "No space left on device" in result.err
 
 
+@pytest.mark.parametrize(
+    "option",
+    [("--split", "time"), ("--seed", "0"), ("--scale", "5"), ("--models", ""), ("--relevant", "likes")],
+)
+def test_a_replay_refuses_options_that_do_nothing_also_with_their_defaults(
+    run: Run, option: tuple[str, str]
+) -> None:
+    result = run("evaluate", "--as-of", "2026-06-01", *option)
+    assert result.status == 2
+    assert f"{option[0]} cannot be used with --as-of." in result.err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tune"])
+def test_a_scale_is_refused_for_databases(run: Run, command: str) -> None:
+    result = run(command, "--scale", "10")
+    assert result.status == 2
+    assert "--scale can only be used with --movielens or --parquet." in result.err
+
+
 @pytest.mark.parametrize("moment", ["soon", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
 @pytest.mark.parametrize(
     "command",
