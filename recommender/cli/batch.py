@@ -28,11 +28,11 @@ from recommender.batch.run import (
 )
 from recommender.batch.users import InvalidIds, ids_in, merged
 from recommender.batch.writers import CsvWriter, NdjsonWriter, OutputFormat, Writer
-from recommender.cli.common import IdsFile, check_limit, opened
+from recommender.cli.common import IdsFile, check_limit, opened, refusing_wrong_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.output import print_outcome, quiet
 from recommender.cli.progress import progress
-from recommender.configured import configured_experiments
+from recommender.configured import configured_experiments, refuse_unknown_model
 from recommender.databases.engagement_db import EngagementDatabase
 from recommender.databases.patient import patient_database
 from recommender.databases.user_db import UserDatabase
@@ -76,7 +76,7 @@ class _Refusal(click.ClickException):
         statuses={
             0: "all users have complete answers",
             1: "stopped before the end: run the same command again, without --overwrite",
-            2: "the command is wrong, or the output cannot be created",
+            2: "the command or a setting is wrong, or the output cannot be created",
             3: "finished, but ids were skipped, or answers lack data of a database that failed or lost rows",
         },
     )
@@ -107,6 +107,7 @@ class _Refusal(click.ClickException):
 )
 @click.option("--limit", type=int, help="Recommendations per user. Default 10, at most MAX_LIMIT.")
 @click.option("--overwrite", is_flag=True, help="Begin anew: replace an existing output or unfinished job.")
+@refusing_wrong_settings()
 def batch(
     *,
     file: BinaryIO | None,
@@ -143,8 +144,7 @@ def batch(
     maker = RowMaker(domain, in_experiments=bool(experiments))
     written = _written_file(output)
     target = Target(_writer(options, written, maker), JobFolder(written), overwrite)
-    # Fail before any file is made if no databases are configured.
-    settings.databases.url(DatabaseName.USER)
+    _refuse_unusable(settings)
     started = time.monotonic()
     with ExitStack() as stack:
         try:
@@ -157,8 +157,7 @@ def batch(
         except OSError as exc:
             raise _Refusal(f"{exc.filename or output}: {exc.strerror}") from exc
         outcome = _work(journal, settings, target)
-    same = "The same command without --overwrite" if overwrite else "The same command"
-    return _report(outcome, journal.progress.users, time.monotonic() - started, same)
+    return _report(outcome, journal.progress.users, time.monotonic() - started, overwrite=overwrite)
 
 
 def _format_of(output: Path, format_name: str | None) -> OutputFormat:
@@ -193,6 +192,16 @@ def _written_file(output: Path) -> Path:
     """
     is_to_a_path = output.is_file() or output.is_dir() or not output.exists()
     return Path(os.path.realpath(output)) if output.is_symlink() and is_to_a_path else output
+
+
+def _refuse_unusable(settings: Settings) -> None:
+    """Fail before any file is made if no databases are configured, or there is no such model.
+
+    Raises:
+        SettingsError: that is so.
+    """
+    settings.databases.url(DatabaseName.USER)
+    refuse_unknown_model(settings.models.model)
 
 
 def _describe_ranking(settings: Settings, domain: Domain, experiments: Sequence[Experiment]) -> str:
@@ -300,7 +309,7 @@ def _stop_signals() -> Iterator[threading.Event]:
         restore()
 
 
-def _report(outcome: BatchOutcome, done_before: int, seconds: float, same: str) -> int:
+def _report(outcome: BatchOutcome, done_before: int, seconds: float, *, overwrite: bool) -> int:
     users, done = outcome.journal.user_list, outcome.journal.progress
     now = done.users - done_before
     print_outcome(
@@ -309,6 +318,7 @@ def _report(outcome: BatchOutcome, done_before: int, seconds: float, same: str) 
         f"{done.degraded:,} degraded, {users.invalid:,} skipped, {users.repeated:,} repeated"
     )
     if outcome.stopped is not None:
+        same = "The same command without --overwrite" if overwrite else "The same command"
         print_outcome(
             f"Error: stopped before the end: {outcome.stopped}. {same} continues from here.", err=True
         )

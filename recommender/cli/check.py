@@ -45,7 +45,9 @@ def check(*, as_json: bool) -> int:
         # Fail first if no databases are configured.
         settings.databases.url(DatabaseName.USER)
         domain = with_own_attributes(MEDIA, settings.catalog.attributes_path)
-    except (SettingsError, ConfigurationError) as exc:
+    except SettingsError as exc:
+        if as_json:
+            return _show_json(list(_wrong_settings(exc)))
         click.echo(f"Error: {exc}", err=True)
         return _UNUSABLE
     # The findings say what the driver would log about failed connections and sessions.
@@ -55,6 +57,15 @@ def check(*, as_json: bool) -> int:
         )
         findings = chain(_misspelled_settings(), _refusals_of_a_start(settings), in_databases)
         return _show_json(list(findings)) if as_json else _show_table(findings)
+
+
+def _wrong_settings(exc: SettingsError) -> Iterator[Finding]:
+    """Yield an error for each line of the message, which may begin with the name of a setting."""
+    for line in str(exc).splitlines():
+        variable, _, means = line.partition(": ")
+        if variable not in Settings.variables():
+            variable, means = "settings", line
+        yield Finding(Level.ERROR, "service", variable, means, "Correct the setting.")
 
 
 def _misspelled_settings() -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from typing import IO, Any
 import click
 
 from config.request_settings import RequestSettings
+from config.setting_types import SettingsError
 from config.settings import Settings
-from recommender.cli.output import quiet
+from recommender.cli.output import plain_lines, quiet
 from recommender.container import Container, build_container, loaded
 from recommender.entities import DEFAULT_LIMIT
 
@@ -26,6 +27,23 @@ class IdsFile(click.File):
         except RuntimeError:
             # click's only word on standard input that is closed.
             self.fail("standard input is closed", param, ctx)
+
+
+class _WrongSettings(click.ClickException):
+    exit_code = 2
+
+
+@contextmanager
+def refusing_wrong_settings() -> Iterator[None]:
+    """End a command with the status of a wrong command, where 1 asks to run it again, if a setting is wrong.
+
+    Raises:
+        ClickException: a setting is wrong.
+    """
+    try:
+        yield
+    except SettingsError as exc:
+        raise _WrongSettings(plain_lines(str(exc))) from exc
 
 
 @contextmanager

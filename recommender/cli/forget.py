@@ -7,7 +7,7 @@ import click
 
 from config.settings import Settings, load_settings
 from recommender.batch.users import InvalidIds, ids_in
-from recommender.cli.common import IdsFile
+from recommender.cli.common import IdsFile, refusing_wrong_settings
 from recommender.cli.epilog import epilog
 from recommender.cli.train import record_of
 from recommender.cli.training_data import read_dataset
@@ -35,7 +35,7 @@ _STATEMENT_S = 60.0
         statuses={
             0: "no model uses the users' interactions any more, and no version on disk holds their ids",
             1: "stopped before the end: run it again",
-            2: "the command is wrong",
+            2: "the command or a setting is wrong",
             _NOT_ALL: "as 0, but a model could not be trained again and is removed or uses older data, or "
             "recommendation_db did not answer; the output says which",
         },
@@ -57,7 +57,8 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
 
     Each model's current version is trained anew; meanwhile live SQL answers. Older versions are removed.
     """
-    settings = load_settings()
+    with refusing_wrong_settings():
+        settings = load_settings()
     user_ids = list(dict.fromkeys(_valid_ids(users, file, IdForm.of_pattern(settings.requests.id_pattern))))
     if not user_ids:
         raise click.UsageError("no id is given: give USER, or --file.")

@@ -1,5 +1,6 @@
 """`check` finds each fault of real databases, says what to do about it, and finds nothing in healthy ones."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -87,6 +88,22 @@ def test_comments_do_not_change_the_expectations(
 def test_without_configured_databases_it_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 2
     assert "DB_HOST" in capsys.readouterr().err
+
+
+def test_wrong_settings_are_findings_of_the_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAX_LIMIT", "abc")
+    monkeypatch.setenv("PORT", "0")
+    assert main(["check", "--json"]) == 2
+    printed = capsys.readouterr()
+    said = json.loads(printed.out)
+    assert (said["status"], printed.err) == (2, "")
+    assert [(each["level"], each["database"], each["about"]) for each in said["findings"]] == [
+        ("error", "service", "PORT"),
+        ("error", "service", "MAX_LIMIT"),
+    ]
+    assert all(each["means"] and each["to_do"] for each in said["findings"])
 
 
 def test_a_database_that_is_down_is_reported_and_the_others_are_checked(

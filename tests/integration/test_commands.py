@@ -13,7 +13,7 @@ from config.setting_types import ROOT
 from recommender.cli import demo as demo_command
 from recommender.cli.main import commands, main
 from recommender.entities import DatabaseName
-from tests.support.commands import runner, variables
+from tests.support.commands import Run, runner, variables
 from tests.support.postgres import Urls
 from tests.support.processes import environment
 
@@ -156,6 +156,25 @@ def test_ctrl_c_prints_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(demo_command, "load_settings", interrupt)
     assert main(["demo"]) == 130
     assert capsys.readouterr().err.strip() == "Interrupted."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (["batch", "--all-users", "--output", "{folder}/out"], "MAX_LIMIT"),
+        (["batch", "--all-users", "--output", "{folder}/out"], "MODEL"),
+        (["forget", USER], "MAX_LIMIT"),
+        (["check"], "MAX_LIMIT"),
+    ],
+)
+def test_a_wrong_setting_has_not_the_status_that_asks_to_run_it_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], variable: str
+) -> None:
+    monkeypatch.setenv(variable, "abc")
+    result = run(*(each.format(folder=tmp_path) for each in arguments))
+    assert result.status == 2
+    assert result.err.startswith(f"Error: {variable}: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_encoding_of_the_output_lacks_is_replaced(shared_databases: Urls) -> None:
