@@ -61,6 +61,10 @@ _BY_CODE = {
 # Errors with which the server ends the session, whatever their code. postgres_fdw reports the codes of lost
 # connections of its own server, too.
 _ENDS_SESSION = {"FATAL", "PANIC"}
+# "cached plan must not change result type" shares its code with other errors, and its text depends on
+# lc_messages. The name of the server's function does not.
+_NOT_SUPPORTED = "0A000"
+_REVALIDATION = "RevalidateCachedQuery"
 
 
 class StatementAbandonedError(Exception):
@@ -76,8 +80,7 @@ def outcome_of(error: Exception, *, connection_broken: bool) -> StatementOutcome
     code = getattr(error, "sqlstate", None) or ""
     if code in _BY_CODE:
         return _BY_CODE[code]
-    # feature_not_supported: "cached plan must not change result type".
-    if code == "0A000" and "cached plan" in str(error):
+    if code == _NOT_SUPPORTED and _raised_in(error) == _REVALIDATION:
         return StatementOutcome.STALE_PLAN
     without_code = not code and isinstance(error, psycopg.OperationalError)
     is_lost = connection_broken or without_code or _ends_session(error)
@@ -89,3 +92,8 @@ def _ends_session(error: Exception) -> bool:
         return False
     # A pooler may send only the one that servers translate.
     return (error.diag.severity_nonlocalized or error.diag.severity) in _ENDS_SESSION
+
+
+def _raised_in(error: Exception) -> str | None:
+    """Return the server's function that raised an error, if known."""
+    return error.diag.source_function if isinstance(error, psycopg.Error) else None
