@@ -33,6 +33,7 @@ RV = TypeVar("RV")
 _CONNECT_TIMEOUT_S = 2
 # How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
+_TRANSACTION_TIMEOUT_SINCE = 17_00_00
 
 # Settings of every session, beside its statement timeout; without units, as in pg_settings.
 SESSION_SETTINGS = {
@@ -217,13 +218,21 @@ class Connector:
         return found == wanted or {found, wanted} <= _SAME_VALUES.get(setting, set())
 
 
-def set_for_transaction(connection: BoundedConnection, settings: Mapping[str, str]) -> None:
+def set_for_transaction(connection: psycopg.Connection[Row], settings: Mapping[str, str]) -> None:
     """Set a setting for the current transaction only, which works behind every pooler.
 
     Raises:
         psycopg.Error: the server refuses, or does not answer.
     """
     _set(connection, settings, of_transaction=True)
+
+
+def sole_timeout(connection: psycopg.Connection[Row], statement_timeout_ms: int) -> dict[str, str]:
+    """Return settings with which a transaction has this timeout alone, whatever those of the role are."""
+    settings = {_TIMEOUT: str(statement_timeout_ms)}
+    if connection.info.server_version >= _TRANSACTION_TIMEOUT_SINCE:
+        settings["transaction_timeout"] = "0"
+    return settings
 
 
 def statement_patience_s(settings: DatabaseSettings) -> float:
@@ -246,7 +255,7 @@ def _queries() -> Mapping[str, Query]:
     return load_queries("session")
 
 
-def _set(connection: BoundedConnection, settings: Mapping[str, str], *, of_transaction: bool) -> None:
+def _set(connection: psycopg.Connection[Row], settings: Mapping[str, str], *, of_transaction: bool) -> None:
     parameters = {
         "setting_names": list(settings),
         "setting_values": list(settings.values()),

@@ -22,6 +22,7 @@ from recommender.databases.connections import (
     Purpose,
     Row,
     set_for_transaction,
+    sole_timeout,
     statement_patience_s,
 )
 from recommender.databases.outcomes import StatementOutcome
@@ -50,7 +51,6 @@ _CONFLICT_PAUSE_S = 0.005
 _FREE_TO_SEND = 2
 # How long a transaction of several reads may be idle between two reads.
 _LONGEST_PAUSE = "1h"
-_TRANSACTION_TIMEOUT_SINCE = 17_00_00
 # A database with a statement that takes longer counts as slow.
 _SLOW_S = 0.5
 # After this long without a statement, the state of the database is unknown.
@@ -270,13 +270,9 @@ class Database:
         It still ends if this process hangs, so that it does not block VACUUM forever. The statement timeout
         is the service's, also if the role has another, or a limit for whole transactions.
         """
-        session = {
-            "idle_in_transaction_session_timeout": _LONGEST_PAUSE,
-            "statement_timeout": str(self._settings.statement_timeout_ms),
-        }
-        if connection.info.server_version >= _TRANSACTION_TIMEOUT_SINCE:
-            session["transaction_timeout"] = "0"
-        set_for_transaction(connection, session)
+        timeout = sole_timeout(connection, self._settings.statement_timeout_ms)
+        pause = {"idle_in_transaction_session_timeout": _LONGEST_PAUSE}
+        set_for_transaction(connection, {**timeout, **pause})
 
     @property
     def _may_query(self) -> bool:

@@ -276,8 +276,9 @@ class EngagementDatabase:
 
     def count_active_users(self, window_start: str) -> int:
         """Count the users with any positive item in the window."""
-        rows = self._database.fetch("count_active_users", window_start=window_start, **self._read)
-        return int(rows[0][0])
+        return int(
+            self._database.read("count_active_users", _first_value, window_start=window_start, **self._read)
+        )
 
     def fetch_example_user(self) -> str | None:
         """Return the id of a user with interactions, if there is one."""

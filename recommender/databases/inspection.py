@@ -17,6 +17,7 @@ from recommender.databases.connections import (
     Row,
     SettingDifference,
     set_for_transaction,
+    sole_timeout,
     statement_patience_s,
 )
 from recommender.databases.queries import Query, load_queries
@@ -64,6 +65,7 @@ class Inspection:
         # Each statement runs once.
         settings = settings.for_whole_reads(1).model_copy(update={"prepared_statements": False})
         self._name = name
+        self._timeout_ms = settings.statement_timeout_ms
         self._patience_s = statement_patience_s(settings)
         self._connector = Connector(name, settings)
         self._queries = load_queries("diagnostics/server") | load_queries(f"diagnostics/{name}")
@@ -90,7 +92,7 @@ class Inspection:
 
     def settings_missed(self) -> list[SettingDifference]:
         """Return the session settings that do not have the wanted value."""
-        with self._transaction():
+        with self._transaction(keep_timeouts=True):
             return self._connector.differences(self._connection)
 
     def measure_round_trip_ms(self) -> float:
@@ -159,11 +161,17 @@ class Inspection:
         return f"{known.name}[]" if oid == known.array_oid else known.name
 
     @contextmanager
-    def _transaction(self, settings: Mapping[str, str] = _NO_SETTINGS) -> Iterator[None]:
-        """Run in one transaction, which a pooler sends to one session, with lock and statement timeouts."""
+    def _transaction(
+        self, settings: Mapping[str, str] = _NO_SETTINGS, *, keep_timeouts: bool = False
+    ) -> Iterator[None]:
+        """Run in one transaction, which a pooler sends to one session, with lock and statement timeouts.
+
+        `keep_timeouts`: leave those of the session, instead of those for reads of whole tables.
+        """
         self._connection.deadline = Deadline.after(self._patience_s)
         with self._refusals(), self._connection.transaction(), self._refusals():
-            set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT, **settings})
+            timeout = {} if keep_timeouts else sole_timeout(self._connection, self._timeout_ms)
+            set_for_transaction(self._connection, {"lock_timeout": _LOCK_TIMEOUT, **timeout, **settings})
             yield
 
     @contextmanager

@@ -342,3 +342,27 @@ def test_rows_that_repeat_the_id_of_an_item_are_a_warning(
     report = check(urls)
     assert "repeat the id of another row" in report.find("repeated ids")["means"]
     assert report.find("repeated ids")["level"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "settings_by"), [("statement_timeout", "role"), ("transaction_timeout", "startup")]
+)
+def test_timeouts_of_a_role_do_not_end_the_reads_of_whole_tables(
+    check: Checker, urls: Urls, databases: Urls, timeout: str, settings_by: str
+) -> None:
+    with psycopg.connect(databases[ENGAGEMENT]) as connection:
+        own = connection.info.dbname
+    change(
+        databases,
+        ENGAGEMENT,
+        "ALTER TABLE interaction RENAME TO events",
+        "CREATE FUNCTION pause() RETURNS boolean LANGUAGE plpgsql STABLE AS "
+        "$$ BEGIN PERFORM pg_sleep(1.3); RETURN true; END $$",
+        "CREATE VIEW interaction AS SELECT * FROM events WHERE (SELECT pause())",
+        "GRANT SELECT ON interaction TO marquee",
+        f"ALTER DATABASE {own} SET {timeout} = '1s'",
+    )
+    report = check(urls, SESSION_SETTINGS_BY=settings_by)
+    found = [finding for finding in report.findings if finding["database"] == ENGAGEMENT]
+    assert [finding for finding in found if "timeout" in finding["means"] and finding["level"] != "ok"] == []
+    assert report.find("interactions")["level"] == "ok"

@@ -163,13 +163,14 @@ def test_a_statement_without_a_timeout_may_take_as_long_as_it_needs(
         database.close()
 
 
-@pytest.mark.parametrize("query_name", ["fetch_catalogue", "count_positive_users"])
+@pytest.mark.parametrize("query_name", ["fetch_catalogue", "count_positive_users", "count_active_users"])
 def test_reads_of_whole_tables_do_not_have_the_shorter_timeout_of_a_role(
     databases: Urls, query_name: str
 ) -> None:
     name, table = {
         "fetch_catalogue": (DatabaseName.CATALOG, "medias"),
         "count_positive_users": (ENGAGEMENT, "interaction"),
+        "count_active_users": (ENGAGEMENT, "interaction"),
     }[query_name]
     with psycopg.connect(databases[name], autocommit=True) as connection:
         own = connection.info.dbname
@@ -181,8 +182,10 @@ def test_reads_of_whole_tables_do_not_have_the_shorter_timeout_of_a_role(
             connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
             release = threading.Timer(1.0, connection.rollback)
             release.start()
-            if name is ENGAGEMENT:
+            if query_name == "count_positive_users":
                 assert len(EngagementDatabase(database).count_positive_users("-infinity").ids)
+            elif query_name == "count_active_users":
+                assert EngagementDatabase(database).count_active_users("-infinity")
             else:
                 assert CatalogDatabase(database, MEDIA).fetch_catalogue()
             release.join()
