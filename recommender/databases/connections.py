@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen, Transformer
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Conninfo
-from psycopg.pq.abc import PGconn
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn
+from psycopg.pq.abc import PGconn as AnyPGconn
 from psycopg.rows import RowFactory, tuple_row
 
 from config.database_settings import DatabaseSettings
@@ -22,7 +22,7 @@ from recommender.databases.queries import Query, load_queries
 from recommender.databases.texts import adapt_texts
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
-from recommender.errors import ConfigurationError
+from recommender.errors import ConfigurationError, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class BoundedConnection(psycopg.Connection[Row]):
 
     deadline: Deadline | None = None
 
-    def __init__(self, pgconn: PGconn, row_factory: RowFactory[Row] = tuple_row) -> None:
+    def __init__(self, pgconn: AnyPGconn, row_factory: RowFactory[Row] = tuple_row) -> None:
         """Wrap a libpq connection; called by the driver."""
         super().__init__(pgconn, row_factory)
         # Names of the statements that `statements.py` has prepared.
@@ -151,7 +151,7 @@ class Connector:
         if self._settings_by == "startup":
             # A space ends a value, unless it is escaped.
             flags = [f"-c {k}={v.replace(' ', chr(92) + ' ')}" for k, v in self._session.items()]
-            self.arguments["options"] = " ".join([str(given.get("options") or ""), *flags]).strip()
+            self.arguments["options"] = " ".join([given.get("options", ""), *flags]).strip()
 
     def connect(self) -> BoundedConnection:
         """Return a connection outside of any pool, within seconds.
@@ -278,44 +278,60 @@ def _common_arguments(application_name: str, statement_timeout_ms: int) -> dict[
     }
 
 
-def _parsed(name: DatabaseName, url: str) -> Mapping[str, Any]:
+def _parsed(name: DatabaseName, url: str) -> Mapping[str, str]:
     try:
-        given = conninfo_to_dict(url)
+        return _resolved(url)
+    except psycopg.OperationalError as exc:
+        raise ConfigurationError(
+            f"the service that the URL of {name} or PGSERVICE names cannot be used: {one_line(exc)}"
+        ) from None
     except psycopg.Error:
         # The driver's message may quote the URL, password and all.
         raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
-    # Where the URL says nothing, libpq's environment variables such as PGOPTIONS apply.
-    defaults = {
-        option.keyword.decode(): option.val.decode()
-        for option in Conninfo.get_defaults()
-        if option.val is not None
-    }
-    return {**defaults, **given}
 
 
-def _host_count(given: Mapping[str, Any]) -> int:
-    return max(len(str(given.get(key) or "").split(",")) for key in ("host", "hostaddr"))
+def _resolved(url: str) -> Mapping[str, str]:
+    """Return the options of a URL, of the service that it names, and of libpq's environment variables.
+
+    Raises:
+        psycopg.ProgrammingError: the URL cannot be read; the message may quote it.
+        psycopg.OperationalError: the service cannot be read.
+    """
+    # libpq reads a service only in order to connect. At an unknown sslmode, it gives up before it does so.
+    connection = PGconn.connect_start(make_conninfo(url, sslmode="none").encode())
+    try:
+        options = {o.keyword.decode(): o.val.decode() for o in connection.info if o.val is not None}
+        message = connection.get_error_message()
+    finally:
+        connection.finish()
+    if "sslmode" not in options:
+        raise psycopg.OperationalError(message)
+    return options
 
 
-def _refuse_contradictions(name: DatabaseName, given: Mapping[str, Any], settings_by: str) -> None:
+def _host_count(given: Mapping[str, str]) -> int:
+    return max(len(given.get(key, "").split(",")) for key in ("host", "hostaddr"))
+
+
+def _refuse_contradictions(name: DatabaseName, given: Mapping[str, str], settings_by: str) -> None:
     """Refuse options with which no connection would work, or sessions could write.
 
     Raises:
         ConfigurationError: there is such an option; the message names it.
     """
+    attributes = f"the URL of {name}, its service file or PGTARGETSESSIONATTRS has target_session_attrs"
     if given.get("target_session_attrs") == "read-write":
         raise ConfigurationError(
-            f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-write: the service's "
-            "sessions are read-only, so no server would match. Use target_session_attrs=primary"
+            f"{attributes}=read-write: the service's sessions are read-only, so no server would match. "
+            "Use target_session_attrs=primary"
         )
     if given.get("target_session_attrs") == "read-only" and settings_by == "startup":
         raise ConfigurationError(
-            f"the URL of {name}, or PGTARGETSESSIONATTRS, has target_session_attrs=read-only: the service's "
-            "sessions are read-only, so a primary would match, too. Use target_session_attrs=standby or "
-            "prefer-standby"
+            f"{attributes}=read-only: the service's sessions are read-only, so a primary would match, too. "
+            "Use target_session_attrs=standby or prefer-standby"
         )
-    if _WRITABLE.search(str(given.get("options") or "")):
+    if _WRITABLE.search(given.get("options", "")):
         raise ConfigurationError(
-            f"the URL of {name}, or PGOPTIONS, turns default_transaction_read_only off: the service's "
-            "sessions are read-only. Remove it"
+            f"the URL of {name}, its service file or PGOPTIONS turns default_transaction_read_only off: "
+            "the service's sessions are read-only. Remove it"
         )
