@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 Row = tuple[Any, ...]
 RV = TypeVar("RV")
 
-# The smallest that libpq accepts.
+# The smallest that libpq accepts. No request waits for commands, and a login may take seconds, for example
+# while a database resumes.
 _CONNECT_TIMEOUT_S = 2
+_COMMAND_CONNECT_TIMEOUT_S = 10
 # How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
 _TRANSACTION_TIMEOUT_SINCE = 17_00_00
@@ -114,10 +116,11 @@ class SettingDifference:
 
 
 class Purpose(StrEnum):
-    """What connections are for. A worker has a pool for each of the two."""
+    """What connections are for. A worker has a pool for each of the first two."""
 
     REQUESTS = "requests"
     WHOLE_TABLES = "reads of whole tables"
+    COMMANDS = "commands"
 
 
 class Connector:
@@ -134,18 +137,25 @@ class Connector:
         self.url = settings.url(name)
         given = _parsed(name, self.url)
         _refuse_contradictions(name, given, settings.session_settings_by)
+        try:
+            connect_timeout_s = _connect_timeout_s(given, purpose)
+        except psycopg.ProgrammingError as exc:
+            raise ConfigurationError(
+                f"the URL of {name}, its service file or PGCONNECT_TIMEOUT: {exc}"
+            ) from None
         # Hosts are tried one after the other.
-        self.other_hosts_s = _CONNECT_TIMEOUT_S * (_host_count(given) - 1)
+        self.other_hosts_s = connect_timeout_s * (_host_count(given) - 1)
         """How long the other hosts of the URL may delay a connection to one that answers."""
         self._name = name
         self._purpose = purpose
+        self._connect_timeout_s = connect_timeout_s
         self._settings_by = settings.session_settings_by
         self._session = {**SESSION_SETTINGS, _TIMEOUT: str(settings.statement_timeout_ms)}
         if not settings.prepared_statements:
             del self._session["plan_cache_mode"]
         self._told: frozenset[SettingDifference] = frozenset()
         self.arguments = {
-            **_common_arguments("marquee", settings.statement_timeout_ms),
+            **_common_arguments("marquee", settings.statement_timeout_ms, connect_timeout_s),
             "prepare_threshold": 0 if settings.prepared_statements else None,
         }
         if self._settings_by == "startup":
@@ -175,7 +185,7 @@ class Connector:
         """
         adapt_arrays(connection)
         # A pool does not bound this wait, and a pooler may accept connections while its server is down.
-        connection.deadline = Deadline.after(_CONNECT_TIMEOUT_S)
+        connection.deadline = Deadline.after(self._connect_timeout_s)
         try:
             adapt_texts(connection)
             if self._settings_by == "set":
@@ -247,7 +257,17 @@ def connect_to_write(url: str) -> psycopg.Connection[Row]:
     Raises:
         psycopg.Error: the server refuses, or does not answer.
     """
-    return psycopg.connect(url, **_common_arguments("marquee load", 0), prepare_threshold=None)
+    arguments = _common_arguments("marquee load", 0, connect_timeout_to_write_s(url))
+    return psycopg.connect(url, **arguments, prepare_threshold=None)
+
+
+def connect_timeout_to_write_s(url: str) -> int:
+    """Return how long to wait for each host of a URL.
+
+    Raises:
+        psycopg.Error: the URL, its service or its timeout is not valid.
+    """
+    return _connect_timeout_s(_resolved(url), Purpose.COMMANDS)
 
 
 @functools.cache
@@ -264,12 +284,14 @@ def _set(connection: psycopg.Connection[Row], settings: Mapping[str, str], *, of
     connection.execute(_queries()["set_settings"].statement, parameters, prepare=False)
 
 
-def _common_arguments(application_name: str, statement_timeout_ms: int) -> dict[str, Any]:
+def _common_arguments(
+    application_name: str, statement_timeout_ms: int, connect_timeout_s: int
+) -> dict[str, Any]:
     return {
         "autocommit": True,
         "application_name": application_name,
         "client_encoding": "UTF8",
-        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "connect_timeout": connect_timeout_s,
         # Notice a host that vanished in seconds, not after the kernel's 15 minutes.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -309,6 +331,21 @@ def _resolved(url: str) -> Mapping[str, str]:
     return options
 
 
+def _connect_timeout_s(given: Mapping[str, str], purpose: Purpose) -> int:
+    """Return how long to wait for each host: as given, but no less than the service does by itself.
+
+    Raises:
+        psycopg.ProgrammingError: what is given is not a number.
+    """
+    least_s = _COMMAND_CONNECT_TIMEOUT_S if purpose is Purpose.COMMANDS else _CONNECT_TIMEOUT_S
+    text = given.get("connect_timeout", "")
+    try:
+        # libpq takes 0 for no limit, but each wait needs one.
+        return max(least_s, int(text or 0))
+    except ValueError:
+        raise psycopg.ProgrammingError(f"connect_timeout={text} is not a whole number") from None
+
+
 def _host_count(given: Mapping[str, str]) -> int:
     return max(len(given.get(key, "").split(",")) for key in ("host", "hostaddr"))
 
@@ -319,7 +356,8 @@ def _refuse_contradictions(name: DatabaseName, given: Mapping[str, str], setting
     Raises:
         ConfigurationError: there is such an option; the message names it.
     """
-    attributes = f"the URL of {name}, its service file or PGTARGETSESSIONATTRS has target_session_attrs"
+    source = f"the URL of {name}, its service file"
+    attributes = f"{source} or PGTARGETSESSIONATTRS has target_session_attrs"
     if given.get("target_session_attrs") == "read-write":
         raise ConfigurationError(
             f"{attributes}=read-write: the service's sessions are read-only, so no server would match. "
@@ -332,6 +370,6 @@ def _refuse_contradictions(name: DatabaseName, given: Mapping[str, str], setting
         )
     if _WRITABLE.search(given.get("options", "")):
         raise ConfigurationError(
-            f"the URL of {name}, its service file or PGOPTIONS turns default_transaction_read_only off: "
-            "the service's sessions are read-only. Remove it"
+            f"{source} or PGOPTIONS turns default_transaction_read_only off: the service's sessions are "
+            "read-only. Remove it"
         )

@@ -14,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from config.database_settings import DatabaseSettings
 from recommender.databases.connections import (
     Connector,
+    Purpose,
     Row,
     SettingDifference,
     set_for_transaction,
@@ -67,7 +68,7 @@ class Inspection:
         self._name = name
         self._timeout_ms = settings.statement_timeout_ms
         self._patience_s = statement_patience_s(settings)
-        self._connector = Connector(name, settings)
+        self._connector = Connector(name, settings, Purpose.COMMANDS)
         self._queries = load_queries("diagnostics/server") | load_queries(f"diagnostics/{name}")
 
     def __enter__(self) -> Self:

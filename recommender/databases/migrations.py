@@ -10,13 +10,13 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo import get_backend, read_migrations
 from yoyo.exceptions import LockTimeout
 
+from recommender.databases.connections import connect_timeout_to_write_s
 from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT
 from recommender.databases.recommendation_db import NAME
 from recommender.errors import LoadError
 
 FOLDER = SQL_ROOT / NAME / "migrations"
-_CONNECT_TIMEOUT_S = 10
 
 
 def migrate_up(url: str) -> list[str]:
@@ -87,7 +87,7 @@ def _backend(url: str) -> Iterator[Any]:
     _refuse_hopeless(url)
     try:
         # yoyo's URL parser does not accept a socket folder as the host.
-        arguments = urlencode(conninfo_to_dict(url, connect_timeout=_CONNECT_TIMEOUT_S))
+        arguments = urlencode(conninfo_to_dict(url, connect_timeout=connect_timeout_to_write_s(url)))
         with get_backend(f"postgresql+psycopg:///?{arguments}") as backend:
             yield backend
     except LockTimeout as exc:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from config.database_settings import DatabaseSettings
+from recommender.databases.connections import Purpose
 from recommender.databases.database import Database
 from recommender.entities import DatabaseName
 
@@ -16,7 +17,7 @@ def patient_database(name: DatabaseName, settings: DatabaseSettings) -> Iterator
         SettingsError: no databases are configured.
         ConfigurationError: its URL or an SQL file is unusable.
     """
-    database = Database(name, settings.for_command())
+    database = Database(name, settings.for_command(), purpose=Purpose.COMMANDS)
     database.open()
     try:
         yield database

@@ -15,8 +15,9 @@ _TICK_S = 0.05
 class HangingProxy:
     """Forwards connections to a server's socket, until `hang` is called."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, delay_s: float) -> None:
         self._target = target
+        self._delay_s = delay_s
         self._flowing = threading.Event()
         self._flowing.set()
         self._closing = threading.Event()
@@ -56,6 +57,7 @@ class HangingProxy:
 
     def _forward(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            self._closing.wait(self._delay_s)
             server.connect(str(self._target))
             other = {client: server, server: client}
             while not self._closing.is_set():
@@ -69,9 +71,9 @@ class HangingProxy:
 
 
 @contextlib.contextmanager
-def hanging_proxy(target: Path) -> Iterator[HangingProxy]:
-    """Start a proxy, and close it at the end."""
-    proxy = HangingProxy(target)
+def hanging_proxy(target: Path, delay_s: float = 0.0) -> Iterator[HangingProxy]:
+    """Start a proxy that delays each login by `delay_s`, and close it at the end."""
+    proxy = HangingProxy(target, delay_s)
     try:
         yield proxy
     finally:
