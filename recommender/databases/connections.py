@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.abc import PQGen, Transformer
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn
@@ -187,9 +188,9 @@ class Connector:
         # A pool does not bound this wait, and a pooler may accept connections while its server is down.
         connection.deadline = Deadline.after(self._connect_timeout_s)
         try:
-            adapt_texts(connection)
             if self._settings_by == "set":
-                _set(connection, self._session, of_transaction=False)
+                _set_for_session(connection, self._session)
+            adapt_texts(connection)
             differences = frozenset(self.differences(connection))
         finally:
             connection.deadline = None
@@ -273,6 +274,14 @@ def connect_timeout_to_write_s(url: str) -> int:
 @functools.cache
 def _queries() -> Mapping[str, Query]:
     return load_queries("session")
+
+
+def _set_for_session(connection: BoundedConnection, settings: Mapping[str, str]) -> None:
+    # A hot standby refuses transactions at serializable, which may be the database's default.
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
+    with connection.transaction():
+        _set(connection, settings, of_transaction=False)
+    connection.isolation_level = None
 
 
 def _set(connection: psycopg.Connection[Row], settings: Mapping[str, str], *, of_transaction: bool) -> None:

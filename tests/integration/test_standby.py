@@ -5,16 +5,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
+from recommender.databases.connections import Connector
 from recommender.demo.embedded import PostgresServer
-from tests.support.clients import get, running_client
+from recommender.entities import DatabaseName
+from tests.support.clients import get, running_client, settings_for
 from tests.support.postgres import Urls
 from tests.support.reference import Reference
 from tests.support.standby import Standby, conflicting, running_standby
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
+ENGAGEMENT = DatabaseName.ENGAGEMENT
 # As long as it takes for so many, but no longer than this.
 _ROUNDS = _CONFLICTS = 15
 _LONGEST_S = 60.0
@@ -62,3 +67,24 @@ def test_conflicts_with_recovery_cost_no_answer(
     assert lacks["nothing"] > 100
     assert set(lacks) == {"nothing"}
     assert not [record for record in caplog.records if "does not answer" in record.getMessage()]
+
+
+@pytest.mark.parametrize("settings_by", ["startup", "set"])
+def test_a_standby_of_a_database_that_is_serializable_by_default_can_be_read(
+    standby: Standby, databases: Urls, settings_by: str
+) -> None:
+    """A hot standby refuses serializable transactions, so also the one that would set another default."""
+    with psycopg.connect(databases[ENGAGEMENT], autocommit=True) as connection:
+        own = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {own} SET default_transaction_isolation = serializable".encode())
+    settings = settings_for(standby.urls(databases), SESSION_SETTINGS_BY=settings_by).databases
+
+    def is_serializable() -> bool:
+        with psycopg.connect(settings.url(ENGAGEMENT), autocommit=True) as connection:
+            return connection.execute("SHOW default_transaction_isolation").fetchone() == ("serializable",)
+
+    wait_until(is_serializable)
+    connector = Connector(ENGAGEMENT, settings)
+    with connector.connect() as connection:
+        assert connector.differences(connection) == []
+        assert connection.isolation_level is None
