@@ -8,10 +8,12 @@ from typing import Self
 
 import psycopg
 
-from recommender.databases.connections import Row, connect_to_write
+from recommender.databases.connections import Row, connect_to_write, set_for_transaction, sole_timeout
 from recommender.databases.queries import SQL_ROOT, load_queries
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
+
+_NO_TIMEOUT = 0
 
 
 def create_databases(maintenance_url: str) -> None:
@@ -68,8 +70,9 @@ class WritableDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block in one transaction."""
+        """Run the block in one transaction, which may take longer than the timeouts of the role allow."""
         with self._refusals(), self._connection.transaction():
+            set_for_transaction(self._connection, sole_timeout(self._connection, _NO_TIMEOUT))
             yield
 
     def create_tables(self) -> None:
@@ -78,7 +81,8 @@ class WritableDatabase:
 
     def create_indexes(self) -> None:
         """Create the indexes that are missing and update the planner's statistics."""
-        self._run_script(SQL_ROOT / "indexes" / f"{self.name}.sql")
+        with self.transaction():
+            self._run_script(SQL_ROOT / "indexes" / f"{self.name}.sql")
         self.execute("vacuum_tables")
 
     def execute(self, query_name: str, **parameters: object) -> None:
