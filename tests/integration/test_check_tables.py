@@ -48,6 +48,31 @@ def create_indexes(databases: Urls) -> None:
     change(databases, ENGAGEMENT, (SQL_ROOT / "indexes" / "engagement_db.sql").read_text())
 
 
+def test_the_rows_of_a_table_without_statistics_follow_from_its_size(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    """PostgreSQL 12 and 13 have the same statistics for a table that was never analyzed as for an empty one."""
+    change(
+        databases,
+        ENGAGEMENT,
+        "ALTER TABLE interaction RENAME TO old_interaction",
+        "CREATE TABLE interaction (LIKE old_interaction)",
+        "ANALYZE interaction",
+        "INSERT INTO interaction SELECT * FROM old_interaction",
+        "DROP TABLE old_interaction",
+        "GRANT SELECT ON interaction TO marquee",
+    )
+    assert 5_000 < rows_of(check(urls), "interaction") < 20_000
+
+
+def test_a_table_that_was_emptied_has_no_rows_whatever_its_size(
+    check: Checker, urls: Urls, databases: Urls
+) -> None:
+    emptied = "VACUUM (TRUNCATE false, ANALYZE) interaction"
+    change(databases, ENGAGEMENT, "DELETE FROM interaction", emptied)
+    assert rows_of(check(urls), "interaction") == 0
+
+
 @pytest.mark.parametrize(
     "analyze", ["ANALYZE interaction", "ANALYZE interaction_0, interaction_1, interaction_2"]
 )

@@ -16,7 +16,7 @@
 -- Index: pg_class_oid_index, pg_inherits_parent_index, pg_inherits_relid_seqno_index
 -- Why: counting would read the tables. The reltuples of a partitioned table is -1 until its own ANALYZE,
 --   which autovacuum never does, so that the estimates of its partitions are summed. Children by inheritance are
---   included.
+--   included. Before version 14, a table without ANALYZE has reltuples = 0 and relpages = 0, as an empty one has.
 WITH RECURSIVE wanted AS (
     SELECT
         named.table_name,
@@ -61,7 +61,7 @@ size AS (
             CASE
                 WHEN c.relkind = 'p' THEN 0
                 WHEN c.relkind = 'v' THEN NULL
-                WHEN c.reltuples >= 0 THEN c.reltuples::bigint
+                WHEN c.reltuples > 0 OR (c.reltuples = 0 AND c.relpages > 0) THEN c.reltuples::bigint
                 WHEN c.relkind = 'f' THEN NULL
                 ELSE pg_relation_size(c.oid) / 64
             END
