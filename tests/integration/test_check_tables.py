@@ -51,7 +51,7 @@ def create_indexes(databases: Urls) -> None:
 def test_the_rows_of_a_table_without_statistics_follow_from_its_size(
     check: Checker, urls: Urls, databases: Urls
 ) -> None:
-    """PostgreSQL 12 and 13 have the same statistics for a table that was never analyzed as for an empty one."""
+    """PostgreSQL 12 and 13 have the same statistics for a table without ANALYZE as for an empty one."""
     change(
         databases,
         ENGAGEMENT,
