@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, cast, get_origin
 
-from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from config.access_settings import AccessSettings
 from config.catalog_settings import CatalogSettings
 from config.database_settings import DatabaseSettings
+from config.dotenv_file import read_dotenv
 from config.experiment_settings import DEFAULT_EXPERIMENTS, ExperimentSettings
 from config.http_settings import HttpSettings, is_loopback
 from config.ranking_settings import InteractionTypes, NeighbourSearchSettings, RankingSettings
@@ -252,19 +252,9 @@ def misspelled_variables(
 
 
 def _given(environment: Mapping[str, str] | None, dotenv_path: Path | None) -> dict[str, str | None]:
-    given: dict[str, str | None] = {} if dotenv_path is None else _read_dotenv(dotenv_path)
+    given: dict[str, str | None] = {} if dotenv_path is None else read_dotenv(dotenv_path)
     given.update(os.environ if environment is None else environment)
     return with_new_names(given)
-
-
-def _read_dotenv(path: Path) -> dict[str, str | None]:
-    try:
-        return dict(dotenv_values(path, interpolate=False))
-    except UnicodeError:
-        # Its message quotes bytes of the file, which holds passwords.
-        raise SettingsError(f"{path} cannot be read: it is not in UTF-8") from None
-    except OSError as exc:
-        raise SettingsError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def load_overridden(
