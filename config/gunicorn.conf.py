@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app import create_app
 from config.address import refuse_unusable_address
-from config.lifeline import renew_lifeline
+from config.lifeline import end_lifeline, renew_lifeline
 from config.logging import logging_config
 from config.open_files import most_connections, raise_limit_of_open_files
 from config.prepared_app import (
@@ -176,15 +176,24 @@ def post_worker_init(worker: Any) -> None:
 
 
 def _keep_trainer(app: Any) -> None:
-    """Start a trainer from the worker unless one runs; it ends after master and workers."""
+    """Start a trainer from the worker unless one runs; it ends after the workers."""
     if _settings.trains and _lifeline is not None:
         supervisor = TrainerSupervisor(_settings.models.model_path, _variables, _lifeline)
         app.extensions["training"].watch(lambda: supervisor.is_blocked)
         app.extensions["container"].add(supervisor)
 
 
+# How long the master waits for the end of the trainer, which kills its training at once.
+_TRAINER_WAIT_S = 5.0
+
+
 def on_exit(_server: Any) -> None:
-    """Remove what the service shares outside its processes: memory and the folder of the catalog."""
+    """End the trainer, and remove what the service shares outside its processes: memory and a folder.
+
+    In a container, the master's end kills all other processes: a trainer that did not end before could not
+    tell a training that was stopped from one that ran out of memory.
+    """
+    end_lifeline(_TRAINER_WAIT_S)
     if _counts is not None:
         _counts.close()
     remove_catalog_folder()

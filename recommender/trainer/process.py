@@ -59,7 +59,7 @@ class Trainer:
         estimate: returns roughly how many interactions there are, None if that is unknown.
         command: returns the command line of a run for its trigger.
         holds_folder: returns whether this trainer still has the lock of the folder.
-        lifeline: a pipe whose other end closes when the service has ended; None for no pipe.
+        lifeline: a descriptor that is at its end when the service has ended; None without a service.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class TrainerSupervisor:
     Args:
         folder: of the models.
         variables: environment variables, which pass the settings of this process to the trainer.
-        lifeline: the read end of a pipe that the service holds open while it runs.
+        lifeline: a descriptor that is at its end when the service has ended.
     """
 
     def __init__(self, folder: Path, variables: Mapping[str, str], lifeline: int) -> None:

@@ -139,6 +139,12 @@ def test_the_trainer_ends_with_the_service(
     wait_until(lambda: not is_held(folder / TRAINER_LOCK))
 
 
+def test_a_stopped_service_ends_after_its_trainer(ending_service: GunicornServer) -> None:
+    the_trainer(ending_service)
+    assert ending_service.stop() == 0
+    assert not trainers(ending_service)
+
+
 def test_a_second_trainer_for_the_same_folder_does_not_start(
     later_service: GunicornServer, shared_databases: Urls, trained_folder: Path
 ) -> None:
