@@ -15,6 +15,12 @@ from gunicorn.glogging import Logger
 # Gunicorn reads this file before it changes to the --chdir folder and adds it to sys.path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from config.stop_signals import exit_on_sigterm_if_first
+
+if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    # Importing the service takes seconds. Gunicorn handles signals later, and already at a reload.
+    exit_on_sigterm_if_first()
+
 from app import create_app
 from config.address import refuse_unusable_address
 from config.lifeline import end_lifeline, renew_lifeline

@@ -10,6 +10,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from config.setting_types import PROGRAM, SettingsError
+from config.stop_signals import exit_on_sigterm_if_first
 from recommender import __version__
 from recommender.cli.epilog import block
 from recommender.cli.output import plain_lines, quiet
@@ -128,6 +129,7 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. Known errors are one line on standard error."""
+    exit_on_sigterm_if_first()
     _print_any_text()
     try:
         # The driver's warnings end in an error that is printed below; the server sets up its own log.

@@ -12,6 +12,7 @@ import click
 from config.logging import logging_config
 from config.setting_types import MODULE
 from config.settings import Settings, load_settings
+from config.stop_signals import unwinding_on_sigterm
 from recommender.cli.epilog import epilog
 from recommender.configured import (
     configured_blend,
@@ -67,7 +68,9 @@ def _run_once(settings: Settings, trigger: str | None) -> int:
         exit_when_closed(_STANDARD_INPUT)
         run = _run(settings, Trigger(trigger), lower_priority)
         return int(run.outcome is TrainingOutcome.FAILED)
-    run = _run(settings, Trigger.COMMAND, lambda: None)
+    # Otherwise the note of the run would stay, and the next one would take this one for failed.
+    with unwinding_on_sigterm():
+        run = _run(settings, Trigger.COMMAND, lambda: None)
     click.echo(f"Run {run.number}: {run.outcome}. {run.reason}")
     if run.version is not None:
         click.echo(f"Published {run.model} {run.version}.")

@@ -17,7 +17,6 @@ from pathlib import Path
 from apscheduler.triggers.base import BaseTrigger
 
 from config.setting_types import HOME
-from recommender import __version__
 from recommender.errors import MarqueeError
 from recommender.model_store.currents import latest_published
 from recommender.model_store.runs import (
@@ -27,11 +26,12 @@ from recommender.model_store.runs import (
     Trigger,
     next_run_number,
     read_runs,
-    write_run,
 )
 from recommender.system.clock import utc_now
-from recommender.trainer.begun import BegunRun, read_begun, remove_begun, write_begun
+from recommender.system.file_locks import is_held
+from recommender.trainer.begun import BegunRun, noted, record_failure, record_killed_run
 from recommender.trainer.schedule import Timetable, has_grown
+from recommender.trainer.training_locks import RUN_LOCK
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ _GROWTH_LOOK_S = 300.0
 _LONGEST_RUN_S = 12 * 3_600.0
 _RUNNING_LOOK_S = 0.2
 _STOP_S = 10.0
-_WITHOUT_RECORD = "It ended without a record, together with the trainer: for example, memory ran out."
 # After so many failures in a row, the pause is at its longest.
 _FAILURES_READ = 10
 # How far back an estimate is looked for.
@@ -113,12 +112,7 @@ class Trainer:
 
     def _resumed_timetable(self, trigger: BaseTrigger) -> Timetable:
         """Return the timetable after the runs so far, also one that was killed together with its trainer."""
-        stale = read_begun(self._folder)
-        was_killed = stale is not None and next_run_number(self._folder) <= stale.number
-        if stale is not None and was_killed:
-            logger.error("training run %d ended without a record", stale.number)
-            self._record_failure(stale, _WITHOUT_RECORD)
-        remove_begun(self._folder)
+        was_killed = self._record_killed_run()
         last, now = self._last_run(), utc_now()
         timetable = Timetable(
             trigger,
@@ -135,16 +129,14 @@ class Trainer:
 
     def _train(self, trigger: Trigger) -> bool:
         """Run a training; return false if the service has ended meanwhile."""
-        run = BegunRun(number=next_run_number(self._folder), started_at=utc_now(), trigger=trigger)
-        try:
-            write_begun(self._folder, run)
-        except OSError as exc:
-            logger.error("training run %d cannot be recorded: %s", run.number, exc)
-        try:
+        self._record_killed_run()
+        with noted(self._folder, trigger) as run:
             return self._complete(run)
-        finally:
-            # It stays only if this process is killed, too.
-            remove_begun(self._folder)
+
+    def _record_killed_run(self) -> bool:
+        """Record a run that was killed together with its trainer, or by hand; return whether there is one."""
+        # The note of a run that a command makes at this moment is none of a killed one.
+        return not is_held(self._folder / RUN_LOCK) and record_killed_run(self._folder)
 
     def _complete(self, run: BegunRun) -> bool:
         """Run a training that is noted; return false if the service has ended meanwhile."""
@@ -180,24 +172,7 @@ class Trainer:
             return
         name = _name_of(-status)
         logger.error("training run %d was killed by %s", run.number, name)
-        self._record_failure(run, f"It was killed by {name}.")
-
-    def _record_failure(self, run: BegunRun, reason: str) -> None:
-        try:
-            write_run(
-                self._folder,
-                TrainingRun(
-                    number=run.number,
-                    started_at=run.started_at.isoformat(),
-                    ended_at=utc_now().isoformat(),
-                    trigger=run.trigger,
-                    outcome=TrainingOutcome.FAILED,
-                    reason=reason,
-                    code_version=__version__,
-                ),
-            )
-        except OSError as exc:
-            logger.error("training run %d cannot be recorded: %s", run.number, exc)
+        record_failure(self._folder, run, f"It was killed by {name}.")
 
     def _service_ended(self, timeout_s: float) -> bool:
         """Wait for the timeout or until the service has ended; return whether it has."""

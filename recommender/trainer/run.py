@@ -3,7 +3,7 @@
 import logging
 import platform
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +51,7 @@ from recommender.models.fitting import Fitting
 from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.system.clock import utc_now
+from recommender.trainer.begun import BegunRun, noted, record_killed_run
 from recommender.trainer.candidates import Pinned, pinned_fit
 from recommender.trainer.champion import decide, variant_of
 from recommender.trainer.comparison import Comparison, Conditions, compare
@@ -111,9 +112,8 @@ def run_training(
         TrainingUnderWayError: another run is under way.
         OSError: the folder of the models cannot be written.
     """
-    with run_lock(task.folder):
-        run = _Run(task, next_run_number(task.folder), lower_priority)
-        began = utc_now().isoformat()
+    with run_lock(task.folder), _noted(task.folder, trigger) as begun:
+        run = _Run(task, begun.number, lower_priority)
         logger.info("training run %d begins: %s", run.number, trigger.value)
         try:
             fields = run.make()
@@ -127,7 +127,7 @@ def run_training(
             fields = run.failed(f"It ended by an unexpected error ({type(exc).__name__}).")
         record = TrainingRun(
             number=run.number,
-            started_at=began,
+            started_at=begun.started_at.isoformat(),
             ended_at=utc_now().isoformat(),
             trigger=trigger,
             code_version=__version__,
@@ -137,6 +137,14 @@ def run_training(
         write_run(task.folder, record)
         logger.info("training run %d: %s. %s", record.number, record.outcome.value, record.reason)
         return record
+
+
+def _noted(folder: Path, trigger: Trigger) -> AbstractContextManager[BegunRun]:
+    """Record a run that was killed before this one, and note this one, unless the trainer has done both."""
+    if trigger is Trigger.COMMAND:
+        record_killed_run(folder)
+        return noted(folder, trigger)
+    return nullcontext(BegunRun(number=next_run_number(folder), started_at=utc_now(), trigger=trigger))
 
 
 def _reason_of(exc: Exception, folder: Path) -> str:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -289,6 +290,34 @@ def test_a_run_that_is_killed_changes_nothing_and_the_next_one_tidies_up(
     assert not list((folder / NEIGHBOURS).glob(".*.partial"))
     assert not list((folder / NEIGHBOURS).glob(".current.*"))
     assert published(folder).version > before.version
+
+
+def ended_by(number: signal.Signals) -> int:
+    """Return the exit status of a run that gets a signal while it learns."""
+    script = (
+        "import os, sys\n"
+        "from recommender.models.user_knn import trained\n"
+        f"trained.build_arrays = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n"
+        "from recommender.cli.main import main\n"
+        "sys.exit(main(['trainer', '--once']))\n"
+    )
+    return run_forked(["-c", script], {**os.environ, "MODEL": NEIGHBOURS}).returncode
+
+
+def test_a_run_that_is_killed_is_recorded_as_failed_by_the_next_one(train: Train, folder: Path) -> None:
+    assert ended_by(signal.SIGKILL) == -signal.SIGKILL
+    assert not any(read_runs(folder, 1))
+    assert train().status == 0
+    last, killed = read_runs(folder, 5)
+    assert (last.number, killed.number, killed.outcome) == (2, 1, TrainingOutcome.FAILED)
+    assert "without a record" in killed.reason
+
+
+def test_a_run_that_is_stopped_by_a_signal_is_no_failed_one(train: Train, folder: Path) -> None:
+    assert ended_by(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert train().status == 0
+    assert [run.number for run in read_runs(folder, 5)] == [1]
+    assert last_run(folder).outcome is not TrainingOutcome.FAILED
 
 
 def test_on_a_full_disk_nothing_changes_and_the_next_run_publishes(

@@ -23,7 +23,9 @@ from recommender.model_store.runs import (
     write_run,
 )
 from recommender.trainer import process
+from recommender.trainer.begun import noted
 from recommender.trainer.process import Trainer
+from recommender.trainer.training_locks import run_lock
 from tests.support.waiting import eventually, wait_until
 
 pytestmark = pytest.mark.slow
@@ -143,6 +145,15 @@ def test_a_run_that_was_killed_with_its_trainer_is_recorded_and_tried_again_late
     assert "without a record" in run.reason
     time.sleep(0.3)
     assert not working[0].triggers, "it waits before it tries again"
+
+
+def test_a_run_by_hand_that_is_under_way_is_not_recorded_as_killed(
+    tmp_path: Path, working: list[Working]
+) -> None:
+    with run_lock(tmp_path), noted(tmp_path, Trigger.COMMAND):
+        working.append(Working(tmp_path, ""))
+        wait_until(lambda: bool(working[0].triggers))
+        assert not any(read_runs(tmp_path, 1))
 
 
 def test_a_trainer_goes_on_with_the_pause_after_a_failed_run(tmp_path: Path, working: list[Working]) -> None:
