@@ -11,7 +11,7 @@ RUN python -m venv /venv \
 FROM python:3.11-slim
 # The driver checks certificates of databases by this file (sslrootcert).
 RUN test -s /etc/ssl/certs/ca-certificates.crt \
-    && useradd --system --no-create-home --shell /usr/sbin/nologin marquee \
+    && useradd --uid 10001 --gid 0 --no-create-home --shell /usr/sbin/nologin marquee \
     && python -m pip uninstall --yes --quiet --root-user-action=ignore pip setuptools wheel
 WORKDIR /srv/marquee
 COPY --from=build /venv /venv
@@ -19,16 +19,16 @@ COPY app.py wsgi.py ./
 COPY config config
 COPY recommender recommender
 COPY sql sql
-# A volume mounted here gets this owner.
-RUN mkdir .models && chown marquee .models
+# A volume mounted here gets this owner. OpenShift runs the image as any user of group 0.
+RUN mkdir .models && chown 10001:0 .models && chmod g=u .models
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     NUMBA_CACHE_DIR=/tmp/numba \
     HOST=0.0.0.0 \
     PORT=5000
-USER marquee
+# By number: Kubernetes' runAsNonRoot refuses names.
+USER 10001:0
 EXPOSE 5000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', '/health'); exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-m", "config.healthcheck"]
 CMD ["gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]

@@ -225,6 +225,15 @@ def test_the_image_copies_existing_files_that_the_build_may_read() -> None:
             assert source in visible
 
 
+def test_the_image_runs_as_a_number_that_any_user_of_its_group_can_stand_in_for() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (user,) = re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)
+    assert re.fullmatch(r"[1-9]\d{4,}:0", user)
+    assert f"--uid {user.partition(':')[0]} --gid 0" in dockerfile
+    (made,) = re.findall(r"^RUN mkdir (.+)$", dockerfile, re.MULTILINE)
+    assert made == f".models && chown {user} .models && chmod g=u .models"
+
+
 def logged_lines(path: Path) -> Iterator[str]:
     """Return the lines that a module logs at `INFO` and above, with an ellipsis for each value."""
     for node in ast.walk(ast.parse(path.read_text())):
