@@ -137,8 +137,10 @@ def _guard(app: Flask, settings: Settings) -> None:
     """Register the checks of host names, API keys and rate limits, and the security and CORS headers."""
     access = settings.access
     if access.allowed_hosts:
-        # Containers and load balancers probe the service by its address.
-        refuse_other_hosts(app, access.allowed_hosts, except_for=("/health",))
+        # Containers, load balancers and Prometheus ask the service by its address. A page in a browser that
+        # reaches it by another name has no key for the metrics.
+        monitored = ("/health", "/ready", "/metrics") if access.api_keys else ("/health", "/ready")
+        refuse_other_hosts(app, access.allowed_hosts, except_for=monitored)
     elif settings.serves_this_host_only:
         refuse_other_hosts(app, ("localhost", "127.0.0.1", "::1", settings.http.host))
     if access.api_keys or access.rate_limit:

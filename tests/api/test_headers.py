@@ -17,6 +17,7 @@ BATCH = "/api/recommendations/batch"
 ORIGIN = "https://a.example"
 ALLOWED = "Access-Control-Allow-Origin"
 KEY, ENTRY = make_key("page", [KeyScope.READ])
+OPS_KEY, OPS_ENTRY = make_key("monitor", [KeyScope.OPS])
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +149,23 @@ def test_with_allowed_hosts_all_other_host_headers_are_rejected(
     hosts = {"ALLOWED_HOSTS": "127.0.0.1, Shop.Example,[2001:DB8:0::1]"}
     with running_client(shared_databases, **hosts, **others, **PATIENT) as client:
         for host in ("evil.example:5000", "localhost:5000", "shop.example.evil.example", "[::1]"):
-            for path in ("/api/media/popular", "/explorer", "/metrics", "/ready", "/"):
+            for path in ("/api/media/popular", "/explorer", "/openapi.json", "/"):
                 response = client.get(path, headers=sent | {"Host": host})
                 assert (response.status_code, response.get_json()["code"]) == (400, "bad_request")
             # Probes of containers and load balancers send the address that they ask.
-            assert client.get("/health", headers={"Host": host}).status_code == 200
+            for path in ("/health", "/ready"):
+                assert client.get(path, headers={"Host": host}).status_code == 200
         for host in ("127.0.0.1:5000", "shop.example", "SHOP.example:80", "[2001:db8::1]:5000"):
             assert client.get("/api/media/popular", headers=sent | {"Host": host}).status_code == 200
+
+
+def test_metrics_that_need_a_key_are_served_under_any_name(shared_databases: Urls) -> None:
+    hosts = {"ALLOWED_HOSTS": "shop.example"}
+    asked = {"Host": "10.1.2.3:5000"}
+    with running_client(shared_databases, **hosts, API_KEYS=OPS_ENTRY.entry, **PATIENT) as client:
+        assert client.get("/metrics", headers=asked).status_code == 401
+        sent = asked | {"Authorization": f"Bearer {OPS_KEY}"}
+        assert client.get("/metrics", headers=sent).status_code == 200
+    # Without keys, a page in a browser could read them.
+    with running_client(shared_databases, **hosts, ALLOW_ANONYMOUS="true", **PATIENT) as client:
+        assert client.get("/metrics", headers=asked).status_code == 400
