@@ -46,6 +46,17 @@ class DatabaseSettings(SettingsGroup):
     session_settings_by: Literal["startup", "set", "role"] = "startup"
     sql_path: HomePath | None = None
 
+    @field_validator("db_port", mode="before")
+    @classmethod
+    def _is_not_of_kubernetes(cls, value: object) -> object:
+        # Not read as a port: DB_HOST may be another host than that service.
+        if isinstance(value, str) and value.startswith("tcp://"):
+            raise ValueError(
+                "Kubernetes sets this address in pods beside a service named db. Set DB_PORT to a number, "
+                "or enableServiceLinks: false in the pod"
+            )
+        return value
+
     @field_validator("sql_path")
     @classmethod
     def _is_folder(cls, value: Path | None) -> Path | None:

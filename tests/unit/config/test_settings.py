@@ -26,6 +26,15 @@ def test_host_user_and_password_make_the_three_urls() -> None:
         assert settings.databases.url(name) == f"postgresql://app:p%40ss%2Fw%25rd@db.internal:6432/{name}"
 
 
+def test_the_port_that_kubernetes_sets_for_a_service_is_refused_with_its_origin() -> None:
+    with pytest.raises(SettingsError, match=r"^DB_PORT: .* named db.*enableServiceLinks: false") as caught:
+        load(DB_HOST="db.internal", DB_PORT="tcp://10.96.0.5:5432")
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(SettingsError, match="valid integer") as caught:
+        load(DB_HOST="db.internal", DB_PORT="postgresql://u:hunter2@h")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_socket_folder_can_be_the_host() -> None:
     url = load(DB_HOST="/var/run/postgresql").databases.url("user_db")
     assert url == "postgresql://%2Fvar%2Frun%2Fpostgresql:5432/user_db"
