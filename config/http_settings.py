@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from config.setting_types import Count, SettingsGroup
 
@@ -29,6 +29,11 @@ class HttpSettings(SettingsGroup):
     # Longer than the 60 s of common load balancers: they would reuse a connection that is closed here.
     keep_alive_seconds: int = Field(default=75, ge=1, le=3_600)
     explorer: bool = True
+
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        return value.removeprefix("[").removesuffix("]")
 
     @property
     def is_loopback(self) -> bool:

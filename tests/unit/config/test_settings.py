@@ -238,6 +238,15 @@ def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
     assert (settings.http.port, settings.http.host) == (8000, "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "is_loopback"),
+    [("[::1]", "::1", True), ("::1", "::1", True), ("[::]", "::", False), ("localhost", "localhost", True)],
+)
+def test_an_ipv6_address_to_listen_on_may_have_brackets(given: str, host: str, *, is_loopback: bool) -> None:
+    http = load(HOST=given).http
+    assert (http.host, http.is_loopback) == (host, is_loopback)
+
+
 def test_lists_are_split_at_commas() -> None:
     assert load(CORS_ORIGINS="https://a.example , https://b.example,").access.cors_origins == (
         "https://a.example",
