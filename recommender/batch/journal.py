@@ -182,9 +182,24 @@ class JobFolder:
         if self.path.is_symlink() or not self.path.is_dir():
             return _FOREIGN
         found = self.path.lstat()
-        if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
+        others = found.st_mode & _OTHERS_WRITE
+        if _is_opened_by_kubernetes(found):
+            others &= ~stat.S_IWGRP
+        if found.st_uid != os.geteuid() or (others and others & ~self._forced_modes()):
             return _UNSAFE
         return None if marker.is_file() and marker.read_bytes() == _MARK else _FOREIGN
+
+    def _forced_modes(self) -> int:
+        """Return the mode that a folder made here for its owner alone gets.
+
+        On some network shares all have the same, and the share decides who may write.
+        """
+        made = self._aside()
+        made.mkdir(mode=_ONLY_OWNER)
+        try:
+            return made.stat().st_mode
+        finally:
+            made.rmdir()
 
     def _lock(self, handle: int) -> None:
         """Lock the folder that the handle is open on.
@@ -218,6 +233,14 @@ class JobFolder:
     def _aside(self) -> Path:
         """Return a free temporary path next to the folder."""
         return self.path.with_name(f".{self.path.name}.{uuid4().hex[:8]}")
+
+
+def _is_opened_by_kubernetes(found: os.stat_result) -> bool:
+    """Return whether a folder has the mode that Kubernetes sets for a group of this process (`fsGroup`).
+
+    It does so each time it mounts the volume.
+    """
+    return bool(found.st_mode & stat.S_ISGID) and found.st_gid in {os.getegid(), *os.getgroups()}
 
 
 def tail_digest(file: Path, end: int) -> str:

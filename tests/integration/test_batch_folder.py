@@ -84,3 +84,37 @@ def test_a_file_system_that_cannot_sync_folders_is_accepted(
     monkeypatch.setattr(os, "fsync", sync_files_only)
     done = run("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
     assert (done.status, (tmp_path / "out").is_file()) == (0, True)
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_job_resumes_where_kubernetes_lets_a_group_of_the_pod_write(
+    run: Run, at: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    interrupted(run, at, *command)
+    # As `fsGroup` does when the volume is mounted.
+    (tmp_path / "out.resume").chmod(0o2770)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getgroups", list)
+        patched.setattr(os, "getegid", lambda: (tmp_path / "out.resume").stat().st_gid + 1)
+        assert "others may write to it" in run(*command).err
+    assert run(*command).status == 0
+
+
+@pytest.mark.usefixtures("few_at_once")
+def test_a_job_runs_and_resumes_on_a_share_that_keeps_no_modes(
+    run: Run, at: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = Path.mkdir
+
+    def mkdir_open_to_all(
+        path: Path, mode: int = 0o777, *, parents: bool = False, exist_ok: bool = False
+    ) -> None:
+        mkdir(path, mode, parents, exist_ok)
+        path.chmod(0o777)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_open_to_all)
+    command = ("batch", ids_file(tmp_path, STRANGERS), "--output", tmp_path / "out")
+    interrupted(run, at, *command)
+    assert run(*command).status == 0
+    assert not list(tmp_path.glob("*.resume*"))
