@@ -16,10 +16,13 @@ from gunicorn.glogging import Logger
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from config.stop_signals import exit_on_sigterm_if_first
+from recommender.system.cores import limit_library_threads
 
 if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
     # Importing the service takes seconds. Gunicorn handles signals later, and already at a reload.
     exit_on_sigterm_if_first()
+    # Before numpy is imported.
+    limit_library_threads()
 
 from app import create_app
 from config.address import refuse_unusable_address

@@ -22,6 +22,7 @@ from recommender.errors import (
     NothingToRecommendFromError,
     one_line,
 )
+from recommender.system.cores import limit_library_threads
 
 _INTERRUPTED = 130
 # Of a command's line in the help of the group: before and between the columns, as in click's own.
@@ -130,6 +131,8 @@ def commands() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. Known errors are one line on standard error."""
     exit_on_sigterm_if_first()
+    # Before a command imports numpy.
+    limit_library_threads()
     _print_any_text()
     try:
         # The driver's warnings end in an error that is printed below; the server sets up its own log.

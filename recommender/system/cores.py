@@ -3,13 +3,25 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 _ROOT = Path("/")
 _MEMBERSHIP, _MOUNTED = "proc/self/cgroup", "sys/fs/cgroup"
 # The folder of the controller in version 1 of control groups, by systems that mount it.
 _CONTROLLER = "cpu"
+# What OpenBLAS and OpenMP read when they are loaded; the latter counts for both.
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def limit_library_threads(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let libraries of linear algebra that are loaded later, also by child processes, use the usable cores.
+
+    They know affinities, but no quotas: with one thread per core of the machine, they would use up the quota
+    at once, and all threads of the process would wait for the next period. Variables that are set stay.
+    """
+    if not any(environment.get(name) for name in _THREADS):
+        environment[_THREADS[-1]] = str(usable_cores())
 
 
 def usable_cores(root: Path = _ROOT) -> int:

@@ -1,12 +1,16 @@
 """The cores that a process may use are limited by its affinity and by the quotas of control groups."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from recommender.system.cores import usable_cores
+from config.setting_types import ROOT
+from recommender.system.cores import limit_library_threads, usable_cores
+from tests.support.processes import environment
 
 V2, V1 = "0::/pods/this\n", "5:memory:/pods/this\n4:cpu,cpuacct:/pods/this\n0::/pods/this\n"
 
@@ -62,3 +66,47 @@ def test_without_affinities_the_cores_of_the_machine_count(
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     assert usable_cores(tmp_path) == 64
+
+
+@pytest.mark.parametrize("given", [{"OMP_NUM_THREADS": "3"}, {"OPENBLAS_NUM_THREADS": "3"}])
+def test_a_number_of_threads_that_is_set_stays(given: dict[str, str]) -> None:
+    variables = dict(given)
+    limit_library_threads(variables)
+    assert variables == given
+
+
+# Imports the service, or what a command imports, where a quota allows one core.
+LOADED = """
+import os, sys
+from recommender.system import cores
+cores.usable_cores = lambda: 1
+{loading}
+from threadpoolctl import threadpool_info
+print(*{{each["num_threads"] for each in threadpool_info()}})
+"""
+
+
+COMMAND = "from recommender.cli.main import main; main(['models', '--help']); import numpy"
+SERVICE = """
+from gunicorn.app.wsgiapp import WSGIApplication
+sys.argv = ["gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
+WSGIApplication()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loading", [COMMAND, SERVICE], ids=["command", "service"])
+def test_libraries_use_no_more_threads_than_the_quota_allows_cores(loading: str) -> None:
+    script = LOADED.format(loading=loading)
+    variables = {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "OMP_NUM_THREADS": "", "OPENBLAS_NUM_THREADS": ""}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(  # noqa: S603 - ours
+        command,
+        cwd=ROOT,
+        env=environment(**variables),
+        timeout=100,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "1"
