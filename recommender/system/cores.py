@@ -6,10 +6,8 @@ import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-_ROOT = Path("/")
-_MEMBERSHIP, _MOUNTED = "proc/self/cgroup", "sys/fs/cgroup"
-# The folder of the controller in version 1 of control groups, by systems that mount it.
-_CONTROLLER = "cpu"
+from recommender.system.control_groups import ROOT, groups
+
 # What OpenBLAS and OpenMP read when they are loaded; the latter counts for both.
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -24,7 +22,7 @@ def limit_library_threads(environment: MutableMapping[str, str] = os.environ) ->
         environment[_THREADS[-1]] = str(usable_cores())
 
 
-def usable_cores(root: Path = _ROOT) -> int:
+def usable_cores(root: Path = ROOT) -> int:
     """Return how many cores this process may use, by its affinity and the CPU quotas of its control groups.
 
     Args:
@@ -37,7 +35,7 @@ def usable_cores(root: Path = _ROOT) -> int:
 
 def _quotas(root: Path) -> Iterator[float]:
     """Yield the quotas of the control groups of this process, in cores."""
-    for group in _groups(root):
+    for group in groups("cpu", root):
         with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
             # Version 2: "max 100000" without a limit.
             quota, period = (group / "cpu.max").read_text().split()
@@ -47,23 +45,3 @@ def _quotas(root: Path) -> Iterator[float]:
             quota_us = int((group / "cpu.cfs_quota_us").read_text())
             if quota_us > 0:
                 yield quota_us / int((group / "cpu.cfs_period_us").read_text())
-
-
-def _groups(root: Path) -> Iterator[Path]:
-    """Yield the folders of this process's control groups and of those around them, whose limits hold, too.
-
-    In a container, the folder may be missing, as the container's own group is mounted in its place.
-    """
-    try:
-        lines = (root / _MEMBERSHIP).read_text().splitlines()
-    except (OSError, ValueError):
-        return
-    for line in lines:
-        # As in "0::/system.slice/x.service" (version 2) or "4:cpu,cpuacct:/x" (version 1).
-        _, _, group = line.partition(":")
-        controllers, _, path = group.partition(":")
-        if not path or (controllers and _CONTROLLER not in controllers.split(",")):
-            continue
-        mounted = root / _MOUNTED / (_CONTROLLER if controllers else "")
-        for within in (Path(path), *Path(path).parents):
-            yield mounted / str(within).lstrip("/")

@@ -1,9 +1,10 @@
-"""Return freed memory to the operating system.
+"""Return freed memory to the operating system, and tell how much this process may use.
 
 The arrays of a large batch or of a refresh are freed, but small objects in between live on. The malloc of
 glibc then keeps the memory, in an arena per thread, until it is told to return it.
 """
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -11,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recommender.system.background import Pause, RepeatingThread
+from recommender.system.control_groups import ROOT, groups
 
 _LOOK = Pause(least_s=5.0, most_s=5.0)
 # Returning takes up to 30 ms, in which other threads may have to wait for memory.
 _WORTH_RETURNING_BYTES = 32_000_000
 # Sizes in pages: total, resident, and the part of it that belongs to files and shared memory.
 _SIZES = Path("/proc/self/statm")
+_NO_LIMIT_BYTES = 1 << 60
 
 
 class FreedMemoryReturner:
@@ -50,6 +53,21 @@ class FreedMemoryReturner:
         else:
             self._kept_bytes = min(self._kept_bytes, private_bytes())
         return _LOOK
+
+
+def limit_bytes(root: Path = ROOT) -> int | None:
+    """Return how much memory the control groups of this process may use; None if there is no limit.
+
+    Args:
+        root: of the file system, where the limits are read.
+    """
+    limits = []
+    # In version 2 of control groups, and in version 1, in which a huge number is none.
+    for group in groups("memory", root):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                limits.append(int((group / name).read_text()))
+    return min((each for each in limits if each < _NO_LIMIT_BYTES), default=None)
 
 
 def private_bytes() -> int:

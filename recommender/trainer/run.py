@@ -51,6 +51,7 @@ from recommender.models.fitting import Fitting
 from recommender.models.names import AUTO
 from recommender.models.registry import DEFAULT_MODEL
 from recommender.system.clock import utc_now
+from recommender.system.memory import limit_bytes
 from recommender.trainer.begun import BegunRun, noted, record_killed_run
 from recommender.trainer.candidates import Pinned, pinned_fit
 from recommender.trainer.champion import decide, variant_of
@@ -65,6 +66,8 @@ logger = logging.getLogger(__name__)
 MADE_BY = "trainer"
 # How long to wait for a concurrent `prune` or `train` of the model: comparing again would take longer.
 _PATIENCE_S = 600.0
+# What a run takes beside the model that it learns.
+_OTHER_MEMORY_MB = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def run_training(
     with run_lock(task.folder), _noted(task.folder, trigger) as begun:
         run = _Run(task, begun.number, lower_priority)
         logger.info("training run %d begins: %s", run.number, trigger.value)
+        _warn_of_memory(task.memory_bytes >> 20)
         try:
             fields = run.make()
             run.train_for_experiments(fields.get("model"))
@@ -145,6 +149,18 @@ def _noted(folder: Path, trigger: Trigger) -> AbstractContextManager[BegunRun]:
         record_killed_run(folder)
         return noted(folder, trigger)
     return nullcontext(BegunRun(number=next_run_number(folder), started_at=utc_now(), trigger=trigger))
+
+
+def _warn_of_memory(model_mb: int) -> None:
+    """Warn if control groups limit memory to less than a run may take."""
+    limit = limit_bytes()
+    if limit is not None and model_mb + _OTHER_MEMORY_MB > limit >> 20:
+        logger.warning(
+            "TRAINING_MEMORY_MB is %d, but the limit of memory for this process is %d MB: "
+            "a training may be killed",
+            model_mb,
+            limit >> 20,
+        )
 
 
 def _reason_of(exc: Exception, folder: Path) -> str:

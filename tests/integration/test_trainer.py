@@ -292,6 +292,24 @@ def test_a_run_that_is_killed_changes_nothing_and_the_next_one_tidies_up(
     assert published(folder).version > before.version
 
 
+@pytest.mark.parametrize(("limit_mb", "warned"), [(None, False), (8_000, False), (4_400, True)])
+def test_a_run_warns_of_a_limit_of_memory_below_what_it_may_take(
+    train: Train,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    limit_mb: int | None,
+    *,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(
+        "recommender.trainer.run.limit_bytes", lambda: None if limit_mb is None else limit_mb << 20
+    )
+    monkeypatch.setenv("MODEL", "popularity")
+    assert train().status == 0
+    said = "TRAINING_MEMORY_MB is 4096, but the limit of memory for this process is 4400 MB"
+    assert (said in caplog.text) is warned
+
+
 def ended_by(number: signal.Signals) -> int:
     """Return the exit status of a run that gets a signal while it learns."""
     script = (

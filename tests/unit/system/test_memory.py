@@ -1,8 +1,11 @@
-"""A process returns freed memory after it has grown."""
+"""A process returns freed memory after it has grown, and knows its limit."""
+
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from recommender.system.memory import FreedMemoryReturner
+from recommender.system.memory import FreedMemoryReturner, limit_bytes
 
 
 def test_memory_is_returned_only_after_growth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +29,28 @@ def test_without_glibc_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> No
     returner.open()
     returner.look()
     returner.close()
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "limit"),
+    [
+        ("0::/pods/this\n", {"pods/this/memory.max": "max\n"}, None),
+        ("0::/pods/this\n", {"pods/this/memory.max": "3000\n", "pods/memory.max": "2000\n"}, 2000),
+        # A container sees its group in the place of the root.
+        ("0::/\n", {"memory.max": "2000\n"}, 2000),
+        ("5:memory:/this\n", {"memory/this/memory.limit_in_bytes": "2000\n"}, 2000),
+        ("5:memory:/this\n", {"memory/this/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+        ("5:cpu:/this\n", {"memory/this/memory.limit_in_bytes": "2000\n"}, None),
+        ("0::/\n", {}, None),
+    ],
+)
+def test_the_smallest_limit_of_the_control_groups_holds(
+    tmp_path: Path, membership: str, files: Mapping[str, str], limit: int | None
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(membership)
+    for name, content in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert limit_bytes(tmp_path) == limit
