@@ -87,7 +87,7 @@ def users_of(folder: Path, model: str) -> int:
 
 def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answers:
     """Return all users' recommendations with scores, and the items similar to these, without versions."""
-    with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0") as client:
+    with running_client(urls, MODEL_PATH=str(folder), MODEL=model, MIN_HISTORY="0", **PATIENT) as client:
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
         for user, answer in post_batch(client, users, limit=100)["results"].items():
@@ -116,8 +116,11 @@ def test_answers_equal_those_of_a_model_trained_without_the_user(
     never = folder.parent / "never"
     os.environ["MODEL_PATH"] = str(never)
     assert run("train", model).status == 0
-    assert after == answers_of(databases, never, model, others)
-    assert after != with_user
+    expected = answers_of(databases, never, model, others)
+    assert after.keys() == expected.keys()
+    # pytest would take minutes to show how two dicts of this size differ.
+    assert {key: after[key] for key in after if after[key] != expected[key]} == {}
+    assert any(after.get(key) != answer for key, answer in with_user.items())
 
 
 @pytest.mark.usefixtures("trained")
