@@ -1,4 +1,4 @@
-"""Writes log lines without waiting for a reader that has stopped reading."""
+"""Writes log lines to standard error, without blocking on a full pipe."""
 
 import logging
 import os
@@ -6,15 +6,15 @@ import select
 import stat
 from typing import TextIO
 
-# How long a line waits for the reader, once: the lines after it do not wait until there is room again.
+# How long a line waits for room in the pipe. Lines after it do not wait until there is room again.
 _PATIENCE_MS = 1_000
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Write lines to standard error; if it is a pipe that nobody reads, drop them, and later say how many.
+    """Write lines to standard error. If it is a full pipe, drop them, and later log how many were dropped.
 
-    A full pipe blocks its writers. When a collector of logs hangs, a thread that logs would wait for ever,
-    and all others of the process for the lock of the handler: the service would neither answer nor stop.
+    A full pipe blocks its writers. When a log collector hangs, a thread that logs would wait forever, and all
+    other threads for the lock of the handler: the service would neither answer nor stop.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         if self._pipe is not None:
             self._room.register(self._pipe, select.POLLOUT)
         self._dropped = 0
-        self._is_torn = False
+        self._ends_midline = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line of a record, or count it as dropped."""
@@ -50,11 +50,11 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         return (self.format(record) + self.terminator).encode(errors="backslashreplace")
 
     def _before(self) -> bytes:
-        """Return what is written before the next line: the end of a torn line, and how many were dropped."""
-        end = self.terminator.encode() if self._is_torn else b""
+        """Return what precedes the next line: the end of a partly written one, and the count of drops."""
+        end = self.terminator.encode() if self._ends_midline else b""
         if not self._dropped:
             return end
-        text = "%d lines of the log were dropped, because nobody read it"
+        text = "log lines dropped because the pipe of standard error was full: %d"
         about = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (self._dropped,), None)
         return end + self._line(about)
 
@@ -68,7 +68,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
                 if not self._room.poll(0 if self._dropped else _PATIENCE_MS):
                     break
         if len(rest) < len(lines):
-            self._is_torn = bool(rest)
+            self._ends_midline = bool(rest)
         return not rest
 
 

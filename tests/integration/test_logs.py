@@ -117,7 +117,7 @@ def test_lines_of_two_workers_are_not_mixed(service: GunicornServer) -> None:
     assert sum(json.loads(line).get("endpoint") == "/health" for line in lines) == 50
 
 
-def test_a_log_that_nobody_reads_delays_neither_requests_nor_the_stop(shared_databases: Urls) -> None:
+def test_a_full_pipe_of_the_log_blocks_neither_requests_nor_the_stop(shared_databases: Urls) -> None:
     gunicorn = shlex.join((sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"))
     # The pipe has room for some hundred lines.
     command = ("bash", "-c", f"exec {gunicorn} 2> >(exec sleep 60)")

@@ -1,4 +1,4 @@
-"""A log that nobody reads blocks nothing; its reader learns how many lines are missing."""
+"""A full pipe does not block the log, which says afterwards how many lines were dropped."""
 
 import fcntl
 import io
@@ -58,25 +58,25 @@ def test_lines_arrive_whole_and_in_order(pipe: Pipe) -> None:
     assert pipe.read() == [f"line {number} é \\udce9" for number in range(9)]
 
 
-def test_lines_that_nobody_reads_are_dropped_and_counted(pipe: Pipe) -> None:
+def test_lines_that_find_a_full_pipe_are_dropped_and_counted(pipe: Pipe) -> None:
     for number in range(50):
         pipe.log(f"{number:0300}")
     assert [int(line) for line in pipe.read()] == list(range(13))
     pipe.log("after")
-    assert pipe.read() == ["37 lines of the log were dropped, because nobody read it", "after"]
+    assert pipe.read() == ["log lines dropped because the pipe of standard error was full: 37", "after"]
     pipe.log("last")
     assert pipe.read() == ["last"]
 
 
-def test_a_line_that_fits_in_part_is_ended_before_the_next(pipe: Pipe) -> None:
+def test_a_partly_written_line_is_ended_before_the_next(pipe: Pipe) -> None:
     pipe.log("long " * _ROOM)
     assert len(pipe.read()) == 1
     pipe.log("after")
-    told = ["", "1 lines of the log were dropped, because nobody read it", "after"]
+    told = ["", "log lines dropped because the pipe of standard error was full: 1", "after"]
     assert pipe.read() == told
 
 
-def test_what_a_closed_reader_causes_is_no_error(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_raises_nothing(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     os.dup2(os.open(os.devnull, os.O_RDONLY), pipe.reading)
     pipe.log("lost")
