@@ -91,7 +91,7 @@ def answers_of(urls: Urls, folder: Path, model: str, users: list[str]) -> Answer
         client.application.extensions["container"].wait_for_model(_PATIENCE_S)
         found: dict[str, Any] = {}
         for user, answer in post_batch(client, users, limit=100)["results"].items():
-            assert answer["model"] == model
+            assert (answer["model"], answer["degraded"]) == (model, [])
             found[user] = (answer["recommendations"], answer["strategy"])
         assert found.keys() == set(users)
         for item_id in {item["id"] for items, _ in found.values() for item in items}:
