@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 _POLL_S = 1.0
 # Short, because requests wait, too, while a model waits for the first catalog index.
 _WAITING_POLL_S = 0.1
-# A model with a smaller share of its items in the catalog was trained on other databases.
-_KNOWN_SHARE = 0.5
+# A model was trained on other databases, or too long ago, if a smaller share of its items is in the catalog,
+# and it knows a smaller share of what is watched there. Where items expire, models know many that are gone.
+_KNOWN_SHARE, _COVERED_SHARE = 0.5, 0.25
 # The length of the history that a model is tried out with, and the time limit in seconds.
 _TRIED_ITEMS, _TRIED_S = 10, 10.0
 
@@ -47,9 +48,12 @@ class _Loaded:
     def key(self) -> "_Key":
         return self.metadata.model, self.metadata.version
 
-    def is_of(self, index: CatalogIndex) -> bool:
-        """Return whether the catalog has enough of the model's items."""
-        return self.model.items.known_share(index) >= _KNOWN_SHARE
+    def fits(self, index: CatalogIndex) -> bool | None:
+        """Return whether the model knows enough of the catalog; None until popularity has been counted."""
+        items = self.model.items
+        if items.known_share(index) >= _KNOWN_SHARE:
+            return True
+        return items.covered_share(index) >= _COVERED_SHARE if index.popularity.known else None
 
 
 # The name of a model, and its version.
@@ -68,9 +72,9 @@ class ModelWatcher:
     """Look for newly published models and swap in the one that answers; requests never wait for it.
 
     The current version of all models answers, or else the version published last. It is loaded and checked,
-    then judged: it must not have lost too much against the model in use, and the catalog index must have its
-    items. A refused version is tried again. A request keeps its selection to the end, so that it never mixes
-    two models.
+    then judged: it must not have lost too much against the model in use, and must know the items of the
+    catalog index. A refused version is tried again. A request keeps its selection to the end, so that it
+    never mixes two models.
     """
 
     def __init__(
@@ -195,7 +199,7 @@ class ModelWatcher:
         index = self._index_to_judge_by()
         if self._usable() is None:
             self._in_use = None
-        if self._in_use is not None and index is not None and not self._in_use.is_of(index):
+        if self._in_use is not None and index is not None and self._in_use.fits(index) is False:
             # `_judge` refuses it if it is still the published one; the catalog may recover.
             key = self._in_use.key
             self._candidates[key] = artifact.signature(self._folder, *key), self._in_use
@@ -285,7 +289,7 @@ class ModelWatcher:
         loaded = self._checked(name, version)
         if loaded is self._in_use:
             return True
-        if index is None:
+        if index is None or loaded.fits(index) is None:
             return False
         self._judge(loaded, index)
         try_out(loaded.model, index)
@@ -341,10 +345,12 @@ class ModelWatcher:
         """
         if not self._forgotten.are_left_out(loaded.metadata.forgotten):
             raise ArtifactError(MADE_BEFORE_FORGETTING)
-        if not loaded.is_of(index):
+        if not loaded.fits(index):
+            items = loaded.model.items
             raise ArtifactError(
-                f"only {loaded.model.items.known_share(index):.1%} of its media are in the catalog: was it "
-                "trained on other databases?"
+                f"only {items.known_share(index):.1%} of its media are in the catalog, and it knows only "
+                f"{items.covered_share(index):.1%} of what is liked and watched there: was it trained on "
+                "other databases?"
             )
         if self._in_use is not None and not loaded.metadata.shrinkage_accepted:
             lost = find_loss(loaded.model.name, loaded.metadata.counts, self._in_use.metadata)

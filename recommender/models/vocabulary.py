@@ -90,6 +90,12 @@ class ItemVocabulary:
         """Return the share of the items that are in a catalog index, 0 to 1."""
         return float((self.catalog_idx_in(index) >= 0).mean()) if self.item_ids else 0.0
 
+    def covered_share(self, index: CatalogIndex) -> float:
+        """Return the share of the popularity of an index's items that is of items known here, 0 to 1."""
+        catalog_idx = self.catalog_idx_in(index)
+        total = int(index.user_counts.sum())
+        return float(index.user_counts[catalog_idx[catalog_idx >= 0]].sum() / total) if total else 0.0
+
 
 def encode_ids(ids: Sequence[str]) -> NDArray[np.bytes_]:
     """Return ids as an array of byte strings, the format of artifacts; shape (ids,)."""

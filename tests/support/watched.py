@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recommender.catalog.index import CatalogIndex, build_index
-from recommender.catalog.popularity import UNKNOWN_POPULARITY
+from recommender.catalog.popularity import UNKNOWN_POPULARITY, Popularity
 from recommender.data.forgotten import read_forgotten
 from recommender.entities import Blend, CatalogEntry, Weights
 from recommender.model_store.publishing import publishing
@@ -60,14 +60,21 @@ class Watched:
         wait_until(found)
 
 
-def index_of(items: Iterable[int]) -> CatalogIndex:
+def index_of(items: Iterable[int], *, counted: bool = True) -> CatalogIndex:
+    """Return a catalog index of items that have one user each, if they are counted."""
     entries = [CatalogEntry((None, None, None), f"{n:04}", n.to_bytes(8)) for n in items]
-    return build_index(entries, UNKNOWN_POPULARITY)
+    users = Popularity.of({entry.item_id: 1 for entry in entries}, 1)
+    return build_index(entries, users if counted else UNKNOWN_POPULARITY)
 
 
-def publish(folder: Path, users: int = 100, *, items: int = 20, accepted: bool = False) -> str:
+def publish(folder: Path, users: int = 100, *, items: range = range(20), accepted: bool = False) -> str:
     data = read_forgotten(folder).leave_out(
-        dataset({f"{user:04}": [f"{(user * 3 + n) % items:04}" for n in range(5)] for user in range(users)})
+        dataset(
+            {
+                f"{user:04}": [f"{items[(user * 3 + n) % len(items)]:04}" for n in range(5)]
+                for user in range(users)
+            }
+        )
     )
     model = UserKnn()
     model.fit(data)

@@ -160,8 +160,8 @@ def test_a_model_whose_shrinkage_was_accepted_is_used(watched: Watched, folder: 
 def test_a_model_of_other_items_is_refused_until_the_catalog_has_them(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
-    watched.index = index_of(range(11, 31))
-    watched.refuses(version, "only 45.0% of its media are in the catalog", using=None)
+    watched.index = index_of(range(16, 36))
+    watched.refuses(version, "only 20.0% of its media are in the catalog", using=None)
     watched.index = index_of(range(10, 30))
     watched.uses(version)
 
@@ -169,21 +169,48 @@ def test_a_model_of_other_items_is_refused_until_the_catalog_has_them(watched: W
 def test_a_new_model_of_other_items_leaves_the_one_in_use(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
-    other = publish(folder, items=80)
-    watched.refuses(other, "only 25.0% of its media are in the catalog", using=version)
+    other = publish(folder, items=range(16, 56))
+    watched.refuses(other, "only 10.0% of its media are in the catalog", using=version)
     watched.uses(publish(folder))
+
+
+def test_a_model_most_of_whose_items_have_expired_is_used_if_it_knows_what_is_watched_now(
+    watched: Watched, folder: Path
+) -> None:
+    version = publish(folder, items=range(80))
+    # 5 of 80 items are left, and 15 are new.
+    watched.index = index_of(range(75, 95))
+    watched.uses(version)
+    watched.index = index_of(range(76, 96))
+    watched.refuses(version, "it knows only 20.0% of what is liked and watched there", using=None)
+
+
+def test_a_model_of_few_items_of_the_catalog_is_judged_once_the_catalogs_users_are_counted(
+    watched: Watched, folder: Path
+) -> None:
+    watched.index = index_of(range(20), counted=False)
+    # A check that has begun may still use the old index.
+    time.sleep(0.2)
+    version = publish(folder, items=range(80))
+    time.sleep(0.3)
+    assert watched.state == (None, None)
+    watched.index = index_of(range(20))
+    watched.uses(version)
+    watched.index = index_of(range(20), counted=False)
+    time.sleep(0.3)
+    assert watched.state == (version, None)
 
 
 def test_a_model_waits_for_the_first_catalog_index(watched: Watched, folder: Path) -> None:
     watched.index = None
     # A check that has begun may still use the old index.
     time.sleep(0.2)
-    version = publish(folder, items=80)
+    version = publish(folder)
     watched.watcher.wait_for_first_look(10)
     assert watched.state == (None, None)
+    watched.index = index_of(range(17, 97))
+    watched.refuses(version, "only 15.0%", using=None)
     watched.index = index_of(range(20))
-    watched.refuses(version, "only 25.0%", using=None)
-    watched.index = index_of(range(80))
     watched.watcher.wait_for_first_look(10)
     watched.uses(version)
 
@@ -231,7 +258,7 @@ def test_a_reason_is_logged_once_and_contains_no_path(
 def test_a_model_of_far_fewer_items_is_refused(watched: Watched, folder: Path) -> None:
     version = publish(folder)
     watched.uses(version)
-    fewer = publish(folder, items=9)
+    fewer = publish(folder, items=range(9))
     watched.refuses(fewer, "55.0% fewer media than the model in use", using=version)
 
 

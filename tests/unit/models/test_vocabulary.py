@@ -44,3 +44,10 @@ def test_the_known_share_is_of_the_models_items() -> None:
     index = index_of(dataset({"u": ["a", "b", "c"]}))
     assert ItemVocabulary(["a", "x", "y", "z"]).known_share(index) == 0.25
     assert ItemVocabulary([]).known_share(index) == 0.0
+
+
+def test_the_covered_share_is_of_the_users_of_the_catalogs_items() -> None:
+    index = index_of(dataset({"u": ["a", "b"], "v": ["a"], "w": ["a", "gone"]}), without=["gone"])
+    assert ItemVocabulary(["a", "gone", "x", "y"]).covered_share(index) == 0.75
+    assert ItemVocabulary(["x"]).covered_share(index) == 0.0
+    assert ItemVocabulary(["a"]).covered_share(index_of(dataset({"u": []}), others=["a"])) == 0.0
