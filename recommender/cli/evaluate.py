@@ -26,7 +26,7 @@ from recommender.evaluation.last_result import FOLDER, keep, to_json
 from recommender.evaluation.report import render_page
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import evaluate as compare
-from recommender.evaluation.splits import make_splits
+from recommender.evaluation.splits import splits_of
 from recommender.evaluation.variants import compared_variants
 
 _STATUSES = {
@@ -91,7 +91,7 @@ def evaluate(
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
-        splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
+        splits = splits_of(source, plan.split, moment_of(given))
         evaluation = compare(source, splits.test, compared_variants(given["models"]), plan, report)
     _keep(settings.models.model_path, evaluation)
     files = ((json_path, partial(to_json, evaluation)), (html_path, partial(render_page, evaluation)))

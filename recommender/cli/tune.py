@@ -18,7 +18,7 @@ from recommender.cli.evaluation_options import (
     show_and_write,
 )
 from recommender.evaluation.shown_metrics import shown_difference, shown_metric
-from recommender.evaluation.splits import make_splits
+from recommender.evaluation.splits import splits_of
 from recommender.evaluation.tuning import TuningResult
 from recommender.evaluation.tuning import tune as search
 
@@ -49,7 +49,7 @@ def tune(*, json_path: Path | None, **given: Any) -> None:
     settings = load_settings()
     plan = plan_of(settings, given)
     with opened_source(settings, given) as source, reported() as report:
-        splits = make_splits(source.interactions, plan.split, moment_of(given), source.window_days)
+        splits = splits_of(source, plan.split, moment_of(given))
         tuning = search(source, splits, given["models"], plan, report)
     show_and_write(_lines(tuning), (json_path, lambda: tuning.model_dump_json(indent=2) + "\n"))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
@@ -10,8 +10,18 @@ from typing import Protocol
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommender.data.interactions import InteractionKind, Interactions, interactions_of, without_repeats
+from recommender.catalog.index import window_start
+from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.interactions import (
+    InteractionKind,
+    Interactions,
+    histories_of,
+    interactions_of,
+    positive_pairs,
+    without_repeats,
+)
 from recommender.databases.engagement_db import InteractionArrays
 from recommender.databases.user_db import UserDatabase
 from recommender.deadline import Deadline
@@ -56,6 +66,11 @@ class Source:
         if not self.entries:
             raise EvaluationError(f"{self.name} holds no items")
 
+    def in_catalog(self) -> NDArray[np.bool_]:
+        """Return which of the items of the interactions are in the catalog; shape (items,)."""
+        listed = {entry.item_id for entry in self.entries}
+        return np.array([item_id in listed for item_id in self.interactions.item_ids], dtype=np.bool_)
+
 
 def movielens_source(folder: Path, scale: float) -> Source:
     """Read a MovieLens folder, as `load-movielens` does; repeated ratings count once.
@@ -72,6 +87,25 @@ def movielens_source(folder: Path, scale: float) -> Source:
         interactions=without_repeats(interactions_of(rows)),
         entries=[entry_of(item_id(movie.key), movie.genres) for movie in movies],
     )
+
+
+def dataset_up_to_now(source: Source) -> Dataset:
+    """Return the dataset of all interactions in the window up to now.
+
+    Raises:
+        EvaluationError: the catalog has none of its items.
+    """
+    start = window_start(source.window_days)
+    since = (
+        -np.inf if not source.window_days else datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()
+    )
+    pairs = positive_pairs(source.interactions.since(since))
+    if len(pairs.item_idx) and not source.in_catalog()[pairs.item_idx].any():
+        raise EvaluationError(
+            f"none of the {len(np.unique(pairs.item_idx)):,} media that were liked or watched in the window "
+            "is in the catalog: are engagement_db and catalog_db of the same app?"
+        )
+    return dataset_of(histories_of(pairs, source.interactions), start)
 
 
 def printable_name(folder: Path) -> str:

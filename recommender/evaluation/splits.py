@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recommender.data.interactions import InteractionKind, Interactions
 from recommender.errors import EvaluationError
+from recommender.evaluation.sources import Source
 from recommender.system.clock import iso_of
 
 # The share of the interactions in the window, or of each user's, in the test part.
@@ -71,8 +72,17 @@ class Splits:
         return self.split_again(self.test.train)
 
 
+def splits_of(source: Source, kind: SplitKind, moment: float | None = None) -> Splits:
+    """Split the interactions of a source, by its window and its catalog; see `make_splits`."""
+    return make_splits(source.interactions, kind, moment, source.window_days, source.in_catalog())
+
+
 def make_splits(
-    interactions: Interactions, kind: SplitKind, moment: float | None = None, window_days: int = 0
+    interactions: Interactions,
+    kind: SplitKind,
+    moment: float | None = None,
+    window_days: int = 0,
+    in_catalog: NDArray[np.bool_] | None = None,
 ) -> Splits:
     """Split interactions.
 
@@ -82,18 +92,25 @@ def make_splits(
         moment: of the split in time, in seconds since 1970 UTC; None for the start of the last fifth.
         window_days: the last fifth is that of so many days before the last interaction, 0 for all time. A
             longer test would rank items that no model of so many days can know.
+        in_catalog: by item_idx, which items the last fifth is counted of; None for all. Where items expire, a
+            test of all would hardly have items that can be recommended.
 
     Raises:
         EvaluationError: a part is empty.
     """
     if kind is SplitKind.TIME:
-        split_again = partial(split_at, moment=None, window_days=window_days)
-        return Splits(split_at(interactions, moment, window_days), split_again)
+        split_again = partial(split_at, moment=None, window_days=window_days, in_catalog=in_catalog)
+        return Splits(split_at(interactions, moment, window_days, in_catalog), split_again)
     split_again = partial(_split_by, later_mask=_MASKS[kind])
     return Splits(split_again(interactions), split_again)
 
 
-def split_at(interactions: Interactions, moment: float | None, window_days: int = 0) -> Split:
+def split_at(
+    interactions: Interactions,
+    moment: float | None,
+    window_days: int = 0,
+    in_catalog: NDArray[np.bool_] | None = None,
+) -> Split:
     """Split in time, at one moment for all users; interactions at the moment are in the test part.
 
     Arguments are those of `make_splits`.
@@ -102,21 +119,24 @@ def split_at(interactions: Interactions, moment: float | None, window_days: int 
         EvaluationError: a part is empty.
     """
     if moment is None:
-        moment = _last_fifth(interactions, window_days)
+        moment = _last_fifth(interactions, window_days, in_catalog)
     return _split(interactions, interactions.times >= moment, moment, moment)
 
 
-def _last_fifth(interactions: Interactions, window_days: int) -> float:
+def _last_fifth(interactions: Interactions, window_days: int, in_catalog: NDArray[np.bool_] | None) -> float:
     """Return the time at which the last fifth of the window starts, or the next one if nothing is before it.
 
     Raises:
         EvaluationError: there is no such time.
     """
-    times = interactions.times[_counted(interactions)]
-    finite = times[np.isfinite(times)]
+    timed = interactions.select(_counted(interactions) & np.isfinite(interactions.times))
+    finite = timed.times
     if not len(finite):
         raise EvaluationError("no like, watch or dislike has a time, and the split needs them")
-    recent = finite[finite >= window_start(window_days, float(finite.max()))]
+    tested = finite if in_catalog is None else finite[in_catalog[timed.item_idx]]
+    if not len(tested):
+        raise EvaluationError("no like, watch or dislike is of an item in the catalog")
+    recent = tested[tested >= window_start(window_days, float(tested.max()))]
     moment = float(np.quantile(recent, 1.0 - TEST_SHARE, method="higher"))
     after_first = finite[finite > finite.min()]
     if not len(after_first):

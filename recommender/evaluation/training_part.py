@@ -88,9 +88,7 @@ def choose_relevant(source: Source, splits: Sequence[Split]) -> Relevant:
     There are enough if `LEAST_LIKING_USERS` of the test users with a history have a relevant like. Deciding
     for each split would let a like button that was added between them change what is measured.
     """
-    item_ids = source.interactions.item_ids
-    listed = {entry.item_id for entry in source.entries}
-    in_catalog = np.array([item_id in listed for item_id in item_ids], dtype=np.bool_)
+    in_catalog = source.in_catalog()
     for split in splits:
         start = window_start(source.window_days, split.end)
         known = positive_pairs(split.train.since(start)).user_idx

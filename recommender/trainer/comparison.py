@@ -10,7 +10,7 @@ from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.runner import MAIN_K, Plan, describe, evaluate_part
 from recommender.evaluation.sources import Source
-from recommender.evaluation.splits import SplitKind, make_splits
+from recommender.evaluation.splits import SplitKind, splits_of
 from recommender.evaluation.training_part import TestUsers, choose_relevant, prepare
 from recommender.evaluation.tuning import Candidate, choose, search
 from recommender.evaluation.variants import POPULARITY, RankingVariant
@@ -67,7 +67,7 @@ def compare(source: Source, data: Dataset, conditions: Conditions, report: Repor
     Raises:
         EvaluationError: there are too few users to choose by or to compare on.
     """
-    splits = make_splits(source.interactions, SplitKind.TIME, window_days=source.window_days)
+    splits = splits_of(source, SplitKind.TIME)
     plan = Plan(
         ks=(MAIN_K,),
         relevant=choose_relevant(source, [splits.validation, splits.test]),

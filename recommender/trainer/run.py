@@ -5,19 +5,14 @@ import platform
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from config.database_settings import DatabaseSettings
 from config.setting_types import PROGRAM
 from recommender import __version__
-from recommender.catalog.index import window_start
-from recommender.data.dataset import Dataset, dataset_of
+from recommender.data.dataset import Dataset
 from recommender.data.forgotten import read_forgotten
-from recommender.data.interactions import histories_of, positive_pairs
 from recommender.databases.engagement_db import EngagementDatabase, InteractionArrays
 from recommender.domains.base import Domain
 from recommender.entities import Blend, InteractionTypes
@@ -26,7 +21,7 @@ from recommender.evaluation.database_source import databases_source, read_in_tur
 from recommender.evaluation.ranking import Report, ShortHistory
 from recommender.evaluation.results import Evaluation
 from recommender.evaluation.search_space import in_blend
-from recommender.evaluation.sources import Source
+from recommender.evaluation.sources import Source, dataset_up_to_now
 from recommender.evaluation.variants import Fit, RankingVariant
 from recommender.model_store.artifact import Metadata, Provenance
 from recommender.model_store.currents import (
@@ -204,7 +199,7 @@ class _Run:
             self._lower_priority()
         with self._source() as source:
             self._counts["interactions"] = len(source.interactions.user_idx)
-            data = self._data = _dataset_up_to_now(source)
+            data = self._data = dataset_up_to_now(source)
             self._counts |= data.counts
             if former is not None:
                 refuse_shrunk(former.model, data.counts, former)
@@ -360,16 +355,6 @@ class _Run:
             self._counts[ESTIMATED_INTERACTIONS] = estimated
         rows = read_in_turn(engagement_db) if self._task.takes_turns else engagement_db.stream_interactions()
         return read_forgotten(self._task.folder).rows_of_others(rows)
-
-
-def _dataset_up_to_now(source: Source) -> Dataset:
-    """Return the dataset of all interactions in the window up to now."""
-    start = window_start(source.window_days)
-    since = (
-        -np.inf if not source.window_days else datetime.fromisoformat(start).replace(tzinfo=UTC).timestamp()
-    )
-    pairs = positive_pairs(source.interactions.since(since))
-    return dataset_of(histories_of(pairs, source.interactions), start)
 
 
 def _step_logger() -> Report:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from recommender.data.interactions import InteractionKind
 from recommender.errors import EvaluationError
-from recommender.evaluation.splits import SplitKind, iso_time, make_splits, split_at
+from recommender.evaluation.sources import Source, entry_of
+from recommender.evaluation.splits import SplitKind, iso_time, make_splits, split_at, splits_of
 from recommender.evaluation.training_part import Relevant, TrainingPart, prepare
 from tests.support.evaluation import ITEMS, Row, interactions, source_of
 
@@ -179,6 +180,28 @@ def test_the_test_is_the_last_fifth_of_the_window_however_long_the_history_is() 
     assert [len(split.test.times) for split in (splits.test, splits.validation)] == [11, 11]
     assert splits.validation.test.times.max() < splits.test.test.times.min()
     assert len(make_splits(interactions(days), SplitKind.TIME).test.test.times) == 200
+
+
+def test_the_test_is_the_last_fifth_of_what_happened_with_items_that_are_still_there() -> None:
+    # Each item is liked for two days, and only the last 20 of 100 items are left. The likes of all items
+    # would be split at day 80, when none of these was there.
+    rows: list[Row] = [
+        (f"user{n % 7}", f"item{day + born:03}", InteractionKind.LIKE, 86_400.0 * day)
+        for day in range(100)
+        for born in (0, 1)
+        for n in range(5)
+    ]
+    source = Source("expiring", interactions(rows), [entry_of(f"item{n:03}", []) for n in range(81, 101)])
+    splits = splits_of(source, SplitKind.TIME)
+    assert splits.test.moment == 86_400.0 * 96
+    assert splits.validation.moment == 86_400.0 * 92
+    assert splits_of(source, SplitKind.TIME, 86_400.0 * 50).test.moment == 86_400.0 * 50
+
+
+def test_interactions_with_items_that_are_all_gone_cannot_be_split_in_time() -> None:
+    source = Source("gone", interactions(made_up()), [entry_of("another", [])])
+    with pytest.raises(EvaluationError, match="is of an item in the catalog"):
+        splits_of(source, SplitKind.TIME)
 
 
 def test_rows_of_one_moment_cannot_be_split_in_time() -> None:
