@@ -36,6 +36,14 @@ _CONNECT_TIMEOUT_S = 2
 _COMMAND_CONNECT_TIMEOUT_S = 10
 # How much longer than a statement's own timeout the network may take before a connection counts as dead.
 _NETWORK_GRACE_S = 2.0
+# When the kernel asks a silent host for a sign of life. It gives one however long a statement takes.
+_PROBE_AFTER_S = 5
+_PROBE_EVERY_S = 2
+# A host that vanished is noticed after 11 s, not after the kernel's 15 minutes.
+_PROBES = 3
+# After 65 s: what commands lose with a connection may be the work of hours. A server that takes no data, for
+# example while its virtual machine moves, counts as silent, too.
+_COMMAND_PROBES = 30
 _TRANSACTION_TIMEOUT_SINCE = 17_00_00
 
 # Settings of every session, beside its statement timeout; without units, as in pg_settings.
@@ -156,7 +164,7 @@ class Connector:
             del self._session["plan_cache_mode"]
         self._told: frozenset[SettingDifference] = frozenset()
         self.arguments = {
-            **_common_arguments("marquee", settings.statement_timeout_ms, connect_timeout_s),
+            **_common_arguments("marquee", purpose, connect_timeout_s),
             "prepare_threshold": 0 if settings.prepared_statements else None,
         }
         if self._settings_by == "startup":
@@ -258,7 +266,7 @@ def connect_to_write(url: str) -> psycopg.Connection[Row]:
     Raises:
         psycopg.Error: the server refuses, or does not answer.
     """
-    arguments = _common_arguments("marquee load", 0, connect_timeout_to_write_s(url))
+    arguments = _common_arguments("marquee load", Purpose.COMMANDS, connect_timeout_to_write_s(url))
     return psycopg.connect(url, **arguments, prepare_threshold=None)
 
 
@@ -293,19 +301,19 @@ def _set(connection: psycopg.Connection[Row], settings: Mapping[str, str], *, of
     connection.execute(_queries()["set_settings"].statement, parameters, prepare=False)
 
 
-def _common_arguments(
-    application_name: str, statement_timeout_ms: int, connect_timeout_s: int
-) -> dict[str, Any]:
+def _common_arguments(application_name: str, purpose: Purpose, connect_timeout_s: int) -> dict[str, Any]:
+    probes = _COMMAND_PROBES if purpose is Purpose.COMMANDS else _PROBES
     return {
         "autocommit": True,
         "application_name": application_name,
         "client_encoding": "UTF8",
         "connect_timeout": connect_timeout_s,
-        # Notice a host that vanished in seconds, not after the kernel's 15 minutes.
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": statement_timeout_ms + 5_000,
+        "keepalives_idle": _PROBE_AFTER_S,
+        "keepalives_interval": _PROBE_EVERY_S,
+        "keepalives_count": probes,
+        # For data that waits to be acknowledged. Where this is set, Linux ignores the number of probes: the
+        # first unanswered one after this time ends the connection.
+        "tcp_user_timeout": 1000 * (_PROBE_AFTER_S + _PROBE_EVERY_S * probes),
     }
 
 

@@ -16,7 +16,7 @@ from tests.support.postgres import Urls
 ENGAGEMENT = DatabaseName.ENGAGEMENT
 _TIMEOUT = "1s"
 _WORK_S = 1.5
-_ARTIFACT = {
+ARTIFACT = {
     "model": "als",
     "version": "v1",
     "hyperparameters": "{}",
@@ -48,7 +48,7 @@ def test_embeddings_of_many_users_are_recorded(url: str) -> None:
             yield f"{user:032x}", [0.5]
             time.sleep(_WORK_S / 3)
 
-    RecommendationDatabase(url).record(_ARTIFACT, embeddings(), [], is_current=True)
+    RecommendationDatabase(url).record(ARTIFACT, embeddings(), [], is_current=True)
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM user_features").fetchone() == (3,)
 
