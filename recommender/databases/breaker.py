@@ -28,7 +28,7 @@ class Breaker:
         name: DatabaseName,
         probe: Callable[[], bool],
         *,
-        patience_s: float,
+        patience_s: Callable[[], float],
         answered_at: Callable[[], float],
         on_close: Callable[[], None],
     ) -> None:
@@ -37,8 +37,8 @@ class Breaker:
         Args:
             name: of the database.
             probe: returns whether the database answers; must return within seconds.
-            patience_s: how long requests still query a suspected database while neither its probe nor a
-                statement has an answer.
+            patience_s: returns how long requests still query a suspected database while neither its probe
+                nor a statement has an answer. Asked anew each time: a probe may learn that it needs longer.
             answered_at: returns when a statement succeeded last, by the monotonic clock.
             on_close: called when the database answers again.
         """
@@ -58,7 +58,7 @@ class Breaker:
         suspected_at = self._suspected_at
         if self._is_open or suspected_at is None:
             return not self._is_open
-        return time.monotonic() - max(suspected_at, self._answered_at()) < self._patience_s
+        return time.monotonic() - max(suspected_at, self._answered_at()) < self._patience_s()
 
     def start(self) -> None:
         """Start the probing thread."""

@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,18 +11,24 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.abc import PQGen, Transformer
-from psycopg.conninfo import make_conninfo
-from psycopg.pq import PGconn
+from psycopg.conninfo import conninfo_attempts, conninfo_to_dict
 from psycopg.pq.abc import PGconn as AnyPGconn
 from psycopg.rows import RowFactory, tuple_row
 
 from config.database_settings import DatabaseSettings
 from recommender.databases.arrays import adapt_arrays
+from recommender.databases.connection_options import (
+    connect_timeout_s,
+    count_hosts,
+    parsed_options,
+    refuse_contradictions,
+    resolved_options,
+)
 from recommender.databases.queries import Query, load_queries
 from recommender.databases.texts import adapt_texts
 from recommender.deadline import Deadline
 from recommender.entities import DatabaseName
-from recommender.errors import ConfigurationError, one_line
+from recommender.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +86,6 @@ ESSENTIAL_SETTINGS = frozenset(
     }
 )
 _SAME_VALUES = {"TimeZone": {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "UCT", "Etc/UCT"}}
-_WRITABLE = re.compile(
-    r"default_transaction_read_only\s*=\s*(off?|f|fa|fal|fals|false|no?|0)\b", re.IGNORECASE
-)
 
 
 class BoundedConnection(psycopg.Connection[Row]):
@@ -144,27 +146,27 @@ class Connector:
         self, name: DatabaseName, settings: DatabaseSettings, purpose: Purpose = Purpose.REQUESTS
     ) -> None:
         self.url = settings.url(name)
-        given = _parsed(name, self.url)
-        _refuse_contradictions(name, given, settings.session_settings_by)
+        given = parsed_options(name, self.url)
+        refuse_contradictions(name, given, settings.session_settings_by)
         try:
-            connect_timeout_s = _connect_timeout_s(given, purpose)
+            timeout_s = connect_timeout_s(given, _least_connect_timeout_s(purpose))
         except psycopg.ProgrammingError as exc:
             raise ConfigurationError(
                 f"the URL of {name}, its service file or PGCONNECT_TIMEOUT: {exc}"
             ) from None
-        # Hosts are tried one after the other.
-        self.other_hosts_s = connect_timeout_s * (_host_count(given) - 1)
+        # Hosts are tried one after the other. How many addresses they have is known later.
+        self.other_hosts_s = timeout_s * (count_hosts(given) - 1)
         """How long the other hosts of the URL may delay a connection to one that answers."""
         self._name = name
         self._purpose = purpose
-        self._connect_timeout_s = connect_timeout_s
+        self._connect_timeout_s = timeout_s
         self._settings_by = settings.session_settings_by
         self._session = {**SESSION_SETTINGS, _TIMEOUT: str(settings.statement_timeout_ms)}
         if not settings.prepared_statements:
             del self._session["plan_cache_mode"]
         self._told: frozenset[SettingDifference] = frozenset()
         self.arguments = {
-            **_common_arguments("marquee", purpose, connect_timeout_s),
+            **_common_arguments("marquee", purpose, timeout_s),
             "prepare_threshold": 0 if settings.prepared_statements else None,
         }
         if self._settings_by == "startup":
@@ -178,6 +180,10 @@ class Connector:
         Raises:
             psycopg.Error: the server refuses, or does not answer.
         """
+        # Each address of a host is an attempt with a timeout of its own, and `prefer-standby` doubles them.
+        # They are looked up for each connection, as a failover may change them.
+        attempts = len(conninfo_attempts(conninfo_to_dict(self.url)))
+        self.other_hosts_s = self._connect_timeout_s * (attempts - 1)
         connection = BoundedConnection.connect(self.url, **self.arguments)
         try:
             self.configure(connection)
@@ -276,7 +282,11 @@ def connect_timeout_to_write_s(url: str) -> int:
     Raises:
         psycopg.Error: the URL, its service or its timeout is not valid.
     """
-    return _connect_timeout_s(_resolved(url), Purpose.COMMANDS)
+    return connect_timeout_s(resolved_options(url), _least_connect_timeout_s(Purpose.COMMANDS))
+
+
+def _least_connect_timeout_s(purpose: Purpose) -> int:
+    return _COMMAND_CONNECT_TIMEOUT_S if purpose is Purpose.COMMANDS else _CONNECT_TIMEOUT_S
 
 
 @functools.cache
@@ -301,13 +311,13 @@ def _set(connection: psycopg.Connection[Row], settings: Mapping[str, str], *, of
     connection.execute(_queries()["set_settings"].statement, parameters, prepare=False)
 
 
-def _common_arguments(application_name: str, purpose: Purpose, connect_timeout_s: int) -> dict[str, Any]:
+def _common_arguments(application_name: str, purpose: Purpose, timeout_s: int) -> dict[str, Any]:
     probes = _COMMAND_PROBES if purpose is Purpose.COMMANDS else _PROBES
     return {
         "autocommit": True,
         "application_name": application_name,
         "client_encoding": "UTF8",
-        "connect_timeout": connect_timeout_s,
+        "connect_timeout": timeout_s,
         "keepalives_idle": _PROBE_AFTER_S,
         "keepalives_interval": _PROBE_EVERY_S,
         "keepalives_count": probes,
@@ -315,78 +325,3 @@ def _common_arguments(application_name: str, purpose: Purpose, connect_timeout_s
         # first unanswered one after this time ends the connection.
         "tcp_user_timeout": 1000 * (_PROBE_AFTER_S + _PROBE_EVERY_S * probes),
     }
-
-
-def _parsed(name: DatabaseName, url: str) -> Mapping[str, str]:
-    try:
-        return _resolved(url)
-    except psycopg.OperationalError as exc:
-        raise ConfigurationError(
-            f"the service that the URL of {name} or PGSERVICE names cannot be used: {one_line(exc)}"
-        ) from None
-    except psycopg.Error:
-        # The driver's message may quote the URL, password and all.
-        raise ConfigurationError(f"the URL of {name} is not a valid PostgreSQL URL") from None
-
-
-def _resolved(url: str) -> Mapping[str, str]:
-    """Return the options of a URL, of the service that it names, and of libpq's environment variables.
-
-    Raises:
-        psycopg.ProgrammingError: the URL cannot be read; the message may quote it.
-        psycopg.OperationalError: the service cannot be read.
-    """
-    # libpq reads a service only in order to connect. At an unknown sslmode, it gives up before it does so.
-    connection = PGconn.connect_start(make_conninfo(url, sslmode="none").encode())
-    try:
-        options = {o.keyword.decode(): o.val.decode() for o in connection.info if o.val is not None}
-        message = connection.get_error_message()
-    finally:
-        connection.finish()
-    if "sslmode" not in options:
-        raise psycopg.OperationalError(message)
-    return options
-
-
-def _connect_timeout_s(given: Mapping[str, str], purpose: Purpose) -> int:
-    """Return how long to wait for each host: as given, but no less than the service does by itself.
-
-    Raises:
-        psycopg.ProgrammingError: what is given is not a number.
-    """
-    least_s = _COMMAND_CONNECT_TIMEOUT_S if purpose is Purpose.COMMANDS else _CONNECT_TIMEOUT_S
-    text = given.get("connect_timeout", "")
-    try:
-        # libpq takes 0 for no limit, but each wait needs one.
-        return max(least_s, int(text or 0))
-    except ValueError:
-        raise psycopg.ProgrammingError(f"connect_timeout={text} is not a whole number") from None
-
-
-def _host_count(given: Mapping[str, str]) -> int:
-    return max(len(given.get(key, "").split(",")) for key in ("host", "hostaddr"))
-
-
-def _refuse_contradictions(name: DatabaseName, given: Mapping[str, str], settings_by: str) -> None:
-    """Refuse options with which no connection would work, or sessions could write.
-
-    Raises:
-        ConfigurationError: there is such an option; the message names it.
-    """
-    source = f"the URL of {name}, its service file"
-    attributes = f"{source} or PGTARGETSESSIONATTRS has target_session_attrs"
-    if given.get("target_session_attrs") == "read-write":
-        raise ConfigurationError(
-            f"{attributes}=read-write: the service's sessions are read-only, so no server would match. "
-            "Use target_session_attrs=primary"
-        )
-    if given.get("target_session_attrs") == "read-only" and settings_by == "startup":
-        raise ConfigurationError(
-            f"{attributes}=read-only: the service's sessions are read-only, so a primary would match, too. "
-            "Use target_session_attrs=standby or prefer-standby"
-        )
-    if _WRITABLE.search(given.get("options", "")):
-        raise ConfigurationError(
-            f"{source} or PGOPTIONS turns default_transaction_read_only off: the service's sessions are "
-            "read-only. Remove it"
-        )

@@ -96,7 +96,7 @@ class Database:
             self.name,
             # `open` may replace the pool.
             lambda: database_answers(self._pool, self._connector, self._suspect),
-            patience_s=_PATIENCE_S + self._connector.other_hosts_s,
+            patience_s=lambda: _PATIENCE_S + self._connector.other_hosts_s,
             answered_at=lambda: self._pool.answered_at,
             on_close=self._note_recovery,
         )

@@ -1,13 +1,16 @@
 """While the server answers on the connections that are open, the breaker is closed, or closes again."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from recommender.databases.connections import Connector
 from recommender.databases.database import Database
 from recommender.deadline import Deadline
 from recommender.demo.embedded import PostgresServer
@@ -28,6 +31,9 @@ _SHORT_S = 0.3
 _LONG_S = 10.0
 _SLEEP = "SELECT pg_sleep(:prefix::text::float8)::text AS user_id WHERE :top_k > 0;"
 _OPENED = "engagement_db does not answer"
+# Loopback addresses, and a name of both.
+_DEAD, _ALIVE = "127.0.0.2", "127.0.0.1"
+_NAME = "db.internal"
 
 
 @pytest.fixture
@@ -182,22 +188,52 @@ def test_connections_that_hang_are_all_dropped(databases: Urls, proxy: HangingPr
         assert database.pool_stats()["connections_num"] > before
 
 
-def test_while_other_hosts_hang_no_statement_is_refused_that_one_answers(
-    server: PostgresServer, databases: Urls, proxy: HangingProxy, tmp_path: Path
-) -> None:
+@pytest.fixture
+def dead(server: PostgresServer, proxy: HangingProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return a host that accepts connections and hangs. `_NAME` has its address twice, then the proxy's."""
     info = server.get_postmaster_info()
-    with hanging_proxy(Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}") as dead:
-        dead.hang()
-        name = databases[ENGAGEMENT].rpartition("/")[2]
-        scheme_and_role, _, dead_host = dead.url(name).rpartition("/")[0].rpartition("@")
-        alive_host = proxy.url(name).rpartition("@")[2]
-        url = f"{scheme_and_role}@{dead_host},{dead_host},{alive_host}"
-        # Connecting takes four seconds. So the first statement fails, and the probe takes four more.
-        with opened(
-            {**databases, ENGAGEMENT: url}, tmp_path, size=4, breaker=True, pool_timeout_ms=3_500
-        ) as database:
-            assert not answers(database)
+    resolve = socket.getaddrinfo
+
+    def resolve_name(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        addresses = (_DEAD, _DEAD, _ALIVE) if host == _NAME else (host,)
+        return [found for each in addresses for found in resolve(each, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_name)
+    target = Path(str(info.socket_dir)) / f".s.PGSQL.{info.port}"
+    with hanging_proxy(target, address=(_DEAD, proxy.port)) as hanging:
+        hanging.hang()
+        yield f"{_DEAD}:{proxy.port}"
+
+
+@pytest.mark.parametrize("by", ["three hosts", "one name with three addresses"])
+def test_while_other_hosts_hang_no_statement_is_refused_that_one_answers(
+    databases: Urls, proxy: HangingProxy, dead: str, tmp_path: Path, by: str
+) -> None:
+    database_name = databases[ENGAGEMENT].rpartition("/")[2]
+    if by == "three hosts":
+        url = proxy.url(database_name).replace("@", f"@{dead},{dead},")
+    else:
+        url = proxy.url(database_name, _NAME)
+    # Connecting takes four seconds. So the first statement fails, and the probe takes four more.
+    with opened(
+        {**databases, ENGAGEMENT: url}, tmp_path, size=4, breaker=True, pool_timeout_ms=3_500
+    ) as database:
+        assert not answers(database)
+        assert answers(database)
+        for _ in range(2):
+            time.sleep(1.5)
             assert answers(database)
-            for _ in range(2):
-                time.sleep(1.5)
-                assert answers(database)
+
+
+@pytest.mark.parametrize("attributes", ["any", "prefer-standby"])
+def test_requests_are_as_patient_with_other_hosts_as_connecting_takes(
+    databases: Urls, proxy: HangingProxy, dead: str, attributes: str
+) -> None:
+    """With `prefer-standby`, all hosts are tried twice if none is a standby."""
+    url = proxy.url(databases[ENGAGEMENT].rpartition("/")[2]).replace("@", f"@{dead},")
+    url += f"?target_session_attrs={attributes}"
+    connector = Connector(ENGAGEMENT, settings_for({**databases, ENGAGEMENT: url}).databases)
+    started = time.monotonic()
+    connector.connect().close()
+    taken_s = time.monotonic() - started
+    assert taken_s - 1 < connector.other_hosts_s < taken_s + 3

@@ -15,19 +15,24 @@ _TICK_S = 0.05
 class HangingProxy:
     """Forwards connections to a server's socket, until `hang` is called."""
 
-    def __init__(self, target: Path, delay_s: float) -> None:
+    def __init__(self, target: Path, delay_s: float, address: tuple[str, int]) -> None:
         self._target = target
         self._delay_s = delay_s
         self._flowing = threading.Event()
         self._flowing.set()
         self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(address)
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def url(self, database: str) -> str:
-        """Return the URL of a database behind the proxy."""
-        return f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/{quote(database)}"
+    @property
+    def port(self) -> int:
+        """The port that the proxy listens on."""
+        return int(self._listener.getsockname()[1])
+
+    def url(self, database: str, host: str = "127.0.0.1") -> str:
+        """Return the URL of a database behind the proxy, by a name or address of its host."""
+        return f"postgresql://postgres@{host}:{self.port}/{quote(database)}"
 
     def hang(self) -> None:
         """Accept connections and data, and forward nothing in either direction."""
@@ -71,9 +76,11 @@ class HangingProxy:
 
 
 @contextlib.contextmanager
-def hanging_proxy(target: Path, delay_s: float = 0.0) -> Iterator[HangingProxy]:
+def hanging_proxy(
+    target: Path, delay_s: float = 0.0, address: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[HangingProxy]:
     """Start a proxy that delays each login by `delay_s`, and close it at the end."""
-    proxy = HangingProxy(target, delay_s)
+    proxy = HangingProxy(target, delay_s, address)
     try:
         yield proxy
     finally:

@@ -27,7 +27,7 @@ class Probed:
         self.breaker = Breaker(
             DatabaseName.CATALOG,
             self._probe,
-            patience_s=1.0,
+            patience_s=lambda: 1.0,
             answered_at=_never,
             on_close=lambda: self.events.append("close"),
         )
@@ -77,7 +77,11 @@ def test_many_suspicions_cause_one_probe(probed: Probed) -> None:
 def test_a_hanging_probe_does_not_delay_requests_for_long() -> None:
     over = threading.Event()
     breaker = Breaker(
-        DatabaseName.USER, lambda: over.wait(10), patience_s=0.05, answered_at=_never, on_close=lambda: None
+        DatabaseName.USER,
+        lambda: over.wait(10),
+        patience_s=lambda: 0.05,
+        answered_at=_never,
+        on_close=lambda: None,
     )
     breaker.start()
     try:
@@ -95,7 +99,7 @@ def test_a_hanging_probe_delays_nothing_while_statements_succeed() -> None:
     breaker = Breaker(
         DatabaseName.USER,
         lambda: over.wait(10),
-        patience_s=0.05,
+        patience_s=lambda: 0.05,
         answered_at=lambda: time.monotonic() if answers else -math.inf,
         on_close=lambda: None,
     )
@@ -115,7 +119,9 @@ def test_a_probe_that_raises_means_the_database_is_down(caplog: pytest.LogCaptur
     def fails() -> bool:
         raise RuntimeError
 
-    breaker = Breaker(DatabaseName.USER, fails, patience_s=10.0, answered_at=_never, on_close=lambda: None)
+    breaker = Breaker(
+        DatabaseName.USER, fails, patience_s=lambda: 10.0, answered_at=_never, on_close=lambda: None
+    )
     breaker.start()
     try:
         breaker.suspect()
