@@ -114,6 +114,25 @@ class BoundedConnection(psycopg.Connection[Row]):
         return super().wait(gen, interval, timeout)
 
 
+class WritingConnection(psycopg.Connection[Row]):
+    """Ends if the server sends and takes nothing for `longest_wait_s`, if that is not None."""
+
+    longest_wait_s: float | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Run one of the driver's waits; the driver calls this for each of its waits."""
+        limit_s = self.longest_wait_s if timeout is None else timeout
+        try:
+            return super().wait(gen, interval, limit_s)
+        except psycopg.OperationalError as exc:
+            # Errors of the server have a code, and a connection that was lost is broken.
+            if limit_s is None or exc.sqlstate is not None or self.broken:
+                raise
+            # Else the driver would wait as long again for the end of a COPY, and to roll back.
+            self.close()
+            raise psycopg.OperationalError(f"no answer for {limit_s:.0f} seconds") from exc
+
+
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
     """A session setting with another value than wanted; `wanted` and `found` are without units."""
@@ -266,14 +285,14 @@ def statement_patience_s(settings: DatabaseSettings) -> float:
     return timeout_ms / 1000 + _NETWORK_GRACE_S if timeout_ms else math.inf
 
 
-def connect_to_write(url: str) -> psycopg.Connection[Row]:
+def connect_to_write(url: str) -> WritingConnection:
     """Return a connection for loading data, without the session settings of the service.
 
     Raises:
         psycopg.Error: the server refuses, or does not answer.
     """
     arguments = _common_arguments("marquee load", Purpose.COMMANDS, connect_timeout_to_write_s(url))
-    return psycopg.connect(url, **arguments, prepare_threshold=None)
+    return WritingConnection.connect(url, **arguments, prepare_threshold=None)
 
 
 def connect_timeout_to_write_s(url: str) -> int:

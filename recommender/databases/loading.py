@@ -41,13 +41,17 @@ def _setting(name: str) -> str:
 class WritableDatabase:
     """One read-write connection to a database, open inside a `with` block.
 
+    `longest_wait_s`: after how many seconds in which the server sends and takes nothing the connection ends;
+    None for no limit, as indexes of large tables take hours to build.
+
     Raises:
-        LoadError: from every method, where PostgreSQL refuses.
+        LoadError: from every method, where PostgreSQL refuses, or does not answer.
     """
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, *, longest_wait_s: float | None = None) -> None:
         self.name = name
         self._url = url
+        self._longest_wait_s = longest_wait_s
         self._queries = load_queries(f"loading/{name}")
 
     def __enter__(self) -> Self:
@@ -58,6 +62,7 @@ class WritableDatabase:
                 f"{self.name}: {str(exc).strip()} "
                 f"Check that it runs, and that {_setting(self.name)} has its address and role."
             ) from exc
+        self.be_patient(self._longest_wait_s)
         return self
 
     def __exit__(
@@ -68,11 +73,21 @@ class WritableDatabase:
     ) -> None:
         self._connection.close()
 
+    def be_patient(self, longest_wait_s: float | None) -> None:
+        """Set `longest_wait_s` anew, for what follows."""
+        self._connection.longest_wait_s = longest_wait_s
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Run the block in one transaction, which may take longer than the timeouts of the role allow."""
+    def transaction(self, *, lock_timeout: str | None = None) -> Iterator[None]:
+        """Run the block in one transaction, which may take longer than the timeouts of the role allow.
+
+        Args:
+            lock_timeout: how long it waits for each lock, such as `10s`; None for what the role allows.
+        """
+        settings = {} if lock_timeout is None else {"lock_timeout": lock_timeout}
         with self._refusals(), self._connection.transaction():
-            set_for_transaction(self._connection, sole_timeout(self._connection, _NO_TIMEOUT))
+            timeout = sole_timeout(self._connection, _NO_TIMEOUT)
+            set_for_transaction(self._connection, {**timeout, **settings})
             yield
 
     def create_tables(self) -> None:

@@ -11,9 +11,8 @@ from yoyo import get_backend, read_migrations
 from yoyo.exceptions import LockTimeout
 
 from recommender.databases.connections import connect_timeout_to_write_s
-from recommender.databases.loading import WritableDatabase
 from recommender.databases.queries import SQL_ROOT
-from recommender.databases.recommendation_db import NAME
+from recommender.databases.recommendation_db import LOCK_TIMEOUT, NAME, writable
 from recommender.errors import LoadError
 
 FOLDER = SQL_ROOT / NAME / "migrations"
@@ -50,14 +49,14 @@ def migrate_down(url: str) -> list[str]:
         _refuse_unknown(url, {migration.id for migration in known})
         names = [migration.id for migration in wanted]
         backend.rollback_migrations(wanted)
-    with WritableDatabase(NAME, url) as database:
+    with writable(url) as database, database.transaction(lock_timeout=LOCK_TIMEOUT):
         database.execute("drop_migration_tables")
     return names
 
 
 def _refuse_hopeless(url: str) -> None:
     """Refuse a database without rights: yoyo would report existing tables or a lock instead."""
-    with WritableDatabase(NAME, url) as database:
+    with writable(url) as database:
         schema, may_create, is_read_only = database.fetch_row("fetch_migration_rights")
     if schema is None:
         raise LoadError(f"{NAME}: none of the schemas in the search path exists.")
@@ -73,7 +72,7 @@ def _refuse_unknown(url: str, known: Collection[str]) -> None:
     Raises:
         LoadError: it has some.
     """
-    with WritableDatabase(NAME, url) as database:
+    with writable(url) as database:
         (applied,) = database.fetch_row("fetch_applied_migrations")
     unknown = [each for each in applied if each not in known]
     if unknown:

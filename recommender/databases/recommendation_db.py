@@ -11,6 +11,18 @@ from recommender.errors import LoadError
 
 NAME = "recommendation_db"
 
+# As in the rollback of the migrations. Someone may have left a transaction open.
+LOCK_TIMEOUT = "10s"
+# A pooler or a server may accept a session, and then hang. Longer than it waits for a lock.
+_ANSWER_S = 30.0
+# How long statements on the embeddings of millions of users may take.
+_MANY_ROWS_S = 600.0
+
+
+def writable(url: str) -> WritableDatabase:
+    """Return a connection, to be opened, that ends if the server hangs."""
+    return WritableDatabase(NAME, url, longest_wait_s=_ANSWER_S)
+
 
 class RecommendationDatabase:
     """Write to recommendation_db; each call makes and closes its own connection.
@@ -70,7 +82,9 @@ class RecommendationDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[WritableDatabase]:
         try:
-            with WritableDatabase(NAME, self._url) as database, database.transaction():
+            with writable(self._url) as database, database.transaction(lock_timeout=LOCK_TIMEOUT):
+                # Now it is known to answer.
+                database.be_patient(_MANY_ROWS_S)
                 yield database
         except LoadError as exc:
             if isinstance(exc.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
