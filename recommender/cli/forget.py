@@ -20,6 +20,7 @@ from recommender.errors import DatabaseUnavailableError, LoadError, one_line
 from recommender.models.fitting import Fitting
 from recommender.texts.ids import IdForm
 from recommender.training.forgetting import RemovalResult, VersionOutcome, note_forgotten, remake_models
+from recommender.training.publication_records import record_folder
 
 _NOT_ALL = 3
 _SHOWN_INVALID = 3
@@ -37,7 +38,7 @@ _STATEMENT_S = 60.0
             1: "stopped before the end: run it again",
             2: "the command or a setting is wrong",
             _NOT_ALL: "as 0, but a model could not be trained again and is removed or uses older data, or "
-            "recommendation_db did not answer; the output says which",
+            "recommendation_db could not be written; the output says which",
         },
     )
 )
@@ -75,13 +76,14 @@ def forget(*, users: tuple[str, ...], file: BinaryIO | None, accept_shrinkage: b
         record=record_of(settings),
         announce=lambda name: click.echo(f"{name}: is trained without them …", err=True),
     )
-    are_fitted = True
+    are_fitted = are_recorded = True
     for result in results:
-        if result.outcome is VersionOutcome.REMOVED:
-            _delete_versions(settings, result.model)
         click.echo(f"{_outcome_in_words(result)}; older versions removed: {result.removed}.")
         are_fitted &= result.outcome in {VersionOutcome.FITTED, VersionOutcome.KEPT}
-    return 0 if are_deleted and are_fitted else _NOT_ALL
+        are_recorded &= result.is_recorded
+    # Also if no model was remade now: an earlier run, or a training meanwhile, may have left rows.
+    are_recorded &= _match_records(settings)
+    return 0 if are_deleted and are_fitted and are_recorded else _NOT_ALL
 
 
 def _valid_ids(users: Sequence[str], file: BinaryIO | None, form: IdForm) -> Iterator[str]:
@@ -155,11 +157,15 @@ def _outcome_in_words(result: RemovalResult) -> str:
             return f"{result.model} is removed until it is trained again ({result.reason})"
 
 
-def _delete_versions(settings: Settings, model: str) -> None:
-    """Delete the versions of a removed model from recommendation_db; a failure is a warning."""
-    url = settings.databases.recommendation_url
-    if url is not None:
-        try:
-            RecommendationDatabase(url).keep_versions({model: []})
-        except LoadError as exc:
-            click.echo(f"recommendation_db still names {model}: {one_line(exc)}.", err=True)
+def _match_records(settings: Settings) -> bool:
+    """Let recommendation_db hold the versions on disk only; return false if it does not answer."""
+    try:
+        record_folder(settings.databases.recommendation_url, settings.models.model_path)
+    except LoadError as exc:
+        click.echo(
+            "recommendation_db may still hold data of these users, in versions that are removed: "
+            f"{one_line(exc)}. Run the command again.",
+            err=True,
+        )
+        return False
+    return True

@@ -68,11 +68,23 @@ class RecommendationDatabase:
         with self._transaction() as database:
             _note(database, artifact, kept_versions, is_current=True)
 
-    def keep_versions(self, kept_versions: Mapping[str, Sequence[str]]) -> None:
-        """Delete the versions that are not kept of the named models, in one transaction."""
+    def keep_versions(
+        self,
+        kept_versions: Mapping[str, Sequence[str]],
+        current: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        """Delete versions, and make others the current ones, in one transaction.
+
+        Args:
+            kept_versions: all versions that remain, by model; other models stay as they are.
+            current: the parameters of `insert_artifact` of versions that are the current ones of models.
+                Missing ones are inserted.
+        """
         with self._transaction() as database:
             for model, versions in kept_versions.items():
                 database.execute("delete_versions", model=model, kept_versions=list(versions))
+            for artifact in current:
+                _insert(database, artifact, is_current=True)
 
     def delete_users(self, user_ids: Sequence[str]) -> None:
         """Delete all stored data of users."""
@@ -101,8 +113,11 @@ def _note(
     *,
     is_current: bool,
 ) -> None:
-    model, version = artifact["model"], artifact["version"]
-    database.execute("delete_versions", model=model, kept_versions=list(kept_versions))
+    database.execute("delete_versions", model=artifact["model"], kept_versions=list(kept_versions))
+    _insert(database, artifact, is_current=is_current)
+
+
+def _insert(database: WritableDatabase, artifact: Mapping[str, object], *, is_current: bool) -> None:
     database.execute("insert_artifact", **artifact)
     if is_current:
-        database.execute("update_current", model=model, version=version)
+        database.execute("update_current", model=artifact["model"], version=artifact["version"])

@@ -64,7 +64,7 @@ class RemovalResult(NamedTuple):
     """The result for a model with versions that were made with forgotten users.
 
     `version`: the new current one. `reason`: why it is not fitted to the databases. `removed`: the number of
-    removed versions.
+    removed versions. `is_recorded`: a new version, if there is one, is recorded.
     """
 
     model: str
@@ -72,6 +72,7 @@ class RemovalResult(NamedTuple):
     version: str | None
     reason: str
     removed: int
+    is_recorded: bool
 
 
 class _Source(NamedTuple):
@@ -244,9 +245,8 @@ def _remake(
         # Publishing may have removed some versions.
         if (home / each).is_dir():
             publisher.remove(each)
-    if publication is not None:
-        record(publication._replace(versions=publisher.versions()))
-    return RemovalResult(home.name, outcome, version, reason, len(stale))
+    is_recorded = publication is None or record(publication._replace(versions=publisher.versions()))
+    return RemovalResult(home.name, outcome, version, reason, len(stale), is_recorded)
 
 
 def _version_to_remake(publisher: Publisher, home: Path) -> Metadata | None:

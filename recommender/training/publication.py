@@ -25,10 +25,11 @@ class Publication(NamedTuple):
 class RecordPublication(Protocol):
     """Record publications; must not raise, as that would stop the publishing."""
 
-    def __call__(self, publication: Publication) -> None:
-        """Record a publication."""
+    def __call__(self, publication: Publication, /) -> bool:
+        """Record a publication; return whether that succeeded."""
         ...
 
 
-def record_nothing(publication: Publication) -> None:
-    """Keep no record."""
+def record_nothing(_publication: Publication) -> bool:
+    """Keep no record, which always succeeds."""
+    return True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from config.setting_types import PROGRAM
 from recommender.databases.recommendation_db import RecommendationDatabase
-from recommender.errors import LoadError, one_line
-from recommender.model_store.artifact import Metadata, read_metadata
+from recommender.errors import ArtifactError, LoadError, one_line
+from recommender.model_store.artifact import Metadata, current_version, read_metadata
 from recommender.model_store.currents import VersionRef
 from recommender.model_store.versions import versions_of
 from recommender.models.base import UserEmbeddings
@@ -30,7 +31,7 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> RecordPublicat
         return record_nothing
     database = RecommendationDatabase(url)
 
-    def record(publication: Publication) -> None:
+    def record(publication: Publication) -> bool:
         try:
             database.record(
                 _row_of(publication.metadata),
@@ -44,6 +45,8 @@ def recording_in(url: str | None, warn: Callable[[str], None]) -> RecordPublicat
                 f"{published.model} {published.version} is published, but recommendation_db does not have "
                 f"it: {_line(exc)}"
             )
+            return False
+        return True
 
     return record
 
@@ -97,6 +100,36 @@ def record_removed(
             f"recommendation_db still has rows of versions that were removed: {_line(exc)}. "
             f"`{PROGRAM} models prune` removes them once it answers"
         )
+
+
+def record_folder(url: str | None, folder: Path) -> None:
+    """Delete the rows of all versions that have no folder, and record the current version of each model.
+
+    A current version that is not recorded yet is recorded without embeddings. Rows of models without a folder
+    stay, as `folder` may be another one than that of the records.
+
+    Args:
+        url: of recommendation_db; None if there is none.
+        folder: of all models.
+
+    Raises:
+        LoadError: PostgreSQL refuses or does not answer.
+    """
+    if url is None:
+        return
+    kept: dict[str, list[str]] = {}
+    current = []
+    for home in folder.iterdir():
+        # A newer release may have made models of other names. A link of such a name leads to a known folder.
+        if not home.is_dir() or (home.is_symlink() and home.name not in MODELS):
+            continue
+        kept[home.name] = versions_of(home)
+        with suppress(ArtifactError):
+            version = current_version(folder, home.name)
+            if version is not None:
+                kept[home.name].append(version)
+                current.append(_row_of(read_metadata(folder, home.name, version)))
+    RecommendationDatabase(url).keep_versions(kept, current)
 
 
 def _line(exc: LoadError) -> str:

@@ -1,4 +1,4 @@
-"""recommendation_db may be locked, hang or refuse writes: each write ends, and says why."""
+"""recommendation_db may be locked, hang or refuse writes: commands end, say so, and catch up later."""
 
 import threading
 import time
@@ -16,7 +16,10 @@ from recommender.databases.recommendation_db import RecommendationDatabase
 from recommender.demo.embedded import PostgresServer
 from recommender.entities import DatabaseName
 from recommender.errors import LoadError
+from recommender.model_store.artifact import current_version
+from recommender.models.item_knn import ItemKnn
 from tests.integration.test_long_writes import ARTIFACT
+from tests.support.commands import Run
 from tests.support.postgres import Urls
 from tests.support.proxy import HangingProxy, hanging_proxy
 
@@ -38,10 +41,11 @@ each_write = pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
 
 
 @pytest.fixture
-def url(databases: Urls) -> str:
-    """Return the URL of a database with the tables of recommendation_db."""
+def url(databases: Urls, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of a database with the tables of recommendation_db, which commands write to."""
     url = databases[DatabaseName.ENGAGEMENT]
     execute(url, (SQL_ROOT / "recommendation_db/migrations/0001_create_tables.sql").read_text())
+    monkeypatch.setenv("RECOMMENDATION_DB_URL", url)
     return url
 
 
@@ -82,6 +86,19 @@ def locked(url: str) -> Iterator[None]:
         connection.execute("LOCK TABLE model_artifacts, user_features IN ACCESS EXCLUSIVE MODE")
         with later(connection.rollback):
             yield
+
+
+@contextmanager
+def refusing(url: str, statement: str) -> Iterator[None]:
+    """Let `INSERT` or `DELETE` of a version fail, as on a full disk."""
+    execute(
+        url,
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$; "
+        f"CREATE TRIGGER refuse BEFORE {statement} ON model_artifacts EXECUTE FUNCTION refuse()",
+    )
+    yield
+    execute(url, "DROP TRIGGER refuse ON model_artifacts")
 
 
 @each_write
@@ -128,4 +145,55 @@ def test_a_server_that_hangs_while_embeddings_are_sent_ends_that(
     with later(proxy.resume), pytest.raises(LoadError, match="no answer for 1 seconds"):
         database.record(ARTIFACT, embeddings(), [], is_current=True)
     assert time.monotonic() - started < _HELD_S / 2
+    assert rows(url, "SELECT * FROM model_artifacts") == []
+
+
+def test_forget_remakes_the_models_though_recommendation_db_is_locked(
+    run_on_models: Run, url: str, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recommendation_db, "LOCK_TIMEOUT", "300ms")
+    assert run_on_models("train", "popularity").status == 0
+    before = current_version(folder, "popularity")
+    with locked(url):
+        result = run_on_models("forget", user)
+    assert result.status == 3
+    assert "recommendation_db still holds data of these users" in result.err
+    now = current_version(folder, "popularity")
+    assert before != now
+    assert run_on_models("forget", user).status == 0
+    assert rows(url, "SELECT version, is_current FROM model_artifacts") == [(now, True)]
+
+
+def test_forget_that_cannot_record_the_new_version_says_so_and_is_completed_by_the_next(
+    run_on_models: Run, url: str, user: str, folder: Path
+) -> None:
+    assert run_on_models("train", "als", "--set", "factors=4", "--set", "iterations=1").status == 0
+    before = current_version(folder, "als")
+    with refusing(url, "INSERT"):
+        result = run_on_models("forget", user)
+        now = current_version(folder, "als")
+        assert result.status == 3
+        assert f"als {now} is published, but recommendation_db does not have it: " in result.err
+        assert "recommendation_db may still hold data of these users" in result.err
+        assert rows(url, "SELECT version FROM model_artifacts") == [(before,)]
+        assert run_on_models("forget", user).status == 3
+    completed = run_on_models("forget", user)
+    assert (completed.status, completed.err) == (0, "")
+    assert rows(url, "SELECT version, is_current FROM model_artifacts") == [(now, True)]
+    assert rows(url, "SELECT * FROM user_features") == []
+
+
+def test_rows_of_a_model_that_forget_removed_are_deleted_by_the_next_if_they_could_not_be(
+    run_on_models: Run, url: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    assert run_on_models("train", "item_knn").status == 0
+    monkeypatch.setattr(ItemKnn, "fit", fail)
+    with refusing(url, "DELETE"):
+        assert run_on_models("forget", user).status == 3
+        assert run_on_models("forget", user).status == 3
+        assert len(rows(url, "SELECT version FROM model_artifacts")) == 1
+    assert run_on_models("forget", user).status == 0
     assert rows(url, "SELECT * FROM model_artifacts") == []
