@@ -166,8 +166,8 @@ def write_run(folder: Path, run: TrainingRun) -> None:
         (home / f"{number:06}{_SUFFIX}").unlink(missing_ok=True)
 
 
-def read_runs(folder: Path, limit: int) -> Iterator[TrainingRun]:
-    """Yield the latest records, the newest first, without unreadable ones."""
+def read_runs(folder: Path, limit: int | None = None) -> Iterator[TrainingRun]:
+    """Read and yield the latest records, or all, the newest first, without unreadable ones."""
     runs = (read_run(folder, number) for number in sorted(_numbers(folder), reverse=True))
     yield from islice((run for run in runs if run is not None), limit)
 

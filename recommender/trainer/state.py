@@ -1,8 +1,9 @@
 """Read the state of training from the folder of the models."""
 
+import itertools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,20 +13,19 @@ from recommender.system.file_locks import is_held
 from recommender.system.timely import TimelyReader
 from recommender.trainer.training_locks import RUN_LOCK, TRAINER_LOCK
 
-_RUNS_READ = 100
 # Seconds that readers of metrics wait for the folder.
 _PATIENCE_S = 0.5
 # With less space, not even the failure of a run can be recorded; with more, the record tells of it.
 _RECORD_BYTES = 1_000_000
-_SUCCESSES = (TrainingOutcome.PUBLISHED, TrainingOutcome.REFITTED)
 
 
 class TrainingState(NamedTuple):
     """The state of training.
 
-    `last_success`: when a run last published a version, in seconds since 1970; 0 for never. `failed`: the
-    last run failed. `running`: a run is under way. `blocked`: a trainer is wanted, but the folder of the
-    models cannot be written, its disk is full, or no trainer can start.
+    `last_success`: when the last run ended that published a version, even if it failed later, in seconds
+    since 1970; 0 for never. `failed`: the last run failed. `running`: a run is under way. `blocked`: a
+    trainer is wanted, but the folder of the models cannot be written, its disk is full, or no trainer can
+    start.
     """
 
     last_success: float = 0.0
@@ -66,7 +66,7 @@ class TrainingReader:
     def _look(self) -> TrainingState:
         changed = _changed_at(self._folder / FOLDER)
         if changed != self._seen:
-            self._known = _state_of(list(read_runs(self._folder, _RUNS_READ)))
+            self._known = _state_of(read_runs(self._folder))
             self._seen = changed
         return self._known._replace(
             running=is_held(self._folder / RUN_LOCK),
@@ -116,10 +116,13 @@ def _changed_at(folder: Path) -> int | None:
         return None
 
 
-def _state_of(runs: list[TrainingRun]) -> TrainingState:
-    """Return the state by the records, given the newest first."""
-    ended = [datetime.fromisoformat(run.ended_at).timestamp() for run in runs if run.outcome in _SUCCESSES]
+def _state_of(runs: Iterator[TrainingRun]) -> TrainingState:
+    """Return the state by the records, given the newest first; read no more of them than needed."""
+    last = next(runs, None)
+    if last is None:
+        return TrainingState()
+    published = next((run for run in itertools.chain([last], runs) if run.version is not None), None)
     return TrainingState(
-        last_success=ended[0] if ended else 0.0,
-        failed=bool(runs) and runs[0].outcome not in _SUCCESSES,
+        last_success=0.0 if published is None else datetime.fromisoformat(published.ended_at).timestamp(),
+        failed=last.outcome is TrainingOutcome.FAILED,
     )
